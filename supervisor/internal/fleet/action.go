@@ -1,0 +1,119 @@
+package fleet
+
+import "time"
+
+// An Action is something the loop has to do or to make known. The set is
+// closed. Actions are in the order in which they are to be performed.
+type Action interface{ action() }
+
+// The actions.
+type (
+	// Spawn starts the worker. A spawn that fails is an Exited.
+	Spawn struct {
+		Worker Worker
+		Reason Reason
+	}
+
+	// Announce says that a worker became ready.
+	Announce struct{ ID int }
+
+	// Retire sends the worker its stop signal; it has until Until.
+	Retire struct {
+		ID     int
+		Until  time.Time
+		Reason Reason
+	}
+
+	// Hasten brings forward the end of a retirement.
+	Hasten struct {
+		ID    int
+		Until time.Time
+	}
+
+	// Abort sends the abort signal, and SIGCONT in case the worker was stopped.
+	Abort struct {
+		ID     int
+		Reason Reason
+	}
+
+	// Kill sends SIGKILL to the worker's process group.
+	Kill struct {
+		ID     int
+		Reason Reason
+	}
+
+	// Bury says what the exit of a worker meant. Backoff is how long its slot
+	// stays empty.
+	Bury struct {
+		Worker  Worker
+		Verdict Verdict
+		Backoff time.Duration
+	}
+
+	// Rescale says that the number of workers asked for changed.
+	Rescale struct{ From, To int }
+
+	// Apply puts the settings of a revision into force: it was accepted
+	// (ReasonReload), or the one after it was given up (ReasonRollback).
+	Apply struct {
+		Revision, Generation int
+		Reason               Reason
+	}
+
+	// EndReload says how the reload to a revision ended. Culprit is the id of
+	// the worker whose failure rolled it back, or 0.
+	EndReload struct {
+		Revision int
+		Result   Result
+		Culprit  int
+	}
+
+	// Up says, once, that every slot has a ready worker for the first time.
+	Up struct{}
+
+	// Halt is the last action: the fleet is empty, or what is left of it does
+	// not even die of SIGKILL. Culprit is the worker because of whose failed
+	// boot the brain gave up, or 0 when a stop was asked for.
+	Halt struct{ Culprit int }
+)
+
+func (Spawn) action()     {}
+func (Announce) action()  {}
+func (Retire) action()    {}
+func (Hasten) action()    {}
+func (Abort) action()     {}
+func (Kill) action()      {}
+func (Bury) action()      {}
+func (Rescale) action()   {}
+func (Apply) action()     {}
+func (EndReload) action() {}
+func (Up) action()        {}
+func (Halt) action()      {}
+
+// Verdict is what the brain makes of an exit.
+type Verdict int
+
+// The verdicts.
+const (
+	Retired    Verdict = iota // had been told to go, or said that it would
+	Crashed                   // went on its own after it was ready
+	BootFailed                // went, or had to be killed, before it was ready
+)
+
+func (v Verdict) String() string {
+	return [...]string{"retired", "crashed", "boot failed"}[v]
+}
+
+// Result is how a reload ended.
+type Result int
+
+// The results of a reload.
+const (
+	Done       Result = iota // every new worker is ready, every old one was told to drain
+	RolledBack               // the new revision could not become ready
+	Superseded               // another reload, or a stop, came first
+)
+
+func (r Result) String() string {
+	return [...]string{"done", "rolled back", "superseded"}[r]
+}

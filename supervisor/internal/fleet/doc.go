@@ -1,0 +1,50 @@
+// Package fleet is the brain of the master: it decides which workers should
+// exist and what is to be done about it now. It does no I/O, reads no clock
+// and starts no goroutine; the loop in package supervisor feeds it events and
+// performs the actions it answers with.
+//
+// # One step
+//
+// [Fleet.Step] records the fact an event carries, escalates whatever is
+// overdue, judges a reload in progress, retires who is no longer wanted and
+// spawns who is missing. Every step derives its decisions anew from the facts
+// (level-triggered), never from the event that happened to arrive, so a lost,
+// doubled or reordered event is repaired by the next one. Deadlines are data
+// on the worker they concern; [Fleet.Deadline] is the earliest of them, and
+// the only timer the master has.
+//
+// # Words
+//
+// A slot is one of the 0..target-1 positions to be filled; it is stable, and a
+// replacement carries the slot of the worker it replaces while both live. A
+// place is a number below target+surge that no two living workers share. An id
+// is never used twice. A revision is one configuration handed to the brain; a
+// generation counts the revisions that were accepted.
+//
+// A worker is starting (spawned, not ready), ready, draining (told to finish,
+// until a deadline), stopping (aborted or killed) or gone. It is fresh if it
+// belongs to the current revision and nobody asked for it to be recycled.
+//
+// # Laws
+//
+// The simulator in this package's tests holds the brain to these, and mutants
+// of this source prove that it would notice:
+//
+//   - Nothing is done to a dead worker.
+//   - While surge allows a replacement first, a ready worker is retired only
+//     when its slot has a ready successor.
+//   - A worker told to stop is gone or killed within its grace, and gets the
+//     stop signal once.
+//   - No spawn inside a backoff.
+//   - Never more than target+surge processes alive, draining ones included,
+//     except those already alive when the target shrank.
+//   - Places of living workers differ.
+//   - A revision that cannot become ready is rolled back; the workers before
+//     it stay untouched until its first worker is ready.
+//   - At most surge recyclings at once (one, where surge is 0).
+//   - After a stop the fleet is empty within its grace.
+//   - Deadline is in the future or absent, and a second step at the same time
+//     does nothing.
+//   - A late loop punishes nobody.
+//   - When workers behave, the fleet converges to what was asked.
+package fleet

@@ -1,0 +1,191 @@
+package fleet
+
+import (
+	"slices"
+	"time"
+)
+
+// Fleet is the state of the brain. It belongs to one goroutine.
+type Fleet struct {
+	draw func() float64 // uniform in [0,1), for the jitter of backoffs
+
+	current   *revision // in force
+	fallback  *revision // during a rollout: the last whose workers were all ready
+	candidate *revision // being tried by its canary
+
+	workers     []*Worker // alive, by id
+	slots       []*slot   // 0..current.target-1
+	lastID      int
+	generations int  // accepted so far
+	everReady   bool // some worker was ready once
+	up          bool
+
+	stopping bool
+	stopBy   time.Time
+	gaveUp   int // id of the worker because of which the brain gave up
+	halted   bool
+
+	now     time.Time
+	late    bool // this step comes too long after it was due
+	actions []Action
+}
+
+// New returns a fleet that has no workers yet; the first Step spawns them.
+// The first revision counts as accepted: it is generation 1. draw returns
+// uniform numbers in [0,1).
+func New(number int, s Settings, draw func() float64) *Fleet {
+	f := &Fleet{draw: draw, generations: 1}
+	f.current = &revision{Settings: s, number: number, generation: 1, target: s.Workers, canarySlot: -1}
+	f.fitSlots(ReasonStart)
+	return f
+}
+
+// Step records the event and returns what is to be done now. Time must not go
+// backwards from one step to the next. After Halt it does nothing.
+func (f *Fleet) Step(now time.Time, ev Event) []Action {
+	if f.halted {
+		return nil
+	}
+	next, ok := f.Deadline()
+	f.late = ok && now.Sub(next) > Lateness
+	f.now, f.actions = now, nil
+	f.record(ev)
+	f.escalate()
+	f.judge()
+	f.retire()
+	f.spawn()
+	f.conclude()
+	return f.actions
+}
+
+// Deadline returns when to Step with a Tick next; false if nothing is due
+// until something happens.
+func (f *Fleet) Deadline() (time.Time, bool) {
+	var next time.Time
+	consider := func(t time.Time) {
+		if t.After(f.now) && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	if f.halted {
+		return next, false
+	}
+	for _, w := range f.workers {
+		consider(w.due)
+		consider(w.aliveAt)
+	}
+	if !f.stopping {
+		for _, s := range f.slots {
+			if s.revision == f.current.number {
+				consider(s.until)
+			}
+		}
+	}
+	return next, !next.IsZero()
+}
+
+// Workers returns a copy of the living workers, by id.
+func (f *Fleet) Workers() []Worker {
+	all := make([]Worker, len(f.workers))
+	for i, w := range f.workers {
+		all[i] = *w
+	}
+	return all
+}
+
+// Target returns how many workers are asked for.
+func (f *Fleet) Target() int { return f.current.target }
+
+// Revision returns the revision in force and its generation.
+func (f *Fleet) Revision() (number, generation int) { return f.current.number, f.current.generation }
+
+// Revisions returns the numbers of all revisions that a worker may still be
+// spawned with or lives with.
+func (f *Fleet) Revisions() []int {
+	var in []int
+	for _, r := range []*revision{f.current, f.fallback, f.candidate} {
+		if r != nil {
+			in = append(in, r.number)
+		}
+	}
+	for _, w := range f.workers {
+		if !slices.Contains(in, w.Revision) {
+			in = append(in, w.Revision)
+		}
+	}
+	return in
+}
+
+// Reloading says whether a reload is under way.
+func (f *Fleet) Reloading() bool {
+	return !f.stopping && (f.candidate != nil || f.fallback != nil)
+}
+
+// Stopping says whether the fleet was told to stop or gave up.
+func (f *Fleet) Stopping() bool { return f.stopping }
+
+// do adds an action to the answer of this step.
+func (f *Fleet) do(a Action) { f.actions = append(f.actions, a) }
+
+// worker returns the living worker with the id, or nil.
+func (f *Fleet) worker(id int) *Worker {
+	for _, w := range f.workers {
+		if w.ID == id {
+			return w
+		}
+	}
+	return nil
+}
+
+// fitSlots makes as many slots as workers are asked for; why is the reason for
+// which new ones will be filled.
+func (f *Fleet) fitSlots(why Reason) {
+	n := f.current.target
+	f.slots = f.slots[:min(len(f.slots), n)]
+	for len(f.slots) < n {
+		f.slots = append(f.slots, &slot{why: why})
+	}
+}
+
+// resetSlots forgets the crashes of all slots: another revision is in force.
+func (f *Fleet) resetSlots(why Reason) {
+	for _, s := range f.slots {
+		*s = slot{why: s.why}
+	}
+	f.fitSlots(why)
+}
+
+// surge returns how many processes may live beyond the target.
+func (f *Fleet) surge() int { return f.current.Surge.Of(f.current.target) }
+
+// in returns the workers of a slot that nobody told to finish, by state.
+func (f *Fleet) in(slot int) (starting, ready []*Worker) {
+	for _, w := range f.workers {
+		if w.Slot != slot {
+			continue
+		}
+		switch w.State {
+		case Starting:
+			starting = append(starting, w)
+		case Ready:
+			ready = append(ready, w)
+		}
+	}
+	return starting, ready
+}
+
+// own says whether the worker belongs to the revision in force.
+func (f *Fleet) own(w *Worker) bool { return w.Revision == f.current.number }
+
+// fresh says whether the worker is one that its slot shall keep.
+func (f *Fleet) fresh(w *Worker) bool { return f.own(w) && w.Recycle == "" }
+
+// count returns how many workers satisfy the condition.
+func (f *Fleet) count(is func(*Worker) bool) (n int) {
+	for _, w := range f.workers {
+		if is(w) {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,179 @@
+package fleet
+
+import (
+	"slices"
+	"time"
+)
+
+// escalate does to every worker whose time is over what comes next for it.
+func (f *Fleet) escalate() {
+	if f.late {
+		f.postpone()
+		return
+	}
+	for _, w := range f.workers {
+		if !w.aliveAt.IsZero() && !w.aliveAt.After(f.now) {
+			f.announce(w)
+		}
+		if w.due.IsZero() || w.due.After(f.now) {
+			continue
+		}
+		switch w.State {
+		case Starting:
+			f.abort(w, ReasonStartup)
+		case Draining:
+			f.kill(w, ReasonGrace)
+		case Stopping:
+			if !w.killed {
+				f.kill(w, ReasonGrace)
+			}
+			w.due = time.Time{}
+		}
+	}
+}
+
+// postpone gives everything that is overdue another moment: the loop itself
+// did not run, and the news that would have saved a worker may still be
+// waiting in a queue.
+func (f *Fleet) postpone() {
+	later := func(t *time.Time) {
+		if !t.IsZero() && !t.After(f.now) {
+			*t = f.now.Add(Lateness)
+		}
+	}
+	for _, w := range f.workers {
+		later(&w.due)
+		later(&w.aliveAt)
+	}
+	later(&f.stopBy)
+}
+
+// abort asks a worker that did not start for its stacks before it is killed.
+func (f *Fleet) abort(w *Worker, why Reason) {
+	w.failed = true
+	w.State = Stopping
+	w.aliveAt = time.Time{}
+	w.due = f.now.Add(AbortGrace)
+	f.do(Abort{w.ID, why})
+}
+
+// kill ends a worker whose grace is over.
+func (f *Fleet) kill(w *Worker, why Reason) {
+	w.killed = true
+	w.State = Stopping
+	w.due = time.Time{}
+	if w.failed && !w.blamed {
+		f.blame(w, BootFailed)
+	}
+	f.do(Kill{w.ID, why})
+}
+
+// judge decides about the revisions: accept the candidate, roll back, give up.
+func (f *Fleet) judge() {
+	if f.stopping {
+		return
+	}
+	if f.candidate != nil && f.candidate.canary != 0 {
+		f.judgeCanary()
+	}
+	r := f.current
+	if f.fallback != nil && (r.failures >= r.StartupAttempts || r.crashes >= r.StartupAttempts) {
+		f.rollBack()
+	}
+	if f.everReady || f.fallback != nil || f.candidate != nil {
+		return
+	}
+	for _, s := range f.slots {
+		if s.failures >= r.StartupAttempts {
+			f.gaveUp = s.culprit
+			f.stop(true)
+			return
+		}
+	}
+}
+
+// judgeCanary accepts the candidate if its canary is ready and drops it if the
+// canary is gone, or as good as gone. A canary whose slot was scaled away is no evidence: another
+// one will be spawned.
+func (f *Fleet) judgeCanary() {
+	c := f.candidate
+	w := f.worker(c.canary)
+	switch {
+	case w == nil || w.killed:
+		f.candidate = nil
+		f.end(c, RolledBack, c.canary)
+	case w.Slot >= f.current.target && w.State == Starting:
+		c.canary = 0
+	case w.State == Ready:
+		f.accept(c)
+	}
+}
+
+// accept puts the candidate into force. The number of workers an operator
+// scaled to is kept unless the configured number changed. The fallback stays
+// the last revision that was rolled out whole.
+func (f *Fleet) accept(c *revision) {
+	f.candidate = nil
+	if f.fallback == nil {
+		f.fallback = f.current
+	} else {
+		f.end(f.current, Superseded, 0)
+	}
+	if c.Workers == f.current.Workers {
+		c.target = f.current.target
+	}
+	f.generations++
+	c.generation = f.generations
+	f.current = c
+	f.do(Apply{c.number, c.generation, ReasonReload})
+	f.resetSlots(ReasonReload)
+}
+
+// rollBack gives the current revision up for the fallback.
+func (f *Fleet) rollBack() {
+	failed := f.current
+	if f.fallback.Workers == failed.Workers {
+		f.fallback.target = failed.target
+	}
+	f.current, f.fallback = f.fallback, nil
+	f.current.failures, f.current.crashes = 0, 0
+	f.do(Apply{f.current.number, f.current.generation, ReasonRollback})
+	f.end(failed, RolledBack, failed.culprit)
+	f.resetSlots(ReasonRollback)
+}
+
+// end reports how the reload to a revision ended.
+func (f *Fleet) end(r *revision, result Result, culprit int) {
+	f.do(EndReload{r.number, result, culprit})
+}
+
+// conclude notices what is complete: the first start, a rollout, a stop.
+func (f *Fleet) conclude() {
+	if f.stopping {
+		if len(f.workers) == 0 || f.abandoned() {
+			f.halted = true
+			f.do(Halt{f.gaveUp})
+		}
+		return
+	}
+	for i := range f.slots {
+		_, ready := f.in(i)
+		if !slices.ContainsFunc(ready, f.own) {
+			return
+		}
+	}
+	if !f.up {
+		f.up = true
+		f.do(Up{})
+	}
+	if f.fallback != nil && f.candidate == nil {
+		f.fallback = nil
+		f.end(f.current, Done, 0)
+	}
+}
+
+// abandoned says whether nothing is left but processes that SIGKILL did not
+// end in time (they hang in the kernel, and die when it lets go of them).
+func (f *Fleet) abandoned() bool {
+	return f.now.Sub(f.stopBy) >= KillGrace && f.count(func(w *Worker) bool { return !w.killed }) == 0
+}

@@ -1,0 +1,92 @@
+package fleet
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// mutants are one-line mistakes in the brain, and the law each of them breaks.
+var mutants = []struct{ file, old, new, law string }{
+	{"record.go", "return x == w })", "return false && x == w })", "acted on the dead"},
+	{"plan.go", "case f.surge() == 0 && f.whole() && f.candidate == nil:", "case f.whole() && f.candidate == nil:", "retired below strength"},
+	{"plan.go", "case !w.serving() || canary:", "case canary:", "stop signal sent twice"},
+	{"judge.go", "		case Draining:\n			f.kill(w, ReasonGrace)\n", "", "told to stop and not killed in time"},
+	{"judge.go", "			if !w.killed {\n", "			if w.killed {\n", "aborted and not killed in time"},
+	{"judge.go", "		case Starting:\n			f.abort(w, ReasonStartup)\n", "", "startup timeout ignored"},
+	{"worker.go", "s.until.After(now)", "s.until.After(now.Add(time.Second))", "spawn inside a backoff"},
+	{"record.go", "delay *= 2", "delay += 0", "backoff too short"},
+	{"plan.go", "return f.current.target + f.surge() -", "return f.current.target + f.surge() + 1 -", "more than workers + surge alive"},
+	{"plan.go", "return w.Place == place }", "return w.Place == place && w.serving() }", "place shared"},
+	{"plan.go", "			n--\n", "", "more replacements at once than surge"},
+	{"plan.go", "return n == 0 ||", "return true ||", "more boots at once than start_parallel"},
+	{"judge.go", "	if f.late {\n", "	if false {\n", "late loop punished"},
+	{"judge.go", "		later(&w.aliveAt)\n", "", "late loop believed"},
+	{"judge.go", "	case w.State == Ready:\n		f.accept(c)", "	default:\n		f.accept(c)", "accepted without a ready worker"},
+	{"judge.go", "(r.failures >= r.StartupAttempts ||", "(r.failures > r.StartupAttempts ||", "failing revision not rolled back"},
+	{"judge.go", "	if f.everReady || f.fallback", "	if f.fallback", "gave up after something was ready"},
+	{"plan.go", "		if i != keep {", "		if i != keep && w.Recycle != \"\" {", "reload done with an old worker serving"},
+	{"plan.go", "case !w.killed && w.due.After(f.stopBy):", "case false:", "told to stop and not killed in time"},
+	{"plan.go", "	if f.stopping {\n		return\n	}\n	f.spawnMissing()", "	f.spawnMissing()", "spawn while stopping"},
+	{"plan.go", "if !w.killed && !w.due.After(f.now) {", "if !w.killed {", "killed before its grace was over"},
+	{"judge.go", "if len(f.workers) == 0 ||", "if len(f.workers) <= 1 ||", "halt with a living worker"},
+	{"fleet.go", "if t.After(f.now) &&", "if !t.IsZero() &&", "deadline in the past"},
+	{"judge.go", "		f.up = true\n", "", "not quiescent"},
+	{"plan.go", "return w.Revision < f.current.number && f.candidate == nil && !f.faltering()", "return false", "did not converge"},
+	{"plan.go", "func(w *Worker) bool { return w.Revision > f.current.number },", "", "did not converge"},
+}
+
+// TestMutants shows that the oracles bite: each mutant of the brain is caught
+// by the law it breaks.
+func TestMutants(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the package once for every mutant; left out by -short")
+	}
+	for _, m := range mutants {
+		t.Run(m.law, func(t *testing.T) {
+			t.Parallel()
+			source, err := os.ReadFile(m.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := strings.Count(string(source), m.old); n != 1 {
+				t.Fatalf("%q occurs %d times in %s, want once", m.old, n, m.file)
+			}
+			out := simulateMutant(t, m.file, strings.Replace(string(source), m.old, m.new, 1))
+			if !strings.Contains(out, "steps: "+m.law) {
+				t.Errorf("mutant %q was not caught by %q:\n%s", m.new, m.law, firstLines(out, 6))
+			}
+		})
+	}
+}
+
+// simulateMutant runs the simulator with one file of the package replaced.
+func simulateMutant(t *testing.T, file, source string) string {
+	dir := t.TempDir()
+	original, err := filepath.Abs(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mutant := filepath.Join(dir, file)
+	overlay := filepath.Join(dir, "overlay.json")
+	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{original: mutant}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, content := range map[string][]byte{mutant: []byte(source), overlay: replace} {
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, _ := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-overlay", overlay,
+		"-run", "^TestSimulate$", ".", "-steps", "400000").CombinedOutput()
+	return string(out)
+}
+
+func firstLines(s string, n int) string {
+	lines := strings.SplitAfterN(s, "\n", n+1)
+	return strings.Join(lines[:min(n, len(lines))], "")
+}

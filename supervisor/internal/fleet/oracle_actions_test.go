@@ -1,0 +1,221 @@
+package fleet
+
+import "time"
+
+// action checks one action against the laws and enters it in the books.
+func (o *oracle) action(now time.Time, ev Event, a Action, late bool) string {
+	if o.halted {
+		return "acted after halt"
+	}
+	stop, _ := ev.(Stop)
+	_, stopped := ev.(Stop)
+	switch a := a.(type) {
+	case Spawn:
+		if !o.stopAt.IsZero() {
+			return "spawn while stopping"
+		}
+		return o.spawned(now, a)
+	case Announce:
+		w := o.alive[a.ID]
+		if w == nil || w.told || w.ready {
+			return "acted on the dead"
+		}
+		if _, said := ev.(SaidReady); late && !said {
+			return "late loop believed"
+		}
+		w.ready, w.readyAt, o.ever = true, now, true
+		if w.Revision == o.current {
+			o.failed = 0
+		}
+	case Retire:
+		return o.retired(now, a, stopped)
+	case Hasten:
+		w := o.alive[a.ID]
+		if w == nil || !w.told {
+			return "acted on the dead"
+		}
+		if a.Until.After(w.until) {
+			return "grace prolonged"
+		}
+		w.until = a.Until
+	case Abort:
+		w := o.alive[a.ID]
+		if w == nil || w.killed || w.told || !w.aborted.IsZero() {
+			return "acted on the dead"
+		}
+		if late {
+			return "late loop punished"
+		}
+		if w.startBy.After(now) {
+			return "aborted early"
+		}
+		w.aborted = now
+	case Kill:
+		w := o.alive[a.ID]
+		if w == nil || w.killed {
+			return "acted on the dead"
+		}
+		if late && o.prev[a.ID] && !(stopped && (stop.Quick || o.settings[o.current].GracefulTimeout == 0)) {
+			return "late loop punished"
+		}
+		if w.told && w.until.After(now) {
+			return "killed before its grace was over"
+		}
+		w.killed = true
+		if !w.aborted.IsZero() {
+			o.count(now, w)
+		}
+	case Bury:
+		return o.buried(now, a)
+	case Rescale:
+		if a.To < 1 || a.From != o.target {
+			return "scaled wrongly"
+		}
+		o.target = a.To
+		for key := range o.crashes {
+			if key[0] >= a.To {
+				delete(o.crashes, key)
+			}
+		}
+	case Apply:
+		return o.applied(a)
+	case EndReload:
+		if a.Result == Done {
+			o.rollout = false
+			for _, w := range o.alive {
+				if w.Revision != a.Revision && !w.told && w.aborted.IsZero() {
+					return "reload done with an old worker serving"
+				}
+			}
+		}
+	case Halt:
+		if a.Culprit != 0 && o.ever {
+			return "gave up after something was ready"
+		}
+		for _, w := range o.alive {
+			if !w.killed {
+				return "halt with a living worker"
+			}
+		}
+		o.halted = true
+	}
+	return ""
+}
+
+func (o *oracle) retired(now time.Time, a Retire, stopped bool) string {
+	w := o.alive[a.ID]
+	if w == nil {
+		return "acted on the dead"
+	}
+	if w.told || !w.aborted.IsZero() || w.killed {
+		return "stop signal sent twice"
+	}
+	s := o.settings[o.current]
+	if a.Until.Sub(now) > max(s.DrainTimeout, s.GracefulTimeout, QuickGrace) {
+		return "grace too long"
+	}
+	w.told, w.until = true, a.Until
+	if a.Reason == ReasonStop {
+		if a.Until.Add(KillGrace).After(o.stopAt) && !o.stopAt.IsZero() {
+			return "stop outlived its grace"
+		}
+		if o.stopAt.IsZero() { // gave up
+			o.stopAt = a.Until.Add(KillGrace)
+		}
+		return ""
+	}
+	if stopped || !w.ready || a.Reason == ReasonScale && w.Slot >= o.target {
+		return ""
+	}
+	if o.servers(w.Slot, w.ID) > 0 {
+		if o.rollout || w.recycling || a.Reason == ReasonSurplus || a.Reason == ReasonRollback || w.Revision != o.current {
+			return ""
+		}
+		return "retired without need"
+	}
+	if o.surge() > 0 {
+		return "retired below strength"
+	}
+	for slot := range o.target {
+		if slot != w.Slot && o.servers(slot, 0) == 0 {
+			return "retired below strength"
+		}
+	}
+	return ""
+}
+
+func (o *oracle) buried(now time.Time, a Bury) string {
+	w := o.alive[a.Worker.ID]
+	if w == nil {
+		return "acted on the dead"
+	}
+	delete(o.alive, w.ID)
+	if a.Verdict == Retired && !a.Worker.left {
+		return ""
+	}
+	if w.ended.IsZero() {
+		o.count(now, w)
+	}
+	if w.nth == 0 {
+		return ""
+	}
+	s := o.settings[w.Revision]
+	if c := o.crashes[[2]int{w.Slot, w.Revision}]; c != nil && w.nth == c.n {
+		c.until = w.ended.Add(a.Backoff)
+	}
+	if a.Backoff > s.BackoffMax || w.nth == 1 && a.Backoff > 0 {
+		return "backoff too long"
+	}
+	least := s.BackoffMin / 2
+	if w.nth > 12 {
+		least = s.BackoffMax / 2
+	}
+	if w.nth >= 2 && a.Backoff < least {
+		return "backoff too short"
+	}
+	return ""
+}
+
+// count enters the end of a worker that nobody asked to go as a crash of its slot.
+func (o *oracle) count(now time.Time, w *life) {
+	w.ended = now
+	if w.Revision != o.current {
+		return
+	}
+	if !w.ready {
+		o.failed++
+	}
+	if w.Slot >= o.target {
+		return
+	}
+	s := o.settings[w.Revision]
+	key := [2]int{w.Slot, w.Revision}
+	c := o.crashes[key]
+	if c == nil || w.ready && s.ResetAfter > 0 && now.Sub(w.readyAt) >= s.ResetAfter {
+		c = &crashes{}
+		o.crashes[key] = c
+	}
+	c.n++
+	w.nth = c.n
+}
+
+func (o *oracle) applied(a Apply) string {
+	ready := false
+	for _, w := range o.alive {
+		ready = ready || w.ready && w.Revision == a.Revision
+	}
+	if a.Reason == ReasonReload && !ready {
+		return "accepted without a ready worker"
+	}
+	o.targets[o.current] = o.target
+	if o.settings[a.Revision].Workers != o.settings[o.current].Workers {
+		o.target = o.settings[a.Revision].Workers
+		if a.Reason == ReasonRollback {
+			o.target = o.targets[a.Revision]
+		}
+	}
+	o.rollout = a.Reason == ReasonReload
+	o.current, o.failed = a.Revision, 0
+	o.crashes = map[[2]int]*crashes{}
+	return ""
+}

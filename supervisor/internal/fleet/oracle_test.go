@@ -1,0 +1,229 @@
+package fleet
+
+import (
+	"fmt"
+	"time"
+)
+
+// oracle holds the brain to the laws of doc.go. It sees what the loop sees,
+// events in and actions out, and keeps its own books.
+type oracle struct {
+	settings map[int]Settings
+	current  int // revision in force
+	target   int
+	ever     bool // some worker was announced
+	alive    map[int]*life
+	crashes  map[[2]int]*crashes // by slot and revision
+	failed   int                 // boots of the current revision failed in a row
+	rollout  bool
+	stopAt   time.Time // when a stop must be over; zero: none
+	halted   bool
+	next     time.Time    // last deadline
+	targets  map[int]int  // of revisions that were replaced
+	prev     map[int]bool // told or aborted before this step
+}
+
+type life struct {
+	Worker
+	reason    Reason
+	ready     bool
+	told      bool
+	killed    bool
+	aborted   time.Time
+	readyAt   time.Time
+	ended     time.Time // killed or gone, when counted as a crash
+	nth       int       // crash of its slot; 0: not counted
+	until     time.Time // of its retirement
+	startBy   time.Time
+	recycling bool
+}
+
+type crashes struct {
+	n     int
+	until time.Time
+}
+
+func newOracle(number int, s Settings) *oracle {
+	return &oracle{
+		settings: map[int]Settings{number: s}, current: number, target: s.Workers,
+		targets: map[int]int{}, alive: map[int]*life{}, crashes: map[[2]int]*crashes{},
+	}
+}
+
+func (o *oracle) surge() int { return o.settings[o.current].Surge.Of(o.target) }
+
+func (o *oracle) limit() int { return o.target + o.surge() }
+
+// check steps the brain and returns the name of the law it broke, or "".
+func (o *oracle) check(f *Fleet, now time.Time, ev Event) (actions []Action, broken string) {
+	defer func() {
+		if p := recover(); p != nil {
+			broken = fmt.Sprint("panic: ", p)
+		}
+	}()
+	late := !o.next.IsZero() && now.Sub(o.next) > Lateness
+	if late {
+		o.postpone(now)
+	}
+	o.prev = map[int]bool{}
+	for id, w := range o.alive {
+		o.prev[id] = w.told || !w.aborted.IsZero()
+	}
+	o.before(now, ev)
+	actions = f.Step(now, ev)
+	for _, a := range actions {
+		if broken = o.action(now, ev, a, late); broken != "" {
+			return actions, broken
+		}
+	}
+	if broken = o.overdue(now); broken != "" {
+		return actions, broken
+	}
+	var ok bool
+	if o.next, ok = f.Deadline(); ok && !o.next.After(now) {
+		return actions, "deadline in the past"
+	}
+	more := f.Step(now, Tick{})
+	for _, a := range more {
+		if broken = o.action(now, Tick{}, a, late); broken != "" {
+			return append(actions, more...), broken
+		}
+	}
+	if len(more) > 0 {
+		return append(actions, more...), "not quiescent"
+	}
+	return actions, ""
+}
+
+func (o *oracle) postpone(now time.Time) {
+	later := func(t *time.Time) {
+		if !t.IsZero() && !t.After(now) {
+			*t = now.Add(Lateness)
+		}
+	}
+	for _, w := range o.alive {
+		later(&w.until)
+		later(&w.startBy)
+		later(&w.aborted)
+	}
+	if !o.stopAt.IsZero() {
+		o.stopAt = o.stopAt.Add(now.Sub(o.next) + Lateness)
+	}
+}
+
+// before notes what the event will have changed by the time of the actions.
+func (o *oracle) before(now time.Time, ev Event) {
+	switch ev := ev.(type) {
+	case Reload:
+		o.settings[ev.Revision] = ev.Settings
+	case Recycle:
+		if w := o.alive[ev.ID]; w != nil && !w.told {
+			w.recycling = true
+		}
+	case Extend:
+		if w := o.alive[ev.ID]; w != nil && now.Add(ev.By).After(w.startBy) {
+			w.startBy = now.Add(ev.By)
+		}
+	case SaidStopping:
+		if w := o.alive[ev.ID]; w != nil && !w.told && w.aborted.IsZero() {
+			w.told = true
+			w.until = now.Add(o.settings[o.current].DrainTimeout)
+			o.prev[ev.ID] = true
+		}
+	case Stop:
+		grace := o.settings[o.current].GracefulTimeout
+		if ev.Quick {
+			grace = QuickGrace
+		}
+		if end := now.Add(grace + KillGrace); o.stopAt.IsZero() || ev.Quick && end.Before(o.stopAt) {
+			o.stopAt = end
+			for _, w := range o.alive {
+				if by := now.Add(grace); w.told && by.Before(w.until) {
+					w.until = by
+				}
+			}
+		}
+	}
+}
+
+// overdue looks for a worker that ought to have been escalated by now.
+func (o *oracle) overdue(now time.Time) string {
+	if o.halted {
+		return ""
+	}
+	for _, w := range o.alive {
+		switch {
+		case w.killed:
+		case w.told && !w.until.After(now):
+			return "told to stop and not killed in time"
+		case !w.aborted.IsZero() && !w.aborted.Add(AbortGrace).After(now):
+			return "aborted and not killed in time"
+		case !w.told && !w.ready && w.aborted.IsZero() && !w.startBy.After(now):
+			return "startup timeout ignored"
+		}
+	}
+	if !o.stopAt.IsZero() && now.After(o.stopAt) {
+		return "stop outlived its grace"
+	}
+	if s := o.settings[o.current]; o.rollout && o.failed >= s.StartupAttempts {
+		return "failing revision not rolled back"
+	}
+	return ""
+}
+
+// servers counts the announced, untold workers of a slot other than id.
+func (o *oracle) servers(slot, id int) (n int) {
+	for _, w := range o.alive {
+		if w.Slot == slot && w.ready && !w.told && w.ID != id {
+			n++
+		}
+	}
+	return n
+}
+
+func (o *oracle) spawned(now time.Time, a Spawn) string {
+	w := a.Worker
+	s := o.settings[w.Revision]
+	if len(o.alive)+1 > o.limit() {
+		return "more than workers + surge alive"
+	}
+	booting := 1
+	for _, other := range o.alive {
+		if other.Place == w.Place {
+			return "place shared"
+		}
+		if !other.ready && !other.told && other.aborted.IsZero() {
+			booting++
+		}
+	}
+	if w.Slot < 0 || w.Slot >= o.target || w.Place < 0 || w.Place >= o.limit() {
+		return "slot or place out of range"
+	}
+	if p := o.settings[o.current].StartParallel; p > 0 && booting > p {
+		return "more boots at once than start_parallel"
+	}
+	if c := o.crashes[[2]int{w.Slot, w.Revision}]; c != nil && c.until.After(now) {
+		return "spawn inside a backoff"
+	}
+	o.alive[w.ID] = &life{Worker: w, reason: a.Reason, startBy: now.Add(s.StartupTimeout)}
+	if recycling(a.Reason) && o.replacements() > max(1, o.surge()) {
+		return "more replacements at once than surge"
+	}
+	return ""
+}
+
+// replacements counts the slots in which a recycled worker lives beside its
+// successor.
+func (o *oracle) replacements() int {
+	slots := map[int]bool{}
+	for _, w := range o.alive {
+		for _, s := range o.alive {
+			if s.Slot == w.Slot && s.ID > w.ID && recycling(s.reason) && !s.told && !w.killed {
+				slots[w.Slot] = true
+			}
+		}
+	}
+	return len(slots)
+}
+
+func recycling(why Reason) bool { return why == "recycle" || why == "max_requests" }

@@ -1,0 +1,226 @@
+package fleet
+
+import (
+	"slices"
+	"time"
+)
+
+// record turns an event into facts. It decides nothing.
+func (f *Fleet) record(ev Event) {
+	switch ev := ev.(type) {
+	case Exited:
+		if w := f.worker(ev.ID); w != nil {
+			f.bury(w)
+		}
+	case SaidReady:
+		if w := f.worker(ev.ID); w != nil && w.State == Starting && f.of(w).Ready != ReadyAlive {
+			f.announce(w)
+		}
+	case Cooperates:
+		if w := f.worker(ev.ID); w != nil && !w.cooperates {
+			f.cooperates(w)
+		}
+	case SaidStopping:
+		if w := f.worker(ev.ID); w != nil && w.serving() {
+			w.left = true
+			w.State = Draining
+			w.aliveAt = time.Time{}
+			w.due = f.now.Add(f.current.DrainTimeout)
+		}
+	case Recycle:
+		if w := f.worker(ev.ID); w != nil && w.serving() && w.Recycle == "" {
+			w.Recycle = ev.Reason
+		}
+	case Extend:
+		if w := f.worker(ev.ID); w != nil && w.State == Starting {
+			if due := f.now.Add(ev.By); due.After(w.due) {
+				w.due = due
+			}
+		}
+	case ScaleBy:
+		f.scale(ev.N)
+	case Reload:
+		f.reload(ev)
+	case Stop:
+		f.stop(ev.Quick)
+	}
+}
+
+// of returns the revision of a worker: the candidate, the fallback, or else
+// the one in force.
+func (f *Fleet) of(w *Worker) *revision {
+	for _, r := range []*revision{f.candidate, f.fallback} {
+		if r != nil && r.number == w.Revision {
+			return r
+		}
+	}
+	return f.current
+}
+
+// cooperates notes that the worker speaks the protocol: only its READY=1
+// counts, and the same is expected of every later worker of its command.
+func (f *Fleet) cooperates(w *Worker) {
+	w.cooperates = true
+	r := f.of(w)
+	if r.number == w.Revision {
+		r.cooperates = true
+	}
+	if r.Ready == ReadyAuto {
+		w.aliveAt = time.Time{}
+	}
+}
+
+// announce makes a starting worker ready.
+func (f *Fleet) announce(w *Worker) {
+	w.State = Ready
+	w.ReadyAt = f.now
+	w.due, w.aliveAt = time.Time{}, time.Time{}
+	f.everReady = true
+	if w.Slot < len(f.slots) && f.slots[w.Slot].revision == w.Revision {
+		f.slots[w.Slot].failures = 0
+	}
+	if r := f.of(w); r.number == w.Revision {
+		r.failures = 0
+	}
+	f.do(Announce{w.ID})
+}
+
+// bury removes a worker that is gone and draws the lesson of its exit.
+func (f *Fleet) bury(w *Worker) {
+	f.workers = slices.DeleteFunc(f.workers, func(x *Worker) bool { return x == w })
+	verdict := Retired
+	switch {
+	case w.told || w.left && !w.ReadyAt.IsZero():
+	case w.ReadyAt.IsZero():
+		verdict = BootFailed
+	default:
+		verdict = Crashed
+	}
+	if !w.told && !w.blamed {
+		f.blame(w, verdict)
+	}
+	f.do(Bury{Worker: *w, Verdict: verdict, Backoff: w.backoff})
+}
+
+// blame counts an exit nobody asked for, or a boot that had to be killed,
+// against the worker's slot and revision, and draws how long the slot stays
+// empty. The failure of a canary ends its reload and teaches nothing about the
+// slot, that of an older revision nothing about the current one.
+func (f *Fleet) blame(w *Worker, verdict Verdict) {
+	w.blamed = true
+	why := ReasonCrash
+	switch {
+	case verdict == BootFailed:
+		why = ReasonStartup
+	case w.left:
+		why = ReasonLeft
+	}
+	inSlots := w.Slot < len(f.slots)
+	if w.Revision != f.current.number {
+		if inSlots && !w.ReadyAt.IsZero() {
+			f.slots[w.Slot].why = why
+		}
+		return
+	}
+	r := f.current
+	settled := !w.ReadyAt.IsZero() && r.ResetAfter > 0 && f.now.Sub(w.ReadyAt) >= r.ResetAfter
+	switch {
+	case verdict == BootFailed:
+		r.failures++
+		r.culprit = w.ID
+	case verdict == Crashed && !settled:
+		r.crashes++
+		r.culprit = w.ID
+	}
+	if !inSlots {
+		return
+	}
+	s := f.slots[w.Slot]
+	if settled || s.revision != r.number {
+		*s = slot{revision: r.number}
+	}
+	s.why = why
+	if verdict == BootFailed {
+		s.failures++
+		s.culprit = w.ID
+	}
+	s.crashes++
+	if s.crashes < 2 {
+		return
+	}
+	w.backoff = f.backoff(r, s.crashes-2)
+	s.until = f.now.Add(w.backoff)
+}
+
+// backoff returns the n-th delay of a crash loop: doubled each time, and drawn
+// from its upper half so that slots that crash together do not come back
+// together.
+func (f *Fleet) backoff(r *revision, n int) time.Duration {
+	delay := r.BackoffMin
+	for range n {
+		if delay >= r.BackoffMax/2 {
+			delay = r.BackoffMax
+			break
+		}
+		delay *= 2
+	}
+	delay = min(delay, r.BackoffMax)
+	return delay/2 + time.Duration(f.draw()*float64(delay-delay/2))
+}
+
+// scale changes the number of workers asked for.
+func (f *Fleet) scale(by int) {
+	if f.stopping {
+		return
+	}
+	from := f.current.target
+	f.current.target = max(1, from+by)
+	if f.current.target != from {
+		f.fitSlots(ReasonScale)
+		f.do(Rescale{from, f.current.target})
+	}
+}
+
+// reload makes a revision the candidate; one that is being tried is forgotten.
+func (f *Fleet) reload(ev Reload) {
+	if f.stopping {
+		f.do(EndReload{Revision: ev.Revision, Result: Superseded})
+		return
+	}
+	f.supersede()
+	f.candidate = &revision{Settings: ev.Settings, number: ev.Revision, target: ev.Settings.Workers, canarySlot: -1}
+	for _, r := range []*revision{f.current, f.fallback} {
+		if r != nil && r.Command == ev.Settings.Command {
+			f.candidate.cooperates = f.candidate.cooperates || r.cooperates
+		}
+	}
+}
+
+// supersede ends the trial under way, if there is one.
+func (f *Fleet) supersede() {
+	if f.candidate != nil {
+		f.end(f.candidate, Superseded, 0)
+		f.candidate = nil
+	}
+}
+
+// stop tells the whole fleet to end by a common deadline. Another stop can
+// only bring the deadline forward.
+func (f *Fleet) stop(quick bool) {
+	by := f.now.Add(f.current.GracefulTimeout)
+	if quick {
+		by = f.now.Add(QuickGrace)
+	}
+	if f.stopping && !quick {
+		return
+	}
+	if !f.stopping || by.Before(f.stopBy) {
+		f.stopBy = by
+	}
+	f.stopping = true
+	f.supersede()
+	if f.fallback != nil {
+		f.end(f.current, Superseded, 0)
+		f.fallback = nil
+	}
+}

@@ -1,0 +1,72 @@
+package fleet
+
+import "time"
+
+// Settings is what one configuration asks of the fleet.
+type Settings struct {
+	Command       string        // identity of what is run: a worker's cooperation is expected of later workers of the same command
+	Workers       int           // how many workers to keep ready, at least 1
+	Surge         Surge         // how many processes may live beyond Workers
+	StartParallel int           // workers starting at the same time; 0: no limit
+	Ready         ReadyMode     // what makes a worker ready
+	ReadyAfter    time.Duration // for ReadyAlive, and for plain workers under ReadyAuto: alive for so long
+
+	GracefulTimeout time.Duration // on stop: the whole fleet's grace; 0: at once
+	DrainTimeout    time.Duration // on replacement: one worker's grace; 0: at once
+	StartupTimeout  time.Duration // from spawn to ready, above 0
+
+	BackoffMin      time.Duration // delay before the spawn that follows a slot's second crash
+	BackoffMax      time.Duration // upper bound of the delay, which doubles with each crash
+	ResetAfter      time.Duration // ready for so long forgives earlier crashes; 0: never
+	StartupAttempts int           // boots that may fail in a row before giving up or rolling back, at least 1
+}
+
+// Surge bounds the processes alive beyond the number of workers. With both
+// fields zero a worker is stopped before its replacement starts.
+type Surge struct {
+	Count   int
+	Percent int // of the workers, rounded up; used when above 0
+}
+
+// Of returns how many processes may live beyond so many workers.
+func (s Surge) Of(workers int) int {
+	if s.Percent > 0 {
+		return (workers*s.Percent + 99) / 100
+	}
+	return s.Count
+}
+
+// ReadyMode says what makes a worker ready.
+type ReadyMode int
+
+// The ways a worker becomes ready.
+const (
+	ReadyAuto   ReadyMode = iota // READY=1 if the worker cooperates or one of its command did before; else READY=1 or ReadyAfter
+	ReadyNotify                  // READY=1 alone
+	ReadyAlive                   // alive for ReadyAfter
+)
+
+// The brain's own constants of time.
+const (
+	AbortGrace = 2 * time.Second // between the abort signal and SIGKILL, so that stacks can be printed
+	QuickGrace = time.Second     // between the stop signal and SIGKILL on a quick stop
+	KillGrace  = 2 * time.Second // after SIGKILL a stopping master waits no longer for the kernel
+	Lateness   = time.Second     // a deadline missed by more means that the loop itself was suspended
+)
+
+// Reason says why something was done. Its text is a metric label.
+type Reason string
+
+// The reasons of spawns, retirements and kills.
+const (
+	ReasonStart    Reason = "start"    // the first workers
+	ReasonCrash    Reason = "crash"    // exited without having been asked to
+	ReasonStartup  Reason = "startup"  // did not become ready
+	ReasonReload   Reason = "reload"   // of an older revision
+	ReasonRollback Reason = "rollback" // of a revision that was given up
+	ReasonScale    Reason = "scale"    // the number of workers changed
+	ReasonLeft     Reason = "left"     // said STOPPING=1 on its own account
+	ReasonSurplus  Reason = "surplus"  // its slot has another ready worker
+	ReasonStop     Reason = "stop"     // the master stops
+	ReasonGrace    Reason = "grace"    // still alive when its grace was over
+)

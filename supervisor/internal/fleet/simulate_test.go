@@ -1,0 +1,24 @@
+package fleet
+
+import (
+	"flag"
+	"strings"
+	"testing"
+)
+
+var steps = flag.Int("steps", 1_000_000, "steps of the simulator")
+
+// TestSimulate plays random worlds against the oracles.
+func TestSimulate(t *testing.T) {
+	total, worlds := 0, 0
+	for seed := uint64(1); total < *steps; seed++ {
+		w := newWorld(seed)
+		broken := w.run(2000)
+		total += w.steps
+		worlds++
+		if broken != "" {
+			t.Fatalf("world %d after %d steps: %s\n%s", seed, w.steps, broken, strings.Join(w.log, "\n"))
+		}
+	}
+	t.Logf("%d steps in %d worlds", total, worlds)
+}

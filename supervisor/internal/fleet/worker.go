@@ -1,0 +1,74 @@
+package fleet
+
+import "time"
+
+// State is a stage in the life of a worker.
+type State int
+
+// The states, in the order in which they can follow each other.
+const (
+	Starting State = iota // spawned, not ready
+	Ready                 // serving
+	Draining              // told to finish what it has
+	Stopping              // aborted or killed
+)
+
+func (s State) String() string {
+	return [...]string{"starting", "ready", "draining", "stopping"}[s]
+}
+
+// Worker is one process of the fleet as the brain sees it.
+type Worker struct {
+	ID         int
+	Slot       int
+	Place      int
+	Revision   int
+	Generation int
+	State      State
+	Spawned    time.Time
+	ReadyAt    time.Time // zero: was never ready
+	Recycle    Reason    // set: a replacement was ordered, for this reason
+
+	cooperates bool
+	told       bool // the stop signal was sent
+	left       bool // said STOPPING=1 unasked
+	failed     bool // missed its startup timeout
+	killed     bool // SIGKILL was sent
+	blamed     bool // its end was counted against its slot
+	backoff    time.Duration
+	aliveAt    time.Time // ready when still alive then; zero: waits for READY=1
+	due        time.Time // when the present state is escalated; zero: never
+}
+
+// serving says whether the worker may have requests that nobody told it to finish.
+func (w *Worker) serving() bool { return w.State == Starting || w.State == Ready }
+
+// slot is one position of the fleet and what befell it.
+type slot struct {
+	why      Reason    // why the next worker will be spawned here
+	revision int       // whose crashes these are
+	crashes  int       // within reset_after of each other
+	failures int       // boots failed in a row
+	culprit  int       // id of the last worker whose boot failed
+	until    time.Time // no spawn of this revision before
+}
+
+// inBackoff says whether a worker of the revision may not be spawned yet.
+func (s *slot) inBackoff(revision int, now time.Time) bool {
+	return s.revision == revision && s.until.After(now)
+}
+
+// revision is one configuration and how it fares.
+type revision struct {
+	Settings
+	number     int
+	generation int
+	target     int // Workers, or what it was scaled to
+
+	canary     int // id of the worker that tries it; 0: not spawned
+	canarySlot int // slot that was emptied for the canary where surge is 0; -1: none
+	cooperates bool
+	failures   int // boots failed in a row
+	crashes    int // crashes soon after ready, while it was being rolled out
+	culprit    int // id of the last worker that failed or crashed so
+}

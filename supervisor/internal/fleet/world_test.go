@@ -1,0 +1,332 @@
+package fleet
+
+import (
+	"container/heap"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+)
+
+// kind is how the workers of a revision behave.
+type kind int
+
+const (
+	good     kind = iota // ready soon, lives until told
+	broken               // exits while starting
+	hanging              // never ready
+	crashing             // ready, then exits on its own
+	flaky                // half of the boots fail
+)
+
+// world is a random environment around a brain: processes that boot, serve,
+// ignore signals and die, an operator who scales, reloads and stops, and a
+// loop that is sometimes late. It runs until it stops, breaks a law, or has
+// shown that it converges.
+type world struct {
+	r       *rand.Rand
+	now     time.Time
+	fleet   *Fleet
+	oracle  *oracle
+	queue   timeline
+	kinds   map[int]kind // by revision
+	lastRev int
+	gone    map[int]bool
+	calm    bool // from now on everything behaves
+	steps   int
+	log     []string // last steps, for the report
+}
+
+type entry struct {
+	at time.Time
+	ev Event
+}
+
+type timeline []entry
+
+func (t timeline) Len() int           { return len(t) }
+func (t timeline) Less(i, j int) bool { return t[i].at.Before(t[j].at) }
+func (t timeline) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
+func (t *timeline) Push(x any)        { *t = append(*t, x.(entry)) }
+func (t *timeline) Pop() any {
+	last := (*t)[len(*t)-1]
+	*t = (*t)[:len(*t)-1]
+	return last
+}
+
+func newWorld(seed uint64) *world {
+	w := &world{
+		r: rand.New(rand.NewPCG(seed, 1)), now: time.Unix(1_000_000, 0), lastRev: 1,
+		kinds: map[int]kind{}, gone: map[int]bool{},
+	}
+	s := w.settings()
+	w.kinds[1] = w.pick(8, 1, 1, 1, 1)
+	w.fleet = New(1, s, w.r.Float64)
+	w.oracle = newOracle(1, s)
+	return w
+}
+
+// pick draws a kind with the given weights.
+func (w *world) pick(weights ...int) kind {
+	sum := 0
+	for _, n := range weights {
+		sum += n
+	}
+	x := w.r.IntN(sum)
+	for k, n := range weights {
+		if x -= n; x < 0 {
+			return kind(k)
+		}
+	}
+	panic("unreachable")
+}
+
+func (w *world) ms(below int) time.Duration {
+	return time.Duration(w.r.IntN(below)) * time.Millisecond
+}
+
+func (w *world) settings() Settings {
+	s := Settings{
+		Command: fmt.Sprint("c", w.r.IntN(2)), Workers: 1 + w.r.IntN(5), Surge: Surge{Count: w.r.IntN(4)},
+		Ready: ReadyMode(w.r.IntN(3)), ReadyAfter: w.ms(1500),
+		GracefulTimeout: w.ms(4000), DrainTimeout: w.ms(6000), StartupTimeout: 500*time.Millisecond + w.ms(5000),
+		BackoffMin: 100 * time.Millisecond, BackoffMax: 3 * time.Second, ResetAfter: w.ms(4000), StartupAttempts: 1 + w.r.IntN(4),
+	}
+	s.ReadyAfter = min(s.ReadyAfter, s.StartupTimeout-100*time.Millisecond)
+	if w.r.IntN(4) == 0 {
+		s.Surge = Surge{Percent: 1 + w.r.IntN(100)}
+	}
+	if w.r.IntN(4) == 0 {
+		s.StartParallel = 1 + w.r.IntN(2)
+	}
+	if w.r.IntN(8) == 0 {
+		s.GracefulTimeout, s.DrainTimeout = 0, 0
+	}
+	return s
+}
+
+func (w *world) after(d time.Duration, ev Event) {
+	heap.Push(&w.queue, entry{w.now.Add(d), ev})
+}
+
+// run plays at most so many steps and returns the law that was broken, or "".
+func (w *world) run(steps int) string {
+	if broken := w.step(Tick{}); broken != "" {
+		return broken
+	}
+	for range steps {
+		if w.oracle.halted {
+			return ""
+		}
+		if w.r.IntN(25) == 0 {
+			w.meddle()
+		}
+		if broken := w.next(); broken != "" {
+			return broken
+		}
+	}
+	return w.converge()
+}
+
+// next delivers the next event or lets time pass until the brain's deadline,
+// sometimes much too late.
+func (w *world) next() string {
+	deadline, ok := w.fleet.Deadline()
+	if len(w.queue) > 0 && (!ok || w.queue[0].at.Before(deadline)) {
+		e := heap.Pop(&w.queue).(entry)
+		if e.at.After(w.now) {
+			w.now = e.at
+		}
+		return w.step(e.ev)
+	}
+	if !ok {
+		w.now = w.now.Add(time.Second)
+		return w.step(Tick{})
+	}
+	if deadline.After(w.now) {
+		w.now = deadline
+	}
+	if !w.calm && w.r.IntN(200) == 0 {
+		w.now = w.now.Add(w.ms(8000))
+	}
+	return w.step(Tick{})
+}
+
+func (w *world) step(ev Event) string {
+	w.steps++
+	actions, broken := w.oracle.check(w.fleet, w.now, ev)
+	if w.calm && len(actions) == 0 {
+		if _, idle := ev.(Tick); idle {
+			return broken
+		}
+	}
+	if len(w.log) > 60 {
+		w.log = w.log[30:]
+	}
+	w.log = append(w.log, fmt.Sprintf("%v %T%+v -> %s", w.now.Sub(time.Unix(1_000_000, 0)), ev, ev, describe(actions)))
+	for _, a := range actions {
+		w.perform(a)
+	}
+	if e, ok := ev.(Exited); ok {
+		w.gone[e.ID] = true
+	}
+	return broken
+}
+
+// perform is what the processes make of an action.
+func (w *world) perform(a Action) {
+	switch a := a.(type) {
+	case Spawn:
+		w.live(a.Worker)
+	case Retire:
+		switch n := w.r.IntN(10); {
+		case w.calm || n < 6:
+			w.after(w.ms(800), Exited{a.ID})
+		case n < 8:
+			w.after(w.ms(8000), Exited{a.ID})
+		}
+	case Abort:
+		if w.calm || w.r.IntN(2) == 0 {
+			w.after(w.ms(1500), Exited{a.ID})
+		}
+	case Kill:
+		if w.calm || w.r.IntN(50) > 0 {
+			w.after(w.ms(30), Exited{a.ID})
+		} else {
+			w.after(w.ms(9000), Exited{a.ID})
+		}
+	}
+}
+
+// live schedules the life of a new worker.
+func (w *world) live(x Worker) {
+	boot := w.ms(900)
+	kind := w.kinds[x.Revision]
+	if kind == flaky && w.r.IntN(2) == 0 {
+		kind = broken
+	}
+	switch kind {
+	case broken:
+		w.after(w.ms(400), Exited{x.ID})
+		return
+	case hanging:
+		if w.r.IntN(3) == 0 {
+			w.after(w.ms(100), Cooperates{x.ID})
+		}
+		return
+	case crashing:
+		w.after(boot+w.ms(3000), Exited{x.ID})
+	}
+	if w.calm {
+		boot = w.ms(300)
+	}
+	w.after(boot/4, Cooperates{x.ID})
+	w.after(boot, SaidReady{x.ID})
+	if !w.calm && w.r.IntN(5) == 0 {
+		w.after(boot+w.ms(9000), Recycle{x.ID, "max_requests"})
+	}
+}
+
+// meddle is the operator, chance and malice.
+func (w *world) meddle() {
+	id := 1 + w.r.IntN(w.fleet.lastID+1)
+	switch w.r.IntN(16) {
+	case 0, 1:
+		w.after(0, ScaleBy{w.r.IntN(5) - 2})
+	case 2, 3, 4:
+		w.reload(w.pick(6, 1, 1, 2, 4))
+	case 5, 6:
+		w.after(0, Exited{id})
+	case 7, 8:
+		w.after(0, Recycle{id, "max_requests"})
+	case 9:
+		w.after(0, SaidStopping{id})
+		w.after(w.ms(9000), Exited{id})
+	case 10:
+		w.after(0, Extend{id, w.ms(9000)})
+	case 11:
+		w.after(0, SaidReady{id})
+	case 12:
+		for _, x := range w.fleet.Workers() {
+			w.after(0, Recycle{x.ID, "recycle"})
+		}
+	case 13:
+		w.after(0, Cooperates{id})
+	case 14:
+		w.after(w.ms(500), Tick{})
+	case 15:
+		if w.r.IntN(6) == 0 {
+			w.after(0, Stop{Quick: w.r.IntN(3) == 0})
+			w.after(w.ms(2000), Stop{Quick: w.r.IntN(2) == 0})
+		}
+	}
+}
+
+func (w *world) reload(k kind) {
+	w.lastRev++
+	w.kinds[w.lastRev] = k
+	w.after(0, Reload{w.lastRev, w.settings()})
+}
+
+// converge lets everything behave from now on, asks for a good revision and
+// sees that the fleet becomes it, and nothing else, in bounded time.
+func (w *world) converge() string {
+	if w.fleet.Stopping() {
+		return ""
+	}
+	w.calm = true
+	for rev := range w.kinds {
+		w.kinds[rev] = good
+	}
+	w.queue = nil
+	for _, x := range w.fleet.Workers() { // those whose fate was in the queue
+		if x.State != Ready {
+			w.after(w.ms(1000), Exited{x.ID})
+		}
+	}
+	asked := 0
+	if w.r.IntN(2) == 0 {
+		w.reload(good)
+		asked = w.lastRev
+	}
+	for end := w.now.Add(5 * time.Minute); w.now.Before(end); {
+		if broken := w.next(); broken != "" {
+			return broken
+		}
+	}
+	if w.oracle.halted {
+		return ""
+	}
+	fresh := func(x *Worker) bool { return x.State == Ready && w.fleet.fresh(x) }
+	number, _ := w.fleet.Revision()
+	switch {
+	case w.fleet.Reloading():
+		return "did not converge: still reloading"
+	case len(w.fleet.workers) != w.fleet.Target() || w.fleet.count(fresh) != w.fleet.Target():
+		return fmt.Sprintf("did not converge: %d fresh of %d workers, %d asked for", w.fleet.count(fresh), len(w.fleet.workers), w.fleet.Target())
+	case asked != 0 && number != asked:
+		return fmt.Sprintf("did not converge: revision %d, not %d", number, asked)
+	}
+	return ""
+}
+
+// describe prints actions in one line.
+func describe(actions []Action) string {
+	var b strings.Builder
+	for _, a := range actions {
+		name := strings.TrimPrefix(fmt.Sprintf("%T", a), "fleet.")
+		switch a := a.(type) {
+		case Spawn:
+			fmt.Fprintf(&b, "%s{%d slot %d place %d rev %d %s} ", name, a.Worker.ID, a.Worker.Slot, a.Worker.Place, a.Worker.Revision, a.Reason)
+		case Bury:
+			fmt.Fprintf(&b, "%s{%d %s backoff %v} ", name, a.Worker.ID, a.Verdict, a.Backoff)
+		case Retire:
+			fmt.Fprintf(&b, "%s{%d %s} ", name, a.ID, a.Reason)
+		case Hasten:
+			fmt.Fprintf(&b, "%s{%d} ", name, a.ID)
+		default:
+			fmt.Fprintf(&b, "%s%+v ", name, a)
+		}
+	}
+	return strings.TrimSpace(b.String())
+}
