@@ -1,0 +1,127 @@
+package config
+
+import (
+	"cmp"
+	"path/filepath"
+	"strings"
+	"unicode"
+)
+
+// anyText accepts every text.
+func anyText(string) error { return nil }
+
+// checkCommand checks that there is a program to run.
+func checkCommand(command []string) error {
+	if len(command) == 0 || command[0] == "" {
+		return wrong(`as in command = ["./agent-server"]`, "must begin with a program")
+	}
+	return nil
+}
+
+// checkName checks a name that becomes part of the names of files.
+func checkName(name string) error {
+	switch {
+	case name == "." || name == ".." || strings.ContainsRune(name, '/'):
+		return wrong("", "must be a name, not the path %s", quote(name))
+	case strings.ContainsFunc(name, unicode.IsControl):
+		return wrong("", "must be a name without control characters, not %s", quote(name))
+	case len(name) > 64:
+		return wrong("", "must have at most 64 bytes, not %d", len(name))
+	}
+	return nil
+}
+
+// checkLogFile refuses the one path that would mean nothing.
+func checkLogFile(path string) error {
+	if path == "" {
+		return wrong(`"-" is stderr`, "must be a file")
+	}
+	return nil
+}
+
+// finish computes what depends on several keys, and checks what only several
+// keys together show. It skips a check when one of its keys is already known to
+// be wrong, for that key then has its default.
+func (l *loader) finish() {
+	c := l.config
+	if len(c.Command) == 0 {
+		if !l.failed["command"] && !l.fileFailed {
+			l.errs.add(&Error{File: l.source.File, Key: "command", Msg: "is missing: there is nothing to supervise",
+				Hint: `gosuper [flags] COMMAND [ARG...], or command = ["./agent-server"] in the file`})
+		}
+	} else if c.Name == "" {
+		c.Name = filepath.Base(c.Command[0])
+	}
+	if c.DrainTimeout.Auto {
+		c.DrainTimeout.Duration = max(c.GracefulTimeout, autoDrain)
+	}
+	if c.Restart.BackoffMax < c.Restart.BackoffMin && l.sound("restart.backoff_min", "restart.backoff_max") {
+		l.fail(l.stronger("restart.backoff_min", "restart.backoff_max"),
+			wrong("", "backoff_min (%s) must not be above backoff_max (%s)",
+				formatDuration(c.Restart.BackoffMin), formatDuration(c.Restart.BackoffMax)))
+	}
+	if c.StopSignal == c.AbortSignal && l.sound("stop_signal", "abort_signal") {
+		l.fail(l.stronger("stop_signal", "abort_signal"),
+			wrong("a worker must be able to tell them apart", "stop_signal and abort_signal are both %s", c.StopSignal))
+	}
+	if c.MaxRequestsJitter > 0 && c.MaxRequests == 0 && l.sound("max_requests", "max_requests_jitter") {
+		l.warn("max_requests_jitter has no effect while max_requests is 0")
+	}
+	if l.failed["chdir"] {
+		// Every other path starts there.
+		return
+	}
+	l.makePathsAbsolute()
+	l.readEnvFile()
+}
+
+// sound reports whether none of the keys is known to be wrong.
+func (l *loader) sound(keys ...string) bool {
+	for _, k := range keys {
+		if l.failed[k] {
+			return false
+		}
+	}
+	return true
+}
+
+// stronger returns which of two keys was set by the later layer, or further down
+// in the file: the one whose writer brought about the contradiction.
+func (l *loader) stronger(a, b string) string {
+	first, second := l.origins[a], l.origins[b]
+	if cmp.Or(cmp.Compare(first.layer, second.layer), cmp.Compare(first.line, second.line)) > 0 {
+		return a
+	}
+	return b
+}
+
+// makePathsAbsolute resolves the relative paths against the working folder of
+// the workers, and that against the folder gosuper was started in.
+func (l *loader) makePathsAbsolute() {
+	c := l.config
+	if c.Chdir != "" && !filepath.IsAbs(c.Chdir) {
+		c.Chdir = filepath.Join(c.Dir, c.Chdir)
+	}
+	if c.PIDFile != "" {
+		c.PIDFile = c.absolute(c.PIDFile)
+	}
+	if c.EnvFile != "" {
+		c.EnvFile = c.absolute(c.EnvFile)
+	}
+	if c.Log.File != "-" {
+		c.Log.File = c.absolute(c.Log.File)
+	}
+	for i, address := range c.Bind {
+		if path, ok := strings.CutPrefix(address, "unix:"); ok {
+			path = c.absolute(path)
+			c.Bind[i] = "unix:" + path
+			if len(path) > maxUnixPath {
+				l.fail("bind", wrong("", "the path of a unix socket has at most %d bytes, which %s has not", maxUnixPath, quote(path)))
+			}
+		}
+	}
+	// Two spellings of one path show only now.
+	if err := checkAddresses(c.Bind); err != nil && l.sound("bind") {
+		l.fail("bind", err)
+	}
+}

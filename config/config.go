@@ -1,0 +1,158 @@
+package config
+
+import (
+	"path/filepath"
+	"time"
+)
+
+// Config is the complete configuration of one master. Load makes it; it is not
+// changed afterwards and may be read from several goroutines.
+type Config struct {
+	// Command is the program of the workers and its arguments. The first word
+	// is as it was written, which is also what the worker sees as argv[0];
+	// [Config.Resolve] says which file that is. Never empty after Load.
+	Command []string
+	// Name names this master to people: logs, runtime files. Load fills it in
+	// from the base name of the command.
+	Name string
+	// Bind holds the addresses to listen on, in the order in which workers get
+	// them: "host:port", "[::1]:80", ":8000", "unix:/path" (absolute after
+	// Load), "fd://3". Their syntax has been checked.
+	Bind []string
+	// Workers is how many workers to run.
+	Workers Workers
+	// Surge is how many processes may exist beyond the workers.
+	Surge Surge
+	// StartParallel is how many workers may boot at the same time; 0: all.
+	StartParallel int
+
+	// GracefulTimeout is how long requests in flight may still take when the
+	// whole fleet stops; 0: they are cut at once.
+	GracefulTimeout time.Duration
+	// DrainTimeout is the same for one worker that is replaced. Its Duration
+	// holds also when it is automatic.
+	DrainTimeout AutoDuration
+	// StartupTimeout is the time from spawn to ready; above 0.
+	StartupTimeout time.Duration
+	// KeepAlive is how long an idle keep-alive connection is kept; 0: there is
+	// no keep-alive.
+	KeepAlive time.Duration
+	// Ready says when a worker counts as ready.
+	Ready Ready
+
+	// MaxRequests is after how many requests a worker is replaced; 0: never.
+	MaxRequests int
+	// MaxRequestsJitter is added to MaxRequests, as a random number between 0
+	// and this, drawn anew for every worker.
+	MaxRequestsJitter int
+
+	// StopSignal asks a worker to finish its requests and exit.
+	StopSignal Signal
+	// AbortSignal asks a stuck worker for its stacks, shortly before SIGKILL.
+	// It is never the same as StopSignal.
+	AbortSignal Signal
+
+	// Backlog is the length of each listening queue; above 0. The kernel cuts
+	// it to net.core.somaxconn.
+	Backlog int
+	// Chdir is the working folder of the workers, absolute but with its
+	// symlinks unresolved; "": Dir.
+	Chdir string
+	// User and Group are what workers run as, a name or a number; "": as the
+	// master.
+	User, Group string
+	// Umask is the file mode creation mask of the workers.
+	Umask Umask
+	// PIDFile is where the master writes its pid, absolute; "": nowhere.
+	PIDFile string
+	// EnvFile is the file of further variables for workers, absolute; "": none.
+	// Load has read it.
+	EnvFile string
+	// Env holds variables for workers. "{slot}", "{place}" and "{id}" in the
+	// values are still to be filled in: see [Config.Environ].
+	Env map[string]string
+
+	// Restart rules crash loops.
+	Restart Restart
+	// Log rules the master's own log.
+	Log Log
+
+	// Dir is the folder gosuper was started in, absolute. It is not a key.
+	Dir string
+
+	// fileEnv is what EnvFile said when it was loaded.
+	fileEnv map[string]string
+	// searchPath is the PATH of the environment gosuper was started with.
+	searchPath string
+}
+
+// Restart is the table [restart]. The first crash of a slot respawns at once;
+// backoff starts with the second within ResetAfter, counted from ready.
+type Restart struct {
+	// BackoffMin is the first delay; above 0. Each further one is longer.
+	BackoffMin time.Duration
+	// BackoffMax is the longest delay; at least BackoffMin.
+	BackoffMax time.Duration
+	// ResetAfter is how long a worker must have been ready for its slot's
+	// crashes to be forgotten; 0: they never are.
+	ResetAfter time.Duration
+	// StartupAttempts is how many boots of one slot may fail in a row before
+	// anything was ever ready; at least 1.
+	StartupAttempts int
+}
+
+// Log is the table [log].
+type Log struct {
+	// Level is the least severe level that is written: "debug", "info", "warn"
+	// or "error".
+	Level string
+	// Format is "console", "json", or "auto": console on a terminal.
+	Format string
+	// File is where the log goes: "-" is stderr, all else an absolute path.
+	File string
+}
+
+// autoDrain is the least that an automatic drain_timeout gives.
+const autoDrain = 2 * time.Minute
+
+// Default returns the configuration of an empty file: complete but for its
+// command.
+func Default() *Config {
+	return &Config{
+		Bind:            []string{"127.0.0.1:8000"},
+		Workers:         Workers{Auto: true},
+		Surge:           Surge{N: 1},
+		GracefulTimeout: 30 * time.Second,
+		DrainTimeout:    AutoDuration{Duration: autoDrain, Auto: true},
+		StartupTimeout:  60 * time.Second,
+		KeepAlive:       5 * time.Second,
+		Ready:           Ready{Mode: ReadyAuto, After: time.Second},
+		StopSignal:      mustSignal("SIGTERM"),
+		AbortSignal:     mustSignal("SIGABRT"),
+		Backlog:         2048,
+		Restart: Restart{
+			BackoffMin:      100 * time.Millisecond,
+			BackoffMax:      30 * time.Second,
+			ResetAfter:      10 * time.Second,
+			StartupAttempts: 3,
+		},
+		Log: Log{Level: "info", Format: "auto", File: "-"},
+	}
+}
+
+// workDir is the working folder of the workers before symlinks are followed.
+func (c *Config) workDir() string {
+	if c.Chdir != "" {
+		return c.Chdir
+	}
+	return c.Dir
+}
+
+// absolute returns path as seen from the working folder of the workers, in
+// which relative paths of the configuration start.
+func (c *Config) absolute(path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(c.workDir(), path)
+}

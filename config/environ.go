@@ -1,0 +1,134 @@
+package config
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// handedOver are the variables, besides GOSUPER_*, that tell a process about its
+// own supervisor: sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3) and
+// systemd.exec(5). What systemd says to the master is wrong for its workers.
+var handedOver = []string{
+	"LISTEN_FDS", "LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDNAMES",
+	"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "FDSTORE", "MAINPID",
+}
+
+// workerVariables are the GOSUPER_ variables of the worker protocol. A gosuper
+// that is itself a worker finds them in its environment.
+var workerVariables = []string{
+	"GOSUPER_NOTIFY_FD", "GOSUPER_SLOT", "GOSUPER_PLACE", "GOSUPER_WORKER_ID", "GOSUPER_GENERATION",
+	"GOSUPER_SCOREBOARD_FD", "GOSUPER_FLEET_FD", "GOSUPER_ACCESS_FD", stopSignalVariable,
+}
+
+// stopSignalVariable is a key to a master and part of the protocol to a worker.
+const stopSignalVariable = "GOSUPER_STOP_SIGNAL"
+
+// notForUs reports whether a variable that could be a key is a message to us as
+// a worker of another gosuper.
+func notForUs(name string, environ map[string]string) bool {
+	_, isWorker := environ["GOSUPER_WORKER_ID"]
+	return name == stopSignalVariable && isWorker
+}
+
+// unknownVariables returns a warning for each GOSUPER_ variable that means
+// nothing to anybody.
+func unknownVariables(environ map[string]string) []string {
+	var settable, warnings []string
+	for _, k := range keys {
+		if k.Env != "" {
+			settable = append(settable, strings.TrimPrefix(k.Env, "GOSUPER_"))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(environ)) {
+		setting, ours := strings.CutPrefix(name, "GOSUPER_")
+		if !ours || slices.Contains(settable, setting) || isSilent(name) {
+			continue
+		}
+		warning := name + " is not a setting"
+		if name == "GOSUPER_COMMAND" || name == "GOSUPER_ENV" {
+			warning = name + " is ignored: this key is not set by the environment"
+		} else if meant := nearest(setting, settable); meant != "" {
+			warning += ": did you mean GOSUPER_" + meant + "?"
+		}
+		warnings = append(warnings, warning)
+	}
+	return warnings
+}
+
+// isSilent reports whether a variable that is no key may be there: Kubernetes
+// describes a service called gosuper to every container beside it.
+func isSilent(name string) bool {
+	for _, prefix := range []string{"GOSUPER_PORT", "GOSUPER_SERVICE_", "GOSUPER_LIMIT_"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return slices.Contains(workerVariables, name)
+}
+
+// isReserved reports whether gosuper alone decides about a worker's variable.
+func isReserved(name string) bool {
+	return strings.HasPrefix(name, "GOSUPER_") || slices.Contains(handedOver, name)
+}
+
+// checkVariable checks the name of a variable for workers.
+func checkVariable(name string) error {
+	switch {
+	case name == "":
+		return wrong("", "must have a name")
+	case strings.ContainsAny(name, "=\x00"):
+		return wrong("", "must have a name without = and NUL, not %s", quote(name))
+	case isReserved(name):
+		return wrong("", "must not set %s, which gosuper itself gives to its workers or keeps from them", name)
+	}
+	return nil
+}
+
+// Environ returns the environment of a worker, but for what the worker protocol
+// adds: base, the environment of the master, without the variables by which the
+// master's own supervisor speaks to it; over that the env_file; over that env,
+// its placeholders filled in as by [Expand]. Placeholders anywhere else are
+// plain text. No variable is in it twice.
+func (c *Config) Environ(base []string, slot, place, id int) []string {
+	vars := environMap(base)
+	maps.DeleteFunc(vars, func(name, _ string) bool { return isReserved(name) })
+	maps.Copy(vars, c.fileEnv)
+	for name, value := range c.Env {
+		vars[name] = Expand(value, slot, place, id)
+	}
+	environ := make([]string, 0, len(vars))
+	for _, name := range slices.Sorted(maps.Keys(vars)) {
+		environ = append(environ, name+"="+vars[name])
+	}
+	return environ
+}
+
+// Expand fills in "{slot}", "{place}" and "{id}" in a value of env. Other
+// braces stay as they are.
+func Expand(value string, slot, place, id int) string {
+	return strings.NewReplacer(
+		"{slot}", strconv.Itoa(slot),
+		"{place}", strconv.Itoa(place),
+		"{id}", strconv.Itoa(id),
+	).Replace(value)
+}
+
+// path returns the PATH of the workers.
+func (c *Config) path() string {
+	return cmp.Or(c.Env["PATH"], c.fileEnv["PATH"], c.searchPath)
+}
+
+// environMap makes a map of an environment. The last of several variables of one
+// name wins, as in os/exec; what is no variable is left out.
+func environMap(environ []string) map[string]string {
+	vars := make(map[string]string, len(environ))
+	for _, pair := range environ {
+		if name, value, ok := strings.Cut(pair, "="); ok && name != "" {
+			vars[name] = value
+		}
+	}
+	return vars
+}

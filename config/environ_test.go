@@ -1,0 +1,75 @@
+package config
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestEnviron(t *testing.T) {
+	file := write(t, "vars", "FILE=file\nBOTH=file\nBASE2=file\nBRACES={slot}\n")
+	c, _ := mustLoad(t, Source{Command: []string{"a"}, Environ: []string{"GOSUPER_ENV_FILE=" + file},
+		Flags: map[string][]string{"env": {"BOTH=env", "BASE3=env", "PORT=90{slot}{place}{id}", "JSON={\"slots\":{id}}"}}})
+	base := []string{
+		"HOME=/root", "BASE=old", "BASE=a=b", "BASE2=x", "BASE3=x", "INHERITED={slot}", "EMPTY=", "=weird", "alone",
+		"GOSUPER_WORKERS=3", "GOSUPER_WORKER_ID=1", "LISTEN_FDS=1", "LISTEN_PID=1", "LISTEN_FDNAMES=a", "LISTEN_PIDFDID=2",
+		"NOTIFY_SOCKET=/x", "WATCHDOG_USEC=1", "WATCHDOG_PID=1", "FDSTORE=1", "MAINPID=1",
+		"LISTEN_ADDRESS=kept", "WATCHDOG=kept",
+	}
+	want := []string{
+		"BASE2=file", "BASE3=env", "BASE=a=b", "BOTH=env", "BRACES={slot}", "EMPTY=", "FILE=file", "HOME=/root",
+		"INHERITED={slot}", `JSON={"slots":17}`, "LISTEN_ADDRESS=kept", "PORT=902317", "WATCHDOG=kept",
+	}
+	got := c.Environ(base, 2, 3, 17)
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if c.Env["PORT"] != "90{slot}{place}{id}" {
+		t.Error("the configuration was changed")
+	}
+}
+
+func TestEnvFile(t *testing.T) {
+	text := strings.Join([]string{
+		"\ufeff# comment", "", "  A = a b  ", "export B=2", "export\tC=3", "exported=4", "D='# $A \\n'",
+		`E="a\tb\n\"\\\$\q\é # "  # comment`, "F=a#b # comment", "G=# comment", "H=", "I=a=b", `J="a'b"`, "K=1\r", "K=2\r", "l.m-n=1", "É=1",
+	}, "\n")
+	vars, errs := parseEnvFile(text)
+	for _, e := range errs {
+		t.Error(e)
+	}
+	want := map[string]string{
+		"A": "a b", "B": "2", "C": "3", "exported": "4", "D": `# $A \n`, "E": "a\tb\n\"\\$\\q\\é # ", "F": "a#b", "G": "", "H": "",
+		"I": "a=b", "J": "a'b", "K": "2", "l.m-n": "1", "É": "1",
+	}
+	if !maps.Equal(vars, want) {
+		t.Errorf("got  %q\nwant %q", vars, want)
+	}
+}
+
+func TestMistakesInEnvFile(t *testing.T) {
+	file := write(t, "vars", strings.Join([]string{
+		"A=1", "secret", "", "B C=1", `D="x`, "E='x' y", "LISTEN_FDS=3", "=1", "F=\xff", "G=\x00", "H=1",
+	}, "\n"))
+	want := []string{
+		"FILE:2: must be NAME=VALUE (a value over several lines is not possible)",
+		"FILE:4: must have a name of letters, digits and _ before the =",
+		"FILE:5: D: has no closing quote in the same line",
+		"FILE:6: E: has text behind the closing quote",
+		"FILE:7: must not set LISTEN_FDS, which gosuper itself gives to its workers or keeps from them",
+		"FILE:8: must have a name",
+		"FILE:9: must be UTF-8 text without NUL bytes",
+		"FILE:10: must be UTF-8 text without NUL bytes",
+	}
+	err := loadError(Source{Command: []string{"a"}, Environ: []string{"GOSUPER_ENV_FILE=" + file}})
+	var got []string
+	for _, e := range err.(*Errors).List {
+		got = append(got, strings.ReplaceAll(e.Error(), file, "FILE"))
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s", strings.Join(got, "\n"))
+	}
+}

@@ -1,0 +1,182 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// TestMistakesInFiles loads one file each and compares the whole message, in
+// which FILE stands for the file.
+func TestMistakesInFiles(t *testing.T) {
+	tests := []struct{ name, file, want string }{
+		{"unknown key", "\nwokers = 3", `FILE:2: wokers: is not a key (did you mean workers?)`},
+		{"swapped letters", `bnid = []`, `FILE:1: bnid: is not a key (did you mean bind?)`},
+		{"nothing near", `frobnicate = 1`, `FILE:1: frobnicate: is not a key`},
+		{"flag name", `keep_alive = 1`, `FILE:1: keep_alive: is not a key (did you mean keepalive?)`},
+		{"flag name elsewhere", `error_logfile = "x"`, `FILE:1: error_logfile: is not a key (did you mean log.file?)`},
+		{"key of a table", `backoff_min = "1s"`, `FILE:1: backoff_min: is not a key (it belongs in [restart])`},
+		{"key of the top", "[log]\nworkers = 3", `FILE:2: log.workers: is not a key (it belongs at the top, before the first [table])`},
+		{"key in the wrong table", "[log]\n\n  backof_max = 3", `FILE:3: log.backof_max: is not a key (did you mean backoff_max in [restart]?)`},
+		{"unknown table", "[logs]\nlevel = 3", `FILE:1: logs: is not a key (did you mean [log]?)`},
+		{"unknown dotted table", "restrat.x = 1", `FILE:1: restrat: is not a key (did you mean [restart]?)`},
+		{"later key", `worker_class = "proxy"`, `FILE:1: worker_class: is not a key`},
+		{"quoted dots", `"log.level" = "debug"`, `FILE:1: "log.level": is not a key`},
+		{"odd key", `"a\nb" = 1`, `FILE:1: "a\nb": is not a key`},
+		{"no table", `log = "debug"`, `FILE:1: log: must be a table, not the string "debug" (begin it with [log])`},
+		{"list of tables", "[[restart]]", `FILE:1: restart: must be a table, not a list of tables (begin it with [restart])`},
+		{"table for a value", "[workers]", `FILE:1: workers: must be a number, or "auto", not a table`},
+
+		{"command as a string", `command = "./a b"`, `FILE:1: command: must be a list, not the string "./a b" (write ["./a", "b"])`},
+		{"empty command", `command = []`, `FILE:1: command: must begin with a program (as in command = ["./agent-server"])`},
+		{"empty program", `command = [""]`, `FILE:1: command: must begin with a program (as in command = ["./agent-server"])`},
+		{"number in a list", `command = ["a", 3]`, `FILE:1: command: element 2 must be a string, not the number 3`},
+		{"NUL", `command = ["a\u0000"]`, `FILE:1: command: element 1 must not contain a NUL byte`},
+		{"path as a name", `name = "a/b"`, `FILE:1: name: must be a name, not the path "a/b"`},
+		{"bare string", `name = true`, `FILE:1: name: must be a string, not true (write "true")`},
+		{"workers 0", `workers = 0`, `FILE:1: workers: must be from 1 to 10000, not 0`},
+		{"workers negative", `workers = -1`, `FILE:1: workers: must be from 1 to 10000, not -1`},
+		{"workers quoted", `workers = "4"`, `FILE:1: workers: must be a number, or "auto", not the string "4" (write 4 without quotes)`},
+		{"workers half", `workers = 1.5`, `FILE:1: workers: must be a number, or "auto", not the number 1.5`},
+		{"surge", `surge = "half"`, `FILE:1: surge: must be a number, or a percentage such as "50%", not the string "half"`},
+		{"surge percent", `surge = "-5%"`, `FILE:1: surge: must be a number, or a percentage such as "50%", not "-5%"`},
+		{"surge too much", `surge = "101%"`, `FILE:1: surge: must be at most 100%, not "101%"`},
+		{"negative duration", `keepalive = -1`, `FILE:1: keepalive: must not be negative, as -1 is`},
+		{"NaN", `keepalive = nan`, `FILE:1: keepalive: must be a duration such as "30s" or "2m", or a number of seconds, not NaN`},
+		{"infinite", `keepalive = inf`, `FILE:1: keepalive: must be at most 10 years, not +Inf`},
+		{"overflow", `keepalive = 9223372036854775807`, `FILE:1: keepalive: must be at most 10 years, not 9223372036854775807`},
+		{"date", `keepalive = 2020-01-01`, `FILE:1: keepalive: must be a duration such as "30s" or "2m", or a number of seconds, not a date`},
+		{"zero startup", `startup_timeout = 0`, `FILE:1: startup_timeout: must be above 0`},
+		{"zero ready", `ready = "0s"`, `FILE:1: ready: must be above 0`},
+		{"ready", `ready = "soon"`, `FILE:1: ready: must be "auto", "notify", or a duration such as "30s" or "2m", or a number of seconds, not "soon"`},
+		{"backlog", `backlog = 0`, `FILE:1: backlog: must be from 1 to 1000000000, not 0`},
+		{"signal", `stop_signal = "TREM"`, `FILE:1: stop_signal: must be one of SIGTERM, SIGINT, SIGQUIT, SIGABRT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGALRM, not "TREM" (did you mean SIGTERM?)`},
+		{"SIGKILL", `stop_signal = "kill"`, `FILE:1: stop_signal: must be a signal that a worker can handle, which SIGKILL is not (a grace of 0 cuts at once)`},
+		{"same signals", "abort_signal = \"SIGINT\"\nstop_signal = \"int\"", `FILE:2: stop_signal: stop_signal and abort_signal are both SIGINT (a worker must be able to tell them apart)`},
+		{"decimal umask", `umask = 22`, `FILE:1: umask: must be an octal number in quotes, such as "022": the bare number 22 would be decimal (write "022")`},
+		{"wide umask", `umask = 0o1777`, `FILE:1: umask: must be from 000 to 777, not 0o1777`},
+		{"umask digits", `umask = "89"`, `FILE:1: umask: must be an octal number in quotes, such as "022", not "89"`},
+		{"user and group", `user = "a:b"`, `FILE:1: user: must be one user, not "a:b" (user and group are two keys)`},
+		{"group id", `group = 4294967295`, `FILE:1: group: must be an id from 0 to 4294967294, not 4294967295`},
+		{"env number", "[env]\nA = \"x\"\nB = 1", `FILE:3: env.B: must be a string, not the number 1 (write "1")`},
+		{"env protocol", `env = { LISTEN_FDS = "3" }`, `FILE:1: env.LISTEN_FDS: must not set LISTEN_FDS, which gosuper itself gives to its workers or keeps from them`},
+		{"env name", `env = { "a=b" = "3" }`, `FILE:1: env."a=b": must have a name without = and NUL, not "a=b"`},
+		{"backoff", "[restart]\nbackoff_min = \"1m\"", `FILE:2: restart.backoff_min: backoff_min (60s) must not be above backoff_max (30s)`},
+		{"no backoff", "restart.backoff_min = 0", `FILE:1: restart.backoff_min: must be above 0`},
+		{"level", `log = { level = "inof" }`, `FILE:1: log.level: must be "debug", "info", "warn" or "error", not "inof" (did you mean info?)`},
+		{"no log file", `log.file = ""`, `FILE:1: log.file: must be a file ("-" is stderr)`},
+		{"no env_file", `env_file = "/nonexistent/x"`, `FILE:1: env_file: /nonexistent/x: cannot read it: no such file`},
+		{"unix path", `bind = ["unix:/` + strings.Repeat("x", 110) + `"]`, `FILE:1: bind: the path of a unix socket has at most ` + strconv.Itoa(maxUnixPath) + ` bytes, which "/` + strings.Repeat("x", 110) + `" has not`},
+		{"one path twice", `bind = ["unix:/tmp/a", "unix:/tmp/../tmp/a"]`, `FILE:1: bind: has "unix:/tmp/a" twice, also as "unix:/tmp/../tmp/a"`},
+
+		{"syntax", "workers = 3\nbind = [\"a\"\nname = 3\n", `FILE:3:1: is not TOML: expected a comma (',') or array terminator (']'), but got 'n'`},
+		{"bare octal", "\numask = 022", `FILE:2:9: is not TOML: Invalid integer "022": cannot have leading zeroes`},
+		{"twice", "name = \"a\"\nname = \"b\"", `FILE:2:1: is not TOML: Key 'name' has already been defined.`},
+		{"table twice", "[log]\n[log]", `FILE:2:2: is not TOML: Key 'log' has already been defined.`},
+		{"table and value", "log.level = \"info\"\n\nlog = \"debug\"", `FILE:3: log: is already set in line 1`},
+		{"not UTF-8", "name = \"a\"\n# \xff", `FILE:2:3: is not TOML: it is not UTF-8 text`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			file := write(t, "s.toml", test.file)
+			source := Source{File: file, Command: []string{"a"}}
+			got := strings.ReplaceAll(loadError(source).Error(), file, "FILE")
+			if got != test.want {
+				t.Errorf("got  %s\nwant %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestMistakesElsewhere(t *testing.T) {
+	file := write(t, "s.toml", "[restart]\nbackoff_max = \"1s\"\n")
+	line := []string{"a"}
+	flag := func(key string, values ...string) Source {
+		return Source{Command: line, Flags: map[string][]string{key: values}}
+	}
+	tests := []struct {
+		name   string
+		source Source
+		want   string
+	}{
+		{"no command", Source{}, `command: is missing: there is nothing to supervise (gosuper [flags] COMMAND [ARG...], or command = ["./agent-server"] in the file)`},
+		{"empty command", Source{Command: []string{""}}, `COMMAND: must begin with a program (as in command = ["./agent-server"])`},
+		{"flag", flag("workers", "0"), `--workers: must be from 1 to 10000, not 0`},
+		{"flag overflow", flag("workers", "99999999999999999999"), `--workers: must be from 1 to 10000, not 9223372036854775807`},
+		{"flag text", flag("backlog", "many"), `--backlog: must be a number from 1 to 1000000000, not "many"`},
+		{"flag of another name", flag("log.file", ""), `--error-logfile: must be a file ("-" is stderr)`},
+		{"flag address", flag("bind", ":1", "x"), `--bind: has no port: "x" (did you mean "x:8000"?)`},
+		{"flag variable", flag("env", "A"), `--env: must be NAME=VALUE, not "A"`},
+		{"flag bytes", flag("chdir", "\xff"), `--chdir: must be UTF-8 text`},
+		{"no such flag", flag("surge", "1"), `surge: has no flag`},
+		{"variable", Source{Command: line, Environ: []string{"GOSUPER_UMASK=999"}}, `GOSUPER_UMASK: must be an octal number in quotes, such as "022", not "999"`},
+		{"list variable", Source{Command: line, Environ: []string{"GOSUPER_BIND=:1,"}}, `GOSUPER_BIND: must be "host:port", "[::1]:80", ":8000", "unix:/path" or "fd://3", not ""`},
+		{"port", Source{Command: line, Environ: []string{"PORT=tcp://10.0.0.1:80"}}, `PORT: must be a port from 0 to 65535, not "tcp://10.0.0.1:80"`},
+		{"concurrency", Source{Command: line, Environ: []string{"WEB_CONCURRENCY=0"}}, `WEB_CONCURRENCY: must be from 1 to 10000, not 0`},
+		{"file and variable", Source{Command: line, File: file, Environ: []string{"GOSUPER_RESTART_BACKOFF_MIN=2"}}, `GOSUPER_RESTART_BACKOFF_MIN: backoff_min (2s) must not be above backoff_max (1s)`},
+		{"missing file", Source{File: "/nonexistent/s.toml"}, `/nonexistent/s.toml: cannot read the configuration: no such file`},
+		{"folder", Source{File: filepath.Dir(file)}, filepath.Dir(file) + `: cannot read the configuration: it is a folder`},
+		{"endless file", Source{File: "/dev/zero"}, `/dev/zero: cannot read the configuration: it has more than 256 KiB`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if got := loadError(test.source).Error(); got != test.want {
+				t.Errorf("got  %s\nwant %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestUnreadableFile(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root may read everything")
+	}
+	file := write(t, "s.toml", "")
+	if err := os.Chmod(file, 0); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := loadError(Source{File: file}).Error(), file+": cannot read the configuration: permission denied"; got != want {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestAllErrorsAtOnce(t *testing.T) {
+	file := write(t, "s.toml", "# a comment\nwokers = 3\nbind = [\"8000\", \"127.0.0.1\"]\n\n[restart]\nreset_after = -3\n[env]\nA = 1\n")
+	err := loadError(Source{File: file, Command: []string{"a"}, Environ: []string{"GOSUPER_KEEPALIVE=x", "WEB_CONCURRENCY=x"},
+		Flags: map[string][]string{"user": {"a:b"}}})
+	var all *Errors
+	if !errors.As(err, &all) {
+		t.Fatalf("the error is a %T", err)
+	}
+	want := []string{
+		`FILE:2: wokers: is not a key`,
+		`FILE:3: bind: must be "host:port", not a port alone`,
+		`FILE:3: bind: has no port: "127.0.0.1"`,
+		`FILE:6: restart.reset_after: must not be negative, as -3 is`,
+		`FILE:8: env.A: must be a string, not the number 1`,
+		`GOSUPER_KEEPALIVE: must be a duration such as "30s" or "2m", or a number of seconds, not "x"`,
+		`--user: must be one user, not "a:b"`,
+		`WEB_CONCURRENCY: must be a number, or "auto", not "x"`,
+	}
+	var got []string
+	for _, e := range all.List {
+		got = append(got, strings.ReplaceAll(e.Short(), file, "FILE"))
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s", strings.Join(got, "\n"))
+	}
+	if text := err.Error(); !strings.HasPrefix(text, "8 errors in the configuration\n  "+file+":2: ") || strings.Count(text, "\n") != 8 {
+		t.Errorf("the text is\n%s", text)
+	}
+}
+
+func TestBrokenFileHidesNothingElse(t *testing.T) {
+	file := write(t, "s.toml", "=")
+	err := loadError(Source{File: file, Environ: []string{"GOSUPER_WORKERS=x"}})
+	if text := err.Error(); !strings.Contains(text, ":1:1: is not TOML") || !strings.Contains(text, "GOSUPER_WORKERS") || strings.Contains(text, "command") {
+		t.Errorf("got %s", text)
+	}
+}

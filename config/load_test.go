@@ -1,0 +1,269 @@
+package config
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// sample is a value of a key other than its default, as TOML and as text.
+type sample struct{ toml, text string }
+
+// samples has one for every key; that of command and env is no text.
+var samples = map[string]sample{
+	"command":                  {toml: `["./serve", "", "--name=\"\u0001\\\n\u00e9\""]`},
+	"name":                     {`"api"`, "api"},
+	"bind":                     {`[":8080", "unix:/run/api.sock"]`, ":8080,unix:/run/api.sock"},
+	"workers":                  {"7", "7"},
+	"surge":                    {`"50%"`, "50%"},
+	"start_parallel":           {"2", "2"},
+	"graceful_timeout":         {`"0s"`, "0"},
+	"drain_timeout":            {`"90s"`, "1m30s"},
+	"startup_timeout":          {`"5m"`, "300"},
+	"keepalive":                {`"1.5s"`, "1.5"},
+	"ready":                    {`"notify"`, "notify"},
+	"max_requests":             {"1000", "1000"},
+	"max_requests_jitter":      {"50", "50"},
+	"stop_signal":              {`"SIGINT"`, "int"},
+	"abort_signal":             {`"SIGQUIT"`, "SIGQUIT"},
+	"backlog":                  {"64", "64"},
+	"chdir":                    {`"/srv"`, "/srv"},
+	"user":                     {`"www-data"`, "www-data"},
+	"group":                    {`"1000"`, "1000"},
+	"umask":                    {`"027"`, "27"},
+	"pidfile":                  {`"/run/api.pid"`, "/run/api.pid"},
+	"env_file":                 {`"ENVFILE"`, "ENVFILE"},
+	"env":                      {toml: `{ A = "{slot}", "b.c" = "" }`},
+	"restart.backoff_min":      {`"1s"`, "1s"},
+	"restart.backoff_max":      {`"1h"`, "1h"},
+	"restart.reset_after":      {`"0s"`, "0"},
+	"restart.startup_attempts": {"5", "5"},
+	"log.level":                {`"debug"`, "debug"},
+	"log.format":               {`"json"`, "json"},
+	"log.file":                 {`"/var/log/api.log"`, "/var/log/api.log"},
+}
+
+// write writes a file for a test and returns its path.
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// mustLoad loads a source that has no mistakes.
+func mustLoad(t *testing.T, s Source) (*Config, []string) {
+	t.Helper()
+	c, warnings, err := Load(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, warnings
+}
+
+func TestEveryKeyFromFile(t *testing.T) {
+	envFile := write(t, "vars", "A=1\n")
+	for _, k := range Keys() {
+		s, ok := samples[k.Name]
+		if !ok {
+			t.Errorf("%s has no sample", k.Name)
+			continue
+		}
+		value := strings.ReplaceAll(s.toml, "ENVFILE", envFile)
+		file := write(t, "s.toml", "command = [\"a\"]\n"+k.Name+" = "+value+"\n")
+		if k.Name == "command" {
+			file = write(t, "s.toml", "command = "+value+"\n")
+		}
+		before, _ := mustLoad(t, Source{Command: []string{"a"}})
+		after, _ := mustLoad(t, Source{File: file})
+		want := []string{k.Name}
+		if k.Name == "command" {
+			want = []string{"command", "name"}
+		}
+		if diff := Diff(before, after); !slices.Equal(diff, want) {
+			t.Errorf("%s = %s changes %v", k.Name, value, diff)
+		}
+		if printed := k.print(after); k.Name != "command" && printed != value {
+			t.Errorf("%s = %s is printed as %s", k.Name, value, printed)
+		}
+
+		again, warnings := mustLoad(t, Source{File: write(t, "again.toml", after.TOML())})
+		if !reflect.DeepEqual(after, again) && k.Name != "drain_timeout" || len(Diff(after, again)) > 0 {
+			t.Errorf("%s does not survive TOML(): %+v, then %+v\n%s", k.Name, after, again, after.TOML())
+		}
+		if wantWarning := k.Name == "max_requests_jitter"; (len(warnings) > 0) != wantWarning {
+			t.Errorf("%s: warnings %q", k.Name, warnings)
+		}
+	}
+}
+
+func TestEveryKeyFromEnvironmentAndFlags(t *testing.T) {
+	envFile := write(t, "vars", "A=1\n")
+	for _, k := range Keys() {
+		text := strings.ReplaceAll(samples[k.Name].text, "ENVFILE", envFile)
+		want := strings.ReplaceAll(samples[k.Name].toml, "ENVFILE", envFile)
+		if k.Env != "" {
+			c, _ := mustLoad(t, Source{Command: []string{"a"}, Environ: []string{k.Env + "=" + text}})
+			if got := k.print(c); got != want {
+				t.Errorf("%s=%s gives %s, not %s", k.Env, text, got, want)
+			}
+		}
+		if k.Flag != "" && k.Name != "env" {
+			values := []string{"first, overridden", text}
+			if k.Repeat {
+				values = strings.Split(text, ",")
+			}
+			c, _ := mustLoad(t, Source{Command: []string{"a"}, Flags: map[string][]string{k.Name: values}})
+			if got := k.print(c); got != want {
+				t.Errorf("--%s %q gives %s, not %s", k.Flag, values, got, want)
+			}
+		}
+	}
+}
+
+func TestPrecedence(t *testing.T) {
+	file := write(t, "s.toml", "command = [\"from-file\"]\nworkers = 3\nbind = [\":3\"]\nenv = { A = \"file\", B = \"file\" }\n")
+	environ := []string{"GOSUPER_WORKERS=2", "GOSUPER_BIND=:2, :22", "PORT=4", "WEB_CONCURRENCY=4"}
+	flags := map[string][]string{"workers": {"1"}, "bind": {":1"}, "env": {"A=flag=1", "C="}}
+	tests := []struct {
+		name    string
+		source  Source
+		workers string
+		bind    []string
+		warning string
+	}{
+		{"defaults", Source{}, "auto", []string{"127.0.0.1:8000"}, ""},
+		{"platform", Source{Environ: environ[2:]}, "4", []string{"0.0.0.0:4"}, ""},
+		{"file", Source{File: file, Environ: environ[2:]}, "3", []string{":3"}, "PORT=4 is ignored: bind in " + file + " says where to bind"},
+		{"environment", Source{File: file, Environ: environ}, "2", []string{":2", ":22"}, "PORT=4 is ignored: GOSUPER_BIND says where to bind"},
+		{"flags", Source{File: file, Environ: environ, Flags: flags}, "1", []string{":1"}, "PORT=4 is ignored: --bind says where to bind"},
+		{"empty variables", Source{File: file, Environ: []string{"GOSUPER_WORKERS=", "PORT=", "WEB_CONCURRENCY="}}, "3", []string{":3"}, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			test.source.Command = []string{"/bin/from-line", "-x"}
+			c, warnings := mustLoad(t, test.source)
+			if c.Workers.String() != test.workers || !slices.Equal(c.Bind, test.bind) {
+				t.Errorf("workers %s, bind %q", c.Workers, c.Bind)
+			}
+			if c.Name != "from-line" || len(c.Command) != 2 {
+				t.Errorf("command %q is called %q", c.Command, c.Name)
+			}
+			if got := strings.Join(warnings, "\n"); got != test.warning {
+				t.Errorf("warnings %q", got)
+			}
+		})
+	}
+	c, _ := mustLoad(t, Source{File: file, Flags: flags})
+	if want := map[string]string{"A": "flag=1", "B": "file", "C": ""}; !maps.Equal(c.Env, want) {
+		t.Errorf("env is %v", c.Env)
+	}
+}
+
+func TestPathsAreAbsolute(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "app"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"s.toml": "command = [\"./a\"]\nchdir = \"app\"\npidfile = \"p\"\nenv_file = \"../vars\"\nbind = [\"unix:s\", \"unix:/x/../y\"]\nlog.file = \"l\"\n",
+		"vars":   "A=1",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, _ := mustLoad(t, Source{File: "s.toml", Dir: dir})
+	got := []string{c.Dir, c.Chdir, c.PIDFile, c.EnvFile, c.Bind[0], c.Bind[1], c.Log.File, c.Command[0]}
+	app := dir + "/app"
+	want := []string{dir, app, app + "/p", dir + "/vars", "unix:" + app + "/s", "unix:/y", app + "/l", "./a"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q\nwant %q", got, want)
+	}
+}
+
+func TestDrainTimeoutFollowsGracefulTimeout(t *testing.T) {
+	for graceful, want := range map[string]time.Duration{"10s": 2 * time.Minute, "10m": 10 * time.Minute} {
+		c, _ := mustLoad(t, Source{Command: []string{"a"}, Flags: map[string][]string{"graceful_timeout": {graceful}}})
+		if !c.DrainTimeout.Auto || c.DrainTimeout.Duration != want {
+			t.Errorf("graceful_timeout %s gives %+v", graceful, c.DrainTimeout)
+		}
+	}
+}
+
+func TestUnknownVariables(t *testing.T) {
+	_, warnings := mustLoad(t, Source{Command: []string{"a"}, Environ: []string{
+		"GOSUPER_WORKER=3", "GOSUPER_COMMAND=x", "GOSUPER_QQQQ=1", "OTHER=1",
+		"GOSUPER_PORT=tcp://10.0.0.1:80", "GOSUPER_PORT_80_TCP=x", "GOSUPER_SERVICE_HOST=x",
+		"GOSUPER_NOTIFY_FD=4", "GOSUPER_SLOT=0", "GOSUPER_PLACE=0", "GOSUPER_GENERATION=1",
+		"GOSUPER_SCOREBOARD_FD=5", "GOSUPER_FLEET_FD=6", "GOSUPER_ACCESS_FD=7", "GOSUPER_LIMIT_REQUESTS=1",
+	}})
+	want := []string{
+		"GOSUPER_COMMAND is ignored: this key is not set by the environment",
+		"GOSUPER_QQQQ is not a setting",
+		"GOSUPER_WORKER is not a setting: did you mean GOSUPER_WORKERS?",
+	}
+	if !slices.Equal(warnings, want) {
+		t.Errorf("got %q", warnings)
+	}
+}
+
+func TestStopSignalOfTheMasterAbove(t *testing.T) {
+	for _, test := range []struct {
+		environ []string
+		want    string
+	}{
+		{[]string{"GOSUPER_STOP_SIGNAL=SIGINT"}, "SIGINT"},
+		{[]string{"GOSUPER_STOP_SIGNAL=SIGINT", "GOSUPER_WORKER_ID=1"}, "SIGTERM"},
+	} {
+		c, warnings := mustLoad(t, Source{Command: []string{"a"}, Environ: test.environ})
+		if c.StopSignal.Name != test.want || len(warnings) > 0 {
+			t.Errorf("%q gives %s, warnings %q", test.environ, c.StopSignal, warnings)
+		}
+	}
+}
+
+func TestReloadFindsWhatTheFilesSay(t *testing.T) {
+	vars := write(t, "vars", "A=1\n")
+	source := Source{Command: []string{"a"}, Flags: map[string][]string{"log.level": {"debug"}}, Environ: []string{"GOSUPER_ENV_FILE=" + vars}}
+	before, _ := mustLoad(t, source)
+	if diff := Diff(before, before); diff != nil {
+		t.Errorf("a configuration differs from itself in %v", diff)
+	}
+	if err := os.WriteFile(vars, []byte("A=2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	after, _ := mustLoad(t, source)
+	if diff := Diff(before, after); !slices.Equal(diff, []string{"env_file"}) {
+		t.Errorf("the difference is %v", diff)
+	}
+}
+
+// TestKeysCoverConfig holds that no field of Config is without a key.
+func TestKeysCoverConfig(t *testing.T) {
+	fields := 0
+	for _, of := range []reflect.Type{reflect.TypeFor[Config](), reflect.TypeFor[Restart](), reflect.TypeFor[Log]()} {
+		for f := range of.NumField() {
+			if of.Field(f).IsExported() {
+				fields++
+			}
+		}
+	}
+	// Dir is no key, and Restart and Log are tables.
+	if fields-3 != len(Keys()) {
+		t.Errorf("%d fields, but %d keys", fields-3, len(Keys()))
+	}
+}
+
+// loadError returns the error of a source.
+func loadError(s Source) error {
+	_, _, err := Load(s)
+	return err
+}

@@ -1,0 +1,70 @@
+package config
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// TOML returns the configuration as a file that Load reads back, every key in
+// it. A value that gosuper chose stands behind it as a comment.
+func (c *Config) TOML() string {
+	var b strings.Builder
+	table := ""
+	for _, k := range keys {
+		in, word := split(k.Name)
+		if k.Name == "env" {
+			// The end of the top is the place for its longest value, which reads
+			// better as a table of its own.
+			continue
+		}
+		if in != table {
+			table = in
+			b.WriteString("\n[" + table + "]\n")
+		}
+		b.WriteString(word + " = " + k.print(c))
+		if k.Name == "drain_timeout" && c.DrainTimeout.Auto {
+			b.WriteString("    # " + formatDuration(c.DrainTimeout.Duration))
+		}
+		b.WriteString("\n")
+	}
+	if len(c.Env) > 0 {
+		b.WriteString("\n[env]\n")
+		for _, name := range slices.Sorted(maps.Keys(c.Env)) {
+			b.WriteString(bareOrQuoted(name) + " = " + quote(c.Env[name]) + "\n")
+		}
+	}
+	return b.String()
+}
+
+// Diff returns the names of the keys in which two configurations differ, in the
+// order of the reference. An env_file that says something else counts.
+func Diff(before, after *Config) []string {
+	var names []string
+	for _, k := range keys {
+		if k.print(before) != k.print(after) || k.Name == "env_file" && !maps.Equal(before.fileEnv, after.fileEnv) {
+			names = append(names, k.Name)
+		}
+	}
+	return names
+}
+
+// displayPath writes a path of keys as TOML.
+func displayPath(path []string) string {
+	parts := make([]string, len(path))
+	for i, part := range path {
+		parts[i] = bareOrQuoted(part)
+	}
+	return strings.Join(parts, ".")
+}
+
+// bareOrQuoted writes one part of a key as TOML.
+func bareOrQuoted(part string) string {
+	bare := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-'
+	}
+	if part != "" && strings.TrimFunc(part, bare) == "" {
+		return part
+	}
+	return quote(part)
+}

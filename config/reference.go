@@ -1,0 +1,94 @@
+package config
+
+import (
+	"strings"
+)
+
+// referenceHead is the part of the reference that no table could say.
+const referenceHead = `gosuper is configured by flags, by environment variables and by a TOML file (-c FILE).
+
+Precedence, strongest first:
+  1. flags, and COMMAND on the command line
+  2. the variable GOSUPER_<KEY>, tables by underscore: GOSUPER_LOG_LEVEL
+  3. the file
+  4. PORT (bind 0.0.0.0:$PORT) and WEB_CONCURRENCY (workers)
+  5. the default
+A list in a variable has commas between its elements. An empty variable counts as unset.
+A reload reads the files again; flags and variables stay those of the start.
+
+A duration is "500ms", "30s", "2m", "1h30m", or a bare number of seconds.
+A relative path starts in chdir, and chdir in the folder gosuper was started in.
+Every mistake is reported at once; a reload that finds one changes nothing.
+`
+
+// Reference returns the reference of all keys, for people.
+func Reference() string {
+	var b strings.Builder
+	b.WriteString(referenceHead)
+	table := "none"
+	for _, k := range keys {
+		in, word := split(k.Name)
+		if in != table {
+			table = in
+			if table == "" {
+				b.WriteString("\nTop of the file\n")
+			} else {
+				b.WriteString("\n[" + table + "]\n")
+			}
+		}
+		b.WriteString("\n  " + word + "\n")
+		for _, line := range wrap(k.Usage, 92) {
+			b.WriteString("      " + line + "\n")
+		}
+		b.WriteString("      Value: " + k.Kind + ". Default: " + k.defaultText() + ".\n")
+		if from := k.ways(); from != "" {
+			b.WriteString("      " + from + "\n")
+		}
+	}
+	return b.String()
+}
+
+// defaultText describes the default where TOML alone would puzzle.
+func (k Key) defaultText() string {
+	switch k.Default {
+	case `""`, "[]", "{}":
+		return "none"
+	}
+	return k.Default
+}
+
+// ways describes how the key is set outside of the file.
+func (k Key) ways() string {
+	var ways []string
+	if k.Flag != "" {
+		flag := "--" + k.Flag + " " + k.Placeholder
+		if k.Shorthand != "" {
+			flag = "-" + k.Shorthand + ", " + flag
+		}
+		if k.Repeat {
+			flag += " (repeat)"
+		}
+		ways = append(ways, "Flag: "+flag+".")
+	}
+	if k.Env != "" {
+		ways = append(ways, "Variable: "+k.Env+".")
+	}
+	return strings.Join(ways, " ")
+}
+
+// wrap breaks a text into lines of at most width bytes, at blanks.
+func wrap(text string, width int) []string {
+	var lines []string
+	line := ""
+	for word := range strings.FieldsSeq(text) {
+		if line != "" && len(line)+1+len(word) > width {
+			lines = append(lines, line)
+			line = ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	return append(lines, line)
+}
