@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"flag"
+	"math/rand/v2"
 	"strings"
 	"testing"
 )
@@ -12,7 +13,7 @@ var steps = flag.Int("steps", 1_000_000, "steps of the simulator")
 func TestSimulate(t *testing.T) {
 	total, worlds := 0, 0
 	for seed := uint64(1); total < *steps; seed++ {
-		w := newWorld(seed)
+		w := newWorld(rand.New(rand.NewPCG(seed, 1)))
 		broken := w.run(2000)
 		total += w.steps
 		worlds++

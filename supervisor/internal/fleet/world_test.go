@@ -54,9 +54,9 @@ func (t *timeline) Pop() any {
 	return last
 }
 
-func newWorld(seed uint64) *world {
+func newWorld(r *rand.Rand) *world {
 	w := &world{
-		r: rand.New(rand.NewPCG(seed, 1)), now: time.Unix(1_000_000, 0), lastRev: 1,
+		r: r, now: time.Unix(1_000_000, 0), lastRev: 1,
 		kinds: map[int]kind{}, gone: map[int]bool{},
 	}
 	s := w.settings()

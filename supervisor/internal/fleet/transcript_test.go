@@ -1,0 +1,228 @@
+package fleet
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "rewrite the transcripts in testdata")
+
+// TestTranscripts replays testdata/*.txt. A line "settings k=v ..." gives the
+// first revision; a line "TIME EVENT ..." is an event, and the indented lines
+// below it are what the brain answers. Before each event the brain is given
+// every tick it asked for, shown as "TIME tick".
+func TestTranscripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no transcripts: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := replay(string(want))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			} else if got != string(want) {
+				t.Errorf("%s says\n%s\nbut the brain does\n%s", file, want, got)
+			}
+		})
+	}
+}
+
+// transcript is a replay in progress.
+type transcript struct {
+	strings.Builder
+	fleet *Fleet
+	start time.Time
+	last  int // revision
+}
+
+func replay(text string) (string, error) {
+	tr := &transcript{start: time.Unix(0, 0).UTC(), last: 1}
+	for n, line := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
+		if strings.HasPrefix(line, "    ") || strings.Contains(line, "(due)") {
+			continue
+		}
+		if err := tr.line(line); err != nil {
+			return "", fmt.Errorf("line %d: %w", n+1, err)
+		}
+	}
+	return tr.String(), nil
+}
+
+func (tr *transcript) line(line string) error {
+	words := strings.Fields(line)
+	switch {
+	case len(words) == 0 || strings.HasPrefix(line, "#"):
+		fmt.Fprintln(tr, line)
+		return nil
+	case words[0] == "settings":
+		s, err := parseSettings(baseSettings(), words[1:])
+		if err != nil {
+			return err
+		}
+		tr.fleet = New(1, s, func() float64 { return 0.5 })
+		fmt.Fprintln(tr, line)
+		return nil
+	case tr.fleet == nil || len(words) < 2:
+		return fmt.Errorf("cannot understand %q", line)
+	}
+	after, err := time.ParseDuration(words[0])
+	if err != nil {
+		return err
+	}
+	at := tr.start.Add(after)
+	ev, err := tr.event(words[1:])
+	if err != nil {
+		return err
+	}
+	if words[1] != "late" {
+		for due, ok := tr.fleet.Deadline(); ok && due.Before(at); due, ok = tr.fleet.Deadline() {
+			tr.step(fmt.Sprintf("%v tick (due)", due.Sub(tr.start)), due, Tick{})
+		}
+	}
+	tr.step(line, at, ev)
+	return nil
+}
+
+func (tr *transcript) step(line string, at time.Time, ev Event) {
+	fmt.Fprintln(tr, line)
+	for _, a := range tr.fleet.Step(at, ev) {
+		fmt.Fprintf(tr, "    %s\n", tr.say(a))
+	}
+}
+
+// say prints an action for people.
+func (tr *transcript) say(a Action) string {
+	switch a := a.(type) {
+	case Spawn:
+		w := a.Worker
+		return fmt.Sprintf("spawn %d slot=%d place=%d revision=%d generation=%d (%s)", w.ID, w.Slot, w.Place, w.Revision, w.Generation, a.Reason)
+	case Announce:
+		return fmt.Sprintf("ready %d", a.ID)
+	case Retire:
+		return fmt.Sprintf("retire %d until %v (%s)", a.ID, a.Until.Sub(tr.start), a.Reason)
+	case Hasten:
+		return fmt.Sprintf("hasten %d until %v", a.ID, a.Until.Sub(tr.start))
+	case Abort:
+		return fmt.Sprintf("abort %d (%s)", a.ID, a.Reason)
+	case Kill:
+		return fmt.Sprintf("kill %d (%s)", a.ID, a.Reason)
+	case Bury:
+		return fmt.Sprintf("bury %d: %s, backoff %v", a.Worker.ID, a.Verdict, a.Backoff)
+	case Rescale:
+		return fmt.Sprintf("rescale %d to %d", a.From, a.To)
+	case Apply:
+		return fmt.Sprintf("apply revision %d, generation %d (%s)", a.Revision, a.Generation, a.Reason)
+	case EndReload:
+		return fmt.Sprintf("reload to revision %d %s, culprit %d", a.Revision, a.Result, a.Culprit)
+	case Up:
+		return "up"
+	case Halt:
+		return fmt.Sprintf("halt, culprit %d", a.Culprit)
+	}
+	return fmt.Sprintf("unknown %T", a)
+}
+
+func (tr *transcript) event(words []string) (Event, error) {
+	number := func(i int) (n int, err error) {
+		if len(words) <= i {
+			return 0, fmt.Errorf("%q needs a number", words[0])
+		}
+		return strconv.Atoi(words[i])
+	}
+	switch words[0] {
+	case "tick", "late":
+		return Tick{}, nil
+	case "stop":
+		return Stop{}, nil
+	case "quick":
+		return Stop{Quick: true}, nil
+	case "reload":
+		tr.last++
+		s, err := parseSettings(tr.fleet.current.Settings, words[1:])
+		return Reload{tr.last, s}, err
+	case "extend":
+		id, err := number(1)
+		if err != nil || len(words) < 3 {
+			return nil, fmt.Errorf("extend ID DURATION, not %q", words)
+		}
+		by, err := time.ParseDuration(words[2])
+		return Extend{id, by}, err
+	}
+	id, err := number(1)
+	switch words[0] {
+	case "exited":
+		return Exited{id}, err
+	case "ready":
+		return SaidReady{id}, err
+	case "cooperates":
+		return Cooperates{id}, err
+	case "stopping":
+		return SaidStopping{id}, err
+	case "recycle":
+		return Recycle{id, "max_requests"}, err
+	case "scale":
+		return ScaleBy{id}, err
+	}
+	return nil, fmt.Errorf("unknown event %q", words[0])
+}
+
+// baseSettings are those of a transcript that names no others.
+func baseSettings() Settings {
+	return Settings{
+		Command: "app", Workers: 2, Surge: Surge{Count: 1}, Ready: ReadyNotify, ReadyAfter: time.Second,
+		GracefulTimeout: 30 * time.Second, DrainTimeout: 2 * time.Minute, StartupTimeout: time.Minute,
+		BackoffMin: 100 * time.Millisecond, BackoffMax: 30 * time.Second, ResetAfter: 10 * time.Second, StartupAttempts: 3,
+	}
+}
+
+// parseSettings changes the settings named by k=v words.
+func parseSettings(s Settings, words []string) (Settings, error) {
+	for _, word := range words {
+		key, value, _ := strings.Cut(word, "=")
+		n, _ := strconv.Atoi(value)
+		d, _ := time.ParseDuration(value)
+		switch key {
+		case "command":
+			s.Command = value
+		case "workers":
+			s.Workers = n
+		case "surge":
+			s.Surge = Surge{Count: n}
+			if p, ok := strings.CutSuffix(value, "%"); ok {
+				percent, _ := strconv.Atoi(p)
+				s.Surge = Surge{Percent: percent}
+			}
+		case "parallel":
+			s.StartParallel = n
+		case "graceful":
+			s.GracefulTimeout = d
+		case "drain":
+			s.DrainTimeout = d
+		case "startup":
+			s.StartupTimeout = d
+		case "attempts":
+			s.StartupAttempts = n
+		case "ready":
+			s.Ready = map[string]ReadyMode{"auto": ReadyAuto, "notify": ReadyNotify, "alive": ReadyAlive}[value]
+		default:
+			return s, fmt.Errorf("unknown setting %q", word)
+		}
+	}
+	return s, nil
+}
