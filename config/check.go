@@ -64,6 +64,11 @@ func (l *loader) finish() {
 		l.fail(l.stronger("stop_signal", "abort_signal"),
 			wrong("a worker must be able to tell them apart", "stop_signal and abort_signal are both %s", c.StopSignal))
 	}
+	if c.Ready.Mode == ReadyAfter && c.Ready.After >= c.StartupTimeout && l.sound("ready", "startup_timeout") {
+		l.fail(l.stronger("ready", "startup_timeout"),
+			wrong("", "ready (%s) must be below startup_timeout (%s), or no worker is ever ready in time",
+				formatDuration(c.Ready.After), formatDuration(c.StartupTimeout)))
+	}
 	if c.MaxRequestsJitter > 0 && c.MaxRequests == 0 && l.sound("max_requests", "max_requests_jitter") {
 		l.warn("max_requests_jitter has no effect while max_requests is 0")
 	}

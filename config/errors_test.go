@@ -65,6 +65,7 @@ func TestMistakesInFiles(t *testing.T) {
 		{"env protocol", `env = { LISTEN_FDS = "3" }`, `FILE:1: env.LISTEN_FDS: must not set LISTEN_FDS, which gosuper itself gives to its workers or keeps from them`},
 		{"env name", `env = { "a=b" = "3" }`, `FILE:1: env."a=b": must have a name without = and NUL, not "a=b"`},
 		{"backoff", "[restart]\nbackoff_min = \"1m\"", `FILE:2: restart.backoff_min: backoff_min (60s) must not be above backoff_max (30s)`},
+		{"readiness", "ready = \"5s\"\nstartup_timeout = 3", `FILE:2: startup_timeout: ready (5s) must be below startup_timeout (3s), or no worker is ever ready in time`},
 		{"no backoff", "restart.backoff_min = 0", `FILE:1: restart.backoff_min: must be above 0`},
 		{"level", `log = { level = "inof" }`, `FILE:1: log.level: must be "debug", "info", "warn" or "error", not "inof" (did you mean info?)`},
 		{"no log file", `log.file = ""`, `FILE:1: log.file: must be a file ("-" is stderr)`},
