@@ -1,0 +1,192 @@
+//go:build unix
+
+package worker
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gosuper/gosuper/worker/scoreboard"
+)
+
+// tcpConn and unixConn are accepted connections. They embed the concrete types, so
+// that all that net and net/http look for stays: ReadFrom for sendfile and splice,
+// CloseWrite, SyscallConn, File.
+type tcpConn struct {
+	*net.TCPConn
+	connection
+}
+
+type unixConn struct {
+	*net.UnixConn
+	connection
+}
+
+func (c *tcpConn) Close() error {
+	err := c.TCPConn.Close()
+	c.gone()
+	return err
+}
+
+func (c *unixConn) Close() error {
+	err := c.UnixConn.Close()
+	c.gone()
+	return err
+}
+
+// connection is what the drain and the accounting know of one connection.
+type connection struct {
+	set    *connections
+	conn   net.Conn     // the one that embeds this
+	state  atomic.Int32 // http.ConnState; StateNew for servers that are not HTTP
+	since  atomic.Int64 // of state, in Monotonic nanoseconds; recorded during a drain only
+	closed atomic.Bool
+
+	// writer serves the HTTP/1 requests of the connection, one after the other.
+	writer http1Writer
+}
+
+// gone takes the connection off the books, once.
+func (c *connection) gone() {
+	if c.closed.CompareAndSwap(false, true) {
+		c.set.remove(c)
+	}
+}
+
+// setState records what net/http reports. The time matters only to a drain, so
+// the clock is not read before there is one.
+func (c *connection) setState(state http.ConnState) {
+	if c.set.process.drains.Load() {
+		c.since.Store(scoreboard.Monotonic())
+	}
+	c.state.Store(int32(state))
+}
+
+// connectionOf returns what is known of a connection that net/http hands to a
+// hook, nil if it is not one of ours.
+func connectionOf(conn net.Conn) *connection {
+	switch conn := conn.(type) {
+	case *tcpConn:
+		return &conn.connection
+	case *unixConn:
+		return &conn.connection
+	case *tls.Conn:
+		return connectionOf(conn.NetConn())
+	}
+	return nil
+}
+
+// connectionKey is the key of the *connection in the context of its requests.
+type connectionKey struct{}
+
+func withConnection(ctx context.Context, c *connection) context.Context {
+	return context.WithValue(ctx, connectionKey{}, c)
+}
+
+func connectionFrom(ctx context.Context) *connection {
+	c, _ := ctx.Value(connectionKey{}).(*connection)
+	return c
+}
+
+// connections are the open connections of a process.
+type connections struct {
+	process *process
+	empty   chan struct{} // gets a value when the last connection is gone
+
+	mu   sync.Mutex // guards open
+	open map[*connection]struct{}
+}
+
+func (s *connections) init(p *process) {
+	s.process = p
+	s.empty = make(chan struct{}, 1)
+	s.open = make(map[*connection]struct{})
+}
+
+// add takes an accepted connection on the books and returns it wrapped.
+func (s *connections) add(accepted net.Conn) net.Conn {
+	var c *connection
+	switch accepted := accepted.(type) {
+	case *net.TCPConn:
+		wrapped := &tcpConn{TCPConn: accepted}
+		c = &wrapped.connection
+		c.conn = wrapped
+	case *net.UnixConn:
+		wrapped := &unixConn{UnixConn: accepted}
+		c = &wrapped.connection
+		c.conn = wrapped
+	}
+	c.set = s
+	s.process.board.ConnAccepted()
+	s.mu.Lock()
+	s.open[c] = struct{}{}
+	s.mu.Unlock()
+	if s.process.drains.Load() {
+		c.since.Store(scoreboard.Monotonic())
+	}
+	return c.conn
+}
+
+func (s *connections) remove(c *connection) {
+	s.process.board.ConnClosed()
+	s.mu.Lock()
+	delete(s.open, c)
+	last := len(s.open) == 0
+	s.mu.Unlock()
+	if last {
+		select {
+		case s.empty <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (s *connections) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.open)
+}
+
+// expire ends the connections that wait for a request for too long in a drain
+// that began at the Monotonic time given: those that have sent none yet after
+// fresh, those between two requests after idle.
+//
+// They are not closed but given a read deadline in the past. net/http then closes
+// those that are still waiting, while one whose request has just arrived gets a
+// new deadline and its answer.
+func (s *connections) expire(began int64, fresh, idle time.Duration) {
+	now := scoreboard.Monotonic()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.open {
+		limit := fresh
+		switch http.ConnState(c.state.Load()) {
+		case http.StateNew:
+		case http.StateIdle:
+			limit = idle
+		default:
+			continue
+		}
+		if now-max(c.since.Load(), began) > int64(limit) {
+			c.conn.SetReadDeadline(time.Unix(1, 0))
+		}
+	}
+}
+
+// closeAll closes what is left.
+func (s *connections) closeAll() {
+	s.mu.Lock()
+	var left []net.Conn
+	for c := range s.open {
+		left = append(left, c.conn)
+	}
+	s.mu.Unlock()
+	for _, conn := range left {
+		conn.Close() // removes itself from open
+	}
+}

@@ -1,0 +1,49 @@
+// Package worker turns a Go server into a worker of gosuper that never drops a
+// request. It needs one line in the server:
+//
+//	log.Fatal(worker.ListenAndServe("127.0.0.1:8000", handler))
+//
+// Under gosuper the server answers on the sockets it inherits; the address is not
+// used. Run alone, the same program serves the address and stops gracefully on
+// SIGTERM and SIGINT. Under systemd's socket activation it serves the sockets that
+// systemd passes.
+//
+// # What the master learns
+//
+// The package reads the environment described in package protocol while it is
+// initialised, and writes the header of the shared memory described in package
+// scoreboard, so that the master knows a cooperating worker within its first
+// milliseconds, however long main takes to load. It sets close-on-exec on what
+// it inherited and unsets the variables that name descriptors and limits, so that
+// no child of the program takes them for its own; GOSUPER_WORKER_ID, GOSUPER_SLOT,
+// GOSUPER_PLACE and GOSUPER_GENERATION stay readable. Requests and connections are
+// counted on the board, readiness and the wish to be recycled are reported, and
+// that is all that a request costs: two atomic additions and no allocation.
+//
+// # Draining
+//
+// When the worker is told to end, by its stop signal or because the master has
+// gone, it drains. http.Server.Shutdown alone would lose requests: it closes idle
+// connections at the very moment a client may be using them, and drops a request
+// that it has just read (golang/go#23829). So the order is:
+//
+//   - [Draining] is closed, for streams to come to a polite end.
+//   - The worker's own copies of the listening sockets are closed. Connections in
+//     their queues are taken by whoever else holds the sockets. A socket that the
+//     master says it is about to close, or that nobody else holds, is accepted empty
+//     first.
+//   - Connections that were accepted are served on. Every answer whose header had
+//     not been sent says "Connection: close" (over HTTP/2 a GOAWAY).
+//   - An idle connection is closed when its own keep-alive time is over, as if
+//     nobody were draining, so a client that reuses connections only for less time
+//     than that never sees one closed under its request. A connection that has sent
+//     nothing at all gets the same time, at least one second, from the beginning of
+//     the drain.
+//   - Hijacked connections and handlers at work are waited for.
+//   - Shutdown comes last, when there is nothing left that it could cut, and Serve
+//     returns nil.
+//
+// All that ends, and what is left is cut, a quarter of a second before the master
+// would kill the worker; 30 s after the beginning where nobody says when; and 1.5 s
+// after the master has gone. A second stop signal changes nothing.
+package worker

@@ -1,0 +1,170 @@
+//go:build unix
+
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/worker/protocol"
+	"github.com/gosuper/gosuper/worker/scoreboard"
+)
+
+// defaultKeepAlive is how long idle connections are kept when nobody says: the
+// default of gosuper's keepalive setting.
+const defaultKeepAlive = 5 * time.Second
+
+// inheritance is what a process gets from whoever started it. The zero value, but
+// for keepAlive, belongs to a program that runs alone.
+type inheritance struct {
+	supervised  bool              // started by gosuper, and meant for this process
+	sockets     int               // inherited listening sockets, from protocol.ListenFDsStart on
+	notifyFD    int               // SOCK_SEQPACKET towards the master, 0 if there is none
+	notify      string            // address for sd_notify(3), "" if there is none
+	board       *scoreboard.Board // nil if the master shares none
+	stop        syscall.Signal    // what asks to drain besides SIGTERM, 0 if nothing does
+	keepAlive   time.Duration     // 0: no keep-alive
+	maxRequests uint64            // 0: no limit
+}
+
+// sockets are the variables of sd_listen_fds(3); limits are those that only gosuper
+// sets and that hold only where LISTEN_PID is this process. Children must not take
+// either for their own.
+var (
+	sockets = []string{protocol.EnvListenFDs, protocol.EnvListenPID, protocol.EnvListenFDNames}
+	limits  = []string{
+		protocol.EnvNotifyFD, protocol.EnvScoreboardFD, protocol.EnvStopSignal,
+		protocol.EnvLimitKeepAlive, protocol.EnvLimitRequests,
+	}
+)
+
+// inherit reads what gosuper has put into the environment, and takes it out. For a
+// program that gosuper did not start it leaves everything as it is.
+func inherit() (inheritance, error) {
+	in := inheritance{keepAlive: defaultKeepAlive, notify: os.Getenv(protocol.EnvNotifySocket)}
+	id := os.Getenv(protocol.EnvWorkerID)
+	owner := os.Getenv(protocol.EnvListenPID)
+	if id == "" || owner == "" {
+		return in, nil // alone, or a child of a worker
+	}
+	if owner != strconv.Itoa(os.Getpid()) {
+		return in, strayError(id, owner)
+	}
+
+	var env environment
+	in.supervised = true
+	in.sockets = env.takeSockets()
+	in.notifyFD = env.descriptor(protocol.EnvNotifyFD, in.sockets)
+	in.maxRequests = uint64(env.number(protocol.EnvLimitRequests))
+	if os.Getenv(protocol.EnvLimitKeepAlive) != "" {
+		in.keepAlive = time.Duration(env.number(protocol.EnvLimitKeepAlive)) * time.Millisecond
+	}
+	if name := os.Getenv(protocol.EnvStopSignal); name != "" {
+		if in.stop = unix.SignalNum(name); in.stop == 0 {
+			env.fail(protocol.EnvStopSignal, errors.New("no such signal"))
+		}
+	}
+	if fd := env.descriptor(protocol.EnvScoreboardFD, in.sockets); fd != 0 {
+		board, err := scoreboard.Open(fd)
+		if err != nil {
+			env.fail(protocol.EnvScoreboardFD, err)
+		} else {
+			board.WriteHeader(os.Getpid())
+			in.board = board
+			unix.Close(fd) // the mapping stays
+		}
+	}
+	if in.notifyFD != 0 {
+		syscall.CloseOnExec(in.notifyFD)
+		// The same reports by another way: children that know sd_notify(3) would
+		// speak for this worker.
+		os.Unsetenv(protocol.EnvNotifySocket)
+	}
+	for _, name := range limits {
+		os.Unsetenv(name)
+	}
+	return in, errors.Join(env.errs...)
+}
+
+// activated returns the number of sockets passed by systemd's socket activation to a
+// program that runs without gosuper. It is asked when a server wants them and
+// not before: other libraries may want them too.
+func activated() (int, error) {
+	if os.Getenv(protocol.EnvListenPID) != strconv.Itoa(os.Getpid()) {
+		return 0, nil
+	}
+	var env environment
+	n := env.takeSockets()
+	return n, errors.Join(env.errs...)
+}
+
+// environment reads variables and collects what is wrong with them.
+type environment struct {
+	errs []error
+}
+
+// takeSockets returns the number of inherited sockets, which no child will inherit
+// from here on.
+func (e *environment) takeSockets() int {
+	n := e.number(protocol.EnvListenFDs)
+	for fd := protocol.ListenFDsStart; fd < protocol.ListenFDsStart+n; fd++ {
+		if _, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err != nil {
+			e.fail(protocol.EnvListenFDs, fmt.Errorf("descriptor %d: %w", fd, err))
+			n = 0
+			break
+		}
+		syscall.CloseOnExec(fd)
+	}
+	for _, name := range sockets {
+		os.Unsetenv(name)
+	}
+	return n
+}
+
+// number returns a variable that holds a decimal number, 0 if it is not set.
+func (e *environment) number(name string) int {
+	value := os.Getenv(name)
+	if value == "" {
+		return 0
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 0 {
+		e.fail(name, errors.New("not a number"))
+		return 0
+	}
+	return n
+}
+
+// descriptor returns a variable that holds a descriptor other than those of the
+// sockets, 0 if it is not set.
+func (e *environment) descriptor(name string, sockets int) int {
+	fd := e.number(name)
+	if fd != 0 && fd < protocol.ListenFDsStart+sockets {
+		e.fail(name, errors.New("not a descriptor after the sockets"))
+		return 0
+	}
+	return fd
+}
+
+func (e *environment) fail(name string, err error) {
+	e.errs = append(e.errs, fmt.Errorf("cannot use %s=%q: %w", name, os.Getenv(name), err))
+}
+
+// strayError explains that another process has been started in this one's place.
+func strayError(id, owner string) error {
+	between := ""
+	if cmdline, err := os.ReadFile("/proc/" + owner + "/cmdline"); err == nil {
+		words := strings.Split(strings.TrimRight(string(cmdline), "\x00"), "\x00")
+		between = fmt.Sprintf(" (%s)", strings.Join(words, " "))
+	}
+	return fmt.Errorf("cannot serve as worker %s: gosuper started process %s%s, which started this one, process %d: "+
+		"signals and sockets are for process %s; name this program itself as the command, or have it replaced by exec, as in sh -c 'exec program'",
+		id, owner, between, os.Getpid(), owner)
+}

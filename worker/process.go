@@ -1,0 +1,175 @@
+//go:build unix
+
+package worker
+
+import (
+	"os"
+	"os/signal"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/gosuper/gosuper/worker/protocol"
+	"github.com/gosuper/gosuper/worker/scoreboard"
+)
+
+const (
+	// drainAlone bounds a drain whose end nobody has set.
+	drainAlone = 30 * time.Second
+	// drainOrphaned bounds a drain from the moment the master is gone: nobody is
+	// left to enforce anything, and the next master wants the machine.
+	drainOrphaned = 1500 * time.Millisecond
+	// drainMargin is kept free before the master's SIGKILL for main to return.
+	drainMargin = 250 * time.Millisecond
+)
+
+// self is this process. It is made when the package is initialised: the header is
+// on the board before main begins.
+var self = newProcess(inherit())
+
+// A process is one worker: what it inherited, and how far its life has got.
+type process struct {
+	inheritance
+	broken   error // why this process cannot be a worker, or nil
+	board    *scoreboard.Board
+	reporter reporter
+	conns    connections
+
+	watching sync.Once
+
+	draining chan struct{} // closed when the drain begins
+	drains   atomic.Bool   // the same, cheap enough for every request
+	began    time.Time     // when; written before draining is closed
+	orphaned atomic.Int64  // when the master went, in Monotonic nanoseconds, or 0
+
+	readying sync.Mutex // held while READY=1 is sent; guards ready
+	ready    bool
+
+	mu        sync.Mutex // guards what follows, and the board's state
+	listeners []*listener
+	taken     bool // the inherited sockets have been handed out
+}
+
+func newProcess(in inheritance, err error) *process {
+	p := &process{
+		inheritance: in,
+		broken:      err,
+		board:       in.board,
+		reporter:    reporter{fd: in.notifyFD, address: in.notify},
+		draining:    make(chan struct{}),
+	}
+	if p.board == nil {
+		p.board = scoreboard.Unshared()
+	}
+	p.conns.init(p)
+	return p
+}
+
+// Ready tells the master that this worker is ready for requests. ListenAndServe
+// and Serve do so themselves once they accept; servers of other kinds call it
+// after their own start. Further calls do nothing, and so does a call without a
+// master or while draining. The error is that of the message: without it the
+// master goes on waiting until startup_timeout.
+func Ready() error { return self.setReady() }
+
+// Draining returns a channel that is closed when this worker has been told to
+// finish. Streams watch it and come to an end that the client understands;
+// requests that end by themselves need not. From the first call of Draining,
+// Listeners, Serve or ListenAndServe on, the stop signal no longer ends the
+// process but closes this channel; run alone, that is SIGTERM and SIGINT.
+func Draining() <-chan struct{} {
+	self.watch()
+	return self.draining
+}
+
+func (p *process) setReady() error {
+	if p.broken != nil {
+		return p.broken
+	}
+	p.readying.Lock()
+	defer p.readying.Unlock()
+	if p.ready || p.drains.Load() {
+		return nil
+	}
+	p.mu.Lock()
+	if !p.drains.Load() {
+		p.board.SetState(scoreboard.Ready)
+	}
+	p.mu.Unlock()
+	if err := p.reporter.send(protocol.NotifyReady, sendTimeout); err != nil {
+		return err
+	}
+	p.ready = true
+	return nil
+}
+
+// watch takes over the stop signal and begins the drain when it comes, or when the
+// master is gone.
+func (p *process) watch() {
+	p.watching.Do(func() {
+		stop := []os.Signal{syscall.SIGTERM}
+		if p.stop != 0 {
+			stop = append(stop, p.stop)
+		}
+		if !p.supervised {
+			stop = append(stop, syscall.SIGINT)
+		}
+		// Never stopped: a second signal must not fall back to killing the process.
+		signals := make(chan os.Signal, 1)
+		signal.Notify(signals, stop...)
+		go func() {
+			<-signals
+			p.drain()
+		}()
+		// An error is not lost: READY=1 fails with it.
+		if conn, _ := p.reporter.connect(); conn != nil {
+			go func() {
+				awaitHangUp(conn)
+				p.orphaned.Store(scoreboard.Monotonic())
+				p.drain()
+			}()
+		}
+	})
+}
+
+// drain begins the drain and returns; Serve brings it to its end.
+func (p *process) drain() {
+	p.mu.Lock()
+	if p.drains.Load() {
+		p.mu.Unlock()
+		return
+	}
+	p.began = time.Now()
+	p.drains.Store(true)
+	p.board.SetState(scoreboard.Draining)
+	listeners := p.listeners
+	p.mu.Unlock()
+
+	// First, since the process may end as soon as draining is closed. A master that
+	// does not hear it has asked for the drain itself, or is gone.
+	_ = p.reporter.send(protocol.NotifyStopping, stoppingTimeout)
+	close(p.draining)
+	for _, l := range listeners {
+		l.drain()
+	}
+}
+
+// deadline is when the drain must be over. The master may move it during the
+// drain.
+func (p *process) deadline() time.Time {
+	until := p.began.Add(drainAlone)
+	if ns := p.board.DrainUntil(); ns != 0 {
+		until = fromMonotonic(ns).Add(-drainMargin)
+	}
+	if ns := p.orphaned.Load(); ns != 0 {
+		if orphaned := fromMonotonic(ns).Add(drainOrphaned); orphaned.Before(until) {
+			until = orphaned
+		}
+	}
+	return until
+}
+
+func fromMonotonic(ns int64) time.Time {
+	return time.Now().Add(time.Duration(ns - scoreboard.Monotonic()))
+}

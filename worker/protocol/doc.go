@@ -1,0 +1,103 @@
+// Package protocol holds the names and numbers that gosuper and its workers
+// share, and this comment is the worker protocol itself, for whoever implements
+// it in another language. It is a superset of sd_listen_fds(3) and sd_notify(3):
+// a program that knows only those is a good worker already.
+//
+// # Being started
+//
+// A worker is an ordinary program, started by execve. It leads its own process
+// group, has default signal dispositions, an empty signal mask and /dev/null as
+// its standard input. It is told what it needs by its environment:
+//
+//   - LISTEN_FDS=n, LISTEN_PID, LISTEN_FDNAMES: the descriptors 3 to 3+n-1 are
+//     listening sockets, in the order of the `bind` setting. They are
+//     non-blocking: an accept without a connection gives EAGAIN. The open file
+//     description is shared with the master and every other worker, so do not
+//     call shutdown(2) on it, do not clear O_NONBLOCK, do not call listen(2) again
+//     with a backlog of your own, and never unlink the path of a unix socket.
+//   - GOSUPER_WORKER_ID: this process's id in logs. No two workers of one master
+//     ever have the same.
+//   - GOSUPER_SLOT: 0 to workers-1. A replacement has the slot of the worker it
+//     replaces, and for a while both live.
+//   - GOSUPER_PLACE: 0 to workers+surge-1. No two living workers have the same.
+//   - GOSUPER_GENERATION: counts accepted configurations, from 1.
+//   - GOSUPER_STOP_SIGNAL: the name of the signal that asks this worker to drain,
+//     such as "SIGTERM" or "SIGUSR2".
+//   - GOSUPER_NOTIFY_FD and NOTIFY_SOCKET: where to report, see below.
+//   - GOSUPER_SCOREBOARD_FD: memory shared with the master, laid out as package
+//     scoreboard says.
+//   - GOSUPER_LIMIT_KEEPALIVE_MS: how long an idle keep-alive connection is kept,
+//     in milliseconds; 0 means no keep-alive.
+//   - GOSUPER_LIMIT_REQUESTS: the number of requests after which this worker asks
+//     to be replaced; 0 means never.
+//
+// Descriptor numbers and limits are decimal. A variable that is absent means
+// that the master does not offer the thing or set the limit.
+//
+// # Whose environment it is
+//
+// LISTEN_PID is the process id of the process that gosuper started. The
+// descriptors, those of the sockets as well as every GOSUPER_*_FD, are meant for
+// the reader only when LISTEN_PID is the reader's own process id. A reader for
+// which it is must then set FD_CLOEXEC on the descriptors and unset the variables
+// that name descriptors, the stop signal and the limits, so that its own children
+// do not take them for theirs. GOSUPER_WORKER_ID, GOSUPER_SLOT, GOSUPER_PLACE and
+// GOSUPER_GENERATION stay, for the application.
+//
+// A reader that finds GOSUPER_WORKER_ID and somebody else's LISTEN_PID runs below
+// a program that was started in its place: a shell, `uv run`, `npm start`. Signals
+// and reports would go astray. It must not bind an address of its own instead,
+// where nobody would supervise it, but fail with a message that names the program
+// between (/proc/LISTEN_PID/cmdline) and says that it should exec. With no
+// LISTEN_PID at all the reader is a child of a worker, and not a worker.
+//
+// # Reporting
+//
+// GOSUPER_NOTIFY_FD is one end of a SOCK_SEQPACKET pair: each write(2) is one
+// message, and the descriptor itself is the proof of who sends it. End of file or
+// a hang-up on it means that the master is gone; a worker then drains and exits.
+// The worker must not wait for it for long: the socket's buffer takes many
+// messages, and a full one means a master in trouble. NOTIFY_SOCKET is a unix
+// datagram socket whose address begins with "@" where it is abstract. The same text
+// is understood on both; use the first where you know it.
+//
+// A message is text of at most 4096 bytes, one assignment a line:
+//
+//   - READY=1: requests are being accepted. Further ones change nothing.
+//   - STOPPING=1: this worker has begun to drain, asked or of its own accord.
+//   - STATUS=text: one line for humans.
+//   - EXTEND_TIMEOUT_USEC=n: the start, or the end, may take n more microseconds
+//     from now.
+//   - BARRIER=1, alone, with one descriptor attached (NOTIFY_SOCKET only): the
+//     master closes the descriptor once it has handled all that came before.
+//   - X_GOSUPER_RECYCLE=reason: replace me. The worker serves on until it is told
+//     to drain, which happens when its replacement is ready. "max_requests" is
+//     the reason when GOSUPER_LIMIT_REQUESTS is reached; others are the worker's
+//     own words. Send it once.
+//
+// Other keys are ignored.
+//
+// # The board
+//
+// A worker that maps the scoreboard and writes its header is a cooperating worker:
+// the master waits for its READY=1 instead of guessing, and gives it what only a
+// worker can do, such as max_requests. Write the header before loading the
+// application, which may take long.
+//
+// # Draining
+//
+// The stop signal comes at most once and asks the worker to drain: stop
+// accepting by closing its own copies of the listening sockets, give every
+// connection that it has accepted its answer, add "Connection: close" to HTTP/1.1
+// answers, close idle connections when their own keep-alive time is over and not
+// before, tell streams to come to an end, and then exit with status 0. A second
+// stop signal changes nothing.
+//
+// Two words of the board belong to this. A bit set in `leaving` means that the
+// listening socket of that index is about to be closed by the master too, and that
+// nobody else will take what waits in its queue: go on accepting from it until it
+// has been empty for about a second, then close it. `drain until` is the moment of
+// CLOCK_MONOTONIC at which the worker is killed. It may be brought forward during
+// the drain, so read it again; be gone shortly before it. Without a board the time
+// is unknown, and 30 s are a good guess.
+package protocol

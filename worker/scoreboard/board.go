@@ -1,0 +1,72 @@
+package scoreboard
+
+import "unsafe"
+
+// A Board is the worker's side: it is written by the worker and, for two words, by
+// the master. All methods may be called by any goroutine, and none of them
+// allocates or waits.
+type Board struct {
+	data words
+}
+
+// Unshared returns a board that no master reads, for a program that runs alone.
+// It is never draining.
+func Unshared() *Board {
+	// Made of words, so that it is aligned for them.
+	mem := make([]uint64, Size/8)
+	return &Board{data: unsafe.Slice((*byte)(unsafe.Pointer(&mem[0])), Size)}
+}
+
+// WriteHeader makes the worker a cooperating one in state [Starting].
+func (b *Board) WriteHeader(pid int) {
+	w := b.data
+	w.u32(OffsetVersion).Store(Version)
+	w.u32(OffsetHeaderSize).Store(HeaderSize)
+	w.u32(OffsetSlotSize).Store(SlotSize)
+	w.u32(OffsetSlotCount).Store(0)
+	w.u32(OffsetPID).Store(uint32(pid))
+	w.u32(OffsetState).Store(uint32(Starting))
+	w.u64(OffsetMagic).Store(magicWord)
+}
+
+// SetState records what the worker is doing.
+func (b *Board) SetState(s State) { b.data.u32(OffsetState).Store(uint32(s)) }
+
+// RequestStarted counts a request that begins and returns its number, from 1.
+func (b *Board) RequestStarted() uint64 { return b.data.u64(OffsetStarted).Add(1) }
+
+// RequestFinished counts a request that ends with this HTTP status. A status
+// outside 100 to 599 is counted, but in no class.
+func (b *Board) RequestFinished(status int) {
+	if class := status / 100; class >= 1 && class <= 5 {
+		b.data.u64(OffsetFinished1xx + 8*(class-1)).Add(1)
+	}
+	b.data.u64(OffsetFinished).Add(1)
+}
+
+// InFlight returns how many requests have started and not finished.
+func (b *Board) InFlight() uint64 {
+	// Finished is read first: the difference may then be too large by what has
+	// started in between, but never negative.
+	finished := b.data.u64(OffsetFinished).Load()
+	return b.data.u64(OffsetStarted).Load() - finished
+}
+
+// ConnAccepted counts a connection that was accepted and is now open.
+func (b *Board) ConnAccepted() {
+	b.data.u64(OffsetAccepted).Add(1)
+	b.data.u64(OffsetOpen).Add(1)
+}
+
+// ConnClosed counts an accepted connection that is closed.
+func (b *Board) ConnClosed() { b.data.u64(OffsetOpen).Add(^uint64(0)) }
+
+// DrainUntil returns when the master is going to kill this worker, in [Monotonic]
+// nanoseconds, or 0 if it has said nothing.
+func (b *Board) DrainUntil() int64 { return int64(b.data.u64(OffsetDrainUntil).Load()) }
+
+// Leaving reports whether the listening socket of this index is to be accepted
+// empty before it is closed.
+func (b *Board) Leaving(index int) bool {
+	return index >= 0 && index < MaxLeaving && b.data.u64(OffsetLeaving).Load()>>index&1 == 1
+}

@@ -1,0 +1,203 @@
+package scoreboard
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"sync"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "rewrite testdata/board-v1.bin")
+
+// TestGolden does the steps of testdata/board-v1.txt.
+func TestGolden(t *testing.T) {
+	b := Unshared()
+	v := View{mem: &Memory{data: b.data}}
+
+	b.WriteHeader(4242)
+	b.SetState(Ready)
+	for range 3 {
+		b.ConnAccepted()
+	}
+	b.ConnClosed()
+	for range 9 {
+		b.RequestStarted()
+	}
+	for _, status := range []int{101, 200, 204, 301, 404, 503, 599, 799} {
+		b.RequestFinished(status)
+	}
+	v.SetLeaving(0x8000000000000005)
+	v.SetDrainUntil(0x0123456789abcdef)
+	b.SetState(Draining)
+
+	const golden = "testdata/board-v1.bin"
+	if *update {
+		if err := os.WriteFile(golden, b.data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(want) != Size {
+		t.Fatalf("%s has %d bytes, want %d", golden, len(want), Size)
+	}
+	for i := range want {
+		if b.data[i] != want[i] {
+			t.Fatalf("byte %d is %#02x, want %#02x", i, b.data[i], want[i])
+		}
+	}
+
+	h, ok := v.Header()
+	if want := (Header{Version: 1, HeaderSize: 4096, SlotSize: 256, PID: 4242, State: Draining}); !ok || h != want {
+		t.Errorf("Header() = %+v, %v, want %+v, true", h, ok, want)
+	}
+	wantCounters := Counters{Started: 9, Finished: 8, Status: [5]uint64{1, 2, 1, 1, 2}, Accepted: 3, Open: 2}
+	if c := v.Counters(); c != wantCounters {
+		t.Errorf("Counters() = %+v, want %+v", c, wantCounters)
+	}
+	if got := b.DrainUntil(); got != 0x0123456789abcdef {
+		t.Errorf("DrainUntil() = %#x", got)
+	}
+	for i, want := range map[int]bool{-1: false, 0: true, 1: false, 2: true, 3: false, 63: true, 64: false} {
+		if got := b.Leaving(i); got != want {
+			t.Errorf("Leaving(%d) = %v", i, got)
+		}
+	}
+	if got := b.InFlight(); got != 1 {
+		t.Errorf("InFlight() = %d, want 1", got)
+	}
+}
+
+func TestHeaderOfOthers(t *testing.T) {
+	tests := []struct {
+		name    string
+		change  func(w words)
+		ok      bool
+		version uint32
+	}{
+		{"as written", func(w words) {}, true, 1},
+		{"no magic", func(w words) { w.u64(OffsetMagic).Store(0) }, false, 0},
+		{"part of the magic", func(w words) { w[OffsetMagic+7] = 0 }, false, 0},
+		{"version 0", func(w words) { w.u32(OffsetVersion).Store(0) }, false, 0},
+		{"newer version", func(w words) { w.u32(OffsetVersion).Store(2) }, false, 2},
+		{"other header size", func(w words) { w.u32(OffsetHeaderSize).Store(8192) }, false, 1},
+		{"other slot size", func(w words) { w.u32(OffsetSlotSize).Store(0) }, false, 1},
+		{"as many slots as fit", func(w words) { w.u32(OffsetSlotCount).Store(240) }, true, 1},
+		{"more slots than fit", func(w words) { w.u32(OffsetSlotCount).Store(241) }, false, 1},
+		{"no such state", func(w words) { w.u32(OffsetState).Store(1 << 31) }, true, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := Unshared()
+			b.WriteHeader(1)
+			tt.change(b.data)
+			h, ok := View{mem: &Memory{data: b.data}}.Header()
+			if ok != tt.ok || h.Version != tt.version {
+				t.Errorf("Header() = %+v, %v, want version %d, %v", h, ok, tt.version, tt.ok)
+			}
+		})
+	}
+}
+
+func TestZeroView(t *testing.T) {
+	var v View
+	v.SetLeaving(1)
+	v.SetDrainUntil(1)
+	if h, ok := v.Header(); ok || h != (Header{}) {
+		t.Errorf("Header() = %+v, %v", h, ok)
+	}
+	if c := v.Counters(); c != (Counters{}) {
+		t.Errorf("Counters() = %+v", c)
+	}
+}
+
+func TestConcurrentCounting(t *testing.T) {
+	b := Unshared()
+	var wg sync.WaitGroup
+	numbers := make([][]uint64, 8)
+	for i := range numbers {
+		wg.Go(func() {
+			for range 1000 {
+				numbers[i] = append(numbers[i], b.RequestStarted())
+				b.RequestFinished(200)
+			}
+		})
+	}
+	wg.Wait()
+	seen := make(map[uint64]bool)
+	for _, ns := range numbers {
+		for _, n := range ns {
+			seen[n] = true
+		}
+	}
+	if len(seen) != 8000 || seen[0] || !seen[1] || !seen[8000] {
+		t.Errorf("RequestStarted gave %d different numbers, want 1 to 8000", len(seen))
+	}
+	if b.InFlight() != 0 {
+		t.Errorf("InFlight() = %d", b.InFlight())
+	}
+}
+
+func TestStateString(t *testing.T) {
+	for s, want := range map[State]string{0: "state(0)", Starting: "starting", Ready: "ready", Draining: "draining", 1 << 31: "state(2147483648)"} {
+		if got := s.String(); got != want {
+			t.Errorf("State(%d).String() = %q, want %q", uint32(s), got, want)
+		}
+	}
+}
+
+// FuzzView reads boards that hold anything at all.
+func FuzzView(f *testing.F) {
+	golden, err := os.ReadFile("testdata/board-v1.bin")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte(nil))
+	f.Add(golden[:512])
+	f.Add(bytes.Repeat([]byte{0xff}, 512))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		b := Unshared()
+		copy(b.data, data)
+		v := View{mem: &Memory{data: b.data}}
+		h, ok := v.Header()
+		if ok && (h.Version != Version || h.SlotCount > 240) {
+			t.Errorf("Header() accepts %+v", h)
+		}
+		_ = h.State.String()
+		v.Counters()
+	})
+}
+
+func TestNoAllocations(t *testing.T) {
+	b := Unshared()
+	v := View{mem: &Memory{data: b.data}}
+	n := testing.AllocsPerRun(100, func() {
+		b.ConnAccepted()
+		b.RequestStarted()
+		b.RequestFinished(200)
+		b.ConnClosed()
+		Monotonic()
+		v.Header()
+		v.Counters()
+	})
+	if n != 0 {
+		t.Errorf("%v allocations, want none", n)
+	}
+}
+
+func BenchmarkRequest(b *testing.B) {
+	board := Unshared()
+	for b.Loop() {
+		board.RequestStarted()
+		board.RequestFinished(200)
+	}
+}
+
+func BenchmarkMonotonic(b *testing.B) {
+	for b.Loop() {
+		Monotonic()
+	}
+}

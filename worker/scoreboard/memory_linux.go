@@ -1,0 +1,100 @@
+package scoreboard
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+const seals = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
+
+// Create makes a new board for one worker, zeroed, sealed and mapped. It returns
+// an error that is errors.ErrUnsupported on machines that are not little-endian
+// and on systems other than Linux.
+func Create() (*Memory, error) {
+	if !littleEndian {
+		return nil, fmt.Errorf("cannot create a scoreboard on a big-endian machine: %w", errors.ErrUnsupported)
+	}
+	fd, err := memfd()
+	if err != nil {
+		return nil, fmt.Errorf("cannot create a scoreboard: %w", err)
+	}
+	file := os.NewFile(uintptr(fd), "scoreboard")
+	data, err := seal(fd)
+	if err != nil {
+		file.Close()
+		return nil, fmt.Errorf("cannot create a scoreboard: %w", err)
+	}
+	return &Memory{file: file, data: data}, nil
+}
+
+// memfd creates an empty file that is never executable, which some hardened
+// systems insist on (vm.memfd_noexec). Kernels before 6.3 do not know the flag.
+func memfd() (int, error) {
+	const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
+	fd, err := unix.MemfdCreate("gosuper-scoreboard", flags|unix.MFD_NOEXEC_SEAL)
+	if errors.Is(err, unix.EINVAL) {
+		fd, err = unix.MemfdCreate("gosuper-scoreboard", flags)
+	}
+	return fd, os.NewSyscallError("memfd_create", err)
+}
+
+// seal gives the file its size, takes away everybody's right to change it, and
+// maps it.
+func seal(fd int) (words, error) {
+	if err := unix.Ftruncate(fd, Size); err != nil {
+		return nil, os.NewSyscallError("ftruncate", err)
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals); err != nil {
+		return nil, os.NewSyscallError("fcntl F_ADD_SEALS", err)
+	}
+	return mmap(fd)
+}
+
+func mmap(fd int) (words, error) {
+	data, err := unix.Mmap(fd, 0, Size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	return data, os.NewSyscallError("mmap", err)
+}
+
+// Close unmaps the board and closes the descriptor. A second Close does nothing.
+func (m *Memory) Close() error {
+	if m.data == nil {
+		return nil
+	}
+	data := m.data
+	m.data = nil
+	m.file.Close() // the caller may have closed it already
+	return os.NewSyscallError("munmap", unix.Munmap(data))
+}
+
+// Open maps the board that the master left at descriptor fd, which it does not
+// close. It returns an error if there is no sealed memory of [Size] bytes: the
+// number may be a lie, and memory that can shrink would kill this process. On
+// machines that are not little-endian and on systems other than Linux the error is
+// errors.ErrUnsupported.
+func Open(fd int) (*Board, error) {
+	if !littleEndian {
+		return nil, fmt.Errorf("cannot open the scoreboard on a big-endian machine: %w", errors.ErrUnsupported)
+	}
+	got, err := unix.FcntlInt(uintptr(fd), unix.F_GET_SEALS, 0)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the scoreboard: descriptor %d is not sealed memory: %w", fd, err)
+	}
+	if got&seals != seals {
+		return nil, fmt.Errorf("cannot open the scoreboard: descriptor %d lacks seals (has %#x)", fd, got)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, fmt.Errorf("cannot open the scoreboard: %w", os.NewSyscallError("fstat", err))
+	}
+	if st.Size != Size {
+		return nil, fmt.Errorf("cannot open the scoreboard: descriptor %d has %d bytes, not %d", fd, st.Size, Size)
+	}
+	data, err := mmap(fd)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the scoreboard: %w", err)
+	}
+	return &Board{data: data}, nil
+}

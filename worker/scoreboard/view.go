@@ -1,0 +1,95 @@
+package scoreboard
+
+// A View is the master's reading of one board. Every byte pattern is acceptable
+// input: no method fails, blocks, allocates or remembers anything, and what the
+// worker wrote is returned as it is found. The zero View, and a View of a closed
+// [Memory], read as a board of zeros.
+type View struct {
+	mem *Memory
+}
+
+// Header is what a worker says about itself and its layout.
+type Header struct {
+	Version    uint32
+	HeaderSize uint32
+	SlotSize   uint32
+	SlotCount  uint32
+	PID        uint32 // for people to look at; never to be signalled
+	State      State
+}
+
+// Counters are the totals of one worker since it started. They are read one by
+// one, so they may be apart by what happened in between, and a hostile worker can
+// make them jump or go backwards.
+type Counters struct {
+	Started  uint64    // requests begun
+	Finished uint64    // requests whose handler has returned
+	Status   [5]uint64 // Finished by status class: 1xx, 2xx, 3xx, 4xx, 5xx
+	Accepted uint64    // connections accepted
+	Open     uint64    // connections open now
+}
+
+// Header returns the header. It reports false, and the worker is a plain one, if
+// the magic is missing, the version is not [Version], or the sizes are not those
+// of this version. With the magic present Header.Version is filled in all the
+// same, so that the caller can tell a newer worker from a broken one; without it
+// the header is zero.
+func (v View) Header() (Header, bool) {
+	w := v.words()
+	if w == nil || w.u64(OffsetMagic).Load() != magicWord {
+		return Header{}, false
+	}
+	h := Header{
+		Version:    w.u32(OffsetVersion).Load(),
+		HeaderSize: w.u32(OffsetHeaderSize).Load(),
+		SlotSize:   w.u32(OffsetSlotSize).Load(),
+		SlotCount:  w.u32(OffsetSlotCount).Load(),
+		PID:        w.u32(OffsetPID).Load(),
+		State:      State(w.u32(OffsetState).Load()),
+	}
+	ok := h.Version == Version && h.HeaderSize == HeaderSize && h.SlotSize == SlotSize &&
+		h.SlotCount <= (Size-HeaderSize)/SlotSize
+	return h, ok
+}
+
+// Counters returns the totals as they are on the board, whether or not there is a
+// header.
+func (v View) Counters() Counters {
+	w := v.words()
+	if w == nil {
+		return Counters{}
+	}
+	c := Counters{
+		Started:  w.u64(OffsetStarted).Load(),
+		Finished: w.u64(OffsetFinished).Load(),
+		Accepted: w.u64(OffsetAccepted).Load(),
+		Open:     w.u64(OffsetOpen).Load(),
+	}
+	for i := range c.Status {
+		c.Status[i] = w.u64(OffsetFinished1xx + 8*i).Load()
+	}
+	return c
+}
+
+// SetDrainUntil tells the worker when it will be killed, in [Monotonic]
+// nanoseconds; 0 means that it is not draining. Set it before the stop signal is
+// sent. It may be set again while the worker drains.
+func (v View) SetDrainUntil(ns int64) { v.set(OffsetDrainUntil, uint64(ns)) }
+
+// SetLeaving tells the worker which of its listening sockets, by index, are about
+// to be closed by the master too, so that the worker accepts them empty when it
+// drains. Set it before the stop signal is sent.
+func (v View) SetLeaving(bits uint64) { v.set(OffsetLeaving, bits) }
+
+func (v View) set(offset int, value uint64) {
+	if w := v.words(); w != nil {
+		w.u64(offset).Store(value)
+	}
+}
+
+func (v View) words() words {
+	if v.mem == nil {
+		return nil
+	}
+	return v.mem.data
+}

@@ -1,0 +1,155 @@
+//go:build unix
+
+package worker
+
+import (
+	"cmp"
+	"context"
+	"log"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/gosuper/gosuper/worker/scoreboard"
+)
+
+// drainTick is how often a drain looks for a deadline that was brought forward
+// and for connections whose time is over.
+const drainTick = 50 * time.Millisecond
+
+// ListenAndServe serves HTTP with the handler, nil for http.DefaultServeMux: on
+// the inherited sockets under gosuper or systemd, else on addr, which is
+// "host:port" or "unix:/path". It returns nil after a drain, so that main can
+// return and the process exit with status 0; any other return is a failure.
+func ListenAndServe(addr string, handler http.Handler) error {
+	return Serve(&http.Server{Handler: handler}, addr)
+}
+
+// Serve is ListenAndServe with the caller's own server. An empty addr stands for
+// srv.Addr.
+//
+// Serve changes the server, which must not be used again afterwards: Handler,
+// ConnState and ConnContext are wrapped in accounting that calls the original
+// ones, and an IdleTimeout of zero becomes the keepalive setting, 5 s when run
+// alone, whatever ReadTimeout is. An IdleTimeout of the caller's stays, and with a
+// negative one idle connections are closed after the keepalive setting once
+// draining. With keepalive 0 and no IdleTimeout every answer says
+// "Connection: close".
+//
+// Functions given to srv.RegisterOnShutdown run at the end of the drain. The
+// caller need not handle signals, and should not call srv.Shutdown, which does
+// what it does in net/http: Serve then returns http.ErrServerClosed.
+func Serve(srv *http.Server, addr string) error { return self.serve(srv, addr) }
+
+func (p *process) serve(srv *http.Server, addr string) error {
+	p.watch()
+	listeners, err := p.listen(cmp.Or(addr, srv.Addr))
+	if err != nil {
+		return err
+	}
+	return p.serveOn(srv, listeners)
+}
+
+// serveOn serves until the drain is over or a listener fails.
+func (p *process) serveOn(srv *http.Server, listeners []*listener) error {
+	p.instrument(srv)
+
+	var waiting atomic.Int32
+	waiting.Store(int32(len(listeners)))
+	accepting := func() {
+		if waiting.Add(-1) > 0 {
+			return
+		}
+		if err := p.setReady(); err != nil {
+			logf(srv, "worker: %v", err)
+		}
+	}
+	ended := make(chan error, len(listeners))
+	for _, l := range listeners {
+		l.onAccept = accepting
+		go func() { ended <- srv.Serve(l) }()
+	}
+	for range listeners {
+		if err := <-ended; !p.drains.Load() {
+			closeListeners(listeners)
+			return err
+		}
+	}
+	p.finish(srv)
+	return nil
+}
+
+// instrument puts the accounting into the server.
+func (p *process) instrument(srv *http.Server) {
+	h := &handler{process: p, next: srv.Handler}
+	if h.next == nil {
+		h.next = http.DefaultServeMux
+	}
+	srv.Handler = h
+	if srv.IdleTimeout == 0 {
+		srv.IdleTimeout = p.keepAlive
+		h.noKeepAlive = p.keepAlive == 0
+	}
+
+	connState := srv.ConnState
+	srv.ConnState = func(conn net.Conn, state http.ConnState) {
+		if c := connectionOf(conn); c != nil {
+			c.setState(state)
+		}
+		if connState != nil {
+			connState(conn, state)
+		}
+	}
+	connContext := srv.ConnContext
+	srv.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
+		if connContext != nil {
+			ctx = connContext(ctx, conn)
+		}
+		if c := connectionOf(conn); c != nil && ctx != nil {
+			ctx = withConnection(ctx, c)
+		}
+		return ctx
+	}
+}
+
+// finish waits, after the last Accept, until every connection has come to its end
+// or the time is up.
+func (p *process) finish(srv *http.Server) {
+	<-p.draining // drain closes it just after drains is set; began is valid from here on
+	began := scoreboard.Monotonic() - int64(time.Since(p.began))
+	fresh := max(p.keepAlive, time.Second)
+	idle := fresh
+	if srv.IdleTimeout > 0 {
+		// net/http ends these by itself, and only those in the middle of sending a
+		// request are left.
+		idle = srv.IdleTimeout + time.Second
+	}
+	tick := time.NewTicker(drainTick)
+	defer tick.Stop()
+	for p.conns.count() > 0 || p.board.InFlight() > 0 {
+		if time.Now().After(p.deadline()) {
+			srv.Close()
+			p.conns.closeAll() // hijacked ones too
+			break
+		}
+		p.conns.expire(began, fresh, idle)
+		select {
+		case <-p.conns.empty:
+		case <-tick.C:
+		}
+	}
+	ctx, cancel := context.WithDeadline(context.Background(), p.deadline())
+	defer cancel()
+	// Nothing is left that it could wait for or cut, but functions registered with
+	// the server want to be called.
+	_ = srv.Shutdown(ctx)
+}
+
+func logf(srv *http.Server, format string, args ...any) {
+	if srv.ErrorLog != nil {
+		srv.ErrorLog.Printf(format, args...)
+		return
+	}
+	log.Printf(format, args...)
+}
