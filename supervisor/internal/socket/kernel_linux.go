@@ -1,0 +1,140 @@
+package socket
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// newSocket makes a stream socket that is non-blocking and close-on-exec from the start.
+func newSocket(family int) (int, error) {
+	protocol := unix.IPPROTO_TCP
+	if family == unix.AF_UNIX {
+		protocol = 0
+	}
+	return unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
+}
+
+// synFilter is a classic BPF program over a TCP header that drops segments with SYN and without ACK, which only the
+// start of a handshake has. Connections accepted from a filtered listener inherit it; they never see such a segment.
+var synFilter = []unix.SockFilter{
+	{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 13},                  // the flags
+	{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: 0x12},               // ACK and SYN
+	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: 0, Jf: 1, K: 0x02}, // SYN alone:
+	{Code: unix.BPF_RET | unix.BPF_K, K: 0},                                 // drop
+	{Code: unix.BPF_RET | unix.BPF_K, K: 0xffffffff},                        // pass whole
+}
+
+// dropSYN keeps new handshakes from a listener, see socket(7), SO_ATTACH_FILTER.
+func dropSYN(fd int) error {
+	return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
+		&unix.SockFprog{Len: uint16(len(synFilter)), Filter: &synFilter[0]})
+}
+
+// acceptSYN undoes dropSYN.
+func acceptSYN(fd int) error {
+	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0)
+}
+
+// tcpQueue is the length of a listener's accept queue: for a listening socket tcpi_unacked is that
+// (net/ipv4/tcp.c, tcp_get_info).
+func tcpQueue(fd int) (int, error) {
+	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil {
+		return 0, err
+	}
+	return int(info.Unacked), nil
+}
+
+// listens checks that fd is a listening stream socket.
+func listens(fd int) error {
+	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	switch {
+	case err == unix.EBADF:
+		return errors.New("the descriptor is not open")
+	case err != nil:
+		return fmt.Errorf("it is not a socket: %w", err)
+	case kind != unix.SOCK_STREAM:
+		return errors.New("it is a socket, but not a stream socket")
+	}
+	accepts, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	if err != nil {
+		return fmt.Errorf("cannot ask whether it listens: %w", err)
+	}
+	if accepts == 0 {
+		return errors.New("it is a stream socket, but does not listen")
+	}
+	return nil
+}
+
+// bound reports whether a process has a socket bound to path, even if it does not listen yet.
+func bound(path string) (bool, error) {
+	table, err := os.Open("/proc/net/unix")
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil // no /proc: a socket about to listen looks stale
+	}
+	if err != nil {
+		return false, fmt.Errorf("cannot tell whether the socket is in use: %w", err)
+	}
+	defer table.Close()
+	lines := bufio.NewScanner(table)
+	for lines.Scan() {
+		if strings.HasSuffix(lines.Text(), " "+path) { // the last column
+			return true, nil
+		}
+	}
+	return false, lines.Err()
+}
+
+// pin identifies the socket file at path and keeps its inode number from being given to another file until release
+// is called; ext4 reuses numbers at once.
+func pin(path string) (id fileID, release func(), err error) {
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fileID{}, nil, err
+	}
+	release = func() { unix.Close(fd) }
+	var st unix.Stat_t
+	if err = unix.Fstat(fd, &st); err == nil {
+		id, err = socketID(&st)
+	}
+	if err != nil {
+		release()
+		return fileID{}, nil, err
+	}
+	return id, release, nil
+}
+
+// claim gives the path of a socket just bound its mode (0: as it is) and owner (-1: as it is), and identifies it. It
+// works on the file it has opened, so that a symlink put there by whoever may write to the directory is of no use.
+// With an error the file is identified as well, if it could be.
+func claim(path string, mode uint32, uid, gid int) (fileID, error) {
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fileID{}, fmt.Errorf("cannot open the path just bound: %w", err)
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return fileID{}, fmt.Errorf("cannot look at the path just bound: %w", err)
+	}
+	id, err := socketID(&st)
+	if err != nil {
+		return fileID{}, err
+	}
+	if uid != -1 || gid != -1 {
+		if err := unix.Fchownat(fd, "", uid, gid, unix.AT_EMPTY_PATH); err != nil {
+			return id, fmt.Errorf("cannot give the path to %d:%d: %w", uid, gid, err)
+		}
+	}
+	if mode != 0 && st.Mode&0o777 != mode {
+		if err := unix.Chmod(fmt.Sprintf("/proc/self/fd/%d", fd), mode); err != nil {
+			return id, fmt.Errorf("cannot set the mode of the path: %w", err)
+		}
+	}
+	return id, nil
+}

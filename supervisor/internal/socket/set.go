@@ -1,0 +1,260 @@
+package socket
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// Options are what a [Set] needs to know beside its addresses. Mode, UID and GID are for the paths of unix
+// sockets that are newly bound; a socket taken over keeps what it was made with.
+type Options struct {
+	// Backlog is how many connections may wait in each socket's accept queue; 0 and whatever is above
+	// net.core.somaxconn mean that limit of the kernel.
+	Backlog int
+	// Mode is the permission of a unix socket's path; whoever may write may connect. 0 leaves it to the umask of
+	// the process, which usually means that only the owner may connect.
+	Mode fs.FileMode
+	// UID and GID are to own a unix socket's path, normally those of the workers. 0 leaves them alone: the path
+	// then belongs to the master's user, which is what 0 says anyway where the master may choose.
+	UID, GID int
+}
+
+// A listener is one socket. Sets share it by pointer while both hold its address.
+type listener struct {
+	fd        int            // -1 once closed
+	url       string         // what it is bound to
+	bound     netip.AddrPort // TCP only
+	dual      bool           // bound to [::] and takes IPv4 as well
+	file      fileID         // unix only: what was bound; the zero value when there is no path to remove
+	path      string         // unix only, with file
+	own       bool           // made here: nobody outside the fleet shares it
+	listening bool
+	quiesced  bool
+}
+
+type entry struct {
+	address Address
+	name    string // systemd's; empty: by position
+	*listener
+}
+
+// A Set is listening sockets in their order of configuration. It is immutable but for what happens to the sockets.
+// A nil *Set is an empty one.
+type Set struct {
+	entries []entry
+	backlog int
+}
+
+// Open returns the set of these addresses. Sockets with the same address in one of the held sets (nil ones are
+// allowed) are taken over; the others are bound, but do not listen before [Set.Listen], so that nobody is let
+// into a queue that no worker may ever empty. On an error nothing has changed: what was newly bound is closed,
+// the held sets are as they were. The error is an [*Error].
+//
+// A held set that was quiesced and gave a socket away must forget it: held = held.Without(opened).
+func Open(addresses []Address, o Options, held ...*Set) (*Set, error) {
+	return (&opening{options: o, socket: newSocket}).open(addresses, held)
+}
+
+// An opening is the state of one Open.
+type opening struct {
+	options Options
+	socket  func(family int) (int, error)
+	held    []entry
+	set     *Set
+}
+
+func (op *opening) open(addresses []Address, held []*Set) (*Set, error) {
+	for _, s := range held {
+		op.held = append(op.held, s.all()...)
+	}
+	op.set = op.options.newSet()
+	for _, a := range addresses {
+		l, err := op.listener(a)
+		if err != nil {
+			// Why the address was refused is what the user has to know; closing has nothing to add.
+			_ = op.set.Without(&Set{entries: op.held}).Close()
+			return nil, failed(a, err)
+		}
+		op.set.entries = append(op.set.entries, entry{address: a, listener: l})
+	}
+	return op.set, nil
+}
+
+// unlimited is a backlog above every net.core.somaxconn in use; listen(2) cuts it to that.
+const unlimited = 1<<16 - 1
+
+func (o Options) newSet() *Set {
+	if o.Backlog <= 0 {
+		return &Set{backlog: unlimited}
+	}
+	return &Set{backlog: o.Backlog}
+}
+
+func (op *opening) listener(a Address) (*listener, error) {
+	choose := a.kind == tcp && a.port == 0 // each of them is another socket, so it may be listed twice
+	for _, e := range op.set.entries {
+		if e.address == a && !choose {
+			return nil, &Error{Address: a.String(), Err: errors.New("the address is listed twice"), Hint: "leave one of them out"}
+		}
+	}
+	for _, e := range op.held {
+		if e.address == a && op.free(e.listener) {
+			return e.listener, nil
+		}
+	}
+	switch a.kind {
+	case local:
+		return op.openPath(a)
+	case passed:
+		return op.openPassed(a)
+	}
+	return op.openTCP(a)
+}
+
+// free reports whether l, which a held set has, can be in the new set.
+func (op *opening) free(l *listener) bool {
+	if l.fd < 0 || l.quiesced && !l.bound.IsValid() { // a unix socket that lost its path cannot get it back
+		return false
+	}
+	return !slices.ContainsFunc(op.set.entries, func(e entry) bool { return e.listener == l })
+}
+
+func (op *opening) openPassed(a Address) (*listener, error) {
+	for _, e := range slices.Concat(op.held, op.set.entries) {
+		if e.fd == a.fd {
+			return nil, &Error{Address: a.String(), Err: fmt.Errorf("descriptor %d is this master's own socket %s", a.fd, e.url)}
+		}
+	}
+	return adopt(a.fd)
+}
+
+// Listen starts listening on the sockets that do not listen yet, and takes quiesced TCP sockets back into
+// service. On an error, an [*Error], some may listen already; closing the new ones is up to the caller.
+func (s *Set) Listen() error {
+	for _, e := range s.all() {
+		if err := e.listen(s.backlog); err != nil {
+			return failed(e.address, err)
+		}
+	}
+	return nil
+}
+
+func (l *listener) listen(backlog int) error {
+	if l.quiesced && l.bound.IsValid() {
+		if err := acceptSYN(l.fd); err != nil {
+			return fmt.Errorf("cannot accept handshakes again: %w", err)
+		}
+		l.quiesced = false
+	}
+	if l.listening {
+		return nil
+	}
+	if l.bound.IsValid() {
+		// Only now, see bindTCP. Connections inherit it, so that their TIME_WAIT does not keep the next master out.
+		if err := unix.SetsockoptInt(l.fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+			return fmt.Errorf("cannot set SO_REUSEADDR: %w", err)
+		}
+	}
+	if err := unix.Listen(l.fd, backlog); err != nil {
+		return err
+	}
+	l.listening = true
+	return nil
+}
+
+// Reapply sets O_NONBLOCK and the backlog of this set again on every socket that listens. Workers share the
+// sockets, and many servers call listen with a backlog of their own (Node 511) or make them blocking when they
+// start, which would hold the accept loop of another worker in the kernel.
+func (s *Set) Reapply() error {
+	var errs []error
+	for _, e := range s.all() {
+		if !e.listening {
+			continue
+		}
+		if err := unix.SetNonblock(e.fd, true); err != nil {
+			errs = append(errs, failed(e.address, fmt.Errorf("cannot set O_NONBLOCK: %w", err)))
+		}
+		if err := unix.Listen(e.fd, s.backlog); err != nil {
+			errs = append(errs, failed(e.address, fmt.Errorf("cannot set the backlog: %w", err)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Fds are the descriptors of the listeners of a worker slot, in the order of the configuration; all slots share
+// them. They are close-on-exec, non-blocking, and stay the property of the set. Hand them to syscall.ForkExec as
+// they are: an *os.File made from one of them clears O_NONBLOCK for the whole fleet in its Fd method.
+func (s *Set) Fds(slot int) []int {
+	fds := make([]int, s.Len())
+	for i, e := range s.all() {
+		fds[i] = e.fd
+	}
+	return fds
+}
+
+// Names are the names for LISTEN_FDNAMES, in the order of Fds: "bind0", "bind1", ... or what systemd calls them.
+func (s *Set) Names() []string {
+	names := make([]string, s.Len())
+	for i, e := range s.all() {
+		names[i] = e.name
+		if e.name == "" {
+			names[i] = "bind" + strconv.Itoa(i)
+		}
+	}
+	return names
+}
+
+// URLs are the addresses the sockets are really bound to, in the order of Fds: "tcp://127.0.0.1:8000" with the port
+// that the kernel chose, "unix:///run/app.sock".
+func (s *Set) URLs() []string {
+	urls := make([]string, s.Len())
+	for i, e := range s.all() {
+		urls[i] = e.url
+	}
+	return urls
+}
+
+// Len is the number of sockets.
+func (s *Set) Len() int { return len(s.all()) }
+
+func (s *Set) all() []entry {
+	if s == nil {
+		return nil
+	}
+	return s.entries
+}
+
+// Without is the set of those sockets of s that other (which may be nil) does not hold.
+func (s *Set) Without(other *Set) *Set {
+	rest := &Set{}
+	for _, e := range s.all() {
+		if !other.has(e.listener) {
+			rest.entries = append(rest.entries, e)
+		}
+	}
+	if s != nil {
+		rest.backlog = s.backlog
+	}
+	return rest
+}
+
+// Bits has bit i set where socket i of s is also in of. Sockets past the 64th have no bit.
+func (s *Set) Bits(of *Set) uint64 {
+	var bits uint64
+	for i, e := range s.all() {
+		if of.has(e.listener) {
+			bits |= 1 << i
+		}
+	}
+	return bits
+}
+
+func (s *Set) has(l *listener) bool {
+	return slices.ContainsFunc(s.all(), func(e entry) bool { return e.listener == l })
+}
