@@ -1,0 +1,98 @@
+package notify
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// An Endpoint is where one worker reports. It is made before the worker is spawned, and what the worker says before
+// [Endpoint.Serve] waits in the kernel.
+//
+// Its methods are for one goroutine, the supervisor's loop; messages come from others.
+type Endpoint struct {
+	address  string
+	datagram *os.File // nil where there are no abstract addresses
+	pair     *os.File
+	child    int // -1 once closed
+	closed   bool
+	readers  sync.WaitGroup
+	inbox    inbox
+}
+
+// New makes an endpoint. It takes three descriptors, two once [Endpoint.CloseChild] was called. The kernel bounds what
+// may wait in them: a unix socket takes net.unix.max_dgram_qlen messages, and what they hold counts against the
+// send buffer of the sender.
+func New() (*Endpoint, error) {
+	near, far, err := newPair()
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a notify pair: %w", err)
+	}
+	e := &Endpoint{
+		pair:  os.NewFile(uintptr(near), "notify pair"),
+		child: far,
+		inbox: inbox{done: make(chan struct{})},
+	}
+	fd, address, err := newDatagram()
+	switch {
+	case errors.Is(err, errors.ErrUnsupported):
+	case err != nil:
+		return nil, errors.Join(fmt.Errorf("cannot make a notify socket: %w", err), e.Close())
+	default:
+		e.datagram = os.NewFile(uintptr(fd), "notify socket")
+		e.address = address
+	}
+	return e, nil
+}
+
+// Address is for NOTIFY_SOCKET: "@" and a name that cannot be guessed, in the abstract namespace of unix(7). It is
+// empty where the kernel has none.
+func (e *Endpoint) Address() string { return e.address }
+
+// ChildFd is the descriptor that the worker is to inherit for GOSUPER_NOTIFY_FD, -1 after CloseChild. It is
+// close-on-exec here, and blocking, so that a plain write(2) does.
+func (e *Endpoint) ChildFd() int { return e.child }
+
+// CloseChild closes the master's copy of ChildFd. Before that the far end never hangs up. A second call does nothing.
+func (e *Endpoint) CloseChild() error {
+	if e.child < 0 {
+		return nil
+	}
+	fd := e.child
+	e.child = -1
+	return unix.Close(fd)
+}
+
+// Serve starts to receive. pid is the worker, which leads its process group. deliver is called for what is new, one
+// call at a time and in the order of each of the two ways, from goroutines that end with [Endpoint.Close]. It may
+// block, which in the end makes the worker wait, but no longer than until Done is closed: Close waits for it.
+// It must not call Close. Serve is called once.
+func (e *Endpoint) Serve(pid int, deliver func(Message)) {
+	e.inbox.deliver = deliver
+	e.readers.Go(func() { e.receive(e.pair, func(int) bool { return true }) })
+	if e.datagram != nil {
+		e.readers.Go(func() { e.receive(e.datagram, func(sender int) bool { return belongs(sender, pid) }) })
+	}
+}
+
+// Done is closed when Close begins.
+func (e *Endpoint) Done() <-chan struct{} { return e.inbox.done }
+
+// Close closes the descriptors and waits for the goroutines. After it deliver neither runs nor is called.
+// What was sent and not yet received is gone. A second call does nothing.
+func (e *Endpoint) Close() error {
+	if e.closed {
+		return nil
+	}
+	e.closed = true
+	e.inbox.close()
+	err := errors.Join(e.CloseChild(), e.pair.Close())
+	if e.datagram != nil {
+		err = errors.Join(err, e.datagram.Close())
+	}
+	e.readers.Wait()
+	return err
+}
