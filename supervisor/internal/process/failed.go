@@ -1,0 +1,112 @@
+package process
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/gosuper/gosuper/supervisor/internal/process/shim"
+)
+
+// Exit statuses of a process that could not become its worker, as in a shell:
+// what should be executed is not there, or it is and cannot be.
+const (
+	exitNotFound = 127
+	exitCannot   = 126
+)
+
+// A shim that could not exec goes on initialising like any other process, and
+// ends here, before main, with the standard library at hand for the words.
+func init() {
+	f := shim.Failed()
+	if f == nil {
+		return
+	}
+	problem, hint, status := explain(f)
+	text := "gosuper: error: cannot start worker: " + problem + "\n"
+	if hint != "" {
+		text += "gosuper: hint: " + hint + "\n"
+	}
+	os.Stderr.WriteString(text) // in one write, so that it stays in one piece
+	os.Exit(status)
+}
+
+func explain(f *shim.Failure) (problem, hint string, status int) {
+	err := syscall.Errno(f.Errno)
+	switch f.Step {
+	case shim.StepUser:
+		problem = fmt.Sprintf("setuid %d, setgid %d: %v", f.Plan.User.UID, f.Plan.User.GID, err)
+		if err == syscall.EPERM {
+			hint = "only root can change the user of a worker (CAP_SETUID and CAP_SETGID)"
+		}
+		return problem, hint, exitCannot
+	case shim.StepChdir:
+		problem = fmt.Sprintf("chdir %s: %v", f.Plan.Dir, err)
+		if err == syscall.EACCES {
+			hint = "the user of the worker must be able to enter this folder and all above it"
+		}
+		return problem, hint, exitCannot
+	case shim.StepExec:
+		status = exitCannot
+		if err == syscall.ENOENT || err == syscall.ENOTDIR {
+			status = exitNotFound
+		}
+		return fmt.Sprintf("exec %s: %v", f.Plan.Path, err), execHint(f.Plan.Path, err), status
+	}
+	return "the environment variable GOSUPER_EXEC is not one of gosuper's own", "unset it, the name is reserved", exitCannot
+}
+
+// execHint says what is probably behind an execve(2) error, whose own text
+// often misleads: the file that "does not exist" may be the interpreter. It is
+// "" where nothing better is known.
+func execHint(path string, err syscall.Errno) string {
+	info, statErr := os.Stat(path)
+	line := firstLine(path)
+	switch err {
+	case syscall.ENOENT:
+		switch {
+		case statErr != nil:
+			return ""
+		case strings.HasPrefix(line, "#!"):
+			return fmt.Sprintf("the file is there, but the interpreter of its first line %q is not", line)
+		}
+		return "the file is there, but the dynamic loader it needs is not: it was built for another libc, or the image is too small"
+	case syscall.EACCES:
+		switch {
+		case errors.Is(statErr, os.ErrPermission):
+			return "the user of the worker may not enter a folder on the way"
+		case statErr != nil:
+			return ""
+		case info.IsDir():
+			return "it is a folder"
+		case info.Mode()&0o111 == 0:
+			return "it is not executable: chmod +x " + path
+		}
+		return "its mode keeps this user out, its interpreter is not executable, or its file system is mounted noexec"
+	case syscall.ENOEXEC:
+		if strings.HasPrefix(line, "\x7fELF") {
+			return "it was built for another architecture"
+		}
+		return "it is no program for this architecture, and a script needs a first line like #!/bin/sh"
+	case syscall.EAGAIN:
+		return "its user has reached the limit of processes (RLIMIT_NPROC)"
+	}
+	return ""
+}
+
+// firstLine returns the beginning of a file up to the first line end, at most
+// as much as the kernel looks at for an interpreter (BINPRM_BUF_SIZE); "" if
+// there is no such line or it cannot be read.
+func firstLine(path string) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	head, _ := bufio.NewReaderSize(f, 256).Peek(256)
+	line, _, _ := strings.Cut(string(head), "\n")
+	return line
+}

@@ -1,0 +1,51 @@
+package process
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+	"unsafe"
+)
+
+// siginfo is siginfo_t as waitid(2) fills it in. The fields from pid on are a
+// union that holds pointers, so 64-bit machines align it.
+type siginfo struct {
+	signo, errno, code int32
+	_                  [is64bit]int32
+	pid                int32
+	_                  [28]int32
+}
+
+const is64bit = ^uint(0) >> 63
+
+// peek returns the pid of a child that has ended and leaves it a zombie; 0 if
+// there is none.
+func peek() (int, error) {
+	for {
+		// Where no child has ended waitid leaves pid as it is on some kernels,
+		// so it must be 0 before.
+		var info siginfo
+		_, _, errno := unix.Syscall6(unix.SYS_WAITID, unix.P_ALL, 0, uintptr(unsafe.Pointer(&info)),
+			unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, 0, 0)
+		switch errno {
+		case 0:
+			return int(info.pid), nil
+		case unix.ECHILD:
+			return 0, nil
+		case unix.EINTR:
+		default:
+			return 0, errno
+		}
+	}
+}
+
+// BecomeSubreaper makes this process the parent of every descendant whose own
+// parent ends (prctl(2), PR_SET_CHILD_SUBREAPER), so that what a worker leaves
+// behind is reaped here. PID 1 is that already. Children do not inherit it, an
+// exec keeps it.
+func BecomeSubreaper() error {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("cannot become the subreaper: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,76 @@
+package shim
+
+// Step is what the shim was at when it failed.
+type Step int
+
+const (
+	StepPlan  Step = iota // the environment holds no plan that Environ wrote
+	StepUser              // changing groups and user
+	StepChdir             // entering the folder
+	StepExec              // executing the worker's program
+)
+
+// Failure is why a process that should have become a worker did not.
+type Failure struct {
+	Plan  *Plan // nil for StepPlan
+	Step  Step
+	Errno uintptr // of the system call; 0 for StepPlan
+}
+
+var failure *Failure
+
+// Failed returns nil in every process that is not a shim, and in a shim why it
+// could not exec its worker; such a process should say so and exit.
+func Failed() *Failure { return failure }
+
+// An init function runs on the main thread, which is what makes system calls
+// that concern one thread enough here: exec ends every other thread, and the
+// death signal belongs to the one that execs.
+func init() {
+	environ := runtimeEnvs()
+	if len(environ) == 0 || !hasPrefix(environ[0], key) {
+		return
+	}
+	p, ok := parse(environ)
+	if !ok {
+		failure = &Failure{Step: StepPlan}
+		return
+	}
+	step, errno := p.run()
+	failure = &Failure{Plan: p, Step: step, Errno: errno}
+}
+
+// run returns only if a step fails. The order matters: signals first, so that
+// from here on a stop signal ends the process as it would end a program without
+// handlers; the folder after the user, who may be the only one allowed to enter
+// it; the death signal after the user, as the kernel clears it with a change of
+// credentials (prctl(2), PR_SET_PDEATHSIG); the parent after the death signal,
+// since for a master that died before that no signal comes.
+func (p *Plan) run() (Step, uintptr) {
+	resetSignals()
+	if p.Umask >= 0 {
+		umask(p.Umask)
+	}
+	if p.User != nil {
+		if errno := p.User.become(); errno != 0 {
+			return StepUser, errno
+		}
+	}
+	if p.Dir != "" {
+		if errno := chdir(p.Dir); errno != 0 {
+			return StepChdir, errno
+		}
+	}
+	dieWithMaster()
+	if getppid() != p.Master {
+		exit()
+	}
+	closeOnExec(p.Files)
+	const listenPID = "LISTEN_PID="
+	for i, entry := range p.Env {
+		if hasPrefix(entry, listenPID) {
+			p.Env[i] = listenPID + itoa(getpid())
+		}
+	}
+	return StepExec, execve(p.Path, p.Argv, p.Env)
+}

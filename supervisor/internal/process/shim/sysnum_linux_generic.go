@@ -1,0 +1,20 @@
+//go:build linux && (arm64 || riscv64 || loong64)
+
+package shim
+
+// The numbers of include/uapi/asm-generic/unistd.h.
+const (
+	sysChdir         = 49
+	sysExitGroup     = 94
+	sysRtSigaction   = 134
+	sysRtSigprocmask = 135
+	sysSetresuid     = 147
+	sysSetresgid     = 149
+	sysSetgroups     = 159
+	sysUmask         = 166
+	sysPrctl         = 167
+	sysGetpid        = 172
+	sysGetppid       = 173
+	sysExecve        = 221
+	sysCloseRange    = 436
+)

@@ -1,0 +1,133 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+
+	"github.com/gosuper/gosuper/supervisor/internal/process/shim"
+)
+
+// Null in [Spec.Files] stands for /dev/null, open for reading and writing.
+const Null = -1
+
+// Spec describes a worker to start. Path alone is enough.
+type Spec struct {
+	// Path is the executable. A relative one is relative to Dir; PATH is not
+	// searched.
+	Path string
+
+	// Argv is the whole argument list with argv[0]; empty means Path alone.
+	Argv []string
+
+	// Env is the whole environment as "KEY=value", handed on entry by entry.
+	// The value of LISTEN_PID, where present, becomes the worker's pid.
+	Env []string
+
+	// Dir is the working folder, entered as the worker's user; "" keeps the
+	// master's.
+	Dir string
+
+	// Files are the worker's descriptors from 0 on, by their numbers in the
+	// master. They stay open here, and are neither read nor changed. Up to
+	// stderr, what is missing is Null. The worker inherits no others.
+	Files []int
+
+	// Umask is the file mode creation mask; nil keeps the master's.
+	Umask *int
+
+	// Credential is the user to run as; nil keeps the master's.
+	Credential *Credential
+}
+
+// Start starts a worker as the leader of a process group of its own and
+// returns its pid. It has default signal dispositions, an empty signal mask and
+// the soft RLIMIT_NOFILE that the master was started with, and is killed when
+// the master ends.
+//
+// Start returns once the child has become the shim, in the order of a
+// millisecond. An error means that no child came to be. What fails later, the
+// worker's own exec above all, is written to the worker's stderr as
+// "gosuper: error: ..." with a hint, and its exit status is 127 if the
+// executable does not exist, else 126.
+//
+// The caller must be locked to the main thread of the process; from any other
+// Start refuses, since the worker would die with that thread.
+func Start(spec Spec) (pid int, err error) {
+	if !onMainThread() {
+		return 0, errors.New("cannot start worker: not on the main thread")
+	}
+	exe, err := executable()
+	if err != nil {
+		return 0, fmt.Errorf("cannot start worker: %w", err)
+	}
+	files, err := spec.files()
+	if err != nil {
+		return 0, fmt.Errorf("cannot start worker: %w", err)
+	}
+	plan := spec.plan(len(files))
+	pid, err = syscall.ForkExec(exe, []string{"gosuper: starting", spec.Path}, &syscall.ProcAttr{
+		Env:   plan.Environ(),
+		Files: files,
+		Sys:   &syscall.SysProcAttr{Setpgid: true},
+	})
+	if err != nil {
+		return 0, fmt.Errorf("cannot start worker: cannot execute %s: %w", exe, err)
+	}
+	return pid, nil
+}
+
+func (s *Spec) plan(files int) *shim.Plan {
+	p := &shim.Plan{
+		Master: os.Getpid(),
+		Path:   s.Path,
+		Dir:    s.Dir,
+		Argv:   s.Argv,
+		Env:    s.Env,
+		Files:  files,
+		Umask:  -1,
+	}
+	if len(p.Argv) == 0 {
+		p.Argv = []string{s.Path}
+	}
+	if s.Umask != nil {
+		p.Umask = *s.Umask
+	}
+	if c := s.Credential; c != nil {
+		p.User = &shim.User{UID: c.Uid, GID: c.Gid, Groups: c.Groups}
+	}
+	return p
+}
+
+// files returns the child's descriptors as syscall wants them. It takes raw
+// numbers, where os/exec would call Fd on each file.
+func (s *Spec) files() ([]uintptr, error) {
+	files := make([]uintptr, max(3, len(s.Files)))
+	for i := range files {
+		fd := Null
+		if i < len(s.Files) {
+			fd = s.Files[i]
+		}
+		if fd == Null {
+			var err error
+			if fd, err = devNull(); err != nil {
+				return nil, err
+			}
+		}
+		files[i] = uintptr(fd)
+	}
+	return files, nil
+}
+
+// devNull is opened once and for good: reopening it for every worker could
+// fail when the master is out of descriptors, just when workers must be
+// replaced.
+var devNull = sync.OnceValues(func() (int, error) {
+	fd, err := syscall.Open(os.DevNull, syscall.O_RDWR|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return 0, fmt.Errorf("cannot open %s: %w", os.DevNull, err)
+	}
+	return fd, nil
+})
