@@ -1,0 +1,30 @@
+// Package supervisor is the master: one loop that owns all state, and the hands
+// that do what the brain decides.
+//
+//	signals ──┐
+//	exits ────┤   one goroutine     pure decision   ┌─> spawn / signal / log
+//	workers ──┼─> Supervisor.Run ─> fleet.Step ─────┤
+//	timer ────┘                                     └─> the next deadline
+//
+// # The loop
+//
+// [Supervisor.Run] waits in a single select for signals, messages of workers
+// and the one timer. Each becomes an event for the brain in package fleet, and
+// each action the brain answers with is performed before the next event is
+// looked at. Nothing else touches the state, so there is no lock in this
+// package. The loop runs on the main thread of the process, because that is the
+// thread whose end the kernel tells the workers about (PR_SET_PDEATHSIG), and
+// the only one that outlives an exec.
+//
+// # Configurations
+//
+// A configuration that passed validation becomes a revision: with its command
+// and folder resolved, its user looked up and its addresses bound. The brain
+// decides whether a revision is tried, accepted or given up; its sockets begin
+// to listen when its first worker was spawned, and those that only older
+// revisions have are closed when the last of their workers was told to drain.
+//
+// No request passes through this process. Workers accept on the shared
+// sockets and report by a page of shared memory and a socket of their own; what
+// they say is never trusted further than their own life.
+package supervisor

@@ -1,0 +1,124 @@
+package supervisor
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/notify"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/worker/protocol"
+	"github.com/gosuper/gosuper/worker/scoreboard"
+)
+
+// launch starts the process of a worker, with everything it is given.
+func launch(s *Supervisor, f fleet.Worker) (w *worker, err error) {
+	r := s.revisions[f.Revision]
+	w = &worker{Worker: f, revision: r, limit: drawLimit(r.config.MaxRequests, r.config.MaxRequestsJitter)}
+	defer func() {
+		if err != nil {
+			w.release()
+		}
+	}()
+	if w.endpoint, err = notify.New(); err != nil {
+		return nil, err
+	}
+	defer w.endpoint.CloseChild()
+	if w.tail, err = process.NewTail(s.options.Stderr); err != nil {
+		return nil, err
+	}
+	defer w.tail.CloseWriteEnd()
+	if w.memory, err = scoreboard.Create(); err != nil {
+		s.withoutBoards(err)
+		w.memory = nil
+	}
+
+	files := []int{process.Null, unix.Stdout, w.tail.WriteEnd()}
+	env := append(r.config.Environ(s.options.Environ, f.Slot, f.Place, f.ID), r.identity...)
+	give := func(name, value string) { env = append(env, name+"="+value) }
+
+	sockets := r.sockets.Fds(f.Slot)
+	files = append(files, sockets...)
+	give(protocol.EnvListenFDs, strconv.Itoa(len(sockets)))
+	give(protocol.EnvListenPID, "") // filled in by the process itself
+	give(protocol.EnvListenFDNames, strings.Join(r.sockets.Names(), ":"))
+
+	if address := w.endpoint.Address(); address != "" {
+		give(protocol.EnvNotifySocket, address)
+	}
+	give(protocol.EnvNotifyFD, strconv.Itoa(len(files)))
+	files = append(files, w.endpoint.ChildFd())
+	if w.memory != nil {
+		give(protocol.EnvScoreboardFD, strconv.Itoa(len(files)))
+		files = append(files, int(w.memory.File().Fd()))
+	}
+	give(protocol.EnvSlot, strconv.Itoa(f.Slot))
+	give(protocol.EnvPlace, strconv.Itoa(f.Place))
+	give(protocol.EnvWorkerID, strconv.Itoa(f.ID))
+	give(protocol.EnvGeneration, strconv.Itoa(f.Generation))
+	give(protocol.EnvStopSignal, r.config.StopSignal.Name)
+	give(protocol.EnvLimitKeepAlive, strconv.FormatInt(r.config.KeepAlive.Milliseconds(), 10))
+	give(protocol.EnvLimitRequests, strconv.Itoa(w.limit))
+
+	spec := process.Spec{
+		Path: r.resolved.Path, Argv: r.config.Command, Dir: r.resolved.Dir,
+		Env: env, Files: files, Credential: r.credential,
+	}
+	if r.config.Umask.Set {
+		spec.Umask = &r.config.Umask.Mask
+	}
+	if w.pid, err = process.Start(spec); err != nil {
+		w.tail.Close()
+		return nil, err
+	}
+	w.endpoint.Serve(w.pid, func(m notify.Message) {
+		select {
+		case s.messages <- message{f.ID, m}:
+		case <-w.endpoint.Done():
+		}
+	})
+	if err := r.sockets.Listen(); err != nil {
+		// The worker would accept on a socket that does not listen.
+		process.KillGroup(w.pid)
+		return w, fmt.Errorf("cannot listen: %w", err)
+	}
+	return w, nil
+}
+
+// drawLimit is a worker's own max_requests; 0: none.
+func drawLimit(most, jitter int) int {
+	if most == 0 {
+		return 0
+	}
+	return most + rand.IntN(jitter+1)
+}
+
+// deed is what is done to a process by signal.
+type deed int
+
+const (
+	deedStop  deed = iota // ask it to finish
+	deedAbort             // ask it for its stacks, also if it was stopped
+	deedKill              // end its process group
+)
+
+func (d deed) String() string { return [...]string{"stop", "abort", "kill"}[d] }
+
+// send does the deed. The process is not reaped yet, so the pid is its own.
+func send(pid int, w *worker, d deed) error {
+	switch d {
+	case deedStop:
+		return process.Signal(pid, w.revision.config.StopSignal.Number)
+	case deedAbort:
+		if err := process.Signal(pid, w.revision.config.AbortSignal.Number); err != nil {
+			return err
+		}
+		return process.Continue(pid)
+	default:
+		return process.KillGroup(pid)
+	}
+}

@@ -1,0 +1,226 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/notify"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+)
+
+// stage is a master whose processes are made of nothing, in a bubble of
+// synctest: time passes when everybody waits.
+type stage struct {
+	t      *testing.T
+	master *Supervisor
+	start  time.Time
+	exits  []process.Exit
+	deeds  []string // what the master did to processes, and when
+	log    *observer.ObservedLogs
+	load   func() (*config.Config, []string, error)
+	result chan error
+
+	// launched is called for every worker, in the goroutine of the loop.
+	launched func(*worker) error
+}
+
+// play runs acts with a master of the given settings, until it ends.
+func play(t *testing.T, toml string, launched func(*stage, *worker) error, acts func(*stage)) {
+	synctest.Test(t, func(t *testing.T) {
+		core, log := observer.New(zapcore.DebugLevel)
+		st := &stage{t: t, start: time.Now(), log: log, result: make(chan error, 1)}
+		c := load(t, toml)
+		st.load = func() (*config.Config, []string, error) { return c, nil, nil }
+		m, err := New(Options{
+			Config: c, Log: zap.New(core), Stderr: os.Stderr,
+			Reconfigure: func() (*config.Config, []string, error) { return st.load() },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		st.master = m
+		st.launched = func(w *worker) error { return launched(st, w) }
+		m.hands = hands{
+			listen: func(chan os.Signal) func() { return func() {} },
+			launch: st.launch, signal: st.signal, reap: st.reap,
+		}
+		go func() { st.result <- m.Run() }()
+		synctest.Wait()
+		acts(st)
+	})
+}
+
+func load(t *testing.T, toml string) *config.Config {
+	t.Helper()
+	file := t.TempDir() + "/supervisor.toml"
+	text := "command = [\"/bin/true\"]\nbind = [\"127.0.0.1:0\"]\n" + toml
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, _, err := config.Load(config.Source{File: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func (st *stage) launch(s *Supervisor, f fleet.Worker) (*worker, error) {
+	w := &worker{Worker: f, revision: s.revisions[f.Revision], pid: 1000 + f.ID}
+	if err := st.launched(w); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+func (st *stage) signal(_ int, w *worker, d deed) error {
+	st.deeds = append(st.deeds, fmt.Sprintf("%v %s %d", time.Since(st.start), d, w.ID))
+	if d == deedKill {
+		st.exits = append(st.exits, process.Exit{Pid: w.pid, Status: process.Status{Signal: syscall.SIGKILL}})
+		go func() { st.master.signals <- syscall.SIGCHLD }()
+	}
+	return nil
+}
+
+func (st *stage) reap(known func(int) bool) ([]process.Exit, int, error) {
+	exits := st.exits
+	st.exits = nil
+	for _, e := range exits {
+		if !known(e.Pid) {
+			st.t.Errorf("pid %d reaped twice", e.Pid)
+		}
+	}
+	return exits, 0, nil
+}
+
+// exit ends a process.
+func (st *stage) exit(id, code int) {
+	st.exits = append(st.exits, process.Exit{Pid: 1000 + id, Status: process.Status{Code: code}})
+	st.kill(syscall.SIGCHLD)
+}
+
+// kill sends the master a signal and waits until it has dealt with it.
+func (st *stage) kill(sig syscall.Signal) {
+	st.master.signals <- sig
+	synctest.Wait()
+}
+
+// pass lets time pass.
+func (st *stage) pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func (st *stage) say(id int, m notify.Message) {
+	st.master.messages <- message{id, m}
+	synctest.Wait()
+}
+
+func (st *stage) expect(what string, got, want []string) {
+	st.t.Helper()
+	if !slices.Equal(got, want) {
+		st.t.Errorf("%s\n%s\nwant\n%s", what, strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// silent launches workers that never say anything.
+func silent(*stage, *worker) error { return nil }
+
+func TestStartupTimeoutAbortsThenKills(t *testing.T) {
+	play(t, "workers = 1\nready = \"notify\"\nstartup_timeout = 10\n[restart]\nstartup_attempts = 1\n", silent, func(st *stage) {
+		err := <-st.result
+		var boot *BootError
+		if !errors.As(err, &boot) || boot.Worker != 1 || boot.Status != "not ready within startup_timeout (killed by SIGKILL)" {
+			t.Errorf("master ended with %v, want the boot error of worker 1", err)
+		}
+		st.expect("deeds", st.deeds, []string{"10s abort 1", "12s kill 1"})
+	})
+}
+
+func TestTermThenIntEndsWithinASecond(t *testing.T) {
+	play(t, "workers = 2\nready = \"1s\"\n", silent, func(st *stage) {
+		st.pass(5 * time.Second)
+		st.kill(syscall.SIGTERM)
+		st.kill(syscall.SIGTERM)
+		st.pass(3 * time.Second)
+		st.kill(syscall.SIGINT)
+		if err := <-st.result; err != nil {
+			t.Error(err)
+		}
+		st.expect("deeds", st.deeds, []string{"5s stop 1", "5s stop 2", "9s kill 1", "9s kill 2"})
+	})
+}
+
+func TestRefusedReloadChangesNothing(t *testing.T) {
+	play(t, "workers = 1\nready = \"1s\"\n", silent, func(st *stage) {
+		st.pass(2 * time.Second)
+		st.load = func() (*config.Config, []string, error) { return nil, nil, errors.New("unknown key") }
+		st.kill(syscall.SIGHUP)
+		if st.log.FilterMessageSnippet("reload refused").Len() != 1 {
+			t.Error("the refused reload is not in the log")
+		}
+		st.load = func() (*config.Config, []string, error) { return load(t, "user = \"nobody-of-this-name\"\n"), nil, nil }
+		st.kill(syscall.SIGHUP)
+		if st.log.FilterMessageSnippet("reload refused").Len() != 2 {
+			t.Error("the unknown user is not in the log")
+		}
+		if n := len(st.master.workers); n != 1 || len(st.deeds) > 0 {
+			t.Errorf("%d workers, deeds %q, want the one worker left alone", n, st.deeds)
+		}
+		st.kill(syscall.SIGQUIT)
+		<-st.result
+	})
+}
+
+func TestFailedLaunchBacksOff(t *testing.T) {
+	var launches atomic.Int32
+	play(t, "workers = 1\nready = \"1s\"\n[restart]\nbackoff_min = 2\n", func(_ *stage, w *worker) error {
+		if launches.Add(1); w.ID > 1 {
+			return errors.New("cannot fork")
+		}
+		return nil
+	}, func(st *stage) {
+		st.pass(2 * time.Second)
+		st.exit(1, 1)
+		if n := launches.Load(); n != 2 {
+			t.Errorf("%d launches after the first crash, want 2: one at once and then a backoff", n)
+		}
+		st.pass(time.Hour)
+		if n := launches.Load(); n > 300 {
+			t.Errorf("%d launches in an hour of failing forks", n)
+		}
+		st.kill(syscall.SIGTERM)
+		if err := <-st.result; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestIdleMasterSleeps(t *testing.T) {
+	play(t, "workers = 4\nready = \"notify\"\n", silent, func(st *stage) {
+		for id := 1; id <= 4; id++ {
+			st.say(id, notify.Message{Ready: true})
+		}
+		if next := st.master.deadline(); !next.IsZero() {
+			t.Errorf("an idle master wakes up at %v", next.Sub(st.start))
+		}
+		st.kill(syscall.SIGTERM)
+		if err := <-st.result; err != nil {
+			t.Error(err)
+		}
+		st.expect("deeds", st.deeds, []string{"0s stop 1", "0s stop 2", "0s stop 3", "0s stop 4", "30s kill 1", "30s kill 2", "30s kill 3", "30s kill 4"})
+	})
+}

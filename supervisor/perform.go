@@ -1,0 +1,209 @@
+package supervisor
+
+import (
+	"cmp"
+	"os"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/worker/scoreboard"
+)
+
+// settleTime is how long the loop waits for the last words of a worker that
+// died, at most. They are normally there already.
+const settleTime = 50 * time.Millisecond
+
+// perform does what the brain decided, and writes the line that says so.
+func (s *Supervisor) perform(a fleet.Action) {
+	switch a := a.(type) {
+	case fleet.Spawn:
+		s.spawn(a)
+	case fleet.Announce:
+		s.announce(s.workers[a.ID])
+	case fleet.Retire:
+		s.retire(s.workers[a.ID], a)
+	case fleet.Hasten:
+		s.setDeadline(s.workers[a.ID], a.Until)
+	case fleet.Abort:
+		s.abort(s.workers[a.ID])
+	case fleet.Kill:
+		w := s.workers[a.ID]
+		s.log.Warn("killing worker", w.fields(zap.String("reason", string(a.Reason)))...)
+		s.do(w, deedKill)
+	case fleet.Bury:
+		s.bury(a)
+	case fleet.Rescale:
+		s.log.Info("scaled", zap.Int("from", a.From), zap.Int("workers", a.To))
+	case fleet.Apply:
+		s.apply(a)
+	case fleet.EndReload:
+		s.endReload(a)
+	case fleet.Up:
+		s.log.Info("ready", zap.Int("workers", s.fleet.Target()))
+	case fleet.Halt:
+		s.halted, s.culprit = true, a.Culprit
+	}
+}
+
+// spawn starts a worker. If that fails the brain learns it as an exit.
+func (s *Supervisor) spawn(a fleet.Spawn) {
+	w, err := s.hands.launch(s, a.Worker)
+	if w == nil {
+		w = &worker{Worker: a.Worker, revision: s.revisions[a.Worker.Revision], gone: true}
+		s.pending = append(s.pending, fleet.Exited{ID: w.ID})
+	} else {
+		s.pids[w.pid] = w
+	}
+	s.workers[w.ID] = w
+	if err != nil {
+		w.failure = err.Error()
+		s.log.Error("cannot start worker", w.fields(zap.Error(err))...)
+		return
+	}
+	s.log.Info("worker started", w.fields(zap.String("reason", string(a.Reason)), zap.Int("place", w.Place))...)
+}
+
+// announce notes that a worker is ready. By now it has called listen itself if
+// it ever does, which changed the backlog for everybody.
+func (s *Supervisor) announce(w *worker) {
+	if err := w.revision.sockets.Reapply(); err != nil {
+		s.log.Warn("cannot restore the listeners", zap.Error(err))
+	}
+	s.log.Info("worker ready", w.fields(zap.Duration("after", w.age()), zap.Bool("cooperating", w.cooperates))...)
+	if c := w.revision.config; c.MaxRequests > 0 && !w.cooperates && !w.revision.plain {
+		w.revision.plain = true
+		s.log.Warn("max_requests has no effect: the worker does not speak the worker protocol (see gosuper help protocol); let it count and exit by itself", w.fields()...)
+	}
+}
+
+// retire asks a worker to finish. If it is the last that accepts on sockets
+// which are given up, it has to accept them empty first.
+func (s *Supervisor) retire(w *worker, a fleet.Retire) {
+	w.why = a.Reason
+	s.log.Info("worker draining", w.fields(zap.String("reason", string(a.Reason)), zap.Duration("for", time.Until(a.Until).Round(time.Millisecond)))...)
+	s.leave(w)
+	s.setDeadline(w, a.Until)
+	s.do(w, deedStop)
+}
+
+// abort asks a worker that did not become ready for its stacks. Its last lines
+// up to now explain it; those that follow are the stacks, and end in registers.
+func (s *Supervisor) abort(w *worker) {
+	w.failure = "not ready within startup_timeout"
+	w.words = w.lastWords()
+	s.log.Warn("worker is not ready in time, asking for its stacks", w.fields(zap.Stringer("signal", w.revision.config.AbortSignal), zap.Duration("age", w.age()))...)
+	s.do(w, deedAbort)
+}
+
+// setDeadline tells the worker when it will be killed.
+func (s *Supervisor) setDeadline(w *worker, until time.Time) {
+	w.view().SetDrainUntil(scoreboard.Monotonic() + int64(time.Until(until)))
+}
+
+// do does something to the process of a worker, if it still has one.
+func (s *Supervisor) do(w *worker, d deed) {
+	if w.gone {
+		return
+	}
+	if err := s.hands.signal(w.pid, w, d); err != nil {
+		s.log.Error("cannot signal worker", w.fields(zap.Stringer("deed", d), zap.Error(err))...)
+	}
+}
+
+// bury gives back what a dead worker had and explains its death.
+func (s *Supervisor) bury(a fleet.Bury) {
+	w := s.workers[a.Worker.ID]
+	delete(s.workers, w.ID)
+	fields := w.fields(zap.String("status", w.ending()), zap.Duration("age", w.age()))
+	if w.cooperates {
+		fields = append(fields, w.requests()...)
+	}
+	if w.tail != nil {
+		w.tail.Settle(settleTime)
+	}
+	if a.Verdict == fleet.Retired {
+		s.log.Info("worker gone", append(fields, zap.String("reason", string(cmp.Or(w.why, fleet.ReasonLeft))))...)
+	} else {
+		lines := w.lastWords()
+		s.words.add(w.ID, epitaph{w.ending(), lines})
+		s.log.Error("worker "+a.Verdict.String(), append(fields, zap.Duration("backoff", a.Backoff.Round(time.Millisecond)), zap.Strings("last_lines", lines))...)
+	}
+	w.release()
+}
+
+// requests is what a cooperating worker served, and by how much that is more
+// than it should have.
+func (w *worker) requests() []zap.Field {
+	started := w.view().Counters().Started
+	fields := []zap.Field{zap.Uint64("requests", started)}
+	if w.limit > 0 && started > uint64(w.limit) {
+		fields = append(fields, zap.Uint64("overshoot", started-uint64(w.limit)))
+	}
+	return fields
+}
+
+// ending says how the process ended.
+func (w *worker) ending() string {
+	switch {
+	case w.failure == "":
+		return w.status.String()
+	case w.pid == 0 || !w.gone:
+		return w.failure
+	}
+	return w.failure + " (" + w.status.String() + ")"
+}
+
+// lastWords are the last lines of the worker's stderr that explain its end.
+func (w *worker) lastWords() []string {
+	if w.words != nil || w.tail == nil {
+		return w.words
+	}
+	return w.tail.Lines(lastLines)
+}
+
+// apply puts the settings of a revision into force.
+func (s *Supervisor) apply(a fleet.Apply) {
+	before, r := s.current, s.revisions[a.Revision]
+	s.current = r
+	s.comeBack(r)
+	if err := r.sockets.Listen(); err != nil {
+		s.log.Error("cannot listen", zap.Error(err))
+	}
+	if s.options.Logs != nil {
+		if err := s.options.Logs.Apply(r.config.Log); err != nil {
+			s.log.Error("cannot change the log", zap.Error(err))
+		}
+	}
+	if err := s.movePidfile(r.config.PIDFile); err != nil {
+		s.log.Error("cannot change the pid file", zap.Error(err))
+	}
+	s.log.Info("configuration in force", zap.Int("generation", a.Generation), zap.String("reason", string(a.Reason)), zap.Strings("bind", r.sockets.URLs()))
+	if now, err := os.Stat(r.resolved.Path); a.Reason == fleet.ReasonRollback && before != r &&
+		(err != nil || !os.SameFile(now, r.executable) || !now.ModTime().Equal(r.executable.ModTime())) {
+		s.log.Warn("the executable was overwritten: workers started from now on run the new file; deploy to versioned folders behind a symlink", zap.String("path", r.resolved.Path))
+	}
+}
+
+// endReload says how a reload ended, and why.
+func (s *Supervisor) endReload(a fleet.EndReload) {
+	switch a.Result {
+	case fleet.Done:
+		s.log.Info("reload done", zap.Int("revision", a.Revision))
+	case fleet.Superseded:
+		s.log.Info("reload superseded", zap.Int("revision", a.Revision))
+	case fleet.RolledBack:
+		e := s.epitaph(a.Culprit)
+		s.log.Error("reload rolled back", zap.Int("revision", a.Revision), zap.Int("worker", a.Culprit),
+			zap.String("status", e.status), zap.Strings("last_lines", e.lines))
+	}
+}
+
+// epitaph is what is known of the end of a worker, dead or as good as dead.
+func (s *Supervisor) epitaph(id int) epitaph {
+	if w := s.workers[id]; w != nil {
+		return epitaph{w.ending(), w.lastWords()}
+	}
+	return s.words.of(id)
+}

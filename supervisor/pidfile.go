@@ -1,0 +1,100 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// pidfile is a file with the pid of the master, held by flock: in containers
+// pids repeat, so that a pid which is alive proves nothing. nil: there is none.
+type pidfile struct {
+	file *os.File
+	path string
+}
+
+// openPidfile takes the file and writes the pid into it; "" is no file.
+func openPidfile(path string) (*pidfile, error) {
+	if path == "" {
+		return nil, nil
+	}
+	for {
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o644)
+		if err != nil {
+			return nil, fmt.Errorf("cannot write the pid file: %w", err)
+		}
+		if err := lock(f); err != nil {
+			owner, _ := os.ReadFile(path)
+			f.Close()
+			return nil, fmt.Errorf("cannot take the pid file %s: it is held by a running master (pid %.20s)", path, firstLine(owner))
+		}
+		// The holder before us may have removed the file that we opened.
+		ours, err1 := f.Stat()
+		there, err2 := os.Lstat(path)
+		if err1 != nil || err2 != nil || !os.SameFile(ours, there) {
+			f.Close()
+			continue
+		}
+		if err := write(f); err != nil {
+			f.Close()
+			return nil, fmt.Errorf("cannot write the pid file: %w", err)
+		}
+		return &pidfile{file: f, path: path}, nil
+	}
+}
+
+func lock(f *os.File) error {
+	c, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var held error
+	err = c.Control(func(fd uintptr) { held = unix.Flock(int(fd), unix.LOCK_EX|unix.LOCK_NB) })
+	return errors.Join(err, held)
+}
+
+func write(f *os.File) error {
+	if err := f.Truncate(0); err != nil {
+		return err
+	}
+	_, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	return err
+}
+
+func firstLine(b []byte) string {
+	for i, c := range b {
+		if c < '0' || c > '9' {
+			b = b[:i]
+			break
+		}
+	}
+	if len(b) == 0 {
+		return "unknown"
+	}
+	return string(b)
+}
+
+// movePidfile takes the file of another path and gives the old one free.
+func (s *Supervisor) movePidfile(path string) error {
+	if s.pidfile != nil && s.pidfile.path == path || s.pidfile == nil && path == "" {
+		return nil
+	}
+	p, err := openPidfile(path)
+	if err != nil {
+		return err
+	}
+	s.pidfile.close()
+	s.pidfile = p
+	return nil
+}
+
+// close removes the file and gives it free.
+func (p *pidfile) close() {
+	if p != nil {
+		os.Remove(p.path)
+		p.file.Close()
+	}
+}

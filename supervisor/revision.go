@@ -1,0 +1,190 @@
+package supervisor
+
+import (
+	"io/fs"
+	"os"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/socket"
+)
+
+// revision is one configuration that passed validation, with all that its
+// workers need: what the command means today, who they run as, where they
+// listen.
+type revision struct {
+	number     int
+	config     *config.Config
+	warnings   []string
+	resolved   config.Resolved
+	executable fs.FileInfo // as it was when the revision was made
+	workers    int
+	auto       string // why "auto" means that number
+	credential *process.Credential
+	identity   []string // HOME, USER and LOGNAME of the credential
+	sockets    *socket.Set
+	plain      bool // the warning about what a plain worker cannot do was given
+}
+
+// prepare makes a revision of a configuration, or changes nothing.
+func (s *Supervisor) prepare(c *config.Config, warnings []string) (*revision, error) {
+	r, err := resolve(c)
+	if err != nil {
+		return nil, err
+	}
+	r.number, r.warnings = s.last+1, warnings
+	r.sockets, err = s.bind(r)
+	return r, err
+}
+
+// resolve finds out what the configuration means here and now, but for its
+// addresses.
+func resolve(c *config.Config) (*revision, error) {
+	r := &revision{config: c, workers: c.Workers.N}
+	if c.Workers.Auto {
+		r.workers, r.auto = config.AutoWorkers(os.DirFS("/"))
+	}
+	var err error
+	if r.resolved, err = c.Resolve(); err != nil {
+		return nil, err
+	}
+	if r.executable, err = os.Stat(r.resolved.Path); err != nil {
+		return nil, &config.Error{Key: "command", Msg: err.Error()}
+	}
+	r.credential, r.identity, err = process.LookupCredential(c.User, c.Group)
+	if err != nil {
+		return nil, &config.Error{Key: "user", Msg: err.Error()}
+	}
+	return r, nil
+}
+
+// bind opens the addresses of a revision. Sockets of the revisions before it
+// are taken over where the addresses are the same. Sockets that systemd passed
+// win over bind, at the start and for good.
+func (s *Supervisor) bind(r *revision) (*socket.Set, error) {
+	o := socket.Options{Backlog: r.config.Backlog}
+	if r.config.Umask.Set {
+		o.Mode = 0o777 &^ fs.FileMode(r.config.Umask.Mask)
+	}
+	if r.credential != nil {
+		o.UID, o.GID = int(r.credential.Uid), int(r.credential.Gid)
+	}
+	if s.current == nil {
+		if passed, err := socket.Inherit(s.options.Environ, o); passed != nil || err != nil {
+			s.activated = passed
+			return passed, err
+		}
+	}
+	if s.activated != nil {
+		return s.activated, nil
+	}
+	var addresses []socket.Address
+	for _, text := range r.config.Bind {
+		a, err := socket.Parse(text)
+		if err != nil {
+			return nil, err
+		}
+		addresses = append(addresses, a.In(r.resolved.Dir))
+	}
+	var held []*socket.Set
+	for _, other := range s.revisions {
+		held = append(held, other.sockets)
+	}
+	if s.leaving != nil {
+		held = append(held, s.leaving.sockets)
+	}
+	return socket.Open(addresses, o, held...)
+}
+
+// adopt makes the revision known, so that workers of it can be spawned.
+func (s *Supervisor) adopt(r *revision) {
+	s.revisions[r.number] = r
+	s.last = r.number
+	if s.leaving != nil {
+		s.leaving.sockets = s.leaving.sockets.Without(r.sockets)
+	}
+}
+
+// settings is what the revision asks of the brain.
+func (r *revision) settings() fleet.Settings {
+	c := r.config
+	f := fleet.Settings{
+		Command:         strings.Join(c.Command, "\x00"),
+		Workers:         r.workers,
+		Surge:           fleet.Surge{Count: c.Surge.N},
+		StartParallel:   c.StartParallel,
+		ReadyAfter:      min(c.Ready.After, c.StartupTimeout),
+		GracefulTimeout: c.GracefulTimeout,
+		DrainTimeout:    c.DrainTimeout.Duration,
+		StartupTimeout:  c.StartupTimeout,
+		BackoffMin:      c.Restart.BackoffMin,
+		BackoffMax:      c.Restart.BackoffMax,
+		ResetAfter:      c.Restart.ResetAfter,
+		StartupAttempts: c.Restart.StartupAttempts,
+	}
+	if c.Surge.Percent {
+		f.Surge = fleet.Surge{Percent: c.Surge.N}
+	}
+	switch c.Ready.Mode {
+	case config.ReadyNotify:
+		f.Ready = fleet.ReadyNotify
+	case config.ReadyAfter:
+		f.Ready = fleet.ReadyAlive
+	}
+	return f
+}
+
+// reload loads the configuration and asks the brain to try it. Whatever is
+// wrong with it is logged, and nothing changes.
+func (s *Supervisor) reload() {
+	if s.fleet.Stopping() {
+		s.log.Info("reload ignored: stopping")
+		return
+	}
+	c, warnings := s.current.config, []string(nil)
+	if s.options.Reconfigure != nil {
+		var err error
+		if c, warnings, err = s.options.Reconfigure(); err != nil {
+			s.log.Error("reload refused, nothing was changed", zap.Error(err))
+			return
+		}
+	}
+	r, err := s.prepare(c, warnings)
+	if err != nil {
+		s.log.Error("reload refused, nothing was changed", describe(err)...)
+		return
+	}
+	s.adopt(r)
+	s.log.Info("reload started", zap.Int("revision", r.number), zap.Strings("changed", config.Diff(s.current.config, c)))
+	s.warn(r)
+	s.step(fleet.Reload{Revision: r.number, Settings: r.settings()})
+}
+
+// forget drops revisions that no worker can have any more, with the sockets
+// that nobody else has.
+func (s *Supervisor) forget() {
+	live := map[int]bool{}
+	for _, n := range s.fleet.Revisions() {
+		live[n] = true
+	}
+	for n, r := range s.revisions {
+		if live[n] {
+			continue
+		}
+		delete(s.revisions, n)
+		orphaned := r.sockets
+		for _, other := range s.revisions {
+			orphaned = orphaned.Without(other.sockets)
+		}
+		if s.leaving != nil {
+			orphaned = orphaned.Without(s.leaving.sockets)
+		}
+		if err := orphaned.Close(); err != nil {
+			s.log.Warn("cannot close a listener", zap.Error(err))
+		}
+	}
+}

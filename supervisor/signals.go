@@ -1,0 +1,97 @@
+package supervisor
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+
+	"go.uber.org/zap"
+
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+)
+
+// A Signal is one row of the table of signals to the master.
+type Signal struct {
+	Signal syscall.Signal
+	Name   string
+	Effect string
+}
+
+// Signals returns what each signal to the master does, for people to read.
+func Signals() []Signal {
+	return []Signal{
+		{syscall.SIGHUP, "HUP", "reload: read the configuration, try one new worker, then replace the rest one by one; rolled back if it cannot become ready"},
+		{syscall.SIGTERM, "TERM", "graceful stop: no new connections, requests in flight finish within graceful_timeout; exit 0"},
+		{syscall.SIGINT, "INT", "quick stop, also during a graceful one: the stop signal to whoever had none, SIGKILL after 1s; exit 0"},
+		{syscall.SIGQUIT, "QUIT", "as INT"},
+		{syscall.SIGTTIN, "TTIN", "one worker more; kept over a reload unless the configured workers changed"},
+		{syscall.SIGTTOU, "TTOU", "one worker less, never below 1; kept likewise"},
+		{syscall.SIGUSR1, "USR1", "reopen the log file; never forwarded to workers"},
+	}
+}
+
+// ignored are the signals that would end a process that does not expect them.
+// SIGABRT keeps its dump of all stacks, and the signals of faults and of job
+// control their meaning.
+var ignored = []os.Signal{
+	syscall.SIGUSR2, syscall.SIGWINCH, syscall.SIGALRM, syscall.SIGVTALRM, syscall.SIGIO, syscall.SIGPIPE,
+}
+
+// listen directs the signals to the channel; stop ends that.
+func listen(to chan os.Signal) (stop func()) {
+	all := []os.Signal{syscall.SIGCHLD}
+	for _, s := range Signals() {
+		all = append(all, s.Signal)
+	}
+	signal.Ignore(ignored...)
+	signal.Notify(to, all...)
+	return func() { signal.Stop(to) }
+}
+
+// handle does what a signal asks for.
+func (s *Supervisor) handle(sig os.Signal) {
+	if sig != syscall.SIGCHLD {
+		s.log.Info("signal", zap.String("signal", signalName(sig)))
+	}
+	switch sig {
+	case syscall.SIGCHLD:
+		s.reap()
+	case syscall.SIGHUP:
+		s.reload()
+	case syscall.SIGTERM:
+		s.stop(false)
+	case syscall.SIGINT, syscall.SIGQUIT:
+		s.stop(true)
+	case syscall.SIGTTIN:
+		s.step(fleet.ScaleBy{N: 1})
+	case syscall.SIGTTOU:
+		s.step(fleet.ScaleBy{N: -1})
+	case syscall.SIGUSR1:
+		s.reopen()
+	}
+}
+
+// stop closes the door and lets the brain end the workers.
+func (s *Supervisor) stop(quick bool) {
+	s.leaveAll()
+	s.step(fleet.Stop{Quick: quick})
+}
+
+// reopen opens the log file anew, after somebody moved it.
+func (s *Supervisor) reopen() {
+	if s.options.Logs == nil {
+		return
+	}
+	if err := s.options.Logs.Reopen(); err != nil {
+		s.log.Error("cannot reopen the log", zap.Error(err))
+	}
+}
+
+func signalName(sig os.Signal) string {
+	for _, s := range Signals() {
+		if s.Signal == sig {
+			return "SIG" + s.Name
+		}
+	}
+	return sig.String()
+}

@@ -1,0 +1,217 @@
+package supervisor
+
+import (
+	"io"
+	"math/rand/v2"
+	"os"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/socket"
+)
+
+// Options is what a master needs to run. All fields but Reconfigure and Logs
+// are required.
+type Options struct {
+	// Config is the configuration to start with.
+	Config *config.Config
+	// Warnings are what Load had to say about it.
+	Warnings []string
+	// Reconfigure loads the configuration again, for a reload; nil: a reload
+	// replaces the workers and changes nothing.
+	Reconfigure func() (*config.Config, []string, error)
+	// Environ is the environment of the master, from which workers get theirs.
+	Environ []string
+	// Log gets one line for each step in the life of master and workers.
+	Log *zap.Logger
+	// Logs moves the log when the configuration says so; nil: it stays.
+	Logs Logs
+	// Stderr is where the stderr of workers goes, byte for byte.
+	Stderr io.Writer
+	// Version is told to whoever asks.
+	Version string
+}
+
+// Logs is the destination of the log.
+type Logs interface {
+	// Apply puts other settings into force; on error the old ones stay.
+	Apply(config.Log) error
+	// Reopen opens the log file anew, after it was renamed.
+	Reopen() error
+}
+
+// Supervisor is one master. Its state belongs to the goroutine that calls Run.
+type Supervisor struct {
+	options Options
+	log     *zap.Logger
+	hands   hands
+
+	fleet     *fleet.Fleet
+	revisions map[int]*revision
+	current   *revision
+	last      int // number of the newest revision
+	pidfile   *pidfile
+	activated *socket.Set // what systemd passed; nil: nothing
+	leaving   *leaving    // sockets that are about to be closed; nil: none
+	boardless bool        // there is no shared memory here; said once
+
+	workers map[int]*worker // alive, by id
+	pids    map[int]*worker
+	words   epitaphs
+
+	signals  chan os.Signal
+	messages chan message
+	pending  []fleet.Event // follow-ups of actions, not yet delivered
+	halted   bool
+	culprit  int // the worker because of whose boot the brain gave up
+}
+
+// hands are the system calls of the loop, and the seam for its tests.
+type hands struct {
+	listen func(chan os.Signal) (stop func())
+	launch func(*Supervisor, fleet.Worker) (*worker, error)
+	signal func(pid int, w *worker, deed deed) error
+	reap   func(known func(pid int) bool) ([]process.Exit, int, error)
+}
+
+// New prepares a master: it resolves the configuration and binds its
+// addresses. Errors of the configuration are *config.Error, those of the
+// system *Error.
+func New(o Options) (*Supervisor, error) {
+	s := &Supervisor{
+		options: o, log: o.Log,
+		hands:     hands{listen: listen, launch: launch, signal: send, reap: process.Reap},
+		revisions: map[int]*revision{},
+		workers:   map[int]*worker{}, pids: map[int]*worker{},
+		messages: make(chan message),
+	}
+	rev, err := s.prepare(o.Config, nil)
+	if err != nil {
+		return nil, public(err)
+	}
+	pid, err := openPidfile(o.Config.PIDFile)
+	if err != nil {
+		rev.sockets.Close()
+		return nil, &Error{Err: err}
+	}
+	s.pidfile = pid
+	s.adopt(rev)
+	s.current = rev
+	s.fleet = fleet.New(rev.number, rev.settings(), rand.Float64)
+	return s, nil
+}
+
+// Run supervises until a signal ends it, and returns nil then; a *BootError if
+// the first workers could not boot. It must be called on the main goroutine,
+// locked to the main thread.
+func (s *Supervisor) Run() error {
+	s.signals = make(chan os.Signal, 64)
+	stop := s.hands.listen(s.signals)
+	defer stop()
+	if err := process.BecomeSubreaper(); err != nil {
+		s.log.Warn("cannot adopt orphans", zap.Error(err))
+	}
+	s.greet()
+	s.step(fleet.Tick{})
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for !s.halted {
+		wait(timer, s.deadline())
+		select {
+		case sig := <-s.signals:
+			s.handle(sig)
+		case m := <-s.messages:
+			s.hear(m)
+		case <-timer.C:
+			s.tick()
+		}
+	}
+	return s.end()
+}
+
+// wait sets the timer to the time, or stops it.
+func wait(timer *time.Timer, next time.Time) {
+	timer.Stop()
+	if !next.IsZero() {
+		timer.Reset(max(time.Until(next), 0))
+	}
+}
+
+// deadline is when the loop has something to do of its own; zero: never.
+func (s *Supervisor) deadline() time.Time {
+	next, _ := s.fleet.Deadline()
+	if s.leaving != nil && (next.IsZero() || s.leaving.look.Before(next)) {
+		next = s.leaving.look
+	}
+	return next
+}
+
+// tick is the passing of time. What already happened is heard first, so that
+// nobody is blamed who has just answered.
+func (s *Supervisor) tick() {
+	s.reap()
+	s.readHeaders()
+	s.closeLeaving()
+	s.step(fleet.Tick{})
+}
+
+// step hands the event to the brain and does what it says, until there is
+// nothing left that followed from it.
+func (s *Supervisor) step(ev fleet.Event) {
+	s.pending = append(s.pending, ev)
+	for len(s.pending) > 0 && !s.halted {
+		ev, s.pending = s.pending[0], s.pending[1:]
+		for _, a := range s.fleet.Step(time.Now(), ev) {
+			s.perform(a)
+		}
+		s.forget()
+	}
+}
+
+// reap takes every exit there is.
+func (s *Supervisor) reap() {
+	exits, orphans, err := s.hands.reap(func(pid int) bool { return s.pids[pid] != nil })
+	if err != nil {
+		s.log.Error("cannot reap", zap.Error(err))
+	}
+	if orphans > 0 {
+		s.log.Debug("reaped orphans", zap.Int("count", orphans))
+	}
+	for _, e := range exits {
+		w := s.pids[e.Pid]
+		delete(s.pids, e.Pid)
+		w.status, w.gone = e.Status, true
+		s.step(fleet.Exited{ID: w.ID})
+	}
+}
+
+// end closes what the master holds and says how it ended.
+func (s *Supervisor) end() error {
+	for _, w := range s.workers { // those that SIGKILL did not end in time
+		s.log.Error("worker does not die", w.fields()...)
+	}
+	var all []*socket.Set
+	for _, r := range s.revisions {
+		all = append(all, r.sockets)
+	}
+	if s.leaving != nil {
+		all = append(all, s.leaving.sockets)
+	}
+	for _, set := range all {
+		if err := set.Close(); err != nil {
+			s.log.Warn("cannot close a listener", zap.Error(err))
+		}
+	}
+	s.pidfile.close()
+	if s.culprit != 0 {
+		e := s.words.of(s.culprit)
+		s.log.Error("gave up: the first workers could not boot", zap.Int("worker", s.culprit), zap.String("status", e.status))
+		return &BootError{Worker: s.culprit, Status: e.status, Lines: e.lines}
+	}
+	s.log.Info("stopped")
+	return nil
+}

@@ -1,0 +1,119 @@
+package supervisor
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/notify"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/worker/scoreboard"
+)
+
+// worker is one living process and what ties the master to it. A part that
+// does not exist (no shared memory on this system) is nil.
+type worker struct {
+	fleet.Worker
+	pid      int
+	revision *revision
+	endpoint *notify.Endpoint
+	memory   *scoreboard.Memory
+	tail     *process.Tail
+	limit    int // its own max_requests; 0: none
+
+	cooperates bool
+	newer      bool // speaks a version of the protocol unknown here; said once
+	gone       bool // reaped: its pid may be another's by now
+	status     process.Status
+	why        fleet.Reason // of its retirement
+	failure    string       // what was wrong before it exited; "": nothing
+	words      []string     // its last lines when the failure was noticed
+}
+
+// message is what a worker said.
+type message struct {
+	id int
+	notify.Message
+}
+
+// view is the worker's board, a board of zeros if it has none.
+func (w *worker) view() scoreboard.View {
+	if w.memory == nil {
+		return scoreboard.View{}
+	}
+	return w.memory.View()
+}
+
+// fields identify a worker in the log.
+func (w *worker) fields(more ...zap.Field) []zap.Field {
+	return append([]zap.Field{
+		zap.Int("worker", w.ID), zap.Int("slot", w.Slot),
+		zap.Int("pid", w.pid), zap.Int("generation", w.Generation),
+	}, more...)
+}
+
+// release gives back what the master holds for a worker. Its last words stay
+// readable until the worker is forgotten.
+func (w *worker) release() {
+	if w.endpoint != nil {
+		w.endpoint.Close()
+	}
+	if w.memory != nil {
+		w.memory.Close()
+	}
+}
+
+// hear takes note of what a worker said.
+func (s *Supervisor) hear(m message) {
+	w := s.workers[m.id]
+	if w == nil {
+		return
+	}
+	if m.HasStatus {
+		s.log.Debug("worker status", w.fields(zap.String("status", m.Status))...)
+	}
+	if m.ExtendTimeout > 0 {
+		s.step(fleet.Extend{ID: m.id, By: m.ExtendTimeout})
+	}
+	if m.Ready {
+		s.readHeader(w)
+		s.step(fleet.SaidReady{ID: m.id})
+	}
+	if m.Recycle != "" {
+		s.step(fleet.Recycle{ID: m.id, Reason: fleet.Reason(m.Recycle)})
+	}
+	if m.Stopping {
+		s.step(fleet.SaidStopping{ID: m.id})
+	}
+}
+
+// readHeaders looks whether starting workers have become cooperating ones.
+func (s *Supervisor) readHeaders() {
+	for _, w := range s.fleet.Workers() {
+		if w.State == fleet.Starting {
+			s.readHeader(s.workers[w.ID])
+		}
+	}
+}
+
+// readHeader tells the brain once that the worker wrote its header. One of a
+// version this master does not know is treated as a plain worker.
+func (s *Supervisor) readHeader(w *worker) {
+	if w == nil || w.cooperates {
+		return
+	}
+	header, ok := w.view().Header()
+	switch {
+	case ok:
+		w.cooperates = true
+		s.step(fleet.Cooperates{ID: w.ID})
+	case header.Version > scoreboard.Version && !w.newer:
+		w.newer = true
+		s.log.Warn("worker speaks a newer protocol and is treated as a plain one: upgrade gosuper",
+			w.fields(zap.Uint32("version", header.Version), zap.Int("known", scoreboard.Version))...)
+	}
+}
+
+// age is how long the worker has lived.
+func (w *worker) age() time.Duration { return time.Since(w.Spawned).Round(time.Millisecond) }
