@@ -3,6 +3,7 @@ package supervisor
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -38,7 +39,7 @@ func launch(s *Supervisor, f fleet.Worker) (w *worker, err error) {
 	}
 
 	files := []int{process.Null, unix.Stdout, w.tail.WriteEnd()}
-	env := append(r.config.Environ(s.options.Environ, f.Slot, f.Place, f.ID), r.identity...)
+	env := r.config.Environ(slices.Concat(s.options.Environ, r.identity), f.Slot, f.Place, f.ID)
 	give := func(name, value string) { env = append(env, name+"="+value) }
 
 	sockets := r.sockets.Fds(f.Slot)

@@ -104,11 +104,12 @@ func TestAloneSignals(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "s")
 			// The child of a worker has these, and no LISTEN_PID.
 			c := spawnAlone(t, "alone", nil, "ALONE_ADDR=unix:"+path, protocol.EnvWorkerID+"=7")
-			until(t, "it listens", func() bool { _, err := os.Stat(path); return err == nil })
-			conn, err := connect("unix", path)
-			if err != nil {
-				t.Fatal(err)
-			}
+			var conn *client
+			until(t, "it listens", func() bool {
+				var err error
+				conn, err = connect("unix", path)
+				return err == nil
+			})
 			defer conn.Close()
 			conn.mustGet(t, "/")
 			c.signal(t, sig)

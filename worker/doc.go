@@ -17,8 +17,8 @@
 // it inherited and unsets the variables that name descriptors and limits, so that
 // no child of the program takes them for its own; GOSUPER_WORKER_ID, GOSUPER_SLOT,
 // GOSUPER_PLACE and GOSUPER_GENERATION stay readable. Requests and connections are
-// counted on the board, readiness and the wish to be recycled are reported, and
-// that is all that a request costs: two atomic additions and no allocation.
+// counted on the board, readiness and the wish to be recycled are reported. A request
+// costs a few atomic additions and no allocation.
 //
 // # Draining
 //

@@ -94,7 +94,6 @@ func (w *writer) FlushError() error {
 
 // CloseNotify is there for older handlers that ask for http.CloseNotifier.
 func (w *writer) CloseNotify() <-chan bool {
-	//lint:ignore SA1019 handlers that use it must find what they find without us
 	return w.inner.(http.CloseNotifier).CloseNotify()
 }
 

@@ -134,8 +134,7 @@ func TestWriterKeepsInterfaces(t *testing.T) {
 	}
 }
 
-// TestSendfile copies a file to the client without reading it here: the bytes of
-// a pipe cannot be seeked, those of a file go through ReadFrom of the socket.
+// TestSendfile sends a file large enough to leave by way of ReadFrom.
 func TestSendfile(t *testing.T) {
 	content := strings.Repeat("0123456789abcdef", 1<<16)
 	path := t.TempDir() + "/file"

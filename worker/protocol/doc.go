@@ -12,7 +12,8 @@
 //   - LISTEN_FDS=n, LISTEN_PID, LISTEN_FDNAMES: the descriptors 3 to 3+n-1 are
 //     listening sockets, in the order of the `bind` setting. They are
 //     non-blocking: an accept without a connection gives EAGAIN. The open file
-//     description is shared with the master and every other worker, so do not
+//     description is shared with the master and every other worker. A socket that
+//     is new may begin to listen a moment after the worker has started. Do not
 //     call shutdown(2) on it, do not clear O_NONBLOCK, do not call listen(2) again
 //     with a backlog of your own, and never unlink the path of a unix socket.
 //   - GOSUPER_WORKER_ID: this process's id in logs. No two workers of one master
@@ -41,7 +42,7 @@
 // the reader only when LISTEN_PID is the reader's own process id. A reader for
 // which it is must then set FD_CLOEXEC on the descriptors and unset the variables
 // that name descriptors, the stop signal and the limits, so that its own children
-// do not take them for theirs. GOSUPER_WORKER_ID, GOSUPER_SLOT, GOSUPER_PLACE and
+// do not take them for theirs; so also NOTIFY_SOCKET, if it does not use it. GOSUPER_WORKER_ID, GOSUPER_SLOT, GOSUPER_PLACE and
 // GOSUPER_GENERATION stay, for the application.
 //
 // A reader that finds GOSUPER_WORKER_ID and somebody else's LISTEN_PID runs below
