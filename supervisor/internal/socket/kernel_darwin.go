@@ -27,10 +27,19 @@ func newSocket(family int) (int, error) {
 	return fd, nil
 }
 
-// dropSYN: there are no socket filters.
-func dropSYN(int) error { return errors.ErrUnsupported }
+// refuse: nothing keeps new handshakes from a listener short of closing it.
+func refuse(int) error { return errors.ErrUnsupported }
 
-func acceptSYN(int) error { return errors.ErrUnsupported }
+func admit(int) error { return errors.ErrUnsupported }
+
+// replace makes the descriptor old mean what fd means, and closes fd.
+func replace(old, fd int) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	err := unix.Dup2(fd, old)
+	unix.CloseOnExec(old)
+	return errors.Join(err, unix.Close(fd))
+}
 
 // tcpQueue: TCP_CONNECTION_INFO says nothing of listeners.
 func tcpQueue(int) (int, error) { return 0, errors.ErrUnsupported }

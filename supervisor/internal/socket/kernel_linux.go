@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 
@@ -19,25 +20,25 @@ func newSocket(family int) (int, error) {
 	return unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
 }
 
-// synFilter is a classic BPF program over a TCP header that drops segments with SYN and without ACK, which only the
-// start of a handshake has. Connections accepted from a filtered listener inherit it; they never see such a segment.
-var synFilter = []unix.SockFilter{
-	{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 13},                  // the flags
-	{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: 0x12},               // ACK and SYN
-	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: 0, Jf: 1, K: 0x02}, // SYN alone:
-	{Code: unix.BPF_RET | unix.BPF_K, K: 0},                                 // drop
-	{Code: unix.BPF_RET | unix.BPF_K, K: 0xffffffff},                        // pass whole
+// nowhere is the index of a network interface that no machine has.
+const nowhere = math.MaxInt32
+
+// refuse makes a listener take no new handshakes, by binding it to an interface through which nothing comes: to a
+// SYN it is as if nobody listened. Handshakes under way have noted their own interface, and connections in the
+// queue are sockets of their own. Any user may do this since Linux 5.7. (A socket filter that drops SYNs would do, too, but
+// newer kernels, 6.18.44 for one, want CAP_NET_ADMIN for a filter on TCP, which not even root has in a container.)
+func refuse(fd int) error {
+	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX, nowhere)
 }
 
-// dropSYN keeps new handshakes from a listener, see socket(7), SO_ATTACH_FILTER.
-func dropSYN(fd int) error {
-	return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
-		&unix.SockFprog{Len: uint16(len(synFilter)), Filter: &synFilter[0]})
+// admit undoes refuse. It needs CAP_NET_RAW, and gives EPERM without.
+func admit(fd int) error {
+	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX, 0)
 }
 
-// acceptSYN undoes dropSYN.
-func acceptSYN(fd int) error {
-	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0)
+// replace makes the descriptor old mean what fd means, and closes fd.
+func replace(old, fd int) error {
+	return errors.Join(unix.Dup3(fd, old, unix.O_CLOEXEC), unix.Close(fd))
 }
 
 // tcpQueue is the length of a listener's accept queue: for a listening socket tcpi_unacked is that

@@ -9,12 +9,12 @@ import (
 
 // Quiesce keeps new connections away from sockets that are about to be closed, while those already made, and
 // TCP handshakes under way, still reach the accept queue and can be accepted until it is empty. (Closing at once
-// would reset everything that waits in the queue.) TCP: a filter drops the first SYN of a handshake; the client
-// repeats it after a second and finds the port closed by then. Unix: the path is removed.
+// would reset everything that waits in the queue.) Who comes too late is refused as if the socket were closed already,
+// which sends a load balancer elsewhere at once: TCP by a reset, unix because the path is removed.
 //
 // Sockets that came from outside (systemd, fd://) are left alone: whoever passed them goes on using them, and
-// a filter would outlive this process. Where the kernel has no such filter the error is errors.ErrUnsupported,
-// and unix sockets are quiesced nevertheless.
+// would find them deaf. Where the kernel has no such means the error is errors.ErrUnsupported, and unix sockets
+// are quiesced nevertheless. [Set.Listen] takes quiesced sockets back into service.
 func (s *Set) Quiesce() error {
 	var errs []error
 	for _, e := range s.all() {
@@ -30,7 +30,7 @@ func (l *listener) quiesce() error {
 		return nil
 	}
 	if l.bound.IsValid() {
-		if err := dropSYN(l.fd); err != nil {
+		if err := refuse(l.fd); err != nil {
 			return err
 		}
 	} else if err := l.unlink(); err != nil {
@@ -38,6 +38,60 @@ func (l *listener) quiesce() error {
 	}
 	l.quiesced = true
 	return nil
+}
+
+// resume undoes quiesce. Where that cannot be, the descriptor becomes a new socket in the same place, which does not
+// listen yet; workers that hold the old one can still accept what waits in its queue.
+func (l *listener) resume(o Options) error {
+	var err error
+	if l.bound.IsValid() {
+		if err = admit(l.fd); errors.Is(err, unix.EPERM) {
+			err = l.renewTCP()
+		}
+	} else {
+		err = l.renewPath(o)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot take the socket back into service: %w", err)
+	}
+	l.quiesced = false
+	return nil
+}
+
+func (l *listener) renewTCP() error {
+	sa, err := sockaddr(l.bound)
+	if err != nil {
+		return err
+	}
+	fd, err := (&opening{socket: newSocket}).makeTCP(target{l.bound, l.dual})
+	if err != nil {
+		return err
+	}
+	// SO_REUSEPORT lets one user have two sockets in one place, the old of which is on no interface.
+	for _, fd := range []int{l.fd, fd} {
+		for _, name := range []int{unix.SO_REUSEADDR, unix.SO_REUSEPORT} {
+			err = errors.Join(err, unix.SetsockoptInt(fd, unix.SOL_SOCKET, name, 1))
+		}
+	}
+	if err == nil {
+		err = unix.Bind(fd, sa)
+	}
+	if err != nil {
+		return errors.Join(err, unix.Close(fd))
+	}
+	l.listening = false
+	return replace(l.fd, fd)
+}
+
+func (l *listener) renewPath(o Options) error {
+	op := &opening{options: o, socket: newSocket, set: &Set{}}
+	renewed, err := op.bindPath(l.path)
+	if err != nil {
+		return err
+	}
+	l.file = renewed.file
+	l.listening = false
+	return replace(l.fd, renewed.fd)
 }
 
 // Queue is how many connections wait to be accepted on all sockets of the set. A unix socket with any counts

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
-	"strings"
+	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -39,10 +39,7 @@ func TestQuiesceTCP(t *testing.T) {
 		if err := errors.Join(s.Quiesce(), s.Quiesce()); err != nil {
 			t.Fatal(err)
 		}
-		// The first SYN is dropped, and the next comes after a second.
-		network, address, _ := strings.Cut(url, "://")
-		conn, err := net.DialTimeout(network, address, 200*time.Millisecond)
-		if ne, ok := errors.AsType[net.Error](err); !ok || !ne.Timeout() {
+		if conn, err := dial(t, url); !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("%s: connected: %v, %v", text, conn, err)
 		}
 		for i, client := range queued {
@@ -86,23 +83,68 @@ func TestQuiesceLetsHandshakesFinish(t *testing.T) {
 
 // A reload that is followed by one back to the old address finds the socket on its way out.
 func TestQuiescedTCPComesBack(t *testing.T) {
-	before := listen(t, "127.0.0.1:0")
-	if err := before.Quiesce(); err != nil {
-		t.Fatal(err)
+	for _, text := range []string{"127.0.0.1:0", "[::1]:0", ":0"} {
+		before := listen(t, text)
+		if err := before.Quiesce(); err != nil {
+			t.Fatal(err)
+		}
+		after, err := Open(mustParse(t, text), Options{}, before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if before.Without(after).Len() != 0 {
+			t.Errorf("%s: the socket was not taken over", text)
+		}
+		for range 2 {
+			if err := after.Listen(); err != nil {
+				t.Fatal(err)
+			}
+			talk(t, after.Fds(0)[0], mustDial(t, after.URLs()[0]))
+			if err := after.Quiesce(); err != nil {
+				t.Errorf("%s: a second time: %v", text, err)
+			}
+			if _, err := dial(t, after.URLs()[0]); !errors.Is(err, syscall.ECONNREFUSED) {
+				t.Errorf("%s: %v", text, err)
+			}
+		}
 	}
-	after, err := Open(mustParse(t, "127.0.0.1:0"), Options{}, before)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if before.Without(after).Len() != 0 {
-		t.Error("the socket was not taken over")
-	}
-	if err := after.Listen(); err != nil {
-		t.Fatal(err)
-	}
-	talk(t, after.Fds(0)[0], mustDial(t, after.URLs()[0]))
-	if err := after.Quiesce(); err != nil {
-		t.Errorf("a second time: %v", err)
+}
+
+// Without CAP_NET_RAW the old socket cannot be had back. It is replaced under the same number, and what waits in its
+// queue is for those who still hold it.
+func TestQuiescedTCPIsRenewed(t *testing.T) {
+	for _, text := range []string{"127.0.0.1:0", "[::1]:0", ":0"} {
+		s := listen(t, text)
+		url, fd := s.URLs()[0], s.Fds(0)[0]
+		worker, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(worker)
+		accepted, queued := mustDial(t, url), mustDial(t, url)
+		conn := accept(t, worker) // in the way of bind, as every connection of the port
+		defer unix.Close(conn)
+		if err := errors.Join(s.Quiesce(), s.entries[0].renewTCP()); err != nil {
+			t.Fatal(err)
+		}
+		if conn, err := dial(t, url); !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("%s: connected: %v, %v", text, conn, err)
+		}
+		s.entries[0].quiesced = false
+		if err := s.Listen(); err != nil {
+			t.Fatal(err)
+		}
+		if s.Fds(0)[0] != fd || !nonblocking(t, fd) {
+			t.Errorf("%s: descriptor %d became %d, non-blocking %v", text, fd, s.Fds(0)[0], nonblocking(t, fd))
+		}
+		if flags, _ := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); flags&unix.FD_CLOEXEC == 0 {
+			t.Errorf("%s: it stays open on exec", text)
+		}
+		for range 5 {
+			talk(t, fd, mustDial(t, url))
+		}
+		talk(t, worker, queued)
+		accepted.Close()
 	}
 }
 
@@ -119,7 +161,7 @@ func TestQuiesceUnix(t *testing.T) {
 	if _, err := dial(t, before.URLs()[0]); !errors.Is(err, syscall.ENOENT) {
 		t.Errorf("connected: %v", err)
 	}
-	// What was unlinked cannot be linked again, so the way back is a new socket; the old one does not touch its path.
+	// A reload binds the path anew, and the old socket does not touch it any more.
 	after, err := Open(mustParse(t, "unix:"+path), Options{}, before)
 	if err != nil {
 		t.Fatal(err)
@@ -136,4 +178,37 @@ func TestQuiesceUnix(t *testing.T) {
 		t.Fatal(err)
 	}
 	talk(t, after.Fds(0)[0], mustDial(t, "unix://"+path))
+}
+
+// A rollback may want a path back that is gone already. Workers from before go on with the queue of the old socket.
+func TestQuiescedUnixComesBack(t *testing.T) {
+	path := t.TempDir() + "/s"
+	s := mustOpen(t, Options{Mode: 0o660, Backlog: 12}, "unix:"+path)
+	if err := s.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	fd := s.Fds(0)[0]
+	worker, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(worker)
+	queued := mustDial(t, s.URLs()[0])
+	if err := errors.Join(s.Quiesce(), s.Listen()); err != nil {
+		t.Fatal(err)
+	}
+	if s.Fds(0)[0] != fd || !nonblocking(t, fd) || backlog(t, s) != 12 {
+		t.Errorf("descriptor %d became %d, non-blocking %v, backlog %d", fd, s.Fds(0)[0], nonblocking(t, fd), backlog(t, s))
+	}
+	if info, err := os.Lstat(path); err != nil || info.Mode().Perm() != 0o660 {
+		t.Errorf("path: %v, %v", info, err)
+	}
+	talk(t, fd, mustDial(t, s.URLs()[0]))
+	talk(t, worker, queued)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the path is left: %v", err)
+	}
 }

@@ -5,7 +5,7 @@ func (s *Set) Own() *Set {
 	if s == nil {
 		return nil
 	}
-	own := &Set{backlog: s.backlog}
+	own := &Set{options: s.options}
 	for _, e := range s.entries {
 		if e.own {
 			own.entries = append(own.entries, e)

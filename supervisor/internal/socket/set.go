@@ -48,7 +48,7 @@ type entry struct {
 // A nil *Set is an empty one.
 type Set struct {
 	entries []entry
-	backlog int
+	options Options // with a backlog above 0
 }
 
 // Open returns the set of these addresses. Sockets with the same address in one of the held sets (nil ones are
@@ -91,9 +91,9 @@ const unlimited = 1<<16 - 1
 
 func (o Options) newSet() *Set {
 	if o.Backlog <= 0 {
-		return &Set{backlog: unlimited}
+		o.Backlog = unlimited
 	}
-	return &Set{backlog: o.Backlog}
+	return &Set{options: o}
 }
 
 func (op *opening) listener(a Address) (*listener, error) {
@@ -119,7 +119,7 @@ func (op *opening) listener(a Address) (*listener, error) {
 
 // free reports whether l, which a held set has, can be in the new set.
 func (op *opening) free(l *listener) bool {
-	if l.fd < 0 || l.quiesced && !l.bound.IsValid() { // a unix socket that lost its path cannot get it back
+	if l.fd < 0 || l.quiesced && !l.bound.IsValid() { // a path that is gone is bound anew, while errors count
 		return false
 	}
 	return !slices.ContainsFunc(op.set.entries, func(e entry) bool { return e.listener == l })
@@ -134,34 +134,32 @@ func (op *opening) openPassed(a Address) (*listener, error) {
 	return adopt(a.fd)
 }
 
-// Listen starts listening on the sockets that do not listen yet, and takes quiesced TCP sockets back into
-// service. On an error, an [*Error], some may listen already; closing the new ones is up to the caller.
+// Listen starts listening on the sockets that do not listen yet, and takes quiesced ones back into service. On an error, an [*Error], some may listen already; closing the new ones is up to the caller.
 func (s *Set) Listen() error {
 	for _, e := range s.all() {
-		if err := e.listen(s.backlog); err != nil {
+		if err := e.listen(s.options); err != nil {
 			return failed(e.address, err)
 		}
 	}
 	return nil
 }
 
-func (l *listener) listen(backlog int) error {
-	if l.quiesced && l.bound.IsValid() {
-		if err := acceptSYN(l.fd); err != nil {
-			return fmt.Errorf("cannot accept handshakes again: %w", err)
+func (l *listener) listen(o Options) error {
+	if l.quiesced {
+		if err := l.resume(o); err != nil {
+			return err
 		}
-		l.quiesced = false
 	}
 	if l.listening {
 		return nil
 	}
 	if l.bound.IsValid() {
-		// Only now, see bindTCP. Connections inherit it, so that their TIME_WAIT does not keep the next master out.
+		// Only now, see bindReserved. Connections inherit it, so that their TIME_WAIT does not keep the next master out.
 		if err := unix.SetsockoptInt(l.fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
 			return fmt.Errorf("cannot set SO_REUSEADDR: %w", err)
 		}
 	}
-	if err := unix.Listen(l.fd, backlog); err != nil {
+	if err := unix.Listen(l.fd, o.Backlog); err != nil {
 		return err
 	}
 	l.listening = true
@@ -180,7 +178,7 @@ func (s *Set) Reapply() error {
 		if err := unix.SetNonblock(e.fd, true); err != nil {
 			errs = append(errs, failed(e.address, fmt.Errorf("cannot set O_NONBLOCK: %w", err)))
 		}
-		if err := unix.Listen(e.fd, s.backlog); err != nil {
+		if err := unix.Listen(e.fd, s.options.Backlog); err != nil {
 			errs = append(errs, failed(e.address, fmt.Errorf("cannot set the backlog: %w", err)))
 		}
 	}
@@ -239,7 +237,7 @@ func (s *Set) Without(other *Set) *Set {
 		}
 	}
 	if s != nil {
-		rest.backlog = s.backlog
+		rest.options = s.options
 	}
 	return rest
 }

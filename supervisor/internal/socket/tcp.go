@@ -99,52 +99,64 @@ func overlap(t target, l *listener) bool {
 	return x.Is4() == y.Is4() && (x == y || x.IsUnspecified() || y.IsUnspecified())
 }
 
-// bindTCP makes a plain TCP socket.
-func (op *opening) bindTCP(t target) (l *listener, err error) {
+func (op *opening) bindTCP(t target) (*listener, error) {
+	fd, err := op.makeTCP(t)
+	if err != nil {
+		return nil, err
+	}
+	l := &listener{fd: fd, own: true, dual: t.dual}
+	if err = bindReserved(fd, t.AddrPort); err == nil {
+		err = l.describe()
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return l, nil
+}
+
+// bindReserved binds without SO_REUSEADDR first: with it, another process that sets it too could bind the same place
+// until one of the two listens. With it where TIME_WAIT connections of an earlier master are in the way.
+func bindReserved(fd int, place netip.AddrPort) error {
+	sa, err := sockaddr(place)
+	if err != nil {
+		return err
+	}
+	if err = unix.Bind(fd, sa); err != unix.EADDRINUSE {
+		return err
+	}
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+		return fmt.Errorf("cannot set SO_REUSEADDR: %w", err)
+	}
+	return unix.Bind(fd, sa)
+}
+
+// makeTCP makes a plain TCP socket for t, unbound.
+func (op *opening) makeTCP(t target) (int, error) {
 	family := unix.AF_INET
 	if t.Addr().Is6() {
 		family = unix.AF_INET6
 	}
 	fd, err := op.socket(family)
 	if err != nil {
-		return nil, fmt.Errorf("cannot make a socket: %w", err)
+		return -1, fmt.Errorf("cannot make a socket: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			unix.Close(fd)
-		}
-	}()
-	if family == unix.AF_INET6 {
+	err = noDelay(fd)
+	if err == nil && family == unix.AF_INET6 {
 		// Explicitly, because the default is a sysctl (net.ipv6.bindv6only).
 		only := 1
 		if t.dual {
 			only = 0
 		}
-		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only); err != nil {
-			return nil, fmt.Errorf("cannot set IPV6_V6ONLY: %w", err)
+		if err = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only); err != nil {
+			err = fmt.Errorf("cannot set IPV6_V6ONLY: %w", err)
 		}
 	}
-	if err := noDelay(fd); err != nil {
-		return nil, err
-	}
-	sa, err := sockaddr(t.AddrPort)
 	if err != nil {
-		return nil, err
+		unix.Close(fd)
+		return -1, err
 	}
-	// Without SO_REUSEADDR first: with it, another process that sets it too could bind the same place until one of
-	// the two listens. With it where TIME_WAIT connections of an earlier master are in the way.
-	err = unix.Bind(fd, sa)
-	if err == unix.EADDRINUSE {
-		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
-			return nil, fmt.Errorf("cannot set SO_REUSEADDR: %w", err)
-		}
-		err = unix.Bind(fd, sa)
-	}
-	if err != nil {
-		return nil, err
-	}
-	l = &listener{fd: fd, own: true, dual: t.dual}
-	return l, l.describe()
+	return fd, nil
 }
 
 // noDelay sets TCP_NODELAY on a listener, from which accepted sockets inherit it: servers that are given a
