@@ -45,6 +45,8 @@
 //   - After a stop the fleet is empty within its grace.
 //   - Deadline is in the future or absent, and a second step at the same time
 //     does nothing.
+//   - A stuck worker is relieved at once, and nobody waits for it longer than
+//     its innocent requests may need.
 //   - A late loop punishes nobody.
 //   - When workers behave, the fleet converges to what was asked.
 package fleet

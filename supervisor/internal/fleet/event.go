@@ -28,6 +28,15 @@ type (
 		Reason Reason
 	}
 
+	// Stuck says that a worker has a request, or no sign of life, that is past
+	// its time and does not end. Innocents is how many other requests it has. It
+	// is repeated when that number changes.
+	Stuck struct {
+		ID        int
+		Reason    Reason
+		Innocents int
+	}
+
 	// Extend is a starting worker's wish to be given until By from now.
 	Extend struct {
 		ID int
@@ -53,6 +62,7 @@ func (SaidReady) event()    {}
 func (Cooperates) event()   {}
 func (SaidStopping) event() {}
 func (Recycle) event()      {}
+func (Stuck) event()        {}
 func (Extend) event()       {}
 func (ScaleBy) event()      {}
 func (Reload) event()       {}

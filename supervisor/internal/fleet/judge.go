@@ -20,9 +20,10 @@ func (f *Fleet) escalate() {
 		}
 		switch w.State {
 		case Starting:
+			w.failed = true
 			f.abort(w, ReasonStartup)
 		case Draining:
-			f.kill(w, ReasonGrace)
+			f.expire(w)
 		case Stopping:
 			if !w.killed {
 				f.kill(w, ReasonGrace)
@@ -48,9 +49,17 @@ func (f *Fleet) postpone() {
 	later(&f.stopBy)
 }
 
-// abort asks a worker that did not start for its stacks before it is killed.
+// expire ends a worker whose time to drain is over.
+func (f *Fleet) expire(w *Worker) {
+	if w.stuck && !f.stopping {
+		f.abort(w, w.Recycle)
+	} else {
+		f.kill(w, ReasonGrace)
+	}
+}
+
+// abort asks a worker that hangs for its stacks before it is killed.
 func (f *Fleet) abort(w *Worker, why Reason) {
-	w.failed = true
 	w.State = Stopping
 	w.aliveAt = time.Time{}
 	w.due = f.now.Add(AbortGrace)
@@ -73,18 +82,17 @@ func (f *Fleet) judge() {
 	if f.stopping {
 		return
 	}
+	if r := f.current; f.fallback != nil && (r.failures >= r.StartupAttempts || r.crashes >= r.StartupAttempts) {
+		f.rollBack()
+	}
 	if f.candidate != nil && f.candidate.canary != 0 {
 		f.judgeCanary()
-	}
-	r := f.current
-	if f.fallback != nil && (r.failures >= r.StartupAttempts || r.crashes >= r.StartupAttempts) {
-		f.rollBack()
 	}
 	if f.everReady || f.fallback != nil || f.candidate != nil {
 		return
 	}
 	for _, s := range f.slots {
-		if s.failures >= r.StartupAttempts {
+		if s.failures >= f.current.StartupAttempts {
 			f.gaveUp = s.culprit
 			f.stop(true)
 			return

@@ -40,13 +40,13 @@ func (o *oracle) action(now time.Time, ev Event, a Action, late bool) string {
 		w.until = a.Until
 	case Abort:
 		w := o.alive[a.ID]
-		if w == nil || w.killed || w.told || !w.aborted.IsZero() {
+		if w == nil || w.killed || w.told && !w.stuck || !w.aborted.IsZero() {
 			return "acted on the dead"
 		}
-		if late {
+		if late && (!w.told || o.prev[a.ID]) {
 			return "late loop punished"
 		}
-		if w.startBy.After(now) {
+		if !w.told && w.startBy.After(now) || w.told && w.until.After(now) {
 			return "aborted early"
 		}
 		w.aborted = now
@@ -62,7 +62,7 @@ func (o *oracle) action(now time.Time, ev Event, a Action, late bool) string {
 			return "killed before its grace was over"
 		}
 		w.killed = true
-		if !w.aborted.IsZero() {
+		if !w.aborted.IsZero() && !w.told {
 			o.count(now, w)
 		}
 	case Bury:
@@ -114,6 +114,9 @@ func (o *oracle) retired(now time.Time, a Retire, stopped bool) string {
 	if a.Until.Sub(now) > max(s.DrainTimeout, s.GracefulTimeout, QuickGrace) {
 		return "grace too long"
 	}
+	if w.stuck && a.Until.Sub(now) > o.grace(w) && a.Reason != ReasonStop {
+		return "grace too long"
+	}
 	w.told, w.until = true, a.Until
 	if a.Reason == ReasonStop {
 		if a.Until.Add(KillGrace).After(o.stopAt) && !o.stopAt.IsZero() {
@@ -132,6 +135,9 @@ func (o *oracle) retired(now time.Time, a Retire, stopped bool) string {
 			return ""
 		}
 		return "retired without need"
+	}
+	if w.stuck && (o.surge() == 0 || o.spare() <= 0) {
+		return ""
 	}
 	if o.surge() > 0 {
 		return "retired below strength"

@@ -36,6 +36,8 @@ type life struct {
 	until     time.Time // of its retirement
 	startBy   time.Time
 	recycling bool
+	stuck     bool
+	innocents int
 }
 
 type crashes struct {
@@ -69,7 +71,7 @@ func (o *oracle) check(f *Fleet, now time.Time, ev Event) (actions []Action, bro
 	for id, w := range o.alive {
 		o.prev[id] = w.told || !w.aborted.IsZero()
 	}
-	o.before(now, ev)
+	o.before(now, ev, late)
 	actions = f.Step(now, ev)
 	for _, a := range actions {
 		if broken = o.action(now, ev, a, late); broken != "" {
@@ -112,13 +114,20 @@ func (o *oracle) postpone(now time.Time) {
 }
 
 // before notes what the event will have changed by the time of the actions.
-func (o *oracle) before(now time.Time, ev Event) {
+func (o *oracle) before(now time.Time, ev Event, late bool) {
 	switch ev := ev.(type) {
 	case Reload:
 		o.settings[ev.Revision] = ev.Settings
 	case Recycle:
 		if w := o.alive[ev.ID]; w != nil && !w.told {
 			w.recycling = true
+		}
+	case Stuck:
+		if w := o.alive[ev.ID]; w != nil && !late && (w.ready || w.told) && w.aborted.IsZero() {
+			w.stuck, w.innocents, w.recycling = true, ev.Innocents, true
+			if by := now.Add(o.grace(w)); w.told && by.Before(w.until) {
+				w.until = by
+			}
 		}
 	case Extend:
 		if w := o.alive[ev.ID]; w != nil && now.Add(ev.By).After(w.startBy) {
@@ -154,10 +163,12 @@ func (o *oracle) overdue(now time.Time) string {
 	for _, w := range o.alive {
 		switch {
 		case w.killed:
-		case w.told && !w.until.After(now):
+		case w.told && w.aborted.IsZero() && !w.until.After(now):
 			return "told to stop and not killed in time"
 		case !w.aborted.IsZero() && !w.aborted.Add(AbortGrace).After(now):
 			return "aborted and not killed in time"
+		case w.stuck && !w.told && o.stopAt.IsZero() && !o.relieved(w):
+			return "stuck worker left alone"
 		case !w.told && !w.ready && w.aborted.IsZero() && !w.startBy.After(now):
 			return "startup timeout ignored"
 		}
@@ -171,11 +182,50 @@ func (o *oracle) overdue(now time.Time) string {
 	return ""
 }
 
+// grace is how long a stuck worker may take to finish.
+func (o *oracle) grace(w *life) time.Duration {
+	if w.innocents == 0 {
+		return 0
+	}
+	return o.settings[o.current].GracefulTimeout
+}
+
+// relieved says whether a successor of a stuck worker is starting, or has to
+// wait because too many boot already or because its boots fail.
+func (o *oracle) relieved(w *life) bool {
+	booting := 0
+	for _, s := range o.alive {
+		if !s.ready && !s.told && s.aborted.IsZero() {
+			booting++
+			if s.Slot == w.Slot {
+				return true
+			}
+		}
+	}
+	if p := o.settings[o.current].StartParallel; p > 0 && booting >= p {
+		return true
+	}
+	c := o.crashes[[2]int{w.Slot, o.current}]
+	return c != nil && c.n > 0
+}
+
 // servers counts the announced, untold workers of a slot other than id.
 func (o *oracle) servers(slot, id int) (n int) {
 	for _, w := range o.alive {
 		if w.Slot == slot && w.ready && !w.told && w.ID != id {
 			n++
+		}
+	}
+	return n
+}
+
+// spare returns how many processes could be spawned beside those for the
+// slots in which nobody serves.
+func (o *oracle) spare() int {
+	n := o.limit() - len(o.alive)
+	for slot := range o.target {
+		if o.servers(slot, 0) == 0 {
+			n--
 		}
 	}
 	return n
@@ -226,4 +276,6 @@ func (o *oracle) replacements() int {
 	return len(slots)
 }
 
-func recycling(why Reason) bool { return why == "recycle" || why == "max_requests" }
+func recycling(why Reason) bool {
+	return why == "recycle" || why == "max_requests" || why == ReasonTimeout || why == ReasonWatchdog
+}

@@ -63,17 +63,28 @@ func (f *Fleet) staleness(w *Worker) Reason {
 	return ReasonSurplus
 }
 
-// drain sends a worker its stop signal. One that is not ready has nothing to
-// finish and gets the shorter grace.
+// drain sends a worker its stop signal.
 func (f *Fleet) drain(w *Worker, why Reason) {
-	grace := f.current.DrainTimeout
-	if w.State == Starting {
-		grace = min(grace, f.current.GracefulTimeout)
-	}
-	f.tell(w, f.now.Add(grace), why)
+	f.tell(w, f.now.Add(f.grace(w)), why)
 	if w.Slot < len(f.slots) && why != ReasonSurplus {
 		f.slots[w.Slot].why = why
 	}
+}
+
+// grace is how long a worker that is replaced may take to finish. One that is
+// not ready has nothing to finish, and one that is stuck only what others are
+// not to lose.
+func (f *Fleet) grace(w *Worker) time.Duration {
+	graceful, drain := f.current.GracefulTimeout, f.current.DrainTimeout
+	switch {
+	case w.stuck && w.innocents == 0:
+		return 0
+	case w.stuck:
+		return graceful
+	case w.State == Starting:
+		return min(drain, graceful)
+	}
+	return drain
 }
 
 // tell sends the stop signal, which a worker gets once in its life.
@@ -84,7 +95,18 @@ func (f *Fleet) tell(w *Worker, until time.Time, why Reason) {
 	w.due = until
 	f.do(Retire{w.ID, until, why})
 	if !until.After(f.now) {
-		f.kill(w, ReasonGrace)
+		f.expire(w)
+	}
+}
+
+// hasten brings the end of a drain forward.
+func (f *Fleet) hasten(w *Worker, until time.Time) {
+	if w.due.After(until) {
+		w.due = until
+		f.do(Hasten{w.ID, until})
+		if !until.After(f.now) {
+			f.expire(w)
+		}
 	}
 }
 
@@ -94,11 +116,10 @@ func (f *Fleet) retireAll() {
 		switch {
 		case w.serving():
 			f.tell(w, f.stopBy, ReasonStop)
+		case w.State == Draining:
+			f.hasten(w, f.stopBy)
 		case !w.killed && w.due.After(f.stopBy):
 			w.due = f.stopBy
-			if w.State == Draining {
-				f.do(Hasten{w.ID, w.due})
-			}
 		}
 		if !w.killed && !w.due.After(f.now) {
 			f.kill(w, ReasonGrace)
@@ -116,6 +137,10 @@ func (f *Fleet) spawn() {
 		return
 	}
 	f.spawnMissing()
+	f.replace(func(w *Worker) bool { return w.stuck })
+	if f.makeRoom() {
+		f.spawnMissing()
+	}
 	if f.candidate != nil && f.candidate.canary == 0 {
 		f.spawnCanary()
 	}
@@ -229,12 +254,35 @@ func (f *Fleet) replace(stale func(*Worker) bool) {
 		w := ready[len(ready)-1]
 		switch {
 		case !stale(w) || f.slots[i].inBackoff(f.current.number, f.now):
-		case f.surge() == 0 && f.whole() && f.candidate == nil:
+		case f.surge() == 0 && f.whole() && f.candidate == nil && !w.stuck:
 			f.drain(w, f.staleness(w))
 		case f.surge() > 0 && f.spare() > 0 && f.mayBoot():
 			f.boot(i, f.current, f.staleness(w))
 		}
 	}
+}
+
+// makeRoom tells the stuck workers to drain that found no place for a
+// successor, and cuts every drain in progress: the first exit frees a place.
+func (f *Fleet) makeRoom() (made bool) {
+	for i := range f.slots {
+		starting, ready := f.in(i)
+		if len(ready) == 0 || slices.ContainsFunc(ready, f.fresh) || slices.ContainsFunc(starting, f.own) {
+			continue
+		}
+		w := ready[len(ready)-1]
+		if !w.stuck || f.surge() > 0 && f.spare() > 0 {
+			continue
+		}
+		made = true
+		f.drain(w, w.Recycle)
+		for _, d := range f.workers {
+			if d.State == Draining {
+				f.hasten(d, f.now.Add(f.current.GracefulTimeout))
+			}
+		}
+	}
+	return made
 }
 
 // boot spawns a worker of the revision in the slot and returns its id.

@@ -31,6 +31,10 @@ func (f *Fleet) record(ev Event) {
 		if w := f.worker(ev.ID); w != nil && w.serving() && w.Recycle == "" {
 			w.Recycle = ev.Reason
 		}
+	case Stuck:
+		if w := f.worker(ev.ID); w != nil && !f.late && (w.State == Ready || w.State == Draining) {
+			f.stuck(w, ev)
+		}
 	case Extend:
 		if w := f.worker(ev.ID); w != nil && w.State == Starting {
 			if due := f.now.Add(ev.By); due.After(w.due) {
@@ -67,6 +71,16 @@ func (f *Fleet) cooperates(w *Worker) {
 	}
 	if r.Ready == ReadyAuto {
 		w.aliveAt = time.Time{}
+	}
+}
+
+// stuck notes that the worker has to go soon. One that drains already gets no
+// more time than its innocent requests may need.
+func (f *Fleet) stuck(w *Worker, ev Stuck) {
+	w.stuck, w.innocents = true, ev.Innocents
+	w.Recycle = ev.Reason
+	if w.State == Draining {
+		f.hasten(w, f.now.Add(f.grace(w)))
 	}
 }
 

@@ -62,6 +62,8 @@ const (
 	ReasonStart    Reason = "start"    // the first workers
 	ReasonCrash    Reason = "crash"    // exited without having been asked to
 	ReasonStartup  Reason = "startup"  // did not become ready
+	ReasonTimeout  Reason = "timeout"  // stuck: a request does not end
+	ReasonWatchdog Reason = "watchdog" // stuck: no sign of life
 	ReasonReload   Reason = "reload"   // of an older revision
 	ReasonRollback Reason = "rollback" // of a revision that was given up
 	ReasonScale    Reason = "scale"    // the number of workers changed

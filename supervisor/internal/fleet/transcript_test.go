@@ -176,6 +176,12 @@ func (tr *transcript) event(words []string) (Event, error) {
 		return SaidStopping{id}, err
 	case "recycle":
 		return Recycle{id, "max_requests"}, err
+	case "stuck":
+		innocents := 0
+		if len(words) > 2 {
+			innocents, err = number(2)
+		}
+		return Stuck{id, ReasonTimeout, innocents}, err
 	case "scale":
 		return ScaleBy{id}, err
 	}

@@ -31,6 +31,8 @@ type Worker struct {
 
 	cooperates bool
 	told       bool // the stop signal was sent
+	stuck      bool // to be replaced at once
+	innocents  int  // requests of a stuck worker that are not to blame
 	left       bool // said STOPPING=1 unasked
 	failed     bool // missed its startup timeout
 	killed     bool // SIGKILL was sent

@@ -230,7 +230,7 @@ func (w *world) live(x Worker) {
 // meddle is the operator, chance and malice.
 func (w *world) meddle() {
 	id := 1 + w.r.IntN(w.fleet.lastID+1)
-	switch w.r.IntN(16) {
+	switch w.r.IntN(18) {
 	case 0, 1:
 		w.after(0, ScaleBy{w.r.IntN(5) - 2})
 	case 2, 3, 4:
@@ -254,6 +254,10 @@ func (w *world) meddle() {
 		w.after(0, Cooperates{id})
 	case 14:
 		w.after(w.ms(500), Tick{})
+	case 16, 17:
+		reason := []Reason{ReasonTimeout, ReasonWatchdog}[w.r.IntN(2)]
+		w.after(0, Stuck{id, reason, w.r.IntN(3)})
+		w.after(w.ms(2000), Stuck{id, reason, 0})
 	case 15:
 		if w.r.IntN(6) == 0 {
 			w.after(0, Stop{Quick: w.r.IntN(3) == 0})
