@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"errors"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -112,7 +113,7 @@ func (s *Supervisor) Run() error {
 	s.signals = make(chan os.Signal, 64)
 	stop := s.hands.listen(s.signals)
 	defer stop()
-	if err := process.BecomeSubreaper(); err != nil {
+	if err := process.BecomeSubreaper(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		s.log.Warn("cannot adopt orphans", zap.Error(err))
 	}
 	s.greet()

@@ -1,10 +1,5 @@
 package process
 
-import (
-	"fmt"
-	"syscall"
-)
-
 // Exit is the end of a worker.
 type Exit struct {
 	Pid    int
@@ -22,38 +17,17 @@ type Exit struct {
 // What was found before an error is returned with it.
 func Reap(known func(pid int) bool) (exits []Exit, orphans int, err error) {
 	for {
-		pid, err := peek()
+		pid, status, err := take(known)
 		if err != nil {
-			return exits, orphans, fmt.Errorf("cannot wait for workers: %w", err)
+			return exits, orphans, err
 		}
-		if pid == 0 {
+		switch {
+		case pid == 0:
 			return exits, orphans, nil
-		}
-		worker := known(pid)
-		if worker {
-			// While the leader is a zombie its pid, and so the group's id,
-			// cannot be anyone else's. Afterwards it could. There is nothing
-			// to do about members that refuse (EPERM: setuid programs).
-			_ = KillGroup(pid)
-		}
-		ws, err := wait(pid)
-		if err != nil {
-			return exits, orphans, fmt.Errorf("cannot wait for process %d: %w", pid, err)
-		}
-		if worker {
-			exits = append(exits, Exit{Pid: pid, Status: statusOf(ws)})
-		} else {
+		case known(pid):
+			exits = append(exits, Exit{Pid: pid, Status: statusOf(status)})
+		default:
 			orphans++
-		}
-	}
-}
-
-func wait(pid int) (syscall.WaitStatus, error) {
-	for {
-		var ws syscall.WaitStatus
-		_, err := syscall.Wait4(pid, &ws, 0, nil)
-		if err != syscall.EINTR {
-			return ws, err
 		}
 	}
 }

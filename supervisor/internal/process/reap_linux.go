@@ -2,10 +2,41 @@ package process
 
 import (
 	"fmt"
+	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
-	"unsafe"
 )
+
+// take reaps one child that has ended; pid is 0 if there is none. A worker's
+// group is ended first: while the leader is a zombie its pid, and so the
+// group's id, cannot be anyone else's. Afterwards it could.
+func take(known func(pid int) bool) (pid int, status syscall.WaitStatus, err error) {
+	pid, err = peek()
+	if err != nil || pid == 0 {
+		if err != nil {
+			err = fmt.Errorf("cannot wait for workers: %w", err)
+		}
+		return 0, 0, err
+	}
+	if known(pid) {
+		// There is nothing to do about members that refuse (EPERM: setuid programs).
+		_ = KillGroup(pid)
+	}
+	if status, err = wait(pid); err != nil {
+		return 0, 0, fmt.Errorf("cannot wait for process %d: %w", pid, err)
+	}
+	return pid, status, nil
+}
+
+func wait(pid int) (status syscall.WaitStatus, err error) {
+	for {
+		_, err = syscall.Wait4(pid, &status, 0, nil)
+		if err != syscall.EINTR {
+			return status, err
+		}
+	}
+}
 
 // siginfo is siginfo_t as waitid(2) fills it in. The fields from pid on are a
 // union that holds pointers, so 64-bit machines align it.

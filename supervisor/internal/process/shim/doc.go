@@ -16,7 +16,7 @@
 // each as soon as its own imports are done. This one imports nothing but
 // unsafe, so it is due at once, while syscall already waits for a dozen others.
 // The price is paid in sys_linux.go: linknames to what syscall is made of, and
-// system call numbers. It buys a fifth of the time from fork to the worker's
+// system call numbers. It buys a good tenth of the time from fork to the worker's
 // exec, which stays below 1.5 times what the start of an empty Go program takes.
 // In package process a test reads the order off a real binary, and
 // BenchmarkSpawn measures. Both hold for a static binary: with cgo, the dynamic
