@@ -17,15 +17,12 @@ type Exit struct {
 // What was found before an error is returned with it.
 func Reap(known func(pid int) bool) (exits []Exit, orphans int, err error) {
 	for {
-		pid, status, err := take(known)
-		if err != nil {
-			return exits, orphans, err
-		}
+		exit, worker, err := take(known)
 		switch {
-		case pid == 0:
-			return exits, orphans, nil
-		case known(pid):
-			exits = append(exits, Exit{Pid: pid, Status: statusOf(status)})
+		case err != nil || exit.Pid == 0:
+			return exits, orphans, err
+		case worker:
+			exits = append(exits, exit)
 		default:
 			orphans++
 		}

@@ -8,25 +8,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// take reaps one child that has ended; pid is 0 if there is none. A worker's
-// group is ended first: while the leader is a zombie its pid, and so the
-// group's id, cannot be anyone else's. Afterwards it could.
-func take(known func(pid int) bool) (pid int, status syscall.WaitStatus, err error) {
-	pid, err = peek()
-	if err != nil || pid == 0 {
-		if err != nil {
-			err = fmt.Errorf("cannot wait for workers: %w", err)
-		}
-		return 0, 0, err
+// take reaps one child that has ended, a worker or not; the pid is 0 if there
+// is none. A worker's group is ended first: while the leader is a zombie its
+// pid, and so the group's id, cannot be anyone else's. Afterwards it could.
+func take(known func(pid int) bool) (exit Exit, worker bool, err error) {
+	pid, err := peek()
+	if err != nil {
+		return Exit{}, false, fmt.Errorf("cannot wait for workers: %w", err)
 	}
-	if known(pid) {
+	if pid == 0 {
+		return Exit{}, false, nil
+	}
+	if worker = known(pid); worker {
 		// There is nothing to do about members that refuse (EPERM: setuid programs).
 		_ = KillGroup(pid)
 	}
-	if status, err = wait(pid); err != nil {
-		return 0, 0, fmt.Errorf("cannot wait for process %d: %w", pid, err)
+	status, err := wait(pid)
+	if err != nil {
+		return Exit{}, false, fmt.Errorf("cannot wait for process %d: %w", pid, err)
 	}
-	return pid, status, nil
+	return Exit{Pid: pid, Status: statusOf(status)}, worker, nil
 }
 
 func wait(pid int) (status syscall.WaitStatus, err error) {

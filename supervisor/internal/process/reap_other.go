@@ -8,23 +8,24 @@ import (
 	"syscall"
 )
 
-// take reaps one child that has ended; pid is 0 if there is none. Neither
-// syscall nor x/sys can look at a zombie here without taking it, so the group
-// of a worker is ended just after its leader was reaped.
-func take(known func(pid int) bool) (pid int, status syscall.WaitStatus, err error) {
+// take reaps one child that has ended, a worker or not; the pid is 0 if there
+// is none. Neither syscall nor x/sys can look at a zombie here without taking
+// it, so the group of a worker is ended just after its leader was reaped.
+func take(known func(pid int) bool) (exit Exit, worker bool, err error) {
 	for {
-		pid, err = syscall.Wait4(-1, &status, syscall.WNOHANG, nil)
-		switch err {
-		case nil:
-			if pid > 0 && known(pid) {
+		var status syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG, nil)
+		switch {
+		case err == syscall.EINTR:
+		case err == syscall.ECHILD || err == nil && pid == 0:
+			return Exit{}, false, nil
+		case err != nil:
+			return Exit{}, false, fmt.Errorf("cannot wait for workers: %w", err)
+		default:
+			if worker = known(pid); worker {
 				_ = KillGroup(pid)
 			}
-			return pid, status, nil
-		case syscall.ECHILD:
-			return 0, 0, nil
-		case syscall.EINTR:
-		default:
-			return 0, 0, fmt.Errorf("cannot wait for workers: %w", err)
+			return Exit{Pid: pid, Status: statusOf(status)}, worker, nil
 		}
 	}
 }
