@@ -1,0 +1,258 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"go/parser"
+	"go/token"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The laws of the repository. They hold for all of it, so they look at the
+// folder that this one is in.
+const (
+	root      = "../.."
+	module    = "github.com/gosuper/gosuper"
+	fileLines = 350
+)
+
+// x/sys is what the standard library has no wrapper for, and so is everywhere.
+const sys = "golang.org/x/sys"
+
+// mayImport lists what the packages of a folder, and of the folders below it,
+// may import besides the standard library, as paths with all that is below
+// them; the longest folder that fits decides. Tests may import more of this
+// module, but nothing else.
+var mayImport = map[string][]string{
+	"cmd/gosuper": {
+		sys, module + "/config", module + "/supervisor",
+		"github.com/spf13/cobra", "github.com/spf13/pflag", "go.uber.org/zap",
+	},
+	"cmd/internal": {sys},
+	"config":       {"github.com/BurntSushi/toml"},
+	"supervisor": {
+		sys, "go.uber.org/zap", module + "/config", module + "/worker/protocol", module + "/worker/scoreboard",
+		module + "/supervisor/internal",
+	},
+	"supervisor/internal/fleet":   {},
+	"supervisor/internal/process": {sys, module + "/supervisor/internal/process"},
+	"supervisor/internal/socket":  {sys},
+	"supervisor/internal/notify":  {sys, module + "/worker/protocol"},
+	"worker":                      {sys, module + "/worker/protocol", module + "/worker/scoreboard"},
+	"worker/protocol":             {},
+	"worker/scoreboard":           {sys},
+	"examples":                    {module + "/worker"},
+}
+
+// onlyForTests are the modules of others that tests may import.
+var onlyForTests = []string{"github.com/rogpeppe/go-internal/testscript", sys}
+
+// goPackage is what go list says of a package.
+type goPackage struct {
+	ImportPath                         string
+	Standard                           bool
+	Imports, TestImports, XTestImports []string
+	Deps                               []string
+}
+
+// list runs go list over the module, for another system too, whose files have
+// imports of their own.
+func list(t *testing.T, goos string, args ...string) []goPackage {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", slices.Concat([]string{"list", "-json"}, args, []string{"./..."})...)
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "GOOS="+goos, "CGO_ENABLED=0")
+	out, err := cmd.Output()
+	if err != nil {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+			t.Fatalf("cannot list packages: %v\n%s", err, exit.Stderr)
+		}
+		t.Fatal(err)
+	}
+	var all []goPackage
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		switch err := d.Decode(&p); {
+		case err == io.EOF:
+			return all
+		case err != nil:
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+// TestImports holds the directions of dependency.
+func TestImports(t *testing.T) {
+	for _, goos := range []string{"linux", "darwin"} {
+		standard := map[string]bool{}
+		for _, p := range list(t, goos, "-deps", "-test") {
+			standard[p.ImportPath] = p.Standard
+		}
+		for _, p := range list(t, goos) {
+			allowed := allowedFor(t, strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/"))
+			for _, i := range p.Imports {
+				if !standard[i] && !within(allowed, i) {
+					t.Errorf("%s must not import %s", p.ImportPath, i)
+				}
+			}
+			for _, i := range slices.Concat(p.TestImports, p.XTestImports) {
+				if !standard[i] && !within(allowed, i) && !within(onlyForTests, i) && !within([]string{module}, i) {
+					t.Errorf("tests of %s must not import %s", p.ImportPath, i)
+				}
+			}
+		}
+	}
+}
+
+// TestWorkerIsLight holds what a user's server pulls in: nothing of the master,
+// and nothing of others but x/sys.
+func TestWorkerIsLight(t *testing.T) {
+	standard := map[string]bool{}
+	all := list(t, "linux", "-deps")
+	for _, p := range all {
+		standard[p.ImportPath] = p.Standard
+	}
+	for _, p := range all {
+		if p.ImportPath != module+"/worker" {
+			continue
+		}
+		for _, d := range p.Deps {
+			if !standard[d] && !within([]string{sys, module + "/worker"}, d) {
+				t.Errorf("%s pulls in %s", p.ImportPath, d)
+			}
+		}
+		return
+	}
+	t.Error("no package worker")
+}
+
+// allowedFor returns what the nearest folder with a law allows.
+func allowedFor(t *testing.T, folder string) []string {
+	for f := folder; f != "."; f = path.Dir(f) {
+		if allowed, ok := mayImport[f]; ok {
+			return allowed
+		}
+	}
+	t.Errorf("no law says what %s may import", folder)
+	return nil
+}
+
+// within reports whether a path is one of the paths, or below one.
+func within(paths []string, p string) bool {
+	return slices.ContainsFunc(paths, func(over string) bool { return p == over || strings.HasPrefix(p, over+"/") })
+}
+
+// goFiles calls visit with every Go file of the repository, its path from the
+// root, and its text.
+func goFiles(t *testing.T, visit func(name, text string)) {
+	t.Helper()
+	err := fs.WalkDir(os.DirFS(root), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && name != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "node_modules") {
+			return fs.SkipDir
+		}
+		if path.Ext(name) != ".go" {
+			return nil
+		}
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err == nil {
+			visit(name, string(text))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestPackageComments wants every package explained, in one place.
+func TestPackageComments(t *testing.T) {
+	comments := map[string][]string{} // by folder, the files that have one
+	goFiles(t, func(name, text string) {
+		f, err := parser.ParseFile(token.NewFileSet(), name, text, parser.PackageClauseOnly|parser.ParseComments)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		folder := path.Dir(name)
+		if _, seen := comments[folder]; !seen {
+			comments[folder] = nil
+		}
+		if f.Doc != nil {
+			comments[folder] = append(comments[folder], path.Base(name))
+		}
+	})
+	for folder, files := range comments {
+		if len(files) != 1 || strings.HasSuffix(files[0], "_test.go") {
+			t.Errorf("%s must have one package comment, outside of tests; has them in %v", folder, files)
+		}
+	}
+}
+
+// TestFileLength: a file is one thing.
+func TestFileLength(t *testing.T) {
+	goFiles(t, func(name, text string) {
+		if n := strings.Count(text, "\n"); n > fileLines {
+			t.Errorf("%s has %d lines, more than %d", name, n, fileLines)
+		}
+	})
+}
+
+// TestTopLevel: the top level is closed.
+func TestTopLevel(t *testing.T) {
+	want := []string{"LICENSE", "README.md", "cmd", "config", "examples", "go.mod", "go.sum", "supervisor", "worker"}
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range entries {
+		if name := e.Name(); !strings.HasPrefix(name, ".") && !ignored(t, name) {
+			got = append(got, name)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the top level is\n%v, not\n%v", got, want)
+	}
+}
+
+// ignored reports whether git looks away from a name of the top level.
+func ignored(t *testing.T, name string) bool {
+	for _, line := range strings.Split(read(t, ".gitignore"), "\n") {
+		if ok, _ := path.Match(strings.Trim(line, "/"), name); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// TestLicense: MIT.
+func TestLicense(t *testing.T) {
+	text := strings.Join(strings.Fields(read(t, "LICENSE")), " ")
+	for _, want := range []string{"MIT License Copyright (c)", "Permission is hereby granted, free of charge"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("LICENSE does not say %q", want)
+		}
+	}
+}
+
+// read returns a file of the repository.
+func read(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/buffer"
+	"go.uber.org/zap/zapcore"
+	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/config"
+)
+
+// logs is the destination of the master's own log: stderr or a file, which may
+// change while the master runs. Apply and Reopen belong to its goroutine.
+type logs struct {
+	stderr  output
+	config  config.Log
+	file    *os.File // nil: stderr
+	queue   *queue
+	level   zap.AtomicLevel
+	encoder atomic.Pointer[encoder]
+}
+
+// encoder makes a line of an entry; zap's encoders are some.
+type encoder interface {
+	EncodeEntry(zapcore.Entry, []zapcore.Field) (*buffer.Buffer, error)
+}
+
+// output is stderr, and who reads it.
+type output struct {
+	io.Writer
+	terminal bool // a person
+	colour   bool // who likes colours
+}
+
+// openLogs starts the log. Lines are written by a goroutine of their own, so
+// that a reader of stderr who has stopped reading cannot stop the master.
+func openLogs(c config.Log, stderr output) (*logs, error) {
+	l := &logs{stderr: stderr, level: zap.NewAtomicLevel()}
+	l.queue = newQueue(l.lost)
+	if err := l.Apply(c); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// Logger returns the logger, which follows every later change.
+func (l *logs) Logger() *zap.Logger { return zap.New(&core{logs: l}) }
+
+// Apply puts other settings into force; on error the old ones stay.
+func (l *logs) Apply(c config.Log) error {
+	level, err := zapcore.ParseLevel(c.Level)
+	if err != nil {
+		return fmt.Errorf("cannot use the log level: %w", err)
+	}
+	if c.File != l.config.File {
+		if err := l.open(c.File); err != nil {
+			return err
+		}
+	}
+	e := l.newEncoder(c.Format)
+	l.encoder.Store(&e)
+	l.level.SetLevel(level)
+	l.config = c
+	return nil
+}
+
+// Reopen opens the log file anew, after somebody moved it.
+func (l *logs) Reopen() error {
+	if l.file == nil {
+		return nil
+	}
+	return l.open(l.config.File)
+}
+
+// open directs the log to the file; "-" is stderr.
+func (l *logs) open(path string) error {
+	if path == "-" {
+		l.queue.redirect(l.stderr, l.file)
+		l.file = nil
+		return nil
+	}
+	// Opening a named pipe without a reader would block the master.
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|unix.O_NONBLOCK, 0o640)
+	if err != nil {
+		return fmt.Errorf("cannot open the log: %w", err)
+	}
+	l.queue.redirect(f, l.file)
+	l.file = f
+	return nil
+}
+
+// Close writes what is still queued, as far as the reader lets it.
+func (l *logs) Close() { l.queue.close() }
+
+// newEncoder returns the encoder of a format for the place in force.
+func (l *logs) newEncoder(format string) encoder {
+	onTerminal := l.file == nil && l.stderr.terminal
+	if format == "console" || format == "auto" && onTerminal {
+		return consoleEncoder{colour: onTerminal && l.stderr.colour, workers: l.file == nil}
+	}
+	c := zap.NewProductionEncoderConfig()
+	c.TimeKey = "time"
+	c.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	c.EncodeDuration = zapcore.StringDurationEncoder
+	return zapcore.NewJSONEncoder(c)
+}
+
+// lost makes the line that stands for lines which nobody read in time.
+func (l *logs) lost(lines int) string {
+	text, err := l.encode(zapcore.Entry{Level: zapcore.WarnLevel, Time: time.Now(), Message: "log lines lost: the reader was too slow"},
+		[]zapcore.Field{zap.Int("lines", lines)})
+	if err != nil {
+		return ""
+	}
+	return text
+}
+
+// encode returns a line in the format in force.
+func (l *logs) encode(e zapcore.Entry, fields []zapcore.Field) (string, error) {
+	line, err := (*l.encoder.Load()).EncodeEntry(e, fields)
+	if err != nil {
+		return "", err
+	}
+	defer line.Free()
+	return line.String(), nil
+}
+
+// core is the zapcore.Core of logs.
+type core struct{ logs *logs }
+
+func (c *core) Enabled(l zapcore.Level) bool { return c.logs.level.Enabled(l) }
+
+// With is not used by the master, which names all fields of a line in one place.
+func (c *core) With([]zapcore.Field) zapcore.Core { return c }
+
+func (c *core) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if c.Enabled(e.Level) {
+		return ce.AddCore(e, c)
+	}
+	return ce
+}
+
+func (c *core) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	line, err := c.logs.encode(e, fields)
+	if err == nil {
+		c.logs.queue.add(line)
+	}
+	return err
+}
+
+func (c *core) Sync() error { return nil }

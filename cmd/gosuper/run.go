@@ -1,0 +1,138 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor"
+)
+
+// The exit statuses of the master.
+const (
+	exitOK      = 0 // stopped as asked
+	exitRuntime = 1 // cannot bind, pid file held, ...
+	exitUsage   = 2 // usage or configuration error
+	exitBoot    = 3 // the first workers could not boot
+)
+
+// usageError is a mistake on the command line.
+type usageError struct {
+	error
+	hint string
+}
+
+// app is what the commands share.
+type app struct {
+	environ []string
+	stdout  io.Writer
+	stderr  io.Writer
+}
+
+// run is gosuper with its surroundings as parameters.
+func run(args, environ []string, stdout, stderr io.Writer) int {
+	a := &app{environ: environ, stdout: stdout, stderr: stderr}
+	root := a.newSupervise()
+	root.AddCommand(a.newVersion())
+	root.SetHelpCommand(a.newHelp(root))
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { io.WriteString(stdout, usageText(cmd)) })
+	root.SetFlagErrorFunc(flagError)
+	root.SetArgs(args)
+	err := root.Execute()
+	if err != nil {
+		deliver(stderr, message(err))
+	}
+	return status(err)
+}
+
+// status is the exit status that stands for an error.
+func status(err error) int {
+	switch {
+	case err == nil:
+		return exitOK
+	case as[usageError](err), as[*config.Error](err), as[*config.Errors](err):
+		return exitUsage
+	case as[*supervisor.BootError](err):
+		return exitBoot
+	}
+	return exitRuntime
+}
+
+func as[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
+// message is what an error looks like on a terminal, with what to do about it
+// if that is known.
+func message(err error) string {
+	if all, ok := errors.AsType[*config.Errors](err); ok {
+		var b strings.Builder
+		for _, one := range all.List {
+			b.WriteString(complaint(one.Short(), one.Hint))
+		}
+		return b.String()
+	}
+	if e, ok := errors.AsType[*config.Error](err); ok {
+		return complaint(e.Short(), e.Hint)
+	}
+	if e, ok := errors.AsType[*supervisor.Error](err); ok {
+		return complaint(e.Error(), e.Hint)
+	}
+	if e, ok := errors.AsType[*supervisor.BootError](err); ok {
+		return complaint(e.Error(), bootHint(e))
+	}
+	if e, ok := errors.AsType[usageError](err); ok {
+		return complaint(e.Error(), e.hint)
+	}
+	return complaint(err.Error(), "")
+}
+
+func complaint(text, hint string) string {
+	text = fmt.Sprintf("gosuper: error: %s\n", strings.TrimRight(text, "\n"))
+	if hint != "" {
+		text += fmt.Sprintf("gosuper: hint: %s\n", hint)
+	}
+	return text
+}
+
+// bootHint recognises the one mistake that nearly everybody makes: a program
+// that binds its address itself, which the master already has.
+func bootHint(e *supervisor.BootError) string {
+	for _, line := range e.Lines {
+		line = strings.ToLower(line)
+		if strings.Contains(line, "address already in use") || strings.Contains(line, "eaddrinuse") {
+			return "gosuper has bound the address already: the command must serve the socket it inherits, fd 3; see gosuper help protocol"
+		}
+	}
+	return ""
+}
+
+// deliver writes the last words of the process, in one piece and not for
+// longer than a stopped reader may keep it from ending.
+func deliver(w io.Writer, text string) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		io.WriteString(w, text)
+	}()
+	select {
+	case <-done:
+	case <-time.After(flushTime):
+	}
+}
+
+// workingDir is the folder gosuper was started in.
+func workingDir() string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "/"
+	}
+	return dir
+}

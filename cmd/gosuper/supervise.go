@@ -1,0 +1,118 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor"
+)
+
+const superviseLong = `gosuper binds the listening sockets, starts COMMAND as several workers that
+inherit them, replaces each before it grows old, reloads on SIGHUP without
+losing a request, and starts again what crashes.
+
+COMMAND and its arguments come last: flags before it are gosuper's, flags after
+it are COMMAND's.`
+
+const superviseExample = `  gosuper -w 4 -b :8000 ./agent-server
+  gosuper -c supervisor.toml
+  gosuper -b 127.0.0.1:8000 -- uvicorn app:app --fd 3`
+
+// newSupervise is the main job: gosuper itself.
+func (a *app) newSupervise() *cobra.Command {
+	var file string
+	var check bool
+	cmd := &cobra.Command{
+		Use:                   "gosuper [flags] [--] COMMAND [ARG...]",
+		Short:                 "Supervise COMMAND as several workers",
+		Long:                  superviseLong,
+		Example:               superviseExample,
+		Args:                  cobra.ArbitraryArgs,
+		DisableFlagsInUseLine: true,
+		SilenceErrors:         true,
+		SilenceUsage:          true,
+		CompletionOptions:     cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	flags := cmd.Flags()
+	flags.SetInterspersed(false)
+	flags.SortFlags = false
+	flags.StringVarP(&file, "config", "c", "", "read the configuration from `FILE`")
+	values := addFlags(flags)
+	flags.BoolVar(&check, "check-config", false, "validate the configuration, print the effective one as TOML and start nothing")
+	flags.BoolP("help", "h", false, "print this help")
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		source := config.Source{File: file, Environ: a.environ, Flags: values.given(), Command: args, Dir: workingDir()}
+		if check {
+			return commandError(a.check(source), source)
+		}
+		return commandError(a.supervise(source), source)
+	}
+	return cmd
+}
+
+// supervise runs the master until it ends.
+func (a *app) supervise(source config.Source) error {
+	c, warnings, err := config.Load(source)
+	if err != nil {
+		return err
+	}
+	stderr := supervisor.NewOutput(os.Stderr)
+	logs, err := openLogs(c.Log, newOutput(os.Stderr, stderr, a.environ))
+	if err != nil {
+		return err
+	}
+	defer logs.Close()
+	s, err := supervisor.New(supervisor.Options{
+		Config:      c,
+		Warnings:    warnings,
+		Reconfigure: func() (*config.Config, []string, error) { return config.Load(source) },
+		Environ:     a.environ,
+		Log:         logs.Logger(),
+		Logs:        logs,
+		Stderr:      stderr,
+		Version:     version(),
+	})
+	if err != nil {
+		return err
+	}
+	return s.Run()
+}
+
+// check prints the effective configuration.
+func (a *app) check(source config.Source) error {
+	c, warnings, err := config.Load(source)
+	if err != nil {
+		return err
+	}
+	if err := supervisor.Check(c); err != nil {
+		return err
+	}
+	for _, w := range warnings {
+		fmt.Fprintf(a.stderr, "gosuper: warning: %s\n", w)
+	}
+	_, err = fmt.Fprintln(a.stdout, strings.TrimRight(c.TOML(), "\n"))
+	return err
+}
+
+// commandError says where a command that cannot be run was written.
+func commandError(err error, source config.Source) error {
+	e, ok := errors.AsType[*config.Error](err)
+	if !ok || e.Key != "command" {
+		return err
+	}
+	e = new(*e)
+	if len(source.Command) == 0 {
+		e.File = source.File
+		return e
+	}
+	e.From = "COMMAND"
+	if !strings.Contains(source.Command[0], "/") {
+		e.Hint = "gosuper's own commands are help and version; " + e.Hint
+	}
+	return e
+}
