@@ -221,7 +221,9 @@ func cmdEnds(ts *testscript.TestScript, neg bool, args []string) {
 	case <-p.done:
 	case <-time.After(patience):
 		p.cmd.Process.Signal(syscall.SIGABRT)
-		ts.Fatalf("it does not end")
+		<-p.done
+		text, _ := os.ReadFile(ts.MkAbs("err")) // there is none with -stuck
+		ts.Fatalf("it does not end:\n%s", text)
 	}
 	if got := fmt.Sprint(p.cmd.ProcessState.ExitCode()); got != args[0] {
 		ts.Fatalf("ended with %v, not %s", p.cmd.ProcessState, args[0])

@@ -1,0 +1,176 @@
+//go:build linux
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// footprint is what a process holds.
+type footprint struct {
+	descriptors []string
+	threads     int
+	rss, pss    int // KiB
+}
+
+func (f footprint) String() string {
+	return fmt.Sprintf("%d descriptors, %d threads, RSS %.1f MiB, PSS %.1f MiB", len(f.descriptors), f.threads, float64(f.rss)/1024, float64(f.pss)/1024)
+}
+
+func measure(t testing.TB, pid int) (f footprint) {
+	t.Helper()
+	dir := fmt.Sprintf("/proc/%d", pid)
+	fds, err := os.ReadDir(dir + "/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fd := range fds {
+		target, _ := os.Readlink(dir + "/fd/" + fd.Name())
+		kind, _, _ := strings.Cut(target, ":[")
+		f.descriptors = append(f.descriptors, kind)
+	}
+	slices.Sort(f.descriptors)
+	f.rss = kib(status(pid)["VmRSS"])
+	f.threads, _ = strconv.Atoi(status(pid)["Threads"])
+	rollup, _ := os.ReadFile(dir + "/smaps_rollup")
+	for line := range strings.Lines(string(rollup)) {
+		if value, ok := strings.CutPrefix(line, "Pss:"); ok {
+			f.pss = kib(strings.TrimSpace(value))
+		}
+	}
+	return f
+}
+
+func kib(text string) int {
+	n, _ := strconv.Atoi(strings.TrimSuffix(text, " kB"))
+	return n
+}
+
+// goroutines ends a master with SIGABRT and returns how many goroutines its dump
+// shows, without the workers of the garbage collector, which come when needed.
+func (m *master) goroutines() int {
+	m.t.Helper()
+	m.settled()
+	m.signal(syscall.SIGABRT)
+	// The dump of all goroutines is complete when the runtime turns to the other
+	// threads, which takes it seconds.
+	m.contains(m.t, "\n-----\n")
+	m.signal(syscall.SIGKILL)
+	m.end()
+	all := regexp.MustCompile(`(?m)^goroutine \d+ .*`).FindAllString(m.String(), -1)
+	return len(slices.DeleteFunc(all, func(head string) bool { return strings.Contains(head, "GC worker") }))
+}
+
+// reloads does n reloads and waits for the last of the old workers to be gone.
+func (m *master) reloads(n int) {
+	m.t.Helper()
+	for range n {
+		m.reload()
+	}
+	m.await(m.t, "the old workers to be gone", func() bool {
+		return len(m.all(0, "worker started", nil))-len(m.all(0, "worker gone", nil)) == 2
+	})
+}
+
+// settled measures when what the process holds has stopped changing: descriptors
+// of dead workers are closed soon after the log says that they are gone.
+func (m *master) settled() footprint {
+	m.t.Helper()
+	last := measure(m.t, m.pid())
+	for begin := time.Now(); time.Since(begin) < patience; {
+		<-time.After(200 * time.Millisecond)
+		f := measure(m.t, m.pid())
+		if slices.Equal(f.descriptors, last.descriptors) {
+			return f
+		}
+		last = f
+	}
+	m.t.Fatal("the descriptors of the master never settle")
+	return last
+}
+
+// A hundred reloads leave nothing behind in the master.
+func TestReloadsLeakNothing(t *testing.T) {
+	t.Parallel()
+	m := up(t)
+	m.reloads(20)
+	early := m.settled()
+	m.reloads(tenth(80))
+	late := m.settled()
+	t.Logf("after 20 reloads: %v", early)
+	t.Logf("after %d reloads: %v", 20+tenth(80), late)
+	if !slices.Equal(early.descriptors, late.descriptors) {
+		t.Errorf("descriptors after 20 reloads: %v\nlater: %v", early.descriptors, late.descriptors)
+	}
+	if grown := late.rss - early.rss; grown > 2048 && !raceEnabled {
+		t.Errorf("the master has grown by %d KiB", grown)
+	}
+}
+
+func TestReloadsLeakNoGoroutine(t *testing.T) {
+	t.Parallel()
+	var n [2]int
+	for i := range n {
+		m := up(t)
+		m.reloads(5 + i*tenth(80))
+		n[i] = m.goroutines()
+	}
+	t.Logf("goroutines after 5 reloads: %d, after %d: %d", n[0], 5+tenth(80), n[1])
+	if n[0] != n[1] || n[0] == 0 {
+		t.Errorf("goroutines after 5 reloads: %d, after %d: %d", n[0], 5+tenth(80), n[1])
+	}
+}
+
+// switches sums up how often the threads of a process were switched to.
+func switches(t *testing.T, pid int) (n int) {
+	t.Helper()
+	paths, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			if key, value, _ := strings.Cut(line, ":"); strings.HasSuffix(key, "ctxt_switches") {
+				count, _ := strconv.Atoi(strings.TrimSpace(value))
+				n += count
+			}
+		}
+	}
+	return n
+}
+
+// An idle fleet does not wake its master.
+func TestIdleMasterSleeps(t *testing.T) {
+	t.Parallel()
+	window := 20 * time.Second
+	if os.Getenv("CI") == "true" {
+		window = time.Minute
+	} else if testing.Short() {
+		window = 5 * time.Second
+	}
+	m := up(t, "workers = 4")
+	// Until the runtime has given up looking for work.
+	for before := -1; before != switches(t, m.pid()); {
+		before = switches(t, m.pid())
+		<-time.After(500 * time.Millisecond)
+	}
+	before := switches(t, m.pid())
+	begin := time.Now()
+	<-time.After(window)
+	woken := switches(t, m.pid()) - before
+	rate := float64(woken) / time.Since(begin).Seconds()
+	t.Logf("%d wake-ups in %v with 4 idle workers: %.3f a second; the master has %v", woken, window, rate, measure(t, m.pid()))
+	if rate > 0.2 {
+		t.Errorf("%.3f wake-ups a second, want at most 0.2", rate)
+	}
+}

@@ -1,0 +1,122 @@
+//go:build linux
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Orphans, of which workers leave some behind, are reaped by the master and not
+// mistaken for workers: as a subreaper, and as the first process of a pid
+// namespace, where everybody's orphans are its own.
+func TestOrphans(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		before []string
+	}{
+		{"subreaper", nil},
+		{"pid 1", []string{"unshare", "--pid", "--fork", "--mount-proc", "--kill-child=SIGKILL"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			if tc.before != nil {
+				needRoot(t)
+				need(t, tc.before[0])
+			}
+			m := start(t, launch{before: tc.before, config: config("workers = 2", "[log]", `level = "debug"`)})
+			m.wait(t, 0, "ready", nil)
+			if pid := m.wait(t, 0, "starting", nil).num("pid"); tc.before != nil && pid != 1 {
+				t.Errorf("the master is process %d", pid)
+			}
+			pid := m.pid()
+			if tc.before != nil {
+				pid = children(t, pid)[0]
+			}
+			for range 10 {
+				if answer, body, err := m.get("/orphan"); err != nil || answer.StatusCode != 200 {
+					t.Fatalf("%v %s", err, body)
+				}
+			}
+			// Fifty processes have to come and go until only the workers are left.
+			reaped := 0
+			m.await(t, "50 orphans reaped", func() bool {
+				reaped = 0
+				for _, e := range m.all(0, "reaped orphans", nil) {
+					reaped += e.num("count")
+				}
+				return reaped >= 50
+			})
+			if left := children(t, pid); len(left) != 2 {
+				t.Errorf("children of the master: %v, want two workers", left)
+			}
+			for _, e := range m.all(0, "worker started", nil) {
+				if e.str("reason") != "start" {
+					t.Errorf("an orphan was taken for a worker: %s", e.line)
+				}
+			}
+			if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			if code := m.end(); code != 0 {
+				t.Errorf("exit status %d", code)
+			}
+		})
+	}
+}
+
+// The master of a pid namespace that is killed takes everything with it.
+func TestPID1Killed(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	need(t, "unshare")
+	m := start(t, launch{before: []string{"unshare", "--pid", "--fork", "--mount-proc"}, config: config(command(as("deaf")...))})
+	m.wait(t, 0, "ready", nil)
+	if err := syscall.Kill(children(t, m.pid())[0], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	m.end()
+	t.Logf("the last worker was gone after %v", m.gone(2*time.Second))
+}
+
+// children are the child processes of all threads of a process, zombies included.
+func children(t *testing.T, pid int) (all []int) {
+	t.Helper()
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, task := range tasks {
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", pid, task.Name()))
+		for word := range strings.FieldsSeq(string(text)) {
+			child, _ := strconv.Atoi(word)
+			all = append(all, child)
+		}
+	}
+	return all
+}
+
+// need skips a test whose tool the machine lacks; in CI there is no excuse.
+func need(t *testing.T, tool string) string {
+	t.Helper()
+	path, err := exec.LookPath(tool)
+	if err != nil {
+		lacking(t, err)
+	}
+	return path
+}
+
+// lacking skips, or fails in CI.
+func lacking(t *testing.T, err error) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(err)
+	}
+	t.Skip(err)
+}
