@@ -69,6 +69,9 @@ func (l *loader) finish() {
 			wrong("", "ready (%s) must be below startup_timeout (%s), or no worker is ever ready in time",
 				formatDuration(c.Ready.After), formatDuration(c.StartupTimeout)))
 	}
+	if c.Ready.Mode == ReadyAuto && c.Ready.After >= c.StartupTimeout && l.sound("startup_timeout") {
+		l.warn("startup_timeout is so short that a plain worker, which is ready when alive for " + formatDuration(c.Ready.After) + ", never is")
+	}
 	if c.MaxRequestsJitter > 0 && c.MaxRequests == 0 && l.sound("max_requests", "max_requests_jitter") {
 		l.warn("max_requests_jitter has no effect while max_requests is 0")
 	}

@@ -72,16 +72,13 @@ func launch(s *Supervisor, f fleet.Worker) (w *worker, err error) {
 	if r.config.Umask.Set {
 		spec.Umask = &r.config.Umask.Mask
 	}
+	self := w
+	spec.Executed = func() { self.post(s, message{id: f.ID, executed: true}) }
 	if w.pid, err = process.Start(spec); err != nil {
 		w.tail.Close()
 		return nil, err
 	}
-	w.endpoint.Serve(w.pid, func(m notify.Message) {
-		select {
-		case s.messages <- message{f.ID, m}:
-		case <-w.endpoint.Done():
-		}
-	})
+	w.endpoint.Serve(w.pid, func(m notify.Message) { self.post(s, message{id: f.ID, Message: m}) })
 	if err := r.sockets.Listen(); err != nil {
 		// The worker would accept on a socket that does not listen.
 		process.KillGroup(w.pid)

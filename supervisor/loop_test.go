@@ -45,19 +45,18 @@ func play(t *testing.T, toml string, launched func(*stage, *worker) error, acts 
 		st := &stage{t: t, start: time.Now(), log: log, result: make(chan error, 1)}
 		c := load(t, toml)
 		st.load = func() (*config.Config, []string, error) { return c, nil, nil }
-		m, err := New(Options{
+		st.launched = func(w *worker) error { return launched(st, w) }
+		m, err := newSupervisor(Options{
 			Config: c, Log: zap.New(core), Stderr: os.Stderr,
 			Reconfigure: func() (*config.Config, []string, error) { return st.load() },
+		}, hands{
+			listen: func(chan os.Signal) func() { return func() {} },
+			launch: st.launch, signal: st.signal, reap: st.reap,
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		st.master = m
-		st.launched = func(w *worker) error { return launched(st, w) }
-		m.hands = hands{
-			listen: func(chan os.Signal) func() { return func() {} },
-			launch: st.launch, signal: st.signal, reap: st.reap,
-		}
 		go func() { st.result <- m.Run() }()
 		synctest.Wait()
 		acts(st)
@@ -80,6 +79,7 @@ func load(t *testing.T, toml string) *config.Config {
 
 func (st *stage) launch(s *Supervisor, f fleet.Worker) (*worker, error) {
 	w := &worker{Worker: f, revision: s.revisions[f.Revision], pid: 1000 + f.ID}
+	go func() { s.messages <- message{id: f.ID, executed: true} }()
 	if err := st.launched(w); err != nil {
 		return nil, err
 	}
@@ -125,7 +125,7 @@ func (st *stage) pass(d time.Duration) {
 }
 
 func (st *stage) say(id int, m notify.Message) {
-	st.master.messages <- message{id, m}
+	st.master.messages <- message{id: id, Message: m}
 	synctest.Wait()
 }
 

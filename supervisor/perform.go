@@ -33,13 +33,15 @@ func (s *Supervisor) perform(a fleet.Action) {
 		s.log.Warn("killing worker", w.fields(zap.String("reason", string(a.Reason)))...)
 		s.do(w, deedKill)
 	case fleet.Bury:
-		s.bury(a)
+		w := s.workers[a.Worker.ID]
+		delete(s.workers, w.ID)
+		s.later = append(s.later, func() { s.bury(w, a) })
 	case fleet.Rescale:
 		s.log.Info("scaled", zap.Int("from", a.From), zap.Int("workers", a.To))
 	case fleet.Apply:
 		s.apply(a)
 	case fleet.EndReload:
-		s.endReload(a)
+		s.later = append(s.later, func() { s.endReload(a) })
 	case fleet.Up:
 		s.log.Info("ready", zap.Int("workers", s.fleet.Target()))
 	case fleet.Halt:
@@ -112,10 +114,9 @@ func (s *Supervisor) do(w *worker, d deed) {
 	}
 }
 
-// bury gives back what a dead worker had and explains its death.
-func (s *Supervisor) bury(a fleet.Bury) {
-	w := s.workers[a.Worker.ID]
-	delete(s.workers, w.ID)
+// bury gives back what a dead worker had and explains its death, after its
+// successor was started.
+func (s *Supervisor) bury(w *worker, a fleet.Bury) {
 	fields := w.fields(zap.String("status", w.ending()), zap.Duration("age", w.age()))
 	if w.cooperates {
 		fields = append(fields, w.requests()...)

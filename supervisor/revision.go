@@ -57,7 +57,11 @@ func resolve(c *config.Config) (*revision, error) {
 	}
 	r.credential, r.identity, err = process.LookupCredential(c.User, c.Group)
 	if err != nil {
-		return nil, &config.Error{Key: "user", Msg: err.Error()}
+		key := "group"
+		if _, _, userErr := process.LookupCredential(c.User, ""); userErr != nil {
+			key = "user"
+		}
+		return nil, &config.Error{Key: key, Msg: err.Error()}
 	}
 	return r, nil
 }
@@ -117,7 +121,7 @@ func (r *revision) settings() fleet.Settings {
 		Workers:         r.workers,
 		Surge:           fleet.Surge{Count: c.Surge.N},
 		StartParallel:   c.StartParallel,
-		ReadyAfter:      min(c.Ready.After, c.StartupTimeout),
+		ReadyAfter:      c.Ready.After,
 		GracefulTimeout: c.GracefulTimeout,
 		DrainTimeout:    c.DrainTimeout.Duration,
 		StartupTimeout:  c.StartupTimeout,

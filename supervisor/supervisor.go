@@ -65,7 +65,9 @@ type Supervisor struct {
 	words   epitaphs
 
 	signals  chan os.Signal
+	deafen   func() // ends the delivery of signals
 	messages chan message
+	later    []func()      // what can wait until the actions of a step are performed
 	pending  []fleet.Event // follow-ups of actions, not yet delivered
 	halted   bool
 	culprit  int // the worker because of whose boot the brain gave up
@@ -83,9 +85,13 @@ type hands struct {
 // addresses. Errors of the configuration are *config.Error, those of the
 // system *Error.
 func New(o Options) (*Supervisor, error) {
-	s := &Supervisor{
-		options: o, log: o.Log,
-		hands:     hands{listen: listen, launch: launch, signal: send, reap: process.Reap},
+	return newSupervisor(o, hands{listen: listen, launch: launch, signal: send, reap: process.Reap})
+}
+
+func newSupervisor(o Options, h hands) (s *Supervisor, err error) {
+	s = &Supervisor{
+		options: o, log: o.Log, hands: h,
+		signals:   make(chan os.Signal, 64),
 		revisions: map[int]*revision{},
 		workers:   map[int]*worker{}, pids: map[int]*worker{},
 		messages: make(chan message),
@@ -94,6 +100,13 @@ func New(o Options) (*Supervisor, error) {
 	if err != nil {
 		return nil, public(err)
 	}
+	// Before the pid file invites somebody to send one.
+	s.deafen = s.hands.listen(s.signals)
+	defer func() {
+		if err != nil {
+			s.deafen()
+		}
+	}()
 	pid, err := openPidfile(o.Config.PIDFile)
 	if err != nil {
 		rev.sockets.Close()
@@ -110,9 +123,7 @@ func New(o Options) (*Supervisor, error) {
 // the first workers could not boot. It must be called on the main goroutine,
 // locked to the main thread.
 func (s *Supervisor) Run() error {
-	s.signals = make(chan os.Signal, 64)
-	stop := s.hands.listen(s.signals)
-	defer stop()
+	defer s.deafen()
 	if err := process.BecomeSubreaper(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		s.log.Warn("cannot adopt orphans", zap.Error(err))
 	}
@@ -169,6 +180,10 @@ func (s *Supervisor) step(ev fleet.Event) {
 		for _, a := range s.fleet.Step(time.Now(), ev) {
 			s.perform(a)
 		}
+		for _, explain := range s.later {
+			explain()
+		}
+		s.later = nil
 		s.forget()
 	}
 }

@@ -33,8 +33,17 @@ type worker struct {
 
 // message is what a worker said.
 type message struct {
-	id int
+	id       int
+	executed bool // the worker's own program runs
 	notify.Message
+}
+
+// post hands a message to the loop, unless the worker is given up meanwhile.
+func (w *worker) post(s *Supervisor, m message) {
+	select {
+	case s.messages <- m:
+	case <-w.endpoint.Done():
+	}
 }
 
 // view is the worker's board, a board of zeros if it has none.
@@ -69,6 +78,9 @@ func (s *Supervisor) hear(m message) {
 	w := s.workers[m.id]
 	if w == nil {
 		return
+	}
+	if m.executed {
+		s.step(fleet.Executed{ID: m.id})
 	}
 	if m.HasStatus {
 		s.log.Debug("worker status", w.fields(zap.String("status", m.Status))...)

@@ -1,7 +1,9 @@
 // Package worker turns a Go server into a worker of gosuper that never drops a
-// request. It needs one line in the server:
+// request. It needs one call in the server:
 //
-//	log.Fatal(worker.ListenAndServe("127.0.0.1:8000", handler))
+//	if err := worker.ListenAndServe("127.0.0.1:8000", handler); err != nil {
+//		log.Fatal(err)
+//	}
 //
 // Under gosuper the server answers on the sockets it inherits; the address is not
 // used. Run alone, the same program serves the address and stops gracefully on

@@ -76,7 +76,7 @@ func (m *master) killTwenty(t *testing.T) (took []time.Duration) {
 func TestBootFailure(t *testing.T) {
 	t.Parallel()
 	for range tenth(20) {
-		m := start(t, launch{config: config(command(as("crash", "m.gguf")...), `ready = "notify"`, "[restart]", `backoff_min = "1ms"`)})
+		m := start(t, launch{config: config(command(as("crash", "m.gguf")...), "[restart]", `backoff_min = "1ms"`)})
 		if code := m.end(); code != 3 {
 			t.Fatalf("exit status %d, want 3", code)
 		}
@@ -143,14 +143,14 @@ var refusals = []struct {
 		os.WriteFile(path, []byte("no program\n"), 0o755)
 		return []string{command(path)}
 	}, "reload rolled back", "last_lines", []string{"exec format error"}},
-	{"crash at boot", func(string) []string { return []string{command(as("crash", "m.gguf")...), `ready = "notify"`} },
+	{"crash at boot", func(string) []string { return []string{command(as("crash", "m.gguf")...)} },
 		"reload rolled back", "last_lines", []string{"loading the model", "cannot find the model m.gguf"}},
 	{"never ready", func(string) []string {
-		return []string{command(as("hang")...), `startup_timeout = "1s"`, `ready = "notify"`}
-	},
-		"reload rolled back", "last_lines", []string{"hanging"}},
-	{"never ready, and why", func(string) []string { return []string{command(as("hang")...), `startup_timeout = "2s"`} },
-		"reload rolled back", "status", []string{"not ready within startup_timeout"}},
+		return []string{command(as("hang")...), fmt.Sprintf("startup_timeout = %q", bootTime), `ready = "notify"`}
+	}, "reload rolled back", "last_lines", []string{"hanging"}},
+	{"never ready, and why", func(string) []string {
+		return []string{command(as("hang")...), fmt.Sprintf("startup_timeout = %q", bootTime), `ready = "notify"`}
+	}, "reload rolled back", "status", []string{"not ready within startup_timeout"}},
 	{"impossible address", func(string) []string { return []string{`bind = ["127.0.0.1:1", "256.0.0.1:80"]`} },
 		"reload refused, nothing was changed", "error", []string{"256.0.0.1"}},
 }
@@ -209,7 +209,8 @@ func TestRollBack(t *testing.T) {
 	}
 	m.wait(t, from, "worker ready", match{"slot": 0, "generation": 1})
 	m.wait(t, from, "worker draining", match{"slot": 0, "generation": 2, "reason": "rollback"})
-	none(t, "load", r.end(), 100)
+	r.more(50)
+	none(t, "load", r.end(), 50)
 	after := m.workers()
 	if after[1] != before[1] || len(after) != 2 {
 		t.Errorf("workers %v, before %v", after, before)

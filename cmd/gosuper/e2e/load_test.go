@@ -122,3 +122,11 @@ func none(t testing.TB, what string, r *load.Result, least int) {
 		t.Errorf("%s: %d requests, want at least %d", what, r.Complete, least)
 	}
 }
+
+// tenth is the amount in a full run, and a tenth of it in a short one.
+func tenth[N int | time.Duration](full N) N {
+	if testing.Short() || raceEnabled {
+		return full / 10
+	}
+	return full
+}

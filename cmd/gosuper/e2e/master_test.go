@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -134,10 +133,16 @@ func cleanEnviron() []string {
 }
 
 // config makes a file of lines of TOML; what they do not say is a free port and
-// two good workers.
+// two good workers. The race detector makes programs so slow that a cooperating
+// worker may not have got to its header when a plain one would count as ready, so
+// there the master is told what to expect.
 func config(lines ...string) string {
 	text := strings.Join(lines, "\n") + "\n"
-	for _, line := range []string{`bind = ["127.0.0.1:0"]`, `workers = 2`, command(as("serve")...)} {
+	defaults := []string{`bind = ["127.0.0.1:0"]`, `workers = 2`, command(as("serve")...)}
+	if raceEnabled && (!strings.Contains(text, "command =") || strings.Contains(text, `"as"`)) {
+		defaults = append(defaults, `ready = "notify"`)
+	}
+	for _, line := range defaults {
 		key, _, _ := strings.Cut(line, " ")
 		if !strings.HasPrefix(text, key+" ") && !strings.Contains(text, "\n"+key+" ") {
 			text = line + "\n" + text
@@ -332,15 +337,4 @@ func marked(mark string) map[int]string {
 		found[pid] = strings.ReplaceAll(string(cmdline), "\x00", " ")
 	}
 	return found
-}
-
-// alive says whether there is a process, zombies included.
-func alive(pid int) bool { return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }
-
-// tenth is the amount in a full run, and a tenth of it in a short one.
-func tenth[N int | time.Duration](full N) N {
-	if testing.Short() || raceEnabled {
-		return full / 10
-	}
-	return full
 }

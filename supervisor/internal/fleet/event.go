@@ -13,6 +13,10 @@ type (
 	// Exited says that a worker's process is gone.
 	Exited struct{ ID int }
 
+	// Executed says that a worker's own program runs now, from where its age
+	// counts.
+	Executed struct{ ID int }
+
 	// SaidReady is a worker's READY=1.
 	SaidReady struct{ ID int }
 
@@ -58,6 +62,7 @@ type (
 
 func (Tick) event()         {}
 func (Exited) event()       {}
+func (Executed) event()     {}
 func (SaidReady) event()    {}
 func (Cooperates) event()   {}
 func (SaidStopping) event() {}

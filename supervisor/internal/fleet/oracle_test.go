@@ -176,7 +176,7 @@ func (o *oracle) overdue(now time.Time) string {
 	if !o.stopAt.IsZero() && now.After(o.stopAt) {
 		return "stop outlived its grace"
 	}
-	if s := o.settings[o.current]; o.rollout && o.failed >= s.StartupAttempts {
+	if s := o.settings[o.current]; o.rollout && o.stopAt.IsZero() && o.failed >= s.StartupAttempts {
 		return "failing revision not rolled back"
 	}
 	return ""
@@ -276,6 +276,4 @@ func (o *oracle) replacements() int {
 	return len(slots)
 }
 
-func recycling(why Reason) bool {
-	return why == "recycle" || why == "max_requests" || why == ReasonTimeout || why == ReasonWatchdog
-}
+func recycling(why Reason) bool { return why == "recycle" || why == "max_requests" }

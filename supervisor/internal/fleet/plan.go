@@ -141,8 +141,8 @@ func (f *Fleet) spawn() {
 	if f.makeRoom() {
 		f.spawnMissing()
 	}
-	if f.candidate != nil && f.candidate.canary == 0 {
-		f.spawnCanary()
+	if f.candidate != nil && f.candidate.canary == 0 && f.spawnCanary() {
+		f.spawnMissing() // the slot it was given need not wait for it any more
 	}
 	for _, rank := range []func(*Worker) bool{
 		func(w *Worker) bool { return w.Revision > f.current.number },
@@ -199,13 +199,16 @@ func (f *Fleet) spare() int {
 	return n
 }
 
-// spawnCanary starts the first worker of the candidate.
-func (f *Fleet) spawnCanary() {
+// spawnCanary starts the first worker of the candidate, if there is room.
+func (f *Fleet) spawnCanary() bool {
 	c := f.candidate
-	if slot := f.roomForCanary(); slot >= 0 && f.free() > 0 && f.mayBoot() {
-		c.generation = f.generations + 1
-		c.canary = f.boot(slot, c, ReasonReload)
+	slot := f.roomForCanary()
+	if slot < 0 || f.free() <= 0 || !f.mayBoot() {
+		return false
 	}
+	c.generation = f.generations + 1
+	c.canary = f.boot(slot, c, ReasonReload)
+	return true
 }
 
 // roomForCanary returns the slot in which the candidate may be tried: one that
@@ -271,7 +274,7 @@ func (f *Fleet) makeRoom() (made bool) {
 			continue
 		}
 		w := ready[len(ready)-1]
-		if !w.stuck || f.surge() > 0 && f.spare() > 0 {
+		if !w.stuck || f.slots[i].inBackoff(f.current.number, f.now) || f.surge() > 0 && f.spare() > 0 {
 			continue
 		}
 		made = true
@@ -292,9 +295,6 @@ func (f *Fleet) boot(slot int, r *revision, why Reason) int {
 		ID: f.lastID, Slot: slot, Place: f.freePlace(),
 		Revision: r.number, Generation: r.generation,
 		Spawned: f.now, due: f.now.Add(r.StartupTimeout),
-	}
-	if r.Ready == ReadyAlive || r.Ready == ReadyAuto && !r.cooperates {
-		w.aliveAt = f.now.Add(max(r.ReadyAfter, 1))
 	}
 	f.workers = append(f.workers, w)
 	f.do(Spawn{*w, why})

@@ -12,6 +12,13 @@ func (f *Fleet) record(ev Event) {
 		if w := f.worker(ev.ID); w != nil {
 			f.bury(w)
 		}
+	case Executed:
+		if w := f.worker(ev.ID); w != nil && w.State == Starting && w.aliveAt.IsZero() {
+			r := f.of(w)
+			if r.Ready == ReadyAlive || r.Ready == ReadyAuto && !r.cooperates && !w.cooperates {
+				w.aliveAt = f.now.Add(max(r.ReadyAfter, 1))
+			}
+		}
 	case SaidReady:
 		if w := f.worker(ev.ID); w != nil && w.State == Starting && f.of(w).Ready != ReadyAlive {
 			f.announce(w)

@@ -8,11 +8,12 @@ import (
 )
 
 var steps = flag.Int("steps", 1_000_000, "steps of the simulator")
+var firstSeed = flag.Uint64("seed", 1, "first seed of the simulator")
 
 // TestSimulate plays random worlds against the oracles.
 func TestSimulate(t *testing.T) {
 	total, worlds := 0, 0
-	for seed := uint64(1); total < *steps; seed++ {
+	for seed := uint64(*firstSeed); total < *steps; seed++ {
 		w := newWorld(rand.New(rand.NewPCG(seed, 1)))
 		broken := w.run(2000)
 		total += w.steps

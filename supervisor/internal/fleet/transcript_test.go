@@ -168,6 +168,8 @@ func (tr *transcript) event(words []string) (Event, error) {
 	switch words[0] {
 	case "exited":
 		return Exited{id}, err
+	case "executed":
+		return Executed{id}, err
 	case "ready":
 		return SaidReady{id}, err
 	case "cooperates":

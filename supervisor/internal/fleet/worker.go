@@ -38,7 +38,7 @@ type Worker struct {
 	killed     bool // SIGKILL was sent
 	blamed     bool // its end was counted against its slot
 	backoff    time.Duration
-	aliveAt    time.Time // ready when still alive then; zero: waits for READY=1
+	aliveAt    time.Time // ready when still alive then; zero: not to be told by its age
 	due        time.Time // when the present state is escalated; zero: never
 }
 

@@ -201,6 +201,7 @@ func (w *world) perform(a Action) {
 // live schedules the life of a new worker.
 func (w *world) live(x Worker) {
 	boot := w.ms(900)
+	w.after(w.ms(50), Executed{x.ID})
 	kind := w.kinds[x.Revision]
 	if kind == flaky && w.r.IntN(2) == 0 {
 		kind = broken
@@ -251,6 +252,7 @@ func (w *world) meddle() {
 			w.after(0, Recycle{x.ID, "recycle"})
 		}
 	case 13:
+		w.after(0, Executed{id})
 		w.after(0, Cooperates{id})
 	case 14:
 		w.after(w.ms(500), Tick{})

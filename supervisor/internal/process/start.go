@@ -40,6 +40,11 @@ type Spec struct {
 
 	// Credential is the user to run as; nil keeps the master's.
 	Credential *Credential
+
+	// Executed is called once, by another goroutine, when the worker's own
+	// program has taken the place of the shim, or the process ended before
+	// that; nil: nobody wants to know.
+	Executed func()
 }
 
 // Start starts a worker as the leader of a process group of its own and
@@ -68,6 +73,11 @@ func Start(spec Spec) (pid int, err error) {
 		return 0, fmt.Errorf("cannot start worker: %w", err)
 	}
 	plan := spec.plan(len(files))
+	watched, err := spec.watchExec(&files)
+	if err != nil {
+		return 0, fmt.Errorf("cannot start worker: %w", err)
+	}
+	defer func() { watched(err == nil) }()
 	pid, err = syscall.ForkExec(exe, []string{"gosuper: starting", spec.Path}, &syscall.ProcAttr{
 		Env:   plan.Environ(),
 		Files: files,

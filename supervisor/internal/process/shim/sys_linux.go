@@ -75,11 +75,14 @@ func dieWithMaster() {
 	call(sysPrctl, prSetPdeathsig, sigkill, 0)
 }
 
-// closeOnExec marks every descriptor from first on. Before Linux 5.11 it does
-// nothing, and what the master itself inherited without FD_CLOEXEC is handed on.
+// closeOnExec marks every descriptor from first on. Before Linux 5.11 only the
+// first one, the master's own, is marked, and what the master itself inherited
+// without FD_CLOEXEC is handed on.
 func closeOnExec(first int) {
-	const closeRangeCloexec = 4
-	call(sysCloseRange, uintptr(first), uintptr(^uint32(0)), closeRangeCloexec)
+	const closeRangeCloexec, fSetFD, fdCloexec = 4, 2, 1
+	if _, errno := call(sysCloseRange, uintptr(first), uintptr(^uint32(0)), closeRangeCloexec); errno != 0 {
+		call(sysFcntl, uintptr(first), fSetFD, fdCloexec)
+	}
 }
 
 func umask(mask int) { call(sysUmask, uintptr(mask), 0, 0) }

@@ -5,6 +5,7 @@ const (
 	sysRtSigprocmask = 14
 	sysGetpid        = 39
 	sysExecve        = 59
+	sysFcntl         = 72
 	sysChdir         = 80
 	sysUmask         = 95
 	sysGetppid       = 110

@@ -6,6 +6,7 @@ package shim
 const (
 	sysChdir         = 49
 	sysExitGroup     = 94
+	sysFcntl         = 25
 	sysRtSigaction   = 134
 	sysRtSigprocmask = 135
 	sysSetresuid     = 147
