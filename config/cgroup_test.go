@@ -53,20 +53,28 @@ func TestAutoWorkers(t *testing.T) {
 		{"v2, the ancestor is tighter", machine("0::/a.slice/b.slice/api.service\n", mountV2, map[string]string{
 			"a.slice/cpu.max": "300000 100000", "a.slice/b.slice/cpu.max": "max 100000", "a.slice/b.slice/api.service/cpu.max": "800000 100000",
 		}), 3, "the CPU quota is 3 (/sys/fs/cgroup/a.slice)"},
-		{"v2, less than one", machine("0::/api\n", mountV2, map[string]string{"api/cpu.max": "50000 100000"}),
-			2, "the CPU quota is 0.5 (/sys/fs/cgroup/api)"},
-		{"v2, another period", machine("0::/api\n", mountV2, map[string]string{"api/cpu.max": "1000000 250000"}),
-			4, "the CPU quota is 4 (/sys/fs/cgroup/api)"},
-		{"v2, a sibling's quota", machine("0::/api\n", mountV2, map[string]string{"apis/cpu.max": "100000 100000", "other/cpu.max": "1 1"}),
-			2, noQuota},
+		{
+			"v2, less than one", machine("0::/api\n", mountV2, map[string]string{"api/cpu.max": "50000 100000"}),
+			2, "the CPU quota is 0.5 (/sys/fs/cgroup/api)",
+		},
+		{
+			"v2, another period", machine("0::/api\n", mountV2, map[string]string{"api/cpu.max": "1000000 250000"}),
+			4, "the CPU quota is 4 (/sys/fs/cgroup/api)",
+		},
+		{
+			"v2, a sibling's quota", machine("0::/api\n", mountV2, map[string]string{"apis/cpu.max": "100000 100000", "other/cpu.max": "1 1"}),
+			2, noQuota,
+		},
 		// docker run --cpus=3 on a v2 host: a namespace of its own.
 		{"v2 container with a namespace", machine("0::/\n",
 			"676 667 0:26 / /sys/fs/cgroup ro,nosuid,nodev,noexec,relatime - cgroup2 cgroup rw,nsdelegate\n",
 			map[string]string{"cpu.max": "300000 100000"}), 3, "the CPU quota is 3 (/sys/fs/cgroup)"},
 		// The same with --cgroupns=host: the mount shows the host's tree.
-		{"v2 container of the host's namespace", machine("0::/system.slice/docker-abc.scope\n", mountV2,
-			map[string]string{"system.slice/docker-abc.scope/cpu.max": "300000 100000"}),
-			3, "the CPU quota is 3 (/sys/fs/cgroup/system.slice/docker-abc.scope)"},
+		{
+			"v2 container of the host's namespace", machine("0::/system.slice/docker-abc.scope\n", mountV2,
+				map[string]string{"system.slice/docker-abc.scope/cpu.max": "300000 100000"}),
+			3, "the CPU quota is 3 (/sys/fs/cgroup/system.slice/docker-abc.scope)",
+		},
 		// A runtime that mounts only the container's cgroup.
 		{"v2, only the own cgroup mounted", machine("0::/kubepods/pod1/c1\n",
 			"676 667 0:26 /kubepods/pod1/c1 /sys/fs/cgroup ro - cgroup2 cgroup rw\n",
@@ -82,9 +90,11 @@ func TestAutoWorkers(t *testing.T) {
 			map[string]string{"cpu.max": "300000 100000", "other/cpu.max": "100000 100000"}), 3, "the CPU quota is 3 (/sys/fs/cgroup)"},
 		{"v2, the mount is outside of the namespace", machine("0::/\n",
 			"676 667 0:26 /../.. /sys/fs/cgroup ro - cgroup2 cgroup rw\n", nil), 2, noQuota},
-		{"v2, a foreign cgroup mounted besides", machine("0::/api\n",
-			mountV2+"90 23 0:26 /other /mnt ro - cgroup2 cgroup2 rw\n", map[string]string{"api/cpu.max": "max 100000"}).with("mnt/cpu.max", "100000 100000"),
-			2, noQuota},
+		{
+			"v2, a foreign cgroup mounted besides", machine("0::/api\n",
+				mountV2+"90 23 0:26 /other /mnt ro - cgroup2 cgroup2 rw\n", map[string]string{"api/cpu.max": "max 100000"}).with("mnt/cpu.max", "100000 100000"),
+			2, noQuota,
+		},
 		{"v1 without a quota", machine("5:cpuset:/\n4:cpu,cpuacct:/user.slice\n", mountV1, map[string]string{
 			"cpu,cpuacct/cpu.cfs_quota_us": "-1", "cpu,cpuacct/cpu.cfs_period_us": "100000",
 			"cpu,cpuacct/user.slice/cpu.cfs_quota_us": "-1", "cpu,cpuacct/user.slice/cpu.cfs_period_us": "100000",
@@ -111,14 +121,18 @@ func TestAutoWorkers(t *testing.T) {
 		}), 4, "the CPU quota is 4 (/sys/fs/cgroup/cpu,cpuacct/system.slice/api.service)"},
 		{"a blank in the mount point", machine("0::/api\n", "30 23 0:26 / /my\\040cgroups rw - cgroup2 cgroup2 rw\n", nil).
 			with("my cgroups/api/cpu.max", "300000 100000"), 3, "the CPU quota is 3 (/my cgroups/api)"},
-		{"a colon in the path", machine("0::/a:b\n", mountV2, map[string]string{"a:b/cpu.max": "300000 100000"}),
-			3, "the CPU quota is 3 (/sys/fs/cgroup/a:b)"},
+		{
+			"a colon in the path", machine("0::/a:b\n", mountV2, map[string]string{"a:b/cpu.max": "300000 100000"}),
+			3, "the CPU quota is 3 (/sys/fs/cgroup/a:b)",
+		},
 		{"nonsense", machine("x\n0::\n4:cpu\n", "x\n30 23 - cgroup2\n30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", map[string]string{
 			"cpu.max": "-5 0",
 		}), 2, noQuota},
 		{"no period", machine("0::/\n", mountV2, map[string]string{"cpu.max": "100000 0"}), 2, noQuota},
-		{"a quota beyond reason", machine("0::/\n", mountV2, map[string]string{"cpu.max": "900000000000000 1"}),
-			maxWorkers, "the CPU quota is 900000000000000 (/sys/fs/cgroup)"},
+		{
+			"a quota beyond reason", machine("0::/\n", mountV2, map[string]string{"cpu.max": "900000000000000 1"}),
+			maxWorkers, "the CPU quota is 900000000000000 (/sys/fs/cgroup)",
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

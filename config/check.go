@@ -46,8 +46,10 @@ func (l *loader) finish() {
 	c := l.config
 	if len(c.Command) == 0 {
 		if !l.failed["command"] && !l.fileFailed {
-			l.errs.add(&Error{File: l.source.File, Key: "command", Msg: "is missing: there is nothing to supervise",
-				Hint: `gosuper [flags] COMMAND [ARG...], or command = ["./agent-server"] in the file`})
+			l.errs.add(&Error{
+				File: l.source.File, Key: "command", Msg: "is missing: there is nothing to supervise",
+				Hint: `gosuper [flags] COMMAND [ARG...], or command = ["./agent-server"] in the file`,
+			})
 		}
 	} else if c.Name == "" {
 		c.Name = filepath.Base(c.Command[0])
@@ -70,7 +72,7 @@ func (l *loader) finish() {
 				formatDuration(c.Ready.After), formatDuration(c.StartupTimeout)))
 	}
 	if c.Ready.Mode == ReadyAuto && c.Ready.After >= c.StartupTimeout && l.sound("startup_timeout") {
-		l.warn("startup_timeout is so short that a plain worker, which is ready when alive for " + formatDuration(c.Ready.After) + ", never is")
+		l.warn("startup_timeout is so short that a plain worker, which is ready when alive for %s, never is", formatDuration(c.Ready.After))
 	}
 	if c.MaxRequestsJitter > 0 && c.MaxRequests == 0 && l.sound("max_requests", "max_requests_jitter") {
 		l.warn("max_requests_jitter has no effect while max_requests is 0")

@@ -9,8 +9,10 @@ import (
 
 func TestEnviron(t *testing.T) {
 	file := write(t, "vars", "FILE=file\nBOTH=file\nBASE2=file\nBRACES={slot}\n")
-	c, _ := mustLoad(t, Source{Command: []string{"a"}, Environ: []string{"GOSUPER_ENV_FILE=" + file},
-		Flags: map[string][]string{"env": {"BOTH=env", "BASE3=env", "PORT=90{slot}{place}{id}", "JSON={\"slots\":{id}}"}}})
+	c, _ := mustLoad(t, Source{
+		Command: []string{"a"}, Environ: []string{"GOSUPER_ENV_FILE=" + file},
+		Flags: map[string][]string{"env": {"BOTH=env", "BASE3=env", "PORT=90{slot}{place}{id}", "JSON={\"slots\":{id}}"}},
+	})
 	base := []string{
 		"HOME=/root", "BASE=old", "BASE=a=b", "BASE2=x", "BASE3=x", "INHERITED={slot}", "EMPTY=", "=weird", "alone",
 		"GOSUPER_WORKERS=3", "GOSUPER_WORKER_ID=1", "LISTEN_FDS=1", "LISTEN_PID=1", "LISTEN_FDNAMES=a", "LISTEN_PIDFDID=2",

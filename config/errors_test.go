@@ -146,8 +146,10 @@ func TestUnreadableFile(t *testing.T) {
 
 func TestAllErrorsAtOnce(t *testing.T) {
 	file := write(t, "s.toml", "# a comment\nwokers = 3\nbind = [\"8000\", \"127.0.0.1\"]\n\n[restart]\nreset_after = -3\n[env]\nA = 1\n")
-	err := loadError(Source{File: file, Command: []string{"a"}, Environ: []string{"GOSUPER_KEEPALIVE=x", "WEB_CONCURRENCY=x"},
-		Flags: map[string][]string{"user": {"a:b"}}})
+	err := loadError(Source{
+		File: file, Command: []string{"a"}, Environ: []string{"GOSUPER_KEEPALIVE=x", "WEB_CONCURRENCY=x"},
+		Flags: map[string][]string{"user": {"a:b"}},
+	})
 	var all *Errors
 	if !errors.As(err, &all) {
 		t.Fatalf("the error is a %T", err)

@@ -150,13 +150,17 @@ func (l *loader) readTable(name string, table map[string]any) {
 				l.readTable(part, sub)
 				continue
 			}
-			l.errs.add(&Error{File: l.source.File, Line: line, Key: part,
-				Msg: problems(mistyped(input{value: value}, "a table"))[0].msg, Hint: "begin it with [" + part + "]"})
+			l.errs.add(&Error{
+				File: l.source.File, Line: line, Key: part,
+				Msg: problems(mistyped(input{value: value}, "a table"))[0].msg, Hint: "begin it with [" + part + "]",
+			})
 			continue
 		}
 		_, isSub := value.(map[string]any)
-		l.errs.add(&Error{File: l.source.File, Line: line, Key: displayPath(path),
-			Msg: "is not a key", Hint: unknownHint(name, part, isSub)})
+		l.errs.add(&Error{
+			File: l.source.File, Line: line, Key: displayPath(path),
+			Msg: "is not a key", Hint: unknownHint(name, part, isSub),
+		})
 	}
 }
 

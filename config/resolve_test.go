@@ -62,8 +62,10 @@ func TestResolve(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			here := func(s string) string { return strings.ReplaceAll(s, "DIR", dir) }
-			c, _ := mustLoad(t, Source{Dir: dir, Command: []string{here(test.program)}, Environ: []string{"PATH=" + here(test.path)},
-				Flags: map[string][]string{"chdir": {test.chdir}}})
+			c, _ := mustLoad(t, Source{
+				Dir: dir, Command: []string{here(test.program)}, Environ: []string{"PATH=" + here(test.path)},
+				Flags: map[string][]string{"chdir": {test.chdir}},
+			})
 			got, err := c.Resolve()
 			if test.wantDir == "" {
 				if err == nil || err.Error() != here(test.want) {

@@ -35,7 +35,7 @@ func TestAccounting(t *testing.T) {
 		{"status once more", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(418); w.WriteHeader(200) }, 4},
 		{"early hints", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(103); w.WriteHeader(404) }, 4},
 		{"early hints alone", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(103) }, 2},
-		{"error", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "no", 503) }, 5},
+		{"error", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "no", http.StatusServiceUnavailable) }, 5},
 		{"panic", func(w http.ResponseWriter, r *http.Request) { panic("oh") }, 5},
 		{"panic after the header", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(404); panic("oh") }, 4},
 		{"abort", func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }, 5},

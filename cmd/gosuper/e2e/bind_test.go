@@ -114,10 +114,14 @@ func TestBindRefused(t *testing.T) {
 		to   func(port string) string
 		want []string
 	}{
-		{"held by somebody else", `["127.0.0.1:0"]`, func(string) string { return fmt.Sprintf(`["127.0.0.1:0", "127.0.0.3:0", %q]`, held.Addr()) },
-			[]string{held.Addr().String(), "address already in use"}},
-		{"overlap", `["0.0.0.0:0"]`, func(port string) string { return fmt.Sprintf(`["127.0.0.1:%s"]`, port) },
-			[]string{`"hint"`}},
+		{
+			"held by somebody else", `["127.0.0.1:0"]`, func(string) string { return fmt.Sprintf(`["127.0.0.1:0", "127.0.0.3:0", %q]`, held.Addr()) },
+			[]string{held.Addr().String(), "address already in use"},
+		},
+		{
+			"overlap", `["0.0.0.0:0"]`, func(port string) string { return fmt.Sprintf(`["127.0.0.1:%s"]`, port) },
+			[]string{`"hint"`},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			m := up(t, "bind = "+tc.from)

@@ -134,25 +134,37 @@ var refusals = []struct {
 	key   string // of the field that says why
 	why   []string
 }{
-	{"unknown key", func(string) []string { return []string{"wokers = 3"} },
-		"reload refused, nothing was changed", "error", []string{"supervisor.toml:", "wokers", "workers"}},
-	{"no such command", func(dir string) []string { return []string{command(dir + "/missing")} },
-		"reload refused, nothing was changed", "error", []string{"missing"}},
+	{
+		"unknown key", func(string) []string { return []string{"wokers = 3"} },
+		"reload refused, nothing was changed", "error",
+		[]string{"supervisor.toml:", "wokers", "workers"},
+	},
+	{
+		"no such command", func(dir string) []string { return []string{command(dir + "/missing")} },
+		"reload refused, nothing was changed", "error",
+		[]string{"missing"},
+	},
 	{"not a program", func(dir string) []string {
 		path := filepath.Join(dir, "text")
 		os.WriteFile(path, []byte("no program\n"), 0o755)
 		return []string{command(path)}
 	}, "reload rolled back", "last_lines", []string{"exec format error"}},
-	{"crash at boot", func(string) []string { return []string{command(as("crash", "m.gguf")...)} },
-		"reload rolled back", "last_lines", []string{"loading the model", "cannot find the model m.gguf"}},
+	{
+		"crash at boot", func(string) []string { return []string{command(as("crash", "m.gguf")...)} },
+		"reload rolled back", "last_lines",
+		[]string{"loading the model", "cannot find the model m.gguf"},
+	},
 	{"never ready", func(string) []string {
 		return []string{command(as("hang")...), fmt.Sprintf("startup_timeout = %q", bootTime), `ready = "notify"`}
 	}, "reload rolled back", "last_lines", []string{"hanging"}},
 	{"never ready, and why", func(string) []string {
 		return []string{command(as("hang")...), fmt.Sprintf("startup_timeout = %q", bootTime), `ready = "notify"`}
 	}, "reload rolled back", "status", []string{"not ready within startup_timeout"}},
-	{"impossible address", func(string) []string { return []string{`bind = ["127.0.0.1:1", "256.0.0.1:80"]`} },
-		"reload refused, nothing was changed", "error", []string{"256.0.0.1"}},
+	{
+		"impossible address", func(string) []string { return []string{`bind = ["127.0.0.1:1", "256.0.0.1:80"]`} },
+		"reload refused, nothing was changed", "error",
+		[]string{"256.0.0.1"},
+	},
 }
 
 // A reload that fails leaves the workers alone, loses nothing and says why; and a

@@ -7,8 +7,10 @@ import (
 	"testing"
 )
 
-var steps = flag.Int("steps", 1_000_000, "steps of the simulator")
-var firstSeed = flag.Uint64("seed", 1, "first seed of the simulator")
+var (
+	steps     = flag.Int("steps", 1_000_000, "steps of the simulator")
+	firstSeed = flag.Uint64("seed", 1, "first seed of the simulator")
+)
 
 // TestSimulate plays random worlds against the oracles.
 func TestSimulate(t *testing.T) {

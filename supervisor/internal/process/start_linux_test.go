@@ -129,8 +129,10 @@ func TestStartErrors(t *testing.T) {
 
 func TestStartAsAnotherUser(t *testing.T) {
 	needRoot(t)
-	spec := Spec{Path: "/bin/grep", Argv: []string{"grep", "-E", "^(Uid|Gid|Groups)", "/proc/self/status"},
-		Credential: &Credential{Uid: 65534, Gid: 65533, Groups: []uint32{65533, 7}}}
+	spec := Spec{
+		Path: "/bin/grep", Argv: []string{"grep", "-E", "^(Uid|Gid|Groups)", "/proc/self/status"},
+		Credential: &Credential{Uid: 65534, Gid: 65533, Groups: []uint32{65533, 7}},
+	}
 	text, status := outputOf(t, spec)
 	want := "Uid: 65534 65534 65534 65534 Gid: 65533 65533 65533 65533 Groups: 7 65533"
 	if got := strings.Join(strings.Fields(text), " "); got != want || status != (Status{}) {

@@ -75,9 +75,7 @@ func parse(text string) (Address, error) {
 }
 
 func parsePath(path string) (Address, error) {
-	if strings.HasPrefix(path, "//") {
-		path = path[2:]
-	}
+	path = strings.TrimPrefix(path, "//")
 	switch {
 	case path == "":
 		return Address{}, errors.New("no path")
