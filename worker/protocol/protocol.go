@@ -32,6 +32,32 @@ const (
 	// EnvLimitRequests is this worker's own max_requests, jitter included, 0 for
 	// no limit.
 	EnvLimitRequests = "GOSUPER_LIMIT_REQUESTS"
+	// EnvLimitTimeout is how long a request may go without progress before its
+	// response has begun, in milliseconds, 0 for no limit; as are the next four.
+	EnvLimitTimeout = "GOSUPER_LIMIT_TIMEOUT_MS"
+	// EnvLimitStreamTimeout is the same once the response has begun.
+	EnvLimitStreamTimeout = "GOSUPER_LIMIT_STREAM_TIMEOUT_MS"
+	// EnvLimitUpgradeTimeout is the same for upgraded connections.
+	EnvLimitUpgradeTimeout = "GOSUPER_LIMIT_UPGRADE_TIMEOUT_MS"
+	// EnvLimitRequestTimeout bounds a request from its start to its end.
+	EnvLimitRequestTimeout = "GOSUPER_LIMIT_REQUEST_TIMEOUT_MS"
+	// EnvLimitBacklogTimeout is the time in the queue after which a request is
+	// answered with 503.
+	EnvLimitBacklogTimeout = "GOSUPER_LIMIT_BACKLOG_TIMEOUT_MS"
+	// EnvLimitConnections is how many requests may be in flight, connections that
+	// have not yet sent their first included, 0 for no limit.
+	EnvLimitConnections = "GOSUPER_LIMIT_CONNECTIONS"
+	// EnvFleetFD is the advisory page that says how busy each place is.
+	EnvFleetFD = "GOSUPER_FLEET_FD"
+	// EnvAccessFD takes one line of the access log per write.
+	EnvAccessFD = "GOSUPER_ACCESS_FD"
+	// EnvAccessFormat is "combined" or "json".
+	EnvAccessFormat = "GOSUPER_ACCESS_FORMAT"
+	// EnvTLSFD is memory with the certificate chain and the key, both PEM.
+	EnvTLSFD = "GOSUPER_TLS_FD"
+	// EnvWatchdog is the time, in microseconds, within which the worker has to
+	// give a sign of life; see sd_watchdog_enabled(3).
+	EnvWatchdog = "WATCHDOG_USEC"
 )
 
 // ListenFDsStart is the first inherited socket, SD_LISTEN_FDS_START.
