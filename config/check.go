@@ -54,9 +54,7 @@ func (l *loader) finish() {
 	} else if c.Name == "" {
 		c.Name = filepath.Base(c.Command[0])
 	}
-	if c.DrainTimeout.Auto {
-		c.DrainTimeout.Duration = max(c.GracefulTimeout, autoDrain)
-	}
+	l.chooseTimeouts()
 	if c.Restart.BackoffMax < c.Restart.BackoffMin && l.sound("restart.backoff_min", "restart.backoff_max") {
 		l.fail(l.stronger("restart.backoff_min", "restart.backoff_max"),
 			wrong("", "backoff_min (%s) must not be above backoff_max (%s)",
@@ -77,12 +75,14 @@ func (l *loader) finish() {
 	if c.MaxRequestsJitter > 0 && c.MaxRequests == 0 && l.sound("max_requests", "max_requests_jitter") {
 		l.warn("max_requests_jitter has no effect while max_requests is 0")
 	}
+	l.compareTimeouts()
 	if l.failed["chdir"] {
 		// Every other path starts there.
 		return
 	}
 	l.makePathsAbsolute()
 	l.readEnvFile()
+	l.readTLS()
 }
 
 // sound reports whether none of the keys is known to be wrong.
@@ -112,14 +112,16 @@ func (l *loader) makePathsAbsolute() {
 	if c.Chdir != "" && !filepath.IsAbs(c.Chdir) {
 		c.Chdir = filepath.Join(c.Dir, c.Chdir)
 	}
-	if c.PIDFile != "" {
-		c.PIDFile = c.absolute(c.PIDFile)
+	files := []*string{&c.PIDFile, &c.EnvFile, &c.TLS.Cert, &c.TLS.Key}
+	for _, log := range []*string{&c.Log.File, &c.Log.AccessFile} {
+		if *log != "-" {
+			files = append(files, log)
+		}
 	}
-	if c.EnvFile != "" {
-		c.EnvFile = c.absolute(c.EnvFile)
-	}
-	if c.Log.File != "-" {
-		c.Log.File = c.absolute(c.Log.File)
+	for _, file := range files {
+		if *file != "" {
+			*file = c.absolute(*file)
+		}
 	}
 	for i, address := range c.Bind {
 		if path, ok := strings.CutPrefix(address, "unix:"); ok {

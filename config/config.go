@@ -21,19 +21,39 @@ type Config struct {
 	Bind []string
 	// Workers is how many workers to run.
 	Workers Workers
+	// WorkerConnections is how many requests a cooperating worker takes at a
+	// time, connections that have not yet sent their first included; 0: no limit.
+	WorkerConnections int
 	// Surge is how many processes may exist beyond the workers.
 	Surge Surge
 	// StartParallel is how many workers may boot at the same time; 0: all.
 	StartParallel int
 
+	// Timeout is how long a request may go without progress until its response
+	// begins; 0: no limit.
+	Timeout time.Duration
+	// StreamTimeout is the same from then on. Automatic, its Duration is that of
+	// Timeout; 0: no limit.
+	StreamTimeout AutoDuration
+	// UpgradeTimeout is the same for an upgraded connection; 0: no limit.
+	UpgradeTimeout time.Duration
+	// RequestTimeout bounds a request from its start to its end, whatever its
+	// progress; 0: no limit.
+	RequestTimeout time.Duration
 	// GracefulTimeout is how long requests in flight may still take when the
 	// whole fleet stops; 0: they are cut at once.
 	GracefulTimeout time.Duration
-	// DrainTimeout is the same for one worker that is replaced. Its Duration
+	// DrainTimeout is the same as GracefulTimeout for one worker that is replaced. Its Duration
 	// holds also when it is automatic.
 	DrainTimeout AutoDuration
 	// StartupTimeout is the time from spawn to ready; above 0.
 	StartupTimeout time.Duration
+	// Watchdog is how long a worker may be silent before it counts as stuck; 0:
+	// for ever.
+	Watchdog time.Duration
+	// BacklogTimeout is the time in the queue after which a cooperating worker
+	// answers a request with 503; 0: no limit.
+	BacklogTimeout time.Duration
 	// KeepAlive is how long an idle keep-alive connection is kept; 0: there is
 	// no keep-alive.
 	KeepAlive time.Duration
@@ -74,14 +94,19 @@ type Config struct {
 
 	// Restart rules crash loops.
 	Restart Restart
-	// Log rules the master's own log.
+	// Log rules the master's own log and the access log.
 	Log Log
+	// TLS is what cooperating workers serve HTTPS with; the zero value: HTTP.
+	TLS TLS
 
 	// Dir is the folder gosuper was started in, absolute. It is not a key.
 	Dir string
 
 	// fileEnv is what EnvFile said when it was loaded.
 	fileEnv map[string]string
+	// certPEM and keyPEM are what the files of TLS said when they were loaded, as
+	// far as it matters.
+	certPEM, keyPEM []byte
 	// searchPath is the PATH of the environment gosuper was started with.
 	searchPath string
 }
@@ -110,33 +135,47 @@ type Log struct {
 	Format string
 	// File is where the log goes: "-" is stderr, all else an absolute path.
 	File string
+	// AccessFile is where the access log goes: "-" is stdout, all else an
+	// absolute path; "": there is none.
+	AccessFile string
+	// AccessFormat is "combined" or "json".
+	AccessFormat string
 }
 
-// autoDrain is the least that an automatic drain_timeout gives.
-const autoDrain = 2 * time.Minute
+// TLS is the table [tls]. Either both are set or none is.
+type TLS struct {
+	// Cert is the file of the certificate and those of the authorities between
+	// it and the root, in PEM and in this order; absolute.
+	Cert string
+	// Key is the file of its private key, in PEM; absolute.
+	Key string
+}
 
 // Default returns the configuration of an empty file: complete but for its
 // command.
 func Default() *Config {
 	return &Config{
-		Bind:            []string{"127.0.0.1:8000"},
-		Workers:         Workers{Auto: true},
-		Surge:           Surge{N: 1},
-		GracefulTimeout: 30 * time.Second,
-		DrainTimeout:    AutoDuration{Duration: autoDrain, Auto: true},
-		StartupTimeout:  60 * time.Second,
-		KeepAlive:       5 * time.Second,
-		Ready:           Ready{Mode: ReadyAuto, After: time.Second},
-		StopSignal:      mustSignal("SIGTERM"),
-		AbortSignal:     mustSignal("SIGABRT"),
-		Backlog:         2048,
+		Bind:              []string{"127.0.0.1:8000"},
+		Workers:           Workers{Auto: true},
+		WorkerConnections: 1000,
+		Surge:             Surge{N: 1},
+		Timeout:           120 * time.Second,
+		StreamTimeout:     AutoDuration{Duration: 120 * time.Second, Auto: true},
+		GracefulTimeout:   30 * time.Second,
+		DrainTimeout:      AutoDuration{Duration: 120 * time.Second, Auto: true},
+		StartupTimeout:    60 * time.Second,
+		KeepAlive:         5 * time.Second,
+		Ready:             Ready{Mode: ReadyAuto, After: time.Second},
+		StopSignal:        mustSignal("SIGTERM"),
+		AbortSignal:       mustSignal("SIGABRT"),
+		Backlog:           2048,
 		Restart: Restart{
 			BackoffMin:      100 * time.Millisecond,
 			BackoffMax:      30 * time.Second,
 			ResetAfter:      10 * time.Second,
 			StartupAttempts: 3,
 		},
-		Log: Log{Level: "info", Format: "auto", File: "-"},
+		Log: Log{Level: "info", Format: "auto", File: "-", AccessFormat: "combined"},
 	}
 }
 

@@ -16,8 +16,8 @@
 // every problem in it.
 //
 // A Config is complete and never changes: paths are absolute, "auto" durations
-// are computed, the env_file has been read. A reload calls Load again with the
-// same [Source]. What depends on the moment is asked for separately and may
+// are computed, the env_file and the certificate have been read. A reload calls
+// Load again with the same [Source]. What depends on the moment is asked for separately and may
 // fail: [Config.Resolve] follows the symlinks of the working folder and of the
 // command, which each generation of workers does anew, and [AutoWorkers] reads
 // the CPU quota.

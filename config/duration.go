@@ -51,10 +51,10 @@ func floatSeconds(seconds float64) (time.Duration, error) {
 	return time.Duration(math.Round(min(max(seconds*float64(time.Second), -most), most))), nil
 }
 
-// formatDuration writes a duration the way people do: "60s" and "2m", not "1m0s"
-// and "2m0s".
+// formatDuration writes a duration the way people do: "120s" and "3m", not "2m0s"
+// and "3m0s".
 func formatDuration(d time.Duration) string {
-	if d < 2*time.Minute && d%time.Second == 0 {
+	if d <= 2*time.Minute && d%time.Second == 0 {
 		return strconv.Itoa(int(d/time.Second)) + "s"
 	}
 	s := d.String()

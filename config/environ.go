@@ -20,7 +20,8 @@ var handedOver = []string{
 // that is itself a worker finds them in its environment.
 var workerVariables = []string{
 	"GOSUPER_NOTIFY_FD", "GOSUPER_SLOT", "GOSUPER_PLACE", "GOSUPER_WORKER_ID", "GOSUPER_GENERATION",
-	"GOSUPER_SCOREBOARD_FD", "GOSUPER_FLEET_FD", "GOSUPER_ACCESS_FD", stopSignalVariable,
+	"GOSUPER_SCOREBOARD_FD", "GOSUPER_FLEET_FD", "GOSUPER_ACCESS_FD", "GOSUPER_ACCESS_FORMAT", "GOSUPER_TLS_FD",
+	stopSignalVariable,
 }
 
 // stopSignalVariable is a key to a master and part of the protocol to a worker.

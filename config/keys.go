@@ -35,6 +35,9 @@ type Key struct {
 	set func(*Config, input) error
 	// print returns the value of a Config as TOML.
 	print func(*Config) string
+	// chosen returns what gosuper chose where the value leaves it the choice,
+	// else ""; nil where no value does.
+	chosen func(*Config) string
 }
 
 // Keys returns every key there is, in the order of the reference.
@@ -61,6 +64,17 @@ func (k Key) printing(print func(*Config) string) Key {
 		k.Env = "GOSUPER_" + strings.ToUpper(strings.ReplaceAll(k.Name, ".", "_"))
 	}
 	return k
+}
+
+// autoKey is a key with a duration that the word leaves to gosuper.
+func autoKey(k Key, field func(*Config) *AutoDuration, word string) Key {
+	k.chosen = func(c *Config) string {
+		if d := field(c); d.Auto {
+			return formatDuration(d.Duration)
+		}
+		return ""
+	}
+	return key(k, field, autoDuration(word))
 }
 
 // envKey is the one key whose layers add to each other.

@@ -61,16 +61,25 @@ var surgeKind = kind[Surge]{
 	},
 }
 
-var autoDurationKind = kind[AutoDuration]{
-	doc: durationDoc + `, or "auto"`,
-	parse: func(in input) (AutoDuration, error) {
-		if in.isText() && in.text() == "auto" || in.value == any("auto") {
-			return AutoDuration{Auto: true}, nil
-		}
-		d, err := span(in, "a "+durationDoc+`, or "auto"`, 0)
-		return AutoDuration{Duration: d}, err
-	},
-	print: func(d AutoDuration) string { return quote(d.String()) },
+// autoDuration is a duration, or a word that leaves it to gosuper.
+func autoDuration(word string) kind[AutoDuration] {
+	doc := durationDoc + ", or " + quote(word)
+	return kind[AutoDuration]{
+		doc: doc,
+		parse: func(in input) (AutoDuration, error) {
+			if in.isText() && in.text() == word || in.value == any(word) {
+				return AutoDuration{Auto: true}, nil
+			}
+			d, err := span(in, "a "+doc, 0)
+			return AutoDuration{Duration: d}, err
+		},
+		print: func(d AutoDuration) string {
+			if d.Auto {
+				return quote(word)
+			}
+			return quote(formatDuration(d.Duration))
+		},
+	}
 }
 
 var readyKind = kind[Ready]{

@@ -20,11 +20,18 @@ var samples = map[string]sample{
 	"name":                     {`"api"`, "api"},
 	"bind":                     {`[":8080", "unix:/run/api.sock"]`, ":8080,unix:/run/api.sock"},
 	"workers":                  {"7", "7"},
+	"worker_connections":       {"0", "0"},
 	"surge":                    {`"50%"`, "50%"},
 	"start_parallel":           {"2", "2"},
+	"timeout":                  {`"10m"`, "10m"},
+	"stream_timeout":           {`"30s"`, "30"},
+	"upgrade_timeout":          {`"1h"`, "1h"},
+	"request_timeout":          {`"5m"`, "5m0s"},
 	"graceful_timeout":         {`"0s"`, "0"},
-	"drain_timeout":            {`"90s"`, "1m30s"},
+	"drain_timeout":            {`"2m30s"`, "150"},
 	"startup_timeout":          {`"5m"`, "300"},
+	"watchdog":                 {`"20s"`, "20s"},
+	"backlog_timeout":          {`"500ms"`, "0.5"},
 	"keepalive":                {`"1.5s"`, "1.5"},
 	"ready":                    {`"notify"`, "notify"},
 	"max_requests":             {"1000", "1000"},
@@ -46,6 +53,20 @@ var samples = map[string]sample{
 	"log.level":                {`"debug"`, "debug"},
 	"log.format":               {`"json"`, "json"},
 	"log.file":                 {`"/var/log/api.log"`, "/var/log/api.log"},
+	"log.access_file":          {`"-"`, "-"},
+	"log.access_format":        {`"json"`, "json"},
+	"tls.cert":                 {`"CERTFILE"`, "CERTFILE"},
+	"tls.key":                  {`"KEYFILE"`, "KEYFILE"},
+}
+
+// partners are the keys that mean nothing without each other.
+var partners = map[string]string{"tls.cert": "tls.key", "tls.key": "tls.cert"}
+
+// sampleFiles makes the files that samples name, and fills in their names.
+func sampleFiles(t *testing.T) *strings.Replacer {
+	cert, key := newPair(t, "a", time.Now())
+	return strings.NewReplacer("ENVFILE", write(t, "vars", "A=1\n"),
+		"CERTFILE", write(t, "cert.pem", cert), "KEYFILE", write(t, "key.pem", key))
 }
 
 // write writes a file for a test and returns its path.
@@ -69,24 +90,26 @@ func mustLoad(t *testing.T, s Source) (*Config, []string) {
 }
 
 func TestEveryKeyFromFile(t *testing.T) {
-	envFile := write(t, "vars", "A=1\n")
+	files := sampleFiles(t)
 	for _, k := range Keys() {
 		s, ok := samples[k.Name]
 		if !ok {
 			t.Errorf("%s has no sample", k.Name)
 			continue
 		}
-		value := strings.ReplaceAll(s.toml, "ENVFILE", envFile)
-		file := write(t, "s.toml", "command = [\"a\"]\n"+k.Name+" = "+value+"\n")
-		if k.Name == "command" {
-			file = write(t, "s.toml", "command = "+value+"\n")
-		}
-		before, _ := mustLoad(t, Source{Command: []string{"a"}})
-		after, _ := mustLoad(t, Source{File: file})
+		value := files.Replace(s.toml)
+		text := "command = [\"a\"]\n" + k.Name + " = " + value + "\n"
 		want := []string{k.Name}
 		if k.Name == "command" {
+			text = "command = " + value + "\n"
 			want = []string{"command", "name"}
 		}
+		if p := partners[k.Name]; p != "" {
+			text += p + " = " + files.Replace(samples[p].toml) + "\n"
+			want = []string{min(p, k.Name), max(p, k.Name)}
+		}
+		before, _ := mustLoad(t, Source{Command: []string{"a"}})
+		after, _ := mustLoad(t, Source{File: write(t, "s.toml", text)})
 		if diff := Diff(before, after); !slices.Equal(diff, want) {
 			t.Errorf("%s = %s changes %v", k.Name, value, diff)
 		}
@@ -105,12 +128,16 @@ func TestEveryKeyFromFile(t *testing.T) {
 }
 
 func TestEveryKeyFromEnvironmentAndFlags(t *testing.T) {
-	envFile := write(t, "vars", "A=1\n")
+	files := sampleFiles(t)
 	for _, k := range Keys() {
-		text := strings.ReplaceAll(samples[k.Name].text, "ENVFILE", envFile)
-		want := strings.ReplaceAll(samples[k.Name].toml, "ENVFILE", envFile)
+		text := files.Replace(samples[k.Name].text)
+		want := files.Replace(samples[k.Name].toml)
 		if k.Env != "" {
-			c, _ := mustLoad(t, Source{Command: []string{"a"}, Environ: []string{k.Env + "=" + text}})
+			environ := []string{k.Env + "=" + text}
+			if p, ok := find(partners[k.Name]); ok {
+				environ = append(environ, p.Env+"="+files.Replace(samples[p.Name].text))
+			}
+			c, _ := mustLoad(t, Source{Command: []string{"a"}, Environ: environ})
 			if got := k.print(c); got != want {
 				t.Errorf("%s=%s gives %s, not %s", k.Env, text, got, want)
 			}
@@ -173,7 +200,7 @@ func TestPathsAreAbsolute(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
-		"s.toml": "command = [\"./a\"]\nchdir = \"app\"\npidfile = \"p\"\nenv_file = \"../vars\"\nbind = [\"unix:s\", \"unix:/x/../y\"]\nlog.file = \"l\"\n",
+		"s.toml": "command = [\"./a\"]\nchdir = \"app\"\npidfile = \"p\"\nenv_file = \"../vars\"\nbind = [\"unix:s\", \"unix:/x/../y\"]\nlog.file = \"l\"\nlog.access_file = \"m\"\n",
 		"vars":   "A=1",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -181,20 +208,11 @@ func TestPathsAreAbsolute(t *testing.T) {
 		}
 	}
 	c, _ := mustLoad(t, Source{File: "s.toml", Dir: dir})
-	got := []string{c.Dir, c.Chdir, c.PIDFile, c.EnvFile, c.Bind[0], c.Bind[1], c.Log.File, c.Command[0]}
+	got := []string{c.Dir, c.Chdir, c.PIDFile, c.EnvFile, c.Bind[0], c.Bind[1], c.Log.File, c.Log.AccessFile, c.Command[0]}
 	app := dir + "/app"
-	want := []string{dir, app, app + "/p", dir + "/vars", "unix:" + app + "/s", "unix:/y", app + "/l", "./a"}
+	want := []string{dir, app, app + "/p", dir + "/vars", "unix:" + app + "/s", "unix:/y", app + "/l", app + "/m", "./a"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q\nwant %q", got, want)
-	}
-}
-
-func TestDrainTimeoutFollowsGracefulTimeout(t *testing.T) {
-	for graceful, want := range map[string]time.Duration{"10s": 2 * time.Minute, "10m": 10 * time.Minute} {
-		c, _ := mustLoad(t, Source{Command: []string{"a"}, Flags: map[string][]string{"graceful_timeout": {graceful}}})
-		if !c.DrainTimeout.Auto || c.DrainTimeout.Duration != want {
-			t.Errorf("graceful_timeout %s gives %+v", graceful, c.DrainTimeout)
-		}
 	}
 }
 
@@ -204,6 +222,7 @@ func TestUnknownVariables(t *testing.T) {
 		"GOSUPER_PORT=tcp://10.0.0.1:80", "GOSUPER_PORT_80_TCP=x", "GOSUPER_SERVICE_HOST=x",
 		"GOSUPER_NOTIFY_FD=4", "GOSUPER_SLOT=0", "GOSUPER_PLACE=0", "GOSUPER_GENERATION=1",
 		"GOSUPER_SCOREBOARD_FD=5", "GOSUPER_FLEET_FD=6", "GOSUPER_ACCESS_FD=7", "GOSUPER_LIMIT_REQUESTS=1",
+		"GOSUPER_ACCESS_FORMAT=json", "GOSUPER_TLS_FD=8",
 	}})
 	want := []string{
 		"GOSUPER_COMMAND is ignored: this key is not set by the environment",
@@ -249,16 +268,16 @@ func TestReloadFindsWhatTheFilesSay(t *testing.T) {
 // TestKeysCoverConfig holds that no field of Config is without a key.
 func TestKeysCoverConfig(t *testing.T) {
 	fields := 0
-	for _, of := range []reflect.Type{reflect.TypeFor[Config](), reflect.TypeFor[Restart](), reflect.TypeFor[Log]()} {
+	for _, of := range []reflect.Type{reflect.TypeFor[Config](), reflect.TypeFor[Restart](), reflect.TypeFor[Log](), reflect.TypeFor[TLS]()} {
 		for f := range of.NumField() {
 			if of.Field(f).IsExported() {
 				fields++
 			}
 		}
 	}
-	// Dir is no key, and Restart and Log are tables.
-	if fields-3 != len(Keys()) {
-		t.Errorf("%d fields, but %d keys", fields-3, len(Keys()))
+	// Dir is no key, and Restart, Log and TLS are tables.
+	if fields-4 != len(Keys()) {
+		t.Errorf("%d fields, but %d keys", fields-4, len(Keys()))
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 	"strings"
@@ -23,8 +24,8 @@ func (c *Config) TOML() string {
 			b.WriteString("\n[" + table + "]\n")
 		}
 		b.WriteString(word + " = " + k.print(c))
-		if k.Name == "drain_timeout" && c.DrainTimeout.Auto {
-			b.WriteString("    # " + formatDuration(c.DrainTimeout.Duration))
+		if k.chosen != nil && k.chosen(c) != "" {
+			b.WriteString("    # " + k.chosen(c))
 		}
 		b.WriteString("\n")
 	}
@@ -38,15 +39,29 @@ func (c *Config) TOML() string {
 }
 
 // Diff returns the names of the keys in which two configurations differ, in the
-// order of the reference. An env_file that says something else counts.
+// order of the reference. A file that says something else than before counts, be
+// it the env_file or one of tls.
 func Diff(before, after *Config) []string {
 	var names []string
 	for _, k := range keys {
-		if k.print(before) != k.print(after) || k.Name == "env_file" && !maps.Equal(before.fileEnv, after.fileEnv) {
+		if k.print(before) != k.print(after) || !sameContent(k.Name, before, after) {
 			names = append(names, k.Name)
 		}
 	}
 	return names
+}
+
+// sameContent reports whether the file that a key names said the same both times.
+func sameContent(key string, before, after *Config) bool {
+	switch key {
+	case "env_file":
+		return maps.Equal(before.fileEnv, after.fileEnv)
+	case "tls.cert":
+		return bytes.Equal(before.certPEM, after.certPEM)
+	case "tls.key":
+		return bytes.Equal(before.keyPEM, after.keyPEM)
+	}
+	return true
 }
 
 // displayPath writes a path of keys as TOML.

@@ -28,6 +28,12 @@ var keys = []Key{
 	},
 		func(c *Config) *Workers { return &c.Workers }, workersKind),
 	key(Key{
+		Name: "worker_connections", Flag: "worker-connections", Placeholder: "N",
+		Usage: "requests a cooperating worker takes at a time, with connections that have not yet sent their first (for at most 1s); " +
+			"past it the worker stops accepting and a free one takes the next; 0: no limit",
+	},
+		func(c *Config) *int { return &c.WorkerConnections }, count(0, maxCount)),
+	key(Key{
 		Name:  "surge",
 		Usage: "processes that may exist beyond the workers, draining ones included; 0: a worker stops before its replacement starts",
 	},
@@ -39,20 +45,52 @@ var keys = []Key{
 		func(c *Config) *int { return &c.StartParallel }, count(0, maxWorkers)),
 
 	key(Key{
+		Name: "timeout", Flag: "timeout", Shorthand: "t", Placeholder: "DUR",
+		Usage: "a request without progress for so long is ended: with 504 if nothing of its response was sent, and its worker is " +
+			"replaced if it is stuck; 0: no limit",
+	},
+		func(c *Config) *time.Duration { return &c.Timeout }, duration(0)),
+	autoKey(Key{
+		Name:  "stream_timeout",
+		Usage: "the same once the response has begun: silence on a stream; timeout: as long as that; 0: no limit",
+	},
+		func(c *Config) *AutoDuration { return &c.StreamTimeout }, "timeout"),
+	key(Key{
+		Name:  "upgrade_timeout",
+		Usage: "the same on an upgraded connection (WebSocket, hijacked); 0: no limit",
+	},
+		func(c *Config) *time.Duration { return &c.UpgradeTimeout }, duration(0)),
+	key(Key{
+		Name:  "request_timeout",
+		Usage: "longest time for one request, streaming included, whatever its progress; 0: no limit",
+	},
+		func(c *Config) *time.Duration { return &c.RequestTimeout }, duration(0)),
+	key(Key{
 		Name: "graceful_timeout", Flag: "graceful-timeout", Placeholder: "DUR",
 		Usage: "on stop, how long requests in flight may still take, for the whole fleet; 0: they are cut at once",
 	},
 		func(c *Config) *time.Duration { return &c.GracefulTimeout }, duration(0)),
-	key(Key{
+	autoKey(Key{
 		Name: "drain_timeout", Flag: "drain-timeout", Placeholder: "DUR|auto",
-		Usage: "on replacement, the same for one worker; auto: the larger of graceful_timeout and 2m",
+		Usage: "on replacement, the same for one worker; 0: at once; auto: the larger of timeout and graceful_timeout, " +
+			"where a timeout of 0 counts as 2m",
 	},
-		func(c *Config) *AutoDuration { return &c.DrainTimeout }, autoDurationKind),
+		func(c *Config) *AutoDuration { return &c.DrainTimeout }, "auto"),
 	key(Key{
 		Name: "startup_timeout", Flag: "startup-timeout", Placeholder: "DUR",
 		Usage: "time from spawn to ready; EXTEND_TIMEOUT_USEC extends it",
 	},
 		func(c *Config) *time.Duration { return &c.StartupTimeout }, duration(aboveZero)),
+	key(Key{
+		Name:  "watchdog",
+		Usage: "a worker that gave no sign of life (WATCHDOG=1, or the beat of its board) for so long is stuck; 0: none is needed",
+	},
+		func(c *Config) *time.Duration { return &c.Watchdog }, duration(0)),
+	key(Key{
+		Name:  "backlog_timeout",
+		Usage: "cooperating workers answer 503 to a request that waited longer in the queue; 0: no limit",
+	},
+		func(c *Config) *time.Duration { return &c.BacklogTimeout }, duration(0)),
 	key(Key{
 		Name: "keepalive", Flag: "keep-alive", Placeholder: "DUR",
 		Usage: "how long cooperating workers keep idle connections; 0: no keep-alive; behind a proxy, set it above the proxy's idle limit",
@@ -162,6 +200,27 @@ var keys = []Key{
 		Usage: `file of the log; "-" is stderr`,
 	},
 		func(c *Config) *string { return &c.Log.File }, text("path", checkLogFile)),
+	key(Key{
+		Name: "log.access_file", Flag: "access-logfile", Placeholder: "FILE",
+		Usage: `file of the access log of cooperating workers; "-" is stdout; empty: none`,
+	},
+		func(c *Config) *string { return &c.Log.AccessFile }, text("path", nil)),
+	key(Key{
+		Name:  "log.access_format",
+		Usage: "format of the access log",
+	},
+		func(c *Config) *string { return &c.Log.AccessFormat }, choice("combined", "json")),
+
+	key(Key{
+		Name:  "tls.cert",
+		Usage: "file of the certificate and those between it and the root, in PEM, for cooperating workers; read again by a reload; empty: no TLS",
+	},
+		func(c *Config) *string { return &c.TLS.Cert }, text("path", nil)),
+	key(Key{
+		Name:  "tls.key",
+		Usage: "file of the private key of that certificate, in PEM; only the master needs to be able to read it",
+	},
+		func(c *Config) *string { return &c.TLS.Key }, text("path", nil)),
 }
 
 // maxCount is the largest count: it fits everywhere, and sums of two do.

@@ -50,20 +50,12 @@ func (s Surge) String() string {
 	return strconv.Itoa(s.N)
 }
 
-// AutoDuration is a duration that gosuper may choose itself.
+// AutoDuration is a duration that gosuper chooses itself unless one is written.
 type AutoDuration struct {
 	// Duration is the duration in force, chosen or written.
 	Duration time.Duration
 	// Auto tells that it was chosen.
 	Auto bool
-}
-
-// String returns the duration, or "auto".
-func (d AutoDuration) String() string {
-	if d.Auto {
-		return "auto"
-	}
-	return formatDuration(d.Duration)
 }
 
 // ReadyMode is the way in which a worker is found to be ready.

@@ -40,7 +40,8 @@ func TestDurations(t *testing.T) {
 		{input{value: 0.1}, "100ms"},
 		{input{value: "30"}, "30s"},
 		{input{value: "1.5"}, "1.5s"},
-		{input{value: "2m0s"}, "2m"},
+		{input{value: "2m0s"}, "120s"},
+		{input{value: "3m0s"}, "3m"},
 		{input{value: "1m"}, "60s"},
 		{input{value: "90s"}, "90s"},
 		{input{value: "60m"}, "1h"},
@@ -130,9 +131,9 @@ func TestReference(t *testing.T) {
 		}
 	}
 	want := []string{
-		"n name", "b bind", "w workers", " graceful-timeout", " drain-timeout", " startup-timeout", " keep-alive",
+		"n name", "b bind", "w workers", " worker-connections", "t timeout", " graceful-timeout", " drain-timeout", " startup-timeout", " keep-alive",
 		" max-requests", " max-requests-jitter", " backlog", " chdir", "u user", "g group", "m umask", "p pid", "e env",
-		" log-level", " log-format", " error-logfile",
+		" log-level", " log-format", " error-logfile", " access-logfile",
 	}
 	if !slices.Equal(flags, want) {
 		t.Errorf("the flags are %q", flags)
@@ -147,12 +148,14 @@ func TestReference(t *testing.T) {
 // TestDefaults holds the defaults, on which users rely.
 func TestDefaults(t *testing.T) {
 	want := map[string]string{
-		"command": "[]", "name": `""`, "bind": `["127.0.0.1:8000"]`, "workers": `"auto"`, "surge": "1", "start_parallel": "0",
+		"command": "[]", "name": `""`, "bind": `["127.0.0.1:8000"]`, "workers": `"auto"`, "worker_connections": "1000", "surge": "1", "start_parallel": "0",
+		"timeout": `"120s"`, "stream_timeout": `"timeout"`, "upgrade_timeout": `"0s"`, "request_timeout": `"0s"`, "watchdog": `"0s"`, "backlog_timeout": `"0s"`,
 		"graceful_timeout": `"30s"`, "drain_timeout": `"auto"`, "startup_timeout": `"60s"`, "keepalive": `"5s"`, "ready": `"auto"`,
 		"max_requests": "0", "max_requests_jitter": "0", "stop_signal": `"SIGTERM"`, "abort_signal": `"SIGABRT"`, "backlog": "2048",
 		"chdir": `""`, "user": `""`, "group": `""`, "umask": `""`, "pidfile": `""`, "env_file": `""`, "env": "{}",
 		"restart.backoff_min": `"100ms"`, "restart.backoff_max": `"30s"`, "restart.reset_after": `"10s"`, "restart.startup_attempts": "3",
 		"log.level": `"info"`, "log.format": `"auto"`, "log.file": `"-"`,
+		"log.access_file": `""`, "log.access_format": `"combined"`, "tls.cert": `""`, "tls.key": `""`,
 	}
 	for _, k := range Keys() {
 		if k.Default != want[k.Name] {
