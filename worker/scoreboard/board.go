@@ -6,7 +6,8 @@ import "unsafe"
 // the master. All methods may be called by any goroutine, and none of them
 // allocates or waits.
 type Board struct {
-	data words
+	data  words
+	taken slotSet
 }
 
 // Unshared returns a board that no master reads, for a program that runs alone.
@@ -23,7 +24,7 @@ func (b *Board) WriteHeader(pid int) {
 	w.u32(OffsetVersion).Store(Version)
 	w.u32(OffsetHeaderSize).Store(HeaderSize)
 	w.u32(OffsetSlotSize).Store(SlotSize)
-	w.u32(OffsetSlotCount).Store(0)
+	w.u32(OffsetSlotCount).Store(MaxSlots)
 	w.u32(OffsetPID).Store(uint32(pid))
 	w.u32(OffsetState).Store(uint32(Starting))
 	w.u64(OffsetMagic).Store(magicWord)
@@ -43,6 +44,12 @@ func (b *Board) RequestFinished(status int) {
 	}
 	b.data.u64(OffsetFinished).Add(1)
 }
+
+// Beat gives a sign of life.
+func (b *Board) Beat() { b.data.u64(OffsetBeat).Add(1) }
+
+// TimedOut counts a request that was ended at its deadline.
+func (b *Board) TimedOut() { b.data.u64(OffsetTimeouts).Add(1) }
 
 // InFlight returns how many requests have started and not finished.
 func (b *Board) InFlight() uint64 {

@@ -1,11 +1,13 @@
 package scoreboard
 
 import (
-	"bytes"
 	"flag"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata/board-v1.bin")
@@ -27,6 +29,21 @@ func TestGolden(t *testing.T) {
 	for _, status := range []int{101, 200, 204, 301, 404, 503, 599, 799} {
 		b.RequestFinished(status)
 	}
+	for _, d := range []time.Duration{0, 16383, 16384, 24576, time.Millisecond, time.Hour, 24 * time.Hour} {
+		b.Observe(d)
+	}
+	b.TimedOut()
+	b.TimedOut()
+	b.Beat()
+	b.Take(NoSlot, 1000, 0, "GET", "/agent/stream", "")
+	b.Take(NoSlot, 2000, 9000, "POST", "/a\x1b[2J\u00e9\n", "4bf92f35-77b3-4da6-a3ce-929d0e0e4736")
+	b.Take(5, 3000, 0, "PROPFIND-AND-MORE", "/"+strings.Repeat("0123456789", 13), strings.Repeat("x", 65))
+	b.Take(NoSlot, 4000, 0, "DELETE", "/gone", "id")
+	b.Progress(0, 1500)
+	b.Mark(0, Streaming)
+	b.Mark(1, Ended)
+	b.Mark(5, Upgraded)
+	b.Free(2)
 	v.SetLeaving(0x8000000000000005)
 	v.SetDrainUntil(0x0123456789abcdef)
 	b.SetState(Draining)
@@ -51,12 +68,28 @@ func TestGolden(t *testing.T) {
 	}
 
 	h, ok := v.Header()
-	if want := (Header{Version: 1, HeaderSize: 4096, SlotSize: 256, PID: 4242, State: Draining}); !ok || h != want {
+	if want := (Header{Version: 1, HeaderSize: 4096, SlotSize: 256, SlotCount: 240, PID: 4242, State: Draining}); !ok || h != want {
 		t.Errorf("Header() = %+v, %v, want %+v, true", h, ok, want)
 	}
-	wantCounters := Counters{Started: 9, Finished: 8, Status: [5]uint64{1, 2, 1, 1, 2}, Accepted: 3, Open: 2}
+	wantCounters := Counters{Started: 9, Finished: 8, Status: [5]uint64{1, 2, 1, 1, 2}, Accepted: 3, Open: 2, Timeouts: 2, Beat: 1}
 	if c := v.Counters(); c != wantCounters {
 		t.Errorf("Counters() = %+v, want %+v", c, wantCounters)
+	}
+	wantSlots := []Request{
+		{Slot{0, 2, 1000, 1500, 0, InUse | Streaming}, "GET", "/agent/stream", ""},
+		{Slot{1, 2, 2000, 2000, 9000, InUse | Ended}, "POST", "/a?[2J???", "4bf92f35-77b3-4da6-a3ce-929d0e0e4736"},
+		{Slot{5, 2, 3000, 3000, 0, InUse | Upgraded}, "PROPFIND-AND-MOR", "/" + strings.Repeat("0123456789", 13)[:127], strings.Repeat("x", 64)},
+	}
+	if got := v.Requests(); !slices.Equal(got, wantSlots) {
+		t.Errorf("Requests() = %+v\nwant %+v", got, wantSlots)
+	}
+	h64 := v.Histogram()
+	wantHistogram := Histogram{Sum: 25*time.Hour + time.Millisecond + 16383 + 16384 + 24576}
+	for _, i := range []int{0, 0, 1, 2, 12, 56, 63} {
+		wantHistogram.Counts[i]++
+	}
+	if h64 != wantHistogram {
+		t.Errorf("Histogram() = %+v\nwant %+v", h64, wantHistogram)
 	}
 	if got := b.DrainUntil(); got != 0x0123456789abcdef {
 		t.Errorf("DrainUntil() = %#x", got)
@@ -149,50 +182,28 @@ func TestStateString(t *testing.T) {
 	}
 }
 
-// FuzzView reads boards that hold anything at all.
-func FuzzView(f *testing.F) {
-	golden, err := os.ReadFile("testdata/board-v1.bin")
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add([]byte(nil))
-	f.Add(golden[:512])
-	f.Add(bytes.Repeat([]byte{0xff}, 512))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		b := Unshared()
-		copy(b.data, data)
-		v := View{mem: &Memory{data: b.data}}
-		h, ok := v.Header()
-		if ok && (h.Version != Version || h.SlotCount > 240) {
-			t.Errorf("Header() accepts %+v", h)
-		}
-		_ = h.State.String()
-		v.Counters()
-	})
-}
-
 func TestNoAllocations(t *testing.T) {
 	b := Unshared()
 	v := View{mem: &Memory{data: b.data}}
+	buf := make([]Slot, 0, MaxSlots)
 	n := testing.AllocsPerRun(100, func() {
 		b.ConnAccepted()
 		b.RequestStarted()
 		b.RequestFinished(200)
+		b.Observe(time.Second)
+		slot := b.Take(NoSlot, 1, 2, "GET", "/agent/stream", "id")
+		b.Progress(slot, 2)
+		b.Mark(slot, Streaming)
+		v.AppendSlots(buf[:0])
+		b.Free(slot)
 		b.ConnClosed()
 		Monotonic()
 		v.Header()
 		v.Counters()
+		v.Histogram()
 	})
 	if n != 0 {
 		t.Errorf("%v allocations, want none", n)
-	}
-}
-
-func BenchmarkRequest(b *testing.B) {
-	board := Unshared()
-	for b.Loop() {
-		board.RequestStarted()
-		board.RequestFinished(200)
 	}
 }
 

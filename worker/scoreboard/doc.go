@@ -42,8 +42,11 @@
 //	   240    8  worker  requests ended by a timeout
 //	   256    8  worker  connections accepted
 //	   264    8  worker  connections open now
-//	   512  512          reserved for a latency histogram
-//	  4096 61440         reserved for request slots
+//	   272    8  worker  requests that found no free slot
+//	   280    8  worker  lines of the access log that were dropped
+//	   288    8  worker  sum of the durations of finished requests, in nanoseconds
+//	   512  512  worker  durations of finished requests, a histogram of 64 counters
+//	  4096 61440 worker  request slots, 240 of 256 bytes
 //
 // All other bytes are reserved: write nothing there, and ignore what is there.
 // Words written by different parties, or at different rates, lie in different
@@ -55,7 +58,60 @@
 // last, as one atomic 64-bit store: whoever sees the magic sees the rest. It does
 // so as early as it can, before it loads the application.
 //
+// # The histogram
+//
+// Each finished request adds one to the counter of its duration d in nanoseconds.
+// The buckets grow by a factor of about 1.4, two for each doubling:
+//
+//	bucket 0       d < 2^14, about 16 microseconds
+//	bucket 1+2k    2^(14+k) <= d < 1.5 * 2^(14+k)
+//	bucket 2+2k    1.5 * 2^(14+k) <= d < 2^(15+k)
+//	bucket 63      all that is longer than 2^45, about 10 hours
+//
+// # Request slots
+//
+// A slot is 256 bytes at 4096 + 256 * index:
+//
+//	offset size  meaning
+//	     0    8  sequence, odd while the slot is being written
+//	     8    8  start of the request
+//	    16    8  last progress
+//	    24    8  absolute deadline: start plus request_timeout, 0 if there is none
+//	    32    4  flags: 1 in use, 2 response begun, 4 upgraded, 8 ended
+//	    36    1  length of the method, at most 16
+//	    37    1  length of the path, at most 128
+//	    38    1  length of the request id, at most 64
+//	    40   16  method
+//	    56  128  path, without the query
+//	   184   64  request id
+//
+// Which slots are free is the worker's own business, kept in memory of its own.
+// To take one it adds one to the sequence (now odd), writes start, progress (the
+// same), deadline, lengths and texts, then the flags, and adds one to the sequence
+// again. While the request runs, progress and flags change by one atomic store each
+// and the sequence stays. To give the slot back it stores flags of 0; nothing else
+// need be cleared, and a text beyond its length means nothing.
+//
+// Text is what the client sent, so bytes outside 0x20 to 0x7E are written as "?",
+// and what does not fit is cut. The query stays out, since secrets are sent
+// in it. The id is the value of X-Request-Id, or else of traceparent.
+//
+// Progress is every successful write to the client and every byte received from
+// it. The flag "response begun" means that a byte of a final response was sent; an
+// informational one (1xx) does not count. "Upgraded" means that the handler speaks
+// a protocol of its own on the connection. "Ended" means that the deadline passed
+// and the worker has done with the client, by answering or by cutting the
+// connection, while the handler has not returned: the slot stays in use until it
+// does.
+//
+// A request that finds all slots taken is counted at 272 and has none. It is
+// timed by the worker like any other.
+//
 // # Reading
+//
+// A slot is read by its sequence, which must be even, then what is wanted, then
+// its sequence again, which must be the same; otherwise the read is void. Two reads
+// of a slot are about the same request if both sequence and start are.
 //
 // The master trusts nothing here. A board without the magic, with a version it
 // does not know, or with sizes that do not fit belongs to a plain worker. The

@@ -41,8 +41,47 @@ const (
 	OffsetTimeouts    = 240
 	OffsetAccepted    = 256
 	OffsetOpen        = 264
-	OffsetHistogram   = 512
+	OffsetUnslotted   = 272
+	OffsetLogDropped  = 280
+	OffsetDuration    = 288
+	OffsetHistogram   = 512 // HistogramBuckets of 8 bytes each
 	OffsetSlots       = HeaderSize
+)
+
+// MaxSlots is the number of request slots on a board.
+const MaxSlots = (Size - HeaderSize) / SlotSize
+
+// Offsets in bytes from the start of a request slot.
+const (
+	slotSequence     = 0
+	slotStart        = 8
+	slotProgress     = 16
+	slotDeadline     = 24
+	slotFlags        = 32
+	slotMethodLength = 36
+	slotPathLength   = 37
+	slotIDLength     = 38
+	slotMethod       = 40
+	slotPath         = 56
+	slotID           = 184
+)
+
+// The longest texts of a slot in bytes; what is longer is cut.
+const (
+	MaxMethod = slotPath - slotMethod
+	MaxPath   = slotID - slotPath
+	MaxID     = 64
+)
+
+// Flags say how far the request of a slot has got.
+type Flags uint32
+
+// The flags of a slot. A slot without InUse says nothing.
+const (
+	InUse     Flags = 1 << iota
+	Streaming       // the response has begun
+	Upgraded        // the connection speaks another protocol by now
+	Ended           // the worker has answered or cut it at its deadline, but its handler goes on
 )
 
 // MaxLeaving is the number of listening sockets that fit into the leaving word.

@@ -27,6 +27,11 @@ type Counters struct {
 	Status   [5]uint64 // Finished by status class: 1xx, 2xx, 3xx, 4xx, 5xx
 	Accepted uint64    // connections accepted
 	Open     uint64    // connections open now
+
+	Timeouts   uint64 // requests ended at their deadline
+	Unslotted  uint64 // requests that found no free slot
+	LogDropped uint64 // lines of the access log that were dropped
+	Beat       uint64 // signs of life, 0 if the worker gives none
 }
 
 // Header returns the header. It reports false, and the worker is a plain one, if
@@ -48,7 +53,7 @@ func (v View) Header() (Header, bool) {
 		State:      State(w.u32(OffsetState).Load()),
 	}
 	ok := h.Version == Version && h.HeaderSize == HeaderSize && h.SlotSize == SlotSize &&
-		h.SlotCount <= (Size-HeaderSize)/SlotSize
+		h.SlotCount <= MaxSlots
 	return h, ok
 }
 
@@ -64,6 +69,11 @@ func (v View) Counters() Counters {
 		Finished: w.u64(OffsetFinished).Load(),
 		Accepted: w.u64(OffsetAccepted).Load(),
 		Open:     w.u64(OffsetOpen).Load(),
+
+		Timeouts:   w.u64(OffsetTimeouts).Load(),
+		Unslotted:  w.u64(OffsetUnslotted).Load(),
+		LogDropped: w.u64(OffsetLogDropped).Load(),
+		Beat:       w.u64(OffsetBeat).Load(),
 	}
 	for i := range c.Status {
 		c.Status[i] = w.u64(OffsetFinished1xx + 8*i).Load()

@@ -1,0 +1,121 @@
+package scoreboard
+
+import (
+	"math/bits"
+	"sync/atomic"
+)
+
+// NoSlot stands for the slot of a request that found none. The methods that take
+// a slot do nothing for it.
+const NoSlot = -1
+
+// slotSet says which slots are taken, one bit each. It is not on the board, where
+// a stray write could give one slot to two requests.
+type slotSet [(MaxSlots + 63) / 64]atomic.Uint64
+
+// take takes the slot of the hint if it is free, else any.
+func (s *slotSet) take(hint int) int {
+	if hint >= 0 && hint < MaxSlots {
+		bit := uint64(1) << (hint % 64)
+		if s[hint/64].Or(bit)&bit == 0 {
+			return hint
+		}
+	} else {
+		hint = 0
+	}
+	for i := range s {
+		n := (hint/64 + i) % len(s)
+		for {
+			old := s[n].Load()
+			free := ^old
+			if n == len(s)-1 && MaxSlots%64 != 0 {
+				free &= 1<<(MaxSlots%64) - 1
+			}
+			if free == 0 {
+				break
+			}
+			if s[n].CompareAndSwap(old, old|free&-free) {
+				return 64*n + bits.TrailingZeros64(free)
+			}
+		}
+	}
+	return NoSlot
+}
+
+func (s *slotSet) free(i int) { s[i/64].And(^(uint64(1) << (i % 64))) }
+
+// Take puts a request that begins into a free slot and returns the slot's number,
+// or [NoSlot], and counts that, if there is none. The hint is tried first: give
+// the slot that the caller had before, or NoSlot. Times are those of [Monotonic];
+// deadline is 0 if there is none. Text may hold anything and have any length.
+func (b *Board) Take(hint int, start, deadline int64, method, path, id string) int {
+	i := b.taken.take(hint)
+	if i == NoSlot {
+		b.data.u64(OffsetUnslotted).Add(1)
+		return NoSlot
+	}
+	s := b.data.slot(i)
+	// Odd whatever was there: the sequence only has to change.
+	sequence := s.u64(slotSequence).Load() | 1
+	s.u64(slotSequence).Store(sequence)
+	s.u64(slotStart).Store(uint64(start))
+	s.u64(slotProgress).Store(uint64(start))
+	s.u64(slotDeadline).Store(uint64(deadline))
+	lengths := s.setText(slotMethod, MaxMethod, method) |
+		s.setText(slotPath, MaxPath, path)<<8 |
+		s.setText(slotID, MaxID, id)<<16
+	s.u32(slotMethodLength).Store(lengths)
+	s.u32(slotFlags).Store(uint32(InUse))
+	s.u64(slotSequence).Store(sequence + 1)
+	return i
+}
+
+// Progress records a sign of life of the request in the slot.
+func (b *Board) Progress(slot int, now int64) {
+	if slot >= 0 {
+		b.data.slot(slot).u64(slotProgress).Store(uint64(now))
+	}
+}
+
+// Mark adds flags to a slot that is in use.
+func (b *Board) Mark(slot int, flags Flags) {
+	if slot >= 0 {
+		b.data.slot(slot).u32(slotFlags).Or(uint32(flags))
+	}
+}
+
+// Free gives the slot back.
+func (b *Board) Free(slot int) {
+	if slot >= 0 {
+		b.data.slot(slot).u32(slotFlags).Store(0)
+		b.taken.free(slot)
+	}
+}
+
+// slot returns the memory of one slot, on which the offsets of a slot count.
+func (w words) slot(i int) words {
+	at := OffsetSlots + SlotSize*i
+	return w[at : at+SlotSize : at+SlotSize]
+}
+
+// setText writes a text, cut and printable, and returns its length.
+func (w words) setText(offset, limit int, text string) uint32 {
+	n := min(len(text), limit)
+	for at := 0; at < n; at += 8 {
+		var word uint64
+		for j, c := range []byte(text[at:min(at+8, n)]) {
+			word |= uint64(printable(c)) << (8 * j)
+		}
+		w.u64(offset + at).Store(word)
+	}
+	return uint32(n)
+}
+
+// printable returns the byte itself, or "?" for one that could do harm on a
+// terminal or in a log.
+func printable(c byte) byte {
+	if c < 0x20 || c > 0x7e {
+		return '?'
+	}
+	return c
+}
