@@ -30,6 +30,7 @@ func (s *Supervisor) perform(a fleet.Action) {
 		s.abort(s.workers[a.ID])
 	case fleet.Kill:
 		w := s.workers[a.ID]
+		s.lost(w)
 		s.log.Warn("killing worker", w.fields(zap.String("reason", string(a.Reason)))...)
 		s.do(w, deedKill)
 	case fleet.Bury:
@@ -73,10 +74,11 @@ func (s *Supervisor) announce(w *worker) {
 	if err := w.revision.sockets.Reapply(); err != nil {
 		s.log.Warn("cannot restore the listeners", zap.Error(err))
 	}
+	w.announced = true
+	w.begin(time.Now())
 	s.log.Info("worker ready", w.fields(zap.Duration("after", w.age()), zap.Bool("cooperating", w.cooperates))...)
-	if c := w.revision.config; c.MaxRequests > 0 && !w.cooperates && !w.revision.plain {
-		w.revision.plain = true
-		s.log.Warn("max_requests has no effect: the worker does not speak the worker protocol (see gosuper help protocol); let it count and exit by itself", w.fields()...)
+	if !w.cooperates {
+		s.warnPlain(w)
 	}
 }
 
@@ -90,9 +92,15 @@ func (s *Supervisor) retire(w *worker, a fleet.Retire) {
 	s.do(w, deedStop)
 }
 
-// abort asks a worker that did not become ready for its stacks. Its last lines
-// up to now explain it; those that follow are the stacks, and end in registers.
+// abort asks a worker that hangs for its stacks. If it did not become ready,
+// its last lines up to now explain it; those that follow are the stacks, and
+// end in registers.
 func (s *Supervisor) abort(w *worker) {
+	if w.watch.stuck {
+		s.lost(w)
+		s.do(w, deedAbort)
+		return
+	}
 	w.failure = "not ready within startup_timeout"
 	w.words = w.lastWords()
 	s.log.Warn("worker is not ready in time, asking for its stacks", w.fields(zap.Stringer("signal", w.revision.config.AbortSignal), zap.Duration("age", w.age()))...)

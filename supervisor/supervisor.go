@@ -64,13 +64,14 @@ type Supervisor struct {
 	pids    map[int]*worker
 	words   epitaphs
 
-	signals  chan os.Signal
-	deafen   func() // ends the delivery of signals
-	messages chan message
-	later    []func()      // what can wait until the actions of a step are performed
-	pending  []fleet.Event // follow-ups of actions, not yet delivered
-	halted   bool
-	culprit  int // the worker because of whose boot the brain gave up
+	signals       chan os.Signal
+	deafen        func() // ends the delivery of signals
+	messages      chan message
+	later         []func()      // what can wait until the actions of a step are performed
+	pending       []fleet.Event // follow-ups of actions, not yet delivered
+	halted        bool
+	culprit       int    // the worker because of whose boot the brain gave up
+	innocentsLost uint64 // requests that stuck workers took along
 }
 
 // hands are the system calls of the loop, and the seam for its tests.
@@ -156,10 +157,18 @@ func wait(timer *time.Timer, next time.Time) {
 // deadline is when the loop has something to do of its own; zero: never.
 func (s *Supervisor) deadline() time.Time {
 	next, _ := s.fleet.Deadline()
-	if s.leaving != nil && (next.IsZero() || s.leaving.look.Before(next)) {
-		next = s.leaving.look
+	if s.leaving != nil {
+		next = earlier(next, s.leaving.look)
 	}
-	return next
+	return earlier(next, s.nextPatrol())
+}
+
+// earlier returns the earlier of two times, of which zero is never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // tick is the passing of time. What already happened is heard first, so that
@@ -168,6 +177,7 @@ func (s *Supervisor) tick() {
 	s.reap()
 	s.readHeaders()
 	s.closeLeaving()
+	s.patrol(time.Now())
 	s.step(fleet.Tick{})
 }
 

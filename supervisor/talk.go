@@ -5,6 +5,8 @@ import (
 	"runtime"
 
 	"go.uber.org/zap"
+
+	"github.com/gosuper/gosuper/config"
 )
 
 // greet says what starts.
@@ -33,4 +35,35 @@ func (s *Supervisor) withoutBoards(err error) {
 		s.boardless = true
 		s.log.Warn("no shared memory: all workers are plain ones", zap.Error(err))
 	}
+}
+
+// warnPlain says once what the configuration asks for that a plain worker
+// cannot do.
+func (s *Supervisor) warnPlain(w *worker) {
+	c, d := w.revision.config, config.Default()
+	var idle []string
+	for _, key := range []struct {
+		name string
+		set  bool
+	}{
+		{"max_requests", c.MaxRequests > 0},
+		{"timeout", c.Timeout != d.Timeout},
+		{"stream_timeout", !c.StreamTimeout.Auto},
+		{"upgrade_timeout", c.UpgradeTimeout > 0},
+		{"request_timeout", c.RequestTimeout > 0},
+		{"worker_connections", c.WorkerConnections != d.WorkerConnections},
+		{"backlog_timeout", c.BacklogTimeout > 0},
+		{"log.access_file", c.Log.AccessFile != ""},
+		{"tls.cert", c.TLS.Cert != ""},
+	} {
+		if key.set {
+			idle = append(idle, key.name)
+		}
+	}
+	if len(idle) == 0 || w.revision.plain {
+		return
+	}
+	w.revision.plain = true
+	s.log.Warn("settings have no effect on a worker that does not speak the worker protocol: use its own, or see gosuper help protocol",
+		w.fields(zap.Strings("settings", idle))...)
 }

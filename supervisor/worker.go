@@ -22,6 +22,8 @@ type worker struct {
 	tail     *process.Tail
 	limit    int // its own max_requests; 0: none
 
+	watch      watch
+	announced  bool // was ready
 	cooperates bool
 	newer      bool // speaks a version of the protocol unknown here; said once
 	gone       bool // reaped: its pid may be another's by now
@@ -84,6 +86,13 @@ func (s *Supervisor) hear(m message) {
 	}
 	if m.HasStatus {
 		s.log.Debug("worker status", w.fields(zap.String("status", m.Status))...)
+	}
+	if m.Watchdog {
+		w.watch.beatAt = time.Now()
+		w.watch.beats = true
+		if w.announced && w.watch.look.IsZero() {
+			w.begin(w.watch.beatAt)
+		}
 	}
 	if m.ExtendTimeout > 0 {
 		s.step(fleet.Extend{ID: m.id, By: m.ExtendTimeout})

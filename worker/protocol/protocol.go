@@ -67,6 +67,7 @@ const ListenFDsStart = 3
 const (
 	NotifyReady         = "READY=1"
 	NotifyStopping      = "STOPPING=1"
+	NotifyWatchdog      = "WATCHDOG=1"
 	NotifyStatus        = "STATUS="
 	NotifyExtendTimeout = "EXTEND_TIMEOUT_USEC="
 	NotifyBarrier       = "BARRIER=1"

@@ -61,6 +61,7 @@ func (i *inbox) news(m Message) Message {
 func (i *inbox) merge(m Message) {
 	i.pending.Ready = i.pending.Ready || m.Ready
 	i.pending.Stopping = i.pending.Stopping || m.Stopping
+	i.pending.Watchdog = i.pending.Watchdog || m.Watchdog
 	if m.HasStatus {
 		i.pending.HasStatus, i.pending.Status = true, m.Status
 	}

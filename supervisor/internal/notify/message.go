@@ -27,6 +27,7 @@ const (
 type Message struct {
 	Ready    bool // READY=1
 	Stopping bool // STOPPING=1
+	Watchdog bool // WATCHDOG=1
 	// HasStatus says that Status was given; "STATUS=" clears it.
 	HasStatus bool
 	// Status is one line of printable UTF-8, at most 256 bytes.
@@ -59,6 +60,8 @@ func parse(text []byte) (m Message, barrier bool) {
 			m.Ready = true
 		case protocol.NotifyStopping:
 			m.Stopping = true
+		case protocol.NotifyWatchdog:
+			m.Watchdog = true
 		case protocol.NotifyBarrier:
 			barrier = true
 		default:

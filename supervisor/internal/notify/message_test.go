@@ -23,7 +23,7 @@ func TestParse(t *testing.T) {
 		{"READY=1 ", Message{}},
 		{"ready=1", Message{}},
 		{" READY=1", Message{}},
-		{"READY=1\nSTATUS=up\nMAINPID=7\nWATCHDOG=1", Message{Ready: true, HasStatus: true, Status: "up"}},
+		{"READY=1\nSTATUS=up\nMAINPID=7\nWATCHDOG=1", Message{Ready: true, Watchdog: true, HasStatus: true, Status: "up"}},
 		{"STOPPING=1\nSTOPPING=1", Message{Stopping: true}},
 		{"STATUS=", status("")},
 		{"STATUS=a\nSTATUS=b=c", status("b=c")},

@@ -1,0 +1,212 @@
+package supervisor
+
+import (
+	"math"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/worker/scoreboard"
+)
+
+// A cooperating worker ends a request itself when it is due. What is still
+// there stuckGrace later does not react: the handler ignores its context, or
+// the whole worker hangs. While a stuck worker has innocent requests its board
+// is looked at every innocentLook.
+const (
+	stuckGrace   = time.Second
+	innocentLook = 100 * time.Millisecond
+)
+
+// limits are the times of a request after which it is due, in nanoseconds as
+// on the board; 0: no limit.
+type limits struct{ timeout, stream, upgrade, request int64 }
+
+func limitsOf(c *config.Config) limits {
+	return limits{int64(c.Timeout), int64(c.StreamTimeout.Duration), int64(c.UpgradeTimeout), int64(c.RequestTimeout)}
+}
+
+// shortest is the earliest that a request which starts now can be due; 0: never.
+func (l limits) shortest() int64 {
+	least := int64(0)
+	for _, d := range []int64{l.timeout, l.stream, l.upgrade, l.request} {
+		if d > 0 && (least == 0 || d < least) {
+			least = d
+		}
+	}
+	return least
+}
+
+// due is when the request in a slot is due, on the board's clock;
+// math.MaxInt64: never. What is on the board may be anything.
+func (l limits) due(s scoreboard.Slot) int64 {
+	idle := l.timeout
+	switch {
+	case s.Flags&scoreboard.Upgraded != 0:
+		idle = l.upgrade
+	case s.Flags&scoreboard.Streaming != 0:
+		idle = l.stream
+	}
+	return min(after(s.Progress, idle), after(s.Start, l.request))
+}
+
+// after adds a limit to a time.
+func after(start, limit int64) int64 {
+	if limit == 0 || start < 0 || start > math.MaxInt64-limit {
+		return math.MaxInt64
+	}
+	return start + limit
+}
+
+// watch is what the master remembers about a worker between two looks at its
+// board.
+type watch struct {
+	look      time.Time // when to look next; zero: nothing can become due
+	stuck     bool      // told to the brain
+	reason    fleet.Reason
+	innocents int  // as told to the brain
+	beats     bool // it said WATCHDOG=1 at least once
+	beat      uint64
+	beatAt    time.Time
+	slots     []scoreboard.Slot
+}
+
+// begin starts the watch over a worker that became ready. There is nothing to
+// see of a plain one, unless it says WATCHDOG=1.
+func (w *worker) begin(now time.Time) {
+	w.watch.beatAt = now
+	w.watch.look = time.Time{}
+	if w.cooperates || w.watch.beats {
+		w.watch.look = w.nextLook(now, math.MaxInt64)
+	}
+}
+
+// nextLook is the earliest time at which something of the worker can be past
+// its time: the earliest request in flight, one that starts now, or its beat.
+func (w *worker) nextLook(now time.Time, earliest int64) time.Time {
+	l := limitsOf(w.revision.config)
+	wait := time.Duration(math.MaxInt64)
+	if d := l.shortest(); d > 0 && w.cooperates {
+		wait = min(wait, time.Duration(d)+stuckGrace)
+	}
+	if earliest < math.MaxInt64 {
+		wait = min(wait, time.Duration(earliest-scoreboard.Monotonic())+stuckGrace)
+	}
+	if d := w.revision.config.Watchdog; d > 0 {
+		wait = min(wait, w.watch.beatAt.Add(d+stuckGrace).Sub(now))
+	}
+	if wait == math.MaxInt64 {
+		return time.Time{}
+	}
+	return now.Add(max(wait, time.Millisecond))
+}
+
+// patrol looks at the boards when the time of one has come. When the loop itself is late
+// nobody is blamed for what his board says, which may be as old.
+func (s *Supervisor) patrol(now time.Time) {
+	if next := s.nextPatrol(); next.IsZero() || next.After(now) {
+		return
+	}
+	// All of them, so that the looks at an idle fleet fall together.
+	for _, w := range s.workers {
+		if w.watch.look.IsZero() || w.gone {
+			continue
+		}
+		if now.Sub(w.watch.look) > fleet.Lateness {
+			w.watch.look = now.Add(fleet.Lateness)
+			continue
+		}
+		s.inspect(w, now)
+	}
+}
+
+// nextPatrol is when the first board is to be looked at; zero: never.
+func (s *Supervisor) nextPatrol() (next time.Time) {
+	for _, w := range s.workers {
+		if t := w.watch.look; !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	return next
+}
+
+// inspect reads the board of a worker and tells the brain if it is stuck.
+func (s *Supervisor) inspect(w *worker, now time.Time) {
+	l, clock := limitsOf(w.revision.config), scoreboard.Monotonic()
+	w.watch.slots = w.view().AppendSlots(w.watch.slots[:0])
+	earliest, innocents := int64(math.MaxInt64), 0
+	var overdue scoreboard.Slot
+	stuck := false
+	for _, slot := range w.watch.slots {
+		due := l.due(slot)
+		if after(due, int64(stuckGrace)) <= clock {
+			if !stuck || slot.Start < overdue.Start {
+				overdue = slot
+			}
+			stuck = true
+			continue
+		}
+		if slot.Flags&scoreboard.Ended == 0 {
+			innocents++
+		}
+		earliest = min(earliest, due)
+	}
+	silent := w.silent(now)
+	switch {
+	case w.watch.stuck || stuck || silent:
+		s.relieve(w, overdue, stuck, innocents)
+		w.watch.look = now.Add(innocentLook)
+	default:
+		w.watch.look = w.nextLook(now, earliest)
+	}
+}
+
+// silent says whether the worker gave no sign of life for too long.
+func (w *worker) silent(now time.Time) bool {
+	limit := w.revision.config.Watchdog
+	if limit == 0 {
+		return false
+	}
+	if beat := w.view().Counters().Beat; beat != w.watch.beat {
+		w.watch.beat, w.watch.beatAt = beat, now
+	}
+	return now.Sub(w.watch.beatAt) >= limit+stuckGrace
+}
+
+// relieve tells the brain that the worker is stuck, or that the number of its
+// innocent requests changed, and once writes the line that says why.
+func (s *Supervisor) relieve(w *worker, slot scoreboard.Slot, request bool, innocents int) {
+	first := !w.watch.stuck
+	if !first && innocents == w.watch.innocents {
+		return
+	}
+	w.watch.stuck, w.watch.innocents = true, innocents
+	if first {
+		w.watch.reason = fleet.ReasonTimeout
+		fields := w.fields(zap.Int("innocents", innocents))
+		if request {
+			r, _ := w.view().Request(slot.Index)
+			clock := scoreboard.Monotonic()
+			fields = append(fields, zap.String("method", r.Method), zap.String("path", r.Path), zap.String("request_id", r.ID),
+				zap.Duration("request_age", time.Duration(clock-slot.Start).Round(time.Millisecond)),
+				zap.Duration("idle", time.Duration(clock-slot.Progress).Round(time.Millisecond)))
+			s.log.Error("worker is stuck: a request does not end", fields...)
+		} else {
+			w.watch.reason = fleet.ReasonWatchdog
+			s.log.Error("worker is stuck: no sign of life", append(fields, zap.Duration("silent", time.Since(w.watch.beatAt).Round(time.Millisecond)))...)
+		}
+	}
+	s.step(fleet.Stuck{ID: w.ID, Reason: w.watch.reason, Innocents: innocents})
+}
+
+// lost counts the innocent requests that the end of a stuck worker takes along.
+func (s *Supervisor) lost(w *worker) {
+	if !w.watch.stuck || w.watch.look.IsZero() {
+		return
+	}
+	w.watch.look = time.Time{}
+	s.innocentsLost += uint64(w.watch.innocents)
+	s.log.Warn("ending stuck worker", w.fields(zap.Int("innocents_lost", w.watch.innocents), zap.Uint64("innocents_lost_total", s.innocentsLost))...)
+}
