@@ -116,4 +116,28 @@
 // The master trusts nothing here. A board without the magic, with a version it
 // does not know, or with sizes that do not fit belongs to a plain worker. The
 // process id is for people to look at and is never signalled.
+//
+// # The fleet page
+//
+// A second memory, sealed in the same way and found in GOSUPER_FLEET_FD, is shared by
+// all workers so that the less busy one takes the next connection. It has 64 bytes
+// for each place, a multiple of 64 places; the worker whose GOSUPER_PLACE is n
+// writes the bytes from 64*n on. A worker whose place lies beyond the end takes no
+// part.
+//
+//	offset size  meaning
+//	     0    8  busy: requests in flight, and connections accepted less than a
+//	             second ago that have not sent one yet
+//	     8    8  capacity: busy at which this worker stops accepting; 0 if it does
+//	             not stop
+//	    16    8  beat: a counter that moves whenever busy is written
+//	    24    8  the worker's id (GOSUPER_WORKER_ID) while it accepts connections, 0
+//	             otherwise; written after the rest when it begins, and again with 0
+//	             when it drains. The master writes 0 when the worker is gone.
+//	    32    8  open connections
+//
+// The page is advice. It decides who waits for some milliseconds before it takes a
+// connection, and nothing else; whoever reads it must bound the wait, and must stop
+// waiting for a worker that shows no sign of life, which is one whose beat has not
+// moved since it last let a connection wait.
 package scoreboard

@@ -17,12 +17,12 @@ func Create() (*Memory, error) {
 	if !littleEndian {
 		return nil, fmt.Errorf("cannot create a scoreboard on a big-endian machine: %w", errors.ErrUnsupported)
 	}
-	fd, err := memfd()
+	fd, err := memfd("gosuper-scoreboard")
 	if err != nil {
 		return nil, fmt.Errorf("cannot create a scoreboard: %w", err)
 	}
 	file := os.NewFile(uintptr(fd), "scoreboard")
-	data, err := seal(fd)
+	data, err := seal(fd, Size)
 	if err != nil {
 		file.Close()
 		return nil, fmt.Errorf("cannot create a scoreboard: %w", err)
@@ -32,29 +32,29 @@ func Create() (*Memory, error) {
 
 // memfd creates an empty file that is never executable, which some hardened
 // systems insist on (vm.memfd_noexec). Kernels before 6.3 do not know the flag.
-func memfd() (int, error) {
+func memfd(name string) (int, error) {
 	const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
-	fd, err := unix.MemfdCreate("gosuper-scoreboard", flags|unix.MFD_NOEXEC_SEAL)
+	fd, err := unix.MemfdCreate(name, flags|unix.MFD_NOEXEC_SEAL)
 	if errors.Is(err, unix.EINVAL) {
-		fd, err = unix.MemfdCreate("gosuper-scoreboard", flags)
+		fd, err = unix.MemfdCreate(name, flags)
 	}
 	return fd, os.NewSyscallError("memfd_create", err)
 }
 
 // seal gives the file its size, takes away everybody's right to change it, and
 // maps it.
-func seal(fd int) (words, error) {
-	if err := unix.Ftruncate(fd, Size); err != nil {
+func seal(fd, size int) (words, error) {
+	if err := unix.Ftruncate(fd, int64(size)); err != nil {
 		return nil, os.NewSyscallError("ftruncate", err)
 	}
 	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals); err != nil {
 		return nil, os.NewSyscallError("fcntl F_ADD_SEALS", err)
 	}
-	return mmap(fd)
+	return mmap(fd, size)
 }
 
-func mmap(fd int) (words, error) {
-	data, err := unix.Mmap(fd, 0, Size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+func mmap(fd, size int) (words, error) {
+	data, err := unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	return data, os.NewSyscallError("mmap", err)
 }
 
@@ -78,23 +78,32 @@ func Open(fd int) (*Board, error) {
 	if !littleEndian {
 		return nil, fmt.Errorf("cannot open the scoreboard on a big-endian machine: %w", errors.ErrUnsupported)
 	}
-	got, err := unix.FcntlInt(uintptr(fd), unix.F_GET_SEALS, 0)
+	size, err := sealedSize(fd)
 	if err != nil {
-		return nil, fmt.Errorf("cannot open the scoreboard: descriptor %d is not sealed memory: %w", fd, err)
+		return nil, fmt.Errorf("cannot open the scoreboard: %w", err)
 	}
-	if got&seals != seals {
-		return nil, fmt.Errorf("cannot open the scoreboard: descriptor %d lacks seals (has %#x)", fd, got)
+	if size != Size {
+		return nil, fmt.Errorf("cannot open the scoreboard: descriptor %d has %d bytes, not %d", fd, size, Size)
 	}
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return nil, fmt.Errorf("cannot open the scoreboard: %w", os.NewSyscallError("fstat", err))
-	}
-	if st.Size != Size {
-		return nil, fmt.Errorf("cannot open the scoreboard: descriptor %d has %d bytes, not %d", fd, st.Size, Size)
-	}
-	data, err := mmap(fd)
+	data, err := mmap(fd, Size)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the scoreboard: %w", err)
 	}
 	return &Board{data: data}, nil
+}
+
+// sealedSize returns the size of memory that can no longer change its size.
+func sealedSize(fd int) (int64, error) {
+	got, err := unix.FcntlInt(uintptr(fd), unix.F_GET_SEALS, 0)
+	if err != nil {
+		return 0, fmt.Errorf("descriptor %d is not sealed memory: %w", fd, err)
+	}
+	if got&seals != seals {
+		return 0, fmt.Errorf("descriptor %d lacks seals (has %#x)", fd, got)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return 0, os.NewSyscallError("fstat", err)
+	}
+	return st.Size, nil
 }

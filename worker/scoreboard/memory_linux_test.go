@@ -154,7 +154,7 @@ func helperUnsealed() error {
 	if err := unix.Ftruncate(fd, Size); err != nil {
 		return err
 	}
-	data, err := mmap(fd)
+	data, err := mmap(fd, Size)
 	if err != nil {
 		return err
 	}
@@ -176,7 +176,7 @@ func TestUnsealedKills(t *testing.T) {
 // TestHostileBytes lets a second mapping write noise while the master reads.
 func TestHostileBytes(t *testing.T) {
 	m := create(t)
-	noise, err := mmap(int(m.File().Fd()))
+	noise, err := mmap(int(m.File().Fd()), Size)
 	if err != nil {
 		t.Fatal(err)
 	}
