@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
@@ -57,13 +58,36 @@ func launch(s *Supervisor, f fleet.Worker) (w *worker, err error) {
 		give(protocol.EnvScoreboardFD, strconv.Itoa(len(files)))
 		files = append(files, int(w.memory.File().Fd()))
 	}
+	if s.busy != nil {
+		give(protocol.EnvFleetFD, strconv.Itoa(len(files)))
+		files = append(files, int(s.busy.File().Fd()))
+	}
+	if s.access != nil && r.config.Log.AccessFile != "" {
+		fd, err := s.access.OpenWriteEnd()
+		if err != nil {
+			return nil, err
+		}
+		defer unix.Close(fd)
+		give(protocol.EnvAccessFD, strconv.Itoa(len(files)))
+		give(protocol.EnvAccessFormat, r.config.Log.AccessFormat)
+		files = append(files, fd)
+	}
+	if r.tls >= 0 {
+		give(protocol.EnvTLSFD, strconv.Itoa(len(files)))
+		files = append(files, r.tls)
+	}
 	give(protocol.EnvSlot, strconv.Itoa(f.Slot))
 	give(protocol.EnvPlace, strconv.Itoa(f.Place))
 	give(protocol.EnvWorkerID, strconv.Itoa(f.ID))
 	give(protocol.EnvGeneration, strconv.Itoa(f.Generation))
 	give(protocol.EnvStopSignal, r.config.StopSignal.Name)
-	give(protocol.EnvLimitKeepAlive, strconv.FormatInt(r.config.KeepAlive.Milliseconds(), 10))
 	give(protocol.EnvLimitRequests, strconv.Itoa(w.limit))
+	for name, value := range limitsEnv(r.config) {
+		give(name, strconv.FormatInt(value, 10))
+	}
+	if d := r.config.Watchdog; d > 0 {
+		give(protocol.EnvWatchdog, strconv.FormatInt(d.Microseconds(), 10))
+	}
 
 	spec := process.Spec{
 		Path: r.resolved.Path, Argv: r.config.Command, Dir: r.resolved.Dir,
@@ -85,6 +109,19 @@ func launch(s *Supervisor, f fleet.Worker) (w *worker, err error) {
 		return w, fmt.Errorf("cannot listen: %w", err)
 	}
 	return w, nil
+}
+
+// limitsEnv are the limits that a cooperating worker applies itself.
+func limitsEnv(c *config.Config) map[string]int64 {
+	return map[string]int64{
+		protocol.EnvLimitKeepAlive:      c.KeepAlive.Milliseconds(),
+		protocol.EnvLimitTimeout:        c.Timeout.Milliseconds(),
+		protocol.EnvLimitStreamTimeout:  c.StreamTimeout.Duration.Milliseconds(),
+		protocol.EnvLimitUpgradeTimeout: c.UpgradeTimeout.Milliseconds(),
+		protocol.EnvLimitRequestTimeout: c.RequestTimeout.Milliseconds(),
+		protocol.EnvLimitBacklogTimeout: c.BacklogTimeout.Milliseconds(),
+		protocol.EnvLimitConnections:    int64(c.WorkerConnections),
+	}
 }
 
 // drawLimit is a worker's own max_requests; 0: none.

@@ -36,6 +36,9 @@ func (s *Supervisor) perform(a fleet.Action) {
 	case fleet.Bury:
 		w := s.workers[a.Worker.ID]
 		delete(s.workers, w.ID)
+		if s.busy != nil {
+			s.busy.Clear(w.Place)
+		}
 		s.later = append(s.later, func() { s.bury(w, a) })
 	case fleet.Rescale:
 		s.log.Info("scaled", zap.Int("from", a.From), zap.Int("workers", a.To))
@@ -183,6 +186,11 @@ func (s *Supervisor) apply(a fleet.Apply) {
 	if s.options.Logs != nil {
 		if err := s.options.Logs.Apply(r.config.Log); err != nil {
 			s.log.Error("cannot change the log", zap.Error(err))
+		}
+	}
+	if path := r.config.Log.AccessFile; path != "" && s.access != nil {
+		if err := s.access.Move(path); err != nil {
+			s.log.Error("cannot change the access log", zap.Error(err))
 		}
 	}
 	if err := s.movePidfile(r.config.PIDFile); err != nil {

@@ -6,8 +6,10 @@ import (
 	"strings"
 
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
@@ -27,6 +29,7 @@ type revision struct {
 	credential *process.Credential
 	identity   []string // HOME, USER and LOGNAME of the credential
 	sockets    *socket.Set
+	tls        int  // descriptor of certificate and key; -1: none
 	plain      bool // the warning about what a plain worker cannot do was given
 }
 
@@ -37,14 +40,43 @@ func (s *Supervisor) prepare(c *config.Config, warnings []string) (*revision, er
 		return nil, err
 	}
 	r.number, r.warnings = s.last+1, warnings
-	r.sockets, err = s.bind(r)
-	return r, err
+	if err := s.openAccessLog(r); err != nil {
+		return nil, err
+	}
+	if text := c.TLSPEM(); len(text) > 0 {
+		if r.tls, err = sealed("gosuper-tls", text); err != nil {
+			return nil, err
+		}
+	}
+	if r.sockets, err = s.bind(r); err != nil {
+		r.closeTLS()
+		return nil, err
+	}
+	return r, nil
+}
+
+// openAccessLog makes sure that workers of the revision have an access log to
+// write to. Its file changes when the revision is accepted.
+func (s *Supervisor) openAccessLog(r *revision) (err error) {
+	if path := r.config.Log.AccessFile; path != "" && s.access == nil {
+		s.access, err = accesslog.Open(path, func(err error) {
+			s.log.Warn("lines of the access log are lost", zap.Error(err))
+		})
+	}
+	return err
+}
+
+func (r *revision) closeTLS() {
+	if r.tls >= 0 {
+		unix.Close(r.tls)
+		r.tls = -1
+	}
 }
 
 // resolve finds out what the configuration means here and now, but for its
 // addresses.
 func resolve(c *config.Config) (*revision, error) {
-	r := &revision{config: c, workers: c.Workers.N}
+	r := &revision{config: c, workers: c.Workers.N, tls: -1}
 	if c.Workers.Auto {
 		r.workers, r.auto = config.AutoWorkers(os.DirFS("/"))
 	}
@@ -180,6 +212,7 @@ func (s *Supervisor) forget() {
 			continue
 		}
 		delete(s.revisions, n)
+		r.closeTLS()
 		orphaned := r.sockets
 		for _, other := range s.revisions {
 			orphaned = orphaned.Without(other.sockets)

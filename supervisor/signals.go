@@ -26,7 +26,7 @@ func Signals() []Signal {
 		{syscall.SIGQUIT, "QUIT", "as INT"},
 		{syscall.SIGTTIN, "TTIN", "one worker more; kept over a reload unless the configured workers changed"},
 		{syscall.SIGTTOU, "TTOU", "one worker less, never below 1; kept likewise"},
-		{syscall.SIGUSR1, "USR1", "reopen the log file; never forwarded to workers"},
+		{syscall.SIGUSR1, "USR1", "reopen the log files; never forwarded to workers"},
 	}
 }
 
@@ -77,13 +77,17 @@ func (s *Supervisor) stop(quick bool) {
 	s.step(fleet.Stop{Quick: quick})
 }
 
-// reopen opens the log file anew, after somebody moved it.
+// reopen opens the log files anew, after somebody moved them.
 func (s *Supervisor) reopen() {
-	if s.options.Logs == nil {
-		return
+	if s.options.Logs != nil {
+		if err := s.options.Logs.Reopen(); err != nil {
+			s.log.Error("cannot reopen the log", zap.Error(err))
+		}
 	}
-	if err := s.options.Logs.Reopen(); err != nil {
-		s.log.Error("cannot reopen the log", zap.Error(err))
+	if s.access != nil {
+		if err := s.access.Reopen(); err != nil {
+			s.log.Error("cannot reopen the access log", zap.Error(err))
+		}
 	}
 }
 

@@ -10,10 +10,16 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
+	"github.com/gosuper/gosuper/worker/scoreboard"
 )
+
+// places is for how many workers there is room on the page that says how busy
+// they are. Those beyond it share the load as the kernel pleases.
+const places = 1024
 
 // Options is what a master needs to run. All fields but Reconfigure and Logs
 // are required.
@@ -56,9 +62,11 @@ type Supervisor struct {
 	current   *revision
 	last      int // number of the newest revision
 	pidfile   *pidfile
-	activated *socket.Set // what systemd passed; nil: nothing
-	leaving   *leaving    // sockets that are about to be closed; nil: none
-	boardless bool        // there is no shared memory here; said once
+	activated *socket.Set       // what systemd passed; nil: nothing
+	leaving   *leaving          // sockets that are about to be closed; nil: none
+	access    *accesslog.Log    // nil: no access log
+	busy      *scoreboard.Fleet // how busy each place is; nil: there is no shared memory
+	boardless bool              // there is no shared memory here; said once
 
 	workers map[int]*worker // alive, by id
 	pids    map[int]*worker
@@ -114,6 +122,9 @@ func newSupervisor(o Options, h hands) (s *Supervisor, err error) {
 		return nil, &Error{Err: err}
 	}
 	s.pidfile = pid
+	if s.busy, err = scoreboard.CreateFleet(places); err != nil {
+		s.busy = nil // spreading is left to chance
+	}
 	s.adopt(rev)
 	s.current = rev
 	s.fleet = fleet.New(rev.number, rev.settings(), rand.Float64)
@@ -233,6 +244,12 @@ func (s *Supervisor) end() error {
 		}
 	}
 	s.pidfile.close()
+	if s.access != nil {
+		s.access.Close()
+		if n := s.access.Lost(); n > 0 {
+			s.log.Warn("lines of the access log were lost", zap.Uint64("lines", n))
+		}
+	}
 	if s.culprit != 0 {
 		e := s.words.of(s.culprit)
 		s.log.Error("gave up: the first workers could not boot", zap.Int("worker", s.culprit), zap.String("status", e.status))

@@ -1,0 +1,141 @@
+package accesslog
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// busyWait is how long a destination that takes nothing is waited for before it
+// is looked at whether there is another one by now.
+const busyWait = 100 * time.Millisecond
+
+// errBusy says that the destination takes nothing at the moment.
+var errBusy = errors.New("busy")
+
+// destination is where lines go.
+type destination struct {
+	fd     int
+	name   string
+	shared bool // stdout, which is not ours to close
+	// regular files never make a writer wait for a reader, and take any number of
+	// bytes in one piece.
+	regular bool
+	partial int  // how much of the next line is written already
+	torn    bool // a line was given up after a part of it was written
+}
+
+// newDestination opens the path; "-" is stdout.
+func newDestination(path string, stdout int) (*destination, error) {
+	d := &destination{fd: stdout, name: "stdout", shared: true}
+	if path != "-" {
+		fd, err := openFile(path)
+		if err != nil {
+			return nil, err
+		}
+		d = &destination{fd: fd, name: path}
+	}
+	var stat unix.Stat_t
+	if err := unix.Fstat(d.fd, &stat); err != nil {
+		d.close()
+		return nil, &os.PathError{Op: "stat", Path: d.name, Err: err}
+	}
+	d.regular = stat.Mode&unix.S_IFMT == unix.S_IFREG
+	return d, nil
+}
+
+// openFile opens a file for appending. Logs are often symbolic links, to a volume
+// or to /dev/stdout. But where the folder belongs to the workers' user, one of
+// them could plant a link to a file of the master's, who would append to it what
+// workers say; so a link counts only if it is one of ours.
+func openFile(path string) (int, error) {
+	// A named pipe without a reader is an error, instead of blocking the master.
+	const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_APPEND | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
+	fd, err := unix.Open(path, flags|unix.O_NOFOLLOW, 0o640)
+	if err == unix.ELOOP {
+		var link unix.Stat_t
+		if err := unix.Lstat(path, &link); err == nil && link.Uid != 0 && int(link.Uid) != os.Geteuid() {
+			return -1, fmt.Errorf("%s is a link made by user %d, which is not followed", path, link.Uid)
+		}
+		fd, err = unix.Open(path, flags, 0o640)
+	}
+	if err != nil {
+		return -1, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	return fd, nil
+}
+
+// write writes as many of the lines as it can at once and returns their length:
+// there may be more to write without an error. It waits for room for so long,
+// which a file never needs, and returns errBusy if there is none by then. A line
+// that was written in part does not count yet: the rest of it is written by the
+// next call, which has to begin with the same line unless this one failed.
+func (d *destination) write(lines []byte, wait time.Duration) (int, error) {
+	if !d.regular {
+		// With room for a page, which is what POLLOUT says of a pipe, this much is
+		// written at once, and whole. Workers have the same stdout: only between
+		// two of their writes may this one have to wait.
+		lines = upTo(lines, MaxLine)
+		if !d.room(wait) {
+			return 0, errBusy
+		}
+	}
+	if d.torn {
+		if _, err := d.writeOnce([]byte("\n")); err != nil {
+			return 0, err
+		}
+		d.torn = false
+	}
+	n, err := d.writeOnce(lines[d.partial:])
+	if err != nil && err != errBusy {
+		d.torn, d.partial = d.partial > 0, 0
+		return 0, err
+	}
+	n += d.partial
+	whole := bytes.LastIndexByte(lines[:n], '\n') + 1
+	d.partial = n - whole
+	return whole, err
+}
+
+// writeOnce is write(2), whose every outcome but success has an error.
+func (d *destination) writeOnce(b []byte) (int, error) {
+	for {
+		n, err := unix.Write(d.fd, b)
+		switch {
+		case err == unix.EINTR:
+		case err == unix.EAGAIN:
+			return 0, errBusy
+		case err != nil:
+			return 0, &os.PathError{Op: "write", Path: d.name, Err: err}
+		default:
+			return n, nil
+		}
+	}
+}
+
+// room waits until there is room, or for so long, and reports which it was.
+func (d *destination) room(wait time.Duration) bool {
+	fds := []unix.PollFd{{Fd: int32(d.fd), Events: unix.POLLOUT}}
+	n, err := unix.Poll(fds, int(wait.Milliseconds()))
+	// What is wrong with it, the write will tell.
+	return n > 0 || err != nil && err != unix.EINTR
+}
+
+func (d *destination) close() {
+	if !d.shared {
+		unix.Close(d.fd)
+	}
+}
+
+// upTo returns as many whole lines as have at most so many bytes, which is one at
+// least.
+func upTo(lines []byte, most int) []byte {
+	if len(lines) <= most {
+		return lines
+	}
+	return lines[:bytes.LastIndexByte(lines[:most], '\n')+1]
+}

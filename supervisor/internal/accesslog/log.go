@@ -1,0 +1,277 @@
+package accesslog
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// MaxLine is the longest line in bytes, its newline included. It is what Linux
+// has for PIPE_BUF.
+const MaxLine = 4096
+
+const (
+	// pipeSize is what the pipe is asked to hold: a few thousand lines, which is
+	// what may come while a disk is busy for a moment.
+	pipeSize = 1 << 20
+	// chunkSize is how much is read at once.
+	chunkSize = 64 << 10
+	// closeTime is what a slow destination gets in Close.
+	closeTime = time.Second
+	// reportEvery keeps a lasting trouble from filling the log of the master.
+	reportEvery = time.Minute
+)
+
+// Log is one access log. Its methods may be called from any goroutine, and none
+// of them but Close waits for the destination.
+type Log struct {
+	pipe     *os.File // read end, on the runtime's poller
+	writeEnd int
+	stdout   int // what "-" means
+	report   func(error)
+	reported time.Time // belongs to the goroutine
+	lost     atomic.Uint64
+	done     chan struct{} // closed at the end of the goroutine
+	once     sync.Once     // Close
+
+	mu      sync.Mutex // guards what follows
+	path    string
+	current *destination
+	next    *destination // takes the place of current after the write under way; nil: none
+	writing bool         // the goroutine uses current
+	closed  bool
+	until   time.Time // when Close gives up; zero: not closing
+}
+
+// Open makes the pipe, opens the file, which may be a named pipe that somebody
+// reads, and starts copying; "-" is stdout. A file that does not exist is made
+// with mode 0640; a symbolic link is followed if root or the master's own user
+// made it.
+//
+// While lines are lost, report is called with the reason, from another goroutine
+// and at most once a minute; nil: nobody wants to know.
+func Open(path string, report func(error)) (*Log, error) {
+	return open(path, unix.Stdout, report)
+}
+
+func open(path string, stdout int, report func(error)) (*Log, error) {
+	l := &Log{stdout: stdout, report: report, path: path, done: make(chan struct{})}
+	var err error
+	if l.current, err = l.destination(path); err != nil {
+		return nil, err
+	}
+	r, w, err := pipe()
+	if err != nil {
+		l.current.close()
+		return nil, fmt.Errorf("cannot make the pipe of the access log: %w", err)
+	}
+	l.pipe, l.writeEnd = os.NewFile(uintptr(r), "access log"), w
+	go l.run()
+	return l, nil
+}
+
+// OpenWriteEnd returns a descriptor for one worker to inherit: non-blocking, and
+// close-on-exec here. It has an open file description of its own, so that a
+// worker that makes it blocking does so for nobody else. The caller closes it
+// after the spawn. Not to be called after Close.
+func (l *Log) OpenWriteEnd() (int, error) {
+	fd, err := reopen(l.writeEnd)
+	if err != nil {
+		return -1, fmt.Errorf("cannot open the pipe of the access log: %w", err)
+	}
+	return fd, nil
+}
+
+// Reopen opens the file anew, after somebody renamed it. On error the lines go
+// where they went before. What has been read from the pipe by then may still go
+// to the old file; nothing is lost. There is nothing to do for stdout.
+func (l *Log) Reopen() error {
+	l.mu.Lock()
+	path := l.path
+	l.mu.Unlock()
+	if path == "-" {
+		return nil
+	}
+	return l.Move(path)
+}
+
+// Move has later lines go to another file, as in Open. On error they go where
+// they went before.
+func (l *Log) Move(path string) error {
+	d, err := l.destination(path)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.closed:
+		d.close()
+		return os.ErrClosed
+	case !l.writing:
+		l.current.close()
+		l.current = d
+	default:
+		if l.next != nil {
+			l.next.close()
+		}
+		l.next = d
+	}
+	l.path = path
+	return nil
+}
+
+// Lost is the number of lines that were read from the pipe and that the
+// destination did not take.
+func (l *Log) Lost() uint64 { return l.lost.Load() }
+
+// Close writes what is in the pipe, as far as the destination takes it within a
+// second, and closes everything. A worker that still writes gets EPIPE.
+func (l *Log) Close() {
+	l.once.Do(func() {
+		l.mu.Lock()
+		l.until = time.Now().Add(closeTime)
+		l.mu.Unlock()
+		// It can only fail where the poller does not know the pipe, and it does.
+		_ = l.pipe.SetReadDeadline(time.Unix(1, 0))
+		select {
+		case <-l.done:
+		case <-time.After(closeTime + busyWait):
+			// A system call on the file does not return. There is no way to end it.
+		}
+	})
+}
+
+// destination opens what the path means.
+func (l *Log) destination(path string) (*destination, error) {
+	d, err := newDestination(path, l.stdout)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the access log: %w", err)
+	}
+	return d, nil
+}
+
+// run is the goroutine.
+func (l *Log) run() {
+	defer l.finish()
+	// The rest of a chunk that is no whole line stands at its beginning the next
+	// time; it is always shorter than MaxLine.
+	chunk, lines, rest := make([]byte, chunkSize), make([]byte, 0, chunkSize+MaxLine), 0
+	take := func(n int) {
+		var left []byte
+		lines, left = cut(lines[:0], chunk[:rest+n])
+		rest = 0; _ = left
+		l.write(lines)
+	}
+	for {
+		n, err := l.pipe.Read(chunk[rest:])
+		if err != nil {
+			break
+		}
+		take(n)
+	}
+	// Not more than the pipe can hold: a worker may go on for ever.
+	for total := 0; total < pipeSize; {
+		n := l.readNow(chunk[rest:])
+		if n <= 0 {
+			break
+		}
+		total += n
+		take(n)
+	}
+	if rest > 0 {
+		l.write(append(chunk[:rest], '\n'))
+	}
+}
+
+// readNow reads what is there; n is not positive if there is nothing.
+func (l *Log) readNow(b []byte) (n int) {
+	conn, err := l.pipe.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	err = conn.Control(func(fd uintptr) {
+		err := error(unix.EINTR)
+		for err == unix.EINTR {
+			n, err = unix.Read(int(fd), b)
+		}
+	})
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// write passes whole lines on.
+func (l *Log) write(lines []byte) {
+	for len(lines) > 0 {
+		d, wait := l.borrow()
+		n, err := d.write(lines, wait)
+		l.giveBack()
+		lines = lines[n:]
+		switch {
+		case err == nil:
+		case err != errBusy:
+			l.lose(lines, err)
+			return
+		case l.overdue():
+			l.lose(lines, errors.New("it takes nothing"))
+			return
+		}
+	}
+}
+
+// borrow returns where to write, which is the goroutine's own until giveBack,
+// and for how long it may be waited for.
+func (l *Log) borrow() (*destination, time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.writing = true
+	if l.until.IsZero() {
+		return l.current, busyWait
+	}
+	return l.current, max(min(time.Until(l.until), busyWait), 0)
+}
+
+func (l *Log) giveBack() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.writing = false
+	if l.next != nil {
+		l.current.close()
+		l.current, l.next = l.next, nil
+	}
+}
+
+// overdue reports whether Close has waited long enough.
+func (l *Log) overdue() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.until.IsZero() && !time.Now().Before(l.until)
+}
+
+// lose counts lines that are lost, and tells why.
+func (l *Log) lose(lines []byte, why error) {
+	l.lost.Add(uint64(bytes.Count(lines, []byte("\n"))))
+	if now := time.Now(); l.report != nil && now.Sub(l.reported) >= reportEvery {
+		l.reported = now
+		l.report(fmt.Errorf("cannot write the access log: %w", why))
+	}
+}
+
+// finish closes everything.
+func (l *Log) finish() {
+	l.pipe.Close()
+	unix.Close(l.writeEnd)
+	l.mu.Lock()
+	l.current.close()
+	l.closed = true
+	l.mu.Unlock()
+	close(l.done)
+}

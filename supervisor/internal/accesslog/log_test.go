@@ -1,0 +1,306 @@
+package accesslog
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestLinesOfManyWorkersAreWhole(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "access.log")
+	l := openLog(t, path)
+	const lines = 500
+	workers, waits := map[int]int{}, []func(){}
+	for range 4 {
+		pid, wait := startWorker(t, l, lines)
+		workers[pid] = lines
+		waits = append(waits, wait)
+	}
+	// The file is rotated all the time.
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for _, wait := range waits {
+			wait()
+		}
+	}()
+	rotated := []string{}
+	for over := false; !over; {
+		select {
+		case <-ended:
+			over = true
+		case <-time.After(time.Millisecond):
+		}
+		name := path + "." + strconv.Itoa(len(rotated))
+		if err := os.Rename(path, name); err != nil {
+			t.Fatal(err)
+		}
+		rotated = append(rotated, name)
+		if err := l.Reopen(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.Close()
+	var all strings.Builder
+	for _, name := range append(rotated, path) {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(text) > 0 && text[len(text)-1] != '\n' {
+			t.Errorf("%s ends within a line", name)
+		}
+		all.Write(text)
+	}
+	checkWhole(t, all.String(), workers)
+	if l.Lost() != 0 {
+		t.Errorf("%d lines were lost", l.Lost())
+	}
+}
+
+func TestReopen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "access.log")
+	l := openLog(t, path)
+	w := writeEnd(t, l)
+	send(w, []byte("one\n"))
+	eventually(t, path, "one\n")
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	send(w, []byte("two\n"))
+	eventually(t, path+".1", "one\ntwo\n")
+	if err := l.Reopen(); err != nil {
+		t.Fatal(err)
+	}
+	send(w, []byte("three\n"))
+	eventually(t, path, "three\n")
+
+	// A file that cannot be opened leaves everything as it was.
+	if err := l.Move(filepath.Join(path, "x")); !errors.Is(err, unix.ENOTDIR) {
+		t.Errorf("got %v", err)
+	}
+	send(w, []byte("four\n"))
+	eventually(t, path, "three\nfour\n")
+	l.Close()
+	l.Close()
+	if err := l.Move(path); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+	eventually(t, path+".1", "one\ntwo\n")
+}
+
+// A destination that takes nothing stops neither a worker nor the master, and
+// where there is another one instead, nothing is lost but what workers dropped.
+func TestBlockedDestination(t *testing.T) {
+	t.Parallel()
+	l := blockedLog(t, func(err error) { t.Error(err) })
+	w := writeEnd(t, l)
+	var want strings.Builder
+	for i := 0; ; i++ {
+		line := testLine(1, i, 500)
+		if _, err := unix.Write(w, []byte(line)); err == unix.EAGAIN {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		want.WriteString(line)
+	}
+	if want.Len() < chunkSize {
+		t.Errorf("only %d bytes fit in", want.Len())
+	}
+	if err := l.Reopen(); err != nil {
+		t.Error(err)
+	}
+	path := filepath.Join(t.TempDir(), "access.log")
+	for range 2 {
+		if err := l.Move(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, path, want.String())
+}
+
+func TestCloseGivesUp(t *testing.T) {
+	t.Parallel()
+	reports := make(chan error, 10)
+	l := blockedLog(t, func(err error) { reports <- err })
+	w := writeEnd(t, l)
+	for i := range 1000 {
+		send(w, []byte(testLine(1, i, 500)))
+	}
+	start := time.Now()
+	l.Close()
+	if took := time.Since(start); took < closeTime {
+		t.Errorf("the reader got only %s", took)
+	}
+	if l.Lost() != 1000 {
+		t.Errorf("%d lines of 1000 were lost", l.Lost())
+	}
+	if len(reports) != 1 {
+		t.Errorf("%d reports", len(reports))
+	}
+}
+
+func TestCloseWritesWhatIsThere(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "access.log")
+	l := openLog(t, path)
+	w := writeEnd(t, l)
+	var want strings.Builder
+	for i := range 1000 {
+		line := testLine(1, i, 400)
+		want.WriteString(line)
+		send(w, []byte(line))
+	}
+	send(w, []byte("no newline"))
+	l.Close()
+	got, err := os.ReadFile(path)
+	if err != nil || string(got) != want.String()+"no newline\n" {
+		t.Errorf("%d bytes, not %d: %v", len(got), want.Len(), err)
+	}
+	if _, err := unix.Write(w, []byte("x")); err != unix.EPIPE {
+		t.Errorf("writing gives %v", err)
+	}
+}
+
+func TestFailingDestination(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip(err)
+	}
+	reports := make(chan error, 10)
+	l, err := Open("/dev/full", func(err error) { reports <- err })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	w := writeEnd(t, l)
+	for range 5 {
+		send(w, []byte("a\nb\n"))
+	}
+	if err := <-reports; !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("reported %v", err)
+	}
+	for start := time.Now(); l.Lost() != 10 && time.Since(start) < patience; time.Sleep(time.Millisecond) {
+	}
+	if l.Lost() != 10 || len(reports) != 0 {
+		t.Errorf("%d lines were lost, %d more reports", l.Lost(), len(reports))
+	}
+	path := filepath.Join(t.TempDir(), "access.log")
+	if err := l.Move(path); err != nil {
+		t.Fatal(err)
+	}
+	send(w, []byte("c\n"))
+	eventually(t, path, "c\n")
+}
+
+// What a worker does to its descriptor is its own affair.
+func TestWorkerCannotMakeOthersWait(t *testing.T) {
+	l := openLog(t, filepath.Join(t.TempDir(), "access.log"))
+	one, two := writeEnd(t, l), writeEnd(t, l)
+	if err := unix.SetNonblock(one, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, fd := range []int{two, writeEnd(t, l)} {
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0); err != nil || flags&unix.O_NONBLOCK == 0 {
+			t.Errorf("a write end is blocking: %x, %v", flags, err)
+		}
+	}
+	for _, fd := range []int{one, two, l.writeEnd} {
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 {
+			t.Errorf("a write end goes to every child: %x, %v", flags, err)
+		}
+	}
+}
+
+func TestGarbage(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "access.log")
+	l := openLog(t, path)
+	w := writeEnd(t, l)
+	garbage := bytes.Repeat([]byte{0, 0xff, 'x', '\r'}, 50_000)
+	for part := range slices.Chunk(garbage, MaxLine) {
+		send(w, part)
+	}
+	send(w, []byte("\nGET /\n"))
+	l.Close()
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range bytes.Lines(got) {
+		if len(line) > MaxLine {
+			t.Errorf("a line has %d bytes", len(line))
+		}
+	}
+	if !bytes.HasSuffix(got, []byte("\nGET /\n")) {
+		t.Error("the line behind the garbage is not whole")
+	}
+	if whole := bytes.ReplaceAll(got, []byte("\n"), nil); !bytes.Equal(whole, append(garbage, "GET /"...)) {
+		t.Error("something is missing")
+	}
+}
+
+// Workers have the stdout of the master, so others write there too.
+func TestStdoutIsShared(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	l, err := open("-", int(w.Fd()), func(err error) { t.Error(err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	const lines = 1000
+	var got bytes.Buffer
+	read := make(chan error)
+	go func() {
+		_, err := io.Copy(&got, bufio.NewReaderSize(r, 1<<16))
+		read <- err
+	}()
+	other := make(chan struct{})
+	go func() {
+		defer close(other)
+		for i := range lines {
+			io.WriteString(w, testLine(2, i, 300))
+		}
+	}()
+	end := writeEnd(t, l)
+	for i := range lines {
+		send(end, []byte(testLine(1, i, 700)))
+	}
+	<-other
+	l.Close()
+	w.Close()
+	if err := <-read; err != nil {
+		t.Fatal(err)
+	}
+	checkWhole(t, got.String(), map[int]int{1: lines, 2: lines})
+}
+
+// BenchmarkCopy is the master's work for one line of 200 bytes.
+func BenchmarkCopy(b *testing.B) {
+	l, err := Open(filepath.Join(b.TempDir(), "access.log"), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	fd, err := l.OpenWriteEnd()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer unix.Close(fd)
+	line := []byte(testLine(1, 0, 200))
+	b.ResetTimer()
+	for range b.N {
+		send(fd, line)
+	}
+	l.Close()
+}

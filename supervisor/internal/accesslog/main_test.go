@@ -1,0 +1,184 @@
+package accesslog
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The test binary is also the worker: with workerEnv set it writes that many
+// lines to its descriptor 3 instead of running the tests.
+const workerEnv = "ACCESSLOG_TEST_LINES"
+
+// patience is the cap on waiting for something that always happens.
+const patience = 30 * time.Second
+
+func TestMain(m *testing.M) {
+	if n, err := strconv.Atoi(os.Getenv(workerEnv)); err == nil {
+		work(n)
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// work is the worker: lines of every length, each with what is needed to see
+// that it is whole.
+func work(n int) {
+	rng := rand.New(rand.NewPCG(uint64(os.Getpid()), 0))
+	for i := range n {
+		size := 40 + rng.IntN(400)
+		if i%20 == 0 {
+			size = MaxLine - rng.IntN(2)
+		}
+		send(3, []byte(testLine(os.Getpid(), i, size)))
+	}
+}
+
+// testLine is line i of a worker: "pid i size xxx", size bytes in all.
+func testLine(pid, i, size int) string {
+	head := fmt.Sprintf("%d %d %d ", pid, i, size)
+	return head + strings.Repeat("x", size-len(head)-1) + "\n"
+}
+
+// send writes with patience, where a real worker would drop.
+func send(fd int, b []byte) {
+	for {
+		n, err := unix.Write(fd, b)
+		switch {
+		case err == unix.EAGAIN:
+			_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, -1)
+		case err == unix.EINTR:
+		case err != nil || n != len(b):
+			fmt.Fprintln(os.Stderr, "worker: wrote", n, "of", len(b), err)
+			os.Exit(99)
+		default:
+			return
+		}
+	}
+}
+
+// startWorker starts a worker; wait returns when it has ended.
+func startWorker(t *testing.T, l *Log, lines int) (pid int, wait func()) {
+	t.Helper()
+	fd := writeEnd(t, l)
+	pid, _, err := syscall.StartProcess("/proc/self/exe", []string{"worker"}, &syscall.ProcAttr{
+		Env:   []string{workerEnv + "=" + strconv.Itoa(lines)},
+		Files: []uintptr{0, 1, 2, uintptr(fd)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := os.FindProcess(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pid, func() {
+		t.Helper()
+		if state, err := p.Wait(); err != nil || !state.Success() {
+			t.Errorf("worker %d: %v, %v", pid, state, err)
+		}
+	}
+}
+
+// writeEnd is one of the log, closed at the end of the test.
+func writeEnd(t *testing.T, l *Log) int {
+	t.Helper()
+	fd, err := l.OpenWriteEnd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	return fd
+}
+
+// openLog opens a log for one test, which must lose nothing.
+func openLog(t *testing.T, path string) *Log {
+	t.Helper()
+	l, err := Open(path, func(err error) { t.Error(err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	return l
+}
+
+// blockedLog opens a log whose stdout is a pipe that is full.
+func blockedLog(t *testing.T, report func(error)) *Log {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close(); w.Close() })
+	fill(t, int(w.Fd()))
+	l, err := open("-", int(w.Fd()), report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	return l
+}
+
+// fill writes newlines to a pipe until it takes no more, and leaves it blocking.
+func fill(t *testing.T, fd int) {
+	t.Helper()
+	if err := unix.SetNonblock(fd, true); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range [][]byte{bytes.Repeat([]byte("\n"), MaxLine), []byte("\n")} {
+		var err error
+		for err == nil {
+			_, err = unix.Write(fd, b)
+		}
+		if err != unix.EAGAIN {
+			t.Fatal(err)
+		}
+	}
+	if err := unix.SetNonblock(fd, false); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// eventually waits for a file to have these contents.
+func eventually(t *testing.T, path, want string) {
+	t.Helper()
+	var got []byte
+	for start := time.Now(); time.Since(start) < patience; time.Sleep(time.Millisecond) {
+		var err error
+		if got, err = os.ReadFile(path); err == nil && string(got) == want {
+			return
+		}
+	}
+	t.Fatalf("%s has %q, not %q", filepath.Base(path), got, want)
+}
+
+// checkWhole checks that there are all lines of some workers, whole and each
+// worker's in their order.
+func checkWhole(t *testing.T, text string, workers map[int]int) {
+	t.Helper()
+	next := map[int]int{}
+	for line := range strings.Lines(text) {
+		var pid, i, size int
+		if _, err := fmt.Sscanf(line, "%d %d %d ", &pid, &i, &size); err != nil || line != testLine(pid, i, size) {
+			t.Fatalf("torn: %.80q", line)
+		}
+		if i != next[pid] {
+			t.Fatalf("worker %d: line %d instead of %d", pid, i, next[pid])
+		}
+		next[pid]++
+	}
+	for pid, n := range workers {
+		if next[pid] != n {
+			t.Errorf("worker %d: %d lines instead of %d", pid, next[pid], n)
+		}
+	}
+}
