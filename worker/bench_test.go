@@ -5,6 +5,7 @@ package worker
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"testing"
 	"time"
@@ -13,22 +14,32 @@ import (
 // BenchmarkAccounting is what the package adds to one request of a kept-alive
 // connection, but for the two calls of ConnState, which BenchmarkConnState has.
 func BenchmarkAccounting(b *testing.B) {
-	p := newProcess(inheritance{}, nil)
-	c := &connection{set: &p.conns}
+	p := newProcess(inheritance{timeouts: timeouts{timeout: time.Minute, stream: time.Minute}}, nil)
+	conn := p.conns.add(new(net.TCPConn))
+	c := connectionOf(conn)
 	h := &handler{process: p, next: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(200) })}
+	c.exchange.raw = nowhere{}
+	response := make([]byte, 100)
 	// As deep as net/http's own.
-	ctx, cancel := context.WithCancel(withConnection(context.WithValue(b.Context(), http.ServerContextKey, p), c))
+	ctx, cancel := context.WithCancel(withConnection(context.WithValue(b.Context(), http.ServerContextKey, p), c, conn))
 	defer cancel()
-	r := (&http.Request{ProtoMajor: 1}).WithContext(context.WithValue(ctx, http.LocalAddrContextKey, p))
+	r := (&http.Request{ProtoMajor: 1, ProtoMinor: 1, Method: "GET", RequestURI: "/agent/stream?prompt=x"}).WithContext(context.WithValue(ctx, http.LocalAddrContextKey, p))
 	b.ReportAllocs()
 	for b.Loop() {
 		h.ServeHTTP(spent{}, r)
+		c.exchange.write(response)
+		c.exchange.over()
 	}
 }
 
+// nowhere is a connection that takes everything.
+type nowhere struct{ stream }
+
+func (nowhere) Write(data []byte) (int, error) { return len(data), nil }
+
 func BenchmarkConnState(b *testing.B) {
 	p := newProcess(inheritance{}, nil)
-	conn := &tcpConn{connection: connection{set: &p.conns}}
+	conn := p.conns.add(new(net.TCPConn))
 	srv := new(http.Server)
 	p.instrument(srv)
 	for b.Loop() {

@@ -5,6 +5,7 @@ package worker
 import (
 	"context"
 	"crypto/tls"
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -27,16 +28,23 @@ type unixConn struct {
 	connection
 }
 
-func (c *tcpConn) Close() error {
-	err := c.TCPConn.Close()
-	c.gone()
-	return err
-}
+func (c *tcpConn) Close() error  { return c.close(c.TCPConn) }
+func (c *unixConn) Close() error { return c.close(c.UnixConn) }
 
-func (c *unixConn) Close() error {
-	err := c.UnixConn.Close()
-	c.gone()
-	return err
+func (c *tcpConn) Read(data []byte) (int, error)   { return c.exchange.read(data) }
+func (c *tcpConn) Write(data []byte) (int, error)  { return c.exchange.write(data) }
+func (c *unixConn) Read(data []byte) (int, error)  { return c.exchange.read(data) }
+func (c *unixConn) Write(data []byte) (int, error) { return c.exchange.write(data) }
+
+// ReadFrom keeps sendfile.
+func (c *tcpConn) ReadFrom(src io.Reader) (int64, error) { return c.exchange.readFrom(c.TCPConn, src) }
+
+// WriteTo keeps splice where nobody has to see what is read.
+func (c *tcpConn) WriteTo(dst io.Writer) (int64, error) {
+	if c.exchange.phase().running() {
+		return io.Copy(dst, struct{ io.Reader }{c})
+	}
+	return c.TCPConn.WriteTo(dst)
 }
 
 // connection is what the drain and the accounting know of one connection.
@@ -47,14 +55,25 @@ type connection struct {
 	since  atomic.Int64 // of state, in Monotonic nanoseconds; recorded during a drain only
 	closed atomic.Bool
 
-	// writer serves the HTTP/1 requests of the connection, one after the other.
-	writer http1Writer
+	// The HTTP/1 requests of the connection, one after the other.
+	exchange exchange
+	writer   http1Writer
+}
+
+func (c *connection) close(raw net.Conn) error {
+	if c.exchange.lingering.Load() {
+		return nil
+	}
+	err := raw.Close()
+	c.gone()
+	return err
 }
 
 // gone takes the connection off the books, once.
 func (c *connection) gone() {
 	if c.closed.CompareAndSwap(false, true) {
 		c.set.remove(c)
+		c.exchange.gone()
 	}
 }
 
@@ -65,6 +84,13 @@ func (c *connection) setState(state http.ConnState) {
 		c.since.Store(scoreboard.Monotonic())
 	}
 	c.state.Store(int32(state))
+	switch state {
+	case http.StateIdle:
+		c.exchange.over()
+	case http.StateClosed:
+		c.exchange.over()
+		c.exchange.cancel(nil)
+	}
 }
 
 // connectionOf returns what is known of a connection that net/http hands to a
@@ -84,8 +110,12 @@ func connectionOf(conn net.Conn) *connection {
 // connectionKey is the key of the *connection in the context of its requests.
 type connectionKey struct{}
 
-func withConnection(ctx context.Context, c *connection) context.Context {
-	return context.WithValue(ctx, connectionKey{}, c)
+// withConnection prepares a connection for HTTP. conn is what net/http sees of it.
+func withConnection(ctx context.Context, c *connection, conn net.Conn) context.Context {
+	c.exchange.tls, _ = conn.(*tls.Conn)
+	ctx = context.WithValue(ctx, connectionKey{}, c)
+	ctx, c.exchange.cancel = context.WithCancelCause(ctx)
+	return ctx
 }
 
 func connectionFrom(ctx context.Context) *connection {
@@ -115,13 +145,14 @@ func (s *connections) add(accepted net.Conn) net.Conn {
 	case *net.TCPConn:
 		wrapped := &tcpConn{TCPConn: accepted}
 		c = &wrapped.connection
-		c.conn = wrapped
+		c.conn, c.exchange.raw = wrapped, accepted
 	case *net.UnixConn:
 		wrapped := &unixConn{UnixConn: accepted}
 		c = &wrapped.connection
-		c.conn = wrapped
+		c.conn, c.exchange.raw = wrapped, accepted
 	}
 	c.set = s
+	c.exchange.init(c)
 	s.process.board.ConnAccepted()
 	s.mu.Lock()
 	s.open[c] = struct{}{}

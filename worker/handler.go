@@ -4,12 +4,14 @@ package worker
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/gosuper/gosuper/worker/protocol"
+	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
-// handler is the outermost handler of a server: it counts requests, and hands a
-// writer of its own to the caller's handler.
+// handler is the outermost handler of a server: it counts requests, puts them
+// under watch, and hands a writer of its own to the caller's handler.
 type handler struct {
 	process     *process
 	next        http.Handler
@@ -17,28 +19,44 @@ type handler struct {
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	p := h.process
+	c := connectionFrom(r.Context())
+	switch {
+	case c == nil:
+		h.next.ServeHTTP(w, r) // the caller uses the handler by itself
+	case r.ProtoMajor >= 2:
+		h.serve2(w, r)
+	default:
+		h.serve1(c, w, r)
+	}
+}
+
+// serve1 serves a request over HTTP/1. Those of one connection follow each other.
+func (h *handler) serve1(c *connection, w http.ResponseWriter, r *http.Request) {
+	e := &c.exchange
+	if e.phase().ended() {
+		panic(http.ErrAbortHandler) // pipelined behind a request that timed out
+	}
+	h.process.requestStarted()
+	e.begin(r)
+	w1 := &c.writer
+	w1.writer = writer{inner: w, process: h.process, watch: &e.watch, guarded: e.tls != nil, noKeepAlive: h.noKeepAlive}
+	w1.exchange, w1.header = e, nil
+	defer w1.finish()
+	h.next.ServeHTTP(w1, r)
+	w1.returned = true
+}
+
+// requestStarted counts a request that begins.
+func (p *process) requestStarted() {
 	if n := p.board.RequestStarted(); n == p.maxRequests {
 		// Elsewhere, since a master that does not read must not hold up the request.
 		// A lost message costs no more than a worker that lives on.
 		go func() { _ = p.reporter.send(protocol.NotifyRecycle+protocol.RecycleMaxRequests, sendTimeout) }()
 	}
-	if r.ProtoMajor >= 2 {
-		// Requests of one connection run side by side.
-		w2 := &http2Writer{writer{inner: w, process: p}}
-		defer w2.finish()
-		h.next.ServeHTTP(w2, r)
-		w2.returned = true
-		return
-	}
-	var w1 *http1Writer
-	if c := connectionFrom(r.Context()); c != nil {
-		w1 = &c.writer // requests of one connection follow each other
-	} else {
-		w1 = new(http1Writer)
-	}
-	w1.writer = writer{inner: w, process: p, noKeepAlive: h.noKeepAlive}
-	defer w1.finish()
-	h.next.ServeHTTP(w1, r)
-	w1.returned = true
+}
+
+// requestFinished counts a request whose handler has returned.
+func (p *process) requestFinished(w *watch, status int) {
+	p.board.Observe(time.Duration(scoreboard.Monotonic() - w.start.Load()))
+	p.board.RequestFinished(status)
 }

@@ -32,6 +32,7 @@ type inheritance struct {
 	stop        syscall.Signal    // what asks to drain besides SIGTERM, 0 if nothing does
 	keepAlive   time.Duration     // 0: no keep-alive
 	maxRequests uint64            // 0: no limit
+	timeouts    timeouts
 }
 
 // sockets are the variables of sd_listen_fds(3); limits are those that only gosuper
@@ -42,6 +43,7 @@ var (
 	limits  = []string{
 		protocol.EnvNotifyFD, protocol.EnvScoreboardFD, protocol.EnvStopSignal,
 		protocol.EnvLimitKeepAlive, protocol.EnvLimitRequests,
+		protocol.EnvLimitTimeout, protocol.EnvLimitStreamTimeout, protocol.EnvLimitUpgradeTimeout, protocol.EnvLimitRequestTimeout,
 	}
 )
 
@@ -64,7 +66,13 @@ func inherit() (inheritance, error) {
 	in.notifyFD = env.descriptor(protocol.EnvNotifyFD, in.sockets)
 	in.maxRequests = uint64(env.number(protocol.EnvLimitRequests))
 	if os.Getenv(protocol.EnvLimitKeepAlive) != "" {
-		in.keepAlive = time.Duration(env.number(protocol.EnvLimitKeepAlive)) * time.Millisecond
+		in.keepAlive = env.milliseconds(protocol.EnvLimitKeepAlive)
+	}
+	in.timeouts = timeouts{
+		timeout: env.milliseconds(protocol.EnvLimitTimeout),
+		stream:  env.milliseconds(protocol.EnvLimitStreamTimeout),
+		upgrade: env.milliseconds(protocol.EnvLimitUpgradeTimeout),
+		request: env.milliseconds(protocol.EnvLimitRequestTimeout),
 	}
 	if name := os.Getenv(protocol.EnvStopSignal); name != "" {
 		if in.stop = unix.SignalNum(name); in.stop == 0 {
@@ -140,6 +148,12 @@ func (e *environment) number(name string) int {
 		return 0
 	}
 	return n
+}
+
+// milliseconds returns a variable that holds a time, 0 if it is not set.
+func (e *environment) milliseconds(name string) time.Duration {
+	const most = int64(100 * 365 * 24 * time.Hour / time.Millisecond) // much longer ones overflow
+	return time.Duration(min(int64(e.number(name)), most)) * time.Millisecond
 }
 
 // descriptor returns a variable that holds a descriptor other than those of the

@@ -107,7 +107,7 @@ func (p *process) instrument(srv *http.Server) {
 			ctx = connContext(ctx, conn)
 		}
 		if c := connectionOf(conn); c != nil && ctx != nil {
-			ctx = withConnection(ctx, c)
+			ctx = withConnection(ctx, c, conn)
 		}
 		return ctx
 	}

@@ -8,12 +8,14 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
+	"time"
 )
 
 // writer stands between a handler and the http.ResponseWriter of net/http. It sees
 // the status, and the moment at which the header becomes final, which is when
 // "Connection: close" can be added last. Everything that writes to the client
-// passes through begin first.
+// enters first, and what enters after the deadline is refused.
 //
 // Unwrap serves http.ResponseController. Handlers that ask by type assertion
 // instead need the methods themselves, and only those that the protocol has, which
@@ -21,76 +23,76 @@ import (
 type writer struct {
 	inner       http.ResponseWriter
 	process     *process
+	watch       *watch
 	noKeepAlive bool
 	status      int // of the final header, 0 before it
 	hijacked    bool
 	returned    bool // the handler returned and did not panic
+
+	guarded bool       // writing is in use
+	writing sync.Mutex // held while anything is written, where only that keeps an answer at the deadline apart from the handler's bytes
+}
+
+// enter is called before anything is sent. Unless it returns an error, exit must
+// follow.
+func (w *writer) enter() error {
+	if w.guarded {
+		w.writing.Lock()
+	}
+	if w.watch.phase().ended() {
+		w.exit()
+		return errTimeout
+	}
+	return nil
+}
+
+func (w *writer) exit() {
+	if w.guarded {
+		w.writing.Unlock()
+	}
 }
 
 // begin notes the status of the final header, just before net/http gets it.
 func (w *writer) begin(status int) {
 	w.status = status
-	if status == http.StatusSwitchingProtocols {
-		return // "Connection: upgrade" belongs to the handler
-	}
-	if w.noKeepAlive || w.process.drains.Load() {
+	if status != http.StatusSwitchingProtocols && (w.noKeepAlive || w.process.drains.Load()) {
+		// With 101, "Connection: upgrade" belongs to the handler.
 		w.inner.Header().Set("Connection", "close")
 	}
+	w.watch.advance(committed)
 }
 
-// finish does the accounting when the handler has returned or panicked.
-func (w *writer) finish() {
+// conclude counts the request, when the handler has returned or panicked.
+func (w *writer) conclude() {
 	switch {
+	case w.watch.phase() == answered:
+		w.status = http.StatusGatewayTimeout
 	case w.status != 0:
 	case w.hijacked:
 		// Spoken by the handler itself; an upgrade, as far as anybody can tell.
 		w.status = http.StatusSwitchingProtocols
-	case w.returned:
-		// net/http is about to send an empty answer.
-		w.begin(http.StatusOK)
 	default:
 		w.status = http.StatusInternalServerError
 	}
-	w.process.board.RequestFinished(w.status)
-	w.inner = spent{}
+	w.process.requestFinished(w.watch, w.status)
+}
+
+// isFinal reports whether a header of this status is the last one.
+func isFinal(status int) bool { return status >= 200 || status == http.StatusSwitchingProtocols }
+
+// tryLock gives whoever holds the lock time to get done with what it is doing,
+// unless that blocks.
+func tryLock(mu *sync.Mutex) bool {
+	for end := time.Now().Add(5 * time.Millisecond); !mu.TryLock(); time.Sleep(50 * time.Microsecond) {
+		if time.Now().After(end) {
+			return false
+		}
+	}
+	return true
 }
 
 // Unwrap returns the writer of net/http for http.ResponseController.
 func (w *writer) Unwrap() http.ResponseWriter { return w.inner }
-
-func (w *writer) Header() http.Header { return w.inner.Header() }
-
-func (w *writer) WriteHeader(status int) {
-	final := status >= 200 || status == http.StatusSwitchingProtocols
-	if final && w.status == 0 {
-		w.begin(status)
-	}
-	w.inner.WriteHeader(status)
-}
-
-func (w *writer) Write(data []byte) (int, error) {
-	if w.status == 0 {
-		w.begin(http.StatusOK)
-	}
-	return w.inner.Write(data)
-}
-
-func (w *writer) WriteString(data string) (int, error) {
-	if w.status == 0 {
-		w.begin(http.StatusOK)
-	}
-	return io.WriteString(w.inner, data)
-}
-
-func (w *writer) Flush() { _ = w.FlushError() }
-
-// FlushError is what http.ResponseController calls.
-func (w *writer) FlushError() error {
-	if w.status == 0 {
-		w.begin(http.StatusOK)
-	}
-	return w.inner.(interface{ FlushError() error }).FlushError()
-}
 
 // CloseNotify is there for older handlers that ask for http.CloseNotifier.
 func (w *writer) CloseNotify() <-chan bool {
@@ -100,31 +102,116 @@ func (w *writer) CloseNotify() <-chan bool {
 // http1Writer is the writer of a request over HTTP/1.
 type http1Writer struct {
 	writer
+	exchange *exchange
+	header   http.Header // nil until the handler asks for it: net/http copies those that are asked for
 }
 
-func (w *http1Writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, rw, err := w.inner.(http.Hijacker).Hijack()
-	if err == nil {
-		w.hijacked = true
+// finish does what is to be done when the handler has returned or panicked.
+func (w *http1Writer) finish() {
+	if w.enter() == nil {
+		if w.status == 0 && !w.hijacked && w.returned {
+			w.begin(http.StatusOK) // net/http is about to send an empty answer
+		}
+		if w.guarded && !w.hijacked {
+			// What net/http sends from here on, no lock holds back.
+			w.watch.advance(streaming)
+		}
+		w.exit()
 	}
-	return conn, rw, err
+	w.conclude()
+	if w.hijacked {
+		w.exchange.cancel(nil) // net/http does so too
+	}
+	w.exchange.drop()
+	w.inner, w.header = spent{}, nil
 }
 
-// ReadFrom keeps sendfile and splice.
+// begin also notes how the client will find the end of the response.
+func (w *http1Writer) begin(status int) {
+	if te := w.header["Transfer-Encoding"]; len(te) > 0 && te[0] == "identity" {
+		w.exchange.delimited = true
+	}
+	w.writer.begin(status)
+}
+
+func (w *http1Writer) Header() http.Header {
+	w.header = w.inner.Header()
+	return w.header
+}
+
+func (w *http1Writer) WriteHeader(status int) {
+	if w.enter() != nil {
+		return
+	}
+	defer w.exit()
+	if isFinal(status) && w.status == 0 {
+		w.begin(status)
+	}
+	w.inner.WriteHeader(status)
+}
+
+func (w *http1Writer) Write(data []byte) (int, error) {
+	if err := w.enter(); err != nil {
+		return 0, err
+	}
+	defer w.exit()
+	if w.status == 0 {
+		w.begin(http.StatusOK)
+	}
+	return w.inner.Write(data)
+}
+
+func (w *http1Writer) WriteString(data string) (int, error) {
+	if err := w.enter(); err != nil {
+		return 0, err
+	}
+	defer w.exit()
+	if w.status == 0 {
+		w.begin(http.StatusOK)
+	}
+	return io.WriteString(w.inner, data)
+}
+
+func (w *http1Writer) Flush() { _ = w.FlushError() }
+
+// FlushError is what http.ResponseController calls.
+func (w *http1Writer) FlushError() error {
+	if err := w.enter(); err != nil {
+		return err
+	}
+	defer w.exit()
+	if w.status == 0 {
+		w.begin(http.StatusOK)
+	}
+	return w.inner.(interface{ FlushError() error }).FlushError()
+}
+
+// ReadFrom keeps sendfile.
 func (w *http1Writer) ReadFrom(src io.Reader) (int64, error) {
+	if w.guarded {
+		// Sources may block, and TLS has no sendfile.
+		return io.Copy(struct{ io.Writer }{w}, src)
+	}
+	if err := w.enter(); err != nil {
+		return 0, err
+	}
 	if w.status == 0 {
 		w.begin(http.StatusOK)
 	}
 	return w.inner.(io.ReaderFrom).ReadFrom(src)
 }
 
-// http2Writer is the writer of a request over HTTP/2.
-type http2Writer struct {
-	writer
-}
-
-func (w *http2Writer) Push(target string, opts *http.PushOptions) error {
-	return w.inner.(http.Pusher).Push(target, opts)
+func (w *http1Writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if err := w.enter(); err != nil {
+		return nil, nil, err
+	}
+	defer w.exit()
+	conn, rw, err := w.inner.(http.Hijacker).Hijack()
+	if err == nil {
+		w.hijacked = true
+		w.exchange.hijack()
+	}
+	return conn, rw, err
 }
 
 // errSpent is for handlers that go on after they have returned.

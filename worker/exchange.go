@@ -1,0 +1,286 @@
+//go:build unix
+
+package worker
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// pieceSize is what is written at a time: a client that takes a large body
+	// slowly makes progress with each piece.
+	pieceSize = 64 << 10
+	// answerTimeout is how long the answer at a deadline may take to be sent. There
+	// is room for it unless the client has left earlier answers unread.
+	answerTimeout = 250 * time.Millisecond
+	// lingerTimeout is how long a connection is read empty after that answer:
+	// closing it with bytes unread would reset it, and the client might never see
+	// what it was sent. net/http waits as long (rstAvoidanceDelay).
+	lingerTimeout = 500 * time.Millisecond
+	// retryAfter is the value of Retry-After in that answer, in seconds.
+	retryAfter = "5"
+	// timeoutText is its body.
+	timeoutText = "The request took too long and was ended.\n"
+)
+
+// errTimeout is what a handler gets from what it writes after the deadline, and
+// the cause of its cancelled context.
+var errTimeout = http.ErrHandlerTimeout
+
+// stream is what TCP and unix connections have in common.
+type stream interface {
+	net.Conn
+	CloseWrite() error
+}
+
+// An exchange is the HTTP/1 request under way on a connection, or the protocol for
+// which a handler has hijacked it. All bytes of the connection pass through it: that
+// is how it knows what was sent, and how it holds back what a handler sends too late.
+// Over HTTP/2, and in servers that are not HTTP, no exchange is under way and the
+// bytes just pass.
+type exchange struct {
+	watch
+	conn   *connection
+	raw    stream                  // beneath conn
+	tls    *tls.Conn               // above conn, or nil
+	cancel context.CancelCauseFunc // of the connection's context
+
+	holders   atomic.Int32 // of the slot: the handler, and a connection that it has hijacked
+	hijacked  atomic.Bool  // the connection is one of them
+	lingering atomic.Bool  // whoever closes the connection leaves that to linger
+
+	// The next ones belong to the request; ended ones have no successor.
+	head      bool // nothing but a header may answer it
+	http10    bool
+	delimited bool // the end of the connection is the end of the response
+}
+
+func (e *exchange) init(c *connection) {
+	e.conn = c
+	e.process = c.set.process
+	e.ender = e
+	e.answerable = committed
+	e.cancel = func(error) {}
+}
+
+// begin puts the request under watch.
+func (e *exchange) begin(r *http.Request) {
+	e.head = r.Method == http.MethodHead
+	e.http10 = !r.ProtoAtLeast(1, 1)
+	e.delimited = e.http10
+	e.holders.Store(1)
+	e.watch.begin(r.Method, requestPath(r), requestID(r))
+}
+
+// drop lets go of the slot for one of its holders.
+func (e *exchange) drop() {
+	if e.holders.Add(-1) == 0 {
+		e.release()
+	}
+}
+
+// hijack goes on watching the connection on behalf of the handler.
+func (e *exchange) hijack() {
+	e.holders.Add(1)
+	e.hijacked.Store(true)
+	e.advance(upgraded)
+	if e.conn.closed.Load() {
+		e.gone()
+	}
+}
+
+// gone is called when the connection is closed.
+func (e *exchange) gone() {
+	if e.hijacked.CompareAndSwap(true, false) {
+		e.over()
+		e.drop()
+	}
+}
+
+// admit is asked before anything is written.
+func (e *exchange) admit() error {
+	switch p := e.phase(); {
+	case p == committed:
+		if !e.advance(streaming) {
+			return e.admit()
+		}
+	case p.ended() && e.tls == nil:
+		// With TLS the answer passes here too; the writer holds back the handler.
+		return errTimeout
+	}
+	// What is written while waiting is an informational response.
+	return nil
+}
+
+func (e *exchange) write(data []byte) (n int, err error) {
+	for {
+		if err := e.admit(); err != nil {
+			return n, err
+		}
+		if !e.phase().running() {
+			m, err := e.raw.Write(data)
+			return n + m, err
+		}
+		m, err := e.raw.Write(data[:min(len(data), pieceSize)])
+		n += m
+		if err != nil {
+			return n, err
+		}
+		e.touch()
+		if data = data[m:]; len(data) == 0 {
+			return n, nil
+		}
+	}
+}
+
+func (e *exchange) read(data []byte) (int, error) {
+	n, err := e.raw.Read(data)
+	switch p := e.phase(); {
+	case p.running() && n > 0:
+		e.touch()
+	case p.ended():
+		return 0, errTimeout
+	}
+	return n, err
+}
+
+// readFrom sends what src holds: a file by sendfile, in pieces; anything else as it
+// comes, since each write is progress.
+func (e *exchange) readFrom(dst io.ReaderFrom, src io.Reader) (n int64, err error) {
+	if !e.phase().running() {
+		return dst.ReadFrom(src)
+	}
+	// Limited readers do not nest: sendfile looks below one, not below two.
+	piece := &io.LimitedReader{R: src}
+	whole, limited := src.(*io.LimitedReader)
+	if limited {
+		piece.R = whole.R
+	}
+	if !regularFile(piece.R) {
+		return io.Copy(writerOnly{e}, src)
+	}
+	for {
+		if err := e.admit(); err != nil {
+			return n, err
+		}
+		piece.N = pieceSize
+		if limited {
+			piece.N = min(piece.N, whole.N)
+		}
+		want := piece.N
+		m, err := dst.ReadFrom(piece)
+		n += m
+		if limited {
+			whole.N -= m
+		}
+		if m > 0 {
+			e.touch()
+		}
+		if err != nil || m < want || limited && whole.N <= 0 {
+			return n, err
+		}
+	}
+}
+
+// writerOnly hides all that io.Copy might prefer to Write.
+type writerOnly struct{ e *exchange }
+
+func (w writerOnly) Write(data []byte) (int, error) { return w.e.write(data) }
+
+func regularFile(r io.Reader) bool {
+	file, ok := r.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode().IsRegular()
+}
+
+// end answers the request or cuts its connection.
+func (e *exchange) end(by phase) func() {
+	e.cancel(errTimeout) // first, since closing the connection cancels without a cause
+	if by == answered && e.answer() {
+		return e.linger
+	}
+	return func() {
+		if tcp, ok := e.raw.(*net.TCPConn); ok && e.delimited {
+			// Closed in good order, what was sent would look like all there is.
+			tcp.SetLinger(0)
+		}
+		e.conn.conn.Close()
+	}
+}
+
+// answer sends the answer that takes the place of the handler's, and reports
+// whether it did.
+func (e *exchange) answer() bool {
+	var w io.Writer = e.raw
+	if e.tls != nil {
+		writing := &e.conn.writer.writing
+		if !tryLock(writing) {
+			return false // the handler is sending
+		}
+		defer writing.Unlock()
+		w = e.tls
+	}
+	e.lingering.Store(true)
+	e.raw.SetWriteDeadline(time.Now().Add(answerTimeout))
+	proto, body := "1.1", timeoutText
+	if e.http10 {
+		proto = "1.0"
+	}
+	if e.head {
+		body = ""
+	}
+	_, err := fmt.Fprintf(w, "HTTP/%s 504 Gateway Timeout\r\n"+
+		"Date: %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nRetry-After: %s\r\nConnection: close\r\n\r\n%s",
+		proto, time.Now().UTC().Format(http.TimeFormat), len(timeoutText), retryAfter, body)
+	if e.tls != nil && err == nil {
+		err = e.tls.CloseWrite()
+	}
+	if err == nil {
+		err = e.raw.CloseWrite()
+	}
+	if err != nil {
+		e.lingering.Store(false)
+	}
+	return err == nil
+}
+
+// linger closes the connection once the client has closed it, or after a while.
+func (e *exchange) linger() {
+	limit := time.AfterFunc(lingerTimeout, func() { e.raw.Close() })
+	io.Copy(io.Discard, e.raw)
+	limit.Stop()
+	e.lingering.Store(false)
+	e.conn.conn.Close()
+}
+
+// requestPath returns the path as it was sent, without the query.
+func requestPath(r *http.Request) string {
+	for i := range len(r.RequestURI) {
+		if r.RequestURI[i] == '?' {
+			return r.RequestURI[:i]
+		}
+	}
+	return r.RequestURI
+}
+
+// requestID returns what the client, or a proxy, calls the request.
+func requestID(r *http.Request) string {
+	if id := r.Header["X-Request-Id"]; len(id) > 0 {
+		return id[0]
+	}
+	if id := r.Header["Traceparent"]; len(id) > 0 {
+		return id[0]
+	}
+	return ""
+}

@@ -1,0 +1,227 @@
+//go:build unix
+
+package worker
+
+import (
+	"context"
+	"io"
+	"maps"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// http2Buffer is what net/http collects of a response before it sends it.
+const http2Buffer = 4096
+
+// watches are for requests that share a connection, or have none of ours.
+var watches = sync.Pool{New: func() any { return new(watch) }}
+
+// serve2 serves a request over HTTP/2, beside others of the same connection.
+func (h *handler) serve2(w http.ResponseWriter, r *http.Request) {
+	h.process.requestStarted()
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
+	// Of the two requests, r stays with net/http.
+	own := r.WithContext(ctx)
+	w2 := &http2Writer{
+		writer:  writer{inner: w, process: h.process, watch: watches.Get().(*watch), guarded: true, noKeepAlive: h.noKeepAlive},
+		request: r,
+		cancel:  cancel,
+	}
+	if own.Body != nil && own.Body != http.NoBody {
+		own.Body = &http2Body{ReadCloser: r.Body, writer: w2}
+	}
+	w2.watch.process, w2.watch.ender, w2.watch.answerable = h.process, w2, waiting
+	w2.watch.begin(r.Method, requestPath(r), requestID(r))
+	defer w2.finish()
+	defer func() { r.MultipartForm = own.MultipartForm }() // for net/http to remove its files
+	h.next.ServeHTTP(w2, own)
+	w2.returned = true
+}
+
+// http2Body is the body of a request, in which every byte received is progress.
+type http2Body struct {
+	io.ReadCloser
+	writer *http2Writer
+}
+
+func (b *http2Body) Read(data []byte) (int, error) {
+	n, err := b.ReadCloser.Read(data)
+	if watch := b.writer.watch; n > 0 && watch.phase().running() {
+		watch.touch()
+	}
+	return n, err
+}
+
+// http2Writer is the writer of a request over HTTP/2. The handler gets a header of
+// its own, so that an answer at the deadline does not write to a map that the
+// handler is writing to.
+type http2Writer struct {
+	writer
+	request  *http.Request // net/http's
+	cancel   context.CancelCauseFunc
+	header   http.Header // the handler's
+	buffered int         // bytes in net/http's buffer, at most
+}
+
+// finish does what is to be done when the handler has returned or panicked. After
+// it net/http uses the response for other requests.
+func (w *http2Writer) finish() {
+	w.watch.release() // first: an answer at the deadline may be waiting for the client
+	if w.enter() == nil {
+		if w.status == 0 && w.returned {
+			w.begin(http.StatusOK)
+		}
+		maps.Copy(w.inner.Header(), w.header) // trailers
+		w.watch.over()
+		w.exit()
+	}
+	w.conclude()
+	w.watch.ending.Lock() // held by an end that is under way
+	w.inner = spent{}
+	w.watch.ending.Unlock()
+	watches.Put(w.watch)
+	w.watch = &noWatch // what the handler left behind must not find another's
+}
+
+// noWatch is the watch of requests that are over.
+var noWatch watch
+
+// begin hands the header to net/http.
+func (w *http2Writer) begin(status int) {
+	w.copyHeader()
+	w.writer.begin(status)
+	w.inner.WriteHeader(status)
+}
+
+func (w *http2Writer) copyHeader() {
+	header := w.inner.Header()
+	clear(header)
+	maps.Copy(header, w.header)
+}
+
+// end answers the request, or resets its stream, and leaves the other streams of
+// the connection alone. A response that the handler has begun, but of which nothing
+// was sent, is reset too: net/http cannot take its status back.
+func (w *http2Writer) end(by phase) func() {
+	w.cancel(errTimeout)
+	if by == answered && tryLock(&w.writing) {
+		w.answer()
+		w.writing.Unlock()
+		if w.request.Context().Err() != nil {
+			return nil // the stream has come to its end
+		}
+	}
+	// net/http resets a stream whose write deadline is over, also under a handler
+	// that is blocked in a write.
+	w.inner.(interface{ SetWriteDeadline(time.Time) error }).SetWriteDeadline(time.Unix(1, 0))
+	return nil
+}
+
+// answer sends an answer that ends the stream. net/http ends streams when their
+// handlers return, except that the header of an answer to HEAD is all there is: the
+// request becomes one, since the handler has another, and the answer has no body.
+// Were that to change, a body of no known length would be cut by the reset, which is
+// still an answer.
+func (w *http2Writer) answer() {
+	w.request.Method = http.MethodHead
+	header := w.inner.Header()
+	clear(header)
+	header.Set("Retry-After", retryAfter)
+	w.inner.WriteHeader(http.StatusGatewayTimeout)
+	w.inner.(http.Flusher).Flush()
+}
+
+func (w *http2Writer) Header() http.Header {
+	if w.header == nil {
+		w.header = make(http.Header)
+	}
+	return w.header
+}
+
+func (w *http2Writer) WriteHeader(status int) {
+	if w.enter() != nil {
+		return
+	}
+	defer w.exit()
+	switch {
+	case w.status != 0:
+	case isFinal(status):
+		w.begin(status)
+	default:
+		w.copyHeader()
+		w.inner.WriteHeader(status)
+	}
+}
+
+func (w *http2Writer) Write(data []byte) (int, error) {
+	return w.send(len(data), func(from, to int) (int, error) { return w.inner.Write(data[from:to]) })
+}
+
+func (w *http2Writer) WriteString(data string) (int, error) {
+	return w.send(len(data), func(from, to int) (int, error) { return io.WriteString(w.inner, data[from:to]) })
+}
+
+// send writes in pieces, so that a client that takes a large body slowly makes
+// progress.
+func (w *http2Writer) send(size int, write func(from, to int) (int, error)) (n int, err error) {
+	if err := w.enter(); err != nil {
+		return 0, err
+	}
+	defer w.exit()
+	if w.status == 0 {
+		w.begin(http.StatusOK)
+	}
+	for {
+		piece := min(size-n, pieceSize)
+		w.buffered += piece
+		sends := w.buffered > http2Buffer
+		if sends {
+			w.buffered %= http2Buffer
+			if !w.watch.advance(streaming) {
+				return n, errTimeout
+			}
+		}
+		m, err := write(n, n+piece)
+		n += m
+		if err != nil {
+			if w.watch.phase().ended() {
+				err = errTimeout
+			}
+			return n, err
+		}
+		if sends {
+			w.watch.touch()
+		}
+		if n >= size {
+			return n, nil
+		}
+	}
+}
+
+func (w *http2Writer) Flush() { _ = w.FlushError() }
+
+// FlushError is what http.ResponseController calls.
+func (w *http2Writer) FlushError() error {
+	if err := w.enter(); err != nil {
+		return err
+	}
+	defer w.exit()
+	if w.status == 0 {
+		w.begin(http.StatusOK)
+	}
+	if !w.watch.advance(streaming) {
+		return errTimeout
+	}
+	w.buffered = 0
+	err := w.inner.(interface{ FlushError() error }).FlushError()
+	if err == nil {
+		w.watch.touch()
+	}
+	return err
+}
+
+func (w *http2Writer) Push(target string, opts *http.PushOptions) error {
+	return w.inner.(http.Pusher).Push(target, opts)
+}

@@ -1,0 +1,257 @@
+//go:build unix
+
+package worker
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gosuper/gosuper/worker/scoreboard"
+)
+
+// timeouts are the limits on single requests. Zero is no limit.
+type timeouts struct {
+	timeout time.Duration // without progress, before the response has begun
+	stream  time.Duration // without progress, once it has begun
+	upgrade time.Duration // without progress, once the connection is hijacked
+	request time.Duration // from beginning to end
+}
+
+// phase is how far a request has got. It only ever grows until the request is over.
+type phase uint64
+
+const (
+	idle      phase = iota // no request
+	waiting                // nothing final is known, nothing final was sent
+	committed              // the handler has given its final header, still unsent
+	streaming              // part of a final response was sent
+	upgraded               // the handler has taken over the connection
+	answered               // ended by an answer at its deadline
+	cut                    // ended without one
+
+	phaseBits = 3
+	phaseMask = 1<<phaseBits - 1
+)
+
+func (p phase) ended() bool   { return p >= answered }
+func (p phase) running() bool { return p >= waiting && p <= upgraded }
+
+// An ender ends a request whose time is over, once, having been told whether by an
+// answer or a cut. It is called on a goroutine of its own and with ending locked, so
+// that the handler's return waits for it where it has to. The function that it
+// returns, if any, is called afterwards, without the lock.
+type ender interface {
+	end(by phase) (then func())
+}
+
+// A watch is what the limits and the board know of one request. It is used again
+// for the next one, with its timer still running: while requests come in faster
+// than limits run out, a request sets no timer at all, since a timer that fires too
+// early only looks when it is really due.
+type watch struct {
+	process    *process
+	ender      ender
+	answerable phase // the last one in which there can be an answer
+
+	// word is the number of the request, counted by this watch, above its phase.
+	// Whoever changes it from a value it has read knows that it deals with the same
+	// request still.
+	word     atomic.Uint64
+	start    atomic.Int64 // in Monotonic nanoseconds; valid while the phase is not idle
+	progress atomic.Int64 // likewise
+
+	owning sync.Mutex   // held while slot is marked or given back
+	slot   atomic.Int32 // on the board, or NoSlot
+	hint   int32        // the slot before
+
+	ending sync.Mutex // held while the request is ended
+
+	armed  atomic.Int64 // when timer fires, 0 if it does not; written with arming
+	arming sync.Mutex   // guards timer
+	timer  *time.Timer
+}
+
+func (w *watch) phase() phase { return phase(w.word.Load() & phaseMask) }
+
+// begin puts a new request under watch.
+func (w *watch) begin(method, path, id string) {
+	now := scoreboard.Monotonic()
+	w.start.Store(now)
+	w.progress.Store(now)
+	var deadline int64
+	if limit := w.process.timeouts.request; limit > 0 {
+		deadline = now + int64(limit)
+	}
+	w.slot.Store(int32(w.process.board.Take(int(w.hint), now, deadline, method, path, id)))
+	word := (w.word.Load()>>phaseBits+1)<<phaseBits | uint64(waiting)
+	w.word.Store(word)
+	w.rearm(word)
+}
+
+// touch records progress.
+func (w *watch) touch() {
+	now := scoreboard.Monotonic()
+	w.progress.Store(now)
+	w.process.board.Progress(int(w.slot.Load()), now)
+}
+
+// advance brings the request under way to a phase, if it is not there yet, and
+// reports false if there is none or it has been ended. The new phase is progress.
+func (w *watch) advance(to phase) bool {
+	if p := w.phase(); to >= streaming && p.running() && p < to {
+		w.touch() // before the shorter limit of the new phase can apply
+	}
+	for {
+		word := w.word.Load()
+		p := phase(word & phaseMask)
+		if !p.running() {
+			return false
+		}
+		if p >= to {
+			return true
+		}
+		next := word&^phaseMask | uint64(to)
+		if !w.word.CompareAndSwap(word, next) {
+			continue
+		}
+		switch to {
+		case streaming:
+			w.mark(scoreboard.Streaming)
+		case upgraded:
+			w.mark(scoreboard.Upgraded)
+		}
+		w.rearm(next)
+		return true
+	}
+}
+
+func (w *watch) mark(flags scoreboard.Flags) {
+	w.owning.Lock()
+	w.process.board.Mark(int(w.slot.Load()), flags)
+	w.owning.Unlock()
+}
+
+// release gives the slot back, when the handler has returned.
+func (w *watch) release() {
+	w.owning.Lock()
+	slot := w.slot.Load()
+	w.slot.Store(scoreboard.NoSlot)
+	w.process.board.Free(int(slot))
+	w.owning.Unlock()
+	if slot >= 0 {
+		w.hint = slot
+	}
+}
+
+// over ends the watch, unless the request has been ended: that is for good.
+func (w *watch) over() {
+	for {
+		word := w.word.Load()
+		if !phase(word & phaseMask).running() {
+			return
+		}
+		if w.word.CompareAndSwap(word, word&^phaseMask) {
+			return
+		}
+	}
+}
+
+// due returns when the request is to be ended as things are, 0 if it is not.
+func (w *watch) due(word uint64) int64 {
+	limits := &w.process.timeouts
+	var limit time.Duration
+	switch phase(word & phaseMask) {
+	case waiting, committed:
+		limit = limits.timeout
+	case streaming:
+		limit = limits.stream
+	case upgraded:
+		limit = limits.upgrade
+	default:
+		return 0
+	}
+	var due int64
+	if limit > 0 {
+		due = w.progress.Load() + int64(limit)
+	}
+	if limits.request > 0 {
+		if end := w.start.Load() + int64(limits.request); due == 0 || end < due {
+			due = end
+		}
+	}
+	return due
+}
+
+// rearm has the timer fire no later than the request is due.
+func (w *watch) rearm(word uint64) {
+	due := w.due(word)
+	if due == 0 {
+		return
+	}
+	if armed := w.armed.Load(); armed != 0 && armed <= due {
+		return
+	}
+	w.arming.Lock()
+	defer w.arming.Unlock()
+	if armed := w.armed.Load(); armed != 0 && armed <= due {
+		return
+	}
+	w.armed.Store(due)
+	d := time.Duration(due - scoreboard.Monotonic())
+	if w.timer == nil {
+		w.timer = time.AfterFunc(d, w.fire)
+	} else {
+		w.timer.Reset(d)
+	}
+}
+
+// fire is called by the timer, on a goroutine of its own.
+func (w *watch) fire() {
+	w.arming.Lock()
+	w.armed.Store(0)
+	w.arming.Unlock()
+	// A request that begins from here on finds the timer unarmed; one that began
+	// before is seen.
+	for {
+		word := w.word.Load()
+		due := w.due(word)
+		if w.word.Load() != word {
+			continue // the times may have been another request's
+		}
+		if due == 0 {
+			return
+		}
+		if due > scoreboard.Monotonic() {
+			w.rearm(word)
+			return
+		}
+		if w.expire(word) {
+			return
+		}
+	}
+}
+
+// expire ends the request, unless it has changed since word was read.
+func (w *watch) expire(word uint64) bool {
+	by := cut
+	if phase(word&phaseMask) <= w.answerable {
+		by = answered
+	}
+	w.ending.Lock()
+	w.owning.Lock()
+	if !w.word.CompareAndSwap(word, word&^phaseMask|uint64(by)) {
+		w.owning.Unlock()
+		w.ending.Unlock()
+		return false
+	}
+	w.process.board.Mark(int(w.slot.Load()), scoreboard.Ended)
+	w.owning.Unlock()
+	w.process.board.TimedOut()
+	then := w.ender.end(by)
+	w.ending.Unlock()
+	if then != nil {
+		then()
+	}
+	return true
+}
