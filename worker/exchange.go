@@ -219,6 +219,15 @@ func (e *exchange) end(by phase) func() {
 	}
 }
 
+// delivered asks the kernel, which wakes up a writer only after the client has taken
+// a third of the send buffer: megabytes, perhaps, and minutes.
+func (e *exchange) delivered() int64 {
+	if tcp, ok := e.raw.(*net.TCPConn); ok && e.phase() >= streaming {
+		return lastSent(tcp)
+	}
+	return 0
+}
+
 // answer sends the answer that takes the place of the handler's, and reports
 // whether it did.
 func (e *exchange) answer() bool {

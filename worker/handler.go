@@ -37,10 +37,10 @@ func (h *handler) serve1(c *connection, w http.ResponseWriter, r *http.Request) 
 		panic(http.ErrAbortHandler) // pipelined behind a request that timed out
 	}
 	h.process.requestStarted()
-	e.begin(r)
 	w1 := &c.writer
 	w1.writer = writer{inner: w, process: h.process, watch: &e.watch, guarded: e.tls != nil, noKeepAlive: h.noKeepAlive}
 	w1.exchange, w1.header = e, nil
+	e.begin(r)
 	defer w1.finish()
 	h.next.ServeHTTP(w1, r)
 	w1.returned = true

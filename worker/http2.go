@@ -119,6 +119,10 @@ func (w *http2Writer) end(by phase) func() {
 	return nil
 }
 
+// delivered knows of nothing: a stream has its own window, and no large buffers
+// beneath it.
+func (w *http2Writer) delivered() int64 { return 0 }
+
 // answer sends an answer that ends the stream. net/http ends streams when their
 // handlers return, except that the header of an answer to HEAD is all there is: the
 // request becomes one, since the handler has another, and the answer has no body.

@@ -3,6 +3,7 @@
 package worker
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
@@ -21,6 +22,9 @@ import (
 // default of gosuper's keepalive setting.
 const defaultKeepAlive = 5 * time.Second
 
+// longest is the longest time that a variable can say; more would overflow soon.
+const longest = 100 * 365 * 24 * time.Hour
+
 // inheritance is what a process gets from whoever started it. The zero value, but
 // for keepAlive, belongs to a program that runs alone.
 type inheritance struct {
@@ -33,6 +37,8 @@ type inheritance struct {
 	keepAlive   time.Duration     // 0: no keep-alive
 	maxRequests uint64            // 0: no limit
 	timeouts    timeouts
+	certificate *tls.Certificate // nil: no TLS
+	watchdog    time.Duration    // within which the board wants a beat; 0: it wants none
 }
 
 // sockets are the variables of sd_listen_fds(3); limits are those that only gosuper
@@ -44,6 +50,7 @@ var (
 		protocol.EnvNotifyFD, protocol.EnvScoreboardFD, protocol.EnvStopSignal,
 		protocol.EnvLimitKeepAlive, protocol.EnvLimitRequests,
 		protocol.EnvLimitTimeout, protocol.EnvLimitStreamTimeout, protocol.EnvLimitUpgradeTimeout, protocol.EnvLimitRequestTimeout,
+		protocol.EnvTLSFD, protocol.EnvWatchdog,
 	}
 )
 
@@ -89,6 +96,13 @@ func inherit() (inheritance, error) {
 			unix.Close(fd) // the mapping stays
 		}
 	}
+	if fd := env.descriptor(protocol.EnvTLSFD, in.sockets); fd != 0 {
+		var err error
+		if in.certificate, err = readPair(fd); err != nil {
+			env.fail(protocol.EnvTLSFD, err)
+		}
+	}
+	in.watchdog = min(time.Duration(env.number(protocol.EnvWatchdog)), longest/time.Microsecond) * time.Microsecond
 	if in.notifyFD != 0 {
 		syscall.CloseOnExec(in.notifyFD)
 		// The same reports by another way: children that know sd_notify(3) would
@@ -152,8 +166,7 @@ func (e *environment) number(name string) int {
 
 // milliseconds returns a variable that holds a time, 0 if it is not set.
 func (e *environment) milliseconds(name string) time.Duration {
-	const most = int64(100 * 365 * 24 * time.Hour / time.Millisecond) // much longer ones overflow
-	return time.Duration(min(int64(e.number(name)), most)) * time.Millisecond
+	return min(time.Duration(e.number(name)), longest/time.Millisecond) * time.Millisecond
 }
 
 // descriptor returns a variable that holds a descriptor other than those of the

@@ -63,6 +63,7 @@ func newProcess(in inheritance, err error) *process {
 		p.board = scoreboard.Unshared()
 	}
 	p.conns.init(p)
+	p.beat()
 	return p
 }
 

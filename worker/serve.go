@@ -54,6 +54,8 @@ func (p *process) serve(srv *http.Server, addr string) error {
 // serveOn serves until the drain is over or a listener fails.
 func (p *process) serveOn(srv *http.Server, listeners []*listener) error {
 	p.instrument(srv)
+	harden(srv)
+	p.secure(srv)
 
 	var waiting atomic.Int32
 	waiting.Store(int32(len(listeners)))
@@ -68,7 +70,7 @@ func (p *process) serveOn(srv *http.Server, listeners []*listener) error {
 	ended := make(chan error, len(listeners))
 	for _, l := range listeners {
 		l.onAccept = accepting
-		go func() { ended <- srv.Serve(l) }()
+		go func() { ended <- p.serveListener(srv, l) }()
 	}
 	for range listeners {
 		if err := <-ended; !p.drains.Load() {

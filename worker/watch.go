@@ -43,6 +43,9 @@ func (p phase) running() bool { return p >= waiting && p <= upgraded }
 // returns, if any, is called afterwards, without the lock.
 type ender interface {
 	end(by phase) (then func())
+	// delivered returns when the client last took something of what was written
+	// earlier, in Monotonic nanoseconds, 0 if that is not known.
+	delivered() int64
 }
 
 // A watch is what the limits and the board know of one request. It is used again
@@ -90,8 +93,9 @@ func (w *watch) begin(method, path, id string) {
 }
 
 // touch records progress.
-func (w *watch) touch() {
-	now := scoreboard.Monotonic()
+func (w *watch) touch() { w.touchAt(scoreboard.Monotonic()) }
+
+func (w *watch) touchAt(now int64) {
 	w.progress.Store(now)
 	w.process.board.Progress(int(w.slot.Load()), now)
 }
@@ -225,6 +229,12 @@ func (w *watch) fire() {
 		if due > scoreboard.Monotonic() {
 			w.rearm(word)
 			return
+		}
+		if at := w.ender.delivered(); at > w.progress.Load() && w.word.Load() == word {
+			w.touchAt(at)
+			if w.due(word) > due {
+				continue
+			}
 		}
 		if w.expire(word) {
 			return

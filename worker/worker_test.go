@@ -44,6 +44,17 @@ type fixture struct {
 // start serves srv with keepalive as a worker that inherited the socket.
 func start(t testing.TB, srv *http.Server, keepAlive time.Duration, held *net.TCPListener) *fixture {
 	t.Helper()
+	return startAs(t, srv, inheritance{keepAlive: keepAlive}, held)
+}
+
+// startLimited serves srv with limits on requests.
+func startLimited(t testing.TB, h http.HandlerFunc, limits timeouts) *fixture {
+	t.Helper()
+	return startAs(t, quiet(h), inheritance{keepAlive: forever, timeouts: limits}, hold(t))
+}
+
+func startAs(t testing.TB, srv *http.Server, in inheritance, held *net.TCPListener) *fixture {
+	t.Helper()
 	memory, err := scoreboard.Create()
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +64,8 @@ func start(t testing.TB, srv *http.Server, keepAlive time.Duration, held *net.TC
 		t.Fatal(err)
 	}
 	board.WriteHeader(os.Getpid())
-	p := newProcess(inheritance{supervised: true, board: board, keepAlive: keepAlive}, nil)
+	in.supervised, in.board = true, board
+	p := newProcess(in, nil)
 	p.watching.Do(func() {}) // signals are the test binary's
 	f := &fixture{process: p, view: memory.View(), addr: held.Addr().String(), served: make(chan error, 1)}
 	listeners := []*listener{{streamListener: share(t, held), process: p}}

@@ -1,0 +1,79 @@
+//go:build linux
+
+package worker
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+)
+
+// pair is a certificate for 127.0.0.1 and its key, as PEM, the one after the other.
+var pair = sync.OnceValue(func() []byte {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber:          big.NewInt(1),
+		Subject:               pkix.Name{CommonName: "gosuper test"},
+		NotBefore:             time.Now().Add(-time.Hour),
+		NotAfter:              time.Now().Add(time.Hour),
+		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1)},
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		panic(err)
+	}
+	keyBytes, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		panic(err)
+	}
+	return append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyBytes})...)
+})
+
+// trusting is a client's configuration that knows the certificate.
+func trusting(protocols ...string) *tls.Config {
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pair())
+	return &tls.Config{RootCAs: pool, ServerName: "127.0.0.1", NextProtos: protocols}
+}
+
+// startMaybeTLS serves with limits, over TLS if secure.
+func startMaybeTLS(t testing.TB, secure bool, h http.HandlerFunc, limits timeouts) *fixture {
+	t.Helper()
+	in := inheritance{keepAlive: forever, timeouts: limits}
+	if secure {
+		cert, err := tls.X509KeyPair(pair(), pair())
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.certificate = &cert
+	}
+	return startAs(t, quiet(h), in, hold(t))
+}
+
+// dial connects to the fixture, over TLS if it has a certificate.
+func (f *fixture) dial(t testing.TB) *client {
+	t.Helper()
+	c := dial(t, f.addr)
+	if f.certificate != nil {
+		c.Conn = tls.Client(c.Conn, trusting("http/1.1"))
+		c.r.Reset(c.Conn)
+	}
+	return c
+}
