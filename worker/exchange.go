@@ -68,6 +68,9 @@ func (e *exchange) init(c *connection) {
 	e.process = c.set.process
 	e.ender = e
 	e.answerable = committed
+	if tcp, ok := e.raw.(*net.TCPConn); ok {
+		e.delivered = func() int64 { return e.sent(tcp) }
+	}
 	e.cancel = func(error) {}
 }
 
@@ -219,10 +222,10 @@ func (e *exchange) end(by phase) func() {
 	}
 }
 
-// delivered asks the kernel, which wakes up a writer only after the client has taken
-// a third of the send buffer: megabytes, perhaps, and minutes.
-func (e *exchange) delivered() int64 {
-	if tcp, ok := e.raw.(*net.TCPConn); ok && e.phase() >= streaming {
+// sent asks the kernel, which wakes up a writer only after the client has taken a
+// third of the send buffer: megabytes, perhaps, and minutes.
+func (e *exchange) sent(tcp *net.TCPConn) int64 {
+	if e.phase() >= streaming {
 		return lastSent(tcp)
 	}
 	return 0

@@ -7,15 +7,11 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"sync"
 	"time"
 )
 
 // http2Buffer is what net/http collects of a response before it sends it.
 const http2Buffer = 4096
-
-// watches are for requests that share a connection, or have none of ours.
-var watches = sync.Pool{New: func() any { return new(watch) }}
 
 // serve2 serves a request over HTTP/2, beside others of the same connection.
 func (h *handler) serve2(w http.ResponseWriter, r *http.Request) {
@@ -25,14 +21,14 @@ func (h *handler) serve2(w http.ResponseWriter, r *http.Request) {
 	// Of the two requests, r stays with net/http.
 	own := r.WithContext(ctx)
 	w2 := &http2Writer{
-		writer:  writer{inner: w, process: h.process, watch: watches.Get().(*watch), guarded: true, noKeepAlive: h.noKeepAlive},
+		writer:  writer{inner: w, process: h.process, watch: h.process.http2Watches.Get().(*watch), guarded: true, noKeepAlive: h.noKeepAlive},
 		request: r,
 		cancel:  cancel,
 	}
 	if own.Body != nil && own.Body != http.NoBody {
 		own.Body = &http2Body{ReadCloser: r.Body, writer: w2}
 	}
-	w2.watch.process, w2.watch.ender, w2.watch.answerable = h.process, w2, waiting
+	w2.watch.ender = w2
 	w2.watch.begin(r.Method, requestPath(r), requestID(r))
 	defer w2.finish()
 	defer func() { r.MultipartForm = own.MultipartForm }() // for net/http to remove its files
@@ -81,7 +77,7 @@ func (w *http2Writer) finish() {
 	w.watch.ending.Lock() // held by an end that is under way
 	w.inner = spent{}
 	w.watch.ending.Unlock()
-	watches.Put(w.watch)
+	w.process.http2Watches.Put(w.watch)
 	w.watch = &noWatch // what the handler left behind must not find another's
 }
 
@@ -118,10 +114,6 @@ func (w *http2Writer) end(by phase) func() {
 	w.inner.(interface{ SetWriteDeadline(time.Time) error }).SetWriteDeadline(time.Unix(1, 0))
 	return nil
 }
-
-// delivered knows of nothing: a stream has its own window, and no large buffers
-// beneath it.
-func (w *http2Writer) delivered() int64 { return 0 }
 
 // answer sends an answer that ends the stream. net/http ends streams when their
 // handlers return, except that the header of an answer to HEAD is all there is: the

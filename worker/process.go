@@ -36,6 +36,9 @@ type process struct {
 	reporter reporter
 	conns    connections
 
+	http2Watches watchPool
+	otherWatches watchPool // of Begin
+
 	watching sync.Once
 
 	draining chan struct{} // closed when the drain begins
@@ -63,6 +66,8 @@ func newProcess(in inheritance, err error) *process {
 		p.board = scoreboard.Unshared()
 	}
 	p.conns.init(p)
+	p.http2Watches.init(p, waiting)
+	p.otherWatches.init(p, idle)
 	p.beat()
 	return p
 }

@@ -16,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // pair is a certificate for 127.0.0.1 and its key, as PEM, the one after the other.
@@ -46,6 +48,20 @@ var pair = sync.OnceValue(func() []byte {
 		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyBytes})...)
 })
 
+// pairFile returns a descriptor of memory that holds the pair, as the master passes
+// it.
+func pairFile(t testing.TB) int {
+	t.Helper()
+	fd, err := unix.MemfdCreate("pair", unix.MFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unix.Write(fd, pair()); err != nil {
+		t.Fatal(err)
+	}
+	return fd
+}
+
 // trusting is a client's configuration that knows the certificate.
 func trusting(protocols ...string) *tls.Config {
 	pool := x509.NewCertPool()
@@ -58,11 +74,10 @@ func startMaybeTLS(t testing.TB, secure bool, h http.HandlerFunc, limits timeout
 	t.Helper()
 	in := inheritance{keepAlive: forever, timeouts: limits}
 	if secure {
-		cert, err := tls.X509KeyPair(pair(), pair())
-		if err != nil {
+		var err error
+		if in.certificate, err = readPair(pairFile(t)); err != nil {
 			t.Fatal(err)
 		}
-		in.certificate = &cert
 	}
 	return startAs(t, quiet(h), in, hold(t))
 }

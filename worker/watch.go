@@ -43,9 +43,6 @@ func (p phase) running() bool { return p >= waiting && p <= upgraded }
 // returns, if any, is called afterwards, without the lock.
 type ender interface {
 	end(by phase) (then func())
-	// delivered returns when the client last took something of what was written
-	// earlier, in Monotonic nanoseconds, 0 if that is not known.
-	delivered() int64
 }
 
 // A watch is what the limits and the board know of one request. It is used again
@@ -54,8 +51,9 @@ type ender interface {
 // early only looks when it is really due.
 type watch struct {
 	process    *process
-	ender      ender
-	answerable phase // the last one in which there can be an answer
+	answerable phase        // the last one in which there can be an answer
+	delivered  func() int64 // when the client last took something of what was written earlier, in Monotonic nanoseconds, or 0; may be nil
+	ender      ender        // of the request; for who has ended it in word
 
 	// word is the number of the request, counted by this watch, above its phase.
 	// Whoever changes it from a value it has read knows that it deals with the same
@@ -73,6 +71,13 @@ type watch struct {
 	armed  atomic.Int64 // when timer fires, 0 if it does not; written with arming
 	arming sync.Mutex   // guards timer
 	timer  *time.Timer
+}
+
+// watchPool holds watches for requests that share a connection or have none of ours.
+type watchPool struct{ sync.Pool }
+
+func (p *watchPool) init(process *process, answerable phase) {
+	p.New = func() any { return &watch{process: process, answerable: answerable} }
 }
 
 func (w *watch) phase() phase { return phase(w.word.Load() & phaseMask) }
@@ -230,10 +235,12 @@ func (w *watch) fire() {
 			w.rearm(word)
 			return
 		}
-		if at := w.ender.delivered(); at > w.progress.Load() && w.word.Load() == word {
-			w.touchAt(at)
-			if w.due(word) > due {
-				continue
+		if w.delivered != nil {
+			if at := w.delivered(); at > w.progress.Load() && w.word.Load() == word {
+				w.touchAt(at)
+				if w.due(word) > due {
+					continue
+				}
 			}
 		}
 		if w.expire(word) {

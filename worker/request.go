@@ -1,0 +1,99 @@
+//go:build unix
+
+package worker
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+)
+
+// A Request is one request of a server that does not serve HTTP through [Serve]:
+// it appears on the board, counts, and has the limits that requests have. Begin it,
+// and end it when it is over, however that is.
+//
+// At its deadline the Request's context is cancelled; what to tell the client is for
+// the server to decide. A request that has not ended one second later is stuck in
+// the eyes of the master, which replaces the worker. All methods may be called by
+// any goroutine.
+type Request struct {
+	watch *watch
+	over  atomic.Bool
+
+	mu     sync.Mutex // guards what follows
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	ended  bool // at its deadline
+}
+
+// Begin begins a request. Method and path are for people to read: the verb and the
+// object of the protocol, such as "SET" and "user:17", or for gRPC "POST" and the
+// full method name. They are cut to 16 and 128 bytes, and what is not printable
+// ASCII is replaced. Do not put secrets in.
+func Begin(method, path string) *Request { return self.beginRequest(method, path) }
+
+func (p *process) beginRequest(method, path string) *Request {
+	p.requestStarted()
+	r := &Request{watch: p.otherWatches.Get().(*watch)}
+	r.watch.ender = r
+	r.watch.begin(method, path, "")
+	return r
+}
+
+// Progress says that the request is getting on: its timeout starts anew. Servers
+// of streams call it for every message sent or received. After End it does nothing.
+func (r *Request) Progress() {
+	if !r.over.Load() && r.watch.phase().running() {
+		r.watch.touch()
+	}
+}
+
+// Context returns a context that is cancelled when the request is ended, by End or
+// at its deadline. In the latter case context.Cause gives http.ErrHandlerTimeout.
+func (r *Request) Context() context.Context {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ctx == nil {
+		r.ctx, r.cancel = context.WithCancelCause(context.Background())
+		switch {
+		case r.ended:
+			r.cancel(errTimeout)
+		case r.over.Load():
+			r.cancel(nil)
+		}
+	}
+	return r.ctx
+}
+
+// End ends the request. The status is HTTP's, or what comes closest: 200 for
+// success, 400 for what the client did wrong, 500 for what the server did. Of a
+// status outside 100 to 599 only the number of requests learns. A second End does
+// nothing.
+func (r *Request) End(status int) {
+	if !r.over.CompareAndSwap(false, true) {
+		return
+	}
+	w := r.watch
+	w.release()
+	w.over()
+	w.process.requestFinished(w, status)
+	w.ending.Lock() // held by an end that is under way
+	w.process.otherWatches.Put(w)
+	w.ending.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.cancel != nil {
+		r.cancel(nil)
+	}
+}
+
+// end cancels the context.
+func (r *Request) end(phase) func() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended = true
+	if r.cancel != nil {
+		r.cancel(errTimeout)
+	}
+	return nil
+}
