@@ -157,7 +157,7 @@ func TestSilentUpgrade(t *testing.T) {
 	}
 }
 
-// TestHijackedIsSplicedOn checks that a hijacked connection goes off the books when
+// TestHijackedCloses checks that a hijacked connection goes off the books when
 // it is closed, and that the slot does not outlive it.
 func TestHijackedCloses(t *testing.T) {
 	f := startLimited(t, func(w http.ResponseWriter, r *http.Request) {

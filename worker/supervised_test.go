@@ -27,6 +27,7 @@ var helpers = map[string]func() error{
 	"serve":     helperServe,
 	"alone":     helperAlone,
 	"lines":     helperLines,
+	"limited":   helperLimited,
 	"loading":   helperLoading,
 	"environ":   helperEnviron,
 	"activated": helperActivated,

@@ -1,0 +1,208 @@
+//go:build linux
+
+package worker
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gosuper/gosuper/worker/protocol"
+	"github.com/gosuper/gosuper/worker/scoreboard"
+)
+
+var samples = flag.Int("samples", 40, "requests of TestOneSecond that time out")
+
+// helperLimited is a server with handlers that ignore their contexts.
+func helperLimited() error {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/sleep", func(w http.ResponseWriter, r *http.Request) { time.Sleep(20 * time.Second) })
+	mux.HandleFunc("/quick", ok)
+	mux.HandleFunc("/stream", func(w http.ResponseWriter, r *http.Request) {
+		for i := range 20 {
+			fmt.Fprintf(w, "token %d\n", i)
+			w.(http.Flusher).Flush()
+			time.Sleep(300 * time.Millisecond)
+		}
+		io.WriteString(w, "done\n")
+	})
+	mux.HandleFunc("/silent", func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "token\n")
+		w.(http.Flusher).Flush()
+		time.Sleep(20 * time.Second)
+	})
+	return ListenAndServe("", mux)
+}
+
+// TestOneSecond is a worker with a timeout of one second, whose handlers sleep for
+// twenty, while streams and quick requests go on beside them.
+func TestOneSecond(t *testing.T) {
+	held := hold(t)
+	addr := held.Addr().String()
+	c := spawn(t, "limited", []*net.TCPListener{held},
+		protocol.EnvLimitTimeout+"=1000", protocol.EnvLimitStreamTimeout+"=1000")
+	c.expect(t, "READY=1")
+
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() {
+			res := dial(t, addr).mustGet(t, "/stream")
+			if body, _ := io.ReadAll(res.Body); strings.Count(string(body), "\n") != 21 {
+				t.Errorf("a stream is %q", body)
+			}
+		})
+	}
+	wg.Go(func() {
+		silent := dial(t, addr)
+		silent.send("/silent")
+		res, err := http.ReadResponse(silent.r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		begin := time.Now()
+		if body, err := io.ReadAll(res.Body); err == nil {
+			t.Errorf("the silent stream seems complete: %q", body)
+		}
+		if d := time.Since(begin); d < 990*time.Millisecond || d > 2*time.Second {
+			t.Errorf("the silent stream is ended after %v", d)
+		}
+	})
+	var mu sync.Mutex // guards answers and slowest
+	var answers []time.Duration
+	var slowest time.Duration
+	stop := make(chan struct{})
+	var quick sync.WaitGroup
+	quick.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+			begin := time.Now()
+			dial(t, addr).mustGet(t, "/quick")
+			slowest = max(slowest, time.Since(begin))
+		}
+	})
+	for i := range *samples {
+		time.Sleep(7 * time.Millisecond)
+		wg.Go(func() {
+			conn := dial(t, addr)
+			begin := time.Now()
+			res, err := conn.get(fmt.Sprint("/sleep?", i))
+			d := time.Since(begin)
+			if err != nil || res.StatusCode != http.StatusGatewayTimeout {
+				t.Errorf("%+v, %v", res, err)
+			}
+			mu.Lock()
+			answers = append(answers, d)
+			mu.Unlock()
+		})
+	}
+	wg.Wait()
+	close(stop)
+	quick.Wait()
+	slices.Sort(answers)
+	p99 := answers[len(answers)*99/100]
+	t.Logf("504 after %v to %v, p50 %v, p99 %v; the slowest quick request took %v",
+		answers[0], answers[len(answers)-1], answers[len(answers)/2], p99, slowest)
+	if answers[0] < time.Second || p99 > 1500*time.Millisecond {
+		t.Errorf("504 after %v to %v (p99), want 1 s", answers[0], p99)
+	}
+	ended := 0
+	for _, r := range c.view.Requests() {
+		if r.Flags&scoreboard.Ended != 0 {
+			ended++
+		}
+	}
+	if ended != *samples+1 {
+		t.Errorf("%d stuck requests on the board, want %d", ended, *samples+1)
+	}
+}
+
+// TestInheritedCertificate speaks HTTP/1.1 and HTTP/2 with the inherited certificate.
+func TestInheritedCertificate(t *testing.T) {
+	for _, h2 := range []bool{false, true} {
+		var protocols http.Protocols
+		protocols.SetHTTP1(!h2)
+		protocols.SetHTTP2(h2)
+		f := startMaybeTLS(t, true, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Proto) }, timeouts{})
+		transport := &http.Transport{Protocols: &protocols, TLSClientConfig: trusting()}
+		defer transport.CloseIdleConnections()
+		res, err := (&http.Client{Transport: transport}).Get(f.url("/"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if (res.ProtoMajor == 2) != h2 {
+			t.Errorf("%s, want HTTP/2: %v", res.Proto, h2)
+		}
+	}
+}
+
+// TestHardening checks what net/http leaves open.
+func TestHardening(t *testing.T) {
+	t.Run("defaults", func(t *testing.T) {
+		for _, tt := range []struct{ srv, want *http.Server }{
+			{&http.Server{}, &http.Server{ReadHeaderTimeout: readHeaderTimeout, MaxHeaderBytes: maxHeaderBytes}},
+			{&http.Server{ReadTimeout: 1, MaxHeaderBytes: 2}, &http.Server{ReadTimeout: 1, MaxHeaderBytes: 2}},
+			{&http.Server{ReadHeaderTimeout: -1}, &http.Server{ReadHeaderTimeout: -1, MaxHeaderBytes: maxHeaderBytes}},
+		} {
+			harden(tt.srv)
+			if tt.srv.ReadHeaderTimeout != tt.want.ReadHeaderTimeout || tt.srv.MaxHeaderBytes != tt.want.MaxHeaderBytes {
+				t.Errorf("ReadHeaderTimeout %v, MaxHeaderBytes %d", tt.srv.ReadHeaderTimeout, tt.srv.MaxHeaderBytes)
+			}
+		}
+	})
+	t.Run("slow loris", func(t *testing.T) {
+		srv := quiet(ok)
+		srv.ReadHeaderTimeout = limit
+		f := startAs(t, srv, inheritance{keepAlive: forever}, hold(t))
+		for _, used := range []bool{false, true} {
+			c := dial(t, f.addr)
+			if used {
+				c.mustGet(t, "/")
+			}
+			io.WriteString(c, "GET / HTTP/1.1\r\n")
+			begin := time.Now()
+			stop := make(chan struct{})
+			go func() {
+				for {
+					select {
+					case <-stop:
+						return
+					case <-time.After(limit / 10):
+						io.WriteString(c, "X: y\r\n")
+					}
+				}
+			}()
+			_, err := io.Copy(io.Discard, c.r)
+			close(stop)
+			var netErr net.Error
+			if errors.As(err, &netErr) && netErr.Timeout() {
+				t.Fatal("a client that never ends its header stays")
+			}
+			if d := time.Since(begin); d < limit-50*time.Millisecond || d > limit+5*time.Second {
+				t.Errorf("closed after %v, want %v", d, limit)
+			}
+		}
+	})
+	t.Run("large header", func(t *testing.T) {
+		f := startAs(t, quiet(ok), inheritance{keepAlive: forever}, hold(t))
+		c := dial(t, f.addr)
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: test\r\nX: "+strings.Repeat("x", maxHeaderBytes+8192)+"\r\n\r\n")
+		res, err := c.receive()
+		if err != nil || res.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+			t.Errorf("%+v, %v", res, err)
+		}
+	})
+}
