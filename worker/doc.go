@@ -20,7 +20,33 @@
 // no child of the program takes them for its own; GOSUPER_WORKER_ID, GOSUPER_SLOT,
 // GOSUPER_PLACE and GOSUPER_GENERATION stay readable. Requests and connections are
 // counted on the board, readiness and the wish to be recycled are reported. A request
-// costs a few atomic additions and no allocation.
+// costs a third of a microsecond and, over HTTP/1, no allocation.
+//
+// # Limits
+//
+// The master sets limits on single requests, and this package ends a request that
+// exceeds one, alone: timeout bounds the time without progress before the response
+// has begun, stream_timeout the same afterwards, upgrade_timeout the silence on a
+// hijacked connection, and request_timeout the whole. Progress is what the client
+// takes, a flushed write, and what it sends, a byte of the body. At the deadline
+//
+//   - the request's context is cancelled, with http.ErrHandlerTimeout as the cause;
+//   - where nothing of a final response was sent, the client gets 504 with
+//     Retry-After, and over HTTP/1 the connection closes. Over HTTP/2 the answer has
+//     no body, and a response that the handler has begun to write is reset even if
+//     net/http still holds it back;
+//   - where something was sent, the client sees the response break: the connection
+//     is closed, or reset where its end would pass for the end of the response, and
+//     over HTTP/2 the stream is reset while the others of the connection go on;
+//   - what the handler writes from then on fails with http.ErrHandlerTimeout.
+//
+// The handler itself cannot be ended. While it goes on, the board shows it, and
+// the master replaces a worker in which one does so for long. A handler need do
+// nothing for all this, but should return when its context is cancelled. Writes
+// around the http.ResponseWriter it is given, to one that it has unwrapped, are not
+// seen. [Begin] puts requests of other protocols under the same limits.
+//
+// Run alone, a program has no such limits.
 //
 // # Draining
 //

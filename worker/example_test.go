@@ -4,11 +4,13 @@ package worker_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/gosuper/gosuper/worker"
@@ -83,5 +85,50 @@ func ExampleListeners() {
 			defer conn.Close()
 			io.Copy(conn, bufio.NewReader(conn))
 		}()
+	}
+}
+
+// A server of a line protocol: every line is a request of its own, with a timeout
+// and a place on the board.
+func ExampleBegin() {
+	serve := func(conn net.Conn) {
+		defer conn.Close()
+		lines := bufio.NewScanner(conn)
+		for lines.Scan() {
+			verb, object, _ := strings.Cut(lines.Text(), " ")
+			request := worker.Begin(verb, object)
+			answer, err := lookUp(request.Context(), object)
+			if err != nil {
+				fmt.Fprintln(conn, "ERROR", err)
+				request.End(500)
+				continue
+			}
+			fmt.Fprintln(conn, answer)
+			request.End(200)
+		}
+	}
+	listeners, err := worker.Listeners()
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := worker.Ready(); err != nil {
+		log.Fatal(err)
+	}
+	for {
+		conn, err := listeners[0].Accept()
+		if err != nil {
+			return // draining
+		}
+		go serve(conn)
+	}
+}
+
+// lookUp stands for the work, which ends early when its context does.
+func lookUp(ctx context.Context, object string) (string, error) {
+	select {
+	case <-time.After(time.Millisecond):
+		return "value of " + object, nil
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
 	}
 }

@@ -3,6 +3,7 @@
 package worker
 
 import (
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -129,22 +130,54 @@ func TestOneSecond(t *testing.T) {
 	}
 }
 
-// TestInheritedCertificate speaks HTTP/1.1 and HTTP/2 with the inherited certificate.
+// TestInheritedCertificate speaks HTTP/1.1 and HTTP/2 with a worker that got its
+// certificate from the master.
 func TestInheritedCertificate(t *testing.T) {
+	held := hold(t)
+	c := spawn(t, "limited", []*net.TCPListener{held}, protocol.EnvTLSFD+"=6", protocol.EnvLimitTimeout+"=100")
+	c.expect(t, "READY=1")
 	for _, h2 := range []bool{false, true} {
 		var protocols http.Protocols
 		protocols.SetHTTP1(!h2)
 		protocols.SetHTTP2(h2)
-		f := startMaybeTLS(t, true, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Proto) }, timeouts{})
 		transport := &http.Transport{Protocols: &protocols, TLSClientConfig: trusting()}
 		defer transport.CloseIdleConnections()
-		res, err := (&http.Client{Transport: transport}).Get(f.url("/"))
-		if err != nil {
-			t.Fatal(err)
+		for path, status := range map[string]int{"/quick": 200, "/sleep": 504} {
+			res, err := (&http.Client{Transport: transport, Timeout: forever}).Get("https://" + held.Addr().String() + path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+			if (res.ProtoMajor == 2) != h2 || res.StatusCode != status {
+				t.Errorf("%s %s %s, want HTTP/2: %v, %d", path, res.Proto, res.Status, h2, status)
+			}
 		}
-		res.Body.Close()
-		if (res.ProtoMajor == 2) != h2 {
-			t.Errorf("%s, want HTTP/2: %v", res.Proto, h2)
+	}
+}
+
+// TestCallersCertificate prefers what the caller brings.
+func TestCallersCertificate(t *testing.T) {
+	inherited, err := readPair(pairFile(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newProcess(inheritance{certificate: inherited}, nil)
+	own := &tls.Certificate{}
+	for _, tt := range []struct {
+		name   string
+		config *tls.Config
+		want   bool // the inherited one is used
+	}{
+		{"no configuration", nil, true},
+		{"configuration without a certificate", &tls.Config{MinVersion: tls.VersionTLS13}, true},
+		{"certificate", &tls.Config{Certificates: []tls.Certificate{*own}}, false},
+		{"by name", &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return own, nil }}, false},
+	} {
+		srv := &http.Server{TLSConfig: tt.config}
+		p.secure(srv)
+		used := len(srv.TLSConfig.Certificates) == 1 && srv.TLSConfig.Certificates[0].PrivateKey != nil
+		if used != tt.want || tt.config != nil && srv.TLSConfig.MinVersion != tt.config.MinVersion {
+			t.Errorf("%s: %+v", tt.name, srv.TLSConfig)
 		}
 	}
 }

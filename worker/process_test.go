@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -103,6 +104,11 @@ func spawn(t *testing.T, helper string, held []*net.TCPListener, env ...string) 
 		}
 	}()
 	files = append(files, theirs, memory.File())
+	if slices.ContainsFunc(env, func(variable string) bool { return strings.HasPrefix(variable, protocol.EnvTLSFD+"=") }) {
+		certificate := os.NewFile(uintptr(pairFile(t)), "pair")
+		defer certificate.Close()
+		files = append(files, certificate) // after all the others
+	}
 	c.start(t, helper, files, append([]string{
 		protocol.EnvListenFDs + "=" + strconv.Itoa(len(held)),
 		protocol.EnvListenPID + "=" + shimPID,

@@ -37,6 +37,12 @@ func ListenAndServe(addr string, handler http.Handler) error {
 // draining. With keepalive 0 and no IdleTimeout every answer says
 // "Connection: close".
 //
+// Limits that the caller leaves at zero are filled in: ReadHeaderTimeout, unless
+// there is a ReadTimeout, becomes 10 s, within which a TLS handshake must be done too,
+// and MaxHeaderBytes 128 KiB. Under a master that has a certificate, TCP sockets
+// speak TLS, and with it HTTP/2; srv.TLSConfig then applies, and a certificate
+// in it wins over the master's.
+//
 // Functions given to srv.RegisterOnShutdown run at the end of the drain. The
 // caller need not handle signals, and should not call srv.Shutdown, which does
 // what it does in net/http: Serve then returns http.ErrServerClosed.

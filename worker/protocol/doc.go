@@ -31,6 +31,15 @@
 //     in milliseconds; 0 means no keep-alive.
 //   - GOSUPER_LIMIT_REQUESTS: the number of requests after which this worker asks
 //     to be replaced; 0 means never.
+//   - GOSUPER_LIMIT_TIMEOUT_MS, GOSUPER_LIMIT_STREAM_TIMEOUT_MS,
+//     GOSUPER_LIMIT_UPGRADE_TIMEOUT_MS, GOSUPER_LIMIT_REQUEST_TIMEOUT_MS: limits on
+//     each request, see below, in milliseconds; 0 means no limit.
+//   - GOSUPER_TLS_FD: memory that holds a certificate chain followed by its private
+//     key, both PEM. Read it from offset 0 with pread(2), since the position is shared
+//     with other workers, and serve TLS with it on the TCP sockets.
+//   - WATCHDOG_USEC: the time, in microseconds, within which the worker has to give
+//     a sign of life. With a board that is to add to its beat, about twice in that
+//     time, from where the requests are served; else see sd_watchdog_enabled(3).
 //
 // Descriptor numbers and limits are decimal. A variable that is absent means
 // that the master does not offer the thing or set the limit.
@@ -84,6 +93,32 @@
 // the master waits for its READY=1 instead of guessing, and gives it what only a
 // worker can do, such as max_requests. Write the header before loading the
 // application, which may take long.
+//
+// # Requests
+//
+// A worker that serves requests has a slot on the board for each, as package
+// scoreboard says, and ends those that exceed a limit. A request is due
+//
+//   - GOSUPER_LIMIT_TIMEOUT_MS after its last progress, while no byte of a final
+//     response was sent;
+//   - GOSUPER_LIMIT_STREAM_TIMEOUT_MS after its last progress, from then on;
+//   - GOSUPER_LIMIT_UPGRADE_TIMEOUT_MS after the last byte in either direction, once
+//     the connection speaks a protocol of the application's own;
+//   - in any case GOSUPER_LIMIT_REQUEST_TIMEOUT_MS after its start.
+//
+// Progress is every write to the client that succeeds and every byte of the body that
+// arrives. Where a write waits in a buffer, what the kernel still delivers from it
+// is progress too. A request that is due is ended without harm to any other. If
+// nothing of a final response was sent, it is answered with status 504 and Retry-After,
+// over HTTP/1 with "Connection: close"; an informational response (1xx) does not
+// count. Otherwise the client must see a broken response and never a complete
+// one: leave the last chunk or the rest of the length unsent, reset the connection
+// (SO_LINGER of 0) where its end is the end of the response, reset the stream over
+// HTTP/2. The application is told to stop. Set "ended" in the slot and keep the slot
+// until the application has returned, and add one to the timeouts.
+//
+// The master looks at the board too, and takes a worker for stuck that leaves a
+// request in its slot one second after it was due, whether or not it says "ended".
 //
 // # Draining
 //
