@@ -4,6 +4,8 @@ package worker
 
 import (
 	"context"
+	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -11,10 +13,15 @@ import (
 	"time"
 )
 
+// limited is a process with the limits that are on by default.
+func limited() *process {
+	return newProcess(inheritance{keepAlive: time.Minute, timeouts: timeouts{timeout: 2 * time.Minute, stream: 2 * time.Minute}}, nil)
+}
+
 // BenchmarkAccounting is what the package adds to one request of a kept-alive
 // connection, but for the two calls of ConnState, which BenchmarkConnState has.
 func BenchmarkAccounting(b *testing.B) {
-	p := newProcess(inheritance{timeouts: timeouts{timeout: time.Minute, stream: time.Minute}}, nil)
+	p := limited()
 	conn := p.conns.add(new(net.TCPConn))
 	c := connectionOf(conn)
 	h := &handler{process: p, next: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(200) })}
@@ -32,13 +39,35 @@ func BenchmarkAccounting(b *testing.B) {
 	}
 }
 
+// BenchmarkAccounting2 is the same for one request over HTTP/2.
+func BenchmarkAccounting2(b *testing.B) {
+	p := limited()
+	conn := p.conns.add(new(net.TCPConn))
+	h := &handler{process: p, next: http.HandlerFunc(ok)}
+	ctx, cancel := context.WithCancel(withConnection(context.WithValue(b.Context(), http.ServerContextKey, p), connectionOf(conn), conn))
+	defer cancel()
+	r := (&http.Request{ProtoMajor: 2, Method: "GET", RequestURI: "/agent/stream?prompt=x"}).WithContext(ctx)
+	var w http.ResponseWriter = response2{make(http.Header)}
+	b.ReportAllocs()
+	for b.Loop() {
+		h.ServeHTTP(w, r)
+	}
+}
+
+type response2 struct{ header http.Header }
+
+func (r response2) Header() http.Header                { return r.header }
+func (response2) WriteHeader(int)                      {}
+func (response2) Write(data []byte) (int, error)       { return len(data), nil }
+func (response2) WriteString(data string) (int, error) { return len(data), nil }
+
 // nowhere is a connection that takes everything.
 type nowhere struct{ stream }
 
 func (nowhere) Write(data []byte) (int, error) { return len(data), nil }
 
 func BenchmarkConnState(b *testing.B) {
-	p := newProcess(inheritance{}, nil)
+	p := limited()
 	conn := p.conns.add(new(net.TCPConn))
 	srv := new(http.Server)
 	p.instrument(srv)
@@ -48,25 +77,36 @@ func BenchmarkConnState(b *testing.B) {
 	}
 }
 
-// BenchmarkRequest compares a server with and without the accounting, over one kept-alive
-// connection.
+// BenchmarkRequest compares a server with and without the accounting, over one
+// kept-alive connection.
 func BenchmarkRequest(b *testing.B) {
 	b.Run("bare", func(b *testing.B) {
 		held := hold(b)
 		srv := &http.Server{Handler: http.HandlerFunc(ok)}
 		go srv.Serve(share(b, held))
 		defer srv.Close()
-		benchmark(b, held.Addr().String())
+		benchmark(b, dial(b, held.Addr().String()))
 	})
-	b.Run("worker", func(b *testing.B) {
+	for _, secure := range []bool{false, true} {
+		b.Run(fmt.Sprintf("worker/tls=%v", secure), func(b *testing.B) {
+			f := startMaybeTLS(b, secure, ok, limited().timeouts)
+			benchmark(b, f.dial(b))
+		})
+	}
+	b.Run("bare/tls=true", func(b *testing.B) {
+		cert, err := tls.X509KeyPair(pair(), pair())
+		if err != nil {
+			b.Fatal(err)
+		}
 		held := hold(b)
-		start(b, &http.Server{Handler: http.HandlerFunc(ok)}, time.Minute, held)
-		benchmark(b, held.Addr().String())
+		srv := &http.Server{Handler: http.HandlerFunc(ok), TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}}}
+		go srv.ServeTLS(share(b, held), "", "")
+		defer srv.Close()
+		benchmark(b, (&fixture{process: &process{inheritance: inheritance{certificate: &cert}}, addr: held.Addr().String()}).dial(b))
 	})
 }
 
-func benchmark(b *testing.B, addr string) {
-	c := dial(b, addr)
+func benchmark(b *testing.B, c *client) {
 	request := []byte("GET / HTTP/1.1\r\nHost: test\r\n\r\n")
 	c.mustGet(b, "/")
 	c.Write(request)

@@ -89,6 +89,7 @@ func (c *connection) setState(state http.ConnState) {
 		c.exchange.over()
 	case http.StateClosed:
 		c.exchange.over()
+		c.exchange.stop()
 		c.exchange.cancel(nil)
 	}
 }

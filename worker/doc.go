@@ -37,7 +37,9 @@
 //     net/http still holds it back;
 //   - where something was sent, the client sees the response break: the connection
 //     is closed, or reset where its end would pass for the end of the response, and
-//     over HTTP/2 the stream is reset while the others of the connection go on;
+//     over HTTP/2 the stream is reset while the others of the connection go on (a
+//     unix socket cannot be reset: have the proxy on it speak HTTP/1.1, where the
+//     end of a response is marked);
 //   - what the handler writes from then on fails with http.ErrHandlerTimeout.
 //
 // The handler itself cannot be ended. While it goes on, the board shows it, and

@@ -85,8 +85,13 @@ func (e *exchange) begin(r *http.Request) {
 
 // drop lets go of the slot for one of its holders.
 func (e *exchange) drop() {
-	if e.holders.Add(-1) == 0 {
-		e.release()
+	if e.holders.Add(-1) != 0 {
+		return
+	}
+	e.release()
+	if e.phase() == upgraded {
+		e.over()
+		e.stop()
 	}
 }
 
@@ -103,7 +108,6 @@ func (e *exchange) hijack() {
 // gone is called when the connection is closed.
 func (e *exchange) gone() {
 	if e.hijacked.CompareAndSwap(true, false) {
-		e.over()
 		e.drop()
 	}
 }
@@ -215,7 +219,8 @@ func (e *exchange) end(by phase) func() {
 	}
 	return func() {
 		if tcp, ok := e.raw.(*net.TCPConn); ok && e.delimited {
-			// Closed in good order, what was sent would look like all there is.
+			// Closed in good order, what was sent would look like all there is. Unix
+			// sockets have no such thing: a proxy there has to speak HTTP/1.1.
 			tcp.SetLinger(0)
 		}
 		e.conn.conn.Close()

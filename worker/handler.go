@@ -23,11 +23,18 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case c == nil:
 		h.next.ServeHTTP(w, r) // the caller uses the handler by itself
-	case r.ProtoMajor >= 2:
+	case r.ProtoMajor >= 2 && !hijackable(w):
 		h.serve2(w, r)
 	default:
 		h.serve1(c, w, r)
 	}
+}
+
+// hijackable tells an HTTP/1 connection that begins to speak HTTP/2, which handlers
+// such as golang.org/x/net/http2/h2c take over, from one for which net/http does that.
+func hijackable(w http.ResponseWriter) bool {
+	_, ok := w.(http.Hijacker)
+	return ok
 }
 
 // serve1 serves a request over HTTP/1. Those of one connection follow each other.

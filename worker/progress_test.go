@@ -179,6 +179,30 @@ func TestHijackedCloses(t *testing.T) {
 	}
 }
 
+// TestTimersGoWithTheirConnections lets no closed connection wait for its timer.
+func TestTimersGoWithTheirConnections(t *testing.T) {
+	seen := make(chan *connection, 1)
+	f := startLimited(t, func(w http.ResponseWriter, r *http.Request) {
+		c := connectionFrom(r.Context())
+		if c.exchange.armed.Load() == 0 {
+			t.Error("no timer")
+		}
+		if r.URL.Path == "/hijack" {
+			if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+				conn.Close()
+			}
+		}
+		seen <- c
+	}, timeouts{timeout: time.Hour, upgrade: time.Hour})
+	for _, path := range []string{"/", "/hijack"} {
+		c := f.dial(t)
+		c.get(path)
+		c.Close()
+		inside := await(t, seen)
+		until(t, "the timer is stopped", func() bool { return inside.exchange.armed.Load() == 0 })
+	}
+}
+
 // TestRequestTimeout is the limit that no progress extends.
 func TestRequestTimeout(t *testing.T) {
 	f := startLimited(t, func(w http.ResponseWriter, r *http.Request) {

@@ -215,6 +215,16 @@ func (w *watch) rearm(word uint64) {
 	}
 }
 
+// stop keeps the timer from holding on to a watch that nobody will use again.
+func (w *watch) stop() {
+	w.arming.Lock()
+	defer w.arming.Unlock()
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	w.armed.Store(0)
+}
+
 // fire is called by the timer, on a goroutine of its own.
 func (w *watch) fire() {
 	w.arming.Lock()

@@ -134,6 +134,24 @@ func TestWriterKeepsInterfaces(t *testing.T) {
 	}
 }
 
+// TestPrefaceIsHandedOn lets a handler speak HTTP/2 by itself.
+func TestPrefaceIsHandedOn(t *testing.T) {
+	f := start(t, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil || r.Method != "PRI" {
+			t.Errorf("%s: %v", r.Method, err)
+			return
+		}
+		defer conn.Close()
+		io.WriteString(conn, "settings\n")
+	})}, time.Second, hold(t))
+	c := dial(t, f.addr)
+	io.WriteString(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+	if line, err := c.r.ReadString('\n'); line != "settings\n" {
+		t.Errorf("got %q, %v", line, err)
+	}
+}
+
 // TestSendfile sends a file large enough to leave by way of ReadFrom.
 func TestSendfile(t *testing.T) {
 	content := strings.Repeat("0123456789abcdef", 1<<16)
