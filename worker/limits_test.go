@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -20,7 +21,10 @@ import (
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
-var samples = flag.Int("samples", 40, "requests of TestOneSecond that time out")
+var (
+	samples = flag.Int("samples", 40, "requests of TestOneSecond that time out")
+	spins   = flag.Int("spins", 2, "requests of TestSpinning")
+)
 
 // helperLimited is a server with handlers that ignore their contexts.
 func helperLimited() error {
@@ -39,6 +43,15 @@ func helperLimited() error {
 		io.WriteString(w, "token\n")
 		w.(http.Flusher).Flush()
 		time.Sleep(20 * time.Second)
+	})
+	mux.HandleFunc("/spin", func(w http.ResponseWriter, r *http.Request) {
+		for begin := time.Now(); time.Since(begin) < 1200*time.Millisecond; {
+		}
+	})
+	mux.HandleFunc("/steps", func(w http.ResponseWriter, r *http.Request) {
+		for range 8 { // a step that is longer, because the process was stopped, is one step
+			time.Sleep(100 * time.Millisecond)
+		}
 	})
 	return ListenAndServe("", mux)
 }
@@ -127,6 +140,42 @@ func TestOneSecond(t *testing.T) {
 	}
 	if ended != *samples+1 {
 		t.Errorf("%d stuck requests on the board, want %d", ended, *samples+1)
+	}
+}
+
+// TestSpinning has handlers that leave their processor to nobody.
+func TestSpinning(t *testing.T) {
+	held := hold(t)
+	c := spawn(t, "limited", []*net.TCPListener{held}, protocol.EnvLimitTimeout+"=1000")
+	c.expect(t, "READY=1")
+	var worst time.Duration
+	for range *spins {
+		begin := time.Now()
+		res, err := dial(t, held.Addr().String()).get("/spin")
+		d := time.Since(begin)
+		if err != nil || res.StatusCode != http.StatusGatewayTimeout || d < time.Second || d > 2*time.Second {
+			t.Errorf("%+v, %v after %v", res, err, d)
+		}
+		worst = max(worst, d)
+		until(t, "the spinning ends", func() bool { return len(c.view.Requests()) == 0 })
+	}
+	t.Logf("504 after at most %v", worst)
+}
+
+// TestStopped stops the worker itself for longer than its requests may take. That
+// is not the requests' fault.
+func TestStopped(t *testing.T) {
+	held := hold(t)
+	c := spawn(t, "limited", []*net.TCPListener{held}, protocol.EnvLimitTimeout+"=1000")
+	c.expect(t, "READY=1")
+	conn := dial(t, held.Addr().String())
+	conn.send("/steps")
+	until(t, "the request is there", func() bool { return len(c.view.Requests()) == 1 })
+	c.signal(t, syscall.SIGSTOP)
+	time.Sleep(time.Second + lateness + 100*time.Millisecond)
+	c.signal(t, syscall.SIGCONT)
+	if res, err := conn.receive(); err != nil || res.StatusCode != http.StatusOK {
+		t.Errorf("%+v, %v", res, err)
 	}
 }
 

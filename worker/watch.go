@@ -37,6 +37,11 @@ const (
 func (p phase) ended() bool   { return p >= answered }
 func (p phase) running() bool { return p >= waiting && p <= upgraded }
 
+// lateness is how late a timer may fire. A later one says that this process, or the
+// whole machine, was stopped or starved: that is not the fault of its requests, whose
+// time without progress begins anew.
+const lateness = time.Second
+
 // An ender ends a request whose time is over, once, having been told whether by an
 // answer or a cut. It is called on a goroutine of its own and with ending locked, so
 // that the handler's return waits for it where it has to. The function that it
@@ -228,7 +233,8 @@ func (w *watch) stop() {
 // fire is called by the timer, on a goroutine of its own.
 func (w *watch) fire() {
 	w.arming.Lock()
-	w.armed.Store(0)
+	armed := w.armed.Swap(0) // 0 already if another firing came before this one
+	late := armed != 0 && scoreboard.Monotonic()-armed > int64(lateness)
 	w.arming.Unlock()
 	// A request that begins from here on finds the timer unarmed; one that began
 	// before is seen.
@@ -244,6 +250,11 @@ func (w *watch) fire() {
 		if due > scoreboard.Monotonic() {
 			w.rearm(word)
 			return
+		}
+		if late {
+			late = false
+			w.touch()
+			continue
 		}
 		if w.delivered != nil {
 			if at := w.delivered(); at > w.progress.Load() && w.word.Load() == word {
