@@ -54,6 +54,12 @@ type connection struct {
 	state  atomic.Int32 // http.ConnState; StateNew for servers that are not HTTP
 	since  atomic.Int64 // of state, in Monotonic nanoseconds; recorded during a drain only
 	closed atomic.Bool
+	late   atomic.Bool // its first request waited for too long
+
+	// Until its first request, but not for long, a connection counts as one; see gate.
+	young          atomic.Bool
+	born           int64       // when it was accepted, in Monotonic nanoseconds
+	older, younger *connection // guarded by the gate
 
 	// The HTTP/1 requests of the connection, one after the other.
 	exchange exchange
@@ -154,20 +160,27 @@ func (s *connections) add(accepted net.Conn) net.Conn {
 	}
 	c.set = s
 	c.exchange.init(c)
-	s.process.board.ConnAccepted()
+	p := s.process
+	p.board.ConnAccepted()
+	c.examine(p.backlog)
+	p.gate.admit(c)
 	s.mu.Lock()
 	s.open[c] = struct{}{}
+	p.gate.tellOpen(len(s.open))
 	s.mu.Unlock()
-	if s.process.drains.Load() {
+	if p.drains.Load() {
 		c.since.Store(scoreboard.Monotonic())
 	}
 	return c.conn
 }
 
 func (s *connections) remove(c *connection) {
-	s.process.board.ConnClosed()
+	p := s.process
+	p.board.ConnClosed()
+	p.gate.forget(c)
 	s.mu.Lock()
 	delete(s.open, c)
+	p.gate.tellOpen(len(s.open))
 	last := len(s.open) == 0
 	s.mu.Unlock()
 	if last {

@@ -20,13 +20,20 @@ type handler struct {
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := connectionFrom(r.Context())
-	switch {
-	case c == nil:
+	if c == nil {
 		h.next.ServeHTTP(w, r) // the caller uses the handler by itself
-	case r.ProtoMajor >= 2 && !hijackable(w):
-		h.serve2(w, r)
-	default:
-		h.serve1(c, w, r)
+		return
+	}
+	h.process.gate.begin(c)
+	defer h.process.gate.end()
+	next := h.next
+	if c.refuse() {
+		next = refused
+	}
+	if r.ProtoMajor >= 2 && !hijackable(w) {
+		h.serve2(w, r, next)
+	} else {
+		h.serve1(c, w, r, next)
 	}
 }
 
@@ -38,18 +45,18 @@ func hijackable(w http.ResponseWriter) bool {
 }
 
 // serve1 serves a request over HTTP/1. Those of one connection follow each other.
-func (h *handler) serve1(c *connection, w http.ResponseWriter, r *http.Request) {
+func (h *handler) serve1(c *connection, w http.ResponseWriter, r *http.Request, next http.Handler) {
 	e := &c.exchange
 	if e.phase().ended() {
 		panic(http.ErrAbortHandler) // pipelined behind a request that timed out
 	}
 	h.process.requestStarted()
 	w1 := &c.writer
-	w1.writer = writer{inner: w, process: h.process, watch: &e.watch, guarded: e.tls != nil, noKeepAlive: h.noKeepAlive}
+	w1.writer = writer{inner: w, request: r, method: r.Method, process: h.process, watch: &e.watch, guarded: e.tls != nil, noKeepAlive: h.noKeepAlive}
 	w1.exchange, w1.header = e, nil
 	e.begin(r)
 	defer w1.finish()
-	h.next.ServeHTTP(w1, r)
+	next.ServeHTTP(w1, r)
 	w1.returned = true
 }
 

@@ -14,16 +14,15 @@ import (
 const http2Buffer = 4096
 
 // serve2 serves a request over HTTP/2, beside others of the same connection.
-func (h *handler) serve2(w http.ResponseWriter, r *http.Request) {
+func (h *handler) serve2(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	h.process.requestStarted()
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	// Of the two requests, r stays with net/http.
 	own := r.WithContext(ctx)
 	w2 := &http2Writer{
-		writer:  writer{inner: w, process: h.process, watch: h.process.http2Watches.Get().(*watch), guarded: true, noKeepAlive: h.noKeepAlive},
-		request: r,
-		cancel:  cancel,
+		writer: writer{inner: w, request: r, method: r.Method, process: h.process, watch: h.process.http2Watches.Get().(*watch), guarded: true, noKeepAlive: h.noKeepAlive},
+		cancel: cancel,
 	}
 	if own.Body != nil && own.Body != http.NoBody {
 		own.Body = &http2Body{ReadCloser: r.Body, writer: w2}
@@ -32,7 +31,7 @@ func (h *handler) serve2(w http.ResponseWriter, r *http.Request) {
 	w2.watch.begin(r.Method, requestPath(r), requestID(r))
 	defer w2.finish()
 	defer func() { r.MultipartForm = own.MultipartForm }() // for net/http to remove its files
-	h.next.ServeHTTP(w2, own)
+	next.ServeHTTP(w2, own)
 	w2.returned = true
 }
 
@@ -55,7 +54,6 @@ func (b *http2Body) Read(data []byte) (int, error) {
 // handler is writing to.
 type http2Writer struct {
 	writer
-	request  *http.Request // net/http's
 	cancel   context.CancelCauseFunc
 	header   http.Header // the handler's
 	buffered int         // bytes in net/http's buffer, at most
@@ -181,6 +179,7 @@ func (w *http2Writer) send(size int, write func(from, to int) (int, error)) (n i
 		}
 		m, err := write(n, n+piece)
 		n += m
+		w.bytes += int64(m)
 		if err != nil {
 			if w.watch.phase().ended() {
 				err = errTimeout

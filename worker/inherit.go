@@ -37,8 +37,14 @@ type inheritance struct {
 	keepAlive   time.Duration     // 0: no keep-alive
 	maxRequests uint64            // 0: no limit
 	timeouts    timeouts
-	certificate *tls.Certificate // nil: no TLS
-	watchdog    time.Duration    // within which the board wants a beat; 0: it wants none
+	certificate *tls.Certificate  // nil: no TLS
+	watchdog    time.Duration     // within which the board wants a beat; 0: it wants none
+	connections int64             // busy at which no more are accepted, 0: no limit
+	backlog     time.Duration     // in the queue after which a request is refused, 0: no limit
+	fleet       *scoreboard.Fleet // where workers tell how busy they are, nil if nowhere
+	place       int               // this worker's in fleet
+	id          uint64            // this worker's
+	access      *accessLog        // nil if there is none
 }
 
 // sockets are the variables of sd_listen_fds(3); limits are those that only gosuper
@@ -48,8 +54,9 @@ var (
 	sockets = []string{protocol.EnvListenFDs, protocol.EnvListenPID, protocol.EnvListenFDNames}
 	limits  = []string{
 		protocol.EnvNotifyFD, protocol.EnvScoreboardFD, protocol.EnvStopSignal,
-		protocol.EnvLimitKeepAlive, protocol.EnvLimitRequests,
+		protocol.EnvLimitKeepAlive, protocol.EnvLimitRequests, protocol.EnvLimitConnections,
 		protocol.EnvLimitTimeout, protocol.EnvLimitStreamTimeout, protocol.EnvLimitUpgradeTimeout, protocol.EnvLimitRequestTimeout,
+		protocol.EnvLimitBacklogTimeout, protocol.EnvFleetFD, protocol.EnvAccessFD, protocol.EnvAccessFormat,
 		protocol.EnvTLSFD, protocol.EnvWatchdog,
 	}
 )
@@ -72,6 +79,10 @@ func inherit() (inheritance, error) {
 	in.sockets = env.takeSockets()
 	in.notifyFD = env.descriptor(protocol.EnvNotifyFD, in.sockets)
 	in.maxRequests = uint64(env.number(protocol.EnvLimitRequests))
+	in.connections = int64(env.number(protocol.EnvLimitConnections))
+	in.backlog = time.Duration(env.number(protocol.EnvLimitBacklogTimeout)) * time.Millisecond
+	in.id = uint64(env.number(protocol.EnvWorkerID))
+	in.place = env.number(protocol.EnvPlace)
 	if os.Getenv(protocol.EnvLimitKeepAlive) != "" {
 		in.keepAlive = env.milliseconds(protocol.EnvLimitKeepAlive)
 	}
@@ -103,6 +114,25 @@ func inherit() (inheritance, error) {
 		}
 	}
 	in.watchdog = min(time.Duration(env.number(protocol.EnvWatchdog)), longest/time.Microsecond) * time.Microsecond
+	if fd := env.descriptor(protocol.EnvFleetFD, in.sockets); fd != 0 {
+		fleet, err := scoreboard.OpenFleet(fd)
+		if err != nil {
+			env.fail(protocol.EnvFleetFD, err)
+		} else {
+			in.fleet = fleet
+			unix.Close(fd) // the mapping stays
+		}
+	}
+	if fd := env.descriptor(protocol.EnvAccessFD, in.sockets); fd != 0 {
+		json := os.Getenv(protocol.EnvAccessFormat) == protocol.AccessJSON
+		access, err := newAccessLog(fd, json, in.id)
+		if err != nil {
+			env.fail(protocol.EnvAccessFD, err)
+		} else {
+			in.access = access
+			syscall.CloseOnExec(fd)
+		}
+	}
 	if in.notifyFD != 0 {
 		syscall.CloseOnExec(in.notifyFD)
 		// The same reports by another way: children that know sd_notify(3) would

@@ -26,8 +26,8 @@ import (
 // The listeners close themselves when the worker is told to drain, those about to
 // be closed by the master too after accepting what waits in their queues: Accept
 // then returns net.ErrClosed, and the server should finish what it has and end.
-// Connections and listeners are of this package's own types, which embed those of
-// package net.
+// Connections are of this package's own types, which embed those of package net;
+// listeners have SyscallConn, like those of package net, and no more.
 func Listeners() ([]net.Listener, error) {
 	inherited, err := self.inherited()
 	if err != nil {
@@ -69,19 +69,19 @@ func (p *process) inherited() ([]*listener, error) {
 	var listeners []*listener
 	for i := range p.sockets {
 		fd := protocol.ListenFDsStart + i
-		inner, err := takeListener(fd)
+		l, err := p.takeListener(fd, i)
 		if err != nil {
 			closeListeners(listeners)
 			return nil, fmt.Errorf("cannot listen on inherited descriptor %d: %w", fd, err)
 		}
-		listeners = append(listeners, &listener{streamListener: inner, process: p, index: i})
+		listeners = append(listeners, l)
 	}
 	return listeners, nil
 }
 
 // takeListener turns an inherited descriptor into a listener, and closes it unless
 // it is none at all.
-func takeListener(fd int) (streamListener, error) {
+func (p *process) takeListener(fd, index int) (*listener, error) {
 	if err := awaitListening(fd); err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func takeListener(fd int) (streamListener, error) {
 		return nil, err
 	}
 	// Both kinds that accept connections are of this interface.
-	return inner.(streamListener), nil
+	return p.newListener(inner.(streamListener), index)
 }
 
 // awaitListening waits until the socket listens. A master that opens a new address
@@ -122,16 +122,24 @@ func (p *process) listen(addr string) ([]*listener, error) {
 		p.register(listeners)
 		return listeners, nil
 	}
-	var l *listener
-	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
-		l, err = listenUnix(path)
+	path, unix := strings.CutPrefix(addr, "unix:")
+	var inner streamListener
+	if unix {
+		inner, err = listenUnix(path)
 	} else {
-		l, err = listenTCP(cmp.Or(addr, ":http"))
+		inner, err = listenTCP(cmp.Or(addr, ":http"))
 	}
 	if err != nil {
 		return nil, err
 	}
-	l.process, l.index = p, -1
+	l, err := p.newListener(inner, -1)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %w", addr, err)
+	}
+	l.path = path
+	if !unix {
+		l.path = ""
+	}
 	listeners = []*listener{l}
 	p.register(listeners)
 	return listeners, nil
@@ -150,16 +158,16 @@ func (p *process) register(listeners []*listener) {
 	}
 }
 
-func listenTCP(addr string) (*listener, error) {
+func listenTCP(addr string) (streamListener, error) {
 	inner, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on %s: %w", addr, err)
 	}
-	return &listener{streamListener: inner.(*net.TCPListener)}, nil
+	return inner.(*net.TCPListener), nil
 }
 
 // listenUnix binds a path, replacing a socket that nobody listens on any more.
-func listenUnix(path string) (*listener, error) {
+func listenUnix(path string) (streamListener, error) {
 	addr := &net.UnixAddr{Name: path, Net: "unix"}
 	inner, err := net.ListenUnix("unix", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -176,7 +184,7 @@ func listenUnix(path string) (*listener, error) {
 	// The path is removed when draining begins. By the time the socket is closed
 	// it may be a successor's.
 	inner.SetUnlinkOnClose(false)
-	return &listener{streamListener: inner, path: path}, nil
+	return inner, nil
 }
 
 func closeListeners(listeners []*listener) {

@@ -4,6 +4,7 @@ package worker
 
 import (
 	"errors"
+	"log"
 	"net"
 	"os"
 	"sync"
@@ -32,7 +33,7 @@ type streamListener interface {
 
 // A listener is one listening socket, inherited or this process's own.
 type listener struct {
-	streamListener
+	*socket
 	process *process
 	index   int    // in the order of bind, -1 for a socket of this process's own
 	path    string // to be removed when draining begins, "" if there is none
@@ -46,15 +47,29 @@ type listener struct {
 	until    time.Time     // latest end of emptying; written before it
 }
 
+// newListener makes a listener of one of package net, which it closes. The index is
+// as in listener.
+func (p *process) newListener(inner streamListener, index int) (*listener, error) {
+	socket, err := newSocket(inner)
+	if err != nil {
+		return nil, err
+	}
+	l := &listener{socket: socket, process: p, index: index}
+	l.warn = log.Printf
+	l.join(p, l.emptying.Load)
+	return l, nil
+}
+
 // Accept returns the next connection, on the books of the process. Once the
 // process drains and there is nothing left to accept, the error is net.ErrClosed.
 func (l *listener) Accept() (net.Conn, error) {
 	l.entered.Do(func() {
+		l.process.gate.present(true)
 		if l.onAccept != nil {
 			l.onAccept()
 		}
 	})
-	conn, err := l.streamListener.Accept()
+	conn, err := l.accept()
 	if err != nil {
 		if l.emptying.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
 			l.Close()
@@ -72,7 +87,7 @@ func (l *listener) Accept() (net.Conn, error) {
 // socket of its own.
 func (l *listener) Close() error {
 	l.unlink()
-	return l.streamListener.Close()
+	return l.socket.Close()
 }
 
 // drain closes the socket, or has it accepted empty where nobody else will take
@@ -92,6 +107,7 @@ func (l *listener) drain() {
 		return
 	}
 	l.emptying.Store(true)
+	wake(l.wake) // no limit counts any more
 	l.extend()
 }
 

@@ -35,6 +35,7 @@ type process struct {
 	board    *scoreboard.Board
 	reporter reporter
 	conns    connections
+	gate     gate
 
 	http2Watches watchPool
 	otherWatches watchPool // of Begin
@@ -69,6 +70,7 @@ func newProcess(in inheritance, err error) *process {
 	p.http2Watches.init(p, waiting)
 	p.otherWatches.init(p, idle)
 	p.beat()
+	p.gate.init(in)
 	return p
 }
 
@@ -151,6 +153,7 @@ func (p *process) drain() {
 	p.board.SetState(scoreboard.Draining)
 	listeners := p.listeners
 	p.mu.Unlock()
+	p.gate.retire()
 
 	// First, since the process may end as soon as draining is closed. A master that
 	// does not hear it has asked for the drain itself, or is gone.

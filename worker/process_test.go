@@ -69,7 +69,13 @@ type child struct {
 
 // spawn starts a worker that inherits the sockets. Variables in env win over those
 // that a master sets.
-func spawn(t *testing.T, helper string, held []*net.TCPListener, env ...string) *child {
+func spawn(t testing.TB, helper string, held []*net.TCPListener, env ...string) *child {
+	t.Helper()
+	return spawnIn(t, nil, 0, helper, held, env...)
+}
+
+// spawnIn is spawn into a place of a fleet, nil for none.
+func spawnIn(t testing.TB, fleet *scoreboard.Fleet, place int, helper string, held []*net.TCPListener, env ...string) *child {
 	t.Helper()
 	memory, err := scoreboard.Create()
 	if err != nil {
@@ -104,6 +110,13 @@ func spawn(t *testing.T, helper string, held []*net.TCPListener, env ...string) 
 		}
 	}()
 	files = append(files, theirs, memory.File())
+	if fleet != nil {
+		files = append(files, fleet.File())
+		env = append([]string{
+			protocol.EnvFleetFD + "=" + strconv.Itoa(n+2),
+			protocol.EnvPlace + "=" + strconv.Itoa(place),
+		}, env...)
+	}
 	if slices.ContainsFunc(env, func(variable string) bool { return strings.HasPrefix(variable, protocol.EnvTLSFD+"=") }) {
 		certificate := os.NewFile(uintptr(pairFile(t)), "pair")
 		defer certificate.Close()
@@ -138,14 +151,14 @@ func spawn(t *testing.T, helper string, held []*net.TCPListener, env ...string) 
 }
 
 // spawnAlone starts a program without a master.
-func spawnAlone(t *testing.T, helper string, files []*os.File, env ...string) *child {
+func spawnAlone(t testing.TB, helper string, files []*os.File, env ...string) *child {
 	t.Helper()
 	c := &child{exited: make(chan struct{})}
 	c.start(t, helper, files, env)
 	return c
 }
 
-func (c *child) start(t *testing.T, helper string, files []*os.File, env []string) {
+func (c *child) start(t testing.TB, helper string, files []*os.File, env []string) {
 	t.Helper()
 	use(helper)
 	c.cmd = exec.Command("/proc/self/exe")
@@ -173,7 +186,7 @@ func (c *child) start(t *testing.T, helper string, files []*os.File, env []strin
 
 // dupListener duplicates the descriptor without clearing O_NONBLOCK, which all
 // holders share.
-func dupListener(t *testing.T, l *net.TCPListener) *os.File {
+func dupListener(t testing.TB, l *net.TCPListener) *os.File {
 	t.Helper()
 	raw, err := l.SyscallConn()
 	if err != nil {
@@ -191,14 +204,14 @@ func dupListener(t *testing.T, l *net.TCPListener) *os.File {
 }
 
 // expect waits for the next message.
-func (c *child) expect(t *testing.T, message string) {
+func (c *child) expect(t testing.TB, message string) {
 	t.Helper()
 	if got := await(t, c.messages); got != message {
 		t.Fatalf("message %q, want %q", got, message)
 	}
 }
 
-func (c *child) signal(t *testing.T, sig syscall.Signal) {
+func (c *child) signal(t testing.TB, sig syscall.Signal) {
 	t.Helper()
 	if err := c.cmd.Process.Signal(sig); err != nil {
 		t.Fatal(err)
@@ -206,7 +219,7 @@ func (c *child) signal(t *testing.T, sig syscall.Signal) {
 }
 
 // awaitExit expects an exit with status 0.
-func (c *child) awaitExit(t *testing.T) {
+func (c *child) awaitExit(t testing.TB) {
 	t.Helper()
 	await(t, c.exited)
 	if c.err != nil {

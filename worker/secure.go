@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"time"
@@ -54,7 +53,7 @@ func (p *process) secure(srv *http.Server) {
 // serveListener serves one listener until it is closed: TCP with TLS, if there is a
 // certificate, and with it HTTP/2.
 func (p *process) serveListener(srv *http.Server, l *listener) error {
-	if _, tcp := l.streamListener.(*net.TCPListener); tcp && p.certificate != nil {
+	if l.Addr().Network() == "tcp" && p.certificate != nil {
 		return srv.ServeTLS(l, "", "")
 	}
 	return srv.Serve(l)

@@ -76,6 +76,7 @@ func (p *process) serveOn(srv *http.Server, listeners []*listener) error {
 	ended := make(chan error, len(listeners))
 	for _, l := range listeners {
 		l.onAccept = accepting
+		l.warn = func(format string, args ...any) { logf(srv, format, args...) }
 		go func() { ended <- p.serveListener(srv, l) }()
 	}
 	for range listeners {

@@ -31,6 +31,8 @@ var helpers = map[string]func() error{
 	"loading":   helperLoading,
 	"environ":   helperEnviron,
 	"activated": helperActivated,
+	"sleep":     helperSleep,
+	"few":       helperFew,
 }
 
 // helperServe is a web server.
@@ -237,6 +239,10 @@ func TestBrokenEnvironment(t *testing.T) {
 		protocol.EnvStopSignal + "=SIGNAL",
 		protocol.EnvLimitKeepAlive + "=5s",
 		protocol.EnvLimitRequests + "=-5",
+		protocol.EnvLimitConnections + "=some",
+		protocol.EnvLimitBacklogTimeout + "=1s",
+		protocol.EnvFleetFD + "=4",  // a socket
+		protocol.EnvAccessFD + "=4", // which blocks
 	} {
 		t.Run(env, func(t *testing.T) {
 			c := spawn(t, "serve", []*net.TCPListener{hold(t)}, env)

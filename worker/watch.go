@@ -66,6 +66,7 @@ type watch struct {
 	word     atomic.Uint64
 	start    atomic.Int64 // in Monotonic nanoseconds; valid while the phase is not idle
 	progress atomic.Int64 // likewise
+	first    atomic.Int64 // when the response began, 0 before
 
 	owning sync.Mutex   // held while slot is marked or given back
 	slot   atomic.Int32 // on the board, or NoSlot
@@ -92,6 +93,7 @@ func (w *watch) begin(method, path, id string) {
 	now := scoreboard.Monotonic()
 	w.start.Store(now)
 	w.progress.Store(now)
+	w.first.Store(0)
 	var deadline int64
 	if limit := w.process.timeouts.request; limit > 0 {
 		deadline = now + int64(limit)
@@ -131,6 +133,7 @@ func (w *watch) advance(to phase) bool {
 		}
 		switch to {
 		case streaming:
+			w.first.Store(w.progress.Load())
 			w.mark(scoreboard.Streaming)
 		case upgraded:
 			w.mark(scoreboard.Upgraded)

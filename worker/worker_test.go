@@ -68,7 +68,11 @@ func startAs(t testing.TB, srv *http.Server, in inheritance, held *net.TCPListen
 	p := newProcess(in, nil)
 	p.watching.Do(func() {}) // signals are the test binary's
 	f := &fixture{process: p, view: memory.View(), addr: held.Addr().String(), served: make(chan error, 1)}
-	listeners := []*listener{{streamListener: share(t, held), process: p}}
+	l, err := p.newListener(share(t, held), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listeners := []*listener{l}
 	p.register(listeners)
 	go func() { f.served <- p.serveOn(srv, listeners) }()
 	t.Cleanup(func() {

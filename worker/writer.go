@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
 // writer stands between a handler and the http.ResponseWriter of net/http. It sees
@@ -22,10 +24,13 @@ import (
 // is why there is a type for each.
 type writer struct {
 	inner       http.ResponseWriter
+	request     *http.Request // net/http's
+	method      string        // of request, which an answer over HTTP/2 changes
 	process     *process
 	watch       *watch
 	noKeepAlive bool
-	status      int // of the final header, 0 before it
+	status      int   // of the final header, 0 before it
+	bytes       int64 // of the body, as far as the handler wrote it
 	hijacked    bool
 	returned    bool // the handler returned and did not panic
 
@@ -75,6 +80,40 @@ func (w *writer) conclude() {
 		w.status = http.StatusInternalServerError
 	}
 	w.process.requestFinished(w.watch, w.status)
+	if log := w.process.access; log != nil && !log.write(w.entry()) {
+		w.process.board.LogDropped()
+	}
+}
+
+// entry is what the access log says about the request.
+func (w *writer) entry() *accessEntry {
+	r, now := w.request, time.Now()
+	start, first := w.watch.start.Load(), w.watch.first.Load()
+	e := &accessEntry{
+		remote: r.RemoteAddr, method: w.method, target: r.RequestURI, proto: r.Proto,
+		referer: r.Referer(), agent: r.UserAgent(), requestID: requestID(r),
+		status: w.status, bytes: w.bytes,
+		duration: time.Duration(scoreboard.Monotonic() - start),
+	}
+	e.at = now.Add(-e.duration)
+	switch {
+	case first != 0:
+		e.answered, e.firstByte = true, time.Duration(first-start)
+	case w.status != 0 && w.returned: // net/http is about to send it
+		e.answered, e.firstByte = true, e.duration
+	}
+	switch {
+	case w.watch.phase().ended():
+		e.ending = endedTimeout
+	case !w.returned:
+		e.ending = endedPanic
+	case r.Context().Err() == nil:
+	case w.process.drains.Load() && now.After(w.process.deadline()):
+		e.ending = endedDrain
+	default:
+		e.ending = endedClientGone
+	}
+	return e
 }
 
 // isFinal reports whether a header of this status is the last one.
@@ -123,7 +162,7 @@ func (w *http1Writer) finish() {
 		w.exchange.cancel(nil) // net/http does so too
 	}
 	w.exchange.drop()
-	w.inner, w.header = spent{}, nil
+	w.inner, w.header, w.request = spent{}, nil, nil
 }
 
 // begin also notes how the client will find the end of the response.
@@ -158,7 +197,9 @@ func (w *http1Writer) Write(data []byte) (int, error) {
 	if w.status == 0 {
 		w.begin(http.StatusOK)
 	}
-	return w.inner.Write(data)
+	n, err := w.inner.Write(data)
+	w.bytes += int64(n)
+	return n, err
 }
 
 func (w *http1Writer) WriteString(data string) (int, error) {
@@ -169,7 +210,9 @@ func (w *http1Writer) WriteString(data string) (int, error) {
 	if w.status == 0 {
 		w.begin(http.StatusOK)
 	}
-	return io.WriteString(w.inner, data)
+	n, err := io.WriteString(w.inner, data)
+	w.bytes += int64(n)
+	return n, err
 }
 
 func (w *http1Writer) Flush() { _ = w.FlushError() }
@@ -198,7 +241,9 @@ func (w *http1Writer) ReadFrom(src io.Reader) (int64, error) {
 	if w.status == 0 {
 		w.begin(http.StatusOK)
 	}
-	return w.inner.(io.ReaderFrom).ReadFrom(src)
+	n, err := w.inner.(io.ReaderFrom).ReadFrom(src)
+	w.bytes += n
+	return n, err
 }
 
 func (w *http1Writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {

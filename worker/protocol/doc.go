@@ -40,6 +40,15 @@
 //   - WATCHDOG_USEC: the time, in microseconds, within which the worker has to give
 //     a sign of life. With a board that is to add to its beat, about twice in that
 //     time, from where the requests are served; else see sd_watchdog_enabled(3).
+//   - GOSUPER_LIMIT_CONNECTIONS: how busy this worker may be and still accept
+//     connections, see below; 0 means that it accepts all.
+//   - GOSUPER_LIMIT_BACKLOG_TIMEOUT_MS: for how long, in milliseconds, a request may
+//     have waited in the queue of the socket; one that waited longer is answered with
+//     503, Retry-After and "Connection: close". 0 means no limit.
+//   - GOSUPER_FLEET_FD: the page on which all workers tell how busy they are, laid out
+//     as package scoreboard says.
+//   - GOSUPER_ACCESS_FD and GOSUPER_ACCESS_FORMAT: where the lines of the access
+//     log go, and whether they are "combined" or "json".
 //
 // Descriptor numbers and limits are decimal. A variable that is absent means
 // that the master does not offer the thing or set the limit.
@@ -119,6 +128,39 @@
 //
 // The master looks at the board too, and takes a worker for stuck that leaves a
 // request in its slot one second after it was due, whether or not it says "ended".
+// # Taking connections
+//
+// A worker is as busy as it has requests in flight and connections that have not
+// sent a request yet; the latter count for a second at most, and idle ones between
+// two requests do not count. Once it is as busy as GOSUPER_LIMIT_CONNECTIONS
+// says it leaves connections in the queue of the socket, for others to accept, and it
+// goes on as soon as there is room. Requests on connections that are open are
+// served in any case.
+//
+// A worker that shares its socket with others writes how busy it is on the fleet page.
+// When there is something to accept it looks at the others first: if one with room is
+// less busy, or as busy with fewer connections open, that one should take it. So it
+// waits, for some milliseconds at most and in proportion to the difference, looks
+// again, and accepts what is still there. It must not wait again and again for a
+// worker that does not react. All workers are woken by a connection, so each must see
+// the queue empty before it goes to sleep.
+//
+// Out of descriptors or memory, pause for a moment before the next accept.
+//
+// # The access log
+//
+// Each finished request is one write(2) of one line of at most 4096 bytes to
+// GOSUPER_ACCESS_FD, a non-blocking pipe; do not change that, since all share it. A
+// line that gives EAGAIN is dropped and counted. "combined" is
+//
+//	ADDRESS - - [02/Jan/2006:15:04:05 +0000] "METHOD TARGET PROTOCOL" STATUS BYTES "REFERER" "USER AGENT" DURATION FIRST WORKER "REQUEST ID" ENDED
+//
+// with the duration and the time to the first byte of the response in seconds, the
+// latter "-" if there was none, and ended one of ok, timeout, drain, client_gone and
+// panic. "-" stands for what is not known. Quotes, backslashes and all bytes that are
+// not printable ASCII are written as \xhh. "json" is an object with the members time
+// (RFC 3339, UTC), remote, method, target, proto, status, bytes, referer, user_agent,
+// duration, first_byte (or null), worker, request_id and ended.
 //
 // # Draining
 //

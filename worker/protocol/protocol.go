@@ -51,7 +51,7 @@ const (
 	EnvFleetFD = "GOSUPER_FLEET_FD"
 	// EnvAccessFD takes one line of the access log per write.
 	EnvAccessFD = "GOSUPER_ACCESS_FD"
-	// EnvAccessFormat is "combined" or "json".
+	// EnvAccessFormat is AccessCombined or AccessJSON.
 	EnvAccessFormat = "GOSUPER_ACCESS_FORMAT"
 	// EnvTLSFD is memory with the certificate chain and the key, both PEM.
 	EnvTLSFD = "GOSUPER_TLS_FD"
@@ -62,6 +62,12 @@ const (
 
 // ListenFDsStart is the first inherited socket, SD_LISTEN_FDS_START.
 const ListenFDsStart = 3
+
+// The formats of the access log.
+const (
+	AccessCombined = "combined"
+	AccessJSON     = "json"
+)
 
 // The assignments of a message. Those that end in "=" take a value.
 const (
@@ -77,6 +83,10 @@ const (
 // RecycleMaxRequests is the reason sent with NotifyRecycle when
 // EnvLimitRequests is reached.
 const RecycleMaxRequests = "max_requests"
+
+// MaxAccessLine is the largest line of the access log in bytes, its end included:
+// the most that a write to a pipe does not mix with those of others.
+const MaxAccessLine = 4096
 
 // MaxNotify is the largest message in bytes. What is longer is cut.
 const MaxNotify = 4096

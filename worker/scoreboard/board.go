@@ -48,6 +48,9 @@ func (b *Board) RequestFinished(status int) {
 // Beat gives a sign of life.
 func (b *Board) Beat() { b.data.u64(OffsetBeat).Add(1) }
 
+// LogDropped counts a line of the access log that was dropped.
+func (b *Board) LogDropped() { b.data.u64(OffsetLogDropped).Add(1) }
+
 // TimedOut counts a request that was ended at its deadline.
 func (b *Board) TimedOut() { b.data.u64(OffsetTimeouts).Add(1) }
 

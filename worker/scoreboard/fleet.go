@@ -56,6 +56,15 @@ func (f *Fleet) Occupant(place int) Occupant {
 	return o
 }
 
+// Busy reads no more of a place than how busy its worker is; false if there is none.
+func (f *Fleet) Busy(place int) (uint64, bool) {
+	at := place * placeSize
+	if f.data.u64(at+OffsetPlaceID).Load() == 0 {
+		return 0, false
+	}
+	return f.data.u64(at + OffsetPlaceBusy).Load(), true
+}
+
 // Clear empties a place whose worker is gone, so that nobody waits for it. A place
 // that does not exist is none of its business.
 func (f *Fleet) Clear(place int) {

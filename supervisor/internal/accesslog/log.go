@@ -166,7 +166,8 @@ func (l *Log) run() {
 	take := func(n int) {
 		var left []byte
 		lines, left = cut(lines[:0], chunk[:rest+n])
-		rest = 0; _ = left
+		rest = 0
+		_ = left
 		l.write(lines)
 	}
 	for {

@@ -1,0 +1,273 @@
+//go:build unix
+
+package worker
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gosuper/gosuper/worker/scoreboard"
+)
+
+// youth is how long a connection that sends nothing counts as a request to come.
+const youth = time.Second
+
+// A gate counts what keeps this worker busy: the requests in flight, and the
+// connections that have not sent their first request yet, but those for no longer
+// than youth. It holds the listeners back while there are as many as the worker is
+// allowed, and tells the other workers of the fleet how many there are.
+//
+// A connection's first request takes over what its connection counted, so nothing
+// changes when it begins. Requests are never held back: the connections that they
+// come on cannot go anywhere else, and may exceed the limit.
+type gate struct {
+	limit int64             // worker_connections, 0 for no limit
+	place *scoreboard.Place // where the other workers look, nil for nowhere
+	id    uint64            // of this worker, for the place
+	on    bool              // there is somebody to count for
+
+	busy  atomic.Int64  // see above, and connections about to be accepted
+	ended atomic.Uint64 // requests
+	mark  atomic.Int64  // the listeners that wait are woken when busy goes down to this, -1 if none waits
+
+	mu      sync.Mutex // guards what follows, entering and leaving the place, and changes of mark
+	young   youngList
+	waiting int             // listeners
+	wakes   []chan struct{} // one for each listener, with room for one value
+	retired bool            // never in the place again
+}
+
+func (g *gate) init(in inheritance) {
+	g.mark.Store(-1)
+	g.limit = in.connections
+	g.id = in.id
+	if in.fleet != nil {
+		g.place = in.fleet.Place(in.place)
+	}
+	g.on = g.limit > 0 || g.place != nil
+	if g.place != nil {
+		g.place.SetBusy(0)
+		g.place.SetOpen(0)
+	}
+}
+
+// present tells the others whether this worker accepts connections at present.
+func (g *gate) present(accepts bool) {
+	if g.place == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if accepts && !g.retired {
+		g.place.Enter(g.id, uint64(g.limit))
+	} else {
+		g.place.Leave()
+	}
+}
+
+// retire tells the others that this worker will not accept connections any more.
+func (g *gate) retire() {
+	g.mu.Lock()
+	g.retired = true
+	g.mu.Unlock()
+	g.present(false)
+}
+
+// full reports whether there is no room for another connection.
+func (g *gate) full() bool { return g.limit > 0 && g.busy.Load() >= g.limit }
+
+// reserve makes room for a connection about to be accepted, and reports whether
+// there was any. Force takes it all the same. It is followed by admit or cancel.
+func (g *gate) reserve(force bool) bool {
+	if !g.on {
+		return true
+	}
+	if g.limit == 0 || force {
+		g.busy.Add(1)
+		return true
+	}
+	for {
+		n := g.busy.Load()
+		if n >= g.limit {
+			return false
+		}
+		if g.busy.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// cancel gives back what reserve took.
+func (g *gate) cancel() {
+	if g.on {
+		g.nudge(g.busy.Add(-1))
+	}
+}
+
+// admit counts a connection that reserve has made room for.
+func (g *gate) admit(c *connection) {
+	if !g.on {
+		return
+	}
+	c.born = scoreboard.Monotonic()
+	g.mu.Lock()
+	g.young.add(c)
+	g.mu.Unlock()
+	g.tell()
+}
+
+// begin counts a request that begins on a connection, nil for an unknown one. It
+// is followed by end.
+func (g *gate) begin(c *connection) {
+	if !g.on || c != nil && g.age(c) {
+		return
+	}
+	g.busy.Add(1)
+	g.tell()
+}
+
+// end takes off what begin has counted.
+func (g *gate) end() {
+	if !g.on {
+		return
+	}
+	n := g.busy.Add(-1)
+	g.ended.Add(1)
+	g.tell()
+	g.nudge(n)
+}
+
+// forget takes off a connection that is closed, if it still counts.
+func (g *gate) forget(c *connection) {
+	if g.on && g.age(c) {
+		g.end()
+	}
+}
+
+// age reports whether the connection was young, which it is no more.
+func (g *gate) age(c *connection) bool {
+	if !c.young.Load() {
+		return false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.young.remove(c)
+}
+
+// settle takes off the connections whose youth is over, and returns how long the
+// next one has left, 0 if there is none.
+func (g *gate) settle() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	before := g.young.first
+	for c := before; c != nil; c = g.young.first {
+		if left := youth - time.Duration(scoreboard.Monotonic()-c.born); left > 0 {
+			if c != before {
+				g.tell()
+			}
+			return left
+		}
+		g.young.remove(c)
+		g.busy.Add(-1)
+	}
+	if before != nil {
+		g.tell()
+	}
+	return 0
+}
+
+// tell writes the count for the others to see. Of two calls at the same time the
+// older count may stay, until the next one.
+func (g *gate) tell() {
+	if g.place != nil {
+		g.place.SetBusy(uint64(max(0, g.busy.Load())))
+	}
+}
+
+// tellOpen tells the others how many connections are open.
+func (g *gate) tellOpen(n int) {
+	if g.place != nil {
+		g.place.SetOpen(uint64(n))
+	}
+}
+
+// nudge wakes the listeners that wait, if busy has gone down far enough.
+func (g *gate) nudge(busy int64) {
+	if busy > g.mark.Load() {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, c := range g.wakes {
+		wake(c)
+	}
+}
+
+// await has nudge wake the listeners when busy goes down to the mark, until release.
+func (g *gate) await(mark int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiting++
+	g.mark.Store(max(mark, g.mark.Load()))
+}
+
+func (g *gate) release() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.waiting--; g.waiting == 0 {
+		g.mark.Store(-1)
+	}
+}
+
+// attend has nudge wake the listener that waits on this channel.
+func (g *gate) attend(c chan struct{}) {
+	g.mu.Lock()
+	g.wakes = append(g.wakes, c)
+	g.mu.Unlock()
+}
+
+// wake leaves a value that says no more than that there is something to look at.
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// youngList holds the connections that count without a request, oldest first. The
+// links are in the connections.
+type youngList struct {
+	first, last *connection
+}
+
+func (l *youngList) add(c *connection) {
+	c.young.Store(true)
+	c.older = l.last
+	if l.last != nil {
+		l.last.younger = c
+	} else {
+		l.first = c
+	}
+	l.last = c
+}
+
+// remove reports whether the connection was there.
+func (l *youngList) remove(c *connection) bool {
+	if !c.young.Load() {
+		return false
+	}
+	c.young.Store(false)
+	if c.older != nil {
+		c.older.younger = c.younger
+	} else {
+		l.first = c.younger
+	}
+	if c.younger != nil {
+		c.younger.older = c.older
+	} else {
+		l.last = c.older
+	}
+	c.older, c.younger = nil, nil
+	return true
+}

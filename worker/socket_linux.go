@@ -1,0 +1,308 @@
+package worker
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/worker/scoreboard"
+)
+
+// A socket is a listening socket that decides, when there is a connection in its
+// queue and before it accepts it, whether this worker should: package net accepts
+// whatever comes.
+//
+// The runtime's poller tells it of each new connection once. So it waits for the
+// next one only after it has seen the queue empty, in attempt, which the poller
+// calls again for all that has come since it called it before.
+type socket struct {
+	file  *os.File // in the poller
+	raw   syscall.RawConn
+	addr  net.Addr
+	gate  *gate
+	force func() bool // whether to accept whatever there is
+	open  func() int  // the connections open now
+	warn  func(format string, args ...any)
+
+	spread *spread // nil where no other worker is known
+	wake   chan struct{}
+
+	closing sync.Once
+	closed  chan struct{}
+
+	mu      sync.Mutex // held by accept; guards what follows
+	timer   *time.Timer
+	yielded int64 // since when the queue's first is left to others, Monotonic, 0 if it is not
+	warned  bool
+	pause   time.Duration // after the next failure for lack of resources
+	result  outcome
+}
+
+// An outcome is what attempt has to say when there is no use in waiting for
+// another connection.
+type outcome struct {
+	kind  verdict
+	fd    int           // accepted
+	yield time.Duration // yielding, for so long ...
+	until int64         // ... or until no busier than this
+	err   error         // exhausted and broken
+}
+
+type verdict int
+
+const (
+	accepted  verdict = iota
+	full              // the gate has no room
+	yielding          // another worker should take it
+	exhausted         // out of descriptors or memory
+	broken            // not a listening socket
+)
+
+// How long accepting pauses when there is no descriptor or no memory left.
+const (
+	firstPause = 100 * time.Millisecond
+	lastPause  = time.Second
+)
+
+// newSocket takes a listener of package net over, and closes it.
+func newSocket(inner streamListener) (*socket, error) {
+	defer inner.Close()
+	// A copy of the descriptor that shares the rest, O_NONBLOCK included. Its Fd
+	// method would take that away from all who hold the socket.
+	file, err := inner.File()
+	if err != nil {
+		return nil, err
+	}
+	raw, err := file.SyscallConn()
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	timer := time.NewTimer(time.Hour)
+	timer.Stop()
+	return &socket{
+		file:   file,
+		raw:    raw,
+		addr:   inner.Addr(),
+		wake:   make(chan struct{}, 1),
+		closed: make(chan struct{}),
+		timer:  timer,
+		pause:  firstPause,
+	}, nil
+}
+
+// join makes the socket part of a process.
+func (s *socket) join(p *process, force func() bool) {
+	s.gate, s.force, s.open = &p.gate, force, p.conns.count
+	if p.gate.place != nil {
+		s.spread = &spread{fleet: p.fleet, own: p.place}
+	}
+	p.gate.attend(s.wake)
+}
+
+func (s *socket) Addr() net.Addr { return s.addr }
+
+// SyscallConn is there for options of the socket.
+func (s *socket) SyscallConn() (syscall.RawConn, error) { return s.raw, nil }
+
+// SetDeadline bounds the wait for a connection.
+func (s *socket) SetDeadline(t time.Time) error { return s.file.SetReadDeadline(t) }
+
+// Close closes this descriptor, and ends accept.
+func (s *socket) Close() error {
+	s.closing.Do(func() { close(s.closed) })
+	return s.file.Close()
+}
+
+// accept returns the next connection that is for this worker, and the gate has
+// reserved room for it.
+func (s *socket) accept() (net.Conn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		if err := s.raw.Read(s.attempt); err != nil {
+			if !errors.Is(err, os.ErrDeadlineExceeded) {
+				err = net.ErrClosed
+			}
+			return nil, s.failed(err)
+		}
+		switch s.result.kind {
+		case accepted:
+			s.pause = firstPause
+			conn, err := s.wrap(s.result.fd)
+			if err == nil {
+				return conn, nil
+			}
+			s.gate.cancel()
+		case full:
+			s.await(s.gate.limit-1, s.gate.settle())
+		case yielding:
+			s.await(s.result.until, s.result.yield)
+		case exhausted:
+			s.gate.present(false)
+			s.exhausted(s.result.err)
+			s.gate.present(true)
+		case broken:
+			return nil, s.failed(s.result.err)
+		}
+	}
+}
+
+func (s *socket) failed(err error) error {
+	return &net.OpError{Op: "accept", Net: s.addr.Network(), Addr: s.addr, Err: err}
+}
+
+// attempt accepts a connection. It returns false when the queue is empty, and only
+// then, so that the poller waits for another; otherwise the result is filled in.
+func (s *socket) attempt(fd uintptr) bool {
+	force := s.force()
+	if !force {
+		s.gate.settle()
+		if s.gate.full() {
+			s.result = outcome{kind: full}
+			return true
+		}
+		left, until, empty := s.yield(int(fd))
+		if empty {
+			return false
+		}
+		if left > 0 {
+			s.result = outcome{kind: yielding, yield: min(left, yieldStep), until: until}
+			return true
+		}
+	}
+	if !s.gate.reserve(force) {
+		s.result = outcome{kind: full} // by another listener, just now
+		return true
+	}
+	conn, err := acceptRetry(int(fd))
+	if err == nil {
+		s.result = outcome{kind: accepted, fd: conn}
+		return true
+	}
+	s.gate.cancel()
+	switch err {
+	case unix.EAGAIN:
+		return false
+	case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.EPERM:
+		s.result = outcome{kind: exhausted, err: os.NewSyscallError("accept4", err)}
+	default:
+		s.result = outcome{kind: broken, err: os.NewSyscallError("accept4", err)}
+	}
+	return true
+}
+
+// acceptRetry passes over connections that broke while they waited, whose errors
+// accept(2) returns as its own. The socket is not made non-blocking: wrap does so.
+func acceptRetry(fd int) (int, error) {
+	for {
+		conn, _, err := unix.Accept4(fd, unix.SOCK_CLOEXEC)
+		switch err {
+		case unix.EINTR, unix.ECONNABORTED, unix.EPROTO, unix.ENOPROTOOPT, unix.ENETDOWN,
+			unix.ENETUNREACH, unix.EHOSTDOWN, unix.EHOSTUNREACH, unix.ENONET:
+			continue
+		}
+		return conn, err
+	}
+}
+
+// yield returns for how long the first connection in the queue is still to be left
+// to somebody else, unless this worker is no busier than that before; or that there is
+// none.
+func (s *socket) yield(fd int) (left time.Duration, until int64, empty bool) {
+	c := s.spread.consider(uint64(max(0, s.gate.busy.Load())), uint64(s.open()), s.gate.ended.Load())
+	if c.time == 0 {
+		s.yielded = 0
+		return 0, 0, false
+	}
+	if !readable(fd) {
+		s.yielded = 0
+		return 0, 0, true
+	}
+	now := scoreboard.Monotonic()
+	if s.yielded == 0 {
+		s.yielded = now
+	}
+	if left = c.time - time.Duration(now-s.yielded); left > 0 {
+		return left, c.until, false
+	}
+	s.yielded = 0
+	s.spread.disregard(c.place)
+	return 0, 0, false
+}
+
+// readable reports whether there is something in the queue, which is so in case of
+// doubt: accept then says what is wrong.
+func readable(fd int) bool {
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	n, err := unix.Poll(fds, 0)
+	return n != 0 || err != nil
+}
+
+// await waits for the time given, 0 for any, until the worker is no busier than the
+// mark, or until the socket is to be emptied or is closed.
+func (s *socket) await(mark int64, d time.Duration) {
+	s.gate.await(mark)
+	defer s.gate.release()
+	// Looked at once more, since nobody has woken this one before.
+	if s.force() || s.gate.busy.Load() <= mark {
+		return
+	}
+	var expired <-chan time.Time
+	if d > 0 {
+		s.timer.Reset(d)
+		defer s.timer.Stop()
+		expired = s.timer.C
+	}
+	select {
+	case <-expired:
+	case <-s.wake:
+	case <-s.closed:
+	}
+}
+
+// exhausted lets some time pass, for connections to end and others to take what
+// waits.
+func (s *socket) exhausted(err error) {
+	if !s.warned {
+		s.warned = true
+		s.warn("worker: cannot accept connections for the moment, said once: %v", err)
+	}
+	s.timer.Reset(s.pause)
+	select {
+	case <-s.timer.C:
+	case <-s.closed:
+		s.timer.Stop()
+	}
+	s.pause = min(2*s.pause, lastPause)
+}
+
+// wrap makes an accepted socket a connection of package net, which makes a copy of
+// the descriptor. Where that fails for lack of one the connection waits here, since
+// nobody else can take it any more.
+func (s *socket) wrap(fd int) (net.Conn, error) {
+	file := os.NewFile(uintptr(fd), "connection")
+	defer file.Close()
+	for {
+		conn, err := net.FileConn(file)
+		switch {
+		case err == nil && conn.RemoteAddr() == nil:
+			// Reset while it waited, with nothing left to be read.
+			conn.Close()
+			return nil, unix.ECONNABORTED
+		case !errors.Is(err, unix.EMFILE) && !errors.Is(err, unix.ENFILE):
+			return conn, err
+		}
+		select {
+		case <-s.closed:
+			return nil, err
+		default:
+			s.exhausted(err)
+		}
+	}
+}

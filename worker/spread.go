@@ -1,0 +1,133 @@
+//go:build unix
+
+package worker
+
+import (
+	"time"
+
+	"github.com/gosuper/gosuper/worker/scoreboard"
+)
+
+const (
+	// longestYield is how long a connection may be left to a less busy worker at
+	// most: the longer, the better it works with workers that are slow to wake up, and
+	// the more it costs when that worker is not going to.
+	longestYield = 5 * time.Millisecond
+	// shortestYield is not worth a wait.
+	shortestYield = longestYield / 20
+	// yieldStep is how often a listener that yields looks again: what the runtime's
+	// timers can do in an idle process.
+	yieldStep = time.Millisecond
+	// A worker that did not take what was left to it gets no other chance for as long
+	// as this, twice as long each time, unless it shows a sign of life.
+	firstSilence = time.Millisecond
+	lastSilence  = 10 * time.Second
+	// openMatters is by how many open connections the equally busy differ at least
+	// before it matters: one may be about to be closed.
+	openMatters = 2
+	// maxRivals is how many other workers are looked at.
+	maxRivals = 64
+)
+
+// A spread has the less busy workers take the next connection from a queue that all
+// share. Every worker is woken by a connection. The least busy ones take it at
+// once; the others leave it to them, for a time in proportion to how much busier they
+// are, and take it themselves if it is still there then.
+//
+// A worker that let that happen is not waited for until it shows a sign of life, or
+// for a time that doubles: one that hangs costs the others next to nothing, and one
+// that was only slow to wake up is soon back.
+type spread struct {
+	fleet  *scoreboard.Fleet
+	own    int             // this worker's place
+	silent map[int]silence // by place
+
+	// How many requests this worker ends in a yieldStep, by what ended says of the time
+	// between the last two looks that were at least so far apart.
+	turnover uint64
+	looked   int64
+	ended    uint64
+}
+
+// A silence is what was seen of a worker that did not take what was left to it.
+type silence struct {
+	id, beat uint64
+	until    int64 // when it is waited for again, Monotonic
+	length   time.Duration
+}
+
+// A concession is what a worker owes to a less busy one, nothing if time is 0.
+type concession struct {
+	time  time.Duration
+	place int   // of the less busy one
+	until int64 // how busy this worker may be for nothing to be owed; less than it is
+}
+
+// consider returns for how long the next connection is to be left to somebody else.
+// Busy is what decides; among those that are equally busy it is the number of open
+// connections, since these bring requests later. An excess that is worked off before a
+// wait is over is none. Ended is the number of requests that this worker has ended.
+func (s *spread) consider(busy, open, ended uint64) concession {
+	if s == nil || busy == 0 && open < openMatters {
+		return concession{}
+	}
+	s.observe(ended)
+	places := s.fleet.Places()
+	leastBusy, leastOpen, least := busy, open, -1
+	for i := range min(places-1, maxRivals) {
+		place := (s.own + 1 + i) % places
+		if n, ok := s.fleet.Busy(place); !ok || n > leastBusy {
+			continue
+		}
+		o := s.fleet.Occupant(place)
+		if o.ID == 0 || o.Capacity != 0 && o.Busy >= o.Capacity ||
+			o.Busy > leastBusy || o.Busy == leastBusy && o.Open >= leastOpen {
+			continue
+		}
+		if was, ok := s.silent[place]; ok {
+			if was.id != o.ID || was.beat != o.Beat {
+				delete(s.silent, place)
+			} else if scoreboard.Monotonic() < was.until {
+				continue
+			}
+		}
+		leastBusy, leastOpen, least = o.Busy, o.Open, place
+	}
+	if least < 0 {
+		return concession{}
+	}
+	until, excess, all := int64(leastBusy), busy-leastBusy, busy
+	if excess == 0 {
+		if excess, all = open-leastOpen, open; excess < openMatters {
+			return concession{}
+		}
+		until-- // they are equal, and only less would do
+	}
+	wait := time.Duration(float64(longestYield) * float64(excess) / float64(all))
+	if wait < shortestYield || excess <= s.turnover {
+		return concession{}
+	}
+	return concession{wait, least, until}
+}
+
+// observe keeps the turnover up to date.
+func (s *spread) observe(ended uint64) {
+	now := scoreboard.Monotonic()
+	if passed := now - s.looked; passed >= int64(yieldStep) {
+		s.turnover = uint64(float64(ended-s.ended) * float64(yieldStep) / float64(passed))
+		s.looked, s.ended = now, ended
+	}
+}
+
+// disregard remembers a worker that did not take what was left to it.
+func (s *spread) disregard(place int) {
+	if s.silent == nil {
+		s.silent = make(map[int]silence)
+	}
+	o := s.fleet.Occupant(place)
+	length := firstSilence
+	if was, ok := s.silent[place]; ok && was.id == o.ID && was.beat == o.Beat {
+		length = min(2*was.length, lastSilence)
+	}
+	s.silent[place] = silence{o.ID, o.Beat, scoreboard.Monotonic() + int64(length), length}
+}
