@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/tally"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -63,6 +64,7 @@ func (s *Supervisor) spawn(a fleet.Spawn) {
 		s.pids[w.pid] = w
 	}
 	s.workers[w.ID] = w
+	s.tally.Join(w.ID, time.Now())
 	if err != nil {
 		w.failure = err.Error()
 		s.log.Error("cannot start worker", w.fields(zap.Error(err))...)
@@ -142,7 +144,14 @@ func (s *Supervisor) bury(w *worker, a fleet.Bury) {
 		s.words.add(w.ID, epitaph{w.ending(), lines})
 		s.log.Error("worker "+a.Verdict.String(), append(fields, zap.Duration("backoff", a.Backoff.Round(time.Millisecond)), zap.Strings("last_lines", lines))...)
 	}
+	s.tally.Retire(w.ID, time.Now(), w.reading())
 	w.release()
+}
+
+// reading is what the worker's board counts.
+func (w *worker) reading() tally.Reading {
+	h := w.view().Histogram()
+	return tally.Reading{Counters: w.view().Counters(), Histogram: h.Counts[:]}
 }
 
 // requests is what a cooperating worker served, and by how much that is more

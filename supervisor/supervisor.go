@@ -14,6 +14,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
+	"github.com/gosuper/gosuper/supervisor/internal/tally"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -71,6 +72,7 @@ type Supervisor struct {
 	workers map[int]*worker // alive, by id
 	pids    map[int]*worker
 	words   epitaphs
+	tally   *tally.Tally // what all workers that ever lived did
 
 	signals       chan os.Signal
 	deafen        func() // ends the delivery of signals
@@ -104,6 +106,7 @@ func newSupervisor(o Options, h hands) (s *Supervisor, err error) {
 		revisions: map[int]*revision{},
 		workers:   map[int]*worker{}, pids: map[int]*worker{},
 		messages: make(chan message),
+		tally:    tally.New(),
 	}
 	rev, err := s.prepare(o.Config, nil)
 	if err != nil {
@@ -255,6 +258,7 @@ func (s *Supervisor) end() error {
 		s.log.Error("gave up: the first workers could not boot", zap.Int("worker", s.culprit), zap.String("status", e.status))
 		return &BootError{Worker: s.culprit, Status: e.status, Lines: e.lines}
 	}
-	s.log.Info("stopped")
+	total := s.tally.Total().Counters
+	s.log.Info("stopped", zap.Uint64("requests", total.Finished), zap.Uint64("timeouts", total.Timeouts), zap.Uint64("innocents_lost", s.innocentsLost))
 	return nil
 }

@@ -166,8 +166,7 @@ func (l *Log) run() {
 	take := func(n int) {
 		var left []byte
 		lines, left = cut(lines[:0], chunk[:rest+n])
-		rest = 0
-		_ = left
+		rest = copy(chunk, left)
 		l.write(lines)
 	}
 	for {

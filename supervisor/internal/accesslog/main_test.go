@@ -158,7 +158,7 @@ func eventually(t *testing.T, path, want string) {
 			return
 		}
 	}
-	t.Fatalf("%s has %q, not %q", filepath.Base(path), got, want)
+	t.Fatalf("%s has %d bytes (%.200q), not %d (%.200q)", filepath.Base(path), len(got), got, len(want), want)
 }
 
 // checkWhole checks that there are all lines of some workers, whole and each

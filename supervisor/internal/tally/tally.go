@@ -1,0 +1,151 @@
+// Package tally adds up what the boards of all workers say into totals of the
+// fleet that never go backwards, whatever becomes of the workers and whatever
+// they write.
+//
+// A board counts from its worker's start and ends with it, so a sum over the
+// boards there are would fall with every replacement. The [Tally] keeps, for each
+// worker and counter, the highest value it believed, and adds what a reading has
+// beyond that. What a worker has said once stays in the total when it is gone.
+//
+// A board is also what a hostile or broken worker wrote. A value that is lower
+// than before, or that would mean more than [MaxRate], is left alone, and so is
+// the memory of the last one believed: a torn reading costs nothing, since the
+// next sound one makes up for it, and a worker that writes nonsense for good just
+// stops counting. Credit for the time between two readings cannot be saved up, so
+// what one worker can add in its whole life is MaxRate times that life.
+//
+// Everything is a counter: of the gauges on the board there is no total here. A
+// Tally belongs to one goroutine.
+package tally
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/gosuper/gosuper/worker/scoreboard"
+)
+
+// MaxRate is how much any one counter of a worker may grow in a second. It is far
+// above what a process can serve.
+const MaxRate = 10_000_000
+
+// perCount is the time that one more takes at MaxRate.
+const perCount = time.Second / MaxRate
+
+// Reading is what a board says, or a total of what boards said. The zero value
+// says nothing.
+type Reading struct {
+	// Counters are the counters of the board. Open, which is not a counter, is
+	// ignored, and 0 in a total.
+	Counters scoreboard.Counters
+	// Histogram holds the buckets of the latency histogram, not cumulative. It may
+	// be nil, and a total has as many as the longest there was.
+	Histogram []uint64
+}
+
+// Tally holds the totals. The zero value is not usable; see [New].
+type Tally struct {
+	total   []uint64
+	workers map[int]*worker
+}
+
+// worker is what is remembered of one that lives.
+type worker struct {
+	joined time.Time
+	cells  []cell
+}
+
+// cell is one counter of one worker.
+type cell struct {
+	mark   uint64        // the last value believed
+	at     time.Duration // when that was, since the worker joined
+	credit uint64        // what it may grow by besides what the time gives
+}
+
+// New returns a Tally of no workers.
+func New() *Tally { return &Tally{workers: make(map[int]*worker)} }
+
+// Join makes a worker known, whose board is empty now. The id must never have
+// been used before; joining again changes nothing.
+func (t *Tally) Join(id int, now time.Time) {
+	if t.workers[id] == nil {
+		t.workers[id] = &worker{joined: now}
+	}
+}
+
+// Add adds what the board of a living worker says beyond the readings before. A
+// worker that has not joined, or is retired, is ignored.
+func (t *Tally) Add(id int, now time.Time, r Reading) {
+	w := t.workers[id]
+	if w == nil {
+		return
+	}
+	at := now.Sub(w.joined)
+	for i, value := range values(r) {
+		if i == len(w.cells) {
+			// Readings are not exact to the moment, and one of the first may come
+			// right after the start.
+			w.cells = append(w.cells, cell{credit: MaxRate})
+		}
+		if i == len(t.total) {
+			t.total = append(t.total, 0)
+		}
+		// A total that began anew would have gone backwards.
+		more := min(w.cells[i].grow(value, at), math.MaxUint64-t.total[i])
+		t.total[i] += more
+	}
+}
+
+// Retire adds the last reading of a worker, which may be the zero one if there is
+// none, and forgets the worker.
+func (t *Tally) Retire(id int, now time.Time, last Reading) {
+	t.Add(id, now, last)
+	delete(t.workers, id)
+}
+
+// Total returns the totals.
+func (t *Tally) Total() Reading {
+	var r Reading
+	fields := counters(&r.Counters)
+	for i, value := range t.total {
+		if i < len(fields) {
+			*fields[i] = value
+		} else {
+			r.Histogram = append(r.Histogram, value)
+		}
+	}
+	return r
+}
+
+// grow takes a value that was read and returns how much more it is, 0 if it is
+// not believed.
+func (c *cell) grow(value uint64, at time.Duration) uint64 {
+	room := c.credit + uint64(max(at-c.at, 0)/perCount)
+	if value < c.mark || value-c.mark > room {
+		return 0
+	}
+	more := value - c.mark
+	c.mark, c.at = value, max(at, c.at)
+	c.credit = min(room-more, MaxRate)
+	return more
+}
+
+// values returns a reading as one vector.
+func values(r Reading) []uint64 {
+	fields := counters(&r.Counters)
+	vector := make([]uint64, 0, len(fields)+len(r.Histogram))
+	for _, f := range fields {
+		vector = append(vector, *f)
+	}
+	return slices.Concat(vector, r.Histogram)
+}
+
+// counters are the fields that are counters, in the order of the vector.
+func counters(c *scoreboard.Counters) []*uint64 {
+	fields := []*uint64{&c.Started, &c.Finished, &c.Accepted, &c.Timeouts, &c.Unslotted, &c.LogDropped}
+	for i := range c.Status {
+		fields = append(fields, &c.Status[i])
+	}
+	return fields
+}
