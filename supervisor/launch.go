@@ -18,11 +18,11 @@ import (
 )
 
 // launch starts the process of a worker, with everything it is given.
-func launch(s *Supervisor, f fleet.Worker) (w *worker, err error) {
+func launch(s *Supervisor, f fleet.Worker) (started *worker, err error) {
 	r := s.revisions[f.Revision]
-	w = &worker{Worker: f, revision: r, limit: drawLimit(r.config.MaxRequests, r.config.MaxRequestsJitter)}
+	w := &worker{Worker: f, revision: r, limit: drawLimit(r.config.MaxRequests, r.config.MaxRequestsJitter)}
 	defer func() {
-		if err != nil {
+		if started == nil {
 			w.release()
 		}
 	}()
@@ -96,13 +96,11 @@ func launch(s *Supervisor, f fleet.Worker) (w *worker, err error) {
 	if r.config.Umask.Set {
 		spec.Umask = &r.config.Umask.Mask
 	}
-	self := w
-	spec.Executed = func() { self.post(s, message{id: f.ID, executed: true}) }
+	spec.Executed = func() { w.post(s, message{id: f.ID, executed: true}) }
 	if w.pid, err = process.Start(spec); err != nil {
-		w.tail.Close()
 		return nil, err
 	}
-	w.endpoint.Serve(w.pid, func(m notify.Message) { self.post(s, message{id: f.ID, Message: m}) })
+	w.endpoint.Serve(w.pid, func(m notify.Message) { w.post(s, message{id: f.ID, Message: m}) })
 	if err := r.sockets.Listen(); err != nil {
 		// The worker would accept on a socket that does not listen.
 		process.KillGroup(w.pid)

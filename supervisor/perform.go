@@ -192,6 +192,9 @@ func (s *Supervisor) apply(a fleet.Apply) {
 	if err := r.sockets.Listen(); err != nil {
 		s.log.Error("cannot listen", zap.Error(err))
 	}
+	if err := r.sockets.Claim(r.socketOptions()); err != nil {
+		s.log.Warn("cannot change who may connect", zap.Error(err))
+	}
 	if s.options.Logs != nil {
 		if err := s.options.Logs.Apply(r.config.Log); err != nil {
 			s.log.Error("cannot change the log", zap.Error(err))

@@ -31,10 +31,7 @@ func openPidfile(path string) (*pidfile, error) {
 			f.Close()
 			return nil, fmt.Errorf("cannot take the pid file %s: it is held by a running master (pid %.20s)", path, firstLine(owner))
 		}
-		// The holder before us may have removed the file that we opened.
-		ours, err1 := f.Stat()
-		there, err2 := os.Lstat(path)
-		if err1 != nil || err2 != nil || !os.SameFile(ours, there) {
+		if !isAt(f, path) { // the holder before us removed the file that we opened
 			f.Close()
 			continue
 		}
@@ -44,6 +41,13 @@ func openPidfile(path string) (*pidfile, error) {
 		}
 		return &pidfile{file: f, path: path}, nil
 	}
+}
+
+// isAt says whether the open file is the one at the path.
+func isAt(f *os.File, path string) bool {
+	ours, err := f.Stat()
+	there, pathErr := os.Lstat(path)
+	return err == nil && pathErr == nil && os.SameFile(ours, there)
 }
 
 func lock(f *os.File) error {
@@ -93,8 +97,11 @@ func (s *Supervisor) movePidfile(path string) error {
 
 // close removes the file and gives it free.
 func (p *pidfile) close() {
-	if p != nil {
-		os.Remove(p.path)
-		p.file.Close()
+	if p == nil {
+		return
 	}
+	if isAt(p.file, p.path) { // somebody may have put another master's there
+		os.Remove(p.path)
+	}
+	p.file.Close()
 }

@@ -102,13 +102,7 @@ func resolve(c *config.Config) (*revision, error) {
 // are taken over where the addresses are the same. Sockets that systemd passed
 // win over bind, at the start and for good.
 func (s *Supervisor) bind(r *revision) (*socket.Set, error) {
-	o := socket.Options{Backlog: r.config.Backlog}
-	if r.config.Umask.Set {
-		o.Mode = 0o777 &^ fs.FileMode(r.config.Umask.Mask)
-	}
-	if r.credential != nil {
-		o.UID, o.GID = int(r.credential.Uid), int(r.credential.Gid)
-	}
+	o := r.socketOptions()
 	if s.current == nil {
 		if passed, err := socket.Inherit(s.options.Environ, o); passed != nil || err != nil {
 			s.activated = passed
@@ -134,6 +128,18 @@ func (s *Supervisor) bind(r *revision) (*socket.Set, error) {
 		held = append(held, s.leaving.sockets)
 	}
 	return socket.Open(addresses, o, held...)
+}
+
+// socketOptions are the backlog, and who may connect to unix sockets.
+func (r *revision) socketOptions() socket.Options {
+	o := socket.Options{Backlog: r.config.Backlog}
+	if r.config.Umask.Set {
+		o.Mode = 0o777 &^ fs.FileMode(r.config.Umask.Mask)
+	}
+	if r.credential != nil {
+		o.UID, o.GID = int(r.credential.Uid), int(r.credential.Gid)
+	}
+	return o
 }
 
 // adopt makes the revision known, so that workers of it can be spawned.

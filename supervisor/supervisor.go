@@ -99,8 +99,8 @@ func New(o Options) (*Supervisor, error) {
 	return newSupervisor(o, hands{listen: listen, launch: launch, signal: send, reap: process.Reap})
 }
 
-func newSupervisor(o Options, h hands) (s *Supervisor, err error) {
-	s = &Supervisor{
+func newSupervisor(o Options, h hands) (*Supervisor, error) {
+	s := &Supervisor{
 		options: o, log: o.Log, hands: h,
 		signals:   make(chan os.Signal, 64),
 		revisions: map[int]*revision{},
@@ -114,13 +114,9 @@ func newSupervisor(o Options, h hands) (s *Supervisor, err error) {
 	}
 	// Before the pid file invites somebody to send one.
 	s.deafen = s.hands.listen(s.signals)
-	defer func() {
-		if err != nil {
-			s.deafen()
-		}
-	}()
 	pid, err := openPidfile(o.Config.PIDFile)
 	if err != nil {
+		s.deafen()
 		rev.sockets.Close()
 		return nil, &Error{Err: err}
 	}

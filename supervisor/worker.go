@@ -73,6 +73,9 @@ func (w *worker) release() {
 	if w.memory != nil {
 		w.memory.Close()
 	}
+	if w.tail != nil && w.pid == 0 {
+		w.tail.Close() // else it closes itself, when the last who can write is gone
+	}
 }
 
 // hear takes note of what a worker said.
