@@ -3,6 +3,7 @@ package supervisor
 import (
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"go.uber.org/zap"
@@ -43,7 +44,7 @@ func listen(to chan os.Signal) (stop func()) {
 	for _, s := range Signals() {
 		all = append(all, s.Signal)
 	}
-	signal.Ignore(ignored...)
+	signal.Ignore(slices.Concat(ignored, ignoredHere)...)
 	signal.Notify(to, all...)
 	return func() { signal.Stop(to) }
 }
