@@ -36,7 +36,7 @@ func (c *tcpConn) Write(data []byte) (int, error)  { return c.exchange.write(dat
 func (c *unixConn) Read(data []byte) (int, error)  { return c.exchange.read(data) }
 func (c *unixConn) Write(data []byte) (int, error) { return c.exchange.write(data) }
 
-// ReadFrom keeps sendfile.
+// ReadFrom keeps sendfile and splice.
 func (c *tcpConn) ReadFrom(src io.Reader) (int64, error) { return c.exchange.readFrom(c.TCPConn, src) }
 
 // WriteTo keeps splice where nobody has to see what is read.

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"sync/atomic"
 	"time"
 )
@@ -159,56 +158,17 @@ func (e *exchange) read(data []byte) (int, error) {
 	return n, err
 }
 
-// readFrom sends what src holds: a file by sendfile, in pieces; anything else as it
-// comes, since each write is progress.
-func (e *exchange) readFrom(dst io.ReaderFrom, src io.Reader) (n int64, err error) {
-	if !e.phase().running() {
-		return dst.ReadFrom(src)
+// readFrom sends what src holds, by sendfile or splice where that is possible. How
+// it gets on, only the kernel knows.
+func (e *exchange) readFrom(dst io.ReaderFrom, src io.Reader) (int64, error) {
+	if err := e.admit(); err != nil {
+		return 0, err
 	}
-	// Limited readers do not nest: sendfile looks below one, not below two.
-	piece := &io.LimitedReader{R: src}
-	whole, limited := src.(*io.LimitedReader)
-	if limited {
-		piece.R = whole.R
+	n, err := dst.ReadFrom(src)
+	if n > 0 && e.phase().running() {
+		e.touch()
 	}
-	if !regularFile(piece.R) {
-		return io.Copy(writerOnly{e}, src)
-	}
-	for {
-		if err := e.admit(); err != nil {
-			return n, err
-		}
-		piece.N = pieceSize
-		if limited {
-			piece.N = min(piece.N, whole.N)
-		}
-		want := piece.N
-		m, err := dst.ReadFrom(piece)
-		n += m
-		if limited {
-			whole.N -= m
-		}
-		if m > 0 {
-			e.touch()
-		}
-		if err != nil || m < want || limited && whole.N <= 0 {
-			return n, err
-		}
-	}
-}
-
-// writerOnly hides all that io.Copy might prefer to Write.
-type writerOnly struct{ e *exchange }
-
-func (w writerOnly) Write(data []byte) (int, error) { return w.e.write(data) }
-
-func regularFile(r io.Reader) bool {
-	file, ok := r.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode().IsRegular()
+	return n, err
 }
 
 // end answers the request or cuts its connection.
@@ -228,7 +188,8 @@ func (e *exchange) end(by phase) func() {
 }
 
 // sent asks the kernel, which wakes up a writer only after the client has taken a
-// third of the send buffer: megabytes, perhaps, and minutes.
+// third of the send buffer: megabytes, perhaps, and minutes. For a file it does not
+// do so before the end.
 func (e *exchange) sent(tcp *net.TCPConn) int64 {
 	if e.phase() >= streaming {
 		return lastSent(tcp)

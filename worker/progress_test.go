@@ -16,7 +16,7 @@ import (
 func TestProgress(t *testing.T) {
 	const (
 		step  = limit / 6
-		steps = 24
+		steps = 15
 	)
 	upload := func(c *client) error {
 		for range steps {
@@ -223,6 +223,33 @@ func TestRequestTimeout(t *testing.T) {
 		t.Errorf("a complete response: %+v", res)
 	}
 	requireTook(t, begin, 3*limit)
+}
+
+// TestLateBeginning begins its response after a time that would be too long for
+// what comes then.
+func TestLateBeginning(t *testing.T) {
+	t.Parallel()
+	for _, h2 := range []bool{false, true} {
+		f, client := start2(t, h2, func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(2 * limit)
+			for range 3 {
+				io.WriteString(w, "token\n")
+				http.NewResponseController(w).Flush()
+				time.Sleep(limit / 6)
+			}
+		}, timeouts{timeout: time.Hour, stream: limit})
+		if !h2 {
+			client = http.DefaultClient
+		}
+		res, err := client.Get(f.url("/"))
+		if err == nil {
+			_, err = io.ReadAll(res.Body)
+			res.Body.Close()
+		}
+		if err != nil {
+			t.Errorf("HTTP/2 %v: %v", h2, err)
+		}
+	}
 }
 
 // TestManyOnOneConnection keeps a connection busy for several times the limit: each

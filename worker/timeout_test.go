@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -19,7 +20,7 @@ import (
 
 // limit is the timeout of the tests below, long enough for a busy machine to make
 // progress within.
-const limit = 300 * time.Millisecond
+const limit = 500 * time.Millisecond
 
 // A stuck handler goes on until it is let go, whatever its context says.
 type stuck struct {
@@ -109,6 +110,7 @@ func TestAnswerAtDeadline(t *testing.T) {
 					t.Errorf("body %q", body)
 				}
 				c.awaitEOF(t)
+				c.Close()
 
 				// The master sees the handler that does not return.
 				requests := f.view.Requests()
@@ -225,7 +227,7 @@ func TestSlowReader(t *testing.T) {
 			slow := f.dial(t)
 			slow.send("/")
 			buf := make([]byte, 64<<10)
-			for begin := time.Now(); time.Since(begin) < 6*limit; time.Sleep(limit / 10) {
+			for begin := time.Now(); time.Since(begin) < 4*limit; time.Sleep(limit / 10) {
 				if _, err := io.ReadFull(slow.r, buf); err != nil {
 					t.Fatalf("after %v: %v", time.Since(begin), err)
 				}
@@ -255,3 +257,55 @@ func TestTail(t *testing.T) {
 		t.Log(err)
 	}
 }
+
+// TestUploaderReadsAnswer goes on sending after the deadline, as clients do that
+// send all of a request before they read.
+func TestUploaderReadsAnswer(t *testing.T) {
+	t.Parallel()
+	s := newStuck(t)
+	f := startLimited(t, func(w http.ResponseWriter, r *http.Request) { <-s.goOn }, timeouts{timeout: limit})
+	c := f.dial(t)
+	io.WriteString(c, "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 1000000\r\n\r\n")
+	until(t, "it is answered", func() bool { return f.view.Counters().Timeouts == 1 })
+	for range 5 {
+		time.Sleep(lingerTimeout / 20)
+		if _, err := c.Write(make([]byte, 1000)); err != nil {
+			t.Fatalf("sending on: %v", err)
+		}
+	}
+	if res, err := c.receive(); err != nil || res.StatusCode != http.StatusGatewayTimeout {
+		t.Errorf("%+v, %v", res, err)
+	}
+}
+
+// TestGate lets nothing through to the connection of a request that was ended.
+func TestGate(t *testing.T) {
+	p := newProcess(inheritance{}, nil)
+	c := connectionOf(p.conns.add(new(net.TCPConn)))
+	raw := &countingStream{}
+	c.exchange.raw = raw
+	c.exchange.begin(&http.Request{Method: "GET"})
+	c.exchange.expire(c.exchange.word.Load())
+	raw.written = 0
+	if n, err := c.exchange.write([]byte("HTTP/1.1 200 OK")); n != 0 || err != http.ErrHandlerTimeout || raw.written != 0 {
+		t.Errorf("write gives %d, %v with %d bytes written", n, err, raw.written)
+	}
+	if n, err := c.exchange.readFrom(nil, strings.NewReader("x")); n != 0 || err != http.ErrHandlerTimeout {
+		t.Errorf("readFrom gives %d, %v", n, err)
+	}
+}
+
+// countingStream takes everything.
+type countingStream struct {
+	stream
+	written int
+}
+
+func (s *countingStream) Write(data []byte) (int, error) {
+	s.written += len(data)
+	return len(data), nil
+}
+func (s *countingStream) Read([]byte) (int, error)         { return 0, io.EOF }
+func (s *countingStream) SetWriteDeadline(time.Time) error { return nil }
+func (s *countingStream) CloseWrite() error                { return nil }
+func (s *countingStream) Close() error                     { return nil }

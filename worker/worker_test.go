@@ -24,6 +24,10 @@ func TestMain(m *testing.M) {
 	if name := os.Getenv(helperEnv); name != "" {
 		runHelper(name)
 	}
+	flag.Parse()
+	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
+		parallel.Value.Set("8") // the parallel ones wait for limits most of the time
+	}
 	code := m.Run()
 	if err := unusedHelpers(); err != nil && code == 0 && flag.Lookup("test.run").Value.String() == "" {
 		fmt.Fprintln(os.Stderr, err)

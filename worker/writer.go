@@ -229,7 +229,7 @@ func (w *http1Writer) FlushError() error {
 	return w.inner.(interface{ FlushError() error }).FlushError()
 }
 
-// ReadFrom keeps sendfile.
+// ReadFrom keeps sendfile and splice.
 func (w *http1Writer) ReadFrom(src io.Reader) (int64, error) {
 	if w.guarded {
 		// Sources may block, and TLS has no sendfile.
