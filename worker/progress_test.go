@@ -261,10 +261,10 @@ func TestManyOnOneConnection(t *testing.T) {
 		if r.URL.Path == "/stuck" {
 			<-s.goOn
 		}
-		time.Sleep(limit / 4)
+		time.Sleep(limit / 10)
 	}, timeouts{timeout: limit, stream: limit})
 	c := f.dial(t)
-	for range 16 {
+	for range 40 {
 		c.mustGet(t, "/")
 	}
 	begin := time.Now()
