@@ -284,11 +284,11 @@ func (s *socket) exhausted(err error) {
 
 // wrap makes an accepted socket a connection of package net, which makes a copy of
 // the descriptor. Where that fails for lack of one the connection waits here, since
-// nobody else can take it any more.
+// nobody else can take it any more; but not for long once the socket is closed.
 func (s *socket) wrap(fd int) (net.Conn, error) {
 	file := os.NewFile(uintptr(fd), "connection")
 	defer file.Close()
-	for {
+	for triesLeft := int(lastPause / firstPause); ; {
 		conn, err := net.FileConn(file)
 		switch {
 		case err == nil && conn.RemoteAddr() == nil:
@@ -300,7 +300,10 @@ func (s *socket) wrap(fd int) (net.Conn, error) {
 		}
 		select {
 		case <-s.closed:
-			return nil, err
+			if triesLeft--; triesLeft < 0 {
+				return nil, err
+			}
+			time.Sleep(firstPause)
 		default:
 			s.exhausted(err)
 		}
