@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -191,17 +192,18 @@ func TestStoppedWorkerIsNotWaitedFor(t *testing.T) {
 		done <- err
 	}()
 	until(t, "the other one is busy", func() bool { return c.fleet.Occupant(1).Busy == 1 })
-	begin := time.Now()
-	const n = 200
-	for range n {
+	var took []time.Duration
+	for range 201 {
+		begin := time.Now()
 		if _, err := c.request(0); err != nil {
 			t.Fatal(err)
 		}
+		took = append(took, time.Since(begin))
 	}
-	if d := time.Since(begin); d > n*longestYield/2 {
-		t.Errorf("%d requests take %v", n, d)
-	} else {
-		t.Logf("%d requests take %v", n, d)
+	slices.Sort(took)
+	t.Logf("median %v", took[100])
+	if took[100] > longestYield {
+		t.Error("each connection is left to it at first")
 	}
 	if err := await(t, done); err != nil {
 		t.Error(err)

@@ -97,8 +97,8 @@ func TestSpread(t *testing.T) {
 		spreads = append(spreads, slices.Max(counts)-slices.Min(counts))
 	}
 	slices.Sort(spreads)
-	// The rounds that a busy machine disturbs are not the rule.
-	if median := spreads[len(spreads)/2]; median > 4 {
+	// Not the worst: on a busy machine a worker may get no processor for all of a burst.
+	if median := spreads[len(spreads)/2]; median > 2 {
 		t.Errorf("spreads %v", spreads)
 	}
 }
