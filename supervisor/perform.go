@@ -70,7 +70,9 @@ func (s *Supervisor) spawn(a fleet.Spawn) {
 		s.log.Error("cannot start worker", w.fields(zap.Error(err))...)
 		return
 	}
-	s.log.Info("worker started", w.fields(zap.String("reason", string(a.Reason)), zap.Int("place", w.Place))...)
+	s.later = append(s.later, func() {
+		s.log.Info("worker started", w.fields(zap.String("reason", string(a.Reason)), zap.Int("place", w.Place))...)
+	})
 }
 
 // announce notes that a worker is ready. By now it has called listen itself if

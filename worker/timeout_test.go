@@ -278,8 +278,8 @@ func TestUploaderReadsAnswer(t *testing.T) {
 	}
 }
 
-// TestGate lets nothing through to the connection of a request that was ended.
-func TestGate(t *testing.T) {
+// TestWriteGate lets nothing through to the connection of a request that was ended.
+func TestWriteGate(t *testing.T) {
 	p := newProcess(inheritance{}, nil)
 	c := connectionOf(p.conns.add(new(net.TCPConn)))
 	raw := &countingStream{}

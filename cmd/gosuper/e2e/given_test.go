@@ -172,9 +172,9 @@ func TestWorkerDescriptors(t *testing.T) {
 			n, _ := strconv.Atoi(fd.Name())
 			target, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", pid, n))
 			kind, _, _ := strings.Cut(target, ":")
-			// stdin, stdout, stderr, two sockets, notify, board; what follows is
+			// stdin, stdout, stderr, two sockets, notify, board, fleet; what follows is
 			// the program's own poller and its copy of the listener.
-			if n > 6 && kind != "anon_inode" && kind != "socket" && !strings.HasPrefix(target, "/sys/fs/cgroup") {
+			if n > 7 && kind != "anon_inode" && kind != "socket" && !strings.HasPrefix(target, "/sys/fs/cgroup") {
 				inherited = append(inherited, fd.Name()+" "+target)
 			}
 		}
