@@ -155,8 +155,6 @@ func TestIdleMasterSleeps(t *testing.T) {
 	window := 20 * time.Second
 	if os.Getenv("CI") == "true" {
 		window = time.Minute
-	} else if testing.Short() {
-		window = 5 * time.Second
 	}
 	m := up(t, "workers = 4")
 	// Until the runtime has given up looking for work.
