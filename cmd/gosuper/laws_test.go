@@ -36,8 +36,9 @@ var mayImport = map[string][]string{
 		sys, module + "/config", module + "/supervisor",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "go.uber.org/zap",
 	},
-	"cmd/internal": {sys},
-	"config":       {"github.com/BurntSushi/toml"},
+	"cmd/gosuper-bench": {sys, module + "/cmd/internal/load", module + "/worker", "github.com/spf13/cobra"},
+	"cmd/internal":      {sys},
+	"config":            {"github.com/BurntSushi/toml"},
 	"supervisor": {
 		sys, "go.uber.org/zap", module + "/config", module + "/worker/protocol", module + "/worker/scoreboard",
 		module + "/supervisor/internal",

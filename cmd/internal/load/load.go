@@ -99,7 +99,7 @@ func (p Plan) Run(ctx context.Context) *Result {
 	running.Wait()
 	total := newResult()
 	for _, c := range clients {
-		total.add(c.result)
+		total.Add(c.result)
 	}
 	total.Elapsed = time.Since(begin)
 	return total
@@ -148,7 +148,8 @@ func (r *Result) note(a Answer) {
 	}
 }
 
-func (r *Result) add(other *Result) {
+// Add adds the counts of another run. Elapsed stays.
+func (r *Result) Add(other *Result) {
 	r.Complete += other.Complete
 	r.Connections += other.Connections
 	for kind, n := range other.Lost {

@@ -1,0 +1,157 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+// bench is what the scenarios share.
+type bench struct {
+	options
+	stderr      io.Writer
+	dir         string // for the Python apps, removed at the end
+	workerClass string // of Gunicorn for ASGI, "" if there is none
+}
+
+func newBench(o options, stderr io.Writer) (*bench, error) {
+	dir, err := os.MkdirTemp("", "gosuper-bench-")
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a folder: %w", err)
+	}
+	b := &bench{options: o, stderr: stderr, dir: dir}
+	if err := b.prepare(); err != nil {
+		b.close()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *bench) close() { os.RemoveAll(b.dir) }
+
+// scenario is what is done to each target in turn.
+type scenario struct {
+	name, about string
+	// specs are the targets, gosuper first.
+	specs func(b *bench) []spec
+	// run makes one sample.
+	run func(ctx context.Context, b *bench, t *target) (sample, error)
+	// lasting: targets stay for all rounds, and each run of another has one of
+	// gosuper of its own beside it, so that the two of a pair follow each other.
+	lasting bool
+}
+
+// play plays a scenario on all its targets, and gives the report what it shows.
+// What goes wrong with another target than gosuper leaves that one out.
+func (b *bench) play(ctx context.Context, s scenario, r *report) error {
+	specs := s.specs(b)
+	rounds := (b.rounds + 2) / 3
+	stage := turns
+	if s.lasting {
+		rounds, stage = b.rounds, pairs
+	}
+	began := time.Now()
+	p := &player{bench: b, scenario: s, report: r, live: map[string]*target{}, failed: map[string]bool{}}
+	defer p.end()
+	for round := range rounds {
+		if err := stage(ctx, p, specs, round); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(b.stderr, "%s: %d rounds, %s\n", s.name, rounds, time.Since(began).Round(time.Second))
+	return nil
+}
+
+// turns lets all targets have a run each, every other round the other way round.
+func turns(ctx context.Context, p *player, specs []spec, round int) error {
+	samples := map[string]sample{}
+	for i := range specs {
+		s := specs[i]
+		if round%2 == 1 {
+			s = specs[len(specs)-1-i]
+		}
+		var err error
+		if samples[s.name], err = p.run(ctx, s); err != nil {
+			return err
+		}
+	}
+	for _, s := range specs[1:] {
+		p.report.pair(p.scenario.name, s.name, samples[specs[0].name], samples[s.name])
+	}
+	return nil
+}
+
+// pairs lets gosuper and each of the others have a run, one right after the other.
+func pairs(ctx context.Context, p *player, specs []spec, round int) error {
+	for _, other := range specs[1:] {
+		samples := map[string]sample{}
+		for i := range 2 {
+			s := other
+			if i == round%2 {
+				s = specs[0]
+			}
+			var err error
+			if samples[s.name], err = p.run(ctx, s); err != nil {
+				return err
+			}
+		}
+		p.report.pair(p.scenario.name, other.name, samples[specs[0].name], samples[other.name])
+	}
+	return nil
+}
+
+// player is a scenario under way.
+type player struct {
+	*bench
+	scenario scenario
+	report   *report
+	live     map[string]*target // those that last, by name
+	failed   map[string]bool    // those that are left out
+}
+
+func (p *player) end() {
+	for _, t := range p.live {
+		t.stop()
+	}
+}
+
+// run makes a sample of a target; nil if that is left out.
+func (p *player) run(ctx context.Context, s spec) (sample, error) {
+	if p.failed[s.name] {
+		return nil, nil
+	}
+	got, err := p.sample(ctx, s)
+	if err != nil {
+		if s.name == "gosuper" || ctx.Err() != nil {
+			return nil, err
+		}
+		fmt.Fprintf(p.stderr, "gosuper-bench: warning: %s: %s is left out: %v\n", p.scenario.name, s.name, err)
+		p.failed[s.name] = true
+		return nil, nil
+	}
+	p.report.add(p.scenario.name, s.name, got)
+	return got, nil
+}
+
+func (p *player) sample(ctx context.Context, s spec) (sample, error) {
+	t := p.live[s.name]
+	if t == nil {
+		var err error
+		if t, err = p.start(ctx, s); err != nil {
+			return nil, err
+		}
+		if p.scenario.lasting {
+			p.live[s.name] = t
+			if _, err := p.scenario.run(ctx, p.bench, t); err != nil { // warm it up
+				return nil, err
+			}
+		} else {
+			defer t.stop()
+		}
+	}
+	return p.scenario.run(ctx, p.bench, t)
+}

@@ -1,0 +1,168 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gosuper/gosuper/cmd/internal/load"
+)
+
+const (
+	sleepers  = 10              // requests at the same time that take too long
+	streams   = 3               // beside them on the same worker
+	giveUp    = 5 * time.Second // what the client gives a request that should have been ended after 1 s
+	streaming = "/agent/stream?prompt=hello&tokens=10&delay=300ms"
+)
+
+// timeout sends handlers that take 20 s to the only worker of a target whose limit
+// is 1 s, beside streams that take 3 s and a request every 20 ms; then the same with
+// one handler that spins.
+func timeout(ctx context.Context, b *bench, t *target) (sample, error) {
+	var s sample
+	for _, kind := range []struct {
+		name, path string
+		requests   int
+	}{
+		{"sleeping", "/debug/sleep?d=20s", sleepers},
+		{"spinning", "/debug/spin?d=20s", 1},
+	} {
+		got, err := b.overdue(ctx, t, kind.name, kind.path, kind.requests)
+		if err != nil {
+			return nil, err
+		}
+		s = append(s, got...)
+	}
+	return s, nil
+}
+
+// overdue sends so many requests that take too long, 20 ms apart.
+func (b *bench) overdue(ctx context.Context, t *target, name, path string, requests int) (sample, error) {
+	// A worker that has just been replaced is no part of what is measured.
+	if err := eventually(ctx, "no answer", func() bool { return t.ask(ctx, "/health", time.Second).Kind == load.Complete }); err != nil {
+		return nil, err
+	}
+	var running sync.WaitGroup
+	streamed := make([]load.Answer, streams)
+	for i := range streamed {
+		running.Go(func() { streamed[i] = t.ask(ctx, streaming, 2*giveUp) })
+	}
+	if err := wait(ctx, 100*time.Millisecond); err != nil {
+		return nil, err
+	}
+	others, stop := context.WithCancel(ctx)
+	defer stop()
+	meanwhile := make(chan *load.Result, 1)
+	go func() {
+		plan := load.Plan{Addr: t.addr, Path: "/health", Pause: 20 * time.Millisecond, Timeout: 2 * giveUp}
+		meanwhile <- plan.Run(others)
+	}()
+	answers := make([]load.Answer, requests)
+	for i := range answers {
+		running.Go(func() { answers[i] = t.ask(ctx, path, giveUp) })
+		if err := wait(ctx, 20*time.Millisecond); err != nil {
+			return nil, err
+		}
+	}
+	running.Wait()
+	stop()
+	result := <-meanwhile
+
+	fates, whole := map[string]int{}, map[string]int{}
+	var took []time.Duration
+	for _, a := range answers {
+		fates[fate(a)]++
+		if fate(a) == "504" {
+			took = append(took, a.Took)
+		}
+	}
+	for _, a := range streamed {
+		whole[fate(a)]++
+	}
+	median := span(name+": 504 after, median", took...)
+	high := span(name+": p99", took...)
+	high.sum = func(v []float64) float64 { return quantile(v, 0.99) }
+	longest := span(name+": others, longest", result.Latency.Max())
+	longest.sum = slices.Max[[]float64]
+	lost := map[string]int{}
+	for kind, n := range result.Lost {
+		lost[kind.String()] += n
+	}
+	return sample{seen(name+": ended by", fates), median, high, seen(name+": streams beside", whole), longest, seen(name+": others lost", lost)}, nil
+}
+
+// ask sends one request.
+func (t *target) ask(ctx context.Context, path string, limit time.Duration) load.Answer {
+	var answer load.Answer
+	plan := load.Plan{Addr: t.addr, Path: path, Count: 1, Timeout: limit, Seen: func(a load.Answer) { answer = a }}
+	plan.Run(ctx)
+	return answer
+}
+
+// fate is the status of an answer that is an error, else its kind.
+func fate(a load.Answer) string {
+	if a.Kind == load.Status {
+		status, _, _ := strings.Cut(a.Err.Error(), " ")
+		return status
+	}
+	if a.Kind == load.Late {
+		return fmt.Sprintf("nothing in %s", giveUp)
+	}
+	return a.Kind.String()
+}
+
+const (
+	arrivals = 40
+	apart    = 10 * time.Millisecond
+)
+
+// spread sends long requests, each on a connection of its own, and counts which
+// worker got how many.
+func spread(ctx context.Context, b *bench, t *target) (sample, error) {
+	length := max(3*b.duration, 2*arrivals*apart)
+	path := fmt.Sprintf("/debug/sleep?d=%dms", length.Milliseconds())
+	answers := make([]load.Answer, arrivals)
+	var running sync.WaitGroup
+	tick := time.NewTicker(apart)
+	defer tick.Stop()
+	for i := range answers {
+		running.Go(func() { answers[i] = t.ask(ctx, path, arrivals*length) })
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+	running.Wait()
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+
+	by := map[int]int{}
+	lost := map[string]int{}
+	for _, a := range answers {
+		if a.Kind != load.Complete {
+			lost[a.Kind.String()]++
+			continue
+		}
+		by[a.Pid]++
+	}
+	var counts []int
+	for _, n := range by {
+		counts = append(counts, n)
+	}
+	for len(counts) < t.workers {
+		counts = append(counts, 0)
+	}
+	slices.Sort(counts)
+	shares := strings.ReplaceAll(strings.Trim(fmt.Sprint(counts), "[]"), " ", "+")
+	return sample{
+		count("most less fewest of a worker", float64(counts[len(counts)-1]-counts[0])),
+		seen("requests of each worker: runs", map[string]int{shares: 1}),
+		seen("lost", lost),
+	}, nil
+}

@@ -1,0 +1,263 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/gosuper/gosuper/cmd/internal/load"
+)
+
+// scenarios are played in this order.
+var scenarios = []scenario{
+	{
+		name: "steady", about: "throughput and CPU time of a trivial handler on kept connections",
+		specs: func(b *bench) []spec {
+			return slices.Concat([]spec{b.gosuper(2), b.bare("bare", 2), b.bare("one bare", 1)}, b.gunicorn(2), b.uvicorn(2))
+		},
+		run: steady, lasting: true,
+	},
+	{
+		name: "reload", about: "one reload after the other under load",
+		specs: func(b *bench) []spec {
+			return slices.Concat([]spec{b.gosuper(2), b.bare("bare", 2)}, b.gunicorn(2), b.uvicorn(2))
+		},
+		run: reload,
+	},
+	{
+		name: "recycle", about: "workers replaced after every 500 requests, under load",
+		specs: func(b *bench) []spec {
+			return slices.Concat([]spec{b.gosuper(2, "--max-requests", "500")}, b.gunicorn(2, "--max-requests", "500"), b.uvicorn(2, "--limit-max-requests", "500"))
+		},
+		run: recycle,
+	},
+	{
+		name: "crash", about: "a worker killed every second, under load",
+		specs: func(b *bench) []spec {
+			return slices.Concat([]spec{b.gosuper(2)}, b.gunicorn(2), b.uvicorn(2))
+		},
+		run: crash,
+	},
+	{
+		name: "timeout", about: "timeout = 1s; handlers that sleep, and one that spins, for 20 s",
+		specs: func(b *bench) []spec {
+			return slices.Concat([]spec{b.gosuperWith(1, []string{self(), "agent"}, "--timeout", "1s")}, b.gunicorn(1, "--timeout", "1"), b.uvicorn(1))
+		},
+		run: timeout,
+	},
+	{
+		name: "spread", about: "40 long requests that arrive 10 ms apart, over 4 workers",
+		specs: func(b *bench) []spec {
+			return slices.Concat([]spec{b.gosuper(4), b.bare("bare", 4)}, b.gunicorn(4), b.uvicorn(4))
+		},
+		run: spread,
+	},
+	{
+		name: "idle", about: "what an idle fleet takes, and what a large one does",
+		specs: func(b *bench) []spec {
+			return slices.Concat([]spec{b.gosuper(2), b.bare("bare", 2)}, b.gunicorn(2), b.uvicorn(2))
+		},
+		run: idle,
+	},
+}
+
+// requestTime is how long a client under load waits; nothing that works takes so
+// long.
+const requestTime = 10 * time.Second
+
+func steady(ctx context.Context, b *bench, t *target) (sample, error) {
+	ctx, cancel := context.WithTimeout(ctx, b.duration)
+	defer cancel()
+	plan := load.Plan{Addr: t.addr, Path: "/health", Connections: b.connections, Mode: load.KeepAlive, Timeout: requestTime}
+	before := cpuOf(t.roots()...)
+	result := plan.Run(ctx)
+	used := cpuOf(t.roots()...) - before
+	if result.Complete == 0 {
+		return nil, fmt.Errorf("no answer: %v", result)
+	}
+	cpu := span("CPU time per request", used/time.Duration(result.Complete))
+	cpu.compared = true
+	s := sample{perSecond("requests", float64(result.Complete)/result.Elapsed.Seconds()), cpu}
+	return append(s, outcome(result, true)...), nil
+}
+
+// outcome is what became of requests. Whether gosuper may lose any is the
+// scenario's affair.
+func outcome(r *load.Result, lossless bool) sample {
+	lost := map[string]int{}
+	for kind, n := range r.Lost {
+		lost[kind.String()] += n
+	}
+	losses := seen("lost", lost)
+	if lossless {
+		losses.must = none
+	}
+	longest := span("longest", r.Latency.Max())
+	longest.sum = slices.Max[[]float64]
+	return sample{
+		seen("complete", map[string]int{"requests": r.Complete}), losses,
+		span("p50", r.Latency.Quantile(0.5)), span("p99", r.Latency.Quantile(0.99)), longest,
+	}
+}
+
+// none is what a tally of gosuper's losses must be.
+func none(lost map[string]int) error {
+	n := 0
+	for one := range maps.Values(lost) {
+		n += one
+	}
+	if n > 0 {
+		return fmt.Errorf("%d requests lost: %v", n, lost)
+	}
+	return nil
+}
+
+// traffic is a load that keeps nobody busy all the time: half of the connections
+// are kept, half are new for each request.
+type traffic struct {
+	target  *target
+	answers sync.Map // pids of workers that answered
+	stop    context.CancelFunc
+	done    chan struct{}
+	result  *load.Result // valid when done is closed
+}
+
+func (b *bench) traffic(ctx context.Context, t *target) *traffic {
+	ctx, stop := context.WithCancel(ctx)
+	f := &traffic{target: t, stop: stop, done: make(chan struct{})}
+	plan := load.Plan{
+		Addr: t.addr, Path: "/health", Connections: b.connections / 2, Mode: load.KeepAlive, Pause: time.Millisecond, Timeout: requestTime,
+		Seen: func(a load.Answer) {
+			if _, known := f.answers.Load(a.Pid); !known && a.Pid != 0 {
+				f.answers.Store(a.Pid, nil)
+			}
+		},
+	}
+	go func() {
+		defer close(f.done)
+		var running sync.WaitGroup
+		fresh := plan
+		fresh.Mode = load.NewConnection
+		var other *load.Result
+		running.Go(func() { other = fresh.Run(ctx) })
+		f.result = plan.Run(ctx)
+		running.Wait()
+		f.result.Add(other)
+	}()
+	return f
+}
+
+// end ends the traffic and returns what became of it.
+func (f *traffic) end() *load.Result {
+	f.stop()
+	<-f.done
+	return f.result
+}
+
+// workers waits for workers that have answered and still live, and returns their
+// pids in ascending order.
+func (f *traffic) workers(ctx context.Context) ([]int, error) {
+	var pids []int
+	err := eventually(ctx, "no worker answers", func() bool {
+		for _, s := range family(f.target.roots()...) {
+			if _, answered := f.answers.Load(s.pid); answered && !s.zombie {
+				pids = append(pids, s.pid)
+			}
+		}
+		return len(pids) > 0
+	})
+	slices.Sort(pids)
+	return pids, err
+}
+
+// patience is what any step of a scenario may take.
+const patience = 30 * time.Second
+
+// eventually waits until a condition holds; complaint is the error if it does not.
+func eventually(ctx context.Context, complaint string, holds func() bool) error {
+	for end := time.Now().Add(patience); !holds(); {
+		if time.Now().After(end) {
+			return fmt.Errorf("%s after %s", complaint, patience)
+		}
+		if err := wait(ctx, 5*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wait waits for a time.
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// reload replaces all workers, waits until the old ones are gone, and begins again
+// until the time is over.
+func reload(ctx context.Context, b *bench, t *target) (sample, error) {
+	f := b.traffic(ctx, t)
+	defer f.end()
+	n := 0
+	for began := time.Now(); n == 0 || time.Since(began) < b.duration; n++ {
+		old, err := f.workers(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := t.reload(ctx); err != nil {
+			return nil, fmt.Errorf("cannot reload: %w", err)
+		}
+		if err := eventually(ctx, "workers from before the reload are left", func() bool { return !slices.ContainsFunc(old, alive) }); err != nil {
+			return nil, err
+		}
+	}
+	return append(sample{count("reloads in a run", float64(n))}, outcome(f.end(), true)...), nil
+}
+
+func recycle(ctx context.Context, b *bench, t *target) (sample, error) {
+	f := b.traffic(ctx, t)
+	defer f.end()
+	if err := wait(ctx, b.duration); err != nil {
+		return nil, err
+	}
+	r := f.end()
+	return append(sample{count("workers in a run", float64(len(r.Workers)))}, outcome(r, true)...), nil
+}
+
+// crash kills a worker every second, the longest-lived and the youngest in turn.
+func crash(ctx context.Context, b *bench, t *target) (sample, error) {
+	f := b.traffic(ctx, t)
+	defer f.end()
+	n := 0
+	pause := min(time.Second, b.duration/2)
+	for began := time.Now(); n == 0 || time.Since(began) < b.duration; n++ {
+		if err := wait(ctx, pause/2); err != nil {
+			return nil, err
+		}
+		pids, err := f.workers(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if n%2 == 1 {
+			slices.Reverse(pids)
+		}
+		if err := syscall.Kill(pids[0], syscall.SIGKILL); err != nil {
+			return nil, fmt.Errorf("cannot kill a worker: %w", err)
+		}
+		if err := wait(ctx, pause/2); err != nil {
+			return nil, err
+		}
+	}
+	r := f.end()
+	s := sample{count("kills in a run", float64(n)), count("lost per kill", float64(r.Losses())/float64(n))}
+	return append(s, outcome(r, false)...), nil
+}

@@ -1,0 +1,237 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// spec says how a target is started.
+type spec struct {
+	name    string   // the column of the table
+	args    []string // the program and its arguments; descriptor 3 is the socket
+	copies  int      // processes; 0: one, which starts its workers and replaces them on SIGHUP
+	mark    string   // what a part says when it is ready
+	parts   int      // of one process, that say so
+	workers int      // in all
+}
+
+// supervised reports whether one process is the master of the others.
+func (s spec) supervised() bool { return s.copies == 0 }
+
+// gosuper runs the example agent, whose handlers end with their context.
+func (b *bench) gosuper(workers int, flags ...string) spec {
+	return b.gosuperWith(workers, []string{b.agent, "-debug"}, flags...)
+}
+
+// gosuperWith runs any agent.
+func (b *bench) gosuperWith(workers int, agent []string, flags ...string) spec {
+	args := []string{b.options.gosuper, "-b", "fd://3", "-w", strconv.Itoa(workers), "--log-format", "json"}
+	return spec{
+		name: "gosuper", args: slices.Concat(args, flags, []string{"--"}, agent),
+		mark: `"msg":"ready"`, parts: 1, workers: workers,
+	}
+}
+
+// bare is so many processes of net/http on one socket.
+func (b *bench) bare(name string, copies int) spec {
+	return spec{name: name, args: []string{self(), "agent", "--bare"}, copies: copies, mark: agentReady, parts: 1, workers: copies}
+}
+
+// gunicorn runs Uvicorn's worker class if it is installed, else its own default.
+func (b *bench) gunicorn(workers int, flags ...string) []spec {
+	program := filepath.Join(b.venv, "bin", "gunicorn")
+	if b.venv == "" || !executable(program) {
+		return nil
+	}
+	class, app := b.workerClass, "app:app"
+	if class == "" {
+		class, app = "sync", "wsgi"
+	}
+	args := []string{program, "-b", "fd://3", "-w", strconv.Itoa(workers), "-k", class, "--log-level", "warning"}
+	return []spec{{
+		name: "gunicorn", args: slices.Concat(args, flags, []string{app}),
+		mark: agentReady, parts: workers, workers: workers,
+	}}
+}
+
+func (b *bench) uvicorn(workers int, flags ...string) []spec {
+	program := filepath.Join(b.venv, "bin", "uvicorn")
+	if b.venv == "" || !executable(program) {
+		return nil
+	}
+	args := []string{program, "--fd", "3", "--workers", strconv.Itoa(workers), "--log-level", "warning", "--no-access-log"}
+	return []spec{{
+		name: "uvicorn", args: slices.Concat(args, flags, []string{"app:app"}),
+		mark: agentReady, parts: workers, workers: workers,
+	}}
+}
+
+func executable(path string) bool { return unix.Access(path, unix.X_OK) == nil }
+
+//go:embed app.py wsgi.py
+var apps embed.FS
+
+// prepare writes the Python apps and finds the worker class for them.
+func (b *bench) prepare() error {
+	if b.venv == "" {
+		return nil
+	}
+	var err error
+	if b.venv, err = filepath.Abs(b.venv); err != nil {
+		return err
+	}
+	for _, name := range []string{"app.py", "wsgi.py"} {
+		text, err := apps.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(b.dir, name), text, 0o600); err != nil {
+			return err
+		}
+	}
+	// The class has moved from Uvicorn to a package of its own.
+	for _, module := range []string{"uvicorn_worker", "uvicorn.workers"} {
+		if exec.Command(filepath.Join(b.venv, "bin", "python"), "-W", "ignore", "-c", "import "+module).Run() == nil {
+			b.workerClass = module + ".UvicornWorker"
+			break
+		}
+	}
+	return nil
+}
+
+// target is a spec that runs.
+type target struct {
+	spec
+	addr      string // host:port
+	socket    *os.File
+	processes []*process
+	command   func() *exec.Cmd
+	boot      time.Duration // from the start of the first process until all was ready
+}
+
+// start starts a target and waits until it is ready.
+func (b *bench) start(ctx context.Context, s spec) (*target, error) {
+	socket, addr, err := listen()
+	if err != nil {
+		return nil, err
+	}
+	t := &target{spec: s, addr: addr, socket: socket}
+	t.command = func() *exec.Cmd {
+		cmd := exec.Command(s.args[0], s.args[1:]...)
+		cmd.Dir, cmd.Env = b.dir, environ()
+		return cmd
+	}
+	began := time.Now()
+	for range max(s.copies, 1) {
+		p, err := begin(t.command(), socket, s.mark, s.parts)
+		if err != nil {
+			t.stop()
+			return nil, err
+		}
+		t.processes = append(t.processes, p)
+	}
+	for _, p := range t.processes {
+		if err := p.await(ctx); err != nil {
+			t.stop()
+			return nil, err
+		}
+	}
+	t.boot = time.Since(began)
+	if s.supervised() {
+		socket.Close() // a master that dies takes the port with it
+	}
+	return t, nil
+}
+
+func (t *target) stop() {
+	t.socket.Close()
+	end(t.processes)
+}
+
+func (t *target) roots() []int {
+	pids := make([]int, len(t.processes))
+	for i, p := range t.processes {
+		pids[i] = p.pid()
+	}
+	return pids
+}
+
+// reload has all workers replaced. With a master that is its task, and only begins
+// here. Bare processes are replaced as a careful script would do it, one by one, each
+// when its successor is ready.
+func (t *target) reload(ctx context.Context) error {
+	if t.supervised() {
+		return t.processes[0].cmd.Process.Signal(syscall.SIGHUP)
+	}
+	for i, old := range t.processes {
+		p, err := begin(t.command(), t.socket, t.mark, t.parts)
+		if err != nil {
+			return err
+		}
+		t.processes[i] = p
+		if err := p.await(ctx); err != nil {
+			end([]*process{old})
+			return err
+		}
+		old.cmd.Process.Signal(syscall.SIGTERM)
+		if !old.ended(2 * stopTime) {
+			end([]*process{old})
+		}
+	}
+	return nil
+}
+
+// listen makes the listening socket of a target. It is made by hand because a
+// socket of package net is non-blocking, and passing it to a child makes it blocking
+// for everybody who shares it.
+func listen() (*os.File, string, error) {
+	fail := func(err error) (*os.File, string, error) { return nil, "", fmt.Errorf("cannot listen: %w", err) }
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fail(err)
+	}
+	socket := os.NewFile(uintptr(fd), "socket")
+	// Uvicorn does not set it on a socket that it inherits: that would stall its
+	// answers by 40 ms.
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+		socket.Close()
+		return fail(err)
+	}
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		socket.Close()
+		return fail(err)
+	}
+	if err := unix.Listen(fd, 2048); err != nil {
+		socket.Close()
+		return fail(err)
+	}
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		socket.Close()
+		return fail(err)
+	}
+	return socket, fmt.Sprintf("127.0.0.1:%d", name.(*unix.SockaddrInet4).Port), nil
+}
+
+// environ is the environment without what would change a target: settings of
+// gosuper, and what an init system or a platform says to servers.
+func environ() []string {
+	return slices.DeleteFunc(os.Environ(), func(e string) bool {
+		name, _, _ := strings.Cut(e, "=")
+		return strings.HasPrefix(name, "GOSUPER_") || strings.HasPrefix(name, "LISTEN_") || strings.HasPrefix(name, "GUNICORN_") ||
+			strings.HasPrefix(name, "UVICORN_") || slices.Contains([]string{"PORT", "WEB_CONCURRENCY", "NOTIFY_SOCKET", "WATCHDOG_USEC"}, name)
+	})
+}
