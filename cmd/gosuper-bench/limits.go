@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -16,7 +17,7 @@ import (
 const (
 	sleepers  = 10              // requests at the same time that take too long
 	streams   = 3               // beside them on the same worker
-	giveUp    = 5 * time.Second // what the client gives a request that should have been ended after 1 s
+	giveUp    = 3 * time.Second // what the client gives a request that should have been ended after 1 s
 	streaming = "/agent/stream?prompt=hello&tokens=10&delay=300ms"
 )
 
@@ -50,7 +51,7 @@ func (b *bench) overdue(ctx context.Context, t *target, name, path string, reque
 	var running sync.WaitGroup
 	streamed := make([]load.Answer, streams)
 	for i := range streamed {
-		running.Go(func() { streamed[i] = t.ask(ctx, streaming, 2*giveUp) })
+		running.Go(func() { streamed[i] = t.ask(ctx, streaming, requestTime) })
 	}
 	if err := wait(ctx, 100*time.Millisecond); err != nil {
 		return nil, err
@@ -59,7 +60,7 @@ func (b *bench) overdue(ctx context.Context, t *target, name, path string, reque
 	defer stop()
 	meanwhile := make(chan *load.Result, 1)
 	go func() {
-		plan := load.Plan{Addr: t.addr, Path: "/health", Pause: 20 * time.Millisecond, Timeout: 2 * giveUp}
+		plan := load.Plan{Addr: t.addr, Path: "/health", Pause: 20 * time.Millisecond, Timeout: requestTime}
 		meanwhile <- plan.Run(others)
 	}()
 	answers := make([]load.Answer, requests)
@@ -89,11 +90,16 @@ func (b *bench) overdue(ctx context.Context, t *target, name, path string, reque
 	high.sum = func(v []float64) float64 { return quantile(v, 0.99) }
 	longest := span(name+": others, longest", result.Latency.Max())
 	longest.sum = slices.Max[[]float64]
-	lost := map[string]int{}
-	for kind, n := range result.Lost {
-		lost[kind.String()] += n
-	}
-	return sample{seen(name+": ended by", fates), median, high, seen(name+": streams beside", whole), longest, seen(name+": others lost", lost)}, nil
+	beside := seen(name+": streams beside", whole)
+	beside.must = complete
+	return sample{seen(name+": ended by", fates), median, high, beside, longest, losses(name+": others lost", result, true)}, nil
+}
+
+// complete is what the fates of gosuper's streams must be.
+func complete(fates map[string]int) error {
+	lost := maps.Clone(fates)
+	delete(lost, load.Complete.String())
+	return none(lost)
 }
 
 // ask sends one request.
@@ -111,7 +117,7 @@ func fate(a load.Answer) string {
 		return status
 	}
 	if a.Kind == load.Late {
-		return fmt.Sprintf("nothing in %s", giveUp)
+		return "the client's patience"
 	}
 	return a.Kind.String()
 }

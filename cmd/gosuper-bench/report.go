@@ -56,13 +56,13 @@ func seen(name string, tally map[string]int) figure {
 	return figure{name: name, tally: tally}
 }
 
-// short rounds a time to three digits.
+// short rounds a time to three digits, above a second to a millisecond.
 func short(d time.Duration) string {
-	for unit := time.Nanosecond; ; unit *= 10 {
-		if d < 1000*unit {
-			return d.Round(unit).String()
-		}
+	unit := time.Nanosecond
+	for unit < time.Millisecond && d >= 1000*unit {
+		unit *= 10
 	}
+	return d.Round(unit).String()
 }
 
 // report collects samples. The zero value is empty.

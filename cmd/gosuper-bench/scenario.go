@@ -87,23 +87,28 @@ func steady(ctx context.Context, b *bench, t *target) (sample, error) {
 	return append(s, outcome(result, true)...), nil
 }
 
-// outcome is what became of requests. Whether gosuper may lose any is the
-// scenario's affair.
+// outcome is what became of requests.
 func outcome(r *load.Result, lossless bool) sample {
+	longest := span("longest", r.Latency.Max())
+	longest.sum = slices.Max[[]float64]
+	return sample{
+		seen("complete", map[string]int{"requests": r.Complete}), losses("lost", r, lossless),
+		span("p50", r.Latency.Quantile(0.5)), span("p99", r.Latency.Quantile(0.99)), longest,
+	}
+}
+
+// losses are the requests without a complete answer, by kind. If it must be
+// lossless, gosuper may have none.
+func losses(name string, r *load.Result, lossless bool) figure {
 	lost := map[string]int{}
 	for kind, n := range r.Lost {
 		lost[kind.String()] += n
 	}
-	losses := seen("lost", lost)
+	f := seen(name, lost)
 	if lossless {
-		losses.must = none
+		f.must = none
 	}
-	longest := span("longest", r.Latency.Max())
-	longest.sum = slices.Max[[]float64]
-	return sample{
-		seen("complete", map[string]int{"requests": r.Complete}), losses,
-		span("p50", r.Latency.Quantile(0.5)), span("p99", r.Latency.Quantile(0.99)), longest,
-	}
+	return f
 }
 
 // none is what a tally of gosuper's losses must be.
