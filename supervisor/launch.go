@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -112,14 +113,19 @@ func launch(s *Supervisor, f fleet.Worker) (started *worker, err error) {
 // limitsEnv are the limits that a cooperating worker applies itself.
 func limitsEnv(c *config.Config) map[string]int64 {
 	return map[string]int64{
-		protocol.EnvLimitKeepAlive:      c.KeepAlive.Milliseconds(),
-		protocol.EnvLimitTimeout:        c.Timeout.Milliseconds(),
-		protocol.EnvLimitStreamTimeout:  c.StreamTimeout.Duration.Milliseconds(),
-		protocol.EnvLimitUpgradeTimeout: c.UpgradeTimeout.Milliseconds(),
-		protocol.EnvLimitRequestTimeout: c.RequestTimeout.Milliseconds(),
-		protocol.EnvLimitBacklogTimeout: c.BacklogTimeout.Milliseconds(),
+		protocol.EnvLimitKeepAlive:      milliseconds(c.KeepAlive),
+		protocol.EnvLimitTimeout:        milliseconds(c.Timeout),
+		protocol.EnvLimitStreamTimeout:  milliseconds(c.StreamTimeout.Duration),
+		protocol.EnvLimitUpgradeTimeout: milliseconds(c.UpgradeTimeout),
+		protocol.EnvLimitRequestTimeout: milliseconds(c.RequestTimeout),
+		protocol.EnvLimitBacklogTimeout: milliseconds(c.BacklogTimeout),
 		protocol.EnvLimitConnections:    int64(c.WorkerConnections),
 	}
+}
+
+// milliseconds rounds up: what is short is not 0, which is no limit.
+func milliseconds(d time.Duration) int64 {
+	return int64((d + time.Millisecond - 1) / time.Millisecond)
 }
 
 // drawLimit is a worker's own max_requests; 0: none.

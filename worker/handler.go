@@ -24,14 +24,12 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.next.ServeHTTP(w, r) // the caller uses the handler by itself
 		return
 	}
-	h.process.gate.begin(c)
-	defer h.process.gate.end()
 	next := h.next
 	if c.refuse() {
 		next = refused
 	}
 	if r.ProtoMajor >= 2 && !hijackable(w) {
-		h.serve2(w, r, next)
+		h.serve2(c, w, r, next)
 	} else {
 		h.serve1(c, w, r, next)
 	}
@@ -50,7 +48,7 @@ func (h *handler) serve1(c *connection, w http.ResponseWriter, r *http.Request, 
 	if e.phase().ended() {
 		panic(http.ErrAbortHandler) // pipelined behind a request that timed out
 	}
-	h.process.requestStarted()
+	h.process.requestStarted(c)
 	w1 := &c.writer
 	w1.writer = writer{inner: w, request: r, method: r.Method, process: h.process, watch: &e.watch, guarded: e.tls != nil, noKeepAlive: h.noKeepAlive}
 	w1.exchange, w1.header = e, nil
@@ -60,8 +58,10 @@ func (h *handler) serve1(c *connection, w http.ResponseWriter, r *http.Request, 
 	w1.returned = true
 }
 
-// requestStarted counts a request that begins.
-func (p *process) requestStarted() {
+// requestStarted counts a request that begins, on a connection of ours or, with
+// nil, elsewhere.
+func (p *process) requestStarted(c *connection) {
+	p.gate.begin(c)
 	if n := p.board.RequestStarted(); n == p.maxRequests {
 		// Elsewhere, since a master that does not read must not hold up the request.
 		// A lost message costs no more than a worker that lives on.
@@ -73,4 +73,5 @@ func (p *process) requestStarted() {
 func (p *process) requestFinished(w *watch, status int) {
 	p.board.Observe(time.Duration(scoreboard.Monotonic() - w.start.Load()))
 	p.board.RequestFinished(status)
+	p.gate.end()
 }

@@ -14,8 +14,8 @@ import (
 const http2Buffer = 4096
 
 // serve2 serves a request over HTTP/2, beside others of the same connection.
-func (h *handler) serve2(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	h.process.requestStarted()
+func (h *handler) serve2(c *connection, w http.ResponseWriter, r *http.Request, next http.Handler) {
+	h.process.requestStarted(c)
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	// Of the two requests, r stays with net/http.

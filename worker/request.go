@@ -33,7 +33,7 @@ type Request struct {
 func Begin(method, path string) *Request { return self.beginRequest(method, path) }
 
 func (p *process) beginRequest(method, path string) *Request {
-	p.requestStarted()
+	p.requestStarted(nil)
 	r := &Request{watch: p.otherWatches.Get().(*watch)}
 	r.watch.ender = r
 	r.watch.begin(method, path, "")

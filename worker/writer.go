@@ -133,9 +133,10 @@ func tryLock(mu *sync.Mutex) bool {
 // Unwrap returns the writer of net/http for http.ResponseController.
 func (w *writer) Unwrap() http.ResponseWriter { return w.inner }
 
-// CloseNotify is there for older handlers that ask for http.CloseNotifier.
+// CloseNotify is there for older handlers that ask for http.CloseNotifier, which
+// is deprecated.
 func (w *writer) CloseNotify() <-chan bool {
-	return w.inner.(http.CloseNotifier).CloseNotify()
+	return w.inner.(interface{ CloseNotify() <-chan bool }).CloseNotify()
 }
 
 // http1Writer is the writer of a request over HTTP/1.
