@@ -12,6 +12,10 @@ import (
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
+// cutMargin before it would be killed a cooperating worker cuts what is left
+// and exits by itself, or a little earlier.
+const cutMargin = 500 * time.Millisecond
+
 // settleTime is how long the loop waits for the last words of a worker that
 // died, at most. They are normally there already.
 const settleTime = 50 * time.Millisecond
@@ -116,6 +120,7 @@ func (s *Supervisor) abort(w *worker) {
 
 // setDeadline tells the worker when it will be killed.
 func (s *Supervisor) setDeadline(w *worker, until time.Time) {
+	w.until = until
 	w.view().SetDrainUntil(scoreboard.Monotonic() + int64(time.Until(until)))
 }
 
@@ -132,6 +137,9 @@ func (s *Supervisor) do(w *worker, d deed) {
 // bury gives back what a dead worker had and explains its death, after its
 // successor was started.
 func (s *Supervisor) bury(w *worker, a fleet.Bury) {
+	if time.Until(w.until) < cutMargin {
+		s.lost(w)
+	}
 	fields := w.fields(zap.String("status", w.ending()), zap.Duration("age", w.age()))
 	if w.cooperates {
 		fields = append(fields, w.requests()...)

@@ -29,6 +29,7 @@ type worker struct {
 	gone       bool // reaped: its pid may be another's by now
 	status     process.Status
 	why        fleet.Reason // of its retirement
+	until      time.Time    // when that ends
 	failure    string       // what was wrong before it exited; "": nothing
 	words      []string     // its last lines when the failure was noticed
 }
