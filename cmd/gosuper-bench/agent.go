@@ -86,12 +86,11 @@ func agentHandler() http.Handler {
 		tokens, _ := strconv.Atoi(r.FormValue("tokens"))
 		delay := parameter(r, "delay")
 		w.Header().Set("Content-Type", "text/event-stream")
-		for range tokens {
+		flush := http.NewResponseController(w).Flush
+		for err := flush(); tokens > 0 && err == nil; tokens-- {
 			time.Sleep(delay)
 			fmt.Fprint(w, "event: token\ndata: {}\n\n")
-			if http.NewResponseController(w).Flush() != nil {
-				return
-			}
+			err = flush()
 		}
 	})
 	pid := strconv.Itoa(os.Getpid())

@@ -43,6 +43,8 @@ type scenario struct {
 	// lasting: targets stay for all rounds, and each run of another has one of
 	// gosuper of its own beside it, so that the two of a pair follow each other.
 	lasting bool
+	// named: it is played only if it is asked for.
+	named bool
 }
 
 // play plays a scenario on all its targets, and gives the report what it shows.

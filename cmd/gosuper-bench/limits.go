@@ -19,11 +19,12 @@ const (
 	streams   = 3               // beside them on the same worker
 	giveUp    = 3 * time.Second // what the client gives a request that should have been ended after 1 s
 	streaming = "/agent/stream?prompt=hello&tokens=10&delay=300ms"
+	silence   = "/agent/stream?prompt=hello&tokens=1&delay=20s"
 )
 
 // timeout sends handlers that take 20 s to the only worker of a target whose limit
 // is 1 s, beside streams that take 3 s and a request every 20 ms; then the same with
-// one handler that spins.
+// one handler that spins, and at last one stream that says nothing for 20 s.
 func timeout(ctx context.Context, b *bench, t *target) (sample, error) {
 	var s sample
 	for _, kind := range []struct {
@@ -38,6 +39,11 @@ func timeout(ctx context.Context, b *bench, t *target) (sample, error) {
 			return nil, err
 		}
 		s = append(s, got...)
+	}
+	silent := t.ask(ctx, silence, giveUp)
+	s = append(s, seen("silent stream: ended by", map[string]int{fate(silent): 1}))
+	if silent.Kind == load.Cut {
+		s = append(s, span("silent stream: cut after", silent.Took))
 	}
 	return s, nil
 }
@@ -166,9 +172,40 @@ func spread(ctx context.Context, b *bench, t *target) (sample, error) {
 	}
 	slices.Sort(counts)
 	shares := strings.ReplaceAll(strings.Trim(fmt.Sprint(counts), "[]"), " ", "+")
-	return sample{
+	s := sample{
 		count("most less fewest of a worker", float64(counts[len(counts)-1]-counts[0])),
 		seen("requests of each worker: runs", map[string]int{shares: 1}),
 		seen("lost", lost),
-	}, nil
+	}
+	if t.name != "gosuper" {
+		return s, nil
+	}
+	full, err := b.full(ctx)
+	return append(s, full), err
+}
+
+// full sends 8 requests of a second at once to two workers that take 2 each, and
+// counts how many were answered after how many seconds.
+func (b *bench) full(ctx context.Context) (figure, error) {
+	t, err := b.start(ctx, b.gosuper(2, "--worker-connections", "2"))
+	if err != nil {
+		return figure{}, err
+	}
+	defer t.stop()
+	var mu sync.Mutex // guards after
+	after := map[string]int{}
+	plan := load.Plan{
+		Addr: t.addr, Path: "/debug/sleep?d=1s", Connections: 8, Count: 8, Timeout: requestTime,
+		Seen: func(a load.Answer) {
+			mu.Lock()
+			defer mu.Unlock()
+			if a.Kind != load.Complete {
+				after[a.Kind.String()]++
+				return
+			}
+			after[fmt.Sprintf("after %d s", int(a.Took.Seconds()))]++
+		},
+	}
+	plan.Run(ctx)
+	return seen("8 requests of 1 s, 2 workers with worker_connections = 2", after), nil
 }

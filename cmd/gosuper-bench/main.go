@@ -25,6 +25,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -85,8 +86,8 @@ func newCommand(stdout, stderr io.Writer) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "gosuper-bench [flags] [SCENARIO...]",
 		Short: "Compare gosuper with bare processes, Gunicorn and Uvicorn",
-		Long: "Run scenarios, all if none is named, on gosuper and what it would replace, in\n" +
-			"turns, and print one Markdown table.\n\nScenarios:" + list.String(),
+		Long: "Run scenarios, all but soak if none is named, on gosuper and what it would\n" +
+			"replace, in turns, and print one Markdown table.\n\nScenarios:" + list.String(),
 		Example: "  go build -o bin/ ./cmd/gosuper ./cmd/gosuper-bench ./examples/agent-server\n" +
 			"  bin/gosuper-bench --venv .venv --rounds 15 --duration 2s",
 		SilenceErrors:     true,
@@ -119,10 +120,10 @@ func newCommand(stdout, stderr io.Writer) *cobra.Command {
 	return cmd
 }
 
-// choose returns the scenarios of these names, all if there are none.
+// choose returns the scenarios of these names, without names all that need none.
 func choose(names []string) ([]scenario, error) {
 	if len(names) == 0 {
-		return scenarios, nil
+		return slices.DeleteFunc(slices.Clone(scenarios), func(s scenario) bool { return s.named }), nil
 	}
 	var chosen []scenario
 	for _, name := range names {

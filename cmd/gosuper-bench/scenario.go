@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
 	"syscall"
 	"time"
 
@@ -64,6 +63,13 @@ var scenarios = []scenario{
 			return slices.Concat([]spec{b.gosuper(2), b.bare("bare", 2)}, b.gunicorn(2), b.uvicorn(2))
 		},
 		run: idle,
+	},
+	{
+		name: "soak", about: "gosuper alone: all of it at once, for as long as --duration says; only if named",
+		specs: func(b *bench) []spec {
+			return []spec{b.gosuperWith(2, []string{self(), "agent"}, "--timeout", "1s")}
+		},
+		run: soak, named: true,
 	},
 }
 
@@ -123,94 +129,10 @@ func none(lost map[string]int) error {
 	return nil
 }
 
-// traffic is a load that keeps nobody busy all the time: half of the connections
-// are kept, half are new for each request.
-type traffic struct {
-	target  *target
-	answers sync.Map // pids of workers that answered
-	stop    context.CancelFunc
-	done    chan struct{}
-	result  *load.Result // valid when done is closed
-}
-
-func (b *bench) traffic(ctx context.Context, t *target) *traffic {
-	ctx, stop := context.WithCancel(ctx)
-	f := &traffic{target: t, stop: stop, done: make(chan struct{})}
-	plan := load.Plan{
-		Addr: t.addr, Path: "/health", Connections: b.connections / 2, Mode: load.KeepAlive, Pause: time.Millisecond, Timeout: requestTime,
-		Seen: func(a load.Answer) {
-			if _, known := f.answers.Load(a.Pid); !known && a.Pid != 0 {
-				f.answers.Store(a.Pid, nil)
-			}
-		},
-	}
-	go func() {
-		defer close(f.done)
-		var running sync.WaitGroup
-		fresh := plan
-		fresh.Mode = load.NewConnection
-		var other *load.Result
-		running.Go(func() { other = fresh.Run(ctx) })
-		f.result = plan.Run(ctx)
-		running.Wait()
-		f.result.Add(other)
-	}()
-	return f
-}
-
-// end ends the traffic and returns what became of it.
-func (f *traffic) end() *load.Result {
-	f.stop()
-	<-f.done
-	return f.result
-}
-
-// workers waits for workers that have answered and still live, and returns their
-// pids in ascending order.
-func (f *traffic) workers(ctx context.Context) ([]int, error) {
-	var pids []int
-	err := eventually(ctx, "no worker answers", func() bool {
-		for _, s := range family(f.target.roots()...) {
-			if _, answered := f.answers.Load(s.pid); answered && !s.zombie {
-				pids = append(pids, s.pid)
-			}
-		}
-		return len(pids) > 0
-	})
-	slices.Sort(pids)
-	return pids, err
-}
-
-// patience is what any step of a scenario may take.
-const patience = 30 * time.Second
-
-// eventually waits until a condition holds; complaint is the error if it does not.
-func eventually(ctx context.Context, complaint string, holds func() bool) error {
-	for end := time.Now().Add(patience); !holds(); {
-		if time.Now().After(end) {
-			return fmt.Errorf("%s after %s", complaint, patience)
-		}
-		if err := wait(ctx, 5*time.Millisecond); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// wait waits for a time.
-func wait(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
-}
-
 // reload replaces all workers, waits until the old ones are gone, and begins again
 // until the time is over.
 func reload(ctx context.Context, b *bench, t *target) (sample, error) {
-	f := b.traffic(ctx, t)
+	f := b.traffic(ctx, t, nil)
 	defer f.end()
 	n := 0
 	for began := time.Now(); n == 0 || time.Since(began) < b.duration; n++ {
@@ -229,7 +151,7 @@ func reload(ctx context.Context, b *bench, t *target) (sample, error) {
 }
 
 func recycle(ctx context.Context, b *bench, t *target) (sample, error) {
-	f := b.traffic(ctx, t)
+	f := b.traffic(ctx, t, nil)
 	defer f.end()
 	if err := wait(ctx, b.duration); err != nil {
 		return nil, err
@@ -240,7 +162,7 @@ func recycle(ctx context.Context, b *bench, t *target) (sample, error) {
 
 // crash kills a worker every second, the longest-lived and the youngest in turn.
 func crash(ctx context.Context, b *bench, t *target) (sample, error) {
-	f := b.traffic(ctx, t)
+	f := b.traffic(ctx, t, nil)
 	defer f.end()
 	n := 0
 	pause := min(time.Second, b.duration/2)

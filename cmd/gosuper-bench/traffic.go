@@ -1,0 +1,102 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gosuper/gosuper/cmd/internal/load"
+)
+
+// traffic is a load that keeps nobody busy all the time: half of the connections
+// are kept, half are new for each request.
+type traffic struct {
+	target  *target
+	answers sync.Map // pids of workers that answered
+	seen    func(load.Answer)
+	stop    context.CancelFunc
+	done    chan struct{}
+	result  *load.Result // valid when done is closed
+}
+
+// traffic starts it; seen, nil for none, is called with each outcome.
+func (b *bench) traffic(ctx context.Context, t *target, seen func(load.Answer)) *traffic {
+	ctx, stop := context.WithCancel(ctx)
+	f := &traffic{target: t, seen: seen, stop: stop, done: make(chan struct{})}
+	plan := load.Plan{
+		Addr: t.addr, Path: "/health", Connections: b.connections / 2, Mode: load.KeepAlive, Pause: time.Millisecond, Timeout: requestTime,
+		Seen: func(a load.Answer) {
+			if _, known := f.answers.Load(a.Pid); !known && a.Pid != 0 {
+				f.answers.Store(a.Pid, nil)
+			}
+			if f.seen != nil {
+				f.seen(a)
+			}
+		},
+	}
+	go func() {
+		defer close(f.done)
+		var running sync.WaitGroup
+		fresh := plan
+		fresh.Mode = load.NewConnection
+		var other *load.Result
+		running.Go(func() { other = fresh.Run(ctx) })
+		f.result = plan.Run(ctx)
+		running.Wait()
+		f.result.Add(other)
+	}()
+	return f
+}
+
+// end ends the traffic and returns what became of it.
+func (f *traffic) end() *load.Result {
+	f.stop()
+	<-f.done
+	return f.result
+}
+
+// workers waits for workers that have answered and still live, and returns their
+// pids in ascending order.
+func (f *traffic) workers(ctx context.Context) ([]int, error) {
+	var pids []int
+	err := eventually(ctx, "no worker answers", func() bool {
+		for _, s := range family(f.target.roots()...) {
+			if _, answered := f.answers.Load(s.pid); answered && !s.zombie {
+				pids = append(pids, s.pid)
+			}
+		}
+		return len(pids) > 0
+	})
+	slices.Sort(pids)
+	return pids, err
+}
+
+// patience is what any step of a scenario may take.
+const patience = 30 * time.Second
+
+// eventually waits until a condition holds; complaint is the error if it does not.
+func eventually(ctx context.Context, complaint string, holds func() bool) error {
+	for end := time.Now().Add(patience); !holds(); {
+		if time.Now().After(end) {
+			return fmt.Errorf("%s after %s", complaint, patience)
+		}
+		if err := wait(ctx, 5*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wait waits for a time.
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
