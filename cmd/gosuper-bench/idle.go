@@ -75,9 +75,9 @@ func (b *bench) large(ctx context.Context, small int) (sample, error) {
 	each := count("memory of the master for each, KiB", float64(resident-small)/1024/float64(b.fleet))
 	s = append(s, each)
 	answer := t.ask(ctx, "/debug/sleep?d=20s", giveUp)
-	s = append(s, seen("a handler of 20 s there: ended by", map[string]int{fate(answer): 1}))
+	s = append(s, seen("a handler of 20 s there: outcome", map[string]int{fate(answer): 1}))
 	if answer.Kind == load.Status {
-		s = append(s, span("after", answer.Took))
+		s = append(s, span("a handler of 20 s there: after", answer.Took))
 	}
 	return s, nil
 }

@@ -41,7 +41,7 @@ func timeout(ctx context.Context, b *bench, t *target) (sample, error) {
 		s = append(s, got...)
 	}
 	silent := t.ask(ctx, silence, giveUp)
-	s = append(s, seen("silent stream: ended by", map[string]int{fate(silent): 1}))
+	s = append(s, seen("silent stream: outcome", map[string]int{fate(silent): 1}))
 	if silent.Kind == load.Cut {
 		s = append(s, span("silent stream: cut after", silent.Took))
 	}
@@ -94,11 +94,10 @@ func (b *bench) overdue(ctx context.Context, t *target, name, path string, reque
 	median := span(name+": 504 after, median", took...)
 	high := span(name+": p99", took...)
 	high.sum = func(v []float64) float64 { return quantile(v, 0.99) }
-	longest := span(name+": others, longest", result.Latency.Max())
-	longest.sum = slices.Max[[]float64]
+	longest := slowest(name+": others, longest", result)
 	beside := seen(name+": streams beside", whole)
 	beside.must = complete
-	return sample{seen(name+": ended by", fates), median, high, beside, longest, losses(name+": others lost", result, true)}, nil
+	return sample{seen(name+": outcome", fates), median, high, beside, longest, losses(name+": others lost", result, true)}, nil
 }
 
 // complete is what the fates of gosuper's streams must be.
@@ -123,7 +122,7 @@ func fate(a load.Answer) string {
 		return status
 	}
 	if a.Kind == load.Late {
-		return "the client's patience"
+		return "none in time"
 	}
 	return a.Kind.String()
 }

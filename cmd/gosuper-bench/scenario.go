@@ -95,12 +95,20 @@ func steady(ctx context.Context, b *bench, t *target) (sample, error) {
 
 // outcome is what became of requests.
 func outcome(r *load.Result, lossless bool) sample {
-	longest := span("longest", r.Latency.Max())
-	longest.sum = slices.Max[[]float64]
 	return sample{
 		seen("complete", map[string]int{"requests": r.Complete}), losses("lost", r, lossless),
-		span("p50", r.Latency.Quantile(0.5)), span("p99", r.Latency.Quantile(0.99)), longest,
+		span("p50", r.Latency.Quantile(0.5)), span("p99", r.Latency.Quantile(0.99)), slowest("longest", r),
 	}
+}
+
+// slowest is the longest latency in any run.
+func slowest(name string, r *load.Result) figure {
+	f := span(name)
+	if r.Complete > 0 {
+		f = span(name, r.Latency.Max())
+	}
+	f.sum = slices.Max[[]float64]
+	return f
 }
 
 // losses are the requests without a complete answer, by kind. If it must be

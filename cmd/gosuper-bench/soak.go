@@ -79,7 +79,7 @@ func soak(ctx context.Context, b *bench, t *target) (sample, error) {
 	unexplained.must = none
 	s := sample{
 		count("reloads", float64(reloads)), count("kills", float64(len(d.kills))),
-		count("on their way at most", float64(b.connections/2*2+streams)), seen("stuck requests: ended by", fates), streamFates, unexplained,
+		count("on their way at most", float64(b.connections/2*2+streams)), seen("stuck requests: outcome", fates), streamFates, unexplained,
 	}
 	return append(s, outcome(result, false)...), nil
 }
