@@ -130,7 +130,7 @@ var umaskKind = kind[Umask]{
 		const wanted = `an octal number in quotes, such as "022"`
 		if n, ok := in.value.(int64); ok {
 			if n != 0 && !strings.HasPrefix(in.written, "0o") {
-				return Umask{}, wrong(fmt.Sprintf(`write "%03d"`, n), "must be %s: the bare number %d would be decimal", wanted, n)
+				return Umask{}, wrong(`write "022"`, "must be %s: the bare number %d would be decimal", wanted, n)
 			}
 			return umask(n, fmt.Sprintf("%O", n))
 		}

@@ -40,6 +40,9 @@ func (s *Supervisor) prepare(c *config.Config, warnings []string) (*revision, er
 		return nil, err
 	}
 	r.number, r.warnings = s.last+1, warnings
+	if err := s.checkFiles(c); err != nil {
+		return nil, err
+	}
 	if err := s.openAccessLog(r); err != nil {
 		return nil, err
 	}
@@ -53,6 +56,22 @@ func (s *Supervisor) prepare(c *config.Config, warnings []string) (*revision, er
 		return nil, err
 	}
 	return r, nil
+}
+
+// checkFiles says whether the files of the master itself could be taken, which
+// happens when the configuration is accepted.
+func (s *Supervisor) checkFiles(c *config.Config) error {
+	if s.options.Logs != nil {
+		if err := s.options.Logs.Check(c.Log); err != nil {
+			return err
+		}
+	}
+	if s.current == nil || s.pidfile != nil && s.pidfile.path == c.PIDFile {
+		return nil
+	}
+	p, err := openPidfile(c.PIDFile)
+	p.close()
+	return err
 }
 
 // openAccessLog makes sure that workers of the revision have an access log to

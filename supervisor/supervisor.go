@@ -46,6 +46,8 @@ type Options struct {
 
 // Logs is the destination of the log.
 type Logs interface {
+	// Check says whether Apply would succeed, and changes nothing.
+	Check(config.Log) error
 	// Apply puts other settings into force; on error the old ones stay.
 	Apply(config.Log) error
 	// Reopen opens the log file anew, after it was renamed.

@@ -52,6 +52,18 @@ func openLogs(c config.Log, stderr output) (*logs, error) {
 // Logger returns the logger, which follows every later change.
 func (l *logs) Logger() *zap.Logger { return zap.New(&core{logs: l}) }
 
+// Check says whether Apply would succeed.
+func (l *logs) Check(c config.Log) error {
+	if c.File == l.config.File || c.File == "-" {
+		return nil
+	}
+	f, err := openLog(c.File)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
 // Apply puts other settings into force; on error the old ones stay.
 func (l *logs) Apply(c config.Log) error {
 	level, err := zapcore.ParseLevel(c.Level)
@@ -85,14 +97,22 @@ func (l *logs) open(path string) error {
 		l.file = nil
 		return nil
 	}
-	// Opening a named pipe without a reader would block the master.
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|unix.O_NONBLOCK, 0o640)
+	f, err := openLog(path)
 	if err != nil {
-		return fmt.Errorf("cannot open the log: %w", err)
+		return err
 	}
 	l.queue.redirect(f, l.file)
 	l.file = f
 	return nil
+}
+
+// openLog opens the file. A named pipe without a reader would block the master.
+func openLog(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|unix.O_NONBLOCK, 0o640)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the log: %w", err)
+	}
+	return f, nil
 }
 
 // Close writes what is still queued, as far as the reader lets it.

@@ -18,7 +18,7 @@ var mutants = []struct{ file, old, new, law string }{
 	{"judge.go", "			if !w.killed {\n", "			if w.killed {\n", "aborted and not killed in time"},
 	{"judge.go", "			f.abort(w, ReasonStartup)\n", "", "startup timeout ignored"},
 	{"plan.go", "f.surge() > 0 && f.spare() > 0 {\n			continue", "f.surge() >= 0 {\n			continue", "stuck worker left alone"},
-	{"plan.go", "	case w.stuck && w.innocents == 0:\n		return 0\n", "", "grace too long"},
+	{"plan.go", "	case w.stuck && w.innocents == 0:\n		return min(StuckGrace, graceful)\n", "", "grace too long"},
 	{"judge.go", "	if w.stuck && !f.stopping {\n", "	if !f.stopping {\n", "acted on the dead"},
 	{"worker.go", "s.until.After(now)", "s.until.After(now.Add(time.Second))", "spawn inside a backoff"},
 	{"record.go", "delay *= 2", "delay += 0", "backoff too short"},

@@ -184,10 +184,11 @@ func (o *oracle) overdue(now time.Time) string {
 
 // grace is how long a stuck worker may take to finish.
 func (o *oracle) grace(w *life) time.Duration {
+	graceful := o.settings[o.current].GracefulTimeout
 	if w.innocents == 0 {
-		return 0
+		return min(StuckGrace, graceful)
 	}
-	return o.settings[o.current].GracefulTimeout
+	return graceful
 }
 
 // relieved says whether a successor of a stuck worker is starting, or has to

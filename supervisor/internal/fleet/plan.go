@@ -78,7 +78,7 @@ func (f *Fleet) grace(w *Worker) time.Duration {
 	graceful, drain := f.current.GracefulTimeout, f.current.DrainTimeout
 	switch {
 	case w.stuck && w.innocents == 0:
-		return 0
+		return min(StuckGrace, graceful)
 	case w.stuck:
 		return graceful
 	case w.State == Starting:
