@@ -199,6 +199,7 @@ func newHandler() *http.ServeMux {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
 	})
+	handleSlow(handle)
 	handle("/facts", func(w http.ResponseWriter, _ *http.Request) { json.NewEncoder(w).Encode(ownFacts()) })
 	return mux
 }
