@@ -1,0 +1,194 @@
+//go:build linux
+
+package e2e
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gosuper/gosuper/cmd/internal/load"
+)
+
+// soakLoads are what clients do at the same time. Kept connections have no pause,
+// so that there is nearly always a request on them.
+var soakLoads = []struct {
+	name string
+	plan load.Plan
+}{
+	{"new connections", load.Plan{Connections: 3, Pause: 2 * time.Millisecond}},
+	{"keep-alive", load.Plan{Connections: 3, Mode: load.KeepAlive, Method: "POST", Body: `{"prompt":"hello"}`}},
+	{"slow", load.Plan{Connections: 6, Path: "/nap?d=150ms"}},
+	{"streams", load.Plan{Connections: 4, Path: "/tokens?n=30&d=50ms"}},
+	{"stuck", load.Plan{Connections: 1, Path: "/nap?d=30s", Pause: 700 * time.Millisecond}},
+}
+
+// ledger is who was lost, and what killed workers had in their hands.
+type ledger struct {
+	mu     sync.Mutex // guards what follows
+	lost   []load.Answer
+	ended  int                  // with 504
+	killed map[string]time.Time // connections of killed workers by the address of the client: when
+}
+
+func (l *ledger) see(a load.Answer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case a.Kind == load.Complete:
+	case a.Kind == load.Status && strings.Contains(a.Err.Error(), "504"):
+		l.ended++
+	default:
+		l.lost = append(l.lost, a)
+	}
+}
+
+// kill kills a worker, unless it is about to end by itself. What it has in its hands
+// at that moment is what the kernel says its connections are, while it stands still.
+func (l *ledger) kill(t *testing.T, pid int) bool {
+	t.Helper()
+	if syscall.Kill(pid, syscall.SIGSTOP) != nil {
+		return false
+	}
+	ended := func() bool { state := status(pid)["State"]; return state == "" || state[0] == 'Z' }
+	eventually(t, "a worker stops", func() bool { return suspended(pid) || ended() })
+	if ended() {
+		return false
+	}
+	clients := clientsOf(t, pid)
+	l.mu.Lock()
+	for _, client := range clients {
+		l.killed[client] = time.Now()
+	}
+	l.mu.Unlock()
+	return syscall.Kill(pid, syscall.SIGKILL) == nil
+}
+
+// clientsOf returns the other ends of a process's TCP connections over IPv4.
+func clientsOf(t *testing.T, pid int) (clients []string) {
+	t.Helper()
+	inodes := map[string]bool{}
+	descriptors, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	for _, descriptor := range descriptors {
+		if to, _ := os.Readlink(descriptor); strings.HasPrefix(to, "socket:[") {
+			inodes[strings.Trim(to, "socket:[]")] = true
+		}
+	}
+	table, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/tcp", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const listening = "0A"
+	for line := range strings.Lines(string(table)) {
+		if fields := strings.Fields(line); len(fields) > 9 && inodes[fields[9]] && fields[3] != listening {
+			clients = append(clients, address(t, fields[2]))
+		}
+	}
+	return clients
+}
+
+// address reads an address as the kernel writes it: a word in its own byte order,
+// and a port.
+func address(t *testing.T, text string) string {
+	t.Helper()
+	ip, port, _ := strings.Cut(text, ":")
+	word, err1 := strconv.ParseUint(ip, 16, 32)
+	n, err2 := strconv.ParseUint(port, 16, 16)
+	if err1 != nil || err2 != nil {
+		t.Fatalf("not an address: %q", text)
+	}
+	b := binary.NativeEndian.AppendUint32(nil, uint32(word))
+	return net.JoinHostPort(net.IP(b).String(), strconv.Itoa(int(n)))
+}
+
+// Under load of all kinds, with reloads, kills and requests that never end, no
+// request is lost but those in the hands of a killed worker.
+func TestSoak(t *testing.T) {
+	span := 8 * time.Second
+	if testing.Short() {
+		span = 4 * time.Second
+	}
+	m := up(t, "workers = 3", "surge = 3", `timeout = "1s"`, "[restart]", `reset_after = "1ms"`)
+	books := &ledger{killed: map[string]time.Time{}}
+	ctx, stop := context.WithTimeout(t.Context(), span)
+	defer stop()
+	var clients sync.WaitGroup
+	results := make([]*load.Result, len(soakLoads))
+	for i, one := range soakLoads {
+		plan := one.plan
+		plan.Addr, plan.Seen = m.addr(), books.see
+		clients.Go(func() { results[i] = plan.Run(ctx) })
+	}
+	kills, reloads := 0, 0
+	reload, kill := time.NewTicker(time.Second), time.NewTicker(1500*time.Millisecond)
+	defer reload.Stop()
+	defer kill.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-reload.C:
+			m.signal(syscall.SIGHUP)
+			reloads++
+		case <-kill.C:
+			pids := slices.Collect(maps.Values(m.workers()))
+			if len(pids) > 0 && books.kill(t, pids[rand.IntN(len(pids))]) {
+				kills++
+			}
+		case <-ctx.Done():
+		}
+	}
+	clients.Wait()
+	complete, sent := 0, 0
+	for i, one := range soakLoads {
+		t.Logf("%s: %v", one.name, results[i])
+		complete += results[i].Complete
+		sent += results[i].Complete + results[i].Losses()
+	}
+	books.check(t)
+	t.Logf("%d requests sent, %d complete, %d ended with 504, %d lost; %d workers killed with %d connections, %d reloads",
+		sent, complete, books.ended, len(books.lost), kills, len(books.killed), reloads)
+	if books.ended == 0 || kills == 0 || sent != complete+books.ended+len(books.lost) {
+		t.Error("it does not add up")
+	}
+
+	last := m.stopped(match{"innocents_lost": 0})
+	// The board counts a request when its handler has returned, so that a killed
+	// worker may have answered more than it counted or counted more than it
+	// answered. Those that were ended are counted only if their handler returned.
+	if n := last.num("requests"); n < complete-len(books.killed) || n > complete+books.ended+len(books.lost) {
+		t.Errorf("the master counted %d requests", n)
+	}
+	if n := last.num("timeouts"); n < books.ended || n > books.ended+len(books.lost) {
+		t.Errorf("the master counted %d timeouts, the clients %d", n, books.ended)
+	}
+}
+
+// check finds the killed worker for each lost request.
+func (l *ledger) check(t *testing.T) {
+	inFlight, after := 0, 0
+	for _, a := range l.lost {
+		at, ok := l.killed[a.Local]
+		switch {
+		case !ok:
+			t.Errorf("lost, but no killed worker had it: %v after %v, connection %s, %v", a.Kind, a.Took, a.Local, a.Err)
+		case a.Kind != load.NoAnswer && a.Kind != load.Cut && a.Kind != load.Write:
+			t.Errorf("lost in a way that a kill does not explain: %v, %v", a.Kind, a.Err)
+		case a.Start.Before(at):
+			inFlight++
+		default: // the client had not yet noticed that its kept connection is dead
+			after++
+		}
+	}
+	t.Logf("lost: %d in flight on killed workers, %d sent to them afterwards", inFlight, after)
+}
