@@ -99,8 +99,8 @@ func (m *master) stopped(want match) event {
 	return last
 }
 
-// Requests beside a stuck one that do not end either get graceful_timeout, and
-// their clients see that they are broken.
+// Requests beside a stuck one that do not end either get graceful_timeout. Then
+// their clients see that they are broken, and the master that they were lost.
 func TestInnocentsGetGracefulTimeout(t *testing.T) {
 	t.Parallel()
 	m := up(t, "workers = 1", `timeout = "1s"`, `graceful_timeout = "2s"`)
@@ -121,5 +121,5 @@ func TestInnocentsGetGracefulTimeout(t *testing.T) {
 		}
 	}
 	checkTimeouts(t, take(t, 1, answer))
-	m.stopped(match{"timeouts": 1})
+	m.stopped(match{"timeouts": 1, "innocents_lost": 2})
 }
