@@ -95,7 +95,8 @@ func (w *worker) nextLook(now time.Time, earliest int64) time.Time {
 		wait = min(wait, time.Duration(earliest-scoreboard.Monotonic())+stuckGrace)
 	}
 	if d := w.revision.config.Watchdog; d > 0 {
-		wait = min(wait, w.watch.beatAt.Add(d+stuckGrace).Sub(now))
+		// A beat counts from when it was seen, so twice within the time.
+		wait = min(wait, w.watch.beatAt.Add(d+stuckGrace).Sub(now), d/2)
 	}
 	if wait == math.MaxInt64 {
 		return time.Time{}
