@@ -1,3 +1,6 @@
+// An idle master sleeps: it does not wake up to ask how many processors it has.
+//go:debug updatemaxprocs=0
+
 // Command gosuper is a pre-fork process supervisor: what Gunicorn is to
 // Python, for any executable.
 //
