@@ -57,6 +57,7 @@ func TestHTTP2Deadline(t *testing.T) {
 		{"header being written", nil, func(w http.ResponseWriter, r *http.Request) {
 			for begin := time.Now(); r.Context().Err() == nil || time.Since(begin) < limit+limit/2; {
 				w.Header().Set("X", "y")
+				time.Sleep(time.Millisecond)
 			}
 		}, true},
 		{"body half read", strings.NewReader(strings.Repeat("x", 100_000)), func(w http.ResponseWriter, r *http.Request) { r.Body.Read(make([]byte, 10)) }, true},
