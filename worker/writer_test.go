@@ -124,6 +124,7 @@ func TestWriterKeepsInterfaces(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	io.Copy(io.Discard, res.Body) // until the handler is done
 	res.Body.Close()
 	if res.ProtoMajor != 2 {
 		t.Errorf("answered over %s, want HTTP/2", res.Proto)
