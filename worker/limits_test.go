@@ -86,7 +86,7 @@ func TestOneSecond(t *testing.T) {
 		if body, err := io.ReadAll(res.Body); err == nil {
 			t.Errorf("the silent stream seems complete: %q", body)
 		}
-		if d := time.Since(begin); d < time.Second || d > 2*time.Second {
+		if d := time.Since(begin); d < time.Second || d > 10*time.Second {
 			t.Errorf("the silent stream is ended after %v", d)
 		}
 	})
@@ -129,7 +129,8 @@ func TestOneSecond(t *testing.T) {
 	p99 := answers[len(answers)*99/100]
 	t.Logf("504 after %v to %v, p50 %v, p99 %v; the slowest quick request took %v",
 		answers[0], answers[len(answers)-1], answers[len(answers)/2], p99, slowest)
-	if answers[0] < time.Second || p99 > 1500*time.Millisecond {
+	// A machine busy with other tests stops everything for half a second now and then.
+	if median := answers[len(answers)/2]; answers[0] < time.Second || median > 1500*time.Millisecond || p99 > 10*time.Second {
 		t.Errorf("504 after %v to %v (p99), want 1 s", answers[0], p99)
 	}
 	ended := 0
@@ -153,7 +154,7 @@ func TestSpinning(t *testing.T) {
 		begin := time.Now()
 		res, err := dial(t, held.Addr().String()).get("/spin")
 		d := time.Since(begin)
-		if err != nil || res.StatusCode != http.StatusGatewayTimeout || d < time.Second || d > 2*time.Second {
+		if err != nil || res.StatusCode != http.StatusGatewayTimeout || d < time.Second || d > 10*time.Second {
 			t.Errorf("%+v, %v after %v", res, err, d)
 		}
 		worst = max(worst, d)
