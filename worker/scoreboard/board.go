@@ -24,7 +24,6 @@ func (b *Board) WriteHeader(pid int) {
 	w.u32(OffsetVersion).Store(Version)
 	w.u32(OffsetHeaderSize).Store(HeaderSize)
 	w.u32(OffsetSlotSize).Store(SlotSize)
-	w.u32(OffsetSlotCount).Store(MaxSlots)
 	w.u32(OffsetPID).Store(uint32(pid))
 	w.u32(OffsetState).Store(uint32(Starting))
 	w.u64(OffsetMagic).Store(magicWord)

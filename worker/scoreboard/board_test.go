@@ -68,7 +68,7 @@ func TestGolden(t *testing.T) {
 	}
 
 	h, ok := v.Header()
-	if want := (Header{Version: 1, HeaderSize: 4096, SlotSize: 256, SlotCount: 240, PID: 4242, State: Draining}); !ok || h != want {
+	if want := (Header{Version: 1, HeaderSize: 4096, SlotSize: 256, SlotCount: 6, PID: 4242, State: Draining}); !ok || h != want {
 		t.Errorf("Header() = %+v, %v, want %+v, true", h, ok, want)
 	}
 	wantCounters := Counters{Started: 9, Finished: 8, Status: [5]uint64{1, 2, 1, 1, 2}, Accepted: 3, Open: 2, Timeouts: 2, Beat: 1}

@@ -29,7 +29,8 @@
 //	     8    4  worker  version, 1
 //	    12    4  worker  header size, 4096: where the request slots begin
 //	    16    4  worker  size of a request slot, 256
-//	    20    4  worker  number of request slots in use, 0 if the worker records none
+//	    20    4  worker  number of request slots that were ever in use: the highest
+//	                     index plus one, 0 if the worker records none
 //	    24    4  worker  process id of the writer
 //	    28    4  worker  state: 1 starting, 2 ready, 3 draining
 //	    32    8  worker  beat, a counter; 0 if the worker does not beat
@@ -85,8 +86,12 @@
 //	    56  128  path, without the query
 //	   184   64  request id
 //
-// Which slots are free is the worker's own business, kept in memory of its own.
-// To take one it adds one to the sequence (now odd), writes start, progress (the
+// Which slots are free is the worker's own business, kept in memory of its own;
+// low indexes come first, since the master reads, and the kernel finds memory for,
+// no more slots than the header counts. Before a slot is taken for the first time
+// that number is raised, and it never falls.
+//
+// To take a slot the worker adds one to the sequence (now odd), writes start, progress (the
 // same), deadline, lengths and texts, then the flags, and adds one to the sequence
 // again. While the request runs, progress and flags change by one atomic store each
 // and the sequence stays. To give the slot back it stores flags of 0; nothing else

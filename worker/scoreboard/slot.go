@@ -54,6 +54,7 @@ func (b *Board) Take(hint int, start, deadline int64, method, path, id string) i
 		b.data.u64(OffsetUnslotted).Add(1)
 		return NoSlot
 	}
+	b.data.grow(uint32(i) + 1)
 	s := b.data.slot(i)
 	// Odd whatever was there: the sequence only has to change.
 	sequence := s.u64(slotSequence).Load() | 1
@@ -68,6 +69,13 @@ func (b *Board) Take(hint int, start, deadline int64, method, path, id string) i
 	s.u32(slotFlags).Store(uint32(InUse))
 	s.u64(slotSequence).Store(sequence + 1)
 	return i
+}
+
+// grow makes the slots below count ones that are read.
+func (w words) grow(count uint32) {
+	word := w.u32(OffsetSlotCount)
+	for old := word.Load(); old < count && !word.CompareAndSwap(old, count); old = word.Load() {
+	}
 }
 
 // Progress records a sign of life of the request in the slot.

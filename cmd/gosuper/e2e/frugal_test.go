@@ -152,7 +152,7 @@ func switches(t *testing.T, pid int) (n int) {
 // An idle fleet does not wake its master. Nothing else runs meanwhile: what the
 // other tests do to the machine would be counted too.
 func TestIdleMasterSleeps(t *testing.T) {
-	const window = 20 * time.Second
+	const window = 60 * time.Second
 	m := up(t, "workers = 4")
 	// Until the runtime has given up looking for work.
 	for before := -1; before != switches(t, m.pid()); {

@@ -83,11 +83,17 @@ func parsePath(path string) (Address, error) {
 		return Address{}, errors.New("abstract unix sockets are not supported")
 	case strings.IndexByte(path, 0) >= 0:
 		return Address{}, errors.New("NUL in the path")
-	case strings.HasSuffix(path, "/"):
+	case isDirectory(path):
 		return Address{}, errors.New("the path is a directory")
 	}
 	a := Address{kind: local, path: filepath.Clean(path)}
 	return a, a.checkPath()
+}
+
+// isDirectory: the path can be nothing but a directory.
+func isDirectory(path string) bool {
+	last := path[strings.LastIndexByte(path, '/')+1:]
+	return last == "" || last == "." || last == ".."
 }
 
 func (a Address) checkPath() error {
@@ -110,7 +116,9 @@ func parseTCP(text string) (Address, error) {
 	if err != nil {
 		return Address{}, fmt.Errorf("port %q is not a number from 0 to 65535", port)
 	}
-	if host == "*" || strings.ContainsAny(host, " \t\n/@") {
+	host = strings.ToLower(host)
+	// "unix" and "fd" can only come from a scheme in capitals, or from one behind "tcp://".
+	if host == "*" || host == "unix" || host == "fd" || strings.ContainsAny(host, " \t\n/@") {
 		return Address{}, fmt.Errorf("%q is not a host", host)
 	}
 	if ip, err := netip.ParseAddr(host); err == nil {
@@ -118,7 +126,7 @@ func parseTCP(text string) (Address, error) {
 	} else if strings.Contains(host, ":") {
 		return Address{}, fmt.Errorf("%q is not an IPv6 address", host)
 	}
-	return Address{kind: tcp, host: strings.ToLower(host), port: uint16(number)}, nil
+	return Address{kind: tcp, host: host, port: uint16(number)}, nil
 }
 
 func parseHint(text string) string {

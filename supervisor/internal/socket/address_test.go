@@ -62,12 +62,16 @@ func TestParseRefuses(t *testing.T) {
 		{"unix:@name", "abstract", "file system"},
 		{"unix:./@name", "abstract", "file system"},
 		{"unix:/run/", "directory", "unix:/path"},
+		{"unix:/.", "directory", "unix:/path"},
+		{"unix:..", "directory", "unix:/path"},
 		{"unix:/a\x00b", "NUL", "unix:/path"},
 		{"unix:/" + strings.Repeat("x", maxPath), "bytes", "bytes"},
 		{"fd://0", "standard stream", "fd://3"},
 		{"fd://x", "not a file descriptor", "fd://3"},
 		{"fd://99999999999", "not a file descriptor", "fd://3"},
 		{"fd:", "not a file descriptor", "fd://3"},
+		{"UniX:0", "not a host", "unix:/path"},
+		{"tcp://fd:3", "not a host", "fd://3"},
 	} {
 		a, err := Parse(c.text)
 		e, ok := errors.AsType[*Error](err)
