@@ -79,6 +79,8 @@ type Supervisor struct {
 	signals       chan os.Signal
 	deafen        func() // ends the delivery of signals
 	messages      chan message
+	asks          chan func()   // what other goroutines want the loop to do
+	ended         chan struct{} // closed when the loop is over
 	later         []func()      // what can wait until the actions of a step are performed
 	pending       []fleet.Event // follow-ups of actions, not yet delivered
 	halted        bool
@@ -108,7 +110,8 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 		revisions: map[int]*revision{},
 		workers:   map[int]*worker{}, pids: map[int]*worker{},
 		messages: make(chan message),
-		tally:    tally.New(),
+		asks:     make(chan func()), ended: make(chan struct{}),
+		tally: tally.New(),
 	}
 	rev, err := s.prepare(o.Config, nil)
 	if err != nil {
@@ -137,6 +140,7 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 // locked to the main thread.
 func (s *Supervisor) Run() error {
 	defer s.deafen()
+	defer close(s.ended)
 	if err := process.BecomeSubreaper(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		s.log.Warn("cannot adopt orphans", zap.Error(err))
 	}
@@ -151,6 +155,8 @@ func (s *Supervisor) Run() error {
 			s.handle(sig)
 		case m := <-s.messages:
 			s.hear(m)
+		case do := <-s.asks:
+			do()
 		case <-timer.C:
 			s.tick()
 		}

@@ -41,8 +41,10 @@ var mayImport = map[string][]string{
 	"config":            {"github.com/BurntSushi/toml"},
 	"supervisor": {
 		sys, "go.uber.org/zap", module + "/config", module + "/worker/protocol", module + "/worker/scoreboard",
-		module + "/supervisor/internal",
+		module + "/supervisor/internal", module + "/supervisor/control", module + "/supervisor/admin",
 	},
+	"supervisor/control":            {sys},
+	"supervisor/admin":              {module + "/supervisor/control", "github.com/prometheus/client_golang"},
 	"supervisor/internal/fleet":     {},
 	"supervisor/internal/process":   {sys, module + "/supervisor/internal/process"},
 	"supervisor/internal/socket":    {sys},

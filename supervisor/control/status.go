@@ -1,0 +1,136 @@
+package control
+
+// Status is what runs, at one moment. All slices are in the order of worker
+// ids, and none is null but Requests.
+type Status struct {
+	Name    string `json:"name"`
+	PID     int    `json:"pid"`
+	Version string `json:"version"`
+	State   State  `json:"state"`
+	// Generation counts the configurations accepted so far, from 1.
+	Generation    int     `json:"generation"`
+	UptimeSeconds float64 `json:"uptime_seconds"`
+	// WorkersTarget is how many workers are asked for.
+	WorkersTarget int `json:"workers_target"`
+	// Binds are the addresses in force: "tcp://127.0.0.1:8000",
+	// "unix:///run/app.sock", "fd://3".
+	Binds   []string `json:"binds"`
+	Workers []Worker `json:"workers"`
+	// Requests are those in flight; nil if they were not asked for.
+	Requests   []Request `json:"requests,omitzero"`
+	Counters   Counters  `json:"counters"`
+	LastReload Reload    `json:"last_reload"`
+}
+
+// State is what the master is doing.
+type State string
+
+// The states of a master.
+const (
+	Starting  State = "starting"  // not all of the first workers have been ready yet
+	Running   State = "running"   // nothing special
+	Reloading State = "reloading" // replacing workers by those of another configuration
+	Stopping  State = "stopping"  // told to end
+)
+
+// Worker is one living process.
+type Worker struct {
+	ID         int `json:"id"`
+	Slot       int `json:"slot"`
+	Place      int `json:"place"`
+	PID        int `json:"pid"`
+	Generation int `json:"generation"`
+	// State is "starting", "ready", "draining" or "stopping".
+	State string `json:"state"`
+	// Cooperating workers report what they do; of plain ones Requests, InFlight
+	// and MaxRequests are 0.
+	Cooperating bool    `json:"cooperating"`
+	AgeSeconds  float64 `json:"age_seconds"`
+	Requests    uint64  `json:"requests"`
+	InFlight    uint64  `json:"in_flight"`
+	// MaxRequests is this worker's own, with its jitter; 0: none.
+	MaxRequests int `json:"max_requests"`
+	// MemoryBytes is that of the worker and its descendants, 0 if it cannot be
+	// told; MemoryKind says how it was counted.
+	MemoryBytes uint64     `json:"memory_bytes"`
+	MemoryKind  MemoryKind `json:"memory_kind"`
+	// Restarts is how many workers of this slot were started to replace one.
+	Restarts uint64 `json:"restarts"`
+	// Status is what the worker last said about itself (STATUS= of sd_notify(3)).
+	Status string `json:"status"`
+}
+
+// MemoryKind says how the memory of a process tree was counted.
+type MemoryKind string
+
+// The kinds of memory.
+const (
+	PSS MemoryKind = "pss" // pages shared by n processes count for 1/n each
+	RSS MemoryKind = "rss" // resident pages less those shared with files and others, where the kernel shows no more
+)
+
+// Request is one request in flight on a cooperating worker.
+type Request struct {
+	Worker int    `json:"worker"` // its id
+	Method string `json:"method"`
+	Path   string `json:"path"` // without the query, cut
+	// AgeSeconds is the time since its start, IdleSeconds that since its last
+	// progress.
+	AgeSeconds  float64 `json:"age_seconds"`
+	IdleSeconds float64 `json:"idle_seconds"`
+	// Streaming says that the response has begun.
+	Streaming bool `json:"streaming"`
+	// RequestID is what the client sent, or "".
+	RequestID string `json:"request_id,omitempty"`
+}
+
+// Counters are totals since the master started, over all workers that ever
+// lived. They never go backwards.
+type Counters struct {
+	Requests      uint64 `json:"requests"` // finished
+	Timeouts      uint64 `json:"timeouts"` // ended at their deadline
+	InnocentsLost uint64 `json:"innocents_lost"`
+	// Restarts are the workers started to replace one, by reason; every reason
+	// is present.
+	Restarts map[Reason]uint64 `json:"restarts"`
+}
+
+// Reason is why a worker was started to replace another.
+type Reason string
+
+// The reasons of restarts.
+const (
+	Crash       Reason = "crash"
+	MaxRequests Reason = "max_requests"
+	Timeout     Reason = "timeout" // a request, or the watchdog
+	Memory      Reason = "memory"
+	Lifetime    Reason = "lifetime"
+	ByReload    Reason = "reload" // and its rollback
+	Scale       Reason = "scale"
+	Startup     Reason = "startup" // the one before was not ready in time
+	Recycle     Reason = "recycle" // asked for, by an operator or by the worker itself
+)
+
+// Reasons returns all reasons, in the order in which they are shown.
+func Reasons() []Reason {
+	return []Reason{Crash, MaxRequests, Timeout, Memory, Lifetime, ByReload, Scale, Startup, Recycle}
+}
+
+// Reload is how the last reload went.
+type Reload struct {
+	Result Result `json:"result"`
+	// Error is why it was refused or rolled back, with the last lines of the
+	// worker that failed; else "".
+	Error string `json:"error"`
+}
+
+// Result is the outcome of a reload.
+type Result string
+
+// The results of a reload.
+const (
+	None       Result = "none" // there was no reload yet
+	Underway   Result = "running"
+	OK         Result = "ok"
+	RolledBack Result = "rolled_back" // refused, or given up; what ran before runs on
+)
