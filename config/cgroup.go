@@ -27,7 +27,7 @@ func AutoWorkers(root fs.FS) (n int, why string) {
 	if math.IsInf(quota, 1) {
 		return leastAuto, fmt.Sprintf("no CPU quota: %d; set workers to the number you want", leastAuto)
 	}
-	n = int(min(math.Ceil(quota), maxWorkers))
+	n = int(min(math.Ceil(quota), MaxWorkers))
 	shown := strconv.FormatFloat(math.Round(quota*100)/100, 'f', -1, 64)
 	return max(n, leastAuto), fmt.Sprintf("the CPU quota is %s (%s)", shown, at)
 }

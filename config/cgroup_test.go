@@ -131,7 +131,7 @@ func TestAutoWorkers(t *testing.T) {
 		{"no period", machine("0::/\n", mountV2, map[string]string{"cpu.max": "100000 0"}), 2, noQuota},
 		{
 			"a quota beyond reason", machine("0::/\n", mountV2, map[string]string{"cpu.max": "900000000000000 1"}),
-			maxWorkers, "the CPU quota is 900000000000000 (/sys/fs/cgroup)",
+			MaxWorkers, "the CPU quota is 900000000000000 (/sys/fs/cgroup)",
 		},
 	}
 	for _, test := range tests {

@@ -11,16 +11,16 @@ import (
 	"unicode"
 )
 
-// maxWorkers bounds the number of workers: beyond it lies a slip of the finger.
-const maxWorkers = 10_000
+// MaxWorkers bounds the number of workers: beyond it lies a slip of the finger.
+const MaxWorkers = 10_000
 
 var workersKind = kind[Workers]{
-	doc: fmt.Sprintf(`number from 1 to %d, or "auto"`, maxWorkers),
+	doc: fmt.Sprintf(`number from 1 to %d, or "auto"`, MaxWorkers),
 	parse: func(in input) (Workers, error) {
 		if in.isText() && in.text() == "auto" || in.value == any("auto") {
 			return Workers{Auto: true}, nil
 		}
-		n, err := integer(in, `a number, or "auto"`, 1, maxWorkers)
+		n, err := integer(in, `a number, or "auto"`, 1, MaxWorkers)
 		return Workers{N: n}, err
 	},
 	print: func(w Workers) string {
@@ -41,7 +41,7 @@ var surgeKind = kind[Surge]{
 		}
 		digits, percent := strings.CutSuffix(s, "%")
 		if !isString || !percent {
-			n, err := integer(in, wanted, 0, maxWorkers)
+			n, err := integer(in, wanted, 0, MaxWorkers)
 			return Surge{N: n}, err
 		}
 		n, err := strconv.ParseUint(digits, 10, 16)

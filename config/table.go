@@ -42,7 +42,7 @@ var keys = []Key{
 		Name:  "start_parallel",
 		Usage: "workers that may boot at the same time; 0: all",
 	},
-		func(c *Config) *int { return &c.StartParallel }, count(0, maxWorkers)),
+		func(c *Config) *int { return &c.StartParallel }, count(0, MaxWorkers)),
 
 	key(Key{
 		Name: "timeout", Flag: "timeout", Shorthand: "t", Placeholder: "DUR",

@@ -19,7 +19,7 @@ func TestSurgeOf(t *testing.T) {
 		{Surge{N: 50, Percent: true}, 5, 3},
 		{Surge{N: 1, Percent: true}, 1, 1},
 		{Surge{N: 0, Percent: true}, 100, 0},
-		{Surge{N: 100, Percent: true}, maxWorkers, maxWorkers},
+		{Surge{N: 100, Percent: true}, MaxWorkers, MaxWorkers},
 		{Surge{N: 25, Percent: true}, 0, 0},
 	}
 	for _, test := range tests {

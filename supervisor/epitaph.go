@@ -1,5 +1,10 @@
 package supervisor
 
+import (
+	"fmt"
+	"strings"
+)
+
 // lastLines is how many of a worker's last lines explain its death.
 const lastLines = 20
 
@@ -7,6 +12,15 @@ const lastLines = 20
 type epitaph struct {
 	status string
 	lines  []string
+}
+
+// of is the epitaph of a worker in words, for people.
+func (e epitaph) of(id int) string {
+	text := fmt.Sprintf("worker %d: %s", id, e.status)
+	if len(e.lines) == 0 {
+		return text + "; it wrote nothing to stderr"
+	}
+	return text + "; its last lines:\n  " + strings.Join(e.lines, "\n  ")
 }
 
 // epitaphs are those of the workers that failed most recently.

@@ -2,10 +2,8 @@ package supervisor
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"go.uber.org/zap"
 
@@ -33,11 +31,7 @@ type BootError struct {
 }
 
 func (e *BootError) Error() string {
-	text := fmt.Sprintf("the first workers could not boot: worker %d: %s", e.Worker, e.Status)
-	if len(e.Lines) == 0 {
-		return text + "; it wrote nothing to stderr"
-	}
-	return text + "; its last lines:\n  " + strings.Join(e.Lines, "\n  ")
+	return "the first workers could not boot: " + epitaph{e.Status, e.Lines}.of(e.Worker)
 }
 
 // public makes an error of the rooms below one that callers of this package
@@ -61,6 +55,14 @@ func describe(err error) []zap.Field {
 		return []zap.Field{zap.Error(err), zap.String("hint", e.Hint)}
 	}
 	return []zap.Field{zap.Error(err)}
+}
+
+// inWords is an error with its hint, for people.
+func inWords(err error) string {
+	if e, ok := public(err).(*Error); ok && e.Hint != "" {
+		return e.Error() + " (" + e.Hint + ")"
+	}
+	return err.Error()
 }
 
 // Check says whether a master could start with the configuration, as far as

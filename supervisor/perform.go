@@ -52,6 +52,7 @@ func (s *Supervisor) perform(a fleet.Action) {
 	case fleet.EndReload:
 		s.later = append(s.later, func() { s.endReload(a) })
 	case fleet.Up:
+		s.up = true
 		s.log.Info("ready", zap.Int("workers", s.fleet.Target()))
 	case fleet.Halt:
 		s.halted, s.culprit = true, a.Culprit
@@ -60,6 +61,7 @@ func (s *Supervisor) perform(a fleet.Action) {
 
 // spawn starts a worker. If that fails the brain learns it as an exit.
 func (s *Supervisor) spawn(a fleet.Spawn) {
+	s.restarts.count(a)
 	w, err := s.hands.launch(s, a.Worker)
 	if w == nil {
 		w = &worker{Worker: a.Worker, revision: s.revisions[a.Worker.Revision], gone: true}
@@ -222,20 +224,6 @@ func (s *Supervisor) apply(a fleet.Apply) {
 	if now, err := os.Stat(r.resolved.Path); a.Reason == fleet.ReasonRollback && before != r &&
 		(err != nil || !os.SameFile(now, r.executable) || !now.ModTime().Equal(r.executable.ModTime())) {
 		s.log.Warn("the executable was overwritten: workers started from now on run the new file; deploy to versioned folders behind a symlink", zap.String("path", r.resolved.Path))
-	}
-}
-
-// endReload says how a reload ended, and why.
-func (s *Supervisor) endReload(a fleet.EndReload) {
-	switch a.Result {
-	case fleet.Done:
-		s.log.Info("reload done", zap.Int("revision", a.Revision))
-	case fleet.Superseded:
-		s.log.Info("reload superseded", zap.Int("revision", a.Revision))
-	case fleet.RolledBack:
-		e := s.epitaph(a.Culprit)
-		s.log.Error("reload rolled back", zap.Int("revision", a.Revision), zap.Int("worker", a.Culprit),
-			zap.String("status", e.status), zap.Strings("last_lines", e.lines))
 	}
 }
 

@@ -199,32 +199,6 @@ func (r *revision) settings() fleet.Settings {
 	return f
 }
 
-// reload loads the configuration and asks the brain to try it. Whatever is
-// wrong with it is logged, and nothing changes.
-func (s *Supervisor) reload() {
-	if s.fleet.Stopping() {
-		s.log.Info("reload ignored: stopping")
-		return
-	}
-	c, warnings := s.current.config, []string(nil)
-	if s.options.Reconfigure != nil {
-		var err error
-		if c, warnings, err = s.options.Reconfigure(); err != nil {
-			s.log.Error("reload refused, nothing was changed", zap.Error(err))
-			return
-		}
-	}
-	r, err := s.prepare(c, warnings)
-	if err != nil {
-		s.log.Error("reload refused, nothing was changed", describe(err)...)
-		return
-	}
-	s.adopt(r)
-	s.log.Info("reload started", zap.Int("revision", r.number), zap.Strings("changed", config.Diff(s.current.config, c)))
-	s.warn(r)
-	s.step(fleet.Reload{Revision: r.number, Settings: r.settings()})
-}
-
 // forget drops revisions that no worker can have any more, with the sockets
 // that nobody else has.
 func (s *Supervisor) forget() {

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
@@ -86,6 +87,11 @@ type Supervisor struct {
 	halted        bool
 	culprit       int    // the worker because of whose boot the brain gave up
 	innocentsLost uint64 // requests that stuck workers took along
+
+	started  time.Time
+	up       bool // every slot had a ready worker once
+	restarts restarts
+	reloads  reloads
 }
 
 // hands are the system calls of the loop, and the seam for its tests.
@@ -111,7 +117,10 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 		workers:   map[int]*worker{}, pids: map[int]*worker{},
 		messages: make(chan message),
 		asks:     make(chan func()), ended: make(chan struct{}),
-		tally: tally.New(),
+		tally:    tally.New(),
+		started:  time.Now(),
+		restarts: newRestarts(),
+		reloads:  reloads{last: control.Reload{Result: control.None}, waiting: map[int][]chan control.Reload{}},
 	}
 	rev, err := s.prepare(o.Config, nil)
 	if err != nil {

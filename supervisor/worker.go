@@ -32,6 +32,7 @@ type worker struct {
 	until      time.Time    // when that ends
 	failure    string       // what was wrong before it exited; "": nothing
 	words      []string     // its last lines when the failure was noticed
+	says       string       // what it last said about itself
 }
 
 // message is what a worker said.
@@ -89,6 +90,7 @@ func (s *Supervisor) hear(m message) {
 		s.step(fleet.Executed{ID: m.id})
 	}
 	if m.HasStatus {
+		w.says = m.Status
 		s.log.Debug("worker status", w.fields(zap.String("status", m.Status))...)
 	}
 	if m.Watchdog {

@@ -1,13 +1,15 @@
 package control
 
 // Status is what runs, at one moment. All slices are in the order of worker
-// ids, and none is null but Requests.
+// ids, the requests of one worker the oldest first, and none is null but
+// Requests.
 type Status struct {
 	Name    string `json:"name"`
 	PID     int    `json:"pid"`
 	Version string `json:"version"`
 	State   State  `json:"state"`
-	// Generation counts the configurations accepted so far, from 1.
+	// Generation is that of the configuration in force: 1 is the one the master
+	// started with, and each that is accepted has the next number.
 	Generation    int     `json:"generation"`
 	UptimeSeconds float64 `json:"uptime_seconds"`
 	// WorkersTarget is how many workers are asked for.
@@ -46,7 +48,7 @@ type Worker struct {
 	// and MaxRequests are 0.
 	Cooperating bool    `json:"cooperating"`
 	AgeSeconds  float64 `json:"age_seconds"`
-	Requests    uint64  `json:"requests"`
+	Requests    uint64  `json:"requests"` // finished
 	InFlight    uint64  `json:"in_flight"`
 	// MaxRequests is this worker's own, with its jitter; 0: none.
 	MaxRequests int `json:"max_requests"`

@@ -68,6 +68,7 @@ const (
 	ReasonReload   Reason = "reload"   // of an older revision
 	ReasonRollback Reason = "rollback" // of a revision that was given up
 	ReasonScale    Reason = "scale"    // the number of workers changed
+	ReasonRecycle  Reason = "recycle"  // an operator asked for it
 	ReasonLeft     Reason = "left"     // said STOPPING=1 on its own account
 	ReasonSurplus  Reason = "surplus"  // its slot has another ready worker
 	ReasonStop     Reason = "stop"     // the master stops

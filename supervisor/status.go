@@ -1,0 +1,116 @@
+package supervisor
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"math"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/gosuper/gosuper/supervisor/control"
+	"github.com/gosuper/gosuper/worker/scoreboard"
+)
+
+// Status says what runs, with the requests in flight if they are wanted. Any
+// goroutine but that of Run may call it; no worker is waited for.
+func (s *Supervisor) Status(ctx context.Context, withRequests bool) (control.Status, error) {
+	var st control.Status
+	if err := s.ask(ctx, func() { st = s.look() }); err != nil || !withRequests {
+		return st, err
+	}
+	st.Requests = []control.Request{}
+	for _, w := range st.Workers {
+		// One by one, so that the loop is not kept from its work for long.
+		if err := s.ask(ctx, func() { st.Requests = append(st.Requests, s.inFlight(w.ID)...) }); err != nil {
+			return st, err
+		}
+	}
+	return st, nil
+}
+
+// look is the status without what takes time to find out.
+func (s *Supervisor) look() control.Status {
+	now := time.Now()
+	s.readBoards(now)
+	_, generation := s.fleet.Revision()
+	total := s.tally.Total().Counters
+	st := control.Status{
+		Name: s.current.config.Name, PID: os.Getpid(), Version: s.options.Version,
+		State: s.state(), Generation: generation, UptimeSeconds: seconds(now.Sub(s.started)),
+		WorkersTarget: s.fleet.Target(), Binds: s.current.sockets.URLs(),
+		Workers: []control.Worker{},
+		Counters: control.Counters{
+			Requests: total.Finished, Timeouts: total.Timeouts, InnocentsLost: s.innocentsLost,
+			Restarts: maps.Clone(s.restarts.by),
+		},
+		LastReload: s.reloads.last,
+	}
+	for _, f := range s.fleet.Workers() {
+		w := s.workers[f.ID]
+		one := control.Worker{
+			ID: f.ID, Slot: f.Slot, Place: f.Place, PID: w.pid, Generation: f.Generation,
+			State: f.State.String(), Cooperating: w.cooperates, AgeSeconds: seconds(now.Sub(f.Spawned)),
+			Restarts: s.restarts.slots[f.Slot], Status: w.says,
+		}
+		if w.cooperates {
+			c := w.view().Counters()
+			one.Requests, one.MaxRequests = c.Finished, w.limit
+			if c.Started > c.Finished {
+				one.InFlight = c.Started - c.Finished
+			}
+		}
+		st.Workers = append(st.Workers, one)
+	}
+	return st
+}
+
+// readBoards brings the totals up to date.
+func (s *Supervisor) readBoards(now time.Time) {
+	for id, w := range s.workers {
+		s.tally.Add(id, now, w.reading())
+	}
+}
+
+// state is what the master is doing.
+func (s *Supervisor) state() control.State {
+	switch {
+	case s.fleet.Stopping():
+		return control.Stopping
+	case s.fleet.Reloading():
+		return control.Reloading
+	case !s.up:
+		return control.Starting
+	}
+	return control.Running
+}
+
+// inFlight are the requests of a worker, none if it is gone. Of its board the
+// text is fit to be read and the numbers may be anything.
+func (s *Supervisor) inFlight(id int) []control.Request {
+	w := s.workers[id]
+	if w == nil {
+		return nil
+	}
+	clock := scoreboard.Monotonic()
+	found := w.view().Requests()
+	slices.SortStableFunc(found, func(a, b scoreboard.Request) int { return cmp.Compare(a.Start, b.Start) })
+	requests := make([]control.Request, len(found))
+	for i, r := range found {
+		requests[i] = control.Request{
+			Worker: id, Method: r.Method, Path: r.Path, RequestID: r.ID,
+			AgeSeconds: since(clock, r.Start), IdleSeconds: since(clock, r.Progress),
+			Streaming: r.Flags&(scoreboard.Streaming|scoreboard.Upgraded) != 0,
+		}
+	}
+	return requests
+}
+
+// since is the time from then to now in seconds, 0 if that is not in the past.
+func since(now, then int64) float64 {
+	return math.Round(max(float64(now)-float64(then), 0)/1e6) / 1e3
+}
+
+// seconds is a duration for people: to the millisecond.
+func seconds(d time.Duration) float64 { return since(int64(d), 0) }

@@ -1,0 +1,210 @@
+package supervisor
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/control"
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/notify"
+	"github.com/gosuper/gosuper/worker/scoreboard"
+)
+
+// boards are the workers' ends of the boards, by worker.
+type boards map[int]*scoreboard.Board
+
+// launch gives each worker a board with its header written.
+func (b boards) launch(st *stage, w *worker) error {
+	m, err := scoreboard.Create()
+	if err != nil {
+		st.t.Skip("no shared memory here")
+	}
+	st.t.Cleanup(func() { m.Close() })
+	w.memory, w.limit = m, w.revision.config.MaxRequests
+	if b[w.ID], err = scoreboard.Open(int(m.File().Fd())); err != nil {
+		return err
+	}
+	b[w.ID].WriteHeader(w.pid)
+	return nil
+}
+
+func (st *stage) status() control.Status {
+	st.t.Helper()
+	got, err := st.master.Status(st.t.Context(), true)
+	if err != nil {
+		st.t.Fatal(err)
+	}
+	return got
+}
+
+func TestStatus(t *testing.T) {
+	b := boards{}
+	play(t, "name = \"agents\"\nworkers = 2\nmax_requests = 100\n", b.launch, func(st *stage) {
+		if got := st.status(); got.State != control.Starting || len(got.Workers) != 2 || got.Workers[0].State != "starting" || got.Requests == nil {
+			t.Errorf("at first it says %+v", got)
+		}
+		st.pass(time.Second)
+		st.say(1, notify.Message{Ready: true})
+		st.say(2, notify.Message{Ready: true, HasStatus: true, Status: "model loaded"})
+		b[1].RequestStarted()
+		b[1].RequestFinished(200)
+		for _, path := range []string{"/first", "/second"} {
+			b[1].RequestStarted()
+			b[1].Take(scoreboard.NoSlot, scoreboard.Monotonic()-int64(2*time.Second), 0, "GET", path, "id-7")
+		}
+		b[1].Mark(1, scoreboard.Streaming)
+		b[1].Progress(1, scoreboard.Monotonic())
+		got := st.status()
+		if got.Name != "agents" || got.PID != os.Getpid() || got.State != control.Running || got.Generation != 1 || got.UptimeSeconds != 1 ||
+			got.WorkersTarget != 2 || len(got.Binds) != 1 || !strings.HasPrefix(got.Binds[0], "tcp://127.0.0.1:") {
+			t.Errorf("the master is %+v", got)
+		}
+		want := control.Worker{ID: 1, PID: 1001, Generation: 1, State: "ready", Cooperating: true, AgeSeconds: 1, Requests: 1, InFlight: 2, MaxRequests: 100}
+		if got.Workers[0] != want {
+			t.Errorf("worker 1 is %+v, want %+v", got.Workers[0], want)
+		}
+		if got.Workers[1].Status != "model loaded" || got.Workers[1].Slot != 1 || got.Workers[1].Place != 1 {
+			t.Errorf("worker 2 is %+v", got.Workers[1])
+		}
+		if len(got.Requests) != 2 {
+			t.Fatalf("requests %+v, want two", got.Requests)
+		}
+		first, second := got.Requests[0], got.Requests[1]
+		if first.Worker != 1 || first.Method != "GET" || first.Path != "/first" || first.RequestID != "id-7" || first.Streaming ||
+			first.AgeSeconds < 2 || first.IdleSeconds < 2 {
+			t.Errorf("the first request is %+v", first)
+		}
+		if second.Path != "/second" || !second.Streaming || second.AgeSeconds < 2 || second.IdleSeconds >= 2 {
+			t.Errorf("the second request is %+v", second)
+		}
+		st.kill(15)
+		if got := st.status(); got.State != control.Stopping || got.Workers[0].State != "draining" {
+			t.Errorf("while stopping it says %+v", got)
+		}
+		st.kill(3)
+		<-st.result
+		if _, err := st.master.Status(st.t.Context(), false); err == nil {
+			t.Error("a master that has ended answers")
+		}
+	})
+}
+
+// TestTotalsOutliveWorkers also has a worker that makes its counters go backwards.
+func TestTotalsOutliveWorkers(t *testing.T) {
+	b := boards{}
+	play(t, "workers = 1\n", b.launch, func(st *stage) {
+		st.say(1, notify.Message{Ready: true})
+		for range 3 {
+			b[1].RequestStarted()
+			b[1].RequestFinished(200)
+		}
+		if got := st.status().Counters.Requests; got != 3 {
+			t.Errorf("%d requests, want 3", got)
+		}
+		b[1].RequestStarted()
+		b[1].RequestFinished(200)
+		st.exit(1, 9)
+		st.say(2, notify.Message{Ready: true})
+		b[2].RequestStarted()
+		b[2].RequestFinished(500)
+		got := st.status()
+		if got.Counters.Requests != 5 || got.Workers[0].Requests != 1 || got.Workers[0].Restarts != 1 {
+			t.Errorf("totals %+v, worker %+v", got.Counters, got.Workers[0])
+		}
+		st.kill(3)
+		<-st.result
+	})
+}
+
+func TestRestartsByReason(t *testing.T) {
+	ready := notify.Message{Ready: true}
+	play(t, "workers = 1\nready = \"notify\"\ndrain_timeout = 1\n", silent, func(st *stage) {
+		st.say(1, ready)
+		want := map[control.Reason]uint64{}
+		id := 1
+		// next lets one worker take the place of the one before it.
+		next := func(reason control.Reason) {
+			t.Helper()
+			want[reason]++
+			if id++; st.master.workers[id] == nil {
+				t.Fatalf("no worker was started for %s", reason)
+			}
+			st.say(id, ready)
+			st.pass(5 * time.Second)
+			got := st.status().Counters.Restarts
+			for _, r := range control.Reasons() {
+				if n, ok := got[r]; !ok || n != want[r] {
+					t.Errorf("after %s: %d restarts because of %s, want %d", reason, n, r, want[r])
+				}
+			}
+			if len(got) != len(control.Reasons()) {
+				t.Errorf("there are reasons nobody knows: %v", got)
+			}
+		}
+		for _, reason := range []control.Reason{control.MaxRequests, control.Memory, control.Lifetime} {
+			st.say(id, notify.Message{Recycle: string(reason)})
+			next(reason)
+		}
+		st.say(id, notify.Message{Recycle: "tired"})
+		next(control.Recycle)
+		st.exit(id, 1)
+		next(control.Crash)
+		st.kill(1)
+		next(control.ByReload)
+		if _, err := st.master.RecycleAll(st.t.Context()); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		next(control.Recycle)
+		if got, err := st.master.ScaleTo(st.t.Context(), 2); err != nil || got != (control.Scaled{From: 1, To: 2}) {
+			t.Errorf("scaled %+v, %v", got, err)
+		}
+		synctest.Wait()
+		next(control.Scale)
+		st.kill(3)
+		<-st.result
+	})
+	for reason, want := range map[fleet.Reason]control.Reason{
+		fleet.ReasonWatchdog: control.Timeout, fleet.ReasonRollback: control.ByReload, fleet.ReasonLeft: control.Recycle,
+		fleet.ReasonStartup: control.Startup, fleet.ReasonTimeout: control.Timeout,
+	} {
+		if got := reasonOf(reason); got != want {
+			t.Errorf("%s counts as %s, not %s", reason, got, want)
+		}
+	}
+}
+
+func TestActionsRefused(t *testing.T) {
+	play(t, "workers = 1\nready = \"notify\"\n", silent, func(st *stage) {
+		st.say(1, notify.Message{Ready: true})
+		for what, do := range map[string]func() error{
+			"scale to 0":      func() error { _, err := st.master.ScaleTo(st.t.Context(), 0); return err },
+			"scale too far":   func() error { _, err := st.master.ScaleBy(st.t.Context(), config.MaxWorkers); return err },
+			"recycle unknown": func() error { _, err := st.master.Recycle(st.t.Context(), []int{1, 7}); return err },
+		} {
+			if err, ok := do().(*control.Error); !ok || err.Message == "" || err.Status < 400 {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		if got, err := st.master.ScaleBy(st.t.Context(), -5); err != nil || got.To != 1 {
+			t.Errorf("scaled to %+v, %v, want 1", got, err)
+		}
+		if n := len(st.master.workers); n != 1 {
+			t.Errorf("%d workers, want the one there was", n)
+		}
+		if err := st.master.Stop(st.t.Context(), false); err != nil {
+			t.Error(err)
+		}
+		if _, err := st.master.ScaleBy(st.t.Context(), 1); err == nil {
+			t.Error("a stopping master scales")
+		}
+		if err := st.master.Stop(st.t.Context(), true); err != nil {
+			t.Error(err)
+		}
+		<-st.result
+	})
+}
