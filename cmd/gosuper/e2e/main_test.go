@@ -14,11 +14,15 @@ import (
 	"testing"
 )
 
+// examples are the folders that people copy.
+const examples = "../../../examples"
+
 // The programs under test, in a folder that every user may enter.
 var (
 	gosuper  string // the master
 	self     string // this test binary, to be run as a worker
 	plain    string // testdata/plain
+	agent    string // examples/agent-server
 	programs string // where they are
 )
 
@@ -62,12 +66,13 @@ func build() (err error) {
 	if err := os.Chmod(programs, 0o755); err != nil {
 		return err
 	}
-	gosuper, plain, self = filepath.Join(programs, "gosuper"), filepath.Join(programs, "plain"), filepath.Join(programs, "worker")
+	gosuper, self = filepath.Join(programs, "gosuper"), filepath.Join(programs, "worker")
+	plain, agent = filepath.Join(programs, "plain"), filepath.Join(programs, "agent-server")
 	args := []string{"build"}
 	if raceEnabled {
 		args = append(args, "-race")
 	}
-	for target, source := range map[string]string{gosuper: "..", plain: "./testdata/plain"} {
+	for target, source := range map[string]string{gosuper: "..", plain: "./testdata/plain", agent: examples + "/agent-server"} {
 		if out, err := exec.Command("go", append(args, "-o", target, source)...).CombinedOutput(); err != nil {
 			return fmt.Errorf("cannot build %s: %w\n%s", source, err, out)
 		}
