@@ -4,6 +4,7 @@ package worker
 
 import (
 	"errors"
+	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -41,7 +42,7 @@ func (e ending) String() string {
 	return "ok"
 }
 
-// An accessEntry is what the access log says about one finished request. Strings
+// An accessEntry is what the access log says about one request that is over. Strings
 // come from the client as they are; what is empty is not known.
 type accessEntry struct {
 	remote    string // as http.Request.RemoteAddr; of unix sockets nothing is said
@@ -81,6 +82,26 @@ func newAccessLog(fd int, json bool, worker uint64) (*accessLog, error) {
 		return nil, errors.New("the descriptor blocks")
 	}
 	return &accessLog{fd: fd, json: json, worker: worker}, nil
+}
+
+// accessEntries are entries to be used again.
+var accessEntries = sync.Pool{New: func() any { return new(accessEntry) }}
+
+// open begins the entry of a request with what its client said, since the handler
+// may change the request, nil without a log. close ends its use.
+func (a *accessLog) open(r *http.Request, id string) *accessEntry {
+	if a == nil {
+		return nil
+	}
+	e := accessEntries.Get().(*accessEntry)
+	e.remote, e.method, e.target, e.proto = r.RemoteAddr, r.Method, r.RequestURI, r.Proto
+	e.referer, e.agent, e.requestID = r.Referer(), r.UserAgent(), id
+	return e
+}
+
+func (e *accessEntry) close() {
+	*e = accessEntry{}
+	accessEntries.Put(e)
 }
 
 // accessLines are buffers for one line each.

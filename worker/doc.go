@@ -42,11 +42,11 @@
 //     end of a response is marked);
 //   - what the handler writes from then on fails with http.ErrHandlerTimeout.
 //
-// The handler itself cannot be ended. While it goes on, the board shows it, and
-// the master replaces a worker in which one does so for long. A handler need do
-// nothing for all this, but should return when its context is cancelled. Writes
-// around the http.ResponseWriter it is given, to one that it has unwrapped, are not
-// seen. [Begin] puts requests of other protocols under the same limits.
+// The request is counted and written to the access log then, once and for all. Its
+// handler cannot be ended. While that goes on, the board shows it, and the master
+// replaces a worker in which one does so for long. A handler need do nothing for all
+// this, but should return when its context is cancelled. Writes around the
+// http.ResponseWriter it is given, to one that it has unwrapped, are not seen. [Begin] puts requests of other protocols under the same limits.
 //
 // Run alone, a program has no such limits.
 //

@@ -74,12 +74,12 @@ func (e *exchange) init(c *connection) {
 }
 
 // begin puts the request under watch.
-func (e *exchange) begin(r *http.Request) {
+func (e *exchange) begin(r *http.Request, id string) {
 	e.head = r.Method == http.MethodHead
 	e.http10 = !r.ProtoAtLeast(1, 1)
 	e.delimited = e.http10
 	e.holders.Store(1)
-	e.watch.begin(r.Method, requestPath(r), requestID(r))
+	e.watch.begin(r.Method, requestPath(r), id)
 }
 
 // drop lets go of the slot for one of its holders.
@@ -197,6 +197,9 @@ func (e *exchange) sent(tcp *net.TCPConn) int64 {
 	return 0
 }
 
+// account counts the request at its deadline.
+func (e *exchange) account() { e.conn.writer.account() }
+
 // answer sends the answer that takes the place of the handler's, and reports
 // whether it did.
 func (e *exchange) answer() bool {
@@ -229,8 +232,10 @@ func (e *exchange) answer() bool {
 	}
 	if err != nil {
 		e.lingering.Store(false)
+		return false
 	}
-	return err == nil
+	e.conn.writer.answered(len(body))
+	return true
 }
 
 // linger closes the connection once the client has closed it, or after a while.

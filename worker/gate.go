@@ -13,9 +13,9 @@ import (
 // youth is how long a connection that sends nothing counts as a request to come.
 const youth = time.Second
 
-// A gate counts what keeps this worker busy: the requests in flight, and the
-// connections that have not sent their first request yet, but those for no longer
-// than youth. It holds the listeners back while there are as many as the worker is
+// A gate counts what keeps this worker busy: the requests whose handlers are at work,
+// also behind an answer at their deadline, and the connections that have not sent their
+// first request yet, but those for no longer than youth. It holds the listeners back while there are as many as the worker is
 // allowed, and tells the other workers of the fleet how many there are.
 //
 // A connection's first request takes over what its connection counted, so nothing

@@ -50,9 +50,10 @@ func (h *handler) serve1(c *connection, w http.ResponseWriter, r *http.Request, 
 	}
 	h.process.requestStarted(c)
 	w1 := &c.writer
-	w1.writer = writer{inner: w, request: r, method: r.Method, process: h.process, watch: &e.watch, guarded: e.tls != nil, noKeepAlive: h.noKeepAlive}
+	id := requestID(r)
+	w1.writer = writer{inner: w, request: r, entry: h.process.access.open(r, id), process: h.process, watch: &e.watch, guarded: e.tls != nil, noKeepAlive: h.noKeepAlive}
 	w1.exchange, w1.header = e, nil
-	e.begin(r)
+	e.begin(r, id)
 	defer w1.finish()
 	next.ServeHTTP(w1, r)
 	w1.returned = true
@@ -69,9 +70,18 @@ func (p *process) requestStarted(c *connection) {
 	}
 }
 
-// requestFinished counts a request whose handler has returned.
-func (p *process) requestFinished(w *watch, status int) {
-	p.board.Observe(time.Duration(scoreboard.Monotonic() - w.start.Load()))
+// requestFinished counts a request that is over: its handler has returned, or it
+// was ended at its deadline.
+func (p *process) requestFinished(w *watch, status int) time.Duration {
+	duration := time.Duration(scoreboard.Monotonic() - w.start.Load())
+	p.board.Observe(duration)
 	p.board.RequestFinished(status)
-	p.gate.end()
+	return duration
+}
+
+// handlersAtWork reports whether a request has not been given its answer, or goes on
+// behind the one it was given at its deadline.
+func (p *process) handlersAtWork() bool {
+	// In this order: a request is counted as one before it is not as the other.
+	return p.board.InFlight() > 0 || p.overtime.Load() > 0
 }

@@ -20,15 +20,16 @@ func (h *handler) serve2(c *connection, w http.ResponseWriter, r *http.Request, 
 	defer cancel(nil)
 	// Of the two requests, r stays with net/http.
 	own := r.WithContext(ctx)
+	id := requestID(r)
 	w2 := &http2Writer{
-		writer: writer{inner: w, request: r, method: r.Method, process: h.process, watch: h.process.http2Watches.Get().(*watch), guarded: true, noKeepAlive: h.noKeepAlive},
+		writer: writer{inner: w, request: r, entry: h.process.access.open(r, id), process: h.process, watch: h.process.http2Watches.Get().(*watch), guarded: true, noKeepAlive: h.noKeepAlive},
 		cancel: cancel,
 	}
 	if own.Body != nil && own.Body != http.NoBody {
 		own.Body = &http2Body{ReadCloser: r.Body, writer: w2}
 	}
 	w2.watch.ender = w2
-	w2.watch.begin(r.Method, requestPath(r), requestID(r))
+	w2.watch.begin(r.Method, requestPath(r), id)
 	defer w2.finish()
 	defer func() { r.MultipartForm = own.MultipartForm }() // for net/http to remove its files
 	next.ServeHTTP(w2, own)
@@ -64,7 +65,7 @@ type http2Writer struct {
 func (w *http2Writer) finish() {
 	w.watch.release() // first: an answer at the deadline may be waiting for the client
 	if w.enter() == nil {
-		if w.status == 0 && w.returned {
+		if w.status.Load() == 0 && w.returned {
 			w.begin(http.StatusOK)
 		}
 		maps.Copy(w.inner.Header(), w.header) // trailers
@@ -125,6 +126,7 @@ func (w *http2Writer) answer() {
 	header.Set("Retry-After", retryAfter)
 	w.inner.WriteHeader(http.StatusGatewayTimeout)
 	w.inner.(http.Flusher).Flush()
+	w.answered(0)
 }
 
 func (w *http2Writer) Header() http.Header {
@@ -140,7 +142,7 @@ func (w *http2Writer) WriteHeader(status int) {
 	}
 	defer w.exit()
 	switch {
-	case w.status != 0:
+	case w.status.Load() != 0:
 	case isFinal(status):
 		w.begin(status)
 	default:
@@ -164,7 +166,7 @@ func (w *http2Writer) send(size int, write func(from, to int) (int, error)) (n i
 		return 0, err
 	}
 	defer w.exit()
-	if w.status == 0 {
+	if w.status.Load() == 0 {
 		w.begin(http.StatusOK)
 	}
 	for {
@@ -179,7 +181,7 @@ func (w *http2Writer) send(size int, write func(from, to int) (int, error)) (n i
 		}
 		m, err := write(n, n+piece)
 		n += m
-		w.bytes += int64(m)
+		w.bytes.Add(int64(m))
 		if err != nil {
 			if w.watch.phase().ended() {
 				err = errTimeout
@@ -203,7 +205,7 @@ func (w *http2Writer) FlushError() error {
 		return err
 	}
 	defer w.exit()
-	if w.status == 0 {
+	if w.status.Load() == 0 {
 		w.begin(http.StatusOK)
 	}
 	if !w.watch.advance(streaming) {

@@ -37,6 +37,8 @@ type process struct {
 	conns    connections
 	gate     gate
 
+	overtime atomic.Int64 // requests that were accounted for at their deadline, and whose handlers have not returned
+
 	http2Watches watchPool
 	otherWatches watchPool // of Begin
 

@@ -4,6 +4,7 @@ package worker
 
 import (
 	"context"
+	"net/http"
 	"sync"
 	"sync/atomic"
 )
@@ -67,8 +68,8 @@ func (r *Request) Context() context.Context {
 
 // End ends the request. The status is HTTP's, or what comes closest: 200 for
 // success, 400 for what the client did wrong, 500 for what the server did. Of a
-// status outside 100 to 599 only the number of requests learns. A second End does
-// nothing.
+// status outside 100 to 599 only the number of requests learns. A request that was
+// ended at its deadline was counted then, with 504. A second End does nothing.
 func (r *Request) End(status int) {
 	if !r.over.CompareAndSwap(false, true) {
 		return
@@ -76,7 +77,12 @@ func (r *Request) End(status int) {
 	w := r.watch
 	w.release()
 	w.over()
-	w.process.requestFinished(w, status)
+	if w.settle() {
+		w.process.requestFinished(w, status)
+	} else {
+		w.process.overtime.Add(-1)
+	}
+	w.process.gate.end()
 	w.ending.Lock() // held by an end that is under way
 	w.process.otherWatches.Put(w)
 	w.ending.Unlock()
@@ -96,4 +102,9 @@ func (r *Request) end(phase) func() {
 		r.cancel(errTimeout)
 	}
 	return nil
+}
+
+// account counts the request at its deadline.
+func (r *Request) account() {
+	r.watch.process.requestFinished(r.watch, http.StatusGatewayTimeout)
 }

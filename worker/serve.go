@@ -136,7 +136,7 @@ func (p *process) finish(srv *http.Server) {
 	}
 	tick := time.NewTicker(drainTick)
 	defer tick.Stop()
-	for p.conns.count() > 0 || p.board.InFlight() > 0 {
+	for p.conns.count() > 0 || p.handlersAtWork() {
 		if time.Now().After(p.deadline()) {
 			srv.Close()
 			p.conns.closeAll() // hijacked ones too

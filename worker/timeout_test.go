@@ -284,7 +284,8 @@ func TestWriteGate(t *testing.T) {
 	c := connectionOf(p.conns.add(new(net.TCPConn)))
 	raw := &countingStream{}
 	c.exchange.raw = raw
-	c.exchange.begin(&http.Request{Method: "GET"})
+	c.writer.process, c.writer.watch = p, &c.exchange.watch
+	c.exchange.begin(&http.Request{Method: "GET"}, "")
 	c.exchange.expire(c.exchange.word.Load())
 	raw.written = 0
 	if n, err := c.exchange.write([]byte("HTTP/1.1 200 OK")); n != 0 || err != http.ErrHandlerTimeout || raw.written != 0 {

@@ -29,9 +29,13 @@ const (
 	upgraded               // the handler has taken over the connection
 	answered               // ended by an answer at its deadline
 	cut                    // ended without one
+)
 
-	phaseBits = 3
-	phaseMask = 1<<phaseBits - 1
+// What a word holds, from its lowest bits.
+const (
+	phaseMask = 1<<3 - 1
+	accounted = 1 << 3 // the request was counted and is in the access log
+	numberOne = 1 << 4 // the rest is the number of the request
 )
 
 func (p phase) ended() bool   { return p >= answered }
@@ -45,9 +49,11 @@ const lateness = time.Second
 // An ender ends a request whose time is over, once, having been told whether by an
 // answer or a cut. It is called on a goroutine of its own and with ending locked, so
 // that the handler's return waits for it where it has to. The function that it
-// returns, if any, is called afterwards, without the lock.
+// returns, if any, is called afterwards, without the lock. Before that account is
+// called, unless the handler has returned already.
 type ender interface {
 	end(by phase) (then func())
+	account()
 }
 
 // A watch is what the limits and the board know of one request. It is used again
@@ -60,13 +66,13 @@ type watch struct {
 	delivered  func() int64 // when the client last took something of what was written earlier, in Monotonic nanoseconds, or 0; may be nil
 	ender      ender        // of the request; for who has ended it in word
 
-	// word is the number of the request, counted by this watch, above its phase.
-	// Whoever changes it from a value it has read knows that it deals with the same
-	// request still.
+	// word is the number of the request, counted by this watch, above its phase and
+	// accounted. Whoever changes it from a value it has read knows that it deals with
+	// the same request still.
 	word     atomic.Uint64
 	start    atomic.Int64 // in Monotonic nanoseconds; valid while the phase is not idle
 	progress atomic.Int64 // likewise
-	first    atomic.Int64 // when the response began, 0 before
+	first    atomic.Int64 // when the response, or the answer at the deadline, began; 0 before
 
 	owning sync.Mutex   // held while slot is marked or given back
 	slot   atomic.Int32 // on the board, or NoSlot
@@ -99,7 +105,7 @@ func (w *watch) begin(method, path, id string) {
 		deadline = now + int64(limit)
 	}
 	w.slot.Store(int32(w.process.board.Take(int(w.hint), now, deadline, method, path, id)))
-	word := (w.word.Load()>>phaseBits+1)<<phaseBits | uint64(waiting)
+	word := w.word.Load()&^(numberOne-1) + numberOne | uint64(waiting)
 	w.word.Store(word)
 	w.rearm(word)
 }
@@ -170,6 +176,20 @@ func (w *watch) over() {
 		}
 		if w.word.CompareAndSwap(word, word&^phaseMask) {
 			return
+		}
+	}
+}
+
+// settle reports whether the request that ends by itself is to be accounted for,
+// which is false if that was done at its deadline.
+func (w *watch) settle() bool {
+	for {
+		word := w.word.Load()
+		if phase(word & phaseMask).ended() {
+			return false
+		}
+		if w.word.CompareAndSwap(word, word|accounted) {
+			return true
 		}
 	}
 }
@@ -279,9 +299,16 @@ func (w *watch) expire(word uint64) bool {
 	if phase(word&phaseMask) <= w.answerable {
 		by = answered
 	}
+	unsettled := word&accounted == 0
 	w.ending.Lock()
 	w.owning.Lock()
+	if unsettled {
+		w.process.overtime.Add(1) // first: the handler may return at once
+	}
 	if !w.word.CompareAndSwap(word, word&^phaseMask|uint64(by)) {
+		if unsettled {
+			w.process.overtime.Add(-1)
+		}
 		w.owning.Unlock()
 		w.ending.Unlock()
 		return false
@@ -290,6 +317,9 @@ func (w *watch) expire(word uint64) bool {
 	w.owning.Unlock()
 	w.process.board.TimedOut()
 	then := w.ender.end(by)
+	if unsettled {
+		w.ender.account()
+	}
 	w.ending.Unlock()
 	if then != nil {
 		then()

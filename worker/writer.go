@@ -9,9 +9,8 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
 // writer stands between a handler and the http.ResponseWriter of net/http. It sees
@@ -25,12 +24,12 @@ import (
 type writer struct {
 	inner       http.ResponseWriter
 	request     *http.Request // net/http's
-	method      string        // of request, which an answer over HTTP/2 changes
+	entry       *accessEntry  // nil without a log; who accounts for the request owns it
 	process     *process
 	watch       *watch
 	noKeepAlive bool
-	status      int   // of the final header, 0 before it
-	bytes       int64 // of the body, as far as the handler wrote it
+	status      atomic.Int32 // of the final header, 0 before it
+	bytes       atomic.Int64 // of the body, as far as the handler wrote it
 	hijacked    bool
 	returned    bool // the handler returned and did not panic
 
@@ -59,61 +58,14 @@ func (w *writer) exit() {
 
 // begin notes the status of the final header, just before net/http gets it.
 func (w *writer) begin(status int) {
-	w.status = status
+	if !w.status.CompareAndSwap(0, int32(status)) {
+		return // answered at the deadline this very moment
+	}
 	if status != http.StatusSwitchingProtocols && (w.noKeepAlive || w.process.drains.Load()) {
 		// With 101, "Connection: upgrade" belongs to the handler.
 		w.inner.Header().Set("Connection", "close")
 	}
 	w.watch.advance(committed)
-}
-
-// conclude counts the request, when the handler has returned or panicked.
-func (w *writer) conclude() {
-	switch {
-	case w.watch.phase() == answered:
-		w.status = http.StatusGatewayTimeout
-	case w.status != 0:
-	case w.hijacked:
-		// Spoken by the handler itself; an upgrade, as far as anybody can tell.
-		w.status = http.StatusSwitchingProtocols
-	default:
-		w.status = http.StatusInternalServerError
-	}
-	w.process.requestFinished(w.watch, w.status)
-	if log := w.process.access; log != nil && !log.write(w.entry()) {
-		w.process.board.LogDropped()
-	}
-}
-
-// entry is what the access log says about the request.
-func (w *writer) entry() *accessEntry {
-	r, now := w.request, time.Now()
-	start, first := w.watch.start.Load(), w.watch.first.Load()
-	e := &accessEntry{
-		remote: r.RemoteAddr, method: w.method, target: r.RequestURI, proto: r.Proto,
-		referer: r.Referer(), agent: r.UserAgent(), requestID: requestID(r),
-		status: w.status, bytes: w.bytes,
-		duration: time.Duration(scoreboard.Monotonic() - start),
-	}
-	e.at = now.Add(-e.duration)
-	switch {
-	case first != 0:
-		e.answered, e.firstByte = true, time.Duration(first-start)
-	case w.status != 0 && w.returned: // net/http is about to send it
-		e.answered, e.firstByte = true, e.duration
-	}
-	switch {
-	case w.watch.phase().ended():
-		e.ending = endedTimeout
-	case !w.returned:
-		e.ending = endedPanic
-	case r.Context().Err() == nil:
-	case w.process.drains.Load() && now.After(w.process.deadline()):
-		e.ending = endedDrain
-	default:
-		e.ending = endedClientGone
-	}
-	return e
 }
 
 // isFinal reports whether a header of this status is the last one.
@@ -149,7 +101,7 @@ type http1Writer struct {
 // finish does what is to be done when the handler has returned or panicked.
 func (w *http1Writer) finish() {
 	if w.enter() == nil {
-		if w.status == 0 && !w.hijacked && w.returned {
+		if w.status.Load() == 0 && !w.hijacked && w.returned {
 			w.begin(http.StatusOK) // net/http is about to send an empty answer
 		}
 		if w.guarded && !w.hijacked {
@@ -184,7 +136,7 @@ func (w *http1Writer) WriteHeader(status int) {
 		return
 	}
 	defer w.exit()
-	if isFinal(status) && w.status == 0 {
+	if isFinal(status) && w.status.Load() == 0 {
 		w.begin(status)
 	}
 	w.inner.WriteHeader(status)
@@ -195,11 +147,11 @@ func (w *http1Writer) Write(data []byte) (int, error) {
 		return 0, err
 	}
 	defer w.exit()
-	if w.status == 0 {
+	if w.status.Load() == 0 {
 		w.begin(http.StatusOK)
 	}
 	n, err := w.inner.Write(data)
-	w.bytes += int64(n)
+	w.bytes.Add(int64(n))
 	return n, err
 }
 
@@ -208,11 +160,11 @@ func (w *http1Writer) WriteString(data string) (int, error) {
 		return 0, err
 	}
 	defer w.exit()
-	if w.status == 0 {
+	if w.status.Load() == 0 {
 		w.begin(http.StatusOK)
 	}
 	n, err := io.WriteString(w.inner, data)
-	w.bytes += int64(n)
+	w.bytes.Add(int64(n))
 	return n, err
 }
 
@@ -224,7 +176,7 @@ func (w *http1Writer) FlushError() error {
 		return err
 	}
 	defer w.exit()
-	if w.status == 0 {
+	if w.status.Load() == 0 {
 		w.begin(http.StatusOK)
 	}
 	return w.inner.(interface{ FlushError() error }).FlushError()
@@ -239,11 +191,11 @@ func (w *http1Writer) ReadFrom(src io.Reader) (int64, error) {
 	if err := w.enter(); err != nil {
 		return 0, err
 	}
-	if w.status == 0 {
+	if w.status.Load() == 0 {
 		w.begin(http.StatusOK)
 	}
 	n, err := w.inner.(io.ReaderFrom).ReadFrom(src)
-	w.bytes += n
+	w.bytes.Add(n)
 	return n, err
 }
 
@@ -255,6 +207,8 @@ func (w *http1Writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := w.inner.(http.Hijacker).Hijack()
 	if err == nil {
 		w.hijacked = true
+		// What the handler speaks itself is an upgrade, as far as anybody can tell.
+		w.status.CompareAndSwap(0, http.StatusSwitchingProtocols)
 		w.exchange.hijack()
 	}
 	return conn, rw, err

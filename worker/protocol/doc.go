@@ -123,18 +123,21 @@
 // count. Otherwise the client must see a broken response and never a complete
 // one: leave the last chunk or the rest of the length unsent, reset the connection
 // (SO_LINGER of 0) where its end is the end of the response, reset the stream over
-// HTTP/2. The application is told to stop. Set "ended" in the slot and keep the slot
-// until the application has returned, and add one to the timeouts.
+// HTTP/2. The application is told to stop. Set "ended" in the slot, keep the slot until
+// the application has returned, and add one to the timeouts. The request is finished now:
+// it is counted as such and has its line in the access log, and when the application
+// returns neither happens again.
 //
 // The master looks at the board too, and takes a worker for stuck that leaves a
 // request in its slot one second after it was due, whether or not it says "ended".
+//
 // # Taking connections
 //
-// A worker is as busy as it has requests in flight and connections that have not
-// sent a request yet; the latter count for a second at most, and idle ones between
-// two requests do not count. Once it is as busy as GOSUPER_LIMIT_CONNECTIONS
-// says it leaves connections in the queue of the socket, for others to accept, and it
-// goes on as soon as there is room. Requests on connections that are open are
+// A worker is as busy as it has requests that its application is at work on, those whose
+// deadline has passed included, and connections that have not sent a request yet; the
+// latter count for a second at most, and idle ones between two requests do not count.
+// Once it is as busy as GOSUPER_LIMIT_CONNECTIONS says it leaves connections in the queue
+// of the socket, for others to accept, and it goes on as soon as there is room. Requests on connections that are open are
 // served in any case.
 //
 // A worker that shares its socket with others writes how busy it is on the fleet page.

@@ -35,8 +35,8 @@ func (b *Board) SetState(s State) { b.data.u32(OffsetState).Store(uint32(s)) }
 // RequestStarted counts a request that begins and returns its number, from 1.
 func (b *Board) RequestStarted() uint64 { return b.data.u64(OffsetStarted).Add(1) }
 
-// RequestFinished counts a request that ends with this HTTP status. A status
-// outside 100 to 599 is counted, but in no class.
+// RequestFinished counts a request that ends with this HTTP status, or is ended at
+// its deadline. A status outside 100 to 599 is counted, but in no class.
 func (b *Board) RequestFinished(status int) {
 	if class := status / 100; class >= 1 && class <= 5 {
 		b.data.u64(OffsetFinished1xx + 8*(class-1)).Add(1)
@@ -53,7 +53,8 @@ func (b *Board) LogDropped() { b.data.u64(OffsetLogDropped).Add(1) }
 // TimedOut counts a request that was ended at its deadline.
 func (b *Board) TimedOut() { b.data.u64(OffsetTimeouts).Add(1) }
 
-// InFlight returns how many requests have started and not finished.
+// InFlight returns how many requests have started and not finished. One that was
+// ended at its deadline has finished, even if its handler goes on.
 func (b *Board) InFlight() uint64 {
 	// Finished is read first: the difference may then be too large by what has
 	// started in between, but never negative.

@@ -38,7 +38,8 @@
 //	    72    8  master  leaving: bit i says that listening socket i is to be
 //	                     accepted empty before it is closed
 //	   128    8  worker  requests started
-//	   192    8  worker  requests finished
+//	   192    8  worker  requests finished: the application has returned, or the
+//	                     deadline has passed, whichever is first
 //	   200   40  worker  requests finished with a status of 1xx, 2xx, 3xx, 4xx, 5xx
 //	   240    8  worker  requests ended by a timeout
 //	   256    8  worker  connections accepted
@@ -58,6 +59,14 @@
 // The worker writes version, sizes, its process id and state 1 first and the magic
 // last, as one atomic 64-bit store: whoever sees the magic sees the rest. It does
 // so as early as it can, before it loads the application.
+//
+// # Requests in flight
+//
+// A request is in flight from its start until it is finished, once: requests started
+// less requests finished. One that is ended at its deadline is finished then, with the
+// status that its client got (504 where it got none), and the later return of the
+// application changes no counter; until then the application is at work still, which
+// is what its slot says.
 //
 // # The histogram
 //
@@ -131,8 +140,8 @@
 // part.
 //
 //	offset size  meaning
-//	     0    8  busy: requests in flight, and connections accepted less than a
-//	             second ago that have not sent one yet
+//	     0    8  busy: requests that the application is at work on, and connections
+//	             accepted less than a second ago that have not sent one yet
 //	     8    8  capacity: busy at which this worker stops accepting; 0 if it does
 //	             not stop
 //	    16    8  beat: a counter that moves whenever busy is written

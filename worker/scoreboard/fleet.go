@@ -29,7 +29,7 @@ type Fleet struct {
 // An Occupant is what the worker in one place says.
 type Occupant struct {
 	ID       uint64 // the worker's id, 0 if nobody accepts connections there
-	Busy     uint64 // requests in flight, and connections that have not sent one yet
+	Busy     uint64 // requests that handlers are at work on, and connections that have not sent one yet
 	Open     uint64 // open connections
 	Capacity uint64 // Busy at which the worker stops accepting, 0 if it never does
 	Beat     uint64 // changes with everything that the worker does
@@ -98,7 +98,8 @@ func (p *Place) Enter(id, capacity uint64) {
 // Leave says that nobody in this place accepts connections.
 func (p *Place) Leave() { p.data.u64(OffsetPlaceID).Store(0) }
 
-// SetBusy tells the requests in flight and the connections that have sent none yet.
+// SetBusy tells the requests that handlers are at work on and the connections that have
+// sent none yet.
 func (p *Place) SetBusy(n uint64) {
 	p.data.u64(OffsetPlaceBusy).Store(n)
 	p.data.u64(OffsetPlaceBeat).Add(1)

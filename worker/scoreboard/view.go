@@ -23,7 +23,7 @@ type Header struct {
 // make them jump or go backwards.
 type Counters struct {
 	Started  uint64    // requests begun
-	Finished uint64    // requests whose handler has returned
+	Finished uint64    // requests whose handler has returned, or that were ended at their deadline
 	Status   [5]uint64 // Finished by status class: 1xx, 2xx, 3xx, 4xx, 5xx
 	Accepted uint64    // connections accepted
 	Open     uint64    // connections open now

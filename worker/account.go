@@ -1,0 +1,81 @@
+//go:build unix
+
+package worker
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/gosuper/gosuper/worker/scoreboard"
+)
+
+// A request is accounted for once, which is to say counted and written to the access
+// log: when its handler has returned or panicked, or at its deadline if that comes
+// first. A handler that returns later changes nothing.
+
+// conclude accounts for a request whose handler has returned or panicked.
+func (w *writer) conclude() {
+	if w.watch.settle() {
+		if w.status.Load() == 0 {
+			w.status.Store(http.StatusInternalServerError)
+		}
+		w.record(w.ending())
+	} else {
+		w.process.overtime.Add(-1)
+	}
+	w.process.gate.end()
+}
+
+// answered notes that the client got the answer of a deadline, with so many bytes of
+// body, in place of the handler's.
+func (w *writer) answered(bytes int) {
+	w.status.Store(http.StatusGatewayTimeout)
+	w.bytes.Store(int64(bytes))
+	w.watch.first.Store(scoreboard.Monotonic())
+}
+
+// account accounts for a request at its deadline, which has been answered or cut.
+func (w *writer) account() {
+	if w.watch.first.Load() == 0 && w.status.Load() != http.StatusSwitchingProtocols {
+		// Cut, of what the handler wrote nothing was sent.
+		w.status.Store(http.StatusGatewayTimeout)
+		w.bytes.Store(0)
+	}
+	w.record(endedTimeout)
+}
+
+// ending is why a request ended whose handler has returned.
+func (w *writer) ending() ending {
+	switch {
+	case !w.returned:
+		return endedPanic
+	case w.request.Context().Err() == nil:
+		return endedOK
+	case w.process.drains.Load() && time.Now().After(w.process.deadline()):
+		return endedDrain
+	}
+	return endedClientGone
+}
+
+// record counts the request and writes its line.
+func (w *writer) record(why ending) {
+	p, status := w.process, int(w.status.Load())
+	duration := p.requestFinished(w.watch, status)
+	e := w.entry
+	if e == nil {
+		return
+	}
+	w.entry = nil
+	e.status, e.bytes, e.duration, e.ending = status, w.bytes.Load(), duration, why
+	e.at = time.Now().Add(-duration)
+	switch first := w.watch.first.Load(); {
+	case first != 0:
+		e.answered, e.firstByte = true, time.Duration(first-w.watch.start.Load())
+	case why != endedTimeout && w.returned: // net/http is about to send it
+		e.answered, e.firstByte = true, duration
+	}
+	if !p.access.write(e) {
+		p.board.LogDropped()
+	}
+	e.close()
+}
