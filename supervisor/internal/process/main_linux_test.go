@@ -29,6 +29,8 @@ var roles = map[string]func(){
 	"ignoring":      roleIgnoring,
 	"init":          roleInit,
 	"broken-stderr": roleBrokenStderr,
+	"hog":           roleHog,
+	"stranger":      roleStranger,
 }
 
 // patience is the cap on waiting for something that always happens.
