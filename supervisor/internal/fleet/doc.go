@@ -47,6 +47,8 @@
 //     does nothing.
 //   - A stuck worker is relieved at once, and nobody waits for it longer than
 //     its innocent requests may need.
+//   - A worker that takes more memory than it may is killed in the same step.
+//   - A worker is replaced for its age when its lifetime is over, not before.
 //   - A late loop punishes nobody.
 //   - When workers behave, the fleet converges to what was asked.
 package fleet

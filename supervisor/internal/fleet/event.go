@@ -41,6 +41,9 @@ type (
 		Innocents int
 	}
 
+	// Oversized says that a worker takes more memory than it may in any case.
+	Oversized struct{ ID int }
+
 	// Extend is a starting worker's wish to be given until By from now.
 	Extend struct {
 		ID int
@@ -68,6 +71,7 @@ func (Cooperates) event()   {}
 func (SaidStopping) event() {}
 func (Recycle) event()      {}
 func (Stuck) event()        {}
+func (Oversized) event()    {}
 func (Extend) event()       {}
 func (ScaleBy) event()      {}
 func (Reload) event()       {}

@@ -73,6 +73,7 @@ func (f *Fleet) Deadline() (time.Time, bool) {
 	for _, w := range f.workers {
 		consider(w.due)
 		consider(w.aliveAt)
+		consider(w.expires)
 	}
 	if !f.stopping {
 		for _, s := range f.slots {

@@ -7,6 +7,11 @@ import (
 
 // escalate does to every worker whose time is over what comes next for it.
 func (f *Fleet) escalate() {
+	for _, w := range f.workers {
+		if w.oversized && !w.killed {
+			f.kill(w, ReasonMemory)
+		}
+	}
 	if f.late {
 		f.postpone()
 		return
@@ -14,6 +19,9 @@ func (f *Fleet) escalate() {
 	for _, w := range f.workers {
 		if !w.aliveAt.IsZero() && !w.aliveAt.After(f.now) {
 			f.announce(w)
+		}
+		if !w.expires.IsZero() && !w.expires.After(f.now) {
+			f.grownOld(w)
 		}
 		if w.due.IsZero() || w.due.After(f.now) {
 			continue
@@ -45,8 +53,17 @@ func (f *Fleet) postpone() {
 	for _, w := range f.workers {
 		later(&w.due)
 		later(&w.aliveAt)
+		later(&w.expires)
 	}
 	later(&f.stopBy)
+}
+
+// grownOld orders a replacement for a worker that still serves.
+func (f *Fleet) grownOld(w *Worker) {
+	w.expires = time.Time{}
+	if w.State == Ready && w.Recycle == "" {
+		w.Recycle = ReasonLifetime
+	}
 }
 
 // expire ends a worker whose time to drain is over.
@@ -66,13 +83,13 @@ func (f *Fleet) abort(w *Worker, why Reason) {
 	f.do(Abort{w.ID, why})
 }
 
-// kill ends a worker whose grace is over.
+// kill ends a worker whose grace is over, or that may not live a moment longer.
 func (f *Fleet) kill(w *Worker, why Reason) {
 	w.killed = true
 	w.State = Stopping
-	w.due = time.Time{}
-	if w.failed && !w.blamed {
-		f.blame(w, BootFailed)
+	w.due, w.aliveAt = time.Time{}, time.Time{}
+	if (w.failed || w.oversized) && !w.told && !w.blamed {
+		f.blame(w, w.verdict())
 	}
 	f.do(Kill{w.ID, why})
 }

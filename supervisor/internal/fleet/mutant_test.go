@@ -40,6 +40,11 @@ var mutants = []struct{ file, old, new, law string }{
 	{"judge.go", "		f.up = true\n", "", "not quiescent"},
 	{"plan.go", "return w.Revision < f.current.number && f.candidate == nil && !f.faltering()", "return false", "did not converge"},
 	{"plan.go", "func(w *Worker) bool { return w.Revision > f.current.number },", "", "did not converge"},
+	{"judge.go", "if w.oversized && !w.killed {", "if w.oversized && w.told && !w.killed {", "oversized worker left alive"},
+	{"judge.go", "if w.oversized && !w.killed {", "if !w.killed {", "killed without need"},
+	{"judge.go", "(w.failed || w.oversized) && !w.told && !w.blamed", "w.failed && !w.told && !w.blamed", "spawn inside a backoff"},
+	{"judge.go", "!w.expires.After(f.now) {", "w.expires.After(f.now) {", "replaced before its lifetime was over"},
+	{"judge.go", "		w.Recycle = ReasonLifetime\n", "", "lifetime ignored"},
 }
 
 // TestMutants shows that the oracles bite: each mutant of the brain is caught

@@ -55,14 +55,17 @@ func (o *oracle) action(now time.Time, ev Event, a Action, late bool) string {
 		if w == nil || w.killed {
 			return "acted on the dead"
 		}
-		if late && o.prev[a.ID] && !(stopped && (stop.Quick || o.settings[o.current].GracefulTimeout == 0)) {
+		if !w.told && w.aborted.IsZero() && !w.oversized {
+			return "killed without need"
+		}
+		if late && o.prev[a.ID] && !w.oversized && !(stopped && (stop.Quick || o.settings[o.current].GracefulTimeout == 0)) {
 			return "late loop punished"
 		}
-		if w.told && w.until.After(now) {
+		if w.told && w.until.After(now) && !w.oversized {
 			return "killed before its grace was over"
 		}
 		w.killed = true
-		if !w.aborted.IsZero() && !w.told {
+		if !w.aborted.IsZero() && !w.told || w.oversized && (!w.told || w.left) {
 			o.count(now, w)
 		}
 	case Bury:
@@ -83,7 +86,7 @@ func (o *oracle) action(now time.Time, ev Event, a Action, late bool) string {
 		if a.Result == Done {
 			o.rollout = false
 			for _, w := range o.alive {
-				if w.Revision != a.Revision && !w.told && w.aborted.IsZero() {
+				if w.Revision != a.Revision && !w.told && !w.killed && w.aborted.IsZero() {
 					return "reload done with an old worker serving"
 				}
 			}
@@ -116,6 +119,12 @@ func (o *oracle) retired(now time.Time, a Retire, stopped bool) string {
 	}
 	if w.stuck && a.Until.Sub(now) > o.grace(w) && a.Reason != ReasonStop {
 		return "grace too long"
+	}
+	if a.Reason == ReasonLifetime {
+		if !o.old(now, w) {
+			return "replaced before its lifetime was over"
+		}
+		w.recycling = true
 	}
 	w.told, w.until = true, a.Until
 	if a.Reason == ReasonStop {
@@ -203,6 +212,9 @@ func (o *oracle) count(now time.Time, w *life) {
 	}
 	c.n++
 	w.nth = c.n
+	if c.n >= 2 { // how long exactly is known when it is buried
+		c.until = now.Add(s.BackoffMin / 2)
+	}
 }
 
 func (o *oracle) applied(a Apply) string {

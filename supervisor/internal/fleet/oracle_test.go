@@ -37,8 +37,12 @@ type life struct {
 	startBy   time.Time
 	recycling bool
 	stuck     bool
+	oversized bool
 	innocents int
 }
+
+// booting says whether the worker is starting.
+func (w *life) booting() bool { return !w.ready && !w.told && !w.killed && w.aborted.IsZero() }
 
 type crashes struct {
 	n     int
@@ -129,13 +133,17 @@ func (o *oracle) before(now time.Time, ev Event, late bool) {
 				w.until = by
 			}
 		}
+	case Oversized:
+		if w := o.alive[ev.ID]; w != nil {
+			w.oversized = true
+		}
 	case Extend:
 		if w := o.alive[ev.ID]; w != nil && now.Add(ev.By).After(w.startBy) {
 			w.startBy = now.Add(ev.By)
 		}
 	case SaidStopping:
 		if w := o.alive[ev.ID]; w != nil && !w.told && w.aborted.IsZero() {
-			w.told = true
+			w.told, w.left = true, true
 			w.until = now.Add(o.settings[o.current].DrainTimeout)
 			o.prev[ev.ID] = true
 		}
@@ -163,6 +171,8 @@ func (o *oracle) overdue(now time.Time) string {
 	for _, w := range o.alive {
 		switch {
 		case w.killed:
+		case w.oversized:
+			return "oversized worker left alive"
 		case w.told && w.aborted.IsZero() && !w.until.After(now):
 			return "told to stop and not killed in time"
 		case !w.aborted.IsZero() && !w.aborted.Add(AbortGrace).After(now):
@@ -196,7 +206,7 @@ func (o *oracle) grace(w *life) time.Duration {
 func (o *oracle) relieved(w *life) bool {
 	booting := 0
 	for _, s := range o.alive {
-		if !s.ready && !s.told && s.aborted.IsZero() {
+		if s.booting() {
 			booting++
 			if s.Slot == w.Slot {
 				return true
@@ -243,7 +253,7 @@ func (o *oracle) spawned(now time.Time, a Spawn) string {
 		if other.Place == w.Place {
 			return "place shared"
 		}
-		if !other.ready && !other.told && other.aborted.IsZero() {
+		if other.booting() {
 			booting++
 		}
 	}
@@ -257,6 +267,9 @@ func (o *oracle) spawned(now time.Time, a Spawn) string {
 		return "spawn inside a backoff"
 	}
 	o.alive[w.ID] = &life{Worker: w, reason: a.Reason, startBy: now.Add(s.StartupTimeout)}
+	if a.Reason == ReasonLifetime && !o.aged(now, w.Slot) {
+		return "replaced before its lifetime was over"
+	}
 	if recycling(a.Reason) && o.replacements() > max(1, o.surge()) {
 		return "more replacements at once than surge"
 	}
@@ -277,4 +290,27 @@ func (o *oracle) replacements() int {
 	return len(slots)
 }
 
-func recycling(why Reason) bool { return why == "recycle" || why == "max_requests" }
+func recycling(why Reason) bool {
+	return why == "recycle" || why == "max_requests" || why == ReasonLifetime
+}
+
+// aged says whether a worker of the slot was ready for its whole lifetime; also
+// if none is there to ask.
+func (o *oracle) aged(now time.Time, slot int) bool {
+	young := false
+	for _, w := range o.alive {
+		if w.Slot == slot && w.ready {
+			if o.old(now, w) {
+				return true
+			}
+			young = true
+		}
+	}
+	return !young
+}
+
+// old says whether a worker was ready for its lifetime, without jitter.
+func (o *oracle) old(now time.Time, w *life) bool {
+	s := o.settings[w.Revision]
+	return s.Lifetime > 0 && now.Sub(w.readyAt) >= s.Lifetime
+}

@@ -30,6 +30,9 @@ func (f *Fleet) record(ev Event) {
 	case SaidStopping:
 		if w := f.worker(ev.ID); w != nil && w.serving() {
 			w.left = true
+			if w.Slot < len(f.slots) {
+				f.slots[w.Slot].why = ReasonLeft
+			}
 			w.State = Draining
 			w.aliveAt = time.Time{}
 			w.due = f.now.Add(f.current.DrainTimeout)
@@ -41,6 +44,10 @@ func (f *Fleet) record(ev Event) {
 	case Stuck:
 		if w := f.worker(ev.ID); w != nil && !f.late && (w.State == Ready || w.State == Draining) {
 			f.stuck(w, ev)
+		}
+	case Oversized:
+		if w := f.worker(ev.ID); w != nil {
+			w.oversized = true
 		}
 	case Extend:
 		if w := f.worker(ev.ID); w != nil && w.State == Starting {
@@ -102,6 +109,9 @@ func (f *Fleet) announce(w *Worker) {
 	}
 	if r := f.of(w); r.number == w.Revision {
 		r.failures = 0
+		if r.Lifetime > 0 {
+			w.expires = f.now.Add(r.Lifetime + time.Duration(f.draw()*float64(r.LifetimeJitter)))
+		}
 	}
 	f.do(Announce{w.ID})
 }
@@ -109,21 +119,14 @@ func (f *Fleet) announce(w *Worker) {
 // bury removes a worker that is gone and draws the lesson of its exit.
 func (f *Fleet) bury(w *Worker) {
 	f.workers = slices.DeleteFunc(f.workers, func(x *Worker) bool { return x == w })
-	verdict := Retired
-	switch {
-	case w.told || w.left && !w.ReadyAt.IsZero():
-	case w.ReadyAt.IsZero():
-		verdict = BootFailed
-	default:
-		verdict = Crashed
-	}
+	verdict := w.verdict()
 	if !w.told && !w.blamed {
 		f.blame(w, verdict)
 	}
 	f.do(Bury{Worker: *w, Verdict: verdict, Backoff: w.backoff})
 }
 
-// blame counts an exit nobody asked for, or a boot that had to be killed,
+// blame counts an exit nobody asked for, or a worker that had to be killed,
 // against the worker's slot and revision, and draws how long the slot stays
 // empty. The failure of a canary ends its reload and teaches nothing about the
 // slot, that of an older revision nothing about the current one.
@@ -131,6 +134,8 @@ func (f *Fleet) blame(w *Worker, verdict Verdict) {
 	w.blamed = true
 	why := ReasonCrash
 	switch {
+	case w.oversized:
+		why = ReasonMemory
 	case verdict == BootFailed:
 		why = ReasonStartup
 	case w.left:

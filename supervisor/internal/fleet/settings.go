@@ -15,6 +15,9 @@ type Settings struct {
 	DrainTimeout    time.Duration // on replacement: one worker's grace; 0: at once
 	StartupTimeout  time.Duration // from spawn to ready, above 0
 
+	Lifetime       time.Duration // from ready until a replacement is ordered; 0: no limit
+	LifetimeJitter time.Duration // 0 to so much is added, drawn anew for every worker
+
 	BackoffMin      time.Duration // delay before the spawn that follows a slot's second crash
 	BackoffMax      time.Duration // upper bound of the delay, which doubles with each crash
 	ResetAfter      time.Duration // ready for so long forgives earlier crashes; 0: never
@@ -65,6 +68,8 @@ const (
 	ReasonStartup  Reason = "startup"  // did not become ready
 	ReasonTimeout  Reason = "timeout"  // stuck: a request does not end
 	ReasonWatchdog Reason = "watchdog" // stuck: no sign of life
+	ReasonMemory   Reason = "memory"   // takes too much memory
+	ReasonLifetime Reason = "lifetime" // was ready for long enough
 	ReasonReload   Reason = "reload"   // of an older revision
 	ReasonRollback Reason = "rollback" // of a revision that was given up
 	ReasonScale    Reason = "scale"    // the number of workers changed

@@ -184,6 +184,8 @@ func (tr *transcript) event(words []string) (Event, error) {
 			innocents, err = number(2)
 		}
 		return Stuck{id, ReasonTimeout, innocents}, err
+	case "oversized":
+		return Oversized{id}, err
 	case "scale":
 		return ScaleBy{id}, err
 	}
@@ -224,6 +226,10 @@ func parseSettings(s Settings, words []string) (Settings, error) {
 			s.DrainTimeout = d
 		case "startup":
 			s.StartupTimeout = d
+		case "lifetime":
+			s.Lifetime = d
+		case "jitter":
+			s.LifetimeJitter = d
 		case "attempts":
 			s.StartupAttempts = n
 		case "ready":

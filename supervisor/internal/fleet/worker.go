@@ -33,17 +33,30 @@ type Worker struct {
 	told       bool // the stop signal was sent
 	stuck      bool // to be replaced at once
 	innocents  int  // requests of a stuck worker that are not to blame
+	oversized  bool // to be killed at once
 	left       bool // said STOPPING=1 unasked
 	failed     bool // missed its startup timeout
 	killed     bool // SIGKILL was sent
 	blamed     bool // its end was counted against its slot
 	backoff    time.Duration
+	expires    time.Time // when a replacement is ordered for its age; zero: never
 	aliveAt    time.Time // ready when still alive then; zero: not to be told by its age
 	due        time.Time // when the present state is escalated; zero: never
 }
 
 // serving says whether the worker may have requests that nobody told it to finish.
 func (w *Worker) serving() bool { return w.State == Starting || w.State == Ready }
+
+// verdict is what it means when the worker goes now.
+func (w *Worker) verdict() Verdict {
+	switch {
+	case w.told || w.left && !w.ReadyAt.IsZero():
+		return Retired
+	case w.ReadyAt.IsZero():
+		return BootFailed
+	}
+	return Crashed
+}
 
 // slot is one position of the fleet and what befell it.
 type slot struct {

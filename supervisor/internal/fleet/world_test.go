@@ -102,6 +102,9 @@ func (w *world) settings() Settings {
 	if w.r.IntN(8) == 0 {
 		s.GracefulTimeout, s.DrainTimeout = 0, 0
 	}
+	if w.r.IntN(4) == 0 {
+		s.Lifetime, s.LifetimeJitter = 30*time.Second+w.ms(40_000), w.ms(10_000)
+	}
 	return s
 }
 
@@ -231,7 +234,7 @@ func (w *world) live(x Worker) {
 // meddle is the operator, chance and malice.
 func (w *world) meddle() {
 	id := 1 + w.r.IntN(w.fleet.lastID+1)
-	switch w.r.IntN(18) {
+	switch w.r.IntN(19) {
 	case 0, 1:
 		w.after(0, ScaleBy{w.r.IntN(5) - 2})
 	case 2, 3, 4:
@@ -260,6 +263,8 @@ func (w *world) meddle() {
 		reason := []Reason{ReasonTimeout, ReasonWatchdog}[w.r.IntN(2)]
 		w.after(0, Stuck{id, reason, w.r.IntN(3)})
 		w.after(w.ms(2000), Stuck{id, reason, 0})
+	case 18:
+		w.after(0, Oversized{id})
 	case 15:
 		if w.r.IntN(6) == 0 {
 			w.after(0, Stop{Quick: w.r.IntN(3) == 0})
@@ -272,48 +277,6 @@ func (w *world) reload(k kind) {
 	w.lastRev++
 	w.kinds[w.lastRev] = k
 	w.after(0, Reload{w.lastRev, w.settings()})
-}
-
-// converge lets everything behave from now on, asks for a good revision and
-// sees that the fleet becomes it, and nothing else, in bounded time.
-func (w *world) converge() string {
-	if w.fleet.Stopping() {
-		return ""
-	}
-	w.calm = true
-	for rev := range w.kinds {
-		w.kinds[rev] = good
-	}
-	w.queue = nil
-	for _, x := range w.fleet.Workers() { // those whose fate was in the queue
-		if x.State != Ready {
-			w.after(w.ms(1000), Exited{x.ID})
-		}
-	}
-	asked := 0
-	if w.r.IntN(2) == 0 {
-		w.reload(good)
-		asked = w.lastRev
-	}
-	for end := w.now.Add(5 * time.Minute); w.now.Before(end); {
-		if broken := w.next(); broken != "" {
-			return broken
-		}
-	}
-	if w.oracle.halted {
-		return ""
-	}
-	fresh := func(x *Worker) bool { return x.State == Ready && w.fleet.fresh(x) }
-	number, _ := w.fleet.Revision()
-	switch {
-	case w.fleet.Reloading():
-		return "did not converge: still reloading"
-	case len(w.fleet.workers) != w.fleet.Target() || w.fleet.count(fresh) != w.fleet.Target():
-		return fmt.Sprintf("did not converge: %d fresh of %d workers, %d asked for", w.fleet.count(fresh), len(w.fleet.workers), w.fleet.Target())
-	case asked != 0 && number != asked:
-		return fmt.Sprintf("did not converge: revision %d, not %d", number, asked)
-	}
-	return ""
 }
 
 // describe prints actions in one line.
