@@ -61,6 +61,7 @@ func (s *Supervisor) reload() control.Reload {
 		s.log.Info("reload ignored: stopping")
 		return control.Reload{Result: control.RolledBack, Error: "the master is stopping"}
 	}
+	defer s.beginReload()()
 	c, warnings := s.current.config, []string(nil)
 	if s.options.Reconfigure != nil {
 		var err error

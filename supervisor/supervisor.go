@@ -82,6 +82,7 @@ type Supervisor struct {
 	messages      chan message
 	asks          chan func()   // what other goroutines want the loop to do
 	ended         chan struct{} // closed when the loop is over
+	systemd       systemd
 	later         []func()      // what can wait until the actions of a step are performed
 	pending       []fleet.Event // follow-ups of actions, not yet delivered
 	halted        bool
@@ -154,10 +155,12 @@ func (s *Supervisor) Run() error {
 		s.log.Warn("cannot adopt orphans", zap.Error(err))
 	}
 	s.greet()
+	s.meetManager()
 	s.step(fleet.Tick{})
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for !s.halted {
+		s.inform()
 		wait(timer, s.deadline())
 		select {
 		case sig := <-s.signals:
@@ -187,7 +190,7 @@ func (s *Supervisor) deadline() time.Time {
 	if s.leaving != nil {
 		next = earlier(next, s.leaving.look)
 	}
-	return earlier(next, s.nextPatrol())
+	return earlier(earlier(next, s.nextPatrol()), s.systemd.due())
 }
 
 // earlier returns the earlier of two times, of which zero is never.
@@ -244,6 +247,7 @@ func (s *Supervisor) reap() {
 
 // end closes what the master holds and says how it ended.
 func (s *Supervisor) end() error {
+	s.inform()
 	for _, w := range s.workers { // those that SIGKILL did not end in time
 		s.log.Error("worker does not die", w.fields()...)
 	}

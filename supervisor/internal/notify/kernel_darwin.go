@@ -63,3 +63,14 @@ func read(fd int, text, control []byte) (report, error) {
 
 // belongs: without an address nobody but the worker can send.
 func belongs(sender, worker int) bool { return true }
+
+// newSender makes a socket to send datagrams from.
+func newSender() (int, error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM, 0)
+	if err == nil {
+		unix.CloseOnExec(fd)
+	}
+	return fd, err
+}
