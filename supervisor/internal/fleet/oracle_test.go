@@ -89,6 +89,9 @@ func (o *oracle) check(f *Fleet, now time.Time, ev Event) (actions []Action, bro
 	if o.next, ok = f.Deadline(); ok && !o.next.After(now) {
 		return actions, "deadline in the past"
 	}
+	if ok && f.Horizon().Before(o.next) {
+		return actions, "horizon before the next deadline"
+	}
 	more := f.Step(now, Tick{})
 	for _, a := range more {
 		if broken = o.action(now, Tick{}, a, late); broken != "" {
