@@ -13,9 +13,9 @@ const (
 	Stopping              // aborted or killed
 )
 
-func (s State) String() string {
-	return [...]string{"starting", "ready", "draining", "stopping"}[s]
-}
+var states = [...]string{"starting", "ready", "draining", "stopping"}
+
+func (s State) String() string { return states[s] }
 
 // Worker is one process of the fleet as the brain sees it.
 type Worker struct {

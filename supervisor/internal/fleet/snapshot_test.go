@@ -1,0 +1,84 @@
+package fleet
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// successor is the brain that goes on where this one stops, after a journey
+// through text. It must know all that this one knows.
+func successor(t *testing.T, f *Fleet) *Fleet {
+	t.Helper()
+	epoch := time.Unix(0, 0)
+	text, err := json.Marshal(f.Snapshot(epoch))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s Snapshot
+	if err := json.Unmarshal(text, &s); err != nil {
+		t.Fatal(err)
+	}
+	next, err := Restore(s, epoch, f.draw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	was, is := *f, *next
+	for _, forgets := range []*Fleet{&was, &is} { // what belongs to one step alone
+		forgets.draw, forgets.actions, forgets.late = nil, nil, false
+		forgets.workers = slices.Concat(forgets.workers) // none is none
+	}
+	if !reflect.DeepEqual(was, is) {
+		t.Fatalf("the brain knew\n%s\nand its successor\n%+v", text, is)
+	}
+	return next
+}
+
+// Worlds in which another brain takes over after every step obey the same laws.
+func TestSuccessors(t *testing.T) {
+	for seed := range uint64(40) {
+		w := newWorld(rand.New(rand.NewPCG(seed, 2)))
+		broken := w.step(Tick{})
+		for range 500 {
+			if w.oracle.halted || broken != "" {
+				break
+			}
+			w.fleet = successor(t, w.fleet)
+			if w.r.IntN(25) == 0 {
+				w.meddle()
+			}
+			broken = w.next()
+		}
+		if broken != "" {
+			t.Fatalf("world %d after %d steps: %s\n%s", seed, w.steps, broken, strings.Join(w.log, "\n"))
+		}
+	}
+}
+
+func TestRestore(t *testing.T) {
+	current := `"current": {"settings": {"Workers": 2, "FromTheFuture": 1}, "number": 7, "target": 2}`
+	tests := []struct{ name, text, problem string }{
+		{"what is missing and what is unknown", `{` + current + `, "from_the_future": 1}`, ""},
+		{"no revision", `{}`, "cannot restore the fleet: no revision is in force"},
+		{"unknown state", `{` + current + `, "workers": [{"id": 3, "state": "dreaming"}]}`, `cannot restore the fleet: worker 3 is "dreaming"`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var s Snapshot
+			if err := json.Unmarshal([]byte(test.text), &s); err != nil {
+				t.Fatal(err)
+			}
+			f, err := Restore(s, time.Unix(0, 0), rand.Float64)
+			switch {
+			case err != nil && err.Error() != test.problem || err == nil && test.problem != "":
+				t.Errorf("error %v, want %q", err, test.problem)
+			case err == nil && (f.Target() != 2 || len(f.slots) != 2):
+				t.Errorf("%d slots for %d workers, want 2", len(f.slots), f.Target())
+			}
+		})
+	}
+}
