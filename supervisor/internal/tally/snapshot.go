@@ -1,0 +1,97 @@
+package tally
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// Snapshot is a whole Tally, for another process to go on with. Counters are
+// by name, so that one which only one of the two knows moves none of the
+// others. Times are durations since an epoch on which both agree.
+type Snapshot struct {
+	Counters  map[string]uint64 `json:"counters"`
+	Histogram []uint64          `json:"histogram"`
+	Workers   []WorkerSnapshot  `json:"workers"`
+}
+
+// WorkerSnapshot is what is remembered of a worker.
+type WorkerSnapshot struct {
+	ID        int             `json:"id"`
+	Joined    time.Duration   `json:"joined"`
+	Counters  map[string]Cell `json:"counters"`
+	Histogram []Cell          `json:"histogram"`
+}
+
+// Cell is one counter of one worker.
+type Cell struct {
+	Mark   uint64        `json:"mark"`
+	At     time.Duration `json:"at"`
+	Credit uint64        `json:"credit"`
+}
+
+// names are those of counters, in their order.
+var names = []string{
+	"started", "finished", "accepted", "timeouts", "unslotted", "log_dropped",
+	"status_1xx", "status_2xx", "status_3xx", "status_4xx", "status_5xx",
+}
+
+// Snapshot returns the whole Tally.
+func (t *Tally) Snapshot(epoch time.Time) Snapshot {
+	var s Snapshot
+	s.Counters, s.Histogram = named(t.total)
+	for _, id := range slices.Sorted(maps.Keys(t.workers)) {
+		w := t.workers[id]
+		cells := make([]Cell, len(w.cells))
+		for i, c := range w.cells {
+			cells[i] = Cell{c.mark, c.at, c.credit}
+		}
+		one := WorkerSnapshot{ID: id, Joined: w.joined.Sub(epoch)}
+		one.Counters, one.Histogram = named(cells)
+		s.Workers = append(s.Workers, one)
+	}
+	return s
+}
+
+// Restore returns the Tally that a snapshot was taken of.
+func Restore(s Snapshot, epoch time.Time) *Tally {
+	t := New()
+	t.total = vector(s.Counters, s.Histogram, 0)
+	for _, one := range s.Workers {
+		w := &worker{joined: epoch.Add(one.Joined)}
+		for _, c := range vector(one.Counters, one.Histogram, Cell{Credit: MaxRate}) {
+			w.cells = append(w.cells, cell{c.Mark, c.At, c.Credit})
+		}
+		t.workers[one.ID] = w
+	}
+	return t
+}
+
+// named takes a vector apart.
+func named[T any](vector []T) (counters map[string]T, histogram []T) {
+	counters = make(map[string]T, len(names))
+	for i, v := range vector {
+		if i < len(names) {
+			counters[names[i]] = v
+		} else {
+			histogram = append(histogram, v)
+		}
+	}
+	return counters, histogram
+}
+
+// vector is the inverse of named; a counter that is missing has the value none.
+// Where all are missing there was no reading yet.
+func vector[T any](counters map[string]T, histogram []T, none T) []T {
+	if len(counters) == 0 && len(histogram) == 0 {
+		return nil
+	}
+	all := make([]T, len(names), len(names)+len(histogram))
+	for i, name := range names {
+		all[i] = none
+		if v, ok := counters[name]; ok {
+			all[i] = v
+		}
+	}
+	return append(all, histogram...)
+}
