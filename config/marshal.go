@@ -1,0 +1,37 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// plain is a Config without its methods.
+type plain Config
+
+// saved is a Config as JSON: its fields under their own names, and what Load
+// read from other files beside them.
+type saved struct {
+	*plain
+	FileEnv    map[string]string `json:"fileEnv,omitzero"`
+	CertPEM    []byte            `json:"certPEM,omitzero"`
+	KeyPEM     []byte            `json:"keyPEM,omitzero"`
+	SearchPath []byte            `json:"searchPath,omitzero"` // bytes: nobody has checked the environment
+}
+
+// MarshalJSON returns all there is to the configuration, secrets included, for
+// another version of this program to go on with: see [Config.UnmarshalJSON].
+func (c *Config) MarshalJSON() ([]byte, error) {
+	return json.Marshal(saved{(*plain)(c), c.fileEnv, c.certPEM, c.keyPEM, []byte(c.searchPath)})
+}
+
+// UnmarshalJSON reads what another version wrote. Keys that it did not have yet
+// get their defaults, those that are unknown here are left out.
+func (c *Config) UnmarshalJSON(text []byte) error {
+	all := saved{plain: (*plain)(Default())}
+	if err := json.Unmarshal(text, &all); err != nil {
+		return fmt.Errorf("cannot read a saved configuration: %w", err)
+	}
+	*c = Config(*all.plain)
+	c.fileEnv, c.certPEM, c.keyPEM, c.searchPath = all.FileEnv, all.CertPEM, all.KeyPEM, string(all.SearchPath)
+	return nil
+}
