@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,6 +21,7 @@ type Endpoint struct {
 	child    int // -1 once closed
 	closed   bool
 	readers  sync.WaitGroup
+	pausing  chan struct{} // closed by Pause; nil: nothing is received
 	inbox    inbox
 }
 
@@ -69,12 +71,31 @@ func (e *Endpoint) CloseChild() error {
 // Serve starts to receive. pid is the worker, which leads its process group. deliver is called for what is new, one
 // call at a time and in the order of each of the two ways, from goroutines that end with [Endpoint.Close]. It may
 // block, which in the end makes the worker wait, but no longer than until Done is closed: Close waits for it.
-// It must not call Close. Serve is called once.
+// It must not call Close. Serve is called once, and once more after each Pause.
 func (e *Endpoint) Serve(pid int, deliver func(Message)) {
-	e.inbox.deliver = deliver
-	e.readers.Go(func() { e.receive(e.pair, func(int) bool { return true }) })
+	stop := make(chan struct{})
+	e.pausing = stop
+	e.setReadDeadline(time.Time{})
+	e.inbox.resume(deliver)
+	e.readers.Go(func() { e.receive(e.pair, stop, func(int) bool { return true }) })
 	if e.datagram != nil {
-		e.readers.Go(func() { e.receive(e.datagram, func(sender int) bool { return belongs(sender, pid) }) })
+		e.readers.Go(func() { e.receive(e.datagram, stop, func(sender int) bool { return belongs(sender, pid) }) })
+	}
+}
+
+// setReadDeadline can only fail where the poller does not know the sockets, and it does.
+func (e *Endpoint) setReadDeadline(t time.Time) {
+	_ = e.pair.SetReadDeadline(t)
+	if e.datagram != nil {
+		_ = e.datagram.SetReadDeadline(t)
+	}
+}
+
+// stop has the readers end after the report that they are at.
+func (e *Endpoint) stop() {
+	if e.pausing != nil {
+		close(e.pausing)
+		e.pausing = nil
 	}
 }
 
@@ -89,6 +110,7 @@ func (e *Endpoint) Close() error {
 	}
 	e.closed = true
 	e.inbox.close()
+	e.stop()
 	err := errors.Join(e.CloseChild(), e.pair.Close())
 	if e.datagram != nil {
 		err = errors.Join(err, e.datagram.Close())

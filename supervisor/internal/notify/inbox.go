@@ -21,6 +21,7 @@ type inbox struct {
 	pending Message       // what is to be delivered next
 	full    time.Time     // when all of the burst is available again
 	timer   *time.Timer   // runs while something is pending
+	held    bool          // what is pending stays so
 }
 
 // put takes a message in. It returns once the message was delivered, or noted for later, or found to be old.
@@ -85,7 +86,7 @@ func (i *inbox) flush() {
 		i.timer = nil
 	}
 	m := i.pending
-	if m == (Message{}) || i.closed() {
+	if m == (Message{}) || i.held || i.closed() {
 		return
 	}
 	i.pending = Message{}
@@ -111,8 +112,9 @@ func (i *inbox) late() {
 	i.flush()
 }
 
-// drain returns when everything put in before was delivered, which takes as long as the rate demands.
-func (i *inbox) drain() {
+// drain returns when everything put in before was delivered, which takes as long as the rate demands, or until stop
+// is closed.
+func (i *inbox) drain(stop <-chan struct{}) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.pending == (Message{}) {
@@ -120,9 +122,26 @@ func (i *inbox) drain() {
 	}
 	wait := i.wait()
 	i.mu.Unlock()
-	pause(wait, i.done)
+	pause(wait, stop)
 	i.mu.Lock()
 	i.flush()
+}
+
+// hold keeps new deliveries from starting and returns when none is under way.
+func (i *inbox) hold() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.held = true
+}
+
+// resume lets deliveries begin, with what was held.
+func (i *inbox) resume(deliver func(Message)) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.deliver, i.held = deliver, false
+	if i.pending != (Message{}) && i.timer == nil {
+		i.timer = time.AfterFunc(i.wait(), i.late)
+	}
 }
 
 func (i *inbox) closed() bool {
@@ -144,12 +163,12 @@ func (i *inbox) close() {
 	}
 }
 
-// pause returns after d, or when done is closed.
-func pause(d time.Duration, done <-chan struct{}) {
+// pause returns after d, or when stop is closed.
+func pause(d time.Duration, stop <-chan struct{}) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-done:
+	case <-stop:
 	}
 }

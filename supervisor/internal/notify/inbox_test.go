@@ -97,17 +97,17 @@ func TestUrgentNewsDoesNotWait(t *testing.T) {
 func TestDrainWaitsForTheRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, i := record()
-		i.drain()
+		i.drain(i.done)
 		for n := range deliverBurst + 1 {
 			i.put(Message{HasStatus: true, Status: fmt.Sprint(n)})
 		}
-		i.drain()
+		i.drain(i.done)
 		if len(r.got) != deliverBurst+1 || time.Since(r.start) != deliverEvery {
 			t.Errorf("after %v: %q", time.Since(r.start), r.got)
 		}
 		i.put(Message{HasStatus: true, Status: "x"})
 		i.close()
-		i.drain() // now nobody waits
+		i.drain(i.done) // now nobody waits
 		if time.Since(r.start) != deliverEvery {
 			t.Errorf("drain took until %v", time.Since(r.start))
 		}
@@ -123,7 +123,7 @@ func TestNothingIsDeliveredAfterClose(t *testing.T) {
 		i.close()
 		n := len(r.got)
 		i.put(Message{Ready: true})
-		i.drain()
+		i.drain(i.done)
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		if len(r.got) != n {

@@ -26,8 +26,8 @@ type report struct {
 	end         bool // not a message: the far end is closed
 }
 
-// receive handles reports until the socket is closed, or the far end of the pair is.
-func (e *Endpoint) receive(socket *os.File, believe func(sender int) bool) {
+// receive handles reports until it is to stop, the socket is closed, or the far end of the pair is.
+func (e *Endpoint) receive(socket *os.File, stop <-chan struct{}, believe func(sender int) bool) {
 	conn, err := socket.SyscallConn()
 	if err != nil {
 		return // closed already
@@ -35,7 +35,7 @@ func (e *Endpoint) receive(socket *os.File, believe func(sender int) bool) {
 	text := make([]byte, protocol.MaxNotify)
 	control := make([]byte, controlSize)
 	var pace pace
-	for pace.wait(e.inbox.done) {
+	for pace.wait(stop) {
 		var r report
 		var failure error
 		err := conn.Read(func(fd uintptr) bool {
@@ -46,7 +46,7 @@ func (e *Endpoint) receive(socket *os.File, believe func(sender int) bool) {
 			return
 		}
 		if failure == nil { // else the message is lost (ENOMEM), and the pace keeps this from spinning
-			e.handle(r, believe)
+			e.handle(r, stop, believe)
 		}
 		for _, fd := range r.descriptors {
 			unix.Close(fd)
@@ -56,13 +56,13 @@ func (e *Endpoint) receive(socket *os.File, believe func(sender int) bool) {
 
 // handle passes a report on. The descriptor of a barrier is closed by the caller, when everything before it was
 // delivered; its sender waits for that.
-func (e *Endpoint) handle(r report, believe func(sender int) bool) {
+func (e *Endpoint) handle(r report, stop <-chan struct{}, believe func(sender int) bool) {
 	if r.text == nil || !believe(r.sender) {
 		return
 	}
 	m, barrier := parse(r.text)
 	if barrier {
-		e.inbox.drain()
+		e.inbox.drain(stop)
 		return // sd_notify(3): not to be mixed with other assignments
 	}
 	e.inbox.put(m)
@@ -74,12 +74,12 @@ type pace struct {
 	count int
 }
 
-// wait returns when the next message may be read, false when done was closed instead.
-func (p *pace) wait(done <-chan struct{}) bool {
+// wait returns when the next message may be read, false when stop was closed instead.
+func (p *pace) wait(stop <-chan struct{}) bool {
 	p.count++
 	if p.count > paceMessages {
 		if rest := paceWindow - time.Since(p.since); rest > 0 {
-			pause(rest, done)
+			pause(rest, stop)
 		}
 		p.count = 1
 	}
@@ -87,7 +87,7 @@ func (p *pace) wait(done <-chan struct{}) bool {
 		p.since = time.Now()
 	}
 	select {
-	case <-done:
+	case <-stop:
 		return false
 	default:
 		return true
