@@ -1,6 +1,7 @@
 package process
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -31,6 +32,7 @@ type Tail struct {
 	kept     ring          // what was read last
 	passing  bool          // read from the pipe, not yet passed on
 	done     bool          // nothing will be read any more
+	paused   chan struct{} // closed when the goroutine has ended for a pause; nil: none is asked for
 	progress chan struct{} // closed when passing or done changes; nil if nobody waits
 }
 
@@ -56,14 +58,22 @@ func NewTail(dst io.Writer) (*Tail, error) {
 		unix.Close(w)
 		return nil, fmt.Errorf("cannot make a pipe for stderr: %w", err)
 	}
-	t := &Tail{dst: dst, pipe: os.NewFile(uintptr(r), "stderr of a worker"), writeEnd: w}
-	if t.conn, err = t.pipe.SyscallConn(); err != nil {
-		t.pipe.Close()
+	t := &Tail{dst: dst, writeEnd: w}
+	if err := t.open(r); err != nil {
 		unix.Close(w)
 		return nil, fmt.Errorf("cannot make a pipe for stderr: %w", err)
 	}
 	go t.pass()
 	return t, nil
+}
+
+// open takes the read end over.
+func (t *Tail) open(r int) (err error) {
+	t.pipe = os.NewFile(uintptr(r), "stderr of a worker")
+	if t.conn, err = t.pipe.SyscallConn(); err != nil {
+		t.pipe.Close()
+	}
+	return err
 }
 
 // WriteEnd is the descriptor for the worker's stderr. It is close-on-exec and
@@ -78,11 +88,13 @@ func (t *Tail) CloseWriteEnd() {
 
 // pass is the goroutine.
 func (t *Tail) pass() {
-	defer t.finish()
 	for {
-		chunk, n := t.read()
+		chunk, n, err := t.read()
 		if n <= 0 {
-			return
+			if t.finish(err) {
+				return
+			}
+			continue
 		}
 		// Nothing can be done for what the destination does not take, and the
 		// next chunk may fare better: a full disk gets room again.
@@ -96,9 +108,10 @@ func (t *Tail) pass() {
 }
 
 // read waits until there is something in the pipe, takes it all and keeps a
-// copy. At the end of the pipe, or when it was closed here, n is not positive.
-func (t *Tail) read() (chunk *[pipeSize]byte, n int) {
-	err := t.conn.Read(func(fd uintptr) bool {
+// copy. At the end of the pipe, when it was closed here, and for a pause, n is
+// not positive.
+func (t *Tail) read() (chunk *[pipeSize]byte, n int, err error) {
+	err = t.conn.Read(func(fd uintptr) bool {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		chunk = buffers.Get().(*[pipeSize]byte)
@@ -118,17 +131,30 @@ func (t *Tail) read() (chunk *[pipeSize]byte, n int) {
 		return true
 	})
 	if err != nil {
-		return nil, 0
+		return nil, 0, err
 	}
-	return chunk, n
+	return chunk, n, nil
 }
 
-func (t *Tail) finish() {
-	t.pipe.Close()
+// finish says whether the goroutine is to end after read had nothing for it:
+// at the end of the pipe for good, or for a pause that is still asked for.
+func (t *Tail) finish(err error) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.passing, t.done = false, true
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		if t.paused == nil {
+			return false
+		}
+		close(t.paused)
+		return true
+	}
+	t.pipe.Close()
+	t.done = true
+	if t.paused != nil {
+		close(t.paused)
+	}
 	t.report()
+	return true
 }
 
 // report wakes whoever waits in Settle. The caller holds mu.
