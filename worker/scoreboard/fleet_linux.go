@@ -52,6 +52,17 @@ func OpenFleet(fd int) (*Fleet, error) {
 	return &Fleet{data: data}, nil
 }
 
+// AdoptFleet takes over the memory at descriptor fd, which another image of this
+// process made by [CreateFleet]. The errors are those of [OpenFleet]; the
+// descriptor stays the caller's then.
+func AdoptFleet(fd int) (*Fleet, error) {
+	f, err := OpenFleet(fd)
+	if err == nil {
+		f.file = os.NewFile(uintptr(fd), "fleet")
+	}
+	return f, err
+}
+
 // maxFleet is more than anybody has processes.
 const maxFleet = 1 << 28
 

@@ -19,3 +19,8 @@ func OpenFleet(fd int) (*Fleet, error) {
 
 // Close does nothing: there is no Fleet to be closed here.
 func (f *Fleet) Close() error { return nil }
+
+// AdoptFleet fails: sealed memory exists on Linux only.
+func AdoptFleet(fd int) (*Fleet, error) {
+	return nil, fmt.Errorf("cannot adopt the fleet page at descriptor %d: %w", fd, errors.ErrUnsupported)
+}

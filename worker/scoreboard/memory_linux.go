@@ -30,6 +30,17 @@ func Create() (*Memory, error) {
 	return &Memory{file: file, data: data}, nil
 }
 
+// Adopt takes over the board at descriptor fd, which another image of this
+// process made by [Create]. The errors are those of [Open]; the descriptor stays
+// the caller's then.
+func Adopt(fd int) (*Memory, error) {
+	b, err := Open(fd)
+	if err != nil {
+		return nil, err
+	}
+	return &Memory{file: os.NewFile(uintptr(fd), "scoreboard"), data: b.data}, nil
+}
+
 // memfd creates an empty file that is never executable, which some hardened
 // systems insist on (vm.memfd_noexec). Kernels before 6.3 do not know the flag.
 func memfd(name string) (int, error) {

@@ -19,3 +19,8 @@ func (m *Memory) Close() error { return nil }
 func Open(fd int) (*Board, error) {
 	return nil, fmt.Errorf("cannot open the scoreboard at descriptor %d: %w", fd, errors.ErrUnsupported)
 }
+
+// Adopt fails: sealed memory exists on Linux only.
+func Adopt(fd int) (*Memory, error) {
+	return nil, fmt.Errorf("cannot adopt the scoreboard at descriptor %d: %w", fd, errors.ErrUnsupported)
+}

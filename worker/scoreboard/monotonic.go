@@ -9,6 +9,10 @@ import "time"
 // with the bubble's clock.
 func Monotonic() int64 { return base.ns + int64(time.Since(base.at)) }
 
+// Epoch is the moment at which [Monotonic] was 0: Monotonic() is time.Since(Epoch())
+// in nanoseconds.
+func Epoch() time.Time { return base.at.Add(-time.Duration(base.ns)) }
+
 // base is one moment read from both clocks. Go's monotonic clock is
 // CLOCK_MONOTONIC with an offset of its own (runtime.nanotime, time.startNano), so
 // one pair is good for the life of the process.
