@@ -39,13 +39,21 @@ func newDestination(path string, stdout int) (*destination, error) {
 		}
 		d = &destination{fd: fd, name: path}
 	}
+	if err := d.look(); err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// look finds out what kind of file it is.
+func (d *destination) look() error {
 	var stat unix.Stat_t
 	if err := unix.Fstat(d.fd, &stat); err != nil {
-		d.close()
-		return nil, &os.PathError{Op: "stat", Path: d.name, Err: err}
+		return &os.PathError{Op: "stat", Path: d.name, Err: err}
 	}
 	d.regular = stat.Mode&unix.S_IFMT == unix.S_IFREG
-	return d, nil
+	return nil
 }
 
 // openFile opens a file for appending. Logs are often symbolic links, to a volume

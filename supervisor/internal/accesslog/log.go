@@ -39,6 +39,7 @@ type Log struct {
 	lost     atomic.Uint64
 	done     chan struct{} // closed at the end of the goroutine
 	once     sync.Once     // Close
+	held     held          // what the goroutine begins with; its own
 
 	mu      sync.Mutex // guards what follows
 	path    string
@@ -46,7 +47,8 @@ type Log struct {
 	next    *destination // takes the place of current after the write under way; nil: none
 	writing bool         // the goroutine uses current
 	closed  bool
-	until   time.Time // when Close gives up; zero: not closing
+	until   time.Time     // when Close gives up; zero: not closing
+	paused  chan struct{} // closed when the goroutine has ended for a pause; nil: none is asked for
 }
 
 // Open makes the pipe, opens the file, which may be a named pipe that somebody
@@ -135,6 +137,7 @@ func (l *Log) Lost() uint64 { return l.lost.Load() }
 // second, and closes everything. A worker that still writes gets EPIPE.
 func (l *Log) Close() {
 	l.once.Do(func() {
+		l.Resume()
 		l.mu.Lock()
 		l.until = time.Now().Add(closeTime)
 		l.mu.Unlock()
@@ -159,23 +162,34 @@ func (l *Log) destination(path string) (*destination, error) {
 
 // run is the goroutine.
 func (l *Log) run() {
-	defer l.finish()
 	// The rest of a chunk that is no whole line stands at its beginning the next
 	// time; it is always shorter than MaxLine.
-	chunk, lines, rest := make([]byte, chunkSize), make([]byte, 0, chunkSize+MaxLine), 0
+	chunk, lines := make([]byte, chunkSize), make([]byte, 0, chunkSize+MaxLine)
+	left, rest := l.held.lines, copy(chunk, l.held.rest)
 	take := func(n int) {
-		var left []byte
-		lines, left = cut(lines[:0], chunk[:rest+n])
-		rest = copy(chunk, left)
-		l.write(lines)
+		var part []byte
+		lines, part = cut(lines[:0], chunk[:rest+n])
+		rest = copy(chunk, part)
+		left = l.write(lines)
 	}
-	for {
-		n, err := l.pipe.Read(chunk[rest:])
-		if err != nil {
-			break
+	for next := goOn; next != end; {
+		switch next = l.asked(left, chunk[:rest]); {
+		case next == pause:
+			return
+		case next == end:
+		case len(left) > 0:
+			left = l.write(left)
+		default:
+			n, err := l.pipe.Read(chunk[rest:])
+			if err == nil {
+				take(n)
+			} else if !errors.Is(err, os.ErrDeadlineExceeded) { // by which it is woken
+				next = end
+			}
 		}
-		take(n)
 	}
+	defer l.finish()
+	l.write(left)
 	// Not more than the pipe can hold: a worker may go on for ever.
 	for total := 0; total < pipeSize; {
 		n := l.readNow(chunk[rest:])
@@ -208,9 +222,9 @@ func (l *Log) readNow(b []byte) (n int) {
 	return n
 }
 
-// write passes whole lines on.
-func (l *Log) write(lines []byte) {
-	for len(lines) > 0 {
+// write passes whole lines on, and returns those that a pause leaves for later.
+func (l *Log) write(lines []byte) (left []byte) {
+	for len(lines) > 0 && !l.pausing() {
 		d, wait := l.borrow()
 		n, err := d.write(lines, wait)
 		l.giveBack()
@@ -219,12 +233,13 @@ func (l *Log) write(lines []byte) {
 		case err == nil:
 		case err != errBusy:
 			l.lose(lines, err)
-			return
+			return nil
 		case l.overdue():
 			l.lose(lines, errors.New("it takes nothing"))
-			return
+			return nil
 		}
 	}
+	return lines
 }
 
 // borrow returns where to write, which is the goroutine's own until giveBack,
