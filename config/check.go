@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // anyText accepts every text.
@@ -18,6 +19,9 @@ func checkCommand(command []string) error {
 	return nil
 }
 
+// maxName is the length of the longest name, in bytes.
+const maxName = 64
+
 // checkName checks a name that becomes part of the names of files.
 func checkName(name string) error {
 	switch {
@@ -25,10 +29,29 @@ func checkName(name string) error {
 		return wrong("", "must be a name, not the path %s", quote(name))
 	case strings.ContainsFunc(name, unicode.IsControl):
 		return wrong("", "must be a name without control characters, not %s", quote(name))
-	case len(name) > 64:
-		return wrong("", "must have at most 64 bytes, not %d", len(name))
+	case len(name) > maxName:
+		return wrong("", "must have at most %d bytes, not %d", maxName, len(name))
 	}
 	return nil
+}
+
+// nameOf is the name of a master of which only the program is known. A program
+// may be called what a master may not.
+func nameOf(program string) string {
+	name := strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, filepath.Base(program))
+	for len(name) > maxName {
+		_, size := utf8.DecodeLastRuneInString(name)
+		name = name[:len(name)-size]
+	}
+	if checkName(name) != nil {
+		return "gosuper"
+	}
+	return name
 }
 
 // checkLogFile refuses the one path that would mean nothing.
@@ -52,7 +75,7 @@ func (l *loader) finish() {
 			})
 		}
 	} else if c.Name == "" {
-		c.Name = filepath.Base(c.Command[0])
+		c.Name = nameOf(c.Command[0])
 	}
 	l.chooseTimeouts()
 	if c.Restart.BackoffMax < c.Restart.BackoffMin && l.sound("restart.backoff_min", "restart.backoff_max") {
