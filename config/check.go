@@ -62,6 +62,20 @@ func checkLogFile(path string) error {
 	return nil
 }
 
+// checkControl refuses what is neither a path nor one of the two words.
+func checkControl(path string) error {
+	if path == "" {
+		return wrong(`"off" is no control socket`, "must not be empty")
+	}
+	if bare, ok := strings.CutPrefix(path, "unix:"); ok {
+		return wrong(didYouMean(quote(bare)), "must be a path alone")
+	}
+	if path[0] == '@' {
+		return wrong("", "must be a path, not an abstract address: those have no owner")
+	}
+	return nil
+}
+
 // finish computes what depends on several keys, and checks what only several
 // keys together show. It skips a check when one of its keys is already known to
 // be wrong, for that key then has its default.
@@ -144,6 +158,12 @@ func (l *loader) makePathsAbsolute() {
 	for _, file := range files {
 		if *file != "" {
 			*file = c.absolute(*file)
+		}
+	}
+	if socket := &c.Control.Socket; *socket != "auto" && *socket != "off" {
+		*socket = c.absolute(*socket)
+		if len(*socket) > maxUnixPath {
+			l.fail("control.socket", wrong("", "the path of a unix socket has at most %d bytes, which %s has not", maxUnixPath, quote(*socket)))
 		}
 	}
 	for i, address := range c.Bind {

@@ -96,6 +96,8 @@ type Config struct {
 	Restart Restart
 	// Log rules the master's own log and the access log.
 	Log Log
+	// Control rules how a running master is asked and told things.
+	Control Control
 	// TLS is what cooperating workers serve HTTPS with; the zero value: HTTP.
 	TLS TLS
 
@@ -142,6 +144,13 @@ type Log struct {
 	AccessFormat string
 }
 
+// Control is the table [control].
+type Control struct {
+	// Socket is the path of the control socket, absolute; "auto": in the runtime
+	// folder of the user, under the name of the master; "off": there is none.
+	Socket string
+}
+
 // TLS is the table [tls]. Either both are set or none is.
 type TLS struct {
 	// Cert is the file of the certificate and those of the authorities between
@@ -175,7 +184,8 @@ func Default() *Config {
 			ResetAfter:      10 * time.Second,
 			StartupAttempts: 3,
 		},
-		Log: Log{Level: "info", Format: "auto", File: "-", AccessFormat: "combined"},
+		Log:     Log{Level: "info", Format: "auto", File: "-", AccessFormat: "combined"},
+		Control: Control{Socket: "auto"},
 	}
 }
 

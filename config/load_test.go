@@ -55,6 +55,7 @@ var samples = map[string]sample{
 	"log.file":                 {`"/var/log/api.log"`, "/var/log/api.log"},
 	"log.access_file":          {`"-"`, "-"},
 	"log.access_format":        {`"json"`, "json"},
+	"control.socket":           {`"/run/api.sock"`, "/run/api.sock"},
 	"tls.cert":                 {`"CERTFILE"`, "CERTFILE"},
 	"tls.key":                  {`"KEYFILE"`, "KEYFILE"},
 }
@@ -200,7 +201,7 @@ func TestPathsAreAbsolute(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
-		"s.toml": "command = [\"./a\"]\nchdir = \"app\"\npidfile = \"p\"\nenv_file = \"../vars\"\nbind = [\"unix:s\", \"unix:/x/../y\"]\nlog.file = \"l\"\nlog.access_file = \"m\"\n",
+		"s.toml": "command = [\"./a\"]\nchdir = \"app\"\npidfile = \"p\"\nenv_file = \"../vars\"\nbind = [\"unix:s\", \"unix:/x/../y\"]\nlog.file = \"l\"\nlog.access_file = \"m\"\ncontrol.socket = \"c\"\n",
 		"vars":   "A=1",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -208,9 +209,9 @@ func TestPathsAreAbsolute(t *testing.T) {
 		}
 	}
 	c, _ := mustLoad(t, Source{File: "s.toml", Dir: dir})
-	got := []string{c.Dir, c.Chdir, c.PIDFile, c.EnvFile, c.Bind[0], c.Bind[1], c.Log.File, c.Log.AccessFile, c.Command[0]}
+	got := []string{c.Dir, c.Chdir, c.PIDFile, c.EnvFile, c.Bind[0], c.Bind[1], c.Log.File, c.Log.AccessFile, c.Control.Socket, c.Command[0]}
 	app := dir + "/app"
-	want := []string{dir, app, app + "/p", dir + "/vars", "unix:" + app + "/s", "unix:/y", app + "/l", app + "/m", "./a"}
+	want := []string{dir, app, app + "/p", dir + "/vars", "unix:" + app + "/s", "unix:/y", app + "/l", app + "/m", app + "/c", "./a"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q\nwant %q", got, want)
 	}

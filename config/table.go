@@ -212,6 +212,13 @@ var keys = []Key{
 		func(c *Config) *string { return &c.Log.AccessFormat }, choice("combined", "json")),
 
 	key(Key{
+		Name: "control.socket", Flag: "control", Placeholder: "PATH|off",
+		Usage: "unix socket on which gosuper status and its like find this master; auto: NAME.sock in /run/gosuper for root, " +
+			"else in $XDG_RUNTIME_DIR/gosuper; off: none",
+	},
+		func(c *Config) *string { return &c.Control.Socket }, text(`path, "auto" or "off"`, checkControl)),
+
+	key(Key{
 		Name:  "tls.cert",
 		Usage: "file of the certificate and those between it and the root, in PEM, for cooperating workers; read again by a reload; empty: no TLS",
 	},

@@ -12,24 +12,24 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 )
 
+var _ control.Master = (*Supervisor)(nil)
+
 // What follows is asked of the master by people and programs, from any
 // goroutine but that of Run. An error that is a *control.Error says what is
 // wrong with the wish; any other means that the master has ended.
 
-// ScaleTo changes the number of workers.
-func (s *Supervisor) ScaleTo(ctx context.Context, n int) (control.Scaled, error) {
-	return s.scale(ctx, func(int) int { return n })
-}
-
-// ScaleBy adds workers, or takes some away. Less than one is one.
-func (s *Supervisor) ScaleBy(ctx context.Context, n int) (control.Scaled, error) {
-	return s.scale(ctx, func(now int) int { return max(now+n, 1) })
-}
-
-func (s *Supervisor) scale(ctx context.Context, to func(now int) int) (result control.Scaled, refused error) {
+// Scale changes the number of workers.
+func (s *Supervisor) Scale(ctx context.Context, by control.Scaling) (control.Scaled, error) {
+	var result control.Scaled
+	var refused error
 	err := s.ask(ctx, func() {
 		result.From = s.fleet.Target()
-		result.To = to(result.From)
+		switch {
+		case by.Workers != nil:
+			result.To = *by.Workers
+		case by.By != nil:
+			result.To = max(result.From+min(*by.By, config.MaxWorkers), 1)
+		}
 		switch {
 		case s.fleet.Stopping():
 			refused = errStopping()
@@ -49,60 +49,61 @@ func (s *Supervisor) scale(ctx context.Context, to func(now int) int) (result co
 	return result, refused
 }
 
-// Recycle has these workers replaced gracefully, all or, if one of them does
-// not exist, none.
-func (s *Supervisor) Recycle(ctx context.Context, ids []int) (control.Recycled, error) {
-	return s.recycle(ctx, func() ([]int, error) {
-		for _, id := range ids {
-			if s.workers[id] == nil {
-				return nil, &control.Error{
-					Status: http.StatusNotFound, Message: fmt.Sprintf("there is no worker %d", id),
-					Hint: "ids are the first column of gosuper status; a replacement has another id",
-				}
-			}
-		}
-		return ids, nil
-	})
-}
-
-// RecycleAll has all workers replaced gracefully.
-func (s *Supervisor) RecycleAll(ctx context.Context) (control.Recycled, error) {
-	return s.recycle(ctx, func() (ids []int, err error) {
-		for _, w := range s.fleet.Workers() {
-			ids = append(ids, w.ID)
-		}
-		return ids, nil
-	})
-}
-
-func (s *Supervisor) recycle(ctx context.Context, which func() ([]int, error)) (result control.Recycled, refused error) {
+// Recycle has workers replaced gracefully: all that are wanted or, if one of
+// them does not exist, none.
+func (s *Supervisor) Recycle(ctx context.Context, which control.Recycling) (control.Recycled, error) {
+	var ids []int
+	var refused error
 	err := s.ask(ctx, func() {
 		if s.fleet.Stopping() {
 			refused = errStopping()
 			return
 		}
-		if result.Workers, refused = which(); refused != nil {
+		if ids, refused = s.named(which); refused != nil {
 			return
 		}
-		s.log.Info("asked", zap.String("for", "recycle"), zap.Ints("workers", result.Workers))
-		for _, id := range result.Workers {
+		s.log.Info("asked", zap.String("for", "recycle"), zap.Ints("workers", ids))
+		for _, id := range ids {
 			s.step(fleet.Recycle{ID: id, Reason: fleet.ReasonRecycle})
 		}
 	})
 	if err != nil {
-		return result, err
+		return control.Recycled{}, err
 	}
-	return result, refused
+	return control.Recycled{Workers: ids}, refused
+}
+
+// named are the ids of the workers that are meant.
+func (s *Supervisor) named(which control.Recycling) ([]int, error) {
+	if !which.All {
+		for _, id := range which.Workers {
+			if s.workers[id] == nil {
+				return nil, &control.Error{
+					Status: http.StatusNotFound, Message: fmt.Sprintf("there is no worker %d", id),
+					Hint: "gosuper status shows the ids; a replacement has another one",
+				}
+			}
+		}
+		return which.Workers, nil
+	}
+	ids := []int{}
+	for _, w := range s.fleet.Workers() {
+		ids = append(ids, w.ID)
+	}
+	return ids, nil
 }
 
 // Stop is the stop of SIGTERM, with quick that of SIGQUIT. It does not wait for
-// the end.
+// the end, see Ended.
 func (s *Supervisor) Stop(ctx context.Context, quick bool) error {
 	return s.ask(ctx, func() {
 		s.log.Info("asked", zap.String("for", "stop"), zap.Bool("quick", quick))
 		s.stop(quick)
 	})
 }
+
+// Ended is closed when Run has given back all that the master held.
+func (s *Supervisor) Ended() <-chan struct{} { return s.ended }
 
 func errStopping() error {
 	return &control.Error{Status: http.StatusConflict, Message: "the master is stopping"}

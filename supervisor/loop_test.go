@@ -22,6 +22,9 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 )
 
+// noPID is above every pid that the kernel gives (PID_MAX_LIMIT).
+const noPID = 1 << 23
+
 // stage is a master whose processes are made of nothing, in a bubble of
 // synctest: time passes when everybody waits.
 type stage struct {
@@ -66,7 +69,7 @@ func play(t *testing.T, toml string, launched func(*stage, *worker) error, acts 
 func load(t *testing.T, toml string) *config.Config {
 	t.Helper()
 	file := t.TempDir() + "/supervisor.toml"
-	text := "command = [\"/bin/true\"]\nbind = [\"127.0.0.1:0\"]\n" + toml
+	text := "command = [\"/bin/true\"]\nbind = [\"127.0.0.1:0\"]\ncontrol = { socket = \"off\" }\n" + toml
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +81,7 @@ func load(t *testing.T, toml string) *config.Config {
 }
 
 func (st *stage) launch(s *Supervisor, f fleet.Worker) (*worker, error) {
-	w := &worker{Worker: f, revision: s.revisions[f.Revision], pid: 1000 + f.ID}
+	w := &worker{Worker: f, revision: s.revisions[f.Revision], pid: noPID + f.ID}
 	go func() { s.messages <- message{id: f.ID, executed: true} }()
 	if err := st.launched(w); err != nil {
 		return nil, err
@@ -108,7 +111,7 @@ func (st *stage) reap(known func(int) bool) ([]process.Exit, int, error) {
 
 // exit ends a process.
 func (st *stage) exit(id, code int) {
-	st.exits = append(st.exits, process.Exit{Pid: 1000 + id, Status: process.Status{Code: code}})
+	st.exits = append(st.exits, process.Exit{Pid: noPID + id, Status: process.Status{Code: code}})
 	st.kill(syscall.SIGCHLD)
 }
 

@@ -66,7 +66,13 @@ func (s *Supervisor) checkFiles(c *config.Config) error {
 			return err
 		}
 	}
-	if s.current == nil || s.pidfile != nil && s.pidfile.path == c.PIDFile {
+	if s.current == nil {
+		return nil
+	}
+	if err := s.checkControl(c); err != nil {
+		return err
+	}
+	if s.pidfile != nil && s.pidfile.path == c.PIDFile {
 		return nil
 	}
 	p, err := openPidfile(c.PIDFile)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gosuper/gosuper/supervisor/control"
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -17,8 +18,12 @@ import (
 // goroutine but that of Run may call it; no worker is waited for.
 func (s *Supervisor) Status(ctx context.Context, withRequests bool) (control.Status, error) {
 	var st control.Status
-	if err := s.ask(ctx, func() { st = s.look() }); err != nil || !withRequests {
+	if err := s.ask(ctx, func() { st = s.look() }); err != nil {
 		return st, err
+	}
+	s.footprints.fill(st.Workers)
+	if !withRequests {
+		return st, nil
 	}
 	st.Requests = []control.Request{}
 	for _, w := range st.Workers {
@@ -28,6 +33,22 @@ func (s *Supervisor) Status(ctx context.Context, withRequests bool) (control.Sta
 		}
 	}
 	return st, nil
+}
+
+// Health says whether the master serves. Any goroutine but that of Run may call
+// it.
+func (s *Supervisor) Health(ctx context.Context) (control.Health, error) {
+	var h control.Health
+	err := s.ask(ctx, func() {
+		h = control.Health{Healthy: true, State: s.state(), WorkersTarget: s.fleet.Target()}
+		for _, w := range s.fleet.Workers() {
+			if w.State == fleet.Ready {
+				h.ReadyWorkers++
+			}
+		}
+		h.Ready = h.ReadyWorkers > 0 && h.State != control.Stopping
+	})
+	return h, err
 }
 
 // look is the status without what takes time to find out.

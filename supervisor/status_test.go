@@ -1,13 +1,13 @@
 package supervisor
 
 import (
+	"math"
 	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
@@ -63,7 +63,7 @@ func TestStatus(t *testing.T) {
 			got.WorkersTarget != 2 || len(got.Binds) != 1 || !strings.HasPrefix(got.Binds[0], "tcp://127.0.0.1:") {
 			t.Errorf("the master is %+v", got)
 		}
-		want := control.Worker{ID: 1, PID: 1001, Generation: 1, State: "ready", Cooperating: true, AgeSeconds: 1, Requests: 1, InFlight: 2, MaxRequests: 100}
+		want := control.Worker{ID: 1, PID: noPID + 1, Generation: 1, State: "ready", Cooperating: true, AgeSeconds: 1, Requests: 1, InFlight: 2, MaxRequests: 100}
 		if got.Workers[0] != want {
 			t.Errorf("worker 1 is %+v, want %+v", got.Workers[0], want)
 		}
@@ -81,7 +81,13 @@ func TestStatus(t *testing.T) {
 		if second.Path != "/second" || !second.Streaming || second.AgeSeconds < 2 || second.IdleSeconds >= 2 {
 			t.Errorf("the second request is %+v", second)
 		}
+		if h, err := st.master.Health(st.t.Context()); err != nil || h != (control.Health{Healthy: true, Ready: true, State: control.Running, ReadyWorkers: 2, WorkersTarget: 2}) {
+			t.Errorf("its health is %+v, %v", h, err)
+		}
 		st.kill(15)
+		if h, err := st.master.Health(st.t.Context()); err != nil || h != (control.Health{Healthy: true, State: control.Stopping, WorkersTarget: 2}) {
+			t.Errorf("while stopping its health is %+v, %v", h, err)
+		}
 		if got := st.status(); got.State != control.Stopping || got.Workers[0].State != "draining" {
 			t.Errorf("while stopping it says %+v", got)
 		}
@@ -155,12 +161,12 @@ func TestRestartsByReason(t *testing.T) {
 		next(control.Crash)
 		st.kill(1)
 		next(control.ByReload)
-		if _, err := st.master.RecycleAll(st.t.Context()); err != nil {
+		if _, err := st.master.Recycle(st.t.Context(), control.Recycling{All: true}); err != nil {
 			t.Error(err)
 		}
 		synctest.Wait()
 		next(control.Recycle)
-		if got, err := st.master.ScaleTo(st.t.Context(), 2); err != nil || got != (control.Scaled{From: 1, To: 2}) {
+		if got, err := st.master.Scale(st.t.Context(), control.Scaling{Workers: new(2)}); err != nil || got != (control.Scaled{From: 1, To: 2}) {
 			t.Errorf("scaled %+v, %v", got, err)
 		}
 		synctest.Wait()
@@ -182,15 +188,21 @@ func TestActionsRefused(t *testing.T) {
 	play(t, "workers = 1\nready = \"notify\"\n", silent, func(st *stage) {
 		st.say(1, notify.Message{Ready: true})
 		for what, do := range map[string]func() error{
-			"scale to 0":      func() error { _, err := st.master.ScaleTo(st.t.Context(), 0); return err },
-			"scale too far":   func() error { _, err := st.master.ScaleBy(st.t.Context(), config.MaxWorkers); return err },
-			"recycle unknown": func() error { _, err := st.master.Recycle(st.t.Context(), []int{1, 7}); return err },
+			"scale to 0": func() error { _, err := st.master.Scale(st.t.Context(), control.Scaling{Workers: new(0)}); return err },
+			"scale too far": func() error {
+				_, err := st.master.Scale(st.t.Context(), control.Scaling{By: new(math.MaxInt)})
+				return err
+			},
+			"recycle unknown": func() error {
+				_, err := st.master.Recycle(st.t.Context(), control.Recycling{Workers: []int{1, 7}})
+				return err
+			},
 		} {
 			if err, ok := do().(*control.Error); !ok || err.Message == "" || err.Status < 400 {
 				t.Errorf("%s: %v", what, err)
 			}
 		}
-		if got, err := st.master.ScaleBy(st.t.Context(), -5); err != nil || got.To != 1 {
+		if got, err := st.master.Scale(st.t.Context(), control.Scaling{By: new(-5)}); err != nil || got.To != 1 {
 			t.Errorf("scaled to %+v, %v, want 1", got, err)
 		}
 		if n := len(st.master.workers); n != 1 {
@@ -199,7 +211,7 @@ func TestActionsRefused(t *testing.T) {
 		if err := st.master.Stop(st.t.Context(), false); err != nil {
 			t.Error(err)
 		}
-		if _, err := st.master.ScaleBy(st.t.Context(), 1); err == nil {
+		if _, err := st.master.Scale(st.t.Context(), control.Scaling{By: new(1)}); err == nil {
 			t.Error("a stopping master scales")
 		}
 		if err := st.master.Stop(st.t.Context(), true); err != nil {

@@ -93,6 +93,9 @@ type Supervisor struct {
 	up       bool // every slot had a ready worker once
 	restarts restarts
 	reloads  reloads
+	controls controls
+
+	footprints footprints // asked for by other goroutines
 }
 
 // hands are the system calls of the loop, and the seam for its tests.
@@ -122,6 +125,8 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 		started:  time.Now(),
 		restarts: newRestarts(),
 		reloads:  reloads{last: control.Reload{Result: control.None}, waiting: map[int][]chan control.Reload{}},
+
+		footprints: footprints{by: map[int]*footprint{}},
 	}
 	rev, err := s.prepare(o.Config, nil)
 	if err != nil {
@@ -142,6 +147,12 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 	s.adopt(rev)
 	s.current = rev
 	s.fleet = fleet.New(rev.number, rev.settings(), rand.Float64)
+	if err := s.openControl(o.Config); err != nil {
+		s.deafen()
+		pid.close()
+		rev.sockets.Close()
+		return nil, public(err)
+	}
 	return s, nil
 }
 
@@ -150,7 +161,9 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 // locked to the main thread.
 func (s *Supervisor) Run() error {
 	defer s.deafen()
+	defer s.controls.finish()
 	defer close(s.ended)
+	s.controls.serve()
 	if err := process.BecomeSubreaper(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		s.log.Warn("cannot adopt orphans", zap.Error(err))
 	}
@@ -262,6 +275,9 @@ func (s *Supervisor) end() error {
 		if err := set.Close(); err != nil {
 			s.log.Warn("cannot close a listener", zap.Error(err))
 		}
+	}
+	if err := s.controls.close(); err != nil {
+		s.log.Warn("cannot close the control socket", zap.Error(err))
 	}
 	s.pidfile.close()
 	if s.access != nil {

@@ -1,9 +1,34 @@
 package control
 
+// Health is what a probe wants to know.
+type Health struct {
+	// Healthy says that the master answers; Ready that it has a ready worker and
+	// is not stopping.
+	Healthy bool  `json:"healthy"`
+	Ready   bool  `json:"ready"`
+	State   State `json:"state"`
+	// ReadyWorkers is how many workers are ready, of WorkersTarget.
+	ReadyWorkers  int `json:"ready_workers"`
+	WorkersTarget int `json:"workers_target"`
+}
+
+// Scaling is the wish for another number of workers: Workers, or By more, which
+// may be negative and leaves at least one. One of the two is nil.
+type Scaling struct {
+	Workers *int `json:"workers,omitempty"`
+	By      *int `json:"by,omitempty"`
+}
+
 // Scaled is the answer to a change of the number of workers.
 type Scaled struct {
 	From int `json:"from"`
 	To   int `json:"to"`
+}
+
+// Recycling is the wish to have workers replaced: those with the ids, or All.
+type Recycling struct {
+	Workers []int `json:"workers,omitempty"`
+	All     bool  `json:"all,omitempty"`
 }
 
 // Recycled is the answer to the wish to replace workers.
@@ -11,9 +36,15 @@ type Recycled struct {
 	Workers []int `json:"workers"` // their ids
 }
 
+// Stopped is the answer to a stop. Ended says that the master has given back
+// all that it held; else it is about to.
+type Stopped struct {
+	Ended bool `json:"ended"`
+}
+
 // Error is the answer to what cannot be done.
 type Error struct {
-	Status  int    `json:"-"` // of HTTP
+	Status  int    `json:"-"` // of HTTP; 0: nobody answered
 	Message string `json:"error"`
 	Hint    string `json:"hint,omitempty"` // what to do about it
 }

@@ -101,7 +101,8 @@ func (m *master) settled() footprint {
 // A hundred reloads leave nothing behind in the master.
 func TestReloadsLeakNothing(t *testing.T) {
 	t.Parallel()
-	m := up(t)
+	line, _ := controlled(t)
+	m := up(t, line)
 	m.reloads(20)
 	early := m.settled()
 	m.reloads(tenth(80))
@@ -158,7 +159,8 @@ func TestIdleMasterSleeps(t *testing.T) {
 		window = time.Minute
 		moment = 250 * time.Millisecond
 	)
-	m := up(t, "workers = 4")
+	line, _ := controlled(t)
+	m := up(t, "workers = 4", line)
 	// Until the runtime has given up looking for work.
 	for before := -1; before != switches(t, m.pid()); {
 		before = switches(t, m.pid())

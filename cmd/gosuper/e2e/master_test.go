@@ -132,13 +132,13 @@ func cleanEnviron() []string {
 	}), "GORACE=atexit_sleep_ms=0")
 }
 
-// config makes a file of lines of TOML; what they do not say is a free port and
-// two good workers. The race detector makes programs so slow that a cooperating
+// config makes a file of lines of TOML; what they do not say is a free port,
+// two good workers and no control socket. The race detector makes programs so slow that a cooperating
 // worker may not have got to its header when a plain one would count as ready, so
 // there the master is told what to expect.
 func config(lines ...string) string {
 	text := strings.Join(lines, "\n") + "\n"
-	defaults := []string{`bind = ["127.0.0.1:0"]`, `workers = 2`, command(as("serve")...)}
+	defaults := []string{`bind = ["127.0.0.1:0"]`, `workers = 2`, command(as("serve")...), `control = { socket = "off" }`}
 	if raceEnabled && (!strings.Contains(text, "command =") || strings.Contains(text, `"as"`)) {
 		defaults = append(defaults, `ready = "notify"`)
 	}

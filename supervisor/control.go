@@ -1,0 +1,223 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/control"
+	"github.com/gosuper/gosuper/supervisor/internal/socket"
+)
+
+// answerTime is how long those who are being answered may keep an ended master.
+const answerTime = 500 * time.Millisecond
+
+// controlQueue is how many clients may wait to be accepted.
+const controlQueue = 64
+
+// controls are where the master is asked and told things: the control socket, and
+// the server on it.
+type controls struct {
+	server *control.Server
+	*controlSocket
+}
+
+// controlSocket is one control socket; nil: there is none.
+type controlSocket struct {
+	place    place
+	address  string
+	sockets  *socket.Set // nil where the address is an abstract one
+	listener *net.UnixListener
+}
+
+// place is where a control socket is wanted.
+type place struct {
+	socket string // the key
+	name   string // of the master, where it matters
+}
+
+func placeOf(c *config.Config) place {
+	p := place{socket: c.Control.Socket}
+	if p.socket == "auto" {
+		p.name = c.Name
+	}
+	return p
+}
+
+// openControl makes the control socket with which the master starts. Only one at a
+// configured path has to succeed.
+func (s *Supervisor) openControl(c *config.Config) (err error) {
+	troubles, err := zap.NewStdLogAt(s.log, zap.DebugLevel)
+	if err != nil {
+		return err
+	}
+	s.controls.server = control.NewServer(control.NewHandler(s), troubles)
+	s.controls.controlSocket, err = openSocket(placeOf(c), s.options.Environ)
+	return s.excuse(c, err)
+}
+
+// excuse makes a warning of what is wrong with an automatic control socket.
+func (s *Supervisor) excuse(c *config.Config, err error) error {
+	if err == nil || c.Control.Socket != "auto" {
+		return err
+	}
+	s.log.Warn("no control socket: gosuper status and its like cannot reach this master; say where it may be, --control PATH, or off", describe(err)...)
+	return nil
+}
+
+// checkControl says whether moveControl would succeed.
+func (s *Supervisor) checkControl(c *config.Config) error {
+	p := placeOf(c)
+	if p.socket == "auto" || s.controls.are(p, s.options.Environ) {
+		return nil
+	}
+	opened, err := openSocket(p, s.options.Environ)
+	opened.close()
+	return err
+}
+
+// moveControl answers at the place of another configuration before it no longer
+// answers at the old one.
+func (s *Supervisor) moveControl(c *config.Config) error {
+	p := placeOf(c)
+	if s.controls.are(p, s.options.Environ) {
+		return nil
+	}
+	opened, err := openSocket(p, s.options.Environ)
+	if err := s.excuse(c, err); err != nil {
+		return err
+	}
+	s.controls.controlSocket.close()
+	s.controls.controlSocket = opened
+	s.controls.serve()
+	return nil
+}
+
+// are says whether the control socket is at the place already.
+func (c *controls) are(p place, environ []string) bool {
+	if c.controlSocket == nil {
+		return p.socket == "off"
+	}
+	return p == c.place || p.socket != "off" && p.addresses(environ)[0] == c.address
+}
+
+// serve begins to answer.
+func (c *controls) serve() {
+	if c.controlSocket != nil {
+		go c.server.Serve(c.listener)
+	}
+}
+
+// finish lets those have their answers who are waiting for the end.
+func (c *controls) finish() {
+	ctx, cancel := context.WithTimeout(context.Background(), answerTime)
+	defer cancel()
+	c.server.Shutdown(ctx)
+}
+
+// addresses are where the socket may be, the best first.
+func (p place) addresses(environ []string) []string {
+	if p.socket == "auto" {
+		return control.HomeOf(environ).Addresses(p.name)
+	}
+	return []string{p.socket}
+}
+
+// openSocket makes the control socket of a place, at the first address where that
+// is possible; nil: it is off. An automatic address that is taken is no reason to
+// try the next: clients would find another master there.
+func openSocket(p place, environ []string) (*controlSocket, error) {
+	if p.socket == "off" {
+		return nil, nil
+	}
+	var errs []error
+	for _, address := range p.addresses(environ) {
+		c, err := p.open(address, environ)
+		if err == nil {
+			return c, nil
+		}
+		if p.socket == "auto" && errors.Is(err, syscall.EADDRINUSE) {
+			return nil, fmt.Errorf("another master has the name %q: %w", p.name, err)
+		}
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
+}
+
+func (p place) open(address string, environ []string) (*controlSocket, error) {
+	if address[0] == '@' {
+		return bindAbstract(p, address)
+	}
+	if p.socket == "auto" {
+		if err := control.HomeOf(environ).MakeDir(); err != nil {
+			return nil, err
+		}
+	}
+	return bindSocket(p, address)
+}
+
+// bindSocket makes the socket at a path. Nobody can connect before it listens,
+// and by then only its owner may.
+func bindSocket(p place, path string) (*controlSocket, error) {
+	address, err := socket.Parse("unix:" + path)
+	if err != nil {
+		return nil, err
+	}
+	set, err := socket.Open([]socket.Address{address}, socket.Options{Mode: 0o600, Backlog: controlQueue})
+	if err != nil {
+		return nil, err
+	}
+	c := &controlSocket{place: p, address: path, sockets: set}
+	if err = set.Listen(); err == nil {
+		c.listener, err = listenerOf(set.Fds(0)[0])
+	}
+	if err != nil {
+		return nil, errors.Join(err, set.Close())
+	}
+	return c, nil
+}
+
+// listenerOf makes a listener of a copy of the descriptor.
+func listenerOf(fd int) (*net.UnixListener, error) {
+	fd, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("cannot copy the control socket: %w", err)
+	}
+	file := os.NewFile(uintptr(fd), "control socket")
+	defer file.Close()
+	l, err := net.FileListener(file)
+	if err != nil {
+		return nil, err
+	}
+	return l.(*net.UnixListener), nil
+}
+
+// bindAbstract makes the socket at an address that has no file and hence no
+// mode: who connects is looked at all the same.
+func bindAbstract(p place, address string) (*controlSocket, error) {
+	if runtime.GOOS != "linux" {
+		return nil, fmt.Errorf("cannot listen on %s: %w", address, errors.ErrUnsupported)
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: address, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	return &controlSocket{place: p, address: address, listener: l}, nil
+}
+
+// close removes the socket.
+func (c *controlSocket) close() error {
+	if c == nil {
+		return nil
+	}
+	return errors.Join(c.sockets.Close(), c.listener.Close())
+}

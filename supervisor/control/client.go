@@ -1,0 +1,178 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"syscall"
+)
+
+// maxAnswer bounds what a client reads of one answer, in bytes.
+const maxAnswer = 64 << 20
+
+// Client talks to one master. Its methods may be called by several goroutines,
+// wait for as long as their context allows. Their errors are an *[Unreachable] if
+// there is nobody to ask, else an *[Error].
+type Client struct {
+	address string
+	http    http.Client
+}
+
+// NewClient makes a client of the control socket at an address, see [Home].
+func NewClient(address string) *Client {
+	return &Client{address: address, http: http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, address) },
+	}}}
+}
+
+// Status asks what runs, with the requests in flight if they are wanted.
+func (c *Client) Status(ctx context.Context, withRequests bool) (st Status, err error) {
+	return st, c.do(ctx, http.MethodGet, "/v1/status", options{"requests": withRequests}, nil, &st)
+}
+
+// Health asks what a probe wants to know.
+func (c *Client) Health(ctx context.Context) (h Health, err error) {
+	return h, c.do(ctx, http.MethodGet, "/v1/health", nil, nil, &h)
+}
+
+// Reload has the configuration loaded and the workers replaced. Without wait the
+// result is normally that it is under way.
+func (c *Client) Reload(ctx context.Context, wait bool) (r Reload, err error) {
+	return r, c.do(ctx, http.MethodPost, "/v1/reload", options{"wait": wait}, nil, &r)
+}
+
+// Scale changes the number of workers.
+func (c *Client) Scale(ctx context.Context, by Scaling) (s Scaled, err error) {
+	return s, c.do(ctx, http.MethodPost, "/v1/scale", nil, by, &s)
+}
+
+// Recycle has workers replaced.
+func (c *Client) Recycle(ctx context.Context, which Recycling) (r Recycled, err error) {
+	return r, c.do(ctx, http.MethodPost, "/v1/recycle", nil, which, &r)
+}
+
+// Stop has the master stop, with wait returns when it has ended. Quick does not
+// wait for requests in flight.
+func (c *Client) Stop(ctx context.Context, quick, wait bool) error {
+	return c.do(ctx, http.MethodPost, "/v1/stop", options{"quick": quick, "wait": wait}, nil, &Stopped{})
+}
+
+// options are the parameters of a query that are given or not.
+type options map[string]bool
+
+// do asks for one thing. The answer to a reload or a probe is one whatever the
+// status; else it is an error from 400.
+func (c *Client) do(ctx context.Context, method, path string, with options, body, into any) error {
+	query := url.Values{}
+	for name, on := range with {
+		if on {
+			query.Set(name, "1")
+		}
+	}
+	target := url.URL{Scheme: "http", Host: "gosuper", Path: path, RawQuery: query.Encode()}
+	var content []byte
+	if body != nil {
+		content, _ = json.Marshal(body) // of types that can be
+	}
+	req, err := http.NewRequestWithContext(ctx, method, target.String(), bytes.NewReader(content))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	answer, err := c.http.Do(req)
+	if err != nil {
+		return c.silence(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+	if err != nil {
+		return c.silence(err)
+	}
+	refused := Error{Status: answer.StatusCode}
+	if answer.StatusCode >= http.StatusBadRequest && json.Unmarshal(text, &refused) == nil && refused.Message != "" {
+		if result, ok := into.(*Reload); !ok || json.Unmarshal(text, result) != nil || result.Result == "" {
+			return &refused
+		}
+		return nil
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return &Error{Status: answer.StatusCode, Message: fmt.Sprintf("%s does not answer like a master of this version: %s", c.address, answer.Status)}
+	}
+	return nil
+}
+
+// silence says why there is no answer.
+func (c *Client) silence(err error) error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*Unreachable](err); ok {
+		return e
+	}
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return &Error{Message: "the master at " + c.address + " does not answer in time"}
+	case errors.Is(err, context.Canceled):
+		return &Error{Message: "given up waiting"}
+	}
+	return &Error{Message: "the master at " + c.address + " ended before it answered"}
+}
+
+// dial connects to an address if the process there is of the same user, or this
+// one is root's: a master answers nobody else, and nobody else is to be believed.
+func dial(ctx context.Context, address string) (net.Conn, error) {
+	c, err := new(net.Dialer).DialContext(ctx, "unix", address)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, unreachable(address, err)
+	}
+	uid, err := peerUID(c.(*net.UnixConn))
+	if own := os.Geteuid(); err == nil && uid != own && own != 0 {
+		err = fmt.Errorf("it belongs to user %d: %w", uid, fs.ErrPermission)
+	}
+	if err != nil {
+		c.Close()
+		return nil, unreachable(address, err)
+	}
+	return c, nil
+}
+
+// Unreachable is the error of an address at which no master can be talked to.
+type Unreachable struct {
+	Address string
+	Err     error // wraps the errno
+	Hint    string
+}
+
+func (e *Unreachable) Error() string {
+	reason := e.Err
+	if errno, ok := errors.AsType[syscall.Errno](e.Err); ok {
+		reason = errno
+	}
+	return fmt.Sprintf("cannot reach a master at %s: %v", e.Address, reason)
+}
+
+// Unwrap returns Err.
+func (e *Unreachable) Unwrap() error { return e.Err }
+
+func unreachable(address string, err error) error {
+	e := &Unreachable{Address: address, Err: err}
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		e.Hint = "only root and the user of the master may use its control socket: run this as one of them"
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):
+		e.Hint = "no master runs there; it is the one of the configuration that says where its control socket is"
+	}
+	return e
+}

@@ -1,0 +1,115 @@
+package control
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// Home is where the automatic control sockets of one user are. The address of a
+// socket is a path, or "@" and a name in the abstract namespace of unix(7).
+type Home struct {
+	UID int
+	// Dir is the folder of the sockets, which need not exist; "": there is none.
+	Dir string
+}
+
+// HomeOf is the home of the user of this process: /run/gosuper for root, else
+// gosuper in the XDG_RUNTIME_DIR of the environment.
+func HomeOf(environ []string) Home {
+	h := Home{UID: os.Geteuid()}
+	if h.UID == 0 {
+		h.Dir = "/run/gosuper"
+		return h
+	}
+	for _, entry := range environ {
+		if dir, ok := strings.CutPrefix(entry, "XDG_RUNTIME_DIR="); ok && filepath.IsAbs(dir) {
+			h.Dir = filepath.Join(dir, "gosuper")
+		}
+	}
+	return h
+}
+
+// extension is that of the automatic sockets.
+const extension = ".sock"
+
+// Addresses are where the socket of a master of this name may be, the best
+// first. The second is for where the first cannot be created.
+func (h Home) Addresses(name string) []string {
+	abstract := h.abstract() + name
+	if h.Dir == "" {
+		return []string{abstract}
+	}
+	return []string{filepath.Join(h.Dir, name+extension), abstract}
+}
+
+// abstract is how the user's abstract addresses begin.
+func (h Home) abstract() string { return "@gosuper/" + strconv.Itoa(h.UID) + "/" }
+
+// MakeDir makes the folder, and refuses one in which somebody else could put a
+// socket of his own: that would be talked to.
+func (h Home) MakeDir() error {
+	mode := fs.FileMode(0o700)
+	if h.UID == 0 {
+		mode = 0o755 // so that others can be told who runs a master
+	}
+	if err := os.Mkdir(h.Dir, mode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	info, err := os.Lstat(h.Dir)
+	if err != nil {
+		return err
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !info.IsDir() || !ok || int(owner.Uid) != h.UID || info.Mode().Perm()&0o022 != 0 {
+		return fmt.Errorf("%s is not a folder that only user %d can write to", h.Dir, h.UID)
+	}
+	return nil
+}
+
+// Find returns the addresses in this home at which somebody listens.
+func (h Home) Find(ctx context.Context) []string {
+	var found []string
+	if h.Dir != "" {
+		paths, _ := filepath.Glob(filepath.Join(escape(h.Dir), "*"+extension)) // the pattern is a good one
+		found = paths
+	}
+	found = append(found, h.findAbstract("/proc/net/unix")...)
+	return slices.DeleteFunc(found, func(address string) bool {
+		c, err := dial(ctx, address)
+		if err == nil {
+			c.Close()
+		}
+		return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist)
+	})
+}
+
+// escape makes a pattern of a path.
+func escape(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}
+
+// findAbstract looks for the user's addresses in a table like /proc/net/unix,
+// whose last column is the address. Where there is none, nothing is found.
+func (h Home) findAbstract(table string) (found []string) {
+	f, err := os.Open(table)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		_, name, ok := strings.Cut(lines.Text(), " "+h.abstract())
+		if address := h.abstract() + name; ok && !slices.Contains(found, address) { // connections have it too
+			found = append(found, address)
+		}
+	}
+	return found
+}

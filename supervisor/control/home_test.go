@@ -1,0 +1,112 @@
+package control
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestHomeOf(t *testing.T) {
+	h := HomeOf([]string{"HOME=/x", "XDG_RUNTIME_DIR=/run/user/7"})
+	want := "/run/user/7/gosuper"
+	if os.Geteuid() == 0 {
+		want = "/run/gosuper"
+	}
+	if h.UID != os.Geteuid() || h.Dir != want {
+		t.Errorf("%+v, want %s", h, want)
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	for _, c := range []struct {
+		home Home
+		want []string
+	}{
+		{Home{0, "/run/gosuper"}, []string{"/run/gosuper/agents.sock", "@gosuper/0/agents"}},
+		{Home{7, "/run/user/7/gosuper"}, []string{"/run/user/7/gosuper/agents.sock", "@gosuper/7/agents"}},
+		{Home{7, ""}, []string{"@gosuper/7/agents"}},
+	} {
+		if got := c.home.Addresses("agents"); !slices.Equal(got, c.want) {
+			t.Errorf("%+v: %q, want %q", c.home, got, c.want)
+		}
+	}
+}
+
+// TestMakeDirIsSafe: a folder in which others could put a socket is refused.
+func TestMakeDirIsSafe(t *testing.T) {
+	dir := t.TempDir()
+	for name, c := range map[string]struct {
+		prepare func(path string) error
+		good    bool
+	}{
+		"new":         {func(string) error { return nil }, true},
+		"own":         {func(path string) error { return os.Mkdir(path, 0o755) }, true},
+		"for all":     {func(path string) error { os.Mkdir(path, 0o700); return os.Chmod(path, 0o777) }, false},
+		"for a group": {func(path string) error { os.Mkdir(path, 0o700); return os.Chmod(path, 0o770) }, false},
+		"a file":      {func(path string) error { return os.WriteFile(path, nil, 0o600) }, false},
+		"a symlink":   {func(path string) error { return os.Symlink(dir, path) }, false},
+	} {
+		h := Home{UID: os.Geteuid(), Dir: filepath.Join(dir, name)}
+		if err := c.prepare(h.Dir); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.MakeDir(); (err == nil) != c.good {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	h := Home{UID: os.Geteuid() + 1, Dir: filepath.Join(dir, "own")}
+	if err := h.MakeDir(); err == nil || !strings.Contains(err.Error(), "only user") {
+		t.Errorf("the folder of another user: %v", err)
+	}
+}
+
+func TestFind(t *testing.T) {
+	h := Home{UID: 7, Dir: filepath.Join(t.TempDir(), "[odd] name")}
+	if err := os.Mkdir(h.Dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if found := h.Find(t.Context()); len(found) > 0 {
+		t.Errorf("in an empty folder there is %q", found)
+	}
+	for _, name := range []string{"a.sock", "b.sock", "stale.sock", "c.other"} {
+		l, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(h.Dir, name), Net: "unix"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.SetUnlinkOnClose(false)
+		if name == "stale.sock" {
+			l.Close()
+		} else {
+			defer l.Close()
+		}
+	}
+	want := []string{filepath.Join(h.Dir, "a.sock"), filepath.Join(h.Dir, "b.sock")}
+	if found := h.Find(t.Context()); !slices.Equal(found, want) {
+		t.Errorf("found %q, want %q", found, want)
+	}
+}
+
+func TestFindAbstract(t *testing.T) {
+	table := filepath.Join(t.TempDir(), "unix")
+	text := `Num       RefCount Protocol Flags    Type St Inode Path
+0000000000000000: 00000002 00000000 00010000 0001 01 29103 /run/dbus/system_bus_socket
+0000000000000000: 00000002 00000000 00010000 0001 01 35391 @gosuper/7/agents
+0000000000000000: 00000003 00000000 00000000 0001 03 35392 @gosuper/7/agents
+0000000000000000: 00000002 00000000 00010000 0001 01 35393 @gosuper/7/two words
+0000000000000000: 00000002 00000000 00010000 0001 01 35394 @gosuper/77/others
+0000000000000000: 00000002 00000000 00010000 0001 01 35395
+`
+	if err := os.WriteFile(table, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"@gosuper/7/agents", "@gosuper/7/two words"}
+	if found := (Home{UID: 7}).findAbstract(table); !slices.Equal(found, want) {
+		t.Errorf("found %q, want %q", found, want)
+	}
+	if found := (Home{UID: 7}).findAbstract(table + "missing"); len(found) > 0 {
+		t.Errorf("where there is no table there is %q", found)
+	}
+}

@@ -1,0 +1,186 @@
+package control
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// patience is how long anything is waited for that has to come.
+const patience = time.Minute
+
+// serve answers for a master on a socket of its own and returns its address.
+func serve(t *testing.T, h http.Handler) string {
+	t.Helper()
+	address := filepath.Join(t.TempDir(), "s")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: address, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewServer(h, log.New(io.Discard, "", 0))
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		s.Serve(l)
+	}()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		s.Shutdown(ctx)
+		<-over
+	})
+	return address
+}
+
+func TestClientAndServer(t *testing.T) {
+	f := &fake{reload: Reload{Result: RolledBack, Error: "worker 3: exit status 1"}, ended: make(chan struct{}), health: unready.health}
+	c := NewClient(serve(t, NewHandler(f)))
+	if st, err := c.Status(t.Context(), true); err != nil || st.Name != "agents" || len(st.Requests) != 2 {
+		t.Errorf("status %+v, %v", st, err)
+	}
+	if h, err := c.Health(t.Context()); err != nil || h != f.health {
+		t.Errorf("health %+v, %v", h, err)
+	}
+	if r, err := c.Reload(t.Context(), true); err != nil || r != f.reload || f.asked != "reload and wait" {
+		t.Errorf("reload %+v, %v, asked for %q", r, err, f.asked)
+	}
+	if s, err := c.Scale(t.Context(), Scaling{By: new(3)}); err != nil || s.To != 5 {
+		t.Errorf("scaled %+v, %v", s, err)
+	}
+	if r, err := c.Recycle(t.Context(), Recycling{Workers: []int{4}}); err != nil || len(r.Workers) != 1 || r.Workers[0] != 4 {
+		t.Errorf("recycled %+v, %v", r, err)
+	}
+	close(f.ended)
+	if err := c.Stop(t.Context(), true, true); err != nil || f.asked != "stop quickly" {
+		t.Errorf("stop: %v, asked for %q", err, f.asked)
+	}
+	f.err = &Error{Status: 404, Message: "no such worker", Hint: "look again"}
+	_, err := c.Recycle(t.Context(), Recycling{All: true})
+	if e, ok := errors.AsType[*Error](err); !ok || *e != *f.err.(*Error) {
+		t.Errorf("a refusal arrives as %#v", err)
+	}
+}
+
+// TestShutdownLetsAnswersOut: who waits for the end of the master learns of it.
+func TestShutdownLetsAnswersOut(t *testing.T) {
+	f := &fake{ended: make(chan struct{})}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(t.TempDir(), "s"), Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := make(chan struct{})
+	h := NewHandler(f)
+	s := NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { close(asked); h.ServeHTTP(w, r) }), log.New(io.Discard, "", 0))
+	go s.Serve(l)
+	told := make(chan error)
+	go func() { told <- NewClient(l.Addr().String()).Stop(t.Context(), false, true) }()
+	<-asked
+	close(f.ended)
+	s.Shutdown(t.Context())
+	if err := <-told; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestConnectionsAreBounded: those beyond the bound wait, and have their turn.
+func TestConnectionsAreBounded(t *testing.T) {
+	address := serve(t, NewHandler(&fake{}))
+	var held []net.Conn
+	for range maxConnections {
+		c, err := net.Dial("unix", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		held = append(held, c)
+	}
+	late, err := net.Dial("unix", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer late.Close()
+	io.WriteString(late, "GET /v1/status HTTP/1.1\r\nHost: gosuper\r\n\r\n")
+	late.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	if n, err := late.Read(make([]byte, 1)); n > 0 || err == nil {
+		t.Error("there is an answer beyond the bound")
+	}
+	late.SetReadDeadline(time.Now().Add(patience))
+	held[0].Close()
+	if answer, err := http.ReadResponse(bufio.NewReader(late), nil); err != nil || answer.StatusCode != http.StatusOK {
+		t.Errorf("after a place became free: %v, %v", answer, err)
+	}
+}
+
+// deaf remembers nothing of what many ask of it at once.
+type deaf struct{ *fake }
+
+func (deaf) Stop(context.Context, bool) error { return nil }
+
+// TestServerLeavesNothing: no goroutine stays for those who hung up, whatever
+// they had sent.
+func TestServerLeavesNothing(t *testing.T) {
+	address := serve(t, NewHandler(deaf{&fake{ended: make(chan struct{})}}))
+	before := runtime.NumGoroutine()
+	for range 3 * maxConnections {
+		for _, text := range []string{"", "GET /v1/", "POST /v1/scale HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{", "POST /v1/stop?wait=1 HTTP/1.1\r\nHost: x\r\n\r\n", strings.Repeat("x", 2*maxHeader)} {
+			c, err := net.Dial("unix", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.WriteString(c, text)
+			c.Close()
+		}
+	}
+	for start := time.Now(); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) { // until they have noticed
+		if time.Since(start) > patience {
+			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)
+		}
+	}
+	if _, err := NewClient(address).Status(t.Context(), false); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// TestClientMeetsOthers: what is no master, or none any more, is told apart.
+func TestClientMeetsOthers(t *testing.T) {
+	dir := t.TempDir()
+	stale := filepath.Join(dir, "stale")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: stale, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.SetUnlinkOnClose(false)
+	l.Close()
+	say := func(status int, text string) string {
+		return serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			io.WriteString(w, text)
+		}))
+	}
+	for name, c := range map[string]struct{ address, want string }{
+		"nothing": {filepath.Join(dir, "none"), "cannot reach a master at " + filepath.Join(dir, "none") + ": no such file or directory"},
+		"stale":   {stale, "cannot reach a master at " + stale + ": connection refused"},
+		"html":    {say(200, "<html>"), "does not answer like a master of this version: 200 OK"},
+		"404":     {say(404, "404 page not found"), "does not answer like a master of this version: 404 Not Found"},
+		"silent":  {serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })), "ended before it answered"},
+	} {
+		if _, err := NewClient(c.address).Status(t.Context(), false); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %s", name, err, c.want)
+		}
+	}
+	slow := serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := NewClient(slow).Status(ctx, false); err == nil || !strings.Contains(err.Error(), "does not answer in time") {
+		t.Errorf("a slow master: %v", err)
+	}
+}
