@@ -127,16 +127,17 @@ func resolve(c *config.Config) (*revision, error) {
 // are taken over where the addresses are the same. Sockets that systemd passed
 // win over bind, at the start and for good.
 func (s *Supervisor) bind(r *revision) (*socket.Set, error) {
-	o := r.socketOptions()
 	if s.current == nil {
-		if passed, err := socket.Inherit(s.options.Environ, o); passed != nil || err != nil {
-			s.activated = passed
-			return passed, err
-		}
+		return s.bindFirst(r)
 	}
 	if s.activated != nil {
 		return s.activated, nil
 	}
+	return s.open(r)
+}
+
+// open opens what bind says. Sockets in held are taken over as well.
+func (s *Supervisor) open(r *revision, held ...*socket.Set) (*socket.Set, error) {
 	var addresses []socket.Address
 	for _, text := range r.config.Bind {
 		a, err := socket.Parse(text)
@@ -145,14 +146,13 @@ func (s *Supervisor) bind(r *revision) (*socket.Set, error) {
 		}
 		addresses = append(addresses, a.In(r.resolved.Dir))
 	}
-	var held []*socket.Set
 	for _, other := range s.revisions {
 		held = append(held, other.sockets)
 	}
 	if s.leaving != nil {
 		held = append(held, s.leaving.sockets)
 	}
-	return socket.Open(addresses, o, held...)
+	return socket.Open(addresses, r.socketOptions(), held...)
 }
 
 // socketOptions are the backlog, and who may connect to unix sockets.

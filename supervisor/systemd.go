@@ -10,6 +10,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
+	"github.com/gosuper/gosuper/supervisor/internal/socket"
 	"github.com/gosuper/gosuper/worker/protocol"
 )
 
@@ -25,6 +26,8 @@ const (
 // manager is the service manager that started the master.
 type manager interface {
 	Send(assignments ...string) error
+	Store(name string, fd int) error
+	Remove(name string) error
 }
 
 // A phase is what a service is doing in the eyes of the service manager.
@@ -46,6 +49,8 @@ type systemd struct {
 	watchdog time.Duration // it wants a sign of life as often; 0: none
 	beat     time.Time     // when to send the next; zero: at once
 	retry    time.Time     // when to try again; zero: it took everything
+	keeps    bool          // it may have a descriptor store
+	kept     *socket.Set   // what is in there
 
 	loading bool // a configuration is being read
 	reloads int  // begun
@@ -65,7 +70,7 @@ func (s *Supervisor) meetManager() {
 	case err != nil:
 		s.log.Warn("nobody is told when the workers are ready", zap.Error(err))
 	case m != nil:
-		s.systemd.manager, s.systemd.watchdog = m, m.Watchdog()
+		s.systemd.manager, s.systemd.watchdog, s.systemd.keeps = m, m.Watchdog(), m.Keeps()
 	}
 }
 
@@ -96,6 +101,10 @@ func (s *Supervisor) inform() {
 		return
 	}
 	d.retry = time.Time{}
+	if err := s.store(); err != nil {
+		d.retry = time.Now().Add(busyRetry)
+		return
+	}
 	for {
 		before, beat, now := d.told, d.beat, time.Now()
 		news := s.news(now)

@@ -36,6 +36,10 @@ func (l *listener) Send(assignments ...string) error {
 	return nil
 }
 
+func (l *listener) Store(string, int) error { return nil }
+
+func (l *listener) Remove(string) error { return nil }
+
 // take returns what was heard since the last time.
 func (l *listener) take() []string {
 	l.mu.Lock()

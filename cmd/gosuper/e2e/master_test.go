@@ -30,12 +30,13 @@ var marks atomic.Int64
 
 // launch says how to start a master.
 type launch struct {
-	config string    // the file; "" for none
-	args   []string  // after -c FILE
-	env    []string  // on top of a clean environment
-	before []string  // command that execs gosuper
-	stderr *os.File  // nil: the test reads it, and finds the log there
-	stdout io.Writer // nil: discarded
+	config string     // the file; "" for none
+	args   []string   // after -c FILE
+	env    []string   // on top of a clean environment
+	before []string   // command that execs gosuper
+	stderr *os.File   // nil: the test reads it, and finds the log there
+	stdout io.Writer  // nil: discarded
+	files  []*os.File // its descriptors 3, 4, ...
 }
 
 // master is a running gosuper.
@@ -68,7 +69,7 @@ func start(t testing.TB, l launch) *master {
 	m.cmd = exec.Command(words[0], words[1:]...)
 	m.cmd.Env = append(append(cleanEnviron(), markName+"="+m.tag), l.env...)
 	m.cmd.Dir = filepath.Dir(m.file)
-	m.cmd.Stdout = l.stdout
+	m.cmd.Stdout, m.cmd.ExtraFiles = l.stdout, l.files
 	if l.stderr != nil {
 		m.cmd.Stderr = l.stderr
 	} else {

@@ -5,10 +5,12 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/cmd/internal/load"
 )
 
 // systemd is a service manager made of nothing but its notify socket.
@@ -136,11 +140,7 @@ func TestServiceManager(t *testing.T) {
 			t.Errorf("status %q, want %s", said["STATUS"], failing.status)
 		}
 	}
-	environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", m.workers()[0]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for entry := range strings.SplitSeq(string(environ), "\x00") {
+	for _, entry := range m.given() {
 		if entry == service.env || strings.HasPrefix(entry, "WATCHDOG_") {
 			t.Errorf("a worker has %s", entry)
 		}
@@ -154,5 +154,135 @@ func TestServiceManager(t *testing.T) {
 	service.until("STATUS", "stopping: 0 workers left")
 	if code := m.end(); code != 0 {
 		t.Errorf("exit status %d", code)
+	}
+}
+
+// given is the environment that the worker of slot 0 was started with.
+func (m *master) given() []string {
+	m.t.Helper()
+	environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", m.workers()[0]))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return strings.Split(string(environ), "\x00")
+}
+
+// restart is how the service manager starts the next master: with what is in its
+// descriptor store.
+func (s *systemd) restart(text string) *master {
+	s.t.Helper()
+	l := launch{config: text, env: []string{s.env, "FDSTORE=8"}}
+	var names []string
+	for name, fd := range s.stored {
+		// Its number is another copy, which is closed with the file.
+		dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		file := os.NewFile(uintptr(dup), name)
+		defer file.Close()
+		l.files = append(l.files, file)
+		names = append(names, name)
+	}
+	if len(names) > 0 {
+		l.before = []string{"sh", "-c", `LISTEN_PID=$$ exec "$@"`, "sh"}
+		l.env = append(l.env, fmt.Sprintf("LISTEN_FDS=%d", len(names)), "LISTEN_FDNAMES="+strings.Join(names, ":"))
+	}
+	return start(s.t, l)
+}
+
+func (s *systemd) names() string {
+	return strings.Join(slices.Sorted(maps.Keys(s.stored)), " ")
+}
+
+// A master that is killed leaves its sockets in the descriptor store, and the next
+// one answers those who came in between. What leaves bind leaves the store.
+func TestSocketsOutliveTheMaster(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "s")
+	service := newSystemd(t)
+	port := freePort(t)
+	both := config(fmt.Sprintf("bind = [%q, %q]", port, "unix:"+path))
+	name := "gosuper-stored-tcp-" + strings.Replace(port, ":", "_", 1)
+	all := name + " gosuper-stored-unix-" + path
+
+	m := service.restart(both)
+	for range 3 {
+		service.until("READY", "1")
+		if service.names() != all {
+			t.Fatalf("the store has %q, want %q", service.names(), all)
+		}
+		if err := m.cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		m.end()
+		m.gone(2 * time.Second)
+		results := make(chan *load.Result, 2)
+		for _, addr := range []string{port, path} {
+			go func() {
+				results <- load.Plan{Addr: addr, Network: network(addr), Connections: 20, Count: 20}.Run(t.Context())
+			}()
+		}
+		for queued(t, port) < 20 {
+			<-time.After(5 * time.Millisecond)
+		}
+		m = service.restart(both)
+		none(t, "queued while there was no master", <-results, 20)
+		none(t, "queued while there was no master", <-results, 20)
+	}
+	service.until("READY", "1")
+
+	m.rewrite(config(fmt.Sprintf("bind = [%q]", port)))
+	m.signal(syscall.SIGHUP)
+	for service.names() != name {
+		service.next()
+	}
+	service.until("READY", "1")
+	m.signal(syscall.SIGTERM)
+	service.until("STATUS", "stopping: 0 workers left")
+	if code := m.end(); code != 0 || service.names() != name {
+		t.Fatalf("exit status %d, and the store has %q", code, service.names())
+	}
+	// The stop has closed the socket to everybody, which the next master knows.
+	m = service.restart(both)
+	service.until("READY", "1")
+	if service.names() != all {
+		t.Errorf("the store has %q, want %q", service.names(), all)
+	}
+	if answer, body, err := m.get("/"); err != nil || answer.StatusCode != 200 {
+		t.Errorf("%v %s", err, body)
+	}
+}
+
+// Sockets of a socket unit win over bind, come with their names, and stay what
+// they are when the master stops.
+func TestSocketActivation(t *testing.T) {
+	t.Parallel()
+	activate := need(t, "systemd-socket-activate")
+	port, path := freePort(t), filepath.Join(t.TempDir(), "s")
+	m := start(t, launch{
+		before: []string{activate, "-E", markName, "-l", port, "-l", path, "--fdname=web:local"},
+		config: config(`bind = ["127.0.0.1:1"]`),
+	})
+	m.await(t, "systemd-socket-activate listens", func() bool {
+		conn, err := net.Dial("tcp", port)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
+	m.wait(t, 0, "ready", nil)
+	if got := m.binds(m.wait(t, 0, "starting", nil)); !slices.Equal(got, []string{port, path}) {
+		t.Errorf("listening on %q", got)
+	}
+	if given := m.given(); !slices.Contains(given, "LISTEN_FDS=2") || !slices.Contains(given, "LISTEN_FDNAMES=web:local") {
+		t.Errorf("a worker is given %q", given)
+	}
+	m.signal(syscall.SIGTERM)
+	if code := m.end(); code != 0 {
+		t.Errorf("exit status %d", code)
+	}
+	if _, err := os.Lstat(path); err != nil {
+		t.Errorf("the path, which is not ours, is gone: %v", err)
 	}
 }

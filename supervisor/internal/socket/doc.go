@@ -14,6 +14,9 @@
 // everything as it was. The difference of two sets, [Set.Without], is what is closed afterwards: the sockets that
 // leave, or, after a rollback, those that had come.
 //
+// Sockets outlive a master that dies in the descriptor store of the service manager, which [Set.Sync] keeps in line with
+// what is bound; the next master finds them by [Inherit].
+//
 // Sockets are made by hand instead of by net.Listen, which makes MPTCP sockets since Go 1.24 (those refuse
 // SO_ATTACH_REUSEPORT_CBPF and hide what TCP_INFO knows of the queue) and which cannot bind without listening.
 //

@@ -32,6 +32,7 @@ var helpers = map[string]func(){
 	"accept":   helperAccept,
 	"spoil":    helperSpoil,
 	"inherit":  helperInherit,
+	"restore":  helperRestore,
 	"validate": helperValidate,
 }
 

@@ -18,7 +18,7 @@ import (
 
 // helperInherit is a master under socket activation: it prints what it got, and answers one connection on each socket.
 func helperInherit() {
-	s, err := Inherit(os.Environ(), Options{})
+	s, _, err := Inherit(os.Environ(), Options{})
 	if err != nil || s == nil {
 		fmt.Println("cannot inherit:", err)
 		return
@@ -102,7 +102,7 @@ func TestInheritFromSystemd(t *testing.T) {
 
 // helperValidate inherits as many sockets as its argument says, as if from systemd.
 func helperValidate() {
-	s, err := Inherit(append(os.Environ(), fmt.Sprintf("LISTEN_PID=%d", os.Getpid())), Options{})
+	s, _, err := Inherit(append(os.Environ(), fmt.Sprintf("LISTEN_PID=%d", os.Getpid())), Options{})
 	if e, ok := errors.AsType[*Error](err); ok {
 		fmt.Printf("%v / %s\n", e, e.Hint)
 		return
@@ -155,7 +155,7 @@ func TestInheritIsForThisProcessOnly(t *testing.T) {
 		{"LISTEN_FDS=1", "LISTEN_PID=1"},
 		{"LISTEN_FDS=1", "LISTEN_PID="},
 	} {
-		if s, err := Inherit(slices.Clone(env), Options{}); s != nil || err != nil {
+		if s, _, err := Inherit(slices.Clone(env), Options{}); s != nil || err != nil {
 			t.Errorf("%q: %v, %v", env, s, err)
 		}
 	}

@@ -32,6 +32,11 @@ func refuse(int) error { return errors.ErrUnsupported }
 
 func admit(int) error { return errors.ErrUnsupported }
 
+func refuses(int) bool { return false }
+
+// listeningAt: there is no list of unix sockets.
+func listeningAt(string) (int, error) { return 0, errors.ErrUnsupported }
+
 // replace makes the descriptor old mean what fd means, and closes fd.
 func replace(old, fd int) error {
 	syscall.ForkLock.RLock()

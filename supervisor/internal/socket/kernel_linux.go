@@ -36,6 +36,12 @@ func admit(fd int) error {
 	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX, 0)
 }
 
+// refuses reports whether refuse was called for the listener, by whichever process.
+func refuses(fd int) bool {
+	index, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX)
+	return err == nil && index == nowhere
+}
+
 // replace makes the descriptor old mean what fd means, and closes fd.
 func replace(old, fd int) error {
 	return errors.Join(unix.Dup3(fd, old, unix.O_CLOEXEC), unix.Close(fd))
@@ -89,6 +95,23 @@ func bound(path string) (bool, error) {
 		}
 	}
 	return false, lines.Err()
+}
+
+// listeningAt is how many sockets listen at path, or did before another one took it.
+func listeningAt(path string) (n int, err error) {
+	table, err := os.Open("/proc/net/unix")
+	if err != nil {
+		return 0, fmt.Errorf("cannot tell who listens at the path: %w", err)
+	}
+	defer table.Close()
+	lines := bufio.NewScanner(table)
+	for lines.Scan() {
+		// Num RefCount Protocol Flags Type St Inode Path, see proc(5); the flag is __SO_ACCEPTCON.
+		if fields := strings.Fields(lines.Text()); len(fields) > 7 && fields[3] == "00010000" && strings.HasSuffix(lines.Text(), " "+path) {
+			n++
+		}
+	}
+	return n, lines.Err()
 }
 
 // pin identifies the socket file at path and keeps its inode number from being given to another file until release

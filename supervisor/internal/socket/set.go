@@ -34,6 +34,7 @@ type listener struct {
 	file      fileID         // unix only: what was bound; the zero value when there is no path to remove
 	path      string         // unix only, with file
 	own       bool           // made here: nobody outside the fleet shares it
+	left      bool           // by a master before this one, and not yet in use
 	listening bool
 	quiesced  bool
 }

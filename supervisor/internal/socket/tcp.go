@@ -75,8 +75,14 @@ func (op *opening) openTarget(a Address, t target) (*listener, error) {
 		}
 	}
 	for _, e := range op.held {
-		if overlap(t, e.listener) {
+		if !overlap(t, e.listener) {
+			continue
+		}
+		if !e.left {
 			return nil, conflict(a, e, "the new address has to be bound before the old one is closed; stop and start the master, or change the port as well")
+		}
+		if err := e.forsake(); err != nil {
+			return nil, fmt.Errorf("cannot close %s, which a master before left: %w", e.url, err)
 		}
 	}
 	return op.bindTCP(t)
