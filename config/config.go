@@ -98,6 +98,8 @@ type Config struct {
 	Log Log
 	// Control rules how a running master is asked and told things.
 	Control Control
+	// Shutdown rules the stop of the master.
+	Shutdown Shutdown
 	// TLS is what cooperating workers serve HTTPS with; the zero value: HTTP.
 	TLS TLS
 
@@ -149,6 +151,13 @@ type Control struct {
 	// Socket is the path of the control socket, absolute; "auto": in the runtime
 	// folder of the user, under the name of the master; "off": there is none.
 	Socket string
+}
+
+// Shutdown is the table [shutdown].
+type Shutdown struct {
+	// Delay is how long the master goes on serving after it was told to stop
+	// gracefully, while it already says that it is not ready; 0: not at all.
+	Delay time.Duration
 }
 
 // TLS is the table [tls]. Either both are set or none is.

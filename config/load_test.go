@@ -56,6 +56,7 @@ var samples = map[string]sample{
 	"log.access_file":          {`"-"`, "-"},
 	"log.access_format":        {`"json"`, "json"},
 	"control.socket":           {`"/run/api.sock"`, "/run/api.sock"},
+	"shutdown.delay":           {`"15s"`, "15"},
 	"tls.cert":                 {`"CERTFILE"`, "CERTFILE"},
 	"tls.key":                  {`"KEYFILE"`, "KEYFILE"},
 }

@@ -219,6 +219,13 @@ var keys = []Key{
 		func(c *Config) *string { return &c.Control.Socket }, text(`path, "auto" or "off"`, checkControl)),
 
 	key(Key{
+		Name: "shutdown.delay",
+		Usage: "on SIGTERM, how long to go on serving before new connections are refused, while readiness already fails: " +
+			"as long as a load balancer takes to notice; 0: not at all",
+	},
+		func(c *Config) *time.Duration { return &c.Shutdown.Delay }, duration(0)),
+
+	key(Key{
 		Name:  "tls.cert",
 		Usage: "file of the certificate and those between it and the root, in PEM, for cooperating workers; read again by a reload; empty: no TLS",
 	},

@@ -155,7 +155,7 @@ func TestDefaults(t *testing.T) {
 		"chdir": `""`, "user": `""`, "group": `""`, "umask": `""`, "pidfile": `""`, "env_file": `""`, "env": "{}",
 		"restart.backoff_min": `"100ms"`, "restart.backoff_max": `"30s"`, "restart.reset_after": `"10s"`, "restart.startup_attempts": "3",
 		"log.level": `"info"`, "log.format": `"auto"`, "log.file": `"-"`,
-		"log.access_file": `""`, "log.access_format": `"combined"`, "control.socket": `"auto"`, "tls.cert": `""`, "tls.key": `""`,
+		"log.access_file": `""`, "log.access_format": `"combined"`, "control.socket": `"auto"`, "shutdown.delay": `"0s"`, "tls.cert": `""`, "tls.key": `""`,
 	}
 	for _, k := range Keys() {
 		if k.Default != want[k.Name] {

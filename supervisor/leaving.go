@@ -33,7 +33,7 @@ type leaving struct {
 // leaving, and the worker is told so.
 func (s *Supervisor) leave(w *worker) {
 	given := w.revision.sockets.Without(s.current.sockets)
-	if given.Len() > 0 && !s.fleet.Stopping() && !s.served(given) {
+	if given.Len() > 0 && !s.fleet.Closed() && !s.served(given) {
 		s.giveUp(given)
 	}
 	if s.leaving != nil {
@@ -56,13 +56,6 @@ func (s *Supervisor) giveUp(sockets *socket.Set) {
 	}
 	now := time.Now()
 	s.leaving = &leaving{sockets: sockets, since: now, look: now.Add(leaveAtLeast)}
-}
-
-// leaveAll gives all sockets up: the master stops.
-func (s *Supervisor) leaveAll() {
-	if !s.fleet.Stopping() {
-		s.giveUp(s.current.sockets)
-	}
 }
 
 // comeBack keeps the sockets of a revision that is in force again.

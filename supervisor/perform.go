@@ -51,6 +51,8 @@ func (s *Supervisor) perform(a fleet.Action) {
 		s.apply(a)
 	case fleet.EndReload:
 		s.later = append(s.later, func() { s.endReload(a) })
+	case fleet.Close:
+		s.giveUp(s.current.sockets)
 	case fleet.Up:
 		s.up = true
 		s.log.Info("ready", zap.Int("workers", s.fleet.Target()))

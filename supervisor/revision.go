@@ -185,6 +185,7 @@ func (r *revision) settings() fleet.Settings {
 		Surge:           fleet.Surge{Count: c.Surge.N},
 		StartParallel:   c.StartParallel,
 		ReadyAfter:      c.Ready.After,
+		StopDelay:       c.Shutdown.Delay,
 		GracefulTimeout: c.GracefulTimeout,
 		DrainTimeout:    c.DrainTimeout.Duration,
 		StartupTimeout:  c.StartupTimeout,

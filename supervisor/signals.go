@@ -22,7 +22,7 @@ type Signal struct {
 func Signals() []Signal {
 	return []Signal{
 		{syscall.SIGHUP, "HUP", "reload: read the configuration, try one new worker, then replace the rest one by one; rolled back if it cannot become ready"},
-		{syscall.SIGTERM, "TERM", "graceful stop: no new connections, requests in flight finish within graceful_timeout; exit 0"},
+		{syscall.SIGTERM, "TERM", "graceful stop: after the delay of [shutdown], no new connections; requests in flight finish within graceful_timeout; exit 0"},
 		{syscall.SIGINT, "INT", "quick stop, also during a graceful one: the stop signal to whoever had none, SIGKILL after 1s; exit 0"},
 		{syscall.SIGQUIT, "QUIT", "as INT"},
 		{syscall.SIGTTIN, "TTIN", "one worker more; kept over a reload unless the configured workers changed"},
@@ -72,10 +72,13 @@ func (s *Supervisor) handle(sig os.Signal) {
 	}
 }
 
-// stop closes the door and lets the brain end the workers.
+// stop lets the brain end the workers, at once or after the delay.
 func (s *Supervisor) stop(quick bool) {
-	s.leaveAll()
+	before := s.fleet.Stopping()
 	s.step(fleet.Stop{Quick: quick})
+	if !before && !s.fleet.Closed() {
+		s.log.Info("stopping, but still serving", zap.Duration("for", s.current.config.Shutdown.Delay))
+	}
 }
 
 // reopen opens the log files anew, after somebody moved them.

@@ -92,7 +92,7 @@ func (a *app) check(source config.Source) error {
 	if err := supervisor.Check(c); err != nil {
 		return err
 	}
-	for _, w := range warnings {
+	for _, w := range append(warnings, budget(c, a.environ)...) {
 		fmt.Fprintf(a.stderr, "gosuper: warning: %s\n", w)
 	}
 	_, err = fmt.Fprintln(a.stdout, strings.TrimRight(c.TOML(), "\n"))

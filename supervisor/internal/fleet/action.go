@@ -68,6 +68,9 @@ type (
 		Culprit  int
 	}
 
+	// Close says, once, that the stop begins: no new connections from now on.
+	Close struct{}
+
 	// Up says, once, that every slot has a ready worker for the first time.
 	Up struct{}
 
@@ -87,6 +90,7 @@ func (Bury) action()      {}
 func (Rescale) action()   {}
 func (Apply) action()     {}
 func (EndReload) action() {}
+func (Close) action()     {}
 func (Up) action()        {}
 func (Halt) action()      {}
 

@@ -59,7 +59,8 @@ type (
 		Settings Settings
 	}
 
-	// Stop ends the fleet; Quick does not wait for requests in flight.
+	// Stop ends the fleet, after the delay of the settings if anything was ever
+	// ready. Quick waits neither for that nor for requests in flight.
 	Stop struct{ Quick bool }
 )
 

@@ -20,9 +20,10 @@ type Fleet struct {
 	everReady   bool // some worker was ready once
 	up          bool
 
-	stopping bool
-	stopBy   time.Time
-	gaveUp   int // id of the worker because of which the brain gave up
+	stopAt   time.Time // when a stop that was asked for begins; zero: none waits
+	stopping bool      // it began
+	stopBy   time.Time // and has to be over then
+	gaveUp   int       // id of the worker because of which the brain gave up
 	halted   bool
 
 	now     time.Time
@@ -75,6 +76,7 @@ func (f *Fleet) Deadline() (time.Time, bool) {
 		consider(w.aliveAt)
 		consider(w.expires)
 	}
+	consider(f.stopAt)
 	if !f.stopping {
 		for _, s := range f.slots {
 			if s.revision == f.current.number {
@@ -122,8 +124,13 @@ func (f *Fleet) Reloading() bool {
 	return !f.stopping && (f.candidate != nil || f.fallback != nil)
 }
 
-// Stopping says whether the fleet was told to stop or gave up.
-func (f *Fleet) Stopping() bool { return f.stopping }
+// Stopping says whether the fleet was told to stop or gave up. It may still
+// serve, for the delay of a stop.
+func (f *Fleet) Stopping() bool { return f.stopping || !f.stopAt.IsZero() }
+
+// Closed says whether the fleet takes no new connections any more: it is
+// stopping, and the delay of the stop is over.
+func (f *Fleet) Closed() bool { return f.stopping }
 
 // do adds an action to the answer of this step.
 func (f *Fleet) do(a Action) { f.actions = append(f.actions, a) }

@@ -5,8 +5,12 @@ import "time"
 // Horizon returns until when what is under way may take: by then every starting
 // worker is ready or was killed, every drain is over, every backoff has ended in
 // a boot, and a stop is complete. What follows from one of those may take until
-// a later horizon. Zero: nothing is under way.
+// a later horizon. Zero: nothing is under way; that a worker will be old some day
+// is not.
 func (f *Fleet) Horizon() time.Time {
+	if !f.stopAt.IsZero() {
+		return f.stopAt.Add(f.current.GracefulTimeout + KillGrace)
+	}
 	var last time.Time
 	consider := func(t time.Time) {
 		if t.After(last) {

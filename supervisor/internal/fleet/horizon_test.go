@@ -9,7 +9,7 @@ func TestHorizon(t *testing.T) {
 	start := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 	f := New(1, Settings{
 		Workers: 2, Surge: Surge{Count: 1}, Ready: ReadyNotify,
-		GracefulTimeout: 30 * time.Second, DrainTimeout: 50 * time.Second, StartupTimeout: 20 * time.Second,
+		StopDelay: 5 * time.Second, GracefulTimeout: 30 * time.Second, DrainTimeout: 50 * time.Second, StartupTimeout: 20 * time.Second,
 		BackoffMin: 100 * time.Second, BackoffMax: 100 * time.Second, StartupAttempts: 9,
 	}, func() float64 { return 0 })
 	for _, step := range []struct {
@@ -28,7 +28,7 @@ func TestHorizon(t *testing.T) {
 		{8 * time.Second, ScaleBy{-1}, -1},
 		{9 * time.Second, Recycle{4, ReasonCrash}, 29*time.Second + AbortGrace},
 		{10 * time.Second, SaidReady{5}, 60*time.Second + AbortGrace}, // the drain of its predecessor
-		{11 * time.Second, Stop{}, 41*time.Second + max(KillGrace, AbortGrace)},
+		{11 * time.Second, Stop{}, 46*time.Second + KillGrace},
 		{12 * time.Second, Stop{Quick: true}, 13*time.Second + max(KillGrace, AbortGrace)},
 		{13 * time.Second, Tick{}, 13*time.Second + KillGrace + AbortGrace},
 	} {

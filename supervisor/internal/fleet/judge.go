@@ -16,6 +16,9 @@ func (f *Fleet) escalate() {
 		f.postpone()
 		return
 	}
+	if !f.stopAt.IsZero() && !f.stopAt.After(f.now) {
+		f.close(f.stopAt.Add(f.current.GracefulTimeout))
+	}
 	for _, w := range f.workers {
 		if !w.aliveAt.IsZero() && !w.aliveAt.After(f.now) {
 			f.announce(w)
@@ -55,6 +58,7 @@ func (f *Fleet) postpone() {
 		later(&w.aliveAt)
 		later(&w.expires)
 	}
+	later(&f.stopAt)
 	later(&f.stopBy)
 }
 
@@ -174,8 +178,8 @@ func (f *Fleet) end(r *revision, result Result, culprit int) {
 
 // conclude notices what is complete: the first start, a rollout, a stop.
 func (f *Fleet) conclude() {
-	if f.stopping {
-		if len(f.workers) == 0 || f.abandoned() {
+	if f.Stopping() {
+		if f.stopping && (len(f.workers) == 0 || f.abandoned()) {
 			f.halted = true
 			f.do(Halt{f.gaveUp})
 		}

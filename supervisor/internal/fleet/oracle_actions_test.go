@@ -11,7 +11,7 @@ func (o *oracle) action(now time.Time, ev Event, a Action, late bool) string {
 	_, stopped := ev.(Stop)
 	switch a := a.(type) {
 	case Spawn:
-		if !o.stopAt.IsZero() {
+		if !o.serving() {
 			return "spawn while stopping"
 		}
 		return o.spawned(now, a)
@@ -91,6 +91,10 @@ func (o *oracle) action(now time.Time, ev Event, a Action, late bool) string {
 				}
 			}
 		}
+	case Close:
+		if !o.delay.IsZero() {
+			return "stopped before its delay was over"
+		}
 	case Halt:
 		if a.Culprit != 0 && o.ever {
 			return "gave up after something was ready"
@@ -128,6 +132,9 @@ func (o *oracle) retired(now time.Time, a Retire, stopped bool) string {
 	}
 	w.told, w.until = true, a.Until
 	if a.Reason == ReasonStop {
+		if !o.delay.IsZero() {
+			return "stopped before its delay was over"
+		}
 		if a.Until.Add(KillGrace).After(o.stopAt) && !o.stopAt.IsZero() {
 			return "stop outlived its grace"
 		}

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -16,6 +17,7 @@ type oracle struct {
 	crashes  map[[2]int]*crashes // by slot and revision
 	failed   int                 // boots of the current revision failed in a row
 	rollout  bool
+	delay    time.Time // until when a stop waits; zero: it does not, or there is none
 	stopAt   time.Time // when a stop must be over; zero: none
 	halted   bool
 	next     time.Time    // last deadline
@@ -76,6 +78,9 @@ func (o *oracle) check(f *Fleet, now time.Time, ev Event) (actions []Action, bro
 		o.prev[id] = w.told || !w.aborted.IsZero()
 	}
 	o.before(now, ev, late)
+	if !o.delay.IsZero() && !o.delay.After(now) {
+		o.close(o.delay.Add(o.settings[o.current].GracefulTimeout))
+	}
 	actions = f.Step(now, ev)
 	for _, a := range actions {
 		if broken = o.action(now, ev, a, late); broken != "" {
@@ -89,7 +94,8 @@ func (o *oracle) check(f *Fleet, now time.Time, ev Event) (actions []Action, bro
 	if o.next, ok = f.Deadline(); ok && !o.next.After(now) {
 		return actions, "deadline in the past"
 	}
-	if ok && f.Horizon().Before(o.next) {
+	ages := slices.ContainsFunc(f.workers, func(w *Worker) bool { return w.expires.Equal(o.next) })
+	if ok && !ages && f.Horizon().Before(o.next) {
 		return actions, "horizon before the next deadline"
 	}
 	more := f.Step(now, Tick{})
@@ -115,6 +121,7 @@ func (o *oracle) postpone(now time.Time) {
 		later(&w.startBy)
 		later(&w.aborted)
 	}
+	later(&o.delay)
 	if !o.stopAt.IsZero() {
 		o.stopAt = o.stopAt.Add(now.Sub(o.next) + Lateness)
 	}
@@ -151,18 +158,7 @@ func (o *oracle) before(now time.Time, ev Event, late bool) {
 			o.prev[ev.ID] = true
 		}
 	case Stop:
-		grace := o.settings[o.current].GracefulTimeout
-		if ev.Quick {
-			grace = QuickGrace
-		}
-		if end := now.Add(grace + KillGrace); o.stopAt.IsZero() || ev.Quick && end.Before(o.stopAt) {
-			o.stopAt = end
-			for _, w := range o.alive {
-				if by := now.Add(grace); w.told && by.Before(w.until) {
-					w.until = by
-				}
-			}
-		}
+		o.stop(now, ev.Quick)
 	}
 }
 
@@ -180,7 +176,9 @@ func (o *oracle) overdue(now time.Time) string {
 			return "told to stop and not killed in time"
 		case !w.aborted.IsZero() && !w.aborted.Add(AbortGrace).After(now):
 			return "aborted and not killed in time"
-		case w.stuck && !w.told && o.stopAt.IsZero() && !o.relieved(w):
+		case !w.told && w.aborted.IsZero() && !o.serving():
+			return "stop did not begin in time"
+		case w.stuck && !w.told && o.serving() && !o.relieved(w):
 			return "stuck worker left alone"
 		case !w.told && !w.ready && w.aborted.IsZero() && !w.startBy.After(now):
 			return "startup timeout ignored"
@@ -188,6 +186,9 @@ func (o *oracle) overdue(now time.Time) string {
 	}
 	if !o.stopAt.IsZero() && now.After(o.stopAt) {
 		return "stop outlived its grace"
+	}
+	if !o.delay.IsZero() && o.abandoned(now) {
+		return "crash not replaced during the delay"
 	}
 	if s := o.settings[o.current]; o.rollout && o.stopAt.IsZero() && o.failed >= s.StartupAttempts {
 		return "failing revision not rolled back"
@@ -268,6 +269,9 @@ func (o *oracle) spawned(now time.Time, a Spawn) string {
 	}
 	if c := o.crashes[[2]int{w.Slot, w.Revision}]; c != nil && c.until.After(now) {
 		return "spawn inside a backoff"
+	}
+	if !o.delay.IsZero() && o.servers(w.Slot, 0) > 0 && a.Reason != ReasonTimeout && a.Reason != ReasonWatchdog {
+		return "replaced during the delay"
 	}
 	o.alive[w.ID] = &life{Worker: w, reason: a.Reason, startBy: now.Add(s.StartupTimeout)}
 	if a.Reason == ReasonLifetime && !o.aged(now, w.Slot) {

@@ -141,6 +141,9 @@ func (f *Fleet) spawn() {
 	if f.makeRoom() {
 		f.spawnMissing()
 	}
+	if f.Stopping() {
+		return // what serves is good enough for the time that is left
+	}
 	if f.candidate != nil && f.candidate.canary == 0 && f.spawnCanary() {
 		f.spawnMissing() // the slot it was given need not wait for it any more
 	}

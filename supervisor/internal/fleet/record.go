@@ -196,7 +196,7 @@ func (f *Fleet) backoff(r *revision, n int) time.Duration {
 
 // scale changes the number of workers asked for.
 func (f *Fleet) scale(by int) {
-	if f.stopping {
+	if f.Stopping() {
 		return
 	}
 	from := f.current.target
@@ -209,7 +209,7 @@ func (f *Fleet) scale(by int) {
 
 // reload makes a revision the candidate; one that is being tried is forgotten.
 func (f *Fleet) reload(ev Reload) {
-	if f.stopping {
+	if f.Stopping() {
 		f.do(EndReload{Revision: ev.Revision, Result: Superseded})
 		return
 	}
@@ -230,23 +230,47 @@ func (f *Fleet) supersede() {
 	}
 }
 
-// stop tells the whole fleet to end by a common deadline. Another stop can
-// only bring the deadline forward.
+// stop ends what is under way and has the fleet close: now, or when the delay
+// is over, for which there is no use if nothing was ever ready. Another stop can
+// only bring the end forward.
 func (f *Fleet) stop(quick bool) {
-	by := f.now.Add(f.current.GracefulTimeout)
-	if quick {
-		by = f.now.Add(QuickGrace)
+	graceful := f.current.GracefulTimeout
+	switch {
+	case !quick && f.Stopping():
+	case quick && f.stopping:
+		f.close(f.now.Add(QuickGrace))
+	case quick && !f.stopAt.IsZero():
+		f.close(earlier(f.now.Add(QuickGrace), f.stopAt.Add(graceful)))
+	default:
+		f.supersede()
+		if f.fallback != nil {
+			f.end(f.current, Superseded, 0)
+			f.fallback = nil
+		}
+		switch {
+		case quick:
+			f.close(f.now.Add(QuickGrace))
+		case f.everReady && f.current.StopDelay > 0:
+			f.stopAt = f.now.Add(f.current.StopDelay)
+		default:
+			f.close(f.now.Add(graceful))
+		}
 	}
-	if f.stopping && !quick {
+}
+
+// close tells the whole fleet to end by a common deadline.
+func (f *Fleet) close(by time.Time) {
+	if f.stopping {
+		f.stopBy = earlier(f.stopBy, by)
 		return
 	}
-	if !f.stopping || by.Before(f.stopBy) {
-		f.stopBy = by
+	f.stopping, f.stopAt, f.stopBy = true, time.Time{}, by
+	f.do(Close{})
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
 	}
-	f.stopping = true
-	f.supersede()
-	if f.fallback != nil {
-		f.end(f.current, Superseded, 0)
-		f.fallback = nil
-	}
+	return b
 }

@@ -11,7 +11,8 @@ type Settings struct {
 	Ready         ReadyMode     // what makes a worker ready
 	ReadyAfter    time.Duration // for ReadyAlive, and for plain workers under ReadyAuto: alive for so long
 
-	GracefulTimeout time.Duration // on stop: the whole fleet's grace; 0: at once
+	StopDelay       time.Duration // on stop: so long the fleet goes on serving before it drains
+	GracefulTimeout time.Duration // on stop, after the delay: the whole fleet's grace; 0: at once
 	DrainTimeout    time.Duration // on replacement: one worker's grace; 0: at once
 	StartupTimeout  time.Duration // from spawn to ready, above 0
 

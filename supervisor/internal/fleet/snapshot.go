@@ -20,6 +20,7 @@ type Snapshot struct {
 	Generations int               `json:"generations"`
 	EverReady   bool              `json:"ever_ready,omitzero"`
 	Up          bool              `json:"up,omitzero"`
+	StopAt      time.Duration     `json:"stop_at,omitzero"`
 	Stopping    bool              `json:"stopping,omitzero"`
 	StopBy      time.Duration     `json:"stop_by,omitzero"`
 	GaveUp      int               `json:"gave_up,omitzero"`
@@ -56,6 +57,7 @@ type WorkerSnapshot struct {
 	Told       bool          `json:"told,omitzero"`
 	Stuck      bool          `json:"stuck,omitzero"`
 	Innocents  int           `json:"innocents,omitzero"`
+	Oversized  bool          `json:"oversized,omitzero"`
 	Left       bool          `json:"left,omitzero"`
 	Failed     bool          `json:"failed,omitzero"`
 	Killed     bool          `json:"killed,omitzero"`
@@ -63,6 +65,7 @@ type WorkerSnapshot struct {
 	Backoff    time.Duration `json:"backoff,omitzero"`
 	AliveAt    time.Duration `json:"alive_at,omitzero"`
 	Due        time.Duration `json:"due,omitzero"`
+	Expires    time.Duration `json:"expires,omitzero"`
 }
 
 // SlotSnapshot is a slot in a [Snapshot].
@@ -86,15 +89,15 @@ func (f *Fleet) Snapshot(epoch time.Time) Snapshot {
 	s := Snapshot{
 		Current: f.current.snapshot(), Fallback: f.fallback.snapshot(), Candidate: f.candidate.snapshot(),
 		LastID: f.lastID, Generations: f.generations, EverReady: f.everReady, Up: f.up,
-		Stopping: f.stopping, StopBy: since(f.stopBy), GaveUp: f.gaveUp, Halted: f.halted, Now: since(f.now),
+		StopAt: since(f.stopAt), Stopping: f.stopping, StopBy: since(f.stopBy), GaveUp: f.gaveUp, Halted: f.halted, Now: since(f.now),
 	}
 	for _, w := range f.workers {
 		s.Workers = append(s.Workers, WorkerSnapshot{
 			ID: w.ID, Slot: w.Slot, Place: w.Place, Revision: w.Revision, Generation: w.Generation,
 			State: w.State.String(), Spawned: since(w.Spawned), ReadyAt: since(w.ReadyAt), Recycle: w.Recycle,
-			Cooperates: w.cooperates, Told: w.told, Stuck: w.stuck, Innocents: w.innocents, Left: w.left,
+			Cooperates: w.cooperates, Told: w.told, Stuck: w.stuck, Innocents: w.innocents, Oversized: w.oversized, Left: w.left,
 			Failed: w.failed, Killed: w.killed, Blamed: w.blamed, Backoff: w.backoff,
-			AliveAt: since(w.aliveAt), Due: since(w.due),
+			AliveAt: since(w.aliveAt), Due: since(w.due), Expires: since(w.expires),
 		})
 	}
 	for _, l := range f.slots {
@@ -132,7 +135,7 @@ func Restore(s Snapshot, epoch time.Time, draw func() float64) (*Fleet, error) {
 	f := &Fleet{
 		draw: draw, current: s.Current.revision(), fallback: s.Fallback.revision(), candidate: s.Candidate.revision(),
 		lastID: s.LastID, generations: s.Generations, everReady: s.EverReady, up: s.Up,
-		stopping: s.Stopping, stopBy: at(s.StopBy), gaveUp: s.GaveUp, halted: s.Halted, now: at(s.Now),
+		stopAt: at(s.StopAt), stopping: s.Stopping, stopBy: at(s.StopBy), gaveUp: s.GaveUp, halted: s.Halted, now: at(s.Now),
 	}
 	for _, w := range s.Workers {
 		state := slices.Index(states[:], w.State)
@@ -142,9 +145,9 @@ func Restore(s Snapshot, epoch time.Time, draw func() float64) (*Fleet, error) {
 		f.workers = append(f.workers, &Worker{
 			ID: w.ID, Slot: w.Slot, Place: w.Place, Revision: w.Revision, Generation: w.Generation,
 			State: State(state), Spawned: at(w.Spawned), ReadyAt: at(w.ReadyAt), Recycle: w.Recycle,
-			cooperates: w.Cooperates, told: w.Told, stuck: w.Stuck, innocents: w.Innocents, left: w.Left,
+			cooperates: w.Cooperates, told: w.Told, stuck: w.Stuck, innocents: w.Innocents, oversized: w.Oversized, left: w.Left,
 			failed: w.Failed, killed: w.Killed, blamed: w.Blamed, backoff: w.Backoff,
-			aliveAt: at(w.AliveAt), due: at(w.Due),
+			aliveAt: at(w.AliveAt), due: at(w.Due), expires: at(w.Expires),
 		})
 	}
 	for _, l := range s.Slots {

@@ -130,6 +130,8 @@ func (tr *transcript) say(a Action) string {
 		return fmt.Sprintf("apply revision %d, generation %d (%s)", a.Revision, a.Generation, a.Reason)
 	case EndReload:
 		return fmt.Sprintf("reload to revision %d %s, culprit %d", a.Revision, a.Result, a.Culprit)
+	case Close:
+		return "close"
 	case Up:
 		return "up"
 	case Halt:
@@ -224,6 +226,8 @@ func parseSettings(s Settings, words []string) (Settings, error) {
 			s.GracefulTimeout = d
 		case "drain":
 			s.DrainTimeout = d
+		case "delay":
+			s.StopDelay = d
 		case "startup":
 			s.StartupTimeout = d
 		case "lifetime":

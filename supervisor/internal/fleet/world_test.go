@@ -105,6 +105,9 @@ func (w *world) settings() Settings {
 	if w.r.IntN(4) == 0 {
 		s.Lifetime, s.LifetimeJitter = 30*time.Second+w.ms(40_000), w.ms(10_000)
 	}
+	if w.r.IntN(2) == 0 {
+		s.StopDelay = w.ms(5000)
+	}
 	return s
 }
 

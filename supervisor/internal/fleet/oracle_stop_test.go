@@ -1,0 +1,56 @@
+package fleet
+
+import "time"
+
+// serving says whether no stop has begun.
+func (o *oracle) serving() bool { return o.stopAt.IsZero() || !o.delay.IsZero() }
+
+// close notes that a stop begins, which gives everybody until then.
+func (o *oracle) close(by time.Time) {
+	o.delay = time.Time{}
+	for _, w := range o.alive {
+		if w.told && by.Before(w.until) {
+			w.until = by
+		}
+	}
+}
+
+// stop notes until when what was asked for has to be over.
+func (o *oracle) stop(now time.Time, quick bool) {
+	s := o.settings[o.current]
+	grace := s.GracefulTimeout
+	if quick {
+		grace = QuickGrace
+	}
+	end := now.Add(grace + KillGrace)
+	switch {
+	case !quick && !o.stopAt.IsZero():
+	case !quick && o.ever && s.StopDelay > 0:
+		o.delay = now.Add(s.StopDelay)
+		o.stopAt = end.Add(s.StopDelay)
+	case o.stopAt.IsZero() || end.Before(o.stopAt):
+		o.stopAt = end
+		o.close(now.Add(grace))
+	case quick:
+		o.close(o.stopAt.Add(-KillGrace))
+	}
+}
+
+// abandoned says whether a slot has nobody although there is room and nothing
+// to wait for.
+func (o *oracle) abandoned(now time.Time) bool {
+	if len(o.alive) >= o.limit() || o.settings[o.current].StartParallel > 0 {
+		return false
+	}
+	held := map[int]bool{}
+	for _, w := range o.alive {
+		held[w.Slot] = true
+	}
+	for slot := range o.target {
+		c := o.crashes[[2]int{slot, o.current}]
+		if !held[slot] && (c == nil || !c.until.After(now)) {
+			return true
+		}
+	}
+	return false
+}
