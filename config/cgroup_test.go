@@ -136,8 +136,9 @@ func TestAutoWorkers(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if n, why := AutoWorkers(fstest.MapFS(test.root)); n != test.n || why != test.why {
-				t.Errorf("%d: %s\nwant %d: %s", n, why, test.n, test.why)
+			n, why, warning := new(Config).AutoWorkers(fstest.MapFS(test.root))
+			if n != test.n || why != test.why || warning != "" {
+				t.Errorf("%d: %s %s\nwant %d: %s", n, why, warning, test.n, test.why)
 			}
 		})
 	}

@@ -109,10 +109,8 @@ func (l *loader) finish() {
 	if c.Ready.Mode == ReadyAuto && c.Ready.After >= c.StartupTimeout && l.sound("startup_timeout") {
 		l.warn("startup_timeout is so short that a plain worker, which is ready when alive for %s, never is", formatDuration(c.Ready.After))
 	}
-	if c.MaxRequestsJitter > 0 && c.MaxRequests == 0 && l.sound("max_requests", "max_requests_jitter") {
-		l.warn("max_requests_jitter has no effect while max_requests is 0")
-	}
 	l.compareTimeouts()
+	l.compareLimits()
 	if l.failed["chdir"] {
 		// Every other path starts there.
 		return

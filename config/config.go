@@ -66,6 +66,22 @@ type Config struct {
 	// and this, drawn anew for every worker.
 	MaxRequestsJitter int
 
+	// MaxWorkerLifetime is how long after it became ready a worker is replaced; 0:
+	// never.
+	MaxWorkerLifetime time.Duration
+	// MaxWorkerLifetimeJitter is added to MaxWorkerLifetime, as a random time
+	// between 0 and this, drawn anew for every worker.
+	MaxWorkerLifetimeJitter time.Duration
+	// MaxWorkerMemory is the memory of its process tree above which a worker is
+	// replaced gracefully; 0: no limit.
+	MaxWorkerMemory Size
+	// MaxWorkerMemoryHard is the same for killing it at once; 0: no limit. Above
+	// MaxWorkerMemory.
+	MaxWorkerMemoryHard Size
+	// WorkerMemory is what one worker needs, by which the memory limit of the
+	// cgroup bounds automatic Workers; 0: it does not.
+	WorkerMemory Size
+
 	// StopSignal asks a worker to finish its requests and exit.
 	StopSignal Signal
 	// AbortSignal asks a stuck worker for its stacks, shortly before SIGKILL.

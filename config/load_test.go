@@ -59,6 +59,12 @@ var samples = map[string]sample{
 	"shutdown.delay":           {`"15s"`, "15"},
 	"tls.cert":                 {`"CERTFILE"`, "CERTFILE"},
 	"tls.key":                  {`"KEYFILE"`, "KEYFILE"},
+
+	"max_worker_lifetime":        {`"24h"`, "86400"},
+	"max_worker_lifetime_jitter": {`"1h30m"`, "90m"},
+	"max_worker_memory":          {`"512MiB"`, "512mib"},
+	"max_worker_memory_hard":     {`"1GiB"`, "1073741824"},
+	"worker_memory":              {`"300MB"`, "300000000"},
 }
 
 // partners are the keys that mean nothing without each other.
@@ -123,7 +129,7 @@ func TestEveryKeyFromFile(t *testing.T) {
 		if !reflect.DeepEqual(after, again) && k.Name != "drain_timeout" || len(Diff(after, again)) > 0 {
 			t.Errorf("%s does not survive TOML(): %+v, then %+v\n%s", k.Name, after, again, after.TOML())
 		}
-		if wantWarning := k.Name == "max_requests_jitter"; (len(warnings) > 0) != wantWarning {
+		if wantWarning := strings.HasSuffix(k.Name, "_jitter"); (len(warnings) > 0) != wantWarning {
 			t.Errorf("%s: warnings %q", k.Name, warnings)
 		}
 	}

@@ -17,6 +17,7 @@ A list in a variable has commas between its elements. An empty variable counts a
 A reload reads the files again; flags and variables stay those of the start.
 
 A duration is "500ms", "30s", "2m", "1h30m", or a bare number of seconds.
+A size is "512MiB", "2GB", or a bare number of bytes.
 A relative path starts in chdir, and chdir in the folder gosuper was started in.
 Every mistake is reported at once; a reload that finds one changes nothing.
 `

@@ -24,7 +24,7 @@ var keys = []Key{
 		func(c *Config) *[]string { return &c.Bind }, texts("list of addresses", checkAddress, checkAddresses)),
 	key(Key{
 		Name: "workers", Flag: "workers", Shorthand: "w", Placeholder: "N|auto",
-		Usage: "how many workers; auto: the smallest CPU quota of the own cgroup and its ancestors, rounded up, at least 2",
+		Usage: "how many workers; auto: the smallest CPU quota of the own cgroup and its ancestors, rounded up, at least 2; see worker_memory",
 	},
 		func(c *Config) *Workers { return &c.Workers }, workersKind),
 	key(Key{
@@ -112,6 +112,34 @@ var keys = []Key{
 		Usage: "added to max_requests: 0 to so many, drawn anew for every worker",
 	},
 		func(c *Config) *int { return &c.MaxRequestsJitter }, count(0, maxCount)),
+
+	key(Key{
+		Name:  "max_worker_lifetime",
+		Usage: "a worker is replaced when it was ready for so long; 0: never",
+	},
+		func(c *Config) *time.Duration { return &c.MaxWorkerLifetime }, duration(0)),
+	key(Key{
+		Name:  "max_worker_lifetime_jitter",
+		Usage: "added to max_worker_lifetime: 0 to so much, drawn anew for every worker",
+	},
+		func(c *Config) *time.Duration { return &c.MaxWorkerLifetimeJitter }, duration(0)),
+	key(Key{
+		Name: "max_worker_memory",
+		Usage: "a worker that takes more (with all its processes; PSS, where pages that several share count in parts) " +
+			"is replaced gracefully; 0: no limit",
+	},
+		func(c *Config) *Size { return &c.MaxWorkerMemory }, size(MiB, 0)),
+	key(Key{
+		Name:  "max_worker_memory_hard",
+		Usage: "a worker that takes more is killed within a second; 0: no limit",
+	},
+		func(c *Config) *Size { return &c.MaxWorkerMemoryHard }, size(MiB, 0)),
+	key(Key{
+		Name: "worker_memory",
+		Usage: "what one worker needs: workers = auto starts only as many as fit, with those of surge, into the memory limit " +
+			"of the own cgroup and its ancestors; 0: memory does not count",
+	},
+		func(c *Config) *Size { return &c.WorkerMemory }, size(MiB, 0)),
 
 	key(Key{
 		Name:  "stop_signal",

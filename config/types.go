@@ -12,7 +12,7 @@ import (
 type Workers struct {
 	// N is the number; 0 when Auto is set.
 	N int
-	// Auto leaves the number to the CPU quota: see [AutoWorkers].
+	// Auto leaves the number to the CPU quota: see [Config.AutoWorkers].
 	Auto bool
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -36,6 +37,9 @@ type stage struct {
 	log    *observer.ObservedLogs
 	load   func() (*config.Config, []string, error)
 	result chan error
+	memory sync.Map // of a process, by pid, in MiB
+	looks  atomic.Int32
+	kills  uint64 // for want of memory, by the kernel
 
 	// launched is called for every worker, in the goroutine of the loop.
 	launched func(*worker) error
@@ -54,7 +58,7 @@ func play(t *testing.T, toml string, launched func(*stage, *worker) error, acts 
 			Reconfigure: func() (*config.Config, []string, error) { return st.load() },
 		}, hands{
 			listen: func(chan os.Signal) func() { return func() {} },
-			launch: st.launch, signal: st.signal, reap: st.reap,
+			launch: st.launch, signal: st.signal, reap: st.reap, trees: st.trees, oom: st.oom,
 		})
 		if err != nil {
 			t.Fatal(err)

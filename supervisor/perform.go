@@ -81,6 +81,7 @@ func (s *Supervisor) spawn(a fleet.Spawn) {
 	s.later = append(s.later, func() {
 		s.log.Info("worker started", w.fields(zap.String("reason", string(a.Reason)), zap.Int("place", w.Place))...)
 	})
+	s.weigh(w)
 }
 
 // announce notes that a worker is ready. By now it has called listen itself if
@@ -133,6 +134,7 @@ func (s *Supervisor) do(w *worker, d deed) {
 	if w.gone {
 		return
 	}
+	w.slain = w.slain || d == deedKill
 	if err := s.hands.signal(w.pid, w, d); err != nil {
 		s.log.Error("cannot signal worker", w.fields(zap.Stringer("deed", d), zap.Error(err))...)
 	}

@@ -26,11 +26,13 @@ type revision struct {
 	executable fs.FileInfo // as it was when the revision was made
 	workers    int
 	auto       string // why "auto" means that number
+	tight      string // why even that number is too large; "": it is not
 	credential *process.Credential
 	identity   []string // HOME, USER and LOGNAME of the credential
 	sockets    *socket.Set
 	tls        int  // descriptor of certificate and key; -1: none
 	plain      bool // the warning about what a plain worker cannot do was given
+	tooLow     bool // the warning about max_worker_memory was given
 }
 
 // prepare makes a revision of a configuration, or changes nothing.
@@ -103,7 +105,7 @@ func (r *revision) closeTLS() {
 func resolve(c *config.Config) (*revision, error) {
 	r := &revision{config: c, workers: c.Workers.N, tls: -1}
 	if c.Workers.Auto {
-		r.workers, r.auto = config.AutoWorkers(os.DirFS("/"))
+		r.workers, r.auto, r.tight = c.AutoWorkers(os.DirFS("/"))
 	}
 	var err error
 	if r.resolved, err = c.Resolve(); err != nil {
@@ -189,6 +191,8 @@ func (r *revision) settings() fleet.Settings {
 		GracefulTimeout: c.GracefulTimeout,
 		DrainTimeout:    c.DrainTimeout.Duration,
 		StartupTimeout:  c.StartupTimeout,
+		Lifetime:        c.MaxWorkerLifetime,
+		LifetimeJitter:  c.MaxWorkerLifetimeJitter,
 		BackoffMin:      c.Restart.BackoffMin,
 		BackoffMax:      c.Restart.BackoffMax,
 		ResetAfter:      c.Restart.ResetAfter,

@@ -89,6 +89,10 @@ type Supervisor struct {
 	culprit       int    // the worker because of whose boot the brain gave up
 	innocentsLost uint64 // requests that stuck workers took along
 
+	oomKills uint64            // of our cgroup, as last read
+	weighing bool              // memory is being looked at
+	slimmed  map[int]time.Time // when a slot last lost a worker to max_worker_memory
+
 	started  time.Time
 	up       bool // every slot had a ready worker once
 	restarts restarts
@@ -104,13 +108,15 @@ type hands struct {
 	launch func(*Supervisor, fleet.Worker) (*worker, error)
 	signal func(pid int, w *worker, deed deed) error
 	reap   func(known func(pid int) bool) ([]process.Exit, int, error)
+	trees  func(pids []int) ([]tree, error)
+	oom    func() (kills uint64, ok bool)
 }
 
 // New prepares a master: it resolves the configuration and binds its
 // addresses. Errors of the configuration are *config.Error, those of the
 // system *Error.
 func New(o Options) (*Supervisor, error) {
-	return newSupervisor(o, hands{listen: listen, launch: launch, signal: send, reap: process.Reap})
+	return newSupervisor(o, hands{listen: listen, launch: launch, signal: send, reap: process.Reap, trees: trees, oom: oomKills})
 }
 
 func newSupervisor(o Options, h hands) (*Supervisor, error) {
@@ -124,10 +130,12 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 		tally:    tally.New(),
 		started:  time.Now(),
 		restarts: newRestarts(),
+		slimmed:  map[int]time.Time{},
 		reloads:  reloads{last: control.Reload{Result: control.None}, waiting: map[int][]chan control.Reload{}},
 
 		footprints: footprints{by: map[int]*footprint{}},
 	}
+	s.oomKills, _ = s.hands.oom()
 	rev, err := s.prepare(o.Config, nil)
 	if err != nil {
 		return nil, public(err)
@@ -254,6 +262,7 @@ func (s *Supervisor) reap() {
 		w := s.pids[e.Pid]
 		delete(s.pids, e.Pid)
 		w.status, w.gone = e.Status, true
+		s.explainKill(w)
 		s.step(fleet.Exited{ID: w.ID})
 	}
 }

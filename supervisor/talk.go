@@ -27,6 +27,9 @@ func (s *Supervisor) warn(r *revision) {
 	if r.auto != "" {
 		s.log.Info("workers = auto", zap.Int("workers", r.workers), zap.String("why", r.auto))
 	}
+	if r.tight != "" {
+		s.log.Warn(r.tight)
+	}
 }
 
 // withoutBoards says once that workers cannot report by shared memory.

@@ -27,6 +27,7 @@ type worker struct {
 	cooperates bool
 	newer      bool // speaks a version of the protocol unknown here; said once
 	gone       bool // reaped: its pid may be another's by now
+	slain      bool // SIGKILL was sent from here
 	status     process.Status
 	why        fleet.Reason // of its retirement
 	until      time.Time    // when that ends

@@ -200,6 +200,7 @@ func newHandler() *http.ServeMux {
 		}
 	})
 	handleSlow(handle)
+	handle("/leak", leak)
 	handle("/facts", func(w http.ResponseWriter, _ *http.Request) { json.NewEncoder(w).Encode(ownFacts()) })
 	return mux
 }

@@ -1,0 +1,169 @@
+//go:build linux
+
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/cmd/internal/load"
+)
+
+// leak keeps so many MiB for good. They are not from the heap, for which the
+// race detector would take as much again.
+func leak(w http.ResponseWriter, r *http.Request) {
+	mb, err := strconv.Atoi(r.FormValue("mb"))
+	if err != nil {
+		panic(err)
+	}
+	block, err := unix.Mmap(-1, 0, mb<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	if err != nil {
+		panic(err)
+	}
+	for i := 0; i < len(block); i += os.Getpagesize() {
+		block[i] = 1
+	}
+	fmt.Fprintln(w, "leaked")
+}
+
+// leakIn has the worker leak that answers, and returns its pid.
+func (m *master) leakIn(mb int) int {
+	m.t.Helper()
+	answer, _, err := m.get(fmt.Sprintf("/leak?mb=%d", mb))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(answer.Header.Get("X-Worker-Pid"))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return pid
+}
+
+// Workers that leak are replaced one after the other, and nobody notices.
+func TestLeaksLoseNothing(t *testing.T) {
+	m := up(t, `max_worker_memory = "300MiB"`)
+	r := m.load(load.Plan{Connections: 16, Pause: time.Millisecond})
+	leaked := map[int]int{}
+	for replaced := 0; replaced < 2; {
+		pid := m.leakIn(160)
+		if leaked[pid] += 160; leaked[pid] == 320 {
+			m.wait(t, 0, "worker draining", match{"pid": pid, "reason": "memory"})
+			m.wait(t, 0, "worker gone", match{"pid": pid, "reason": "memory"})
+			replaced++
+		}
+	}
+	r.more(100)
+	none(t, "leaks", r.end(), 100)
+	if n := len(m.all(0, "killing worker", nil)); n > 0 {
+		t.Errorf("%d workers were killed", n)
+	}
+}
+
+// A worker that takes far too much at once is killed within a second, and its
+// slot has another one by then.
+func TestJumpIsKilled(t *testing.T) {
+	m := up(t, "workers = 1", `max_worker_memory = "300MiB"`, `max_worker_memory_hard = "400MiB"`)
+	for range 5 { // what else the machine does counts as well
+		from, pid := m.mark(), m.workers()[0]
+		m.get("/leak?mb=600") // it may be killed before it can answer
+		begin := time.Now()
+		killed := m.wait(t, from, "killing worker", match{"pid": pid, "reason": "memory"})
+		ended := m.wait(t, from, "worker crashed", match{"pid": pid})
+		next := m.wait(t, from, "worker started", match{"reason": "memory"})
+		if got := ended.str("status"); !strings.HasSuffix(got, "MiB, more than max_worker_memory_hard (killed by SIGKILL)") {
+			t.Errorf("the worker's status is %q", got)
+		}
+		t.Logf("killed after %v, gone after %v, replaced after %v", killed.at.Sub(begin), ended.at.Sub(begin), next.at.Sub(begin))
+		m.wait(t, from, "worker ready", nil)
+		if ended.at.Sub(begin) < time.Second {
+			return
+		}
+	}
+	t.Error("no worker was gone within a second")
+}
+
+// Workers live for as long as they may, each of them for another time, and
+// nobody notices their end.
+func TestLifetimeLosesNothing(t *testing.T) {
+	m := up(t, "workers = 2", `max_worker_lifetime = "1s"`, `max_worker_lifetime_jitter = "1s"`)
+	r := m.load(load.Plan{Connections: 16, Pause: time.Millisecond})
+	m.count(t, 6, 0, "worker gone", match{"reason": "lifetime"})
+	none(t, "lifetimes", r.end(), 100)
+	born := map[int]time.Time{}
+	for _, e := range m.all(0, "worker ready", nil) {
+		born[e.num("pid")] = e.at
+	}
+	for _, e := range m.all(0, "worker draining", match{"reason": "lifetime"}) {
+		if age := e.at.Sub(born[e.num("pid")]); age < time.Second {
+			t.Errorf("a worker was replaced after %v", age)
+		}
+	}
+}
+
+// memoryCgroup makes a cgroup with a memory limit and returns its folder.
+func memoryCgroup(t *testing.T, limit string) string {
+	t.Helper()
+	needRoot(t)
+	for _, root := range []struct{ dir, file string }{
+		{"/sys/fs/cgroup/memory", "memory.limit_in_bytes"},
+		{"/sys/fs/cgroup", "memory.max"},
+	} {
+		dir := filepath.Join(root.dir, fmt.Sprintf("gosuper-test-%d", os.Getpid()))
+		if os.Mkdir(dir, 0o755) != nil {
+			continue
+		}
+		t.Cleanup(func() {
+			if err := os.Remove(dir); err != nil {
+				t.Error(err)
+			}
+		})
+		if os.WriteFile(filepath.Join(dir, root.file), []byte(limit), 0) == nil {
+			return dir
+		}
+	}
+	lacking(t, fmt.Errorf("no memory cgroup can be made"))
+	return ""
+}
+
+// "Out of memory" is said of a worker that the kernel killed for that, and of
+// no other that was killed. The limit bounds the number of workers as well.
+func TestOutOfMemory(t *testing.T) {
+	dir := memoryCgroup(t, "400M")
+	m := start(t, launch{
+		before: []string{"sh", "-c", `echo $$ > "$0" && exec "$@"`, filepath.Join(dir, "cgroup.procs")},
+		config: config(`workers = "auto"`, `worker_memory = "200MiB"`),
+	})
+	m.wait(t, 0, "ready", nil)
+	if n := len(m.workers()); n != 1 {
+		t.Errorf("there are %d workers, want one and room for its replacement", n)
+	}
+	from := m.mark()
+	if _, _, err := m.get("/leak?mb=500"); err == nil {
+		t.Error("the worker has more memory than there is")
+	}
+	if got := m.wait(t, from, "worker crashed", nil).str("status"); got != "out of memory (killed by SIGKILL)" {
+		t.Errorf("the worker's status is %q", got)
+	}
+	m.wait(t, from, "worker ready", nil)
+	from = m.mark()
+	if err := syscall.Kill(m.workers()[0], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if got := m.wait(t, from, "worker crashed", nil).str("status"); got != "killed by SIGKILL" {
+		t.Errorf("the worker's status is %q", got)
+	}
+	m.signal(syscall.SIGTERM)
+	if code := m.end(); code != 0 {
+		t.Errorf("exit status %d", code)
+	}
+}

@@ -1,0 +1,146 @@
+package config
+
+import (
+	"fmt"
+	"io/fs"
+	"math"
+	"path"
+	"strconv"
+	"strings"
+)
+
+// leastAuto is the number of workers that "auto" gives at least: with one, every
+// crash and every replacement would leave nobody. Only memory is a reason for
+// one alone.
+const leastAuto = 2
+
+// AutoWorkers returns the number of workers that "auto" means on this machine,
+// and why: the smallest CPU quota of the own cgroup and all its ancestors that
+// can be seen from here, rounded up, at least 2. The number of cores is never
+// looked at, which in a container is that of the host. Where WorkerMemory is
+// set, so many workers and those of surge must fit into the smallest memory
+// limit as well; the warning, else "", says that not even one does.
+//
+// root is the file system of the machine, os.DirFS("/"). Whatever cannot be
+// read sets no limit.
+func (c *Config) AutoWorkers(root fs.FS) (n int, why, warning string) {
+	n, why = workersByCPU(root)
+	if c.WorkerMemory == 0 {
+		return n, why, ""
+	}
+	limit, at := memoryLimit(root)
+	if at == "" {
+		return n, why, ""
+	}
+	fits := func(n int) bool { return Size(n+c.Surge.Of(n)) <= limit/c.WorkerMemory }
+	if fits(n) {
+		return n, why, ""
+	}
+	for n > 1 && !fits(n) {
+		n--
+	}
+	if !fits(n) {
+		warning = fmt.Sprintf("the memory limit of %s (%s) has no room for one worker of %s", limit, at, c.WorkerMemory)
+		if c.Surge.Of(n) > 0 {
+			warning += " and its replacement beside it; surge = 0 stops a worker first"
+		}
+	}
+	return n, fmt.Sprintf("the memory limit is %s (%s), for workers and surge of %s each", limit, at, c.WorkerMemory), warning
+}
+
+// workersByCPU is the number of workers for the CPU quota.
+func workersByCPU(root fs.FS) (n int, why string) {
+	quota, at := cpuQuota(root)
+	if math.IsInf(quota, 1) {
+		return leastAuto, fmt.Sprintf("no CPU quota: %d; set workers to the number you want", leastAuto)
+	}
+	n = int(min(math.Ceil(quota), MaxWorkers))
+	shown := strconv.FormatFloat(math.Round(quota*100)/100, 'f', -1, 64)
+	return max(n, leastAuto), fmt.Sprintf("the CPU quota is %s (%s)", shown, at)
+}
+
+// cpuQuota returns the smallest quota, in CPUs, and the folder of its cgroup;
+// +Inf if there is none.
+func cpuQuota(root fs.FS) (quota float64, at string) {
+	quota = math.Inf(1)
+	for _, hierarchy := range ownFolders(root, "cpu") {
+		for _, dir := range hierarchy.dirs {
+			q, ok := readQuota(root, dir, hierarchy.v2)
+			if ok && q < quota {
+				quota, at = q, dir
+			}
+		}
+	}
+	return quota, at
+}
+
+// readQuota reads the quota of one cgroup, in CPUs.
+func readQuota(root fs.FS, dir string, v2 bool) (float64, bool) {
+	var fields []string
+	if v2 {
+		fields = strings.Fields(contents(root, path.Join(dir, "cpu.max")))
+	} else {
+		fields = append(strings.Fields(contents(root, path.Join(dir, "cpu.cfs_quota_us"))),
+			strings.Fields(contents(root, path.Join(dir, "cpu.cfs_period_us")))...)
+	}
+	if len(fields) != 2 {
+		return 0, false
+	}
+	// "max" and -1 mean that there is none.
+	quota, err := strconv.ParseInt(fields[0], 10, 64)
+	if err != nil || quota <= 0 {
+		return 0, false
+	}
+	period, err := strconv.ParseInt(fields[1], 10, 64)
+	if err != nil || period <= 0 {
+		return 0, false
+	}
+	return float64(quota) / float64(period), true
+}
+
+// memoryLimit returns the smallest memory limit, and the folder of its cgroup;
+// "" if there is none. Above memory.high a cgroup is not killed but stalls, so
+// that is a limit as well.
+func memoryLimit(root fs.FS) (limit Size, at string) {
+	for _, hierarchy := range ownFolders(root, "memory") {
+		names := []string{"memory.limit_in_bytes"}
+		if hierarchy.v2 {
+			names = []string{"memory.max", "memory.high"}
+		}
+		for _, dir := range hierarchy.dirs {
+			for _, name := range names {
+				// "max" is no number, and what version 1 has for it is absurdly large.
+				n, err := strconv.ParseInt(strings.TrimSpace(contents(root, path.Join(dir, name))), 10, 64)
+				if err == nil && n > 0 && n < int64(maxSize) && (at == "" || Size(n) < limit) {
+					limit, at = Size(n), dir
+				}
+			}
+		}
+	}
+	return limit, at
+}
+
+// OOMKills returns how many processes of the own cgroup the kernel has killed
+// because memory ran out, whoever's limit it was; false if it does not say. It
+// counts from when the cgroup was made (memory.events in cgroup v2,
+// memory.oom_control in v1).
+func OOMKills(root fs.FS) (n uint64, ok bool) {
+	for _, hierarchy := range ownFolders(root, "memory") {
+		if len(hierarchy.dirs) == 0 {
+			continue
+		}
+		name := "memory.oom_control"
+		if hierarchy.v2 {
+			name = "memory.events"
+		}
+		for line := range lines(root, path.Join(hierarchy.dirs[0], name)) {
+			if count, found := strings.CutPrefix(line, "oom_kill "); found {
+				kills, err := strconv.ParseUint(count, 10, 64)
+				if err == nil {
+					return kills, true
+				}
+			}
+		}
+	}
+	return 0, false
+}

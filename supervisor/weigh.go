@@ -1,0 +1,203 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+)
+
+// How often the memory of workers with a limit is looked at. A worker over the
+// hard limit is to be gone within a second; one over the other limit has to be
+// found there again overFor later, as memory also comes and goes. A round takes
+// at most one part in weighShare of the time. A slot loses a worker to the
+// lower limit once in slimFor at most: a limit below what workers take from
+// their start would have the master do nothing but replace them.
+const (
+	weighHard  = 500 * time.Millisecond
+	weighSoft  = time.Second
+	weighShare = 10
+	overFor    = time.Second
+	slimFor    = 10 * time.Second
+)
+
+// tree is the processes of a worker, a [process.Tree].
+type tree interface {
+	Resident() uint64
+	Private() (uint64, error)
+	Memory() (uint64, process.MemoryKind, error)
+}
+
+// trees is [process.Trees].
+func trees(pids []int) ([]tree, error) {
+	found, err := process.Trees(pids)
+	all := make([]tree, len(found))
+	for i, t := range found {
+		all[i] = t
+	}
+	return all, err
+}
+
+// weighed is a worker with a limit on its memory, and what it was found to take.
+type weighed struct {
+	id, pid    int
+	soft, hard uint64 // in bytes; 0: does not matter
+
+	bytes uint64 // when that is more than the lower of the two, else 0
+	kind  process.MemoryKind
+	over  time.Duration // for how long it has been above soft; below 0: it is not
+}
+
+// weigh makes sure that the worker's memory is looked at if it has a limit.
+// That takes a goroutine of its own, for as long as there are such workers.
+func (s *Supervisor) weigh(w *worker) {
+	c := w.revision.config
+	if !s.weighing && (c.MaxWorkerMemory > 0 || c.MaxWorkerMemoryHard > 0) {
+		s.weighing = true
+		go s.weighAll()
+	}
+}
+
+// weighAll is the goroutine.
+func (s *Supervisor) weighAll() {
+	since := map[int]time.Time{} // since when a worker is above soft
+	for {
+		var all []weighed
+		if s.ask(context.Background(), func() { all = s.toWeigh() }) != nil || len(all) == 0 {
+			return
+		}
+		begin := time.Now()
+		heavy, err := s.readAll(all, since)
+		if err == nil && len(heavy) > 0 {
+			err = s.ask(context.Background(), func() { s.tooHeavy(heavy) })
+		}
+		if errors.Is(err, errEnded) {
+			return
+		}
+		if err != nil {
+			// It will not be tried again: weighing stays set.
+			s.ask(context.Background(), func() { s.log.Warn("max_worker_memory has no effect", zap.Error(err)) })
+			return
+		}
+		pause := weighSoft
+		for _, w := range all {
+			if w.hard > 0 {
+				pause = weighHard
+			}
+		}
+		select {
+		case <-s.ended:
+			return
+		case <-time.After(max(pause, weighShare*time.Since(begin))):
+		}
+	}
+}
+
+// toWeigh lists the workers that have a limit. If there are none the goroutine
+// ends.
+func (s *Supervisor) toWeigh() (all []weighed) {
+	for _, f := range s.fleet.Workers() {
+		w := s.workers[f.ID]
+		if w.gone || f.State == fleet.Stopping {
+			continue
+		}
+		c := w.revision.config
+		one := weighed{id: w.ID, pid: w.pid, hard: uint64(c.MaxWorkerMemoryHard)}
+		if f.State == fleet.Ready && f.Recycle == "" {
+			one.soft = uint64(c.MaxWorkerMemory)
+		}
+		if c.MaxWorkerMemory > 0 || c.MaxWorkerMemoryHard > 0 {
+			all = append(all, one)
+		}
+	}
+	s.weighing = len(all) > 0
+	return all
+}
+
+// readAll returns those that are above one of their limits. The memory in the
+// sense of the limits is read only where the resident set, which is more and
+// costs far less, is above them.
+func (s *Supervisor) readAll(all []weighed, since map[int]time.Time) (heavy []weighed, err error) {
+	pids := make([]int, len(all))
+	for i, w := range all {
+		pids[i] = w.pid
+	}
+	found, err := s.hands.trees(pids)
+	if err != nil {
+		return nil, err
+	}
+	above := map[int]time.Time{}
+	for i, w := range all {
+		if !w.exceeded(found[i].Resident()) {
+			continue
+		}
+		w.bytes, w.kind, err = found[i].Memory()
+		if err != nil || !w.exceeded(w.bytes) {
+			continue // it is gone, or shares most of it
+		}
+		w.over = -1
+		if w.soft > 0 && w.bytes > w.soft {
+			now := time.Now()
+			above[w.id] = now
+			if t, before := since[w.id]; before {
+				above[w.id] = t
+			}
+			w.over = now.Sub(above[w.id])
+		}
+		heavy = append(heavy, w)
+	}
+	clear(since)
+	for id, t := range above {
+		since[id] = t
+	}
+	return heavy, nil
+}
+
+// exceeded says whether so many bytes are above one of the limits.
+func (w *weighed) exceeded(bytes uint64) bool {
+	return w.soft > 0 && bytes > w.soft || w.hard > 0 && bytes > w.hard
+}
+
+// tooHeavy has workers replaced, or killed, that are above a limit.
+func (s *Supervisor) tooHeavy(heavy []weighed) {
+	for _, h := range heavy {
+		w := s.workers[h.id]
+		if w == nil || w.gone {
+			continue
+		}
+		fields := w.fields(zap.Stringer("memory", mebibytes(h.bytes)), zap.String("kind", string(h.kind)), zap.Duration("age", w.age()))
+		switch {
+		case h.hard > 0 && h.bytes > h.hard:
+			w.failure = "took " + mebibytes(h.bytes).String() + ", more than max_worker_memory_hard"
+			s.log.Error("worker takes too much memory", append(fields, zap.Stringer("max_worker_memory_hard", config.Size(h.hard)))...)
+			s.step(fleet.Oversized{ID: h.id})
+		case h.over >= overFor:
+			s.slim(w, append(fields, zap.Stringer("max_worker_memory", config.Size(h.soft))))
+		}
+	}
+}
+
+// slim has a worker replaced for its memory.
+func (s *Supervisor) slim(w *worker, fields []zap.Field) {
+	now := time.Now()
+	if now.Sub(s.slimmed[w.Slot]) < slimFor {
+		if !w.revision.tooLow {
+			w.revision.tooLow = true
+			s.log.Warn("max_worker_memory is too low: a worker exceeds it soon after its start, and is replaced later", fields...)
+		}
+		return
+	}
+	s.slimmed[w.Slot] = now
+	s.log.Warn("worker takes too much memory and is replaced", fields...)
+	s.step(fleet.Recycle{ID: w.ID, Reason: fleet.ReasonMemory})
+}
+
+// mebibytes rounds a size for people.
+func mebibytes(bytes uint64) config.Size {
+	return max(config.Size(bytes+uint64(config.MiB)/2)/config.MiB, 1) * config.MiB
+}
