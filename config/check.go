@@ -116,6 +116,7 @@ func (l *loader) finish() {
 		return
 	}
 	l.makePathsAbsolute()
+	l.compareAdmin()
 	l.readEnvFile()
 	l.readTLS()
 }
@@ -171,6 +172,13 @@ func (l *loader) makePathsAbsolute() {
 			if len(path) > maxUnixPath {
 				l.fail("bind", wrong("", "the path of a unix socket has at most %d bytes, which %s has not", maxUnixPath, quote(path)))
 			}
+		}
+	}
+	if path, ok := strings.CutPrefix(c.Admin.Bind, "unix:"); ok {
+		path = c.absolute(path)
+		c.Admin.Bind = "unix:" + path
+		if len(path) > maxUnixPath {
+			l.fail("admin.bind", wrong("", "the path of a unix socket has at most %d bytes, which %s has not", maxUnixPath, quote(path)))
 		}
 	}
 	// Two spellings of one path show only now.

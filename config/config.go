@@ -116,6 +116,8 @@ type Config struct {
 	Control Control
 	// Shutdown rules the stop of the master.
 	Shutdown Shutdown
+	// Admin rules probes and metrics.
+	Admin Admin
 	// TLS is what cooperating workers serve HTTPS with; the zero value: HTTP.
 	TLS TLS
 

@@ -61,6 +61,25 @@ var surgeKind = kind[Surge]{
 	},
 }
 
+// boolean is yes or no.
+var boolean = kind[bool]{
+	doc: "true or false",
+	parse: func(in input) (bool, error) {
+		v, ok := in.value.(bool)
+		if in.isText() {
+			v, ok = in.text() == "true", in.text() == "true" || in.text() == "false"
+			if !ok {
+				return false, wrong("", "must be true or false, not %s", quote(in.text()))
+			}
+		}
+		if !ok {
+			return false, mistyped(in, "true or false")
+		}
+		return v, nil
+	},
+	print: strconv.FormatBool,
+}
+
 // autoDuration is a duration, or a word that leaves it to gosuper.
 func autoDuration(word string) kind[AutoDuration] {
 	doc := durationDoc + ", or " + quote(word)

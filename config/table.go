@@ -254,6 +254,17 @@ var keys = []Key{
 		func(c *Config) *time.Duration { return &c.Shutdown.Delay }, duration(0)),
 
 	key(Key{
+		Name: "admin.bind", Flag: "admin", Placeholder: "ADDR",
+		Usage: `address of the admin listener, "host:port" or "unix:/path", for /health, /health/ready and /metrics; empty: none`,
+	},
+		func(c *Config) *string { return &c.Admin.Bind }, text("address", checkAdmin)),
+	key(Key{
+		Name:  "admin.actions",
+		Usage: "whether that page may reload, scale and recycle; only on a loopback address or a unix socket, where whoever can connect may",
+	},
+		func(c *Config) *bool { return &c.Admin.Actions }, boolean),
+
+	key(Key{
 		Name:  "tls.cert",
 		Usage: "file of the certificate and those between it and the root, in PEM, for cooperating workers; read again by a reload; empty: no TLS",
 	},

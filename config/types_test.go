@@ -133,7 +133,7 @@ func TestReference(t *testing.T) {
 	want := []string{
 		"n name", "b bind", "w workers", " worker-connections", "t timeout", " graceful-timeout", " drain-timeout", " startup-timeout", " keep-alive",
 		" max-requests", " max-requests-jitter", " backlog", " chdir", "u user", "g group", "m umask", "p pid", "e env",
-		" log-level", " log-format", " error-logfile", " access-logfile", " control",
+		" log-level", " log-format", " error-logfile", " access-logfile", " control", " admin",
 	}
 	if !slices.Equal(flags, want) {
 		t.Errorf("the flags are %q", flags)
@@ -156,7 +156,8 @@ func TestDefaults(t *testing.T) {
 		"chdir": `""`, "user": `""`, "group": `""`, "umask": `""`, "pidfile": `""`, "env_file": `""`, "env": "{}",
 		"restart.backoff_min": `"100ms"`, "restart.backoff_max": `"30s"`, "restart.reset_after": `"10s"`, "restart.startup_attempts": "3",
 		"log.level": `"info"`, "log.format": `"auto"`, "log.file": `"-"`,
-		"log.access_file": `""`, "log.access_format": `"combined"`, "control.socket": `"auto"`, "shutdown.delay": `"0s"`, "tls.cert": `""`, "tls.key": `""`,
+		"log.access_file": `""`, "log.access_format": `"combined"`, "control.socket": `"auto"`, "shutdown.delay": `"0s"`,
+		"admin.bind": `""`, "admin.actions": "false", "tls.cert": `""`, "tls.key": `""`,
 	}
 	for _, k := range Keys() {
 		if k.Default != want[k.Name] {
