@@ -2,6 +2,7 @@ package tally
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"time"
 )
@@ -10,17 +11,19 @@ import (
 // by name, so that one which only one of the two knows moves none of the
 // others. Times are durations since an epoch on which both agree.
 type Snapshot struct {
-	Counters  map[string]uint64 `json:"counters"`
-	Histogram []uint64          `json:"histogram"`
-	Workers   []WorkerSnapshot  `json:"workers"`
+	Counters     map[string]uint64 `json:"counters"`
+	Histogram    []uint64          `json:"histogram"`
+	Microseconds uint64            `json:"microseconds"`
+	Workers      []WorkerSnapshot  `json:"workers"`
 }
 
 // WorkerSnapshot is what is remembered of a worker.
 type WorkerSnapshot struct {
-	ID        int             `json:"id"`
-	Joined    time.Duration   `json:"joined"`
-	Counters  map[string]Cell `json:"counters"`
-	Histogram []Cell          `json:"histogram"`
+	ID           int             `json:"id"`
+	Joined       time.Duration   `json:"joined"`
+	Counters     map[string]Cell `json:"counters"`
+	Histogram    []Cell          `json:"histogram"`
+	Microseconds uint64          `json:"microseconds"`
 }
 
 // Cell is one counter of one worker.
@@ -38,7 +41,7 @@ var names = []string{
 
 // Snapshot returns the whole Tally.
 func (t *Tally) Snapshot(epoch time.Time) Snapshot {
-	var s Snapshot
+	s := Snapshot{Microseconds: t.microseconds}
 	s.Counters, s.Histogram = named(t.total)
 	for _, id := range slices.Sorted(maps.Keys(t.workers)) {
 		w := t.workers[id]
@@ -46,7 +49,7 @@ func (t *Tally) Snapshot(epoch time.Time) Snapshot {
 		for i, c := range w.cells {
 			cells[i] = Cell{c.mark, c.at, c.credit}
 		}
-		one := WorkerSnapshot{ID: id, Joined: w.joined.Sub(epoch)}
+		one := WorkerSnapshot{ID: id, Joined: w.joined.Sub(epoch), Microseconds: w.microseconds}
 		one.Counters, one.Histogram = named(cells)
 		s.Workers = append(s.Workers, one)
 	}
@@ -56,9 +59,9 @@ func (t *Tally) Snapshot(epoch time.Time) Snapshot {
 // Restore returns the Tally that a snapshot was taken of.
 func Restore(s Snapshot, epoch time.Time) *Tally {
 	t := New()
-	t.total = vector(s.Counters, s.Histogram, 0)
+	t.total, t.microseconds = vector(s.Counters, s.Histogram, 0), s.Microseconds
 	for _, one := range s.Workers {
-		w := &worker{joined: epoch.Add(one.Joined)}
+		w := &worker{joined: epoch.Add(one.Joined), microseconds: min(one.Microseconds, math.MaxInt64)}
 		for _, c := range vector(one.Counters, one.Histogram, Cell{Credit: MaxRate}) {
 			w.cells = append(w.cells, cell{c.Mark, c.At, c.Credit})
 		}

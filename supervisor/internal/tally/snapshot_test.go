@@ -55,15 +55,15 @@ func TestSuccessor(t *testing.T) {
 
 // Counters that only one side knows disturb none of the others.
 func TestRestoreOfAnother(t *testing.T) {
-	text := `{"counters": {"finished": 7, "laughs": 3}, "histogram": [1, 2], "workers": [{"id": 4, "joined": 1,
+	text := `{"counters": {"finished": 7, "laughs": 3}, "histogram": [1, 2], "microseconds": 30, "workers": [{"id": 4, "joined": 1, "microseconds": 5,
 		"counters": {"finished": {"mark": 5, "credit": 100}, "laughs": {"mark": 3}}, "from_the_future": true}]}`
 	var s Snapshot
 	if err := json.Unmarshal([]byte(text), &s); err != nil {
 		t.Fatal(err)
 	}
 	tally := Restore(s, time.Unix(0, 0))
-	tally.Add(4, time.Unix(1, 0), Reading{Counters: scoreboard.Counters{Started: 1, Finished: 6}, Histogram: []uint64{1, 1}})
-	want := Reading{Counters: scoreboard.Counters{Started: 1, Finished: 8}, Histogram: []uint64{2, 3}}
+	tally.Add(4, time.Unix(1, 0), Reading{Counters: scoreboard.Counters{Started: 1, Finished: 6}, Histogram: []uint64{1, 1}, Microseconds: 25})
+	want := Reading{Counters: scoreboard.Counters{Started: 1, Finished: 8}, Histogram: []uint64{2, 3}, Microseconds: 50}
 	if got := tally.Total(); !reflect.DeepEqual(got, want) {
 		t.Errorf("total %+v, want %+v", got, want)
 	}

@@ -14,12 +14,17 @@
 // stops counting. Credit for the time between two readings cannot be saved up, so
 // what one worker can add in its whole life is MaxRate times that life.
 //
+// The sum of the durations is believed as far as the buckets of the histogram bear
+// it out: no less than the lower bounds of what they counted, and no more than the
+// upper ones.
+//
 // Everything is a counter: of the gauges on the board there is no total here. A
 // Tally belongs to one goroutine.
 package tally
 
 import (
 	"math"
+	"math/bits"
 	"slices"
 	"time"
 
@@ -42,18 +47,22 @@ type Reading struct {
 	// Histogram holds the buckets of the latency histogram, not cumulative. It may
 	// be nil, and a total has as many as the longest there was.
 	Histogram []uint64
+	// Microseconds is the sum of the durations in the histogram.
+	Microseconds uint64
 }
 
 // Tally holds the totals. The zero value is not usable; see [New].
 type Tally struct {
-	total   []uint64
-	workers map[int]*worker
+	total        []uint64
+	microseconds uint64
+	workers      map[int]*worker
 }
 
 // worker is what is remembered of one that lives.
 type worker struct {
-	joined time.Time
-	cells  []cell
+	joined       time.Time
+	cells        []cell
+	microseconds uint64 // of the sum, how much is believed
 }
 
 // cell is one counter of one worker.
@@ -82,6 +91,8 @@ func (t *Tally) Add(id int, now time.Time, r Reading) {
 		return
 	}
 	at := now.Sub(w.joined)
+	buckets := len(counters(&scoreboard.Counters{}))
+	var least, most uint64
 	for i, value := range values(r) {
 		if i == len(w.cells) {
 			// Readings are not exact to the moment, and one of the first may come
@@ -94,7 +105,35 @@ func (t *Tally) Add(id int, now time.Time, r Reading) {
 		// A total that began anew would have gone backwards.
 		more := min(w.cells[i].grow(value, at), math.MaxUint64-t.total[i])
 		t.total[i] += more
+		if i >= buckets {
+			low, high := bounds(i - buckets)
+			least, most = sum(least, more, low), sum(most, more, high)
+		}
 	}
+	// What one reading left out, torn from its buckets, is in the range of the next.
+	said := min(max(r.Microseconds, w.microseconds+least), w.microseconds+most, math.MaxInt64)
+	t.microseconds += min(said-w.microseconds, math.MaxUint64-t.microseconds)
+	w.microseconds = said
+}
+
+// sum is s + n*each, and math.MaxInt64 where that is too much.
+func sum(s, n, each uint64) uint64 {
+	over, product := bits.Mul64(n, each)
+	if over > 0 || product > math.MaxInt64-s {
+		return math.MaxInt64
+	}
+	return s + product
+}
+
+// bounds are the shortest and the longest duration that a bucket stands for, in
+// microseconds. What is in the last bucket took hours: it counts as up to twice its
+// lower bound.
+func bounds(bucket int) (low, high uint64) {
+	low = uint64(scoreboard.BucketBound(bucket - 1).Microseconds())
+	if high = uint64(scoreboard.BucketBound(bucket).Microseconds()) + 1; high == 1 {
+		high = 2 * low
+	}
+	return low, high
 }
 
 // Retire adds the last reading of a worker, which may be the zero one if there is
@@ -115,6 +154,7 @@ func (t *Tally) Total() Reading {
 			r.Histogram = append(r.Histogram, value)
 		}
 	}
+	r.Microseconds = t.microseconds
 	return r
 }
 
