@@ -177,28 +177,26 @@ func bindSocket(p place, path string) (*controlSocket, error) {
 		return nil, err
 	}
 	c := &controlSocket{place: p, address: path, sockets: set}
+	var l net.Listener
 	if err = set.Listen(); err == nil {
-		c.listener, err = listenerOf(set.Fds(0)[0])
+		l, err = listenerOf(set.Fds(0)[0])
 	}
 	if err != nil {
 		return nil, errors.Join(err, set.Close())
 	}
+	c.listener = l.(*net.UnixListener)
 	return c, nil
 }
 
 // listenerOf makes a listener of a copy of the descriptor.
-func listenerOf(fd int) (*net.UnixListener, error) {
+func listenerOf(fd int) (net.Listener, error) {
 	fd, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
-		return nil, fmt.Errorf("cannot copy the control socket: %w", err)
+		return nil, fmt.Errorf("cannot copy a listening socket: %w", err)
 	}
-	file := os.NewFile(uintptr(fd), "control socket")
+	file := os.NewFile(uintptr(fd), "listener")
 	defer file.Close()
-	l, err := net.FileListener(file)
-	if err != nil {
-		return nil, err
-	}
-	return l.(*net.UnixListener), nil
+	return net.FileListener(file)
 }
 
 // bindAbstract makes the socket at an address that has no file and hence no

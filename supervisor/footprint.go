@@ -10,11 +10,12 @@ import (
 
 // How memory is measured for people: a figure is good for so long, a new one is
 // waited for so long, and one that is late is better than another kind of
-// figure for so long.
+// figure for so long. Those who ask regularly wait less.
 const (
 	memoryFresh = time.Second
 	memoryWait  = 100 * time.Millisecond
 	memoryStale = 10 * time.Second
+	recallWait  = 5 * time.Millisecond
 )
 
 // footprints are the memory of the workers as far as somebody has asked. What
@@ -36,15 +37,48 @@ type footprint struct {
 
 // fill tells the workers their memory. It must not be called by the loop.
 func (f *footprints) fill(workers []control.Worker) {
+	trees, now := f.refresh(workers, memoryWait)
+	if trees == nil {
+		return // not on this system
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i, w := range workers {
+		if one := f.by[w.ID]; one != nil && now.Sub(one.at) < memoryStale {
+			workers[i].MemoryBytes, workers[i].MemoryKind = one.bytes, control.MemoryKind(one.kind)
+		} else if bytes, err := trees[i].Private(); err == nil && w.PID > 0 {
+			workers[i].MemoryBytes, workers[i].MemoryKind = bytes, control.RSS
+		}
+	}
+}
+
+// recall tells the workers the last figure of their memory, however old it is:
+// for those who ask regularly, cannot wait, and draw a line that another kind of
+// figure would break. It must not be called by the loop.
+func (f *footprints) recall(workers []control.Worker) {
+	f.refresh(workers, recallWait)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i, w := range workers {
+		if one := f.by[w.ID]; one != nil {
+			workers[i].MemoryBytes, workers[i].MemoryKind = one.bytes, control.MemoryKind(one.kind)
+		}
+	}
+}
+
+// refresh has the figures measured that are not fresh any more, and waits for
+// them for a while. It returns the processes of each worker and the time that it
+// began; nil where they cannot be found.
+func (f *footprints) refresh(workers []control.Worker, wait time.Duration) ([]process.Tree, time.Time) {
+	now := time.Now()
 	pids := make([]int, len(workers))
 	for i, w := range workers {
 		pids[i] = w.PID
 	}
 	trees, err := process.Trees(pids)
 	if err != nil {
-		return // not on this system
+		return nil, now
 	}
-	now := time.Now()
 	var waitFor []chan struct{}
 	f.mu.Lock()
 	f.forget(workers)
@@ -64,26 +98,16 @@ func (f *footprints) fill(workers []control.Worker) {
 	}
 	f.mu.Unlock()
 
-	enough := time.NewTimer(memoryWait)
+	enough := time.NewTimer(wait)
 	defer enough.Stop()
 	for _, busy := range waitFor {
 		select {
 		case <-busy:
-			continue
 		case <-enough.C:
-		}
-		break
-	}
-
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for i, w := range workers {
-		if one := f.by[w.ID]; one != nil && now.Sub(one.at) < memoryStale {
-			workers[i].MemoryBytes, workers[i].MemoryKind = one.bytes, control.MemoryKind(one.kind)
-		} else if bytes, err := trees[i].Private(); err == nil && w.PID > 0 {
-			workers[i].MemoryBytes, workers[i].MemoryKind = bytes, control.RSS
+			return trees, now
 		}
 	}
+	return trees, now
 }
 
 // measure takes one measurement.

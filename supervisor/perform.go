@@ -91,6 +91,7 @@ func (s *Supervisor) announce(w *worker) {
 		s.log.Warn("cannot restore the listeners", zap.Error(err))
 	}
 	w.announced = true
+	s.spawns.add(time.Since(w.Spawned))
 	w.begin(time.Now())
 	s.log.Info("worker ready", w.fields(zap.Duration("after", w.age()), zap.Bool("cooperating", w.cooperates))...)
 	if !w.cooperates {
@@ -167,7 +168,7 @@ func (s *Supervisor) bury(w *worker, a fleet.Bury) {
 // reading is what the worker's board counts.
 func (w *worker) reading() tally.Reading {
 	h := w.view().Histogram()
-	return tally.Reading{Counters: w.view().Counters(), Histogram: h.Counts[:]}
+	return tally.Reading{Counters: w.view().Counters(), Histogram: h.Counts[:], Microseconds: uint64(h.Sum) / 1000}
 }
 
 // requests is what a cooperating worker served, and by how much that is more
@@ -211,6 +212,7 @@ func (s *Supervisor) apply(a fleet.Apply) {
 	if err := r.sockets.Claim(r.socketOptions()); err != nil {
 		s.log.Warn("cannot change who may connect", zap.Error(err))
 	}
+	s.openAdmin(r)
 	if s.options.Logs != nil {
 		if err := s.options.Logs.Apply(r.config.Log); err != nil {
 			s.log.Error("cannot change the log", zap.Error(err))

@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/admin"
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 )
@@ -16,6 +17,7 @@ type reloads struct {
 	last    control.Reload
 	newest  int // revision of the last that was asked for; 0: it was refused, or there was none
 	waiting map[int][]chan control.Reload
+	ended   map[string]uint64 // how many ended so, with names of the metric
 }
 
 // Reload is the reload of SIGHUP. It returns as soon as the configuration was
@@ -84,6 +86,7 @@ func (s *Supervisor) reload() control.Reload {
 // refuse notes that a configuration was not even tried.
 func (s *Supervisor) refuse(err error, fields ...zap.Field) control.Reload {
 	s.log.Error("reload refused, nothing was changed", fields...)
+	s.reloads.ended[admin.Refused]++
 	s.reloads.newest, s.reloads.last = 0, control.Reload{Result: control.RolledBack, Error: inWords(err)}
 	return s.reloads.last
 }
@@ -93,8 +96,10 @@ func (s *Supervisor) endReload(a fleet.EndReload) {
 	result := control.Reload{Result: control.OK}
 	switch a.Result {
 	case fleet.Done:
+		s.reloads.ended[admin.Done]++
 		s.log.Info("reload done", zap.Int("revision", a.Revision))
 	case fleet.Superseded:
+		s.reloads.ended[admin.Superseded]++
 		s.log.Info("reload superseded", zap.Int("revision", a.Revision))
 		if !s.fleet.Stopping() {
 			s.reloads.follow(a.Revision, s.last)
@@ -102,6 +107,7 @@ func (s *Supervisor) endReload(a fleet.EndReload) {
 		}
 		result = control.Reload{Result: control.RolledBack, Error: "the master was told to stop before the reload was done"}
 	case fleet.RolledBack:
+		s.reloads.ended[admin.RolledBack]++
 		e := s.epitaph(a.Culprit)
 		s.log.Error("reload rolled back", zap.Int("revision", a.Revision), zap.Int("worker", a.Culprit),
 			zap.String("status", e.status), zap.Strings("last_lines", e.lines))

@@ -30,9 +30,10 @@ type revision struct {
 	credential *process.Credential
 	identity   []string // HOME, USER and LOGNAME of the credential
 	sockets    *socket.Set
-	tls        int  // descriptor of certificate and key; -1: none
-	plain      bool // the warning about what a plain worker cannot do was given
-	tooLow     bool // the warning about max_worker_memory was given
+	admin      *socket.Set // of the admin listener; nil: none
+	tls        int         // descriptor of certificate and key; -1: none
+	plain      bool        // the warning about what a plain worker cannot do was given
+	tooLow     bool        // the warning about max_worker_memory was given
 }
 
 // prepare makes a revision of a configuration, or changes nothing.
@@ -55,6 +56,10 @@ func (s *Supervisor) prepare(c *config.Config, warnings []string) (*revision, er
 	}
 	if r.sockets, err = s.bind(r); err != nil {
 		r.closeTLS()
+		return nil, err
+	}
+	if err = s.bindAdmin(r); err != nil {
+		s.discard(r)
 		return nil, err
 	}
 	return r, nil
@@ -222,16 +227,22 @@ func (s *Supervisor) forget() {
 			continue
 		}
 		delete(s.revisions, n)
-		r.closeTLS()
-		orphaned := r.sockets
-		for _, other := range s.revisions {
-			orphaned = orphaned.Without(other.sockets)
-		}
-		if s.leaving != nil {
-			orphaned = orphaned.Without(s.leaving.sockets)
-		}
-		if err := orphaned.Close(); err != nil {
-			s.log.Warn("cannot close a listener", zap.Error(err))
-		}
+		s.discard(r)
 	}
+}
+
+// discard gives back what a revision has and no other shares.
+func (s *Supervisor) discard(r *revision) {
+	r.closeTLS()
+	orphaned := r.sockets
+	for _, other := range s.revisions {
+		orphaned = orphaned.Without(other.sockets)
+	}
+	if s.leaving != nil {
+		orphaned = orphaned.Without(s.leaving.sockets)
+	}
+	if err := orphaned.Close(); err != nil {
+		s.log.Warn("cannot close a listener", zap.Error(err))
+	}
+	s.closeAdmin(r.admin)
 }

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/admin"
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
@@ -100,6 +101,10 @@ type Supervisor struct {
 	controls controls
 
 	footprints footprints // asked for by other goroutines
+
+	admin     *admin.Server           // nil: no endpoint was ever opened
+	endpoints map[int]*admin.Endpoint // by descriptor of the listener
+	spawns    spawns
 }
 
 // hands are the system calls of the loop, and the seam for its tests.
@@ -131,7 +136,7 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 		started:  time.Now(),
 		restarts: newRestarts(),
 		slimmed:  map[int]time.Time{},
-		reloads:  reloads{last: control.Reload{Result: control.None}, waiting: map[int][]chan control.Reload{}},
+		reloads:  reloads{last: control.Reload{Result: control.None}, waiting: map[int][]chan control.Reload{}, ended: map[string]uint64{}},
 
 		footprints: footprints{by: map[int]*footprint{}},
 	}
@@ -146,6 +151,7 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 	if err != nil {
 		s.deafen()
 		rev.sockets.Close()
+		s.closeAdmin(rev.admin)
 		return nil, &Error{Err: err}
 	}
 	s.pidfile = pid
@@ -177,6 +183,7 @@ func (s *Supervisor) Run() error {
 	}
 	s.greet()
 	s.meetManager()
+	s.openAdmin(s.current)
 	s.step(fleet.Tick{})
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -287,6 +294,10 @@ func (s *Supervisor) end() error {
 	}
 	if err := s.controls.close(); err != nil {
 		s.log.Warn("cannot close the control socket", zap.Error(err))
+	}
+	for n, r := range s.revisions {
+		delete(s.revisions, n)
+		s.closeAdmin(r.admin)
 	}
 	s.pidfile.close()
 	if s.access != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor"
+	"github.com/gosuper/gosuper/supervisor/admin"
 )
 
 // topics are the pages of gosuper help TOPIC. They are made from the code that
@@ -20,6 +21,7 @@ var topics = []struct {
 }{
 	{"config", "every key of the configuration", config.Reference},
 	{"signals", "what signals do to the master, and which ones workers get", signalsText},
+	{"metrics", "what /metrics of the admin listener shows", admin.Reference},
 	{"protocol", "what a worker is given, and what it may say", func() string { return protocolText }},
 }
 
@@ -32,7 +34,7 @@ func (a *app) newHelp(root *cobra.Command) *cobra.Command {
 	}
 	return &cobra.Command{
 		Use:   "help [TOPIC]",
-		Short: "Explain: config, signals, protocol",
+		Short: "Explain a topic, such as config",
 		Long:  "Explain gosuper, one of its commands, or a topic:\n" + list.String(),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {

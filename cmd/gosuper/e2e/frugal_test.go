@@ -160,7 +160,7 @@ func TestIdleMasterSleeps(t *testing.T) {
 		moment = 250 * time.Millisecond
 	)
 	line, _ := controlled(t)
-	m := up(t, "workers = 4", line)
+	m := up(t, "workers = 4", admin("127.0.0.1:0"), line)
 	// Until the runtime has given up looking for work.
 	for before := -1; before != switches(t, m.pid()); {
 		before = switches(t, m.pid())

@@ -81,7 +81,7 @@ func trace(t *testing.T, path string, env []string) []string {
 func TestShimInitialisesFirst(t *testing.T) {
 	heavy := build(t, "heavy")
 	all := trace(t, heavy, nil)
-	for _, name := range []string{"syscall", "os", "net/http", "github.com/spf13/cobra", "github.com/BurntSushi/toml", "go.uber.org/zap"} {
+	for _, name := range []string{"syscall", "os", "net/http", "github.com/spf13/cobra", "github.com/BurntSushi/toml", "go.uber.org/zap", "github.com/prometheus/client_golang/prometheus"} {
 		if !slices.Contains(all, name) {
 			t.Fatalf("%s does not initialise in testdata/heavy: %q", name, all)
 		}

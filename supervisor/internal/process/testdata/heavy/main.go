@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/BurntSushi/toml"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
@@ -26,6 +27,7 @@ func init() { runtime.LockOSThread() }
 func main() {
 	var count int
 	logger := zap.Must(zap.NewProduction())
+	http.Handle("/metrics", promhttp.Handler())
 	root := &cobra.Command{
 		Use:  "heavy WORKER BARE N",
 		Args: cobra.MaximumNArgs(3),

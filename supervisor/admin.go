@@ -1,0 +1,78 @@
+package supervisor
+
+import (
+	"net"
+
+	"go.uber.org/zap"
+
+	"github.com/gosuper/gosuper/supervisor/admin"
+	"github.com/gosuper/gosuper/supervisor/internal/socket"
+)
+
+// The admin listener belongs to a revision like the sockets of the workers: it
+// is bound when the revision is made, answers from when it is accepted, and is
+// closed when no worker of it can be wanted any more. So during a rollout the
+// old address still answers, and a rollback finds it as it was.
+
+// adminOptions: nobody but the master's user may connect to a unix socket.
+var adminOptions = socket.Options{Mode: 0o600, Backlog: 128}
+
+// bindAdmin opens the admin address of a revision, if it has one.
+func (s *Supervisor) bindAdmin(r *revision) error {
+	if r.config.Admin.Bind == "" {
+		return nil
+	}
+	address, err := socket.Parse(r.config.Admin.Bind)
+	if err != nil {
+		return err
+	}
+	var held []*socket.Set
+	for _, other := range s.revisions {
+		held = append(held, other.admin)
+	}
+	r.admin, err = socket.Open([]socket.Address{address}, adminOptions, held...)
+	return err
+}
+
+// openAdmin answers on the admin listener of the revision.
+func (s *Supervisor) openAdmin(r *revision) {
+	for i, fd := range r.admin.Fds(0) {
+		if s.endpoints[fd] != nil {
+			continue
+		}
+		listener, err := listenAdmin(r.admin, fd)
+		if err != nil {
+			s.log.Error("cannot open the admin listener", zap.Error(err))
+			continue
+		}
+		if s.admin == nil {
+			s.admin, s.endpoints = admin.New(s, zap.NewStdLog(s.log)), map[int]*admin.Endpoint{}
+		}
+		s.endpoints[fd] = s.admin.Serve(listener)
+		s.log.Info("admin listener", zap.String("url", r.admin.URLs()[i]))
+	}
+}
+
+// listenAdmin makes a listener of the socket.
+func listenAdmin(set *socket.Set, fd int) (net.Listener, error) {
+	if err := set.Listen(); err != nil {
+		return nil, err
+	}
+	return listenerOf(fd)
+}
+
+// closeAdmin closes those of the sockets that no revision has any more.
+func (s *Supervisor) closeAdmin(sockets *socket.Set) {
+	for _, other := range s.revisions {
+		sockets = sockets.Without(other.admin)
+	}
+	for _, fd := range sockets.Fds(0) {
+		if e := s.endpoints[fd]; e != nil {
+			e.Close()
+			delete(s.endpoints, fd)
+		}
+	}
+	if err := sockets.Close(); err != nil {
+		s.log.Warn("cannot close the admin listener", zap.Error(err))
+	}
+}

@@ -1,0 +1,16 @@
+// Package admin is the HTTP interface for those who watch over a master: probes
+// of load balancers and containers, Prometheus, and people with a browser.
+//
+//	GET /health        200 while the master's loop answers, else 503
+//	GET /health/ready  200 while a worker is ready and the master does not stop, else 503
+//	GET /metrics       the metrics that [Reference] lists, in Prometheus' text format
+//
+// It is a listener of the master's own, on which no request for the workers
+// arrives. What it tells comes from a [Source] when somebody asks, and from
+// nowhere else: a master that nobody watches does nothing for it.
+//
+// Everybody who can connect is answered, so it belongs on a loopback address, a
+// unix socket or a network of operators. Connections are few, requests small and
+// slow clients cut off, so that a stranger can at most keep others from watching,
+// and the workers not from serving.
+package admin

@@ -1,0 +1,228 @@
+package admin
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/gosuper/gosuper/supervisor/control"
+)
+
+// A metric is one family of /metrics, and its line in the reference.
+type metric struct {
+	name, help string
+	label      string // "": none
+	values     string // what the label may be, for people
+	kind       kind
+	// one of these
+	numbers   func(Metrics, func(value float64, label ...string))
+	histogram func(Metrics) Histogram
+}
+
+// kind is the type of a metric.
+type kind string
+
+const (
+	counter   kind = "counter"
+	gauge     kind = "gauge"
+	histogram kind = "histogram"
+)
+
+// How a reload ends.
+const (
+	Done       = "ok"
+	RolledBack = "rolled_back"
+	Refused    = "refused"    // the configuration was not even tried
+	Superseded = "superseded" // another reload, or a stop, came first
+)
+
+var reloadResults = []string{Done, RolledBack, Refused, Superseded}
+
+// workerStates are those of [control.Worker].
+var workerStates = []string{"starting", "ready", "draining", "stopping"}
+
+// metrics is the table of all metrics.
+func metrics() []metric {
+	var reasons []string
+	for _, r := range control.Reasons() {
+		reasons = append(reasons, string(r))
+	}
+	return []metric{
+		{
+			name: "gosuper_workers", kind: gauge, label: "state", values: strings.Join(workerStates, ", "),
+			help: "Living workers by what they are doing.",
+			numbers: func(m Metrics, emit func(float64, ...string)) {
+				states := map[string]int{}
+				for _, w := range m.Status.Workers {
+					states[w.State]++
+				}
+				for _, s := range workerStates {
+					emit(float64(states[s]), s)
+				}
+			},
+		},
+		{
+			name: "gosuper_workers_target", kind: gauge, help: "Workers that are asked for.",
+			numbers: func(m Metrics, emit func(float64, ...string)) { emit(float64(m.Status.WorkersTarget)) },
+		},
+		{
+			name: "gosuper_worker_restarts_total", kind: counter, label: "reason", values: strings.Join(reasons, ", "),
+			help: "Workers started after the first ones, by why.",
+			numbers: func(m Metrics, emit func(float64, ...string)) {
+				for _, r := range control.Reasons() {
+					emit(float64(m.Status.Counters.Restarts[r]), string(r))
+				}
+			},
+		},
+		{
+			name: "gosuper_worker_spawn_seconds", kind: histogram, help: "Time from the start of a worker until it was ready.",
+			histogram: func(m Metrics) Histogram { return m.Spawns },
+		},
+		{
+			name: "gosuper_worker_memory_bytes", kind: gauge, label: "slot", values: "0 to workers-1",
+			help: "Memory of the processes of a slot: PSS, or resident less shared without it.",
+			numbers: func(m Metrics, emit func(float64, ...string)) {
+				slots := map[int]uint64{}
+				for _, w := range m.Status.Workers {
+					slots[w.Slot] += w.MemoryBytes
+				}
+				for slot, bytes := range slots {
+					if bytes > 0 {
+						emit(float64(bytes), fmt.Sprint(slot))
+					}
+				}
+			},
+		},
+		{
+			name: "gosuper_reloads_total", kind: counter, label: "result", values: strings.Join(reloadResults, ", "),
+			help: "Reloads that are over, by how they ended.",
+			numbers: func(m Metrics, emit func(float64, ...string)) {
+				for _, r := range reloadResults {
+					emit(float64(m.Reloads[r]), r)
+				}
+			},
+		},
+		{
+			name: "gosuper_requests_total", kind: counter, label: "code", values: "1xx, 2xx, 3xx, 4xx, 5xx",
+			help: "Requests that cooperating workers finished, by the class of their status.",
+			numbers: func(m Metrics, emit func(float64, ...string)) {
+				for i, n := range m.Codes {
+					emit(float64(n), fmt.Sprintf("%dxx", i+1))
+				}
+			},
+		},
+		{
+			name: "gosuper_requests_in_flight", kind: gauge, help: "Requests that cooperating workers have begun and not finished.",
+			numbers: func(m Metrics, emit func(float64, ...string)) {
+				var n float64
+				for _, w := range m.Status.Workers {
+					n += float64(w.InFlight)
+				}
+				emit(n)
+			},
+		},
+		{
+			name: "gosuper_request_duration_seconds", kind: histogram, help: "Duration of the requests that cooperating workers finished.",
+			histogram: func(m Metrics) Histogram { return m.Durations },
+		},
+		{
+			name: "gosuper_request_timeouts_total", kind: counter, help: "Requests that were ended because they made no progress or took too long.",
+			numbers: func(m Metrics, emit func(float64, ...string)) { emit(float64(m.Status.Counters.Timeouts)) },
+		},
+		{
+			name: "gosuper_backlog", kind: gauge, help: "Connections that wait to be accepted; a unix socket with any counts as 1.",
+			numbers: func(m Metrics, emit func(float64, ...string)) { emit(float64(m.Backlog)) },
+		},
+		{
+			name: "gosuper_build_info", kind: gauge, label: "version", values: "as gosuper version says",
+			help:    "1, with the version of the master.",
+			numbers: func(m Metrics, emit func(float64, ...string)) { emit(1, m.Status.Version) },
+		},
+	}
+}
+
+// Reference lists the metrics, for people to read.
+func Reference() string {
+	var b strings.Builder
+	b.WriteString("Metrics at /metrics of the admin listener (admin.bind, --admin):\n")
+	for _, m := range metrics() {
+		fmt.Fprintf(&b, "\n  %s (%s)\n      %s\n", m.name, m.kind, m.help)
+		if m.label != "" {
+			fmt.Fprintf(&b, "      %s: %s\n", m.label, m.values)
+		}
+	}
+	return b.String()
+}
+
+// scrape are the figures of one scrape as Prometheus' library wants them.
+type scrape struct {
+	metrics []metric
+	desc    map[string]*prometheus.Desc
+	figures Metrics
+}
+
+// newScrape prepares the descriptions, once for all scrapes.
+func newScrape() scrape {
+	s := scrape{metrics: metrics(), desc: map[string]*prometheus.Desc{}}
+	for _, m := range s.metrics {
+		var labels []string
+		if m.label != "" {
+			labels = []string{m.label}
+		}
+		s.desc[m.name] = prometheus.NewDesc(m.name, m.help, labels, nil)
+	}
+	return s
+}
+
+// Describe is that of [prometheus.Collector].
+func (s scrape) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range s.desc {
+		to <- d
+	}
+}
+
+// Collect is that of [prometheus.Collector].
+func (s scrape) Collect(to chan<- prometheus.Metric) {
+	types := map[kind]prometheus.ValueType{counter: prometheus.CounterValue, gauge: prometheus.GaugeValue}
+	for _, m := range s.metrics {
+		if m.kind == histogram {
+			count, buckets, sum := cumulative(m.histogram(s.figures))
+			to <- prometheus.MustNewConstHistogram(s.desc[m.name], count, sum, buckets)
+			continue
+		}
+		m.numbers(s.figures, func(value float64, label ...string) {
+			to <- prometheus.MustNewConstMetric(s.desc[m.name], types[m.kind], value, label...)
+		})
+	}
+}
+
+// cumulative adds up the buckets.
+func cumulative(h Histogram) (count uint64, buckets map[float64]uint64, sum float64) {
+	buckets = make(map[float64]uint64, len(h.Bounds))
+	for i, n := range h.Counts {
+		count += n
+		if i < len(h.Bounds) {
+			buckets[h.Bounds[i]] = count
+		}
+	}
+	return count, buckets, h.Sum
+}
+
+// serveMetrics answers a scrape.
+func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := s.patience(r)
+	defer cancel()
+	figures, err := s.source.Metrics(ctx)
+	if err != nil {
+		unavailable(w, err)
+		return
+	}
+	one := s.scrape
+	one.figures = figures
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(one)
+	promhttp.HandlerFor(registry, promhttp.HandlerOpts{DisableCompression: true}).ServeHTTP(w, r)
+}

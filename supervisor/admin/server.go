@@ -1,0 +1,132 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/gosuper/gosuper/supervisor/control"
+)
+
+// What strangers may take of the master.
+const (
+	maxConnections = 64               // on each listener; more wait in its queue
+	maxHeader      = 16 << 10         // bytes of a request's header
+	headerTimeout  = 5 * time.Second  // for the header of a request, body included
+	writeTimeout   = 10 * time.Second // from the end of the header to that of the answer
+	idleTimeout    = 30 * time.Second // between the requests of a connection
+	answerTimeout  = 2 * time.Second  // for the master's loop to say something
+	closeTimeout   = time.Second      // for answers under way when an endpoint closes
+)
+
+// Server answers on endpoints. They come and go with the configuration.
+type Server struct {
+	source Source
+	scrape scrape
+	log    *log.Logger
+}
+
+// New returns a server without endpoints, which tells what the source says and
+// logs its own errors.
+func New(source Source, log *log.Logger) *Server {
+	return &Server{source: source, scrape: newScrape(), log: log}
+}
+
+// Endpoint is one listener with its connections.
+type Endpoint struct {
+	listener net.Listener
+	http     *http.Server
+}
+
+// Serve answers on the listener, which it takes over, until the endpoint is
+// closed.
+func (s *Server) Serve(l net.Listener) *Endpoint {
+	e := &Endpoint{listener: limit(l, maxConnections), http: &http.Server{
+		Handler:           s.handler(),
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       headerTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          s.log,
+	}}
+	go func() {
+		if err := e.http.Serve(e.listener); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+			s.log.Printf("the admin listener has ended: %v", err)
+		}
+	}()
+	return e
+}
+
+// Close closes the listener at once, and the connections when they have their
+// answers, soon after.
+func (e *Endpoint) Close() {
+	// Not left to Shutdown, which does not know it before Serve has begun.
+	e.listener.Close()
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		if e.http.Shutdown(ctx) != nil {
+			e.http.Close()
+		}
+	}()
+}
+
+// handler is what an endpoint answers.
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /health", s.serveHealth)
+	mux.HandleFunc("GET /health/ready", s.serveReady)
+	mux.HandleFunc("GET /metrics", s.serveMetrics)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Cache-Control", "no-store")
+		h.Set("X-Content-Type-Options", "nosniff")
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// serveHealth says whether the master's loop turns.
+func (s *Server) serveHealth(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := s.patience(r)
+	defer cancel()
+	if _, err := s.source.Health(ctx); err != nil {
+		unavailable(w, err)
+		return
+	}
+	io.WriteString(w, "ok\n")
+}
+
+// serveReady says whether requests are welcome.
+func (s *Server) serveReady(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := s.patience(r)
+	defer cancel()
+	health, err := s.source.Health(ctx)
+	switch {
+	case err != nil:
+		unavailable(w, err)
+	case health.Ready:
+		io.WriteString(w, "ready\n")
+	case health.ReadyWorkers == 0 && health.State != control.Stopping:
+		http.Error(w, "no worker is ready", http.StatusServiceUnavailable)
+	default:
+		http.Error(w, "the master is stopping", http.StatusServiceUnavailable)
+	}
+}
+
+// patience is how long the master's loop has for an answer.
+func (s *Server) patience(r *http.Request) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(r.Context(), answerTimeout)
+}
+
+// unavailable says that the master does not answer.
+func unavailable(w http.ResponseWriter, err error) {
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = errors.New("the master does not answer")
+	}
+	http.Error(w, err.Error(), http.StatusServiceUnavailable)
+}
