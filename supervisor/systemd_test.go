@@ -99,7 +99,7 @@ func TestServiceManagerHears(t *testing.T) {
 			t.Error(err)
 		}
 		st.expect("stop", l.take(), []string{
-			"1h0m5s STOPPING=1 STATUS=stopping: 3 workers left EXTEND_TIMEOUT_USEC=42000000",
+			"1h0m5s STOPPING=1 STATUS=stopping: 3 workers left EXTEND_TIMEOUT_USEC=42500000",
 			"1h0m5s STATUS=stopping: 2 workers left",
 			"1h0m5s STATUS=stopping: 1 worker left",
 			"1h0m5s STATUS=stopping: 0 workers left",

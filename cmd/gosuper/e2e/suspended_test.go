@@ -81,6 +81,23 @@ func TestSuspendedWorkerIsReplaced(t *testing.T) {
 	}
 }
 
+// A stop asks a worker that is stuck for its stacks too, and is over in time.
+func TestStopAsksStuckWorkerForStacks(t *testing.T) {
+	t.Parallel()
+	m := up(t, "workers = 1", `timeout = "1s"`, `graceful_timeout = "60s"`)
+	pid := m.workers()[0]
+	streams(t, m.addr(), "/tokens?n=10000&d=60ms", 1)
+	suspend(t, pid)
+	begin := time.Now()
+	m.stopped(match{"innocents_lost": 0})
+	gone := m.wait(t, 0, "worker gone", match{"pid": pid, "reason": "stop"})
+	t.Logf("gone after %v: %s", gone.at.Sub(begin), gone.str("status"))
+	m.contains(t, "SIGABRT: abort")
+	if took := time.Since(begin); took > 30*time.Second {
+		t.Errorf("the stop took %v, want 3s", took)
+	}
+}
+
 // suspensions are who is stopped for some time beside the master.
 var suspensions = []struct {
 	name string

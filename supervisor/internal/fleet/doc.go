@@ -42,7 +42,8 @@
 //   - A revision that cannot become ready is rolled back; the workers before
 //     it stay untouched until its first worker is ready.
 //   - At most surge recyclings at once (one, where surge is 0).
-//   - After a stop the fleet is empty within its grace. Until the delay of the
+//   - After a stop the fleet is empty within its grace, and whoever is stuck has been
+//     asked for its stacks, unless the stop is a quick one. Until the delay of the
 //     stop is over it serves as before and replaces who crashes or is stuck, but
 //     nobody else.
 //   - Deadline is in the future or absent, and a second step at the same time

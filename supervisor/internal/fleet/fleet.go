@@ -22,7 +22,8 @@ type Fleet struct {
 
 	stopAt   time.Time // when a stop that was asked for begins; zero: none waits
 	stopping bool      // it began
-	stopBy   time.Time // and has to be over then
+	quick    bool      // nobody is asked for stacks any more
+	stopBy   time.Time // and the common grace is over then
 	gaveUp   int       // id of the worker because of which the brain gave up
 	halted   bool
 

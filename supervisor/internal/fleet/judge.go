@@ -70,9 +70,10 @@ func (f *Fleet) grownOld(w *Worker) {
 	}
 }
 
-// expire ends a worker whose time to drain is over.
+// expire ends a worker whose time to drain is over. Who is in a hurry does not wait
+// for stacks.
 func (f *Fleet) expire(w *Worker) {
-	if w.stuck && !f.stopping {
+	if w.stuck && !f.quick {
 		f.abort(w, w.Recycle)
 	} else {
 		f.kill(w, ReasonGrace)

@@ -49,7 +49,7 @@ func (o *oracle) action(now time.Time, ev Event, a Action, late bool) string {
 		if !w.told && w.startBy.After(now) || w.told && w.until.After(now) {
 			return "aborted early"
 		}
-		w.aborted = now
+		w.aborted, w.asked = now, now
 	case Kill:
 		w := o.alive[a.ID]
 		if w == nil || w.killed {
@@ -63,6 +63,14 @@ func (o *oracle) action(now time.Time, ev Event, a Action, late bool) string {
 		}
 		if w.told && w.until.After(now) && !w.oversized {
 			return "killed before its grace was over"
+		}
+		if w.stuck && w.told && !o.quick && a.Reason == ReasonGrace {
+			if w.aborted.IsZero() {
+				return "killed without being asked for stacks"
+			}
+			if w.asked.Add(AbortGrace).After(now) {
+				return "killed before its stacks were printed"
+			}
 		}
 		w.killed = true
 		if !w.aborted.IsZero() && !w.told || w.oversized && (!w.told || w.left) {
@@ -121,7 +129,7 @@ func (o *oracle) retired(now time.Time, a Retire, stopped bool) string {
 	if a.Until.Sub(now) > max(s.DrainTimeout, s.GracefulTimeout, QuickGrace) {
 		return "grace too long"
 	}
-	if w.stuck && a.Until.Sub(now) > o.grace(w) && a.Reason != ReasonStop {
+	if w.stuck && a.Until.Sub(now) > o.grace(w) {
 		return "grace too long"
 	}
 	if a.Reason == ReasonLifetime {

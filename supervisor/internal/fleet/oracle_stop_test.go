@@ -20,7 +20,7 @@ func (o *oracle) stop(now time.Time, quick bool) {
 	s := o.settings[o.current]
 	grace := s.GracefulTimeout
 	if quick {
-		grace = QuickGrace
+		grace, o.quick = QuickGrace, true
 	}
 	end := now.Add(grace + KillGrace)
 	switch {

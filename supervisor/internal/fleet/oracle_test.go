@@ -19,6 +19,7 @@ type oracle struct {
 	rollout  bool
 	delay    time.Time // until when a stop waits; zero: it does not, or there is none
 	stopAt   time.Time // when a stop must be over; zero: none
+	quick    bool      // it is a quick one
 	halted   bool
 	next     time.Time    // last deadline
 	targets  map[int]int  // of revisions that were replaced
@@ -31,7 +32,8 @@ type life struct {
 	ready     bool
 	told      bool
 	killed    bool
-	aborted   time.Time
+	aborted   time.Time // or, where that was postponed, two seconds before SIGKILL at the latest
+	asked     time.Time // aborted, as it was
 	readyAt   time.Time
 	ended     time.Time // killed or gone, when counted as a crash
 	nth       int       // crash of its slot; 0: not counted

@@ -53,6 +53,8 @@ func (f *Fleet) thin(slot int) {
 // staleness is the reason for which a worker is not fresh.
 func (f *Fleet) staleness(w *Worker) Reason {
 	switch {
+	case w.stuck:
+		return w.Recycle
 	case w.Revision > f.current.number && f.candidate == nil:
 		return ReasonRollback
 	case w.Revision != f.current.number:
@@ -110,16 +112,22 @@ func (f *Fleet) hasten(w *Worker, until time.Time) {
 	}
 }
 
-// retireAll gives the whole fleet the common deadline of a stop.
+// retireAll gives the whole fleet the common deadline of a stop. Who is stuck gets no
+// more of it than elsewhere, and, unless the stop is a quick one, the time for its
+// stacks on top.
 func (f *Fleet) retireAll() {
 	for _, w := range f.workers {
 		switch {
+		case w.serving() && w.stuck:
+			f.tell(w, earlier(f.stopBy, f.now.Add(f.grace(w))), ReasonStop)
 		case w.serving():
 			f.tell(w, f.stopBy, ReasonStop)
 		case w.State == Draining:
 			f.hasten(w, f.stopBy)
-		case !w.killed && w.due.After(f.stopBy):
-			w.due = f.stopBy
+		case !w.killed && w.stuck && !f.quick:
+			w.due = earlier(w.due, f.stopBy.Add(AbortGrace))
+		case !w.killed:
+			w.due = earlier(w.due, f.stopBy)
 		}
 		if !w.killed && !w.due.After(f.now) {
 			f.kill(w, ReasonGrace)

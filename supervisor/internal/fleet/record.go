@@ -235,6 +235,7 @@ func (f *Fleet) supersede() {
 // only bring the end forward.
 func (f *Fleet) stop(quick bool) {
 	graceful := f.current.GracefulTimeout
+	f.quick = f.quick || quick
 	switch {
 	case !quick && f.Stopping():
 	case quick && f.stopping:
@@ -268,6 +269,7 @@ func (f *Fleet) close(by time.Time) {
 	f.do(Close{})
 }
 
+// earlier returns the earlier of two times.
 func earlier(a, b time.Time) time.Time {
 	if a.Before(b) {
 		return a

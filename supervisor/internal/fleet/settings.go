@@ -52,11 +52,11 @@ const (
 
 // The brain's own constants of time.
 const (
-	AbortGrace = 2 * time.Second // between the abort signal and SIGKILL, so that stacks can be printed
-	StuckGrace = time.Second     // for a stuck worker without innocent requests: one may arrive on a kept connection just now
-	QuickGrace = time.Second     // between the stop signal and SIGKILL on a quick stop
-	KillGrace  = 2 * time.Second // after SIGKILL a stopping master waits no longer for the kernel
-	Lateness   = time.Second     // a deadline missed by more means that the loop itself was suspended
+	AbortGrace = 2 * time.Second         // between the abort signal and SIGKILL, so that stacks can be printed
+	StuckGrace = time.Second             // for a stuck worker without innocent requests: one may arrive on a kept connection just now
+	QuickGrace = time.Second             // between the stop signal and SIGKILL on a quick stop
+	KillGrace  = 2500 * time.Millisecond // after the common grace of a stop: AbortGrace for who is stuck, and then the kernel is waited for no longer
+	Lateness   = time.Second             // a deadline missed by more means that the loop itself was suspended
 )
 
 // Reason says why something was done. Its text is a metric label.

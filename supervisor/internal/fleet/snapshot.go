@@ -22,6 +22,7 @@ type Snapshot struct {
 	Up          bool              `json:"up,omitzero"`
 	StopAt      time.Duration     `json:"stop_at,omitzero"`
 	Stopping    bool              `json:"stopping,omitzero"`
+	Quick       bool              `json:"quick,omitzero"`
 	StopBy      time.Duration     `json:"stop_by,omitzero"`
 	GaveUp      int               `json:"gave_up,omitzero"`
 	Halted      bool              `json:"halted,omitzero"`
@@ -89,7 +90,7 @@ func (f *Fleet) Snapshot(epoch time.Time) Snapshot {
 	s := Snapshot{
 		Current: f.current.snapshot(), Fallback: f.fallback.snapshot(), Candidate: f.candidate.snapshot(),
 		LastID: f.lastID, Generations: f.generations, EverReady: f.everReady, Up: f.up,
-		StopAt: since(f.stopAt), Stopping: f.stopping, StopBy: since(f.stopBy), GaveUp: f.gaveUp, Halted: f.halted, Now: since(f.now),
+		StopAt: since(f.stopAt), Stopping: f.stopping, Quick: f.quick, StopBy: since(f.stopBy), GaveUp: f.gaveUp, Halted: f.halted, Now: since(f.now),
 	}
 	for _, w := range f.workers {
 		s.Workers = append(s.Workers, WorkerSnapshot{
@@ -135,7 +136,7 @@ func Restore(s Snapshot, epoch time.Time, draw func() float64) (*Fleet, error) {
 	f := &Fleet{
 		draw: draw, current: s.Current.revision(), fallback: s.Fallback.revision(), candidate: s.Candidate.revision(),
 		lastID: s.LastID, generations: s.Generations, everReady: s.EverReady, up: s.Up,
-		stopAt: at(s.StopAt), stopping: s.Stopping, stopBy: at(s.StopBy), gaveUp: s.GaveUp, halted: s.Halted, now: at(s.Now),
+		stopAt: at(s.StopAt), stopping: s.Stopping, quick: s.Quick, stopBy: at(s.StopBy), gaveUp: s.GaveUp, halted: s.Halted, now: at(s.Now),
 	}
 	for _, w := range s.Workers {
 		state := slices.Index(states[:], w.State)

@@ -271,7 +271,10 @@ func (w *world) meddle() {
 	case 15:
 		if w.r.IntN(6) == 0 {
 			w.after(0, Stop{Quick: w.r.IntN(3) == 0})
-			w.after(w.ms(2000), Stop{Quick: w.r.IntN(2) == 0})
+			w.after(w.ms(9000), Stop{Quick: w.r.IntN(2) == 0})
+			for _, x := range w.fleet.Workers() { // what ends them is stuck requests, often
+				w.after(w.ms(3000), Stuck{x.ID, ReasonTimeout, w.r.IntN(2)})
+			}
 		}
 	}
 }
