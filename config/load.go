@@ -61,28 +61,43 @@ type loader struct {
 // the log. The error is an *[Errors] with all there is to say, unless the
 // current folder cannot be found out.
 func Load(source Source) (c *Config, warnings []string, err error) {
-	if source.Dir, err = filepath.Abs(source.Dir); err != nil {
-		return nil, nil, fmt.Errorf("cannot find the current folder: %w", err)
+	l, err := newLoader(source)
+	if err != nil {
+		return nil, nil, err
 	}
+	l.readLayers()
+	l.finish()
+	if len(l.errs.List) > 0 {
+		return nil, l.warnings, &l.errs
+	}
+	return l.config, l.warnings, nil
+}
+
+func newLoader(source Source) (*loader, error) {
+	dir, err := filepath.Abs(source.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("cannot find the current folder: %w", err)
+	}
+	source.Dir = dir
 	l := &loader{
 		source:  source,
 		config:  Default(),
 		origins: make(map[string]origin),
 		failed:  make(map[string]bool),
 	}
-	l.config.Dir = source.Dir
-	environ := environMap(source.Environ)
+	l.config.Dir = dir
+	return l, nil
+}
+
+// readLayers applies all that the source says, from the file to the platform.
+func (l *loader) readLayers() {
+	environ := environMap(l.source.Environ)
 	l.config.searchPath = environ["PATH"]
 
 	l.readFile()
 	l.readEnviron(environ)
 	l.readFlags()
 	l.readPlatform(environ)
-	l.finish()
-	if len(l.errs.List) > 0 {
-		return nil, l.warnings, &l.errs
-	}
-	return l.config, l.warnings, nil
 }
 
 // readFlags applies the flags and COMMAND.

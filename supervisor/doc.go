@@ -1,20 +1,22 @@
 // Package supervisor is the master: one loop that owns all state, and the hands
 // that do what the brain decides.
 //
-//	signals ──┐
+//	questions ┐
+//	signals ──┤
 //	exits ────┤   one goroutine     pure decision   ┌─> spawn / signal / log
 //	workers ──┼─> Supervisor.Run ─> fleet.Step ─────┤
 //	timer ────┘                                     └─> the next deadline
 //
 // # The loop
 //
-// [Supervisor.Run] waits in a single select for signals, messages of workers
-// and the one timer. Each becomes an event for the brain in package fleet, and
-// each action the brain answers with is performed before the next event is
-// looked at. Nothing else touches the state, so there is no lock in this
-// package. The loop runs on the main thread of the process, because that is the
-// thread whose end the kernel tells the workers about (PR_SET_PDEATHSIG), and
-// the only one that outlives an exec.
+// [Supervisor.Run] waits in a single select for signals, messages of workers,
+// questions of other goroutines and the one timer. Each becomes an event for
+// the brain in package fleet, and each action the brain answers with is
+// performed before the next event is looked at. Nothing else touches the
+// state, so there is no lock around it: who wants to know or change something
+// has the loop do it between two events. The loop runs on the main thread of
+// the process, because that is the thread whose end the kernel tells the
+// workers about (PR_SET_PDEATHSIG), and the only one that outlives an exec.
 //
 // # Configurations
 //

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -67,6 +68,9 @@ func (all flagValues) given() map[string][]string {
 // flagError explains a flag that cannot be understood.
 func flagError(cmd *cobra.Command, err error) error {
 	hint := "see " + cmd.CommandPath() + " --help"
+	if cmd.HasParent() && isForMaster(cmd, err) {
+		return usageError{err, fmt.Sprintf("gosuper %s has no such flag; a program of that name is run by gosuper [flags] -- %s", cmd.Name(), cmd.Name())}
+	}
 	if e, ok := errors.AsType[*pflag.NotExistError](err); ok && e.GetSpecifiedShortnames() == "" {
 		name := e.GetSpecifiedName()
 		if other, _, err := cmd.Root().Find([]string{name}); err == nil && other != cmd.Root() {
@@ -76,6 +80,20 @@ func flagError(cmd *cobra.Command, err error) error {
 		}
 	}
 	return usageError{err, hint}
+}
+
+// isForMaster says whether the flag that a command does not have is one of
+// gosuper itself: somebody has a program with the name of the command.
+func isForMaster(cmd *cobra.Command, err error) bool {
+	e, ok := errors.AsType[*pflag.NotExistError](err)
+	if !ok {
+		return false
+	}
+	flags := cmd.Root().Flags()
+	if short := e.GetSpecifiedShortnames(); short != "" {
+		return flags.ShorthandLookup(short[:1]) != nil
+	}
+	return flags.Lookup(e.GetSpecifiedName()) != nil
 }
 
 // nearestFlag is the flag that was probably meant, or "". Cobra compares names

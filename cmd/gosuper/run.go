@@ -12,6 +12,7 @@ import (
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor"
+	"github.com/gosuper/gosuper/supervisor/control"
 )
 
 // The exit statuses of the master.
@@ -39,7 +40,9 @@ type app struct {
 func run(args, environ []string, stdout, stderr io.Writer) int {
 	a := &app{environ: environ, stdout: stdout, stderr: stderr}
 	root := a.newSupervise()
-	root.AddCommand(a.newVersion())
+	root.AddCommand(
+		a.newStatus(), a.newReload(), a.newScale(), a.newRecycle(), a.newStop(), a.newHealth(), a.newCheck(), a.newVersion(),
+	)
 	root.SetHelpCommand(a.newHelp(root))
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { io.WriteString(stdout, usageText(cmd)) })
 	root.SetFlagErrorFunc(flagError)
@@ -90,6 +93,15 @@ func message(err error) string {
 	}
 	if e, ok := errors.AsType[usageError](err); ok {
 		return complaint(e.Error(), e.hint)
+	}
+	if e, ok := errors.AsType[failure](err); ok {
+		return complaint(readable(e.Error()), e.hint)
+	}
+	if e, ok := errors.AsType[*control.Error](err); ok {
+		return complaint(readable(e.Error()), readable(e.Hint))
+	}
+	if e, ok := errors.AsType[*control.Unreachable](err); ok {
+		return complaint(e.Error(), e.Hint)
 	}
 	return complaint(err.Error(), "")
 }

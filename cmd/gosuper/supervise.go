@@ -25,34 +25,57 @@ const superviseExample = `  gosuper -w 4 -b :8000 ./agent-server
 
 // newSupervise is the main job: gosuper itself.
 func (a *app) newSupervise() *cobra.Command {
-	var file string
-	var check bool
 	cmd := &cobra.Command{
-		Use:                   "gosuper [flags] [--] COMMAND [ARG...]",
-		Short:                 "Supervise COMMAND as several workers",
-		Long:                  superviseLong,
-		Example:               superviseExample,
+		Use:                        "gosuper [flags] [--] COMMAND [ARG...]",
+		Short:                      "Supervise COMMAND as several workers",
+		Long:                       superviseLong,
+		Example:                    superviseExample,
+		Args:                       cobra.ArbitraryArgs,
+		DisableFlagsInUseLine:      true,
+		SilenceErrors:              true,
+		SilenceUsage:               true,
+		SuggestionsMinimumDistance: 2,
+		CompletionOptions:          cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	source := a.addConfiguration(cmd)
+	check := cmd.Flags().Bool("check-config", false, "validate the configuration, print the effective one as TOML and start nothing")
+	cmd.Flags().BoolP("help", "h", false, "print this help")
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		if *check {
+			return commandError(cmd, a.check(source(args)), source(args))
+		}
+		return commandError(cmd, a.supervise(source(args)), source(args))
+	}
+	return cmd
+}
+
+// newCheck is gosuper check.
+func (a *app) newCheck() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:                   "check [flags] [COMMAND...]",
+		Short:                 "Validate the configuration, print it",
+		Long:                  "Validate the configuration and print the effective one as TOML; start nothing.\nThe flags are those of gosuper itself: gosuper --help.",
 		Args:                  cobra.ArbitraryArgs,
 		DisableFlagsInUseLine: true,
-		SilenceErrors:         true,
-		SilenceUsage:          true,
-		CompletionOptions:     cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
+	source := a.addConfiguration(cmd)
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		return commandError(cmd, a.check(source(args)), source(args))
+	}
+	return cmd
+}
+
+// addConfiguration makes the flags of the configuration. They end at COMMAND,
+// whose own flags follow. source is what they say.
+func (a *app) addConfiguration(cmd *cobra.Command) (source func(command []string) config.Source) {
 	flags := cmd.Flags()
 	flags.SetInterspersed(false)
 	flags.SortFlags = false
-	flags.StringVarP(&file, "config", "c", "", "read the configuration from `FILE`")
+	file := flags.StringP("config", "c", "", "read the configuration from `FILE`")
 	values := addFlags(flags)
-	flags.BoolVar(&check, "check-config", false, "validate the configuration, print the effective one as TOML and start nothing")
-	flags.BoolP("help", "h", false, "print this help")
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		source := config.Source{File: file, Environ: a.environ, Flags: values.given(), Command: args, Dir: workingDir()}
-		if check {
-			return commandError(a.check(source), source)
-		}
-		return commandError(a.supervise(source), source)
+	return func(command []string) config.Source {
+		return config.Source{File: *file, Environ: a.environ, Flags: values.given(), Command: command, Dir: workingDir()}
 	}
-	return cmd
 }
 
 // supervise runs the master until it ends.
@@ -100,7 +123,7 @@ func (a *app) check(source config.Source) error {
 }
 
 // commandError says where a command that cannot be run was written.
-func commandError(err error, source config.Source) error {
+func commandError(cmd *cobra.Command, err error, source config.Source) error {
 	e, ok := errors.AsType[*config.Error](err)
 	if !ok || e.Key != "command" {
 		return err
@@ -111,8 +134,8 @@ func commandError(err error, source config.Source) error {
 		return e
 	}
 	e.From = "COMMAND"
-	if !strings.Contains(source.Command[0], "/") {
-		e.Hint = "gosuper's own commands are help and version; " + e.Hint
+	if near := cmd.Root().SuggestionsFor(source.Command[0]); len(near) > 0 {
+		e.Hint = "did you mean gosuper " + near[0] + "? " + e.Hint
 	}
 	return e
 }

@@ -33,7 +33,7 @@ func usageText(cmd *cobra.Command) string {
 	if cmd.Example != "" {
 		b.WriteString("\nExamples:\n" + cmd.Example + "\n")
 	}
-	if !cmd.HasParent() {
+	if cmd.Name() != "check" && cmd.Flags().HasAvailableFlags() {
 		b.WriteString("\nFlags:\n")
 		cmd.Flags().VisitAll(func(f *pflag.Flag) { b.WriteString(flagText(f)) })
 	}

@@ -63,7 +63,11 @@ func (c *Client) Recycle(ctx context.Context, which Recycling) (r Recycled, err 
 // Stop has the master stop, with wait returns when it has ended. Quick does not
 // wait for requests in flight.
 func (c *Client) Stop(ctx context.Context, quick, wait bool) error {
-	return c.do(ctx, http.MethodPost, "/v1/stop", options{"quick": quick, "wait": wait}, nil, &Stopped{})
+	err := c.do(ctx, http.MethodPost, "/v1/stop", options{"quick": quick, "wait": wait}, nil, &Stopped{})
+	if _, asked := errors.AsType[*Error](err); wait && asked && Absent(Probe(ctx, c.address)) {
+		return nil // before it could say so
+	}
+	return err
 }
 
 // options are the parameters of a query that are given or not.
@@ -127,6 +131,21 @@ func (c *Client) silence(err error) error {
 	return &Error{Message: "the master at " + c.address + " ended before it answered"}
 }
 
+// Absent says whether the error of a [Probe] means that nobody listens there.
+func Absent(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist)
+}
+
+// Probe says whether a master can be talked to at an address. The error is an
+// *[Unreachable], or that of the context.
+func Probe(ctx context.Context, address string) error {
+	c, err := dial(ctx, address)
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
+
 // dial connects to an address if the process there is of the same user, or this
 // one is root's: a master answers nobody else, and nobody else is to be believed.
 func dial(ctx context.Context, address string) (net.Conn, error) {
@@ -172,7 +191,7 @@ func unreachable(address string, err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		e.Hint = "only root and the user of the master may use its control socket: run this as one of them"
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):
-		e.Hint = "no master runs there; it is the one of the configuration that says where its control socket is"
+		e.Hint = "no master runs there; where a master has its socket is control.socket of its configuration"
 	}
 	return e
 }

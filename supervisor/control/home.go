@@ -22,12 +22,15 @@ type Home struct {
 	Dir string
 }
 
-// HomeOf is the home of the user of this process: /run/gosuper for root, else
+// RootDir is the folder of root's control sockets.
+const RootDir = "/run/gosuper"
+
+// HomeOf is the home of the user of this process: [RootDir] for root, else
 // gosuper in the XDG_RUNTIME_DIR of the environment.
 func HomeOf(environ []string) Home {
 	h := Home{UID: os.Geteuid()}
 	if h.UID == 0 {
-		h.Dir = "/run/gosuper"
+		h.Dir = RootDir
 		return h
 	}
 	for _, entry := range environ {
@@ -84,11 +87,7 @@ func (h Home) Find(ctx context.Context) []string {
 	}
 	found = append(found, h.findAbstract("/proc/net/unix")...)
 	return slices.DeleteFunc(found, func(address string) bool {
-		c, err := dial(ctx, address)
-		if err == nil {
-			c.Close()
-		}
-		return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist)
+		return Absent(Probe(ctx, address))
 	})
 }
 

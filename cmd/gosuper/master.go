@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/control"
+)
+
+// answerTime is how long a master that is well may take to answer what needs no
+// waiting for workers.
+const answerTime = 10 * time.Second
+
+// failure is what went wrong at run time, and what to do about it.
+type failure struct {
+	error
+	hint string
+}
+
+// target says which running master is meant.
+type target struct{ control, file string }
+
+// add makes the flags that say it.
+func (t *target) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&t.control, "control", "", "the master with the control socket `PATH`")
+	flags.StringVarP(&t.file, "config", "c", "", "the master with the configuration `FILE`")
+}
+
+// master returns a client of the master that is meant: the one of --control, of
+// the configuration, of GOSUPER_CONTROL_SOCKET, or else the only one there is.
+func (a *app) master(ctx context.Context, t target) (*control.Client, error) {
+	address, err := a.address(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	return control.NewClient(address), nil
+}
+
+func (a *app) address(ctx context.Context, t target) (string, error) {
+	if t.control != "" {
+		return t.control, nil
+	}
+	at, err := a.locate(t)
+	if err != nil {
+		return "", err
+	}
+	home := control.HomeOf(a.environ)
+	switch {
+	case at.Socket == "off" && t.file != "":
+		return "", failure{fmt.Errorf("the master of %s has no control socket", t.file), "its control.socket is off: only signals reach it"}
+	case at.Socket != "auto" && at.Socket != "off":
+		return at.Socket, nil
+	case t.file == "":
+		return only(ctx, home)
+	case at.Name == "":
+		return "", failure{fmt.Errorf("%s says neither a name nor a command", t.file), "which master is meant? give the path of its control socket, --control PATH"}
+	}
+	return first(ctx, home.Addresses(at.Name))
+}
+
+// locate returns where the master that is meant says that it can be asked.
+func (a *app) locate(t target) (config.Location, error) {
+	return config.Locate(config.Source{File: t.file, Environ: a.environ, Dir: workingDir()})
+}
+
+// first returns the first address at which there is something, or else an error
+// about the best one.
+func first(ctx context.Context, addresses []string) (string, error) {
+	for _, address := range addresses {
+		if !control.Absent(control.Probe(ctx, address)) {
+			return address, nil
+		}
+	}
+	return addresses[0], nil
+}
+
+// only returns the address of the only master of this user.
+func only(ctx context.Context, home control.Home) (string, error) {
+	found := home.Find(ctx)
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		hint := "start one with: gosuper [flags] COMMAND; one that runs elsewhere is reached by --control PATH or -c FILE"
+		root := control.Home{Dir: control.RootDir}
+		if others := root.Find(ctx); home.UID != 0 && len(others) > 0 {
+			hint = "root runs " + strings.Join(others, " and ") + ": use sudo"
+		}
+		return "", failure{fmt.Errorf("no master of user %d is running", home.UID), hint}
+	}
+	return "", failure{fmt.Errorf("several masters are running: %s", strings.Join(found, ", ")), "say which one is meant: --control PATH, or -c FILE"}
+}
+
+// newCommand is a command that talks to a running master.
+func (a *app) newCommand(cmd *cobra.Command, do func(ctx context.Context, m *control.Client, args []string) error) *cobra.Command {
+	var t target
+	t.add(cmd)
+	if cmd.Args != nil {
+		cmd.Args = usageArgs(cmd.Args)
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ctx := context.Background()
+		m, err := a.master(ctx, t)
+		if err != nil {
+			return err
+		}
+		return do(ctx, m, args)
+	}
+	return cmd
+}
+
+// usageArgs makes a mistake in the arguments one of usage.
+func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		err := check(cmd, args)
+		if err != nil && !as[usageError](err) {
+			return usageError{err, "see " + cmd.CommandPath() + " --help"}
+		}
+		return err
+	}
+}
+
+// soon is the context of a question that needs no waiting.
+func soon(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, answerTime)
+}
+
+// say writes to stdout what a master said, which may be any user's when this is
+// root: nothing in it can act on the terminal.
+func (a *app) say(text string) error {
+	_, err := fmt.Fprintln(a.stdout, strings.TrimRight(readable(text), "\n"))
+	return err
+}
+
+// readable replaces what a terminal might act upon.
+func readable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || unicode.IsGraphic(r) {
+			return r
+		}
+		return utf8.RuneError
+	}, text)
+}

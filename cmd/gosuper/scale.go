@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gosuper/gosuper/supervisor/control"
+)
+
+// newScale is gosuper scale.
+func (a *app) newScale() *cobra.Command {
+	cmd := a.newCommand(&cobra.Command{
+		Use:   "scale N | +N | -N",
+		Short: "Change the number of workers",
+		Long: "Change the number of workers: to N, by N more, or by N less, never below 1. It\n" +
+			"is kept over a reload unless the configured number changed.",
+		Args:               cobra.ExactArgs(1),
+		DisableFlagParsing: true, // or -2 would be a flag
+	}, func(ctx context.Context, m *control.Client, args []string) error {
+		by, err := scaling(args[0])
+		if err != nil {
+			return err
+		}
+		ctx, cancel := soon(ctx)
+		defer cancel()
+		s, err := m.Scale(ctx, by)
+		if err != nil {
+			return err
+		}
+		return a.say(fmt.Sprintf("workers: %d, before %d", s.To, s.From))
+	})
+	run, check := cmd.RunE, cmd.Args
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		flags := cmd.Flags()
+		if err := flags.Parse(apart(args)); err != nil {
+			return flagError(cmd, err)
+		}
+		if help, _ := flags.GetBool("help"); help {
+			return cmd.Help()
+		}
+		if err := check(cmd, flags.Args()); err != nil {
+			return err
+		}
+		return run(cmd, flags.Args())
+	}
+	return cmd
+}
+
+var signed = regexp.MustCompile(`^-[0-9]+$`)
+
+// apart moves negative numbers behind the flags and a "--".
+func apart(args []string) []string {
+	var flags, numbers []string
+	for i, arg := range args {
+		if arg == "--" {
+			numbers = append(numbers, args[i+1:]...)
+			break
+		}
+		if signed.MatchString(arg) {
+			numbers = append(numbers, arg)
+		} else {
+			flags = append(flags, arg)
+		}
+	}
+	if len(numbers) == 0 {
+		return flags
+	}
+	return append(append(flags, "--"), numbers...)
+}
+
+// scaling reads N, +N or -N.
+func scaling(text string) (control.Scaling, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return control.Scaling{}, usageError{fmt.Errorf("%q is not a number of workers", text), "as in gosuper scale 4, gosuper scale +1, gosuper scale -1"}
+	}
+	if text[0] == '+' || text[0] == '-' {
+		return control.Scaling{By: &n}, nil
+	}
+	return control.Scaling{Workers: &n}, nil
+}

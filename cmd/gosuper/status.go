@@ -1,0 +1,177 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gosuper/gosuper/supervisor/control"
+)
+
+// newStatus is gosuper status.
+func (a *app) newStatus() *cobra.Command {
+	var asJSON, requests bool
+	cmd := a.newCommand(&cobra.Command{
+		Use:   "status [--json] [--requests]",
+		Short: "Show what runs, worker by worker",
+		Args:  noArgs,
+	}, func(ctx context.Context, m *control.Client, _ []string) error {
+		ctx, cancel := soon(ctx)
+		defer cancel()
+		st, err := m.Status(ctx, requests)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			var text bytes.Buffer
+			e := json.NewEncoder(&text)
+			e.SetIndent("", "  ")
+			e.SetEscapeHTML(false)
+			if err := e.Encode(st); err != nil {
+				return err
+			}
+			return a.say(text.String())
+		}
+		return a.say(statusText(st))
+	})
+	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON, for programs")
+	cmd.Flags().BoolVar(&requests, "requests", false, "with each request in flight")
+	return cmd
+}
+
+// statusText is the status for people.
+func statusText(st control.Status) string {
+	var b strings.Builder
+	ready := 0
+	workers := table{columns: []column{
+		{"ID", right},
+		{"SLOT", right},
+		{"PID", right},
+		{"GEN", right},
+		{"STATE", left},
+		{"AGE", right},
+		{"REQUESTS", right},
+		{"IN FLIGHT", right},
+		{memoryHead(st.Workers), right},
+		{"RESTARTS", right},
+		{"STATUS", left},
+	}}
+	for _, w := range st.Workers {
+		if w.State == "ready" {
+			ready++
+		}
+		requests, inFlight := number(w.Requests), number(w.InFlight)
+		if w.MaxRequests > 0 {
+			requests += "/" + strconv.Itoa(w.MaxRequests)
+		}
+		if !w.Cooperating {
+			requests, inFlight = "-", "-"
+		}
+		workers.add(strconv.Itoa(w.ID), strconv.Itoa(w.Slot), strconv.Itoa(w.PID), strconv.Itoa(w.Generation), w.State, age(w.AgeSeconds),
+			requests, inFlight, memory(w.MemoryBytes), number(w.Restarts), w.Status)
+	}
+	fmt.Fprintf(&b, "%s  %s  %d of %d workers ready  generation %d  up %s  pid %d  version %s\n",
+		st.Name, st.State, ready, st.WorkersTarget, st.Generation, age(st.UptimeSeconds), st.PID, st.Version)
+	fmt.Fprintf(&b, "bind %s\n\n%s\n", strings.Join(st.Binds, " "), &workers)
+	if st.Requests != nil {
+		b.WriteString(requestsText(st.Requests) + "\n")
+	}
+	b.WriteString(countersText(st.Counters))
+	switch st.LastReload.Result {
+	case control.None:
+	case control.RolledBack:
+		fmt.Fprintf(&b, "last reload rolled back: %s\n", st.LastReload.Error)
+	default:
+		fmt.Fprintf(&b, "last reload %s\n", st.LastReload.Result)
+	}
+	return b.String()
+}
+
+// requestsText are the requests in flight.
+func requestsText(requests []control.Request) string {
+	if len(requests) == 0 {
+		return "no request is in flight\n"
+	}
+	t := table{columns: []column{{"WORKER", right}, {"AGE", right}, {"IDLE", right}, {"", left}, {"METHOD", left}, {"PATH", left}, {"REQUEST ID", left}}}
+	for _, r := range requests {
+		streaming := ""
+		if r.Streaming {
+			streaming = "streaming"
+		}
+		t.add(strconv.Itoa(r.Worker), age(r.AgeSeconds), age(r.IdleSeconds), streaming, r.Method, r.Path, r.RequestID)
+	}
+	return t.String()
+}
+
+// countersText are the totals in one line.
+func countersText(c control.Counters) string {
+	text := fmt.Sprintf("%d requests, %d timeouts, %d innocents lost; restarts:", c.Requests, c.Timeouts, c.InnocentsLost)
+	none := true
+	for _, r := range control.Reasons() {
+		if n := c.Restarts[r]; n > 0 {
+			text += fmt.Sprintf(" %s %d", r, n)
+			none = false
+		}
+	}
+	if none {
+		text += " none"
+	}
+	return text + "\n"
+}
+
+// memoryHead says what the memory is, if that is the same for all workers.
+func memoryHead(workers []control.Worker) string {
+	head := ""
+	for _, w := range workers {
+		switch kind := strings.ToUpper(string(w.MemoryKind)); {
+		case kind == "" || kind == head:
+		case head == "":
+			head = kind
+		default:
+			return "MEMORY"
+		}
+	}
+	if head == "" {
+		return "MEMORY"
+	}
+	return head
+}
+
+// memory is an amount for people; "-" if it is not known.
+func memory(bytes uint64) string {
+	if bytes == 0 {
+		return "-"
+	}
+	value, unit := float64(bytes)/(1<<20), "MiB"
+	if value >= 1024 {
+		value, unit = value/1024, "GiB"
+	}
+	return strconv.FormatFloat(value, 'f', 1, 64) + " " + unit
+}
+
+func number(n uint64) string { return strconv.FormatUint(n, 10) }
+
+// age is a time for people, in its two largest units.
+func age(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second))
+	units := func(big time.Duration, bigName string, small time.Duration, smallName string) string {
+		return fmt.Sprintf("%d%s%02d%s", d/big, bigName, d%big/small, smallName)
+	}
+	switch {
+	case d < 10*time.Second:
+		return strconv.FormatFloat(seconds, 'f', 1, 64) + "s"
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", d/time.Second)
+	case d < time.Hour:
+		return units(time.Minute, "m", time.Second, "s")
+	case d < 24*time.Hour:
+		return units(time.Hour, "h", time.Minute, "m")
+	}
+	return units(24*time.Hour, "d", time.Hour, "h")
+}
