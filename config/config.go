@@ -120,6 +120,8 @@ type Config struct {
 	Admin Admin
 	// TLS is what cooperating workers serve HTTPS with; the zero value: HTTP.
 	TLS TLS
+	// Limits is what the kernel lets a worker use.
+	Limits Limits
 
 	// Dir is the folder gosuper was started in, absolute. It is not a key.
 	Dir string
@@ -187,6 +189,24 @@ type TLS struct {
 	Key string
 }
 
+// Limits is the table [limits]. Resource limits are both soft and hard.
+type Limits struct {
+	// NoFile is how many descriptors a worker may have open; 0: the limit that
+	// gosuper was started with.
+	NoFile int
+	// Core is the size of its core file; 0: it has none; -1: as the master.
+	Core Size
+	// AS is the address space of each of its processes; 0: as the master.
+	AS Size
+	// Nice is its nice value, -20 to 19; 0: as the master.
+	Nice int
+	// OOMScoreAdj is how readily the kernel kills it when memory runs out, -1000
+	// to 1000; 0: as the master.
+	OOMScoreAdj int
+	// NoNewPrivs keeps it from gaining privileges by an exec.
+	NoNewPrivs bool
+}
+
 // Default returns the configuration of an empty file: complete but for its
 // command.
 func Default() *Config {
@@ -212,6 +232,7 @@ func Default() *Config {
 			StartupAttempts: 3,
 		},
 		Log:     Log{Level: "info", Format: "auto", File: "-", AccessFormat: "combined"},
+		Limits:  Limits{Core: -1},
 		Control: Control{Socket: "auto"},
 	}
 }

@@ -67,6 +67,13 @@ var samples = map[string]sample{
 	"max_worker_memory":          {`"512MiB"`, "512mib"},
 	"max_worker_memory_hard":     {`"1GiB"`, "1073741824"},
 	"worker_memory":              {`"300MB"`, "300000000"},
+
+	"limits.nofile":        {"65536", "65536"},
+	"limits.core":          {"0", "0"},
+	"limits.as":            {`"8GiB"`, "8GiB"},
+	"limits.nice":          {"-5", "-5"},
+	"limits.oom_score_adj": {"500", "500"},
+	"limits.no_new_privs":  {"true", "true"},
 }
 
 // partners are the keys that mean nothing without another.
@@ -280,7 +287,7 @@ func TestKeysCoverConfig(t *testing.T) {
 	fields := 0
 	structs := []reflect.Type{
 		reflect.TypeFor[Config](), reflect.TypeFor[Restart](), reflect.TypeFor[Log](), reflect.TypeFor[Control](),
-		reflect.TypeFor[Shutdown](), reflect.TypeFor[Admin](), reflect.TypeFor[TLS](),
+		reflect.TypeFor[Shutdown](), reflect.TypeFor[Admin](), reflect.TypeFor[TLS](), reflect.TypeFor[Limits](),
 	}
 	for _, of := range structs {
 		for f := range of.NumField() {

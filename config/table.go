@@ -164,7 +164,7 @@ var keys = []Key{
 		func(c *Config) *string { return &c.Chdir }, text("path", nil)),
 	key(Key{
 		Name: "user", Flag: "user", Shorthand: "u", Placeholder: "USER",
-		Usage: "user the workers run as; empty: as the master",
+		Usage: "user the workers run as, without any capabilities unless it is root; empty: as the master",
 	},
 		func(c *Config) *string { return &c.User }, accountKind("user")),
 	key(Key{
@@ -274,6 +274,38 @@ var keys = []Key{
 		Usage: "file of the private key of that certificate, in PEM; only the master needs to be able to read it",
 	},
 		func(c *Config) *string { return &c.TLS.Key }, text("path", nil)),
+
+	key(Key{
+		Name:  "limits.nofile",
+		Usage: "descriptors a worker may have open (RLIMIT_NOFILE, as all limits soft and hard); 0: what gosuper was started with",
+	},
+		func(c *Config) *int { return &c.Limits.NoFile }, count(0, maxCount)),
+	key(Key{
+		Name:  "limits.core",
+		Usage: "size of its core file (RLIMIT_CORE); 0: none; -1: as the master",
+	},
+		func(c *Config) *Size { return &c.Limits.Core }, size(0, -1)),
+	key(Key{
+		Name: "limits.as",
+		Usage: "address space of each of its processes (RLIMIT_AS), most of which runtimes reserve without using it: " +
+			"for memory, see max_worker_memory; 0: as the master",
+	},
+		func(c *Config) *Size { return &c.Limits.AS }, size(MiB, 0)),
+	key(Key{
+		Name:  "limits.nice",
+		Usage: "its nice value; 0: as the master",
+	},
+		func(c *Config) *int { return &c.Limits.Nice }, count(-20, 19)),
+	key(Key{
+		Name:  "limits.oom_score_adj",
+		Usage: "how readily the kernel kills it when memory runs out: from -1000, never, to 1000, first; 0: as the master",
+	},
+		func(c *Config) *int { return &c.Limits.OOMScoreAdj }, count(-1000, 1000)),
+	key(Key{
+		Name:  "limits.no_new_privs",
+		Usage: "whether to keep it from gaining privileges by an exec, as of setuid programs (PR_SET_NO_NEW_PRIVS)",
+	},
+		func(c *Config) *bool { return &c.Limits.NoNewPrivs }, boolean),
 }
 
 // maxCount is the largest count: it fits everywhere, and sums of two do.

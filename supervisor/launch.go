@@ -93,6 +93,7 @@ func launch(s *Supervisor, f fleet.Worker) (started *worker, err error) {
 	spec := process.Spec{
 		Path: r.resolved.Path, Argv: r.config.Command, Dir: r.resolved.Dir,
 		Env: env, Files: files, Credential: r.credential,
+		Limits: limitsOfProcess(r.config),
 	}
 	if r.config.Umask.Set {
 		spec.Umask = &r.config.Umask.Mask
@@ -121,6 +122,18 @@ func limitsEnv(c *config.Config) map[string]int64 {
 		protocol.EnvLimitBacklogTimeout: milliseconds(c.BacklogTimeout),
 		protocol.EnvLimitConnections:    int64(c.WorkerConnections),
 	}
+}
+
+// limitsOfProcess are the limits that the kernel holds a worker to.
+func limitsOfProcess(c *config.Config) process.Limits {
+	l := process.Limits{
+		NoFile: uint64(c.Limits.NoFile), AS: uint64(c.Limits.AS),
+		Nice: c.Limits.Nice, OOMScoreAdj: c.Limits.OOMScoreAdj, NoNewPrivs: c.Limits.NoNewPrivs,
+	}
+	if core := uint64(c.Limits.Core); c.Limits.Core >= 0 {
+		l.Core = &core
+	}
+	return l
 }
 
 // milliseconds rounds up: what is short is not 0, which is no limit.

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"strings"
@@ -118,6 +119,9 @@ func resolve(c *config.Config) (*revision, error) {
 	}
 	if r.executable, err = os.Stat(r.resolved.Path); err != nil {
 		return nil, &config.Error{Key: "command", Msg: err.Error()}
+	}
+	if e, ok := errors.AsType[*process.LimitError](limitsOfProcess(c).Check()); ok {
+		return nil, &config.Error{Key: "limits." + e.Limit, Msg: e.Err.Error()}
 	}
 	r.credential, r.identity, err = process.LookupCredential(c.User, c.Group)
 	if err != nil {

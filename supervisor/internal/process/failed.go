@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -43,6 +44,8 @@ func explain(f *shim.Failure) (problem, hint string, status int) {
 			hint = "only root can change the user of a worker (CAP_SETUID and CAP_SETGID)"
 		}
 		return problem, hint, exitCannot
+	case shim.StepNoFile, shim.StepCore, shim.StepAS, shim.StepNice, shim.StepOOMScoreAdj, shim.StepNoNewPrivs:
+		return explainLimit(f, err), limitHint(f.Step, err), exitCannot
 	case shim.StepChdir:
 		problem = fmt.Sprintf("chdir %s: %v", f.Plan.Dir, err)
 		if err == syscall.EACCES {
@@ -57,6 +60,39 @@ func explain(f *shim.Failure) (problem, hint string, status int) {
 		return fmt.Sprintf("exec %s: %v", f.Plan.Path, err), execHint(f.Plan.Path, err), status
 	}
 	return "the environment variable GOSUPER_EXEC is not one of gosuper's own", "unset it, the name is reserved", exitCannot
+}
+
+// explainLimit names a limit as the configuration does.
+func explainLimit(f *shim.Failure, err error) string {
+	l := f.Plan.Limits
+	name, value := "no_new_privs", "true"
+	switch f.Step {
+	case shim.StepNoFile:
+		name, value = "nofile", strconv.Itoa(l.NoFile)
+	case shim.StepCore:
+		name, value = "core", strconv.Itoa(l.Core)
+	case shim.StepAS:
+		name, value = "as", strconv.Itoa(l.AS)
+	case shim.StepNice:
+		name, value = "nice", strconv.Itoa(l.Nice)
+	case shim.StepOOMScoreAdj:
+		name, value = "oom_score_adj", strconv.Itoa(l.OOMScoreAdj)
+	}
+	return fmt.Sprintf("limits.%s = %s: %v", name, value, err)
+}
+
+// limitHint says what a limit needs that was refused.
+func limitHint(step shim.Step, err error) string {
+	if !errors.Is(err, os.ErrPermission) {
+		return ""
+	}
+	switch step {
+	case shim.StepNice:
+		return "a nice value below the master's needs CAP_SYS_NICE"
+	case shim.StepOOMScoreAdj:
+		return "a value below the master's needs CAP_SYS_RESOURCE"
+	}
+	return "a limit above the master's hard limit needs CAP_SYS_RESOURCE, and no nofile is above fs.nr_open"
 }
 
 // execHint says what is probably behind an execve(2) error, whose own text
@@ -91,6 +127,8 @@ func execHint(path string, err syscall.Errno) string {
 			return "it was built for another architecture"
 		}
 		return "it is no program for this architecture, and a script needs a first line like #!/bin/sh"
+	case syscall.EPERM:
+		return "it has capabilities of its own (getcap), which the user of a worker does not get"
 	case syscall.EAGAIN:
 		return "its user has reached the limit of processes (RLIMIT_NPROC)"
 	}

@@ -31,6 +31,7 @@ var roles = map[string]func(){
 	"broken-stderr": roleBrokenStderr,
 	"hog":           roleHog,
 	"stranger":      roleStranger,
+	"checker":       roleChecker,
 }
 
 // patience is the cap on waiting for something that always happens.

@@ -38,8 +38,12 @@ type Spec struct {
 	// Umask is the file mode creation mask; nil keeps the master's.
 	Umask *int
 
-	// Credential is the user to run as; nil keeps the master's.
+	// Credential is the user to run as; nil keeps the master's. Any other than
+	// root has no capabilities, and cannot get any.
 	Credential *Credential
+
+	// Limits are what the worker may use; the zero value keeps the master's.
+	Limits Limits
 
 	// Executed is called once, by another goroutine, when the worker's own
 	// program has taken the place of the shim, or the process ended before
@@ -49,8 +53,8 @@ type Spec struct {
 
 // Start starts a worker as the leader of a process group of its own and
 // returns its pid. It has default signal dispositions, an empty signal mask and
-// the soft RLIMIT_NOFILE that the master was started with, and is killed when
-// the master ends.
+// unless Limits has another the soft RLIMIT_NOFILE that the master was started
+// with, and is killed when the master ends.
 //
 // Start returns once the child has become the shim, in the order of a
 // millisecond. An error means that no child came to be. What fails later, the
@@ -98,6 +102,7 @@ func (s *Spec) plan(files int) *shim.Plan {
 		Env:    s.Env,
 		Files:  files,
 		Umask:  -1,
+		Limits: s.Limits.plan(),
 	}
 	if len(p.Argv) == 0 {
 		p.Argv = []string{s.Path}

@@ -13,7 +13,16 @@ type Plan struct {
 	Env    []string // passed on as it is, but for the value of LISTEN_PID
 	Files  int      // descriptors 0..Files-1 are the worker's, its exec closes the others
 	Umask  int      // below 0 to keep it
-	User   *User    // nil to keep the master's
+	Limits Limits
+	User   *User // nil to keep the master's
+}
+
+// Limits are what the worker may use. Below 0 a resource limit stays that of the
+// master, as the other numbers do at 0.
+type Limits struct {
+	NoFile, Core, AS  int // RLIMIT_NOFILE; RLIMIT_CORE and RLIMIT_AS in bytes
+	Nice, OOMScoreAdj int
+	NoNewPrivs        bool
 }
 
 // User is what the worker runs as.
@@ -25,7 +34,15 @@ type User struct {
 // Environ returns the environment with which the master's binary carries out
 // the plan. Its strings must not contain NUL bytes.
 func (p *Plan) Environ() []string {
-	numbers := []int{p.Master, p.Files, p.Umask, len(p.Argv)}
+	l := p.Limits
+	noNewPrivs := 0
+	if l.NoNewPrivs {
+		noNewPrivs = 1
+	}
+	numbers := []int{
+		p.Master, p.Files, p.Umask, len(p.Argv),
+		l.NoFile, l.Core, l.AS, l.Nice, l.OOMScoreAdj, noNewPrivs,
+	}
 	if p.User != nil {
 		numbers = append(numbers, int(p.User.UID), int(p.User.GID))
 		for _, id := range p.User.Groups {
@@ -73,11 +90,13 @@ func parse(environ []string) (*Plan, bool) {
 			list = append(list, s)
 		}
 	}
-	if len(numbers) < 4 || len(numbers) == 5 {
+	const fixed = 10
+	if len(numbers) < fixed || len(numbers) == fixed+1 {
 		return nil, false
 	}
 	p := &Plan{Master: numbers[0], Files: numbers[1], Umask: numbers[2]}
-	argc, ids := numbers[3], numbers[4:]
+	p.Limits = Limits{numbers[4], numbers[5], numbers[6], numbers[7], numbers[8], numbers[9] != 0}
+	argc, ids := numbers[3], numbers[fixed:]
 	if argc < 0 || len(list) < 2+argc {
 		return nil, false
 	}
@@ -127,7 +146,7 @@ func atoi(s string) (int, bool) {
 	if hasPrefix(s, "-") {
 		digits = s[1:]
 	}
-	if digits == "" || len(digits) > 10 {
+	if digits == "" || len(digits) > 18 {
 		return 0, false
 	}
 	n := 0

@@ -9,11 +9,12 @@ import (
 
 func TestPlan(t *testing.T) {
 	for name, p := range map[string]*Plan{
-		"least": {Master: 1, Path: "/x", Argv: []string{"x"}, Env: []string{}, Files: 3, Umask: -1},
+		"least": {Master: 1, Path: "/x", Argv: []string{"x"}, Env: []string{}, Files: 3, Umask: -1, Limits: Limits{NoFile: -1, Core: -1, AS: -1}},
 		"all": {
 			Master: 4194304, Path: "x=y", Dir: "/a b", Argv: []string{"", "0=1", "="}, Files: 10, Umask: 0o777,
-			Env:  []string{"A=1", "A=2", "noequals", "=", "", "5=6", "GODEBUG=x"},
-			User: &User{UID: math.MaxUint32 - 1, GID: 0, Groups: []uint32{0, math.MaxUint32 - 1}},
+			Env:    []string{"A=1", "A=2", "noequals", "=", "", "5=6", "GODEBUG=x"},
+			Limits: Limits{NoFile: 1 << 20, Core: 0, AS: 1 << 50, Nice: -20, OOMScoreAdj: -1000, NoNewPrivs: true},
+			User:   &User{UID: math.MaxUint32 - 1, GID: 0, Groups: []uint32{0, math.MaxUint32 - 1}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -30,13 +31,14 @@ func TestPlanRefused(t *testing.T) {
 		{key},
 		{key + "1"},
 		{key + "1 3 -1"},
-		{key + "1 3 -1 1", "0=/x"},
-		{key + "1 3 -1 1", "0=/x", "1="},
-		{key + "1 3 -1 -1", "0=/x", "1=", "2=x"},
-		{key + "1 3 -1 1 5", "0=/x", "1=", "2=x"},
-		{key + "1 3 - 1", "0=/x", "1=", "2=x"},
-		{key + "x 3 -1 1", "0=/x", "1=", "2=x"},
-		{key + "99999999999 3 -1 1", "0=/x", "1=", "2=x"},
+		{key + "1 3 -1 1 -1 -1 -1 0 0 0", "0=/x"},
+		{key + "1 3 -1 1 -1 -1 -1 0 0", "0=/x", "1=", "2=x"},
+		{key + "1 3 -1 1 -1 -1 -1 0 0 0", "0=/x", "1="},
+		{key + "1 3 -1 -1 -1 -1 -1 0 0 0", "0=/x", "1=", "2=x"},
+		{key + "1 3 -1 1 -1 -1 -1 0 0 0 5", "0=/x", "1=", "2=x"},
+		{key + "1 3 - 1 -1 -1 -1 0 0 0", "0=/x", "1=", "2=x"},
+		{key + "x 3 -1 1 -1 -1 -1 0 0 0", "0=/x", "1=", "2=x"},
+		{key + "9999999999999999999 3 -1 1 -1 -1 -1 0 0 0", "0=/x", "1=", "2=x"},
 		{key + "yes", "", "A=1"},
 	} {
 		if p, ok := parse(environ); ok {
@@ -46,7 +48,7 @@ func TestPlanRefused(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add("1 3 -1 1 5 5", "0=/x", "1=", "2=x")
+	f.Add("1 3 -1 1 9 8 7 6 5 1 5 5", "0=/x", "1=", "2=x")
 	f.Fuzz(func(t *testing.T, head, a, b, c string) {
 		parse([]string{key + head, a, b, c}) // must not panic: init has no one to catch it
 	})

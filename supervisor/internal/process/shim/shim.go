@@ -4,10 +4,16 @@ package shim
 type Step int
 
 const (
-	StepPlan  Step = iota // the environment holds no plan that Environ wrote
-	StepUser              // changing groups and user
-	StepChdir             // entering the folder
-	StepExec              // executing the worker's program
+	StepPlan        Step = iota // the environment holds no plan that Environ wrote
+	StepNoFile                  // the limits, one by one
+	StepCore                    //
+	StepNice                    //
+	StepOOMScoreAdj             //
+	StepUser                    // changing groups and user
+	StepNoNewPrivs              // giving up the ways to other users
+	StepChdir                   // entering the folder
+	StepAS                      // the limit of the address space
+	StepExec                    // executing the worker's program
 )
 
 // Failure is why a process that should have become a worker did not.
@@ -42,18 +48,27 @@ func init() {
 
 // run returns only if a step fails. The order matters: signals first, so that
 // from here on a stop signal ends the process as it would end a program without
-// handlers; the folder after the user, who may be the only one allowed to enter
-// it; the death signal after the user, as the kernel clears it with a change of
+// handlers; limits before the user, who may not set all of them; the folder after
+// the user, who may be the only one allowed to enter it; the death signal after the user, as the kernel clears it with a change of
 // credentials (prctl(2), PR_SET_PDEATHSIG); the parent after the death signal,
-// since for a master that died before that no signal comes.
+// since for a master that died before that no signal comes; and the address space
+// at the very last, for what the shim has of it may already be more.
 func (p *Plan) run() (Step, uintptr) {
 	resetSignals()
 	if p.Umask >= 0 {
 		umask(p.Umask)
 	}
+	if step, errno := p.Limits.set(); errno != 0 {
+		return step, errno
+	}
 	if p.User != nil {
 		if errno := p.User.become(); errno != 0 {
 			return StepUser, errno
+		}
+	}
+	if p.Limits.NoNewPrivs {
+		if errno := noNewPrivs(); errno != 0 {
+			return StepNoNewPrivs, errno
 		}
 	}
 	if p.Dir != "" {
@@ -72,5 +87,36 @@ func (p *Plan) run() (Step, uintptr) {
 			p.Env[i] = listenPID + itoa(getpid())
 		}
 	}
-	return StepExec, execve(p.Path, p.Argv, p.Env)
+	program := prepare(p.Path, p.Argv, p.Env)
+	if limit := p.Limits.AS; limit >= 0 {
+		if errno := setLimit(rlimitAS, limit); errno != 0 {
+			return StepAS, errno
+		}
+	}
+	return StepExec, program.exec()
+}
+
+// set puts all limits into force that do not hinder the shim.
+func (l *Limits) set() (Step, uintptr) {
+	if l.NoFile >= 0 {
+		if errno := setLimit(rlimitNoFile, l.NoFile); errno != 0 {
+			return StepNoFile, errno
+		}
+	}
+	if l.Core >= 0 {
+		if errno := setLimit(rlimitCore, l.Core); errno != 0 {
+			return StepCore, errno
+		}
+	}
+	if l.Nice != 0 {
+		if errno := setNice(l.Nice); errno != 0 {
+			return StepNice, errno
+		}
+	}
+	if l.OOMScoreAdj != 0 {
+		if errno := setOOMScoreAdj(itoa(l.OOMScoreAdj)); errno != 0 {
+			return StepOOMScoreAdj, errno
+		}
+	}
+	return 0, 0
 }

@@ -53,7 +53,14 @@ func resetSignals() {
 // become changes groups and user for good, saved ids included. The calls
 // concern this thread alone, where setuid(2) of libc and syscall stop and
 // change all of them.
+//
+// Capabilities go as well, unless the user is root: the kernel takes those in
+// force away with the ids, and what could bring them back goes here. That needs
+// CAP_SETPCAP, without which the bounding set, which only ever takes away, stays.
 func (u *User) become() (errno uintptr) {
+	if u.UID != 0 {
+		dropBoundingSet()
+	}
 	if _, errno = call(sysSetgroups, uintptr(len(u.Groups)), uintptr(unsafe.Pointer(unsafe.SliceData(u.Groups))), 0); errno != 0 {
 		return errno
 	}
@@ -61,7 +68,70 @@ func (u *User) become() (errno uintptr) {
 	if _, errno = call(sysSetresgid, gid, gid, gid); errno != 0 {
 		return errno
 	}
-	_, errno = call(sysSetresuid, uid, uid, uid)
+	if _, errno = call(sysSetresuid, uid, uid, uid); errno == 0 && u.UID != 0 {
+		dropCapabilities()
+	}
+	return errno
+}
+
+// dropBoundingSet keeps programs with capabilities of their own from getting any.
+func dropBoundingSet() {
+	const prCapbsetDrop = 24
+	for capability := uintptr(0); ; capability++ {
+		if _, errno := call(sysPrctl, prCapbsetDrop, capability, 0); errno != 0 {
+			return // it was the last one, or may not be done
+		}
+	}
+}
+
+// dropCapabilities empties the sets that an exec could hand on: also those that
+// securebits kept over the change of user. Less is always allowed.
+func dropCapabilities() {
+	const prCapAmbient, prCapAmbientClearAll = 47, 4
+	call(sysPrctl, prCapAmbient, prCapAmbientClearAll, 0)
+	header := struct {
+		version uint32
+		pid     int32
+	}{version: 0x20080522} // _LINUX_CAPABILITY_VERSION_3
+	var none [2]struct{ effective, permitted, inheritable uint32 }
+	call(sysCapset, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&none)), 0)
+}
+
+// The resources of setrlimit(2), the same on all architectures here.
+const (
+	rlimitCore   = 4
+	rlimitNoFile = 7
+	rlimitAS     = 9
+)
+
+// setLimit sets both the soft and the hard limit.
+func setLimit(resource, limit int) (errno uintptr) {
+	both := [2]uint64{uint64(limit), uint64(limit)}
+	_, _, errno = rawSyscall6(sysPrlimit64, 0, uintptr(resource), uintptr(unsafe.Pointer(&both)), 0, 0, 0)
+	return errno
+}
+
+func setNice(nice int) (errno uintptr) {
+	const prioProcess = 0
+	_, errno = call(sysSetpriority, prioProcess, 0, uintptr(nice))
+	return errno
+}
+
+func setOOMScoreAdj(text string) (errno uintptr) {
+	const atFDCWD, writeOnly = -100, 1
+	at := atFDCWD
+	fd, _, errno := rawSyscall6(sysOpenat, uintptr(at), uintptr(unsafe.Pointer(terminated("/proc/self/oom_score_adj"))), writeOnly, 0, 0, 0)
+	if errno != 0 {
+		return errno
+	}
+	_, errno = call(sysWrite, fd, uintptr(unsafe.Pointer(unsafe.StringData(text))), uintptr(len(text)))
+	call(sysClose, fd, 0, 0)
+	return errno
+}
+
+func noNewPrivs() (errno uintptr) {
+	const prSetNoNewPrivs = 38
+	_, errno = call(sysPrctl, prSetNoNewPrivs, 1, 0)
 	return errno
 }
 
@@ -104,12 +174,22 @@ func getppid() int {
 
 func exit() { call(sysExitGroup, 1, 0, 0) }
 
-// execve leaves RLIMIT_NOFILE alone: the master's fork restored it, and
-// syscall, whose init would raise it again, has not initialised yet.
-func execve(path string, argv, env []string) (errno uintptr) {
-	argv0, argvp, envp := terminated(path), terminatedList(argv), terminatedList(env)
+// program is what execve(2) wants.
+type program struct {
+	path       *byte
+	argv, envp []*byte
+}
+
+// prepare takes the memory that exec needs.
+func prepare(path string, argv, env []string) program {
+	return program{terminated(path), terminatedList(argv), terminatedList(env)}
+}
+
+// exec leaves RLIMIT_NOFILE alone: the master's fork restored it, and syscall,
+// whose init would raise it again, has not initialised yet.
+func (p *program) exec() (errno uintptr) {
 	beforeExec()
-	_, errno = call(sysExecve, uintptr(unsafe.Pointer(argv0)), uintptr(unsafe.Pointer(&argvp[0])), uintptr(unsafe.Pointer(&envp[0])))
+	_, errno = call(sysExecve, uintptr(unsafe.Pointer(p.path)), uintptr(unsafe.Pointer(&p.argv[0])), uintptr(unsafe.Pointer(&p.envp[0])))
 	afterExec()
 	return errno
 }

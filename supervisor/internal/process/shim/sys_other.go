@@ -10,6 +10,7 @@ func runtimeEnvs() []string { return syscall.Environ() }
 // interface only os/signal could change that, and it initialises too late.
 func resetSignals() {}
 
+// become changes groups and user; there are no capabilities here.
 func (u *User) become() (errno uintptr) {
 	groups := make([]int, len(u.Groups))
 	for i, g := range u.Groups {
@@ -40,10 +41,39 @@ func getppid() int { return syscall.Getppid() }
 
 func exit() { syscall.Exit(1) }
 
-// execve also gives back the soft RLIMIT_NOFILE that syscall's init raised
+const (
+	rlimitCore   = syscall.RLIMIT_CORE
+	rlimitNoFile = syscall.RLIMIT_NOFILE
+	rlimitAS     = syscall.RLIMIT_AS
+)
+
+// setLimit sets both the soft and the hard limit.
+func setLimit(resource, limit int) (errno uintptr) {
+	return number(syscall.Setrlimit(resource, &syscall.Rlimit{Cur: uint64(limit), Max: uint64(limit)}))
+}
+
+func setNice(nice int) (errno uintptr) {
+	return number(syscall.Setpriority(syscall.PRIO_PROCESS, 0, nice))
+}
+
+// setOOMScoreAdj cannot be done: it is Linux's.
+func setOOMScoreAdj(string) (errno uintptr) { return uintptr(syscall.ENOTSUP) }
+
+// noNewPrivs cannot be done: it is Linux's.
+func noNewPrivs() (errno uintptr) { return uintptr(syscall.ENOTSUP) }
+
+// program is what is to be executed.
+type program struct {
+	path       string
+	argv, envp []string
+}
+
+func prepare(path string, argv, env []string) program { return program{path, argv, env} }
+
+// exec also gives back the soft RLIMIT_NOFILE that syscall's init raised
 // (go.dev/issue/46279).
-func execve(path string, argv, env []string) (errno uintptr) {
-	return number(syscall.Exec(path, argv, env))
+func (p *program) exec() (errno uintptr) {
+	return number(syscall.Exec(p.path, p.argv, p.envp))
 }
 
 func number(err error) uintptr {

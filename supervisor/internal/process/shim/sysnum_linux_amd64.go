@@ -1,6 +1,8 @@
 package shim
 
 const (
+	sysWrite         = 1
+	sysClose         = 3
 	sysRtSigaction   = 13
 	sysRtSigprocmask = 14
 	sysGetpid        = 39
@@ -12,7 +14,11 @@ const (
 	sysSetgroups     = 116
 	sysSetresuid     = 117
 	sysSetresgid     = 119
+	sysCapset        = 126
+	sysSetpriority   = 141
 	sysPrctl         = 157
 	sysExitGroup     = 231
+	sysOpenat        = 257
+	sysPrlimit64     = 302
 	sysCloseRange    = 436
 )

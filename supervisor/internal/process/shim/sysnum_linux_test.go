@@ -23,6 +23,12 @@ func TestSystemCallNumbers(t *testing.T) {
 		{"setresgid", sysSetresgid, unix.SYS_SETRESGID},
 		{"prctl", sysPrctl, unix.SYS_PRCTL},
 		{"exit_group", sysExitGroup, unix.SYS_EXIT_GROUP},
+		{"write", sysWrite, unix.SYS_WRITE},
+		{"close", sysClose, unix.SYS_CLOSE},
+		{"openat", sysOpenat, unix.SYS_OPENAT},
+		{"capset", sysCapset, unix.SYS_CAPSET},
+		{"setpriority", sysSetpriority, unix.SYS_SETPRIORITY},
+		{"prlimit64", sysPrlimit64, unix.SYS_PRLIMIT64},
 		{"close_range", sysCloseRange, unix.SYS_CLOSE_RANGE},
 	} {
 		if c.got != c.want {
