@@ -197,6 +197,9 @@ func hardened(c *check) {
 	}
 	c.run("systemctl", "reload", service)
 	c.want("StatusText", "2 workers ready, generation 2")
+	if status := c.run("/usr/local/bin/gosuper", "status", "--json"); !strings.Contains(status, fmt.Sprint(master)) {
+		c.errorf("root does not see the master %d: %s", master, status)
+	}
 	c.must(syscall.Kill(master, syscall.SIGKILL))
 	c.await("the master is gone", func() bool { return c.number("MainPID") != master })
 	c.get("/health")
