@@ -36,6 +36,18 @@ func (c *tcpConn) Write(data []byte) (int, error)  { return c.exchange.write(dat
 func (c *unixConn) Read(data []byte) (int, error)  { return c.exchange.read(data) }
 func (c *unixConn) Write(data []byte) (int, error) { return c.exchange.write(data) }
 
+func (c *tcpConn) SetReadDeadline(t time.Time) error  { return c.patience.set(t) }
+func (c *unixConn) SetReadDeadline(t time.Time) error { return c.patience.set(t) }
+func (c *tcpConn) SetDeadline(t time.Time) error      { return c.setDeadline(c.TCPConn, t) }
+func (c *unixConn) SetDeadline(t time.Time) error     { return c.setDeadline(c.UnixConn, t) }
+
+func (c *connection) setDeadline(raw net.Conn, t time.Time) error {
+	if err := raw.SetWriteDeadline(t); err != nil {
+		return err
+	}
+	return c.patience.set(t)
+}
+
 // ReadFrom keeps sendfile and splice.
 func (c *tcpConn) ReadFrom(src io.Reader) (int64, error) { return c.exchange.readFrom(c.TCPConn, src) }
 
@@ -44,6 +56,7 @@ func (c *tcpConn) WriteTo(dst io.Writer) (int64, error) {
 	if c.exchange.phase().running() {
 		return io.Copy(dst, struct{ io.Reader }{c})
 	}
+	c.patience.end()
 	return c.TCPConn.WriteTo(dst)
 }
 
@@ -60,6 +73,8 @@ type connection struct {
 	young          atomic.Bool
 	born           int64       // when it was accepted, in Monotonic nanoseconds
 	older, younger *connection // guarded by the gate
+
+	patience patience
 
 	// The HTTP/1 requests of the connection, one after the other.
 	exchange exchange
@@ -78,6 +93,7 @@ func (c *connection) close(raw net.Conn) error {
 // gone takes the connection off the books, once.
 func (c *connection) gone() {
 	if c.closed.CompareAndSwap(false, true) {
+		c.patience.end()
 		c.set.remove(c)
 		c.exchange.gone()
 	}
@@ -120,6 +136,7 @@ type connectionKey struct{}
 // withConnection prepares a connection for HTTP. conn is what net/http sees of it.
 func withConnection(ctx context.Context, c *connection, conn net.Conn) context.Context {
 	c.exchange.tls, _ = conn.(*tls.Conn)
+	c.patience.defers.Store(true)
 	ctx = context.WithValue(ctx, connectionKey{}, c)
 	ctx, c.exchange.cancel = context.WithCancelCause(ctx)
 	return ctx
@@ -159,6 +176,7 @@ func (s *connections) add(accepted net.Conn) net.Conn {
 		c.conn, c.exchange.raw = wrapped, accepted
 	}
 	c.set = s
+	c.patience.conn = accepted
 	c.exchange.init(c)
 	p := s.process
 	p.board.ConnAccepted()

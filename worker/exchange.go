@@ -96,6 +96,7 @@ func (e *exchange) drop() {
 
 // hijack goes on watching the connection on behalf of the handler.
 func (e *exchange) hijack() {
+	e.conn.patience.end()
 	e.holders.Add(1)
 	e.hijacked.Store(true)
 	e.advance(upgraded)
@@ -149,6 +150,9 @@ func (e *exchange) write(data []byte) (n int, err error) {
 
 func (e *exchange) read(data []byte) (int, error) {
 	n, err := e.raw.Read(data)
+	for n == 0 && err != nil && e.conn.patience.spurious(err) {
+		n, err = e.raw.Read(data)
+	}
 	switch p := e.phase(); {
 	case p.running() && n > 0:
 		e.touch()

@@ -1,0 +1,147 @@
+//go:build unix
+
+package worker
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A patience is the read deadline of a connection on which HTTP is served. net/http
+// sets it six times for each request, to times that are hardly ever reached, and
+// package net would set a timer for each of these. So only a deadline in the past is
+// given to package net, which is what ends a read. One in the future is noted, and a
+// timer that was set for an earlier one looks, when it fires, what the deadline is by
+// then: while requests come in faster than deadlines pass, no timer is touched.
+//
+// A read may then fail for a deadline that has been moved meanwhile; whoever reads
+// asks spurious, and reads again.
+type patience struct {
+	conn   net.Conn    // of package net
+	defers atomic.Bool // false: every deadline is given to package net at once
+
+	want   atomic.Int64 // the deadline, since epoch; 0 for none, past for any that is over when it is set
+	raised atomic.Bool  // package net has a deadline in the past; written with mu
+
+	armed atomic.Int64 // when timer fires, since epoch, 0 if it does not; written with mu
+	mu    sync.Mutex   // guards timer
+	timer *time.Timer
+}
+
+// epoch is before all deadlines of connections but those that are meant to be over.
+var epoch = time.Now()
+
+// past is a deadline that is over.
+const past = 1
+
+// set is SetReadDeadline.
+func (p *patience) set(t time.Time) error {
+	if !p.defers.Load() {
+		return p.conn.SetReadDeadline(t)
+	}
+	var want int64
+	if !t.IsZero() {
+		want = max(int64(t.Sub(epoch)), past)
+	}
+	p.want.Store(want)
+	if want == past || p.raised.Load() {
+		if err := p.settle(); err != nil {
+			return err
+		}
+	}
+	if want > past {
+		p.arm(want)
+	}
+	return nil
+}
+
+// over reports whether a deadline is.
+func over(want int64) bool {
+	return want == past || want > past && want <= int64(time.Since(epoch))
+}
+
+// settle tells package net whether the deadline is over.
+func (p *patience) settle() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for {
+		want := p.want.Load()
+		if is := over(want); p.defers.Load() && is != p.raised.Load() {
+			var t time.Time
+			if is {
+				t = time.Unix(past, 0)
+			}
+			if err := p.conn.SetReadDeadline(t); err != nil {
+				return err
+			}
+			p.raised.Store(is)
+		}
+		// Whoever sets another one either sees what was raised, or is seen here.
+		if p.want.Load() == want {
+			return nil
+		}
+	}
+}
+
+// spurious reports whether a read that failed is to be done again, since it did so for
+// a deadline that has been moved.
+func (p *patience) spurious(err error) bool {
+	return p.defers.Load() && !over(p.want.Load()) && errors.Is(err, os.ErrDeadlineExceeded) && p.settle() == nil
+}
+
+// arm has the timer fire no later than the deadline.
+func (p *patience) arm(want int64) {
+	if armed := p.armed.Load(); armed != 0 && armed <= want {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if armed := p.armed.Load(); armed != 0 && armed <= want || !p.defers.Load() {
+		return
+	}
+	p.armed.Store(want)
+	d := time.Duration(want) - time.Since(epoch)
+	if p.timer == nil {
+		p.timer = time.AfterFunc(d, p.fire)
+	} else {
+		p.timer.Reset(d)
+	}
+}
+
+// fire is called by the timer, on a goroutine of its own.
+func (p *patience) fire() {
+	p.mu.Lock()
+	p.armed.Store(0)
+	p.mu.Unlock()
+	// A deadline that is set from here on finds the timer unarmed; one that was set
+	// before is seen.
+	want := p.want.Load()
+	switch {
+	case over(want):
+		_ = p.settle() // a closed connection needs none
+	case want != 0:
+		p.arm(want)
+	}
+}
+
+// end leaves deadlines to package net from now on: for a connection that somebody
+// else takes over, who may read it in ways that are not seen here, or that is closed.
+func (p *patience) end() {
+	if !p.defers.Swap(false) {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	var t time.Time
+	if want := p.want.Load(); want != 0 {
+		t = epoch.Add(time.Duration(want))
+	}
+	_ = p.conn.SetReadDeadline(t) // fails if it is closed
+}

@@ -1,0 +1,148 @@
+//go:build linux
+
+package worker
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"testing"
+	"time"
+)
+
+// patientPair is a connection with a server's patience, and its other end.
+func patientPair(t testing.TB) (server, peer net.Conn) {
+	t.Helper()
+	held := hold(t)
+	peer, err := net.Dial("tcp", held.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := held.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newProcess(inheritance{}, nil)
+	server = p.conns.add(raw)
+	withConnection(context.Background(), connectionOf(server), server)
+	t.Cleanup(func() {
+		server.Close()
+		peer.Close()
+	})
+	return server, peer
+}
+
+func TestPatience(t *testing.T) {
+	const short = limit / 5
+	none := func(net.Conn) {}
+	tests := []struct {
+		name          string
+		before, while func(c net.Conn) // the read, from whose begin while is called after short
+		after         time.Duration    // the read fails, from its begin; 0 if there are bytes first
+	}{
+		{"none", none, none, 0},
+		{"far", func(c net.Conn) { c.SetReadDeadline(time.Now().Add(forever)) }, none, 0},
+		{"near", func(c net.Conn) { c.SetReadDeadline(time.Now().Add(limit)) }, none, limit},
+		{"both", func(c net.Conn) { c.SetDeadline(time.Now().Add(limit)) }, none, limit},
+		{"over", func(c net.Conn) { c.SetReadDeadline(time.Unix(1, 0)) }, none, 1},
+		{"just over", func(c net.Conn) { c.SetReadDeadline(time.Now()) }, none, 1},
+		{"brought forward", func(c net.Conn) { c.SetReadDeadline(time.Now().Add(forever)) }, func(c net.Conn) { c.SetReadDeadline(time.Now().Add(limit)) }, short + limit},
+		{"put off", func(c net.Conn) { c.SetReadDeadline(time.Now().Add(2 * short)) }, func(c net.Conn) { c.SetReadDeadline(time.Now().Add(limit)) }, short + limit},
+		{"taken back", func(c net.Conn) { c.SetReadDeadline(time.Now().Add(2 * short)) }, func(c net.Conn) { c.SetReadDeadline(time.Time{}) }, 0},
+		{"over while reading", none, func(c net.Conn) { c.SetReadDeadline(time.Unix(1, 0)) }, short},
+		{"over, then taken back", func(c net.Conn) {
+			c.SetReadDeadline(time.Unix(1, 0))
+			c.SetReadDeadline(time.Time{})
+		}, none, 0},
+		{"over, then far", func(c net.Conn) {
+			c.SetReadDeadline(time.Unix(1, 0))
+			c.SetReadDeadline(time.Now().Add(forever))
+		}, none, 0},
+		{"over, then near", func(c net.Conn) {
+			c.SetReadDeadline(time.Unix(1, 0))
+			c.SetReadDeadline(time.Now().Add(limit))
+		}, none, limit},
+		{"near, in other hands", func(c net.Conn) {
+			c.SetReadDeadline(time.Now().Add(limit))
+			connectionOf(c).patience.end()
+		}, none, limit},
+		{"over, in other hands", func(c net.Conn) {
+			c.SetReadDeadline(time.Unix(1, 0))
+			connectionOf(c).patience.end()
+		}, none, 1},
+		{"in other hands", func(c net.Conn) { connectionOf(c).patience.end() }, func(c net.Conn) { c.SetReadDeadline(time.Now().Add(limit)) }, short + limit},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			server, peer := patientPair(t)
+			begin := time.Now()
+			tt.before(server)
+			time.AfterFunc(short, func() { tt.while(server) })
+			sent := 3 * limit
+			if tt.after > 0 {
+				sent = forever
+			}
+			sender := time.AfterFunc(sent, func() { peer.Write([]byte("x")) })
+			defer sender.Stop()
+			_, err := server.Read(make([]byte, 1))
+			took := time.Since(begin)
+			switch {
+			case tt.after == 0 && err != nil:
+				t.Errorf("%v after %v", err, took)
+			case tt.after > 0 && (!errors.Is(err, os.ErrDeadlineExceeded) || took < tt.after || took > tt.after+5*time.Second):
+				t.Errorf("%v after %v, want it to fail after %v", err, took, tt.after)
+			}
+		})
+	}
+}
+
+// TestPatienceMoved moves deadlines again and again before they are over, while the
+// timer of earlier ones fires: no read fails.
+func TestPatienceMoved(t *testing.T) {
+	server, peer := patientPair(t)
+	failed := 0
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		for {
+			_, err := server.Read(make([]byte, 1))
+			if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+				return
+			}
+			if err != nil {
+				failed++
+				time.Sleep(time.Millisecond)
+			}
+		}
+	}()
+	// On a busy machine a deadline may be over before it is moved. That proves nothing.
+	const step = 50 * time.Millisecond
+	late := 0
+	for i := range 3000 {
+		deadline := time.Now().Add(step)
+		server.SetReadDeadline(deadline)
+		if i%10 == 0 {
+			peer.Write([]byte("x"))
+			time.Sleep(time.Millisecond)
+		}
+		switch i % 3 {
+		case 1:
+			server.SetReadDeadline(time.Time{})
+		case 2:
+			server.SetReadDeadline(deadline.Add(time.Hour))
+			server.SetReadDeadline(time.Now().Add(step))
+		}
+		if time.Since(deadline) >= 0 {
+			late++
+		}
+	}
+	server.SetReadDeadline(time.Time{})
+	peer.Close()
+	await(t, read)
+	t.Logf("%d late, %d failed", late, failed)
+	if late == 0 && failed > 0 {
+		t.Errorf("%d reads failed for deadlines that had been moved", failed)
+	}
+}
