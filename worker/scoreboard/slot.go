@@ -110,13 +110,30 @@ func (w words) slot(i int) words {
 func (w words) setText(offset, limit int, text string) uint32 {
 	n := min(len(text), limit)
 	for at := 0; at < n; at += 8 {
-		var word uint64
-		for j, c := range []byte(text[at:min(at+8, n)]) {
-			word |= uint64(printable(c)) << (8 * j)
+		part := text[at:min(at+8, n)]
+		word, ok := plain(part)
+		if !ok {
+			word = 0
+			for j := range len(part) {
+				word |= uint64(printable(part[j])) << (8 * j)
+			}
 		}
 		w.u64(offset + at).Store(word)
 	}
 	return uint32(n)
+}
+
+// plain returns eight bytes as the word that is stored, if all of them are printable.
+func plain(s string) (word uint64, ok bool) {
+	if len(s) != 8 {
+		return 0, false
+	}
+	const low, high = 0x0101010101010101, 0x8080808080808080
+	word = uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+	// A byte above 0x7e, one below 0x20: either leaves its highest bit set. A carry
+	// from a byte to the next can only come from one that has it set itself.
+	return word, (word|(word+low)|(word-0x20*low))&high == 0
 }
 
 // printable returns the byte itself, or "?" for one that could do harm on a

@@ -1,6 +1,7 @@
 package scoreboard
 
 import (
+	"encoding/binary"
 	"strings"
 	"sync"
 	"testing"
@@ -173,5 +174,28 @@ func BenchmarkAppendSlots(b *testing.B) {
 	slots := make([]Slot, 0, MaxSlots)
 	for b.Loop() {
 		slots = v.AppendSlots(slots[:0])
+	}
+}
+
+// TestPlain compares what looks at eight bytes at once with what looks at each.
+func TestPlain(t *testing.T) {
+	edges := []byte{0, 1, 0x1f, 0x20, 0x21, 'a', 0x7d, 0x7e, 0x7f, 0x80, 0x81, 0x9f, 0xa0, 0xfe, 0xff}
+	for i := range 8 {
+		for _, a := range edges {
+			for _, b := range edges {
+				text := []byte("12345678")
+				text[i], text[(i+1)%8] = a, b
+				word, ok := plain(string(text))
+				if want := printable(a) == a && printable(b) == b; ok != want {
+					t.Fatalf("plain(%q) is %v", text, ok)
+				}
+				if ok && string(binary.LittleEndian.AppendUint64(nil, word)) != string(text) {
+					t.Fatalf("plain(%q) = %#x", text, word)
+				}
+			}
+		}
+	}
+	if _, ok := plain("1234567"); ok {
+		t.Error("seven bytes are no word")
 	}
 }
