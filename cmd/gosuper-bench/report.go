@@ -44,6 +44,10 @@ func count(name string, v float64) figure {
 	return figure{name: name, values: []float64{v}, form: func(v float64) string { return strings.TrimSuffix(fmt.Sprintf("%.1f", v), ".0") }}
 }
 
+func share(name string, v float64) figure {
+	return figure{name: name, values: []float64{v}, form: func(v float64) string { return fmt.Sprintf("%.0f%%", 100*v) }}
+}
+
 func size(name string, bytes int) figure {
 	return figure{name: name, values: []float64{float64(bytes)}, form: func(v float64) string { return fmt.Sprintf("%.1f MiB", v/(1<<20)) }, compared: true}
 }

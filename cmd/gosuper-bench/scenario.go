@@ -18,7 +18,9 @@ var scenarios = []scenario{
 	{
 		name: "steady", about: "throughput and CPU time of a trivial handler on kept connections",
 		specs: func(b *bench) []spec {
-			return slices.Concat([]spec{b.gosuper(2), b.bare("bare", 2), b.bare("one bare", 1)}, b.gunicorn(2), b.uvicorn(2))
+			// The same program on both sides, which Python's apps are compared with too.
+			ours := b.gosuperWith(2, []string{self(), "agent"})
+			return slices.Concat([]spec{ours, b.bare("bare", 2), b.bare("one bare", 1)}, b.gunicorn(2), b.uvicorn(2))
 		},
 		run: steady, lasting: true,
 	},
@@ -89,7 +91,14 @@ func steady(ctx context.Context, b *bench, t *target) (sample, error) {
 	}
 	cpu := span("CPU time per request", used/time.Duration(result.Complete))
 	cpu.compared = true
-	s := sample{perSecond("requests", float64(result.Complete)/result.Elapsed.Seconds()), cpu}
+	busiest := 0
+	for _, n := range result.Workers {
+		busiest = max(busiest, n)
+	}
+	s := sample{
+		perSecond("requests", float64(result.Complete)/result.Elapsed.Seconds()), cpu,
+		share("share of the busiest process", float64(busiest)/float64(result.Complete)),
+	}
 	return append(s, outcome(result, true)...), nil
 }
 
