@@ -85,8 +85,8 @@
 //   - READY=1: requests are being accepted. Further ones change nothing.
 //   - STOPPING=1: this worker has begun to drain, asked or of its own accord.
 //   - STATUS=text: one line for humans.
-//   - EXTEND_TIMEOUT_USEC=n: the start, or the end, may take n more microseconds
-//     from now.
+//   - WATCHDOG=1: a sign of life, for workers that have no beat on the board.
+//   - EXTEND_TIMEOUT_USEC=n: the start may take n more microseconds from now.
 //   - BARRIER=1, alone, with one descriptor attached (NOTIFY_SOCKET only): the
 //     master closes the descriptor once it has handled all that came before.
 //   - X_GOSUPER_RECYCLE=reason: replace me. The worker serves on until it is told

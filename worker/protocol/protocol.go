@@ -44,8 +44,8 @@ const (
 	// EnvLimitBacklogTimeout is the time in the queue after which a request is
 	// answered with 503.
 	EnvLimitBacklogTimeout = "GOSUPER_LIMIT_BACKLOG_TIMEOUT_MS"
-	// EnvLimitConnections is how many requests may be in flight, connections that
-	// have not yet sent their first included, 0 for no limit.
+	// EnvLimitConnections is how many requests the application may be at work on,
+	// connections that have not yet sent their first included, 0 for no limit.
 	EnvLimitConnections = "GOSUPER_LIMIT_CONNECTIONS"
 	// EnvFleetFD is the advisory page that says how busy each place is.
 	EnvFleetFD = "GOSUPER_FLEET_FD"
