@@ -116,7 +116,7 @@ type Config struct {
 	Control Control
 	// Shutdown rules the stop of the master.
 	Shutdown Shutdown
-	// Admin rules probes and metrics.
+	// Admin rules probes, metrics and the page for operators.
 	Admin Admin
 	// TLS is what cooperating workers serve HTTPS with; the zero value: HTTP.
 	TLS TLS

@@ -255,7 +255,7 @@ var keys = []Key{
 
 	key(Key{
 		Name: "admin.bind", Flag: "admin", Placeholder: "ADDR",
-		Usage: `address of the admin listener, "host:port" or "unix:/path", for /health, /health/ready and /metrics; empty: none`,
+		Usage: `address of the admin listener, "host:port" or "unix:/path", for /health, /health/ready, /metrics and a page at /; empty: none`,
 	},
 		func(c *Config) *string { return &c.Admin.Bind }, text("address", checkAdmin)),
 	key(Key{

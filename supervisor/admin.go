@@ -37,7 +37,12 @@ func (s *Supervisor) bindAdmin(r *revision) error {
 // openAdmin answers on the admin listener of the revision.
 func (s *Supervisor) openAdmin(r *revision) {
 	for i, fd := range r.admin.Fds(0) {
-		if s.endpoints[fd] != nil {
+		rights := admin.See
+		if r.config.Admin.Actions {
+			rights = admin.Act
+		}
+		if e := s.endpoints[fd]; e != nil {
+			e.Grant(rights)
 			continue
 		}
 		listener, err := listenAdmin(r.admin, fd)
@@ -48,7 +53,7 @@ func (s *Supervisor) openAdmin(r *revision) {
 		if s.admin == nil {
 			s.admin, s.endpoints = admin.New(s, zap.NewStdLog(s.log)), map[int]*admin.Endpoint{}
 		}
-		s.endpoints[fd] = s.admin.Serve(listener)
+		s.endpoints[fd] = s.admin.Serve(listener, rights)
 		s.log.Info("admin listener", zap.String("url", r.admin.URLs()[i]))
 	}
 }

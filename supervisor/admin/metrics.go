@@ -213,7 +213,7 @@ func cumulative(h Histogram) (count uint64, buckets map[float64]uint64, sum floa
 
 // serveMetrics answers a scrape.
 func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := s.patience(r)
+	ctx, cancel := answering(r)
 	defer cancel()
 	figures, err := s.source.Metrics(ctx)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/gosuper/gosuper/supervisor/control"
@@ -27,33 +28,39 @@ const (
 type Server struct {
 	source Source
 	scrape scrape
+	policy string // of the page
 	log    *log.Logger
 }
 
 // New returns a server without endpoints, which tells what the source says and
 // logs its own errors.
 func New(source Source, log *log.Logger) *Server {
-	return &Server{source: source, scrape: newScrape(), log: log}
+	return &Server{source: source, scrape: newScrape(), policy: policy(page), log: log}
 }
 
 // Endpoint is one listener with its connections.
 type Endpoint struct {
+	server   *Server
 	listener net.Listener
+	local    bool // only this machine can connect
+	rights   atomic.Int32
 	http     *http.Server
 }
 
 // Serve answers on the listener, which it takes over, until the endpoint is
 // closed.
-func (s *Server) Serve(l net.Listener) *Endpoint {
-	e := &Endpoint{listener: limit(l, maxConnections), http: &http.Server{
-		Handler:           s.handler(),
+func (s *Server) Serve(l net.Listener, rights Rights) *Endpoint {
+	e := &Endpoint{server: s, listener: limit(l, maxConnections), local: isLocal(l.Addr())}
+	e.Grant(rights)
+	e.http = &http.Server{
+		Handler:           e.handler(),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       headerTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          s.log,
-	}}
+	}
 	go func() {
 		if err := e.http.Serve(e.listener); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			s.log.Printf("the admin listener has ended: %v", err)
@@ -76,23 +83,9 @@ func (e *Endpoint) Close() {
 	}()
 }
 
-// handler is what an endpoint answers.
-func (s *Server) handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /health", s.serveHealth)
-	mux.HandleFunc("GET /health/ready", s.serveReady)
-	mux.HandleFunc("GET /metrics", s.serveMetrics)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Cache-Control", "no-store")
-		h.Set("X-Content-Type-Options", "nosniff")
-		mux.ServeHTTP(w, r)
-	})
-}
-
 // serveHealth says whether the master's loop turns.
 func (s *Server) serveHealth(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := s.patience(r)
+	ctx, cancel := answering(r)
 	defer cancel()
 	if _, err := s.source.Health(ctx); err != nil {
 		unavailable(w, err)
@@ -103,7 +96,7 @@ func (s *Server) serveHealth(w http.ResponseWriter, r *http.Request) {
 
 // serveReady says whether requests are welcome.
 func (s *Server) serveReady(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := s.patience(r)
+	ctx, cancel := answering(r)
 	defer cancel()
 	health, err := s.source.Health(ctx)
 	switch {
@@ -118,8 +111,8 @@ func (s *Server) serveReady(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// patience is how long the master's loop has for an answer.
-func (s *Server) patience(r *http.Request) (context.Context, context.CancelFunc) {
+// answering is how long the master's loop has for an answer.
+func answering(r *http.Request) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(r.Context(), answerTimeout)
 }
 

@@ -22,33 +22,19 @@ import (
 // patience is how long a test waits for what must happen.
 const patience = 30 * time.Second
 
-// master is a source that says what the test wants.
-type master struct {
-	control.Master
-	health  control.Health
-	err     error
-	metrics Metrics
-	status  control.Status
-}
-
-func (m *master) Health(context.Context) (control.Health, error) { return m.health, m.err }
-func (m *master) Metrics(context.Context) (Metrics, error)       { return m.metrics, m.err }
-func (m *master) Status(_ context.Context, requests bool) (control.Status, error) {
-	st := m.status
-	if !requests {
-		st.Requests = nil
-	}
-	return st, m.err
-}
-
 // serve starts an endpoint on a free port and returns its address.
 func serve(t *testing.T, source Source) (*Endpoint, string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	return serveOn(t, source, "127.0.0.1:0", See)
+}
+
+func serveOn(t *testing.T, source Source, address string, rights Rights) (*Endpoint, string) {
+	t.Helper()
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := New(source, log.New(io.Discard, "", 0)).Serve(l)
+	e := New(source, log.New(io.Discard, "", 0)).Serve(l, rights)
 	t.Cleanup(e.Close)
 	return e, l.Addr().String()
 }
@@ -72,18 +58,18 @@ func get(t *testing.T, url string) (status int, header http.Header, body string)
 func TestProbes(t *testing.T) {
 	tests := []struct {
 		name          string
-		master        master
+		master        *master
 		health, ready int
 		says          string // of /health/ready
 	}{
-		{"ready", master{health: control.Health{Ready: true, ReadyWorkers: 1}}, 200, 200, "ready\n"},
-		{"not ready", master{}, 200, 503, "no worker is ready\n"},
-		{"stopping", master{health: control.Health{ReadyWorkers: 1}}, 200, 503, "the master is stopping\n"},
-		{"ended", master{err: errors.New("the master has ended")}, 503, 503, "the master has ended\n"},
-		{"hanging", master{err: fmt.Errorf("asked: %w", context.DeadlineExceeded)}, 503, 503, "the master does not answer\n"},
+		{"ready", &master{health: control.Health{Ready: true, ReadyWorkers: 1}}, 200, 200, "ready\n"},
+		{"not ready", &master{}, 200, 503, "no worker is ready\n"},
+		{"stopping", &master{health: control.Health{ReadyWorkers: 1}}, 200, 503, "the master is stopping\n"},
+		{"ended", &master{err: errors.New("the master has ended")}, 503, 503, "the master has ended\n"},
+		{"hanging", &master{err: fmt.Errorf("asked: %w", context.DeadlineExceeded)}, 503, 503, "the master does not answer\n"},
 	}
 	for _, test := range tests {
-		_, address := serve(t, &test.master)
+		_, address := serve(t, test.master)
 		health, _, _ := get(t, "http://"+address+"/health")
 		ready, header, says := get(t, "http://"+address+"/health/ready")
 		if health != test.health || ready != test.ready || says != test.says {
@@ -282,7 +268,7 @@ func TestClose(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		server.Serve(l).Close()
+		server.Serve(l, See).Close()
 		if _, err := net.Dial("unix", l.Addr().String()); err == nil {
 			t.Fatal("a closed endpoint accepts connections")
 		}

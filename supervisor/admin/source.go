@@ -35,10 +35,10 @@ type Metrics struct {
 // Histogram counts observations. The zero value has none.
 type Histogram struct {
 	// Bounds are the upper bounds of the buckets, in seconds, ascending.
-	Bounds []float64
+	Bounds []float64 `json:"bounds"`
 	// Counts has one number more than Bounds, those of the observations that are
 	// in this bucket and in none before; the last is for what is above all bounds.
-	Counts []uint64
+	Counts []uint64 `json:"counts"`
 	// Sum is that of all observations, in seconds.
-	Sum float64
+	Sum float64 `json:"sum"`
 }

@@ -269,6 +269,41 @@ func TestAdminMoves(t *testing.T) {
 	}
 }
 
+// TestPageActs: what the buttons of the page send reaches the workers.
+func TestPageActs(t *testing.T) {
+	t.Parallel()
+	m := up(t, `admin = { bind = "127.0.0.1:0", actions = true }`)
+	addr := m.adminAddr()
+	for _, action := range []struct{ path, body, happens string }{
+		{"recycle", `{"workers": [1]}`, "worker draining"},
+		{"scale", `{"by": 1}`, "scaled"},
+		{"reload", `{}`, "reload done"},
+	} {
+		from := m.mark()
+		r, err := http.NewRequestWithContext(t.Context(), "POST", "http://"+addr+"/v1/"+action.path, strings.NewReader(action.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("X-Gosuper-Action", "1")
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode/100 != 2 {
+			t.Errorf("%s: %s", action.path, answer.Status)
+		}
+		m.wait(t, from, action.happens, nil)
+	}
+	if status, text := fetch(t, addr, "/"); status != 200 || !strings.HasPrefix(text, "<!doctype html>") {
+		t.Errorf("the page: %d", status)
+	}
+	if status, text := fetch(t, addr, "/feed"); status != 200 || !strings.Contains(text, `"actions":true`) {
+		t.Errorf("the feed: %d %s", status, text)
+	}
+}
+
 // TestScrapeIsQuick: 64 workers are no reason to wait.
 func TestScrapeIsQuick(t *testing.T) {
 	m := up(t, "workers = 64", command(plain), `ready = "1s"`, admin("127.0.0.1:0"))

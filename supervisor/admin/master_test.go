@@ -1,0 +1,61 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/gosuper/gosuper/supervisor/control"
+)
+
+// master is a source that says what the test wants.
+type master struct {
+	control.Master
+	health  control.Health
+	err     error
+	metrics Metrics
+	status  control.Status
+
+	mu   sync.Mutex // guards what follows
+	asks []string   // what it was asked to do
+}
+
+func (m *master) asked(format string, args ...any) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.asks = append(m.asks, fmt.Sprintf(format, args...))
+}
+
+// done are the actions since the last call.
+func (m *master) done() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	asks := m.asks
+	m.asks = nil
+	return asks
+}
+
+func (m *master) Reload(_ context.Context, wait bool) (control.Reload, error) {
+	m.asked("reload %v", wait)
+	return control.Reload{Result: control.Underway}, nil
+}
+
+func (m *master) Scale(_ context.Context, by control.Scaling) (control.Scaled, error) {
+	m.asked("scale %d", *by.By)
+	return control.Scaled{}, nil
+}
+
+func (m *master) Recycle(_ context.Context, which control.Recycling) (control.Recycled, error) {
+	m.asked("recycle %v %v", which.Workers, which.All)
+	return control.Recycled{}, nil
+}
+
+func (m *master) Health(context.Context) (control.Health, error) { return m.health, m.err }
+func (m *master) Metrics(context.Context) (Metrics, error)       { return m.metrics, m.err }
+func (m *master) Status(_ context.Context, requests bool) (control.Status, error) {
+	st := m.status
+	if !requests {
+		st.Requests = nil
+	}
+	return st, m.err
+}

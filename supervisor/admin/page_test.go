@@ -1,0 +1,156 @@
+package admin
+
+import (
+	"flag"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gosuper/gosuper/supervisor/control"
+)
+
+var shots = flag.String("shots", "", "keep pictures of the page in this folder")
+
+// evil is a text that must be seen as it is.
+const evil = `<img src=x onerror="alert(1)"><script>alert(2)</script>`
+
+// busy is a master whose workers do something, and say evil things.
+func busy() *master {
+	m := &master{metrics: figures}
+	m.metrics.Durations = Histogram{Bounds: []float64{0.001, 0.25}, Counts: []uint64{3, 2, 1}}
+	m.status = control.Status{
+		Name: "agent" + evil, PID: 4711, Version: "1.2.3", State: control.Running, Generation: 3, UptimeSeconds: 93784,
+		WorkersTarget: 3, Binds: []string{"tcp://127.0.0.1:8000"},
+		Workers: []control.Worker{
+			{ID: 7, Slot: 1, PID: 102, Generation: 3, State: "ready", Cooperating: true, AgeSeconds: 61, Requests: 1234, InFlight: 2, MaxRequests: 5000, MemoryBytes: 5 << 20, Restarts: 2, Status: evil},
+			{ID: 5, Slot: 0, PID: 101, Generation: 3, State: "ready", AgeSeconds: 7200, MemoryBytes: 3 << 20},
+			{ID: 9, Slot: 2, PID: 103, Generation: 3, State: "starting", Cooperating: true},
+		},
+		Requests: []control.Request{
+			{Worker: 7, Method: "GET", Path: "/agent/stream", AgeSeconds: 1.5, IdleSeconds: 0.02, Streaming: true, RequestID: "abc"},
+			{Worker: 7, Method: evil, Path: "/" + evil, AgeSeconds: 12, IdleSeconds: 12, RequestID: evil},
+		},
+		Counters:   control.Counters{Restarts: map[control.Reason]uint64{control.Crash: 6, control.MaxRequests: 12, control.Scale: 0}},
+		LastReload: control.Reload{Result: control.RolledBack, Error: "worker 8: exit status 1; its last lines:\n  " + evil},
+	}
+	return m
+}
+
+// TestPage looks at the page in a real browser.
+func TestPage(t *testing.T) {
+	t.Parallel()
+	m := busy()
+	endpoint, address := serveOn(t, m, "127.0.0.1:0", See)
+	origin := "http://" + address + "/"
+	b := browse(t)
+	for _, width := range []int{1280, 390} {
+		for _, scheme := range []string{"light", "dark"} {
+			b.open(origin, width, 844, scheme)
+			b.until(`document.getElementById("charts") && document.querySelectorAll("#latency path").length === 3`)
+			if got := b.eval("document.documentElement.scrollWidth"); got != float64(width) {
+				t.Errorf("%d pixels %s: the page is %v wide", width, scheme, got)
+			}
+			back := b.eval("getComputedStyle(document.body).backgroundColor")
+			if bright := back == "rgb(245, 246, 248)"; bright != (scheme == "light") {
+				t.Errorf("%s: the background is %v", scheme, back)
+			}
+			if *shots != "" {
+				b.shot(filepath.Join(*shots, fmt.Sprintf("%d-%s.png", width, scheme)))
+			}
+		}
+	}
+	text := func(selector string) []string {
+		var all []string
+		for _, v := range b.eval(fmt.Sprintf("[...document.querySelectorAll(%q)].map(e => e.textContent)", selector)).([]any) {
+			all = append(all, v.(string))
+		}
+		return all
+	}
+	for selector, want := range map[string][]string{
+		"h1":     {"agent" + evil},
+		"#state": {"running"},
+		"#facts": {"gosuper 1.2.3 · pid 4711 · up 1 d 2 h · generation 3 · tcp://127.0.0.1:8000"},
+		"#workers td": {
+			"0", "5", "101", "ready", "3", "2 h 0 min", "plain", "–", "3 MiB", "0", "", "",
+			"1", "7", "102", "ready", "3", "1 min 1 s", "1,234 / 5,000", "2", "5 MiB", "2", evil, "",
+			"2", "9", "103", "starting", "3", "0 s", "0", "0", "–", "0", "", "",
+		},
+		"#requests td": {
+			"7", "12 s", "12 s", "waiting", evil, "/" + evil, evil,
+			"7", "1.5 s", "20 ms", "streaming", "GET", "/agent/stream", "abc",
+		},
+		"#restarts dt":                 {"max requests", "crash"},
+		"#restarts dd:nth-of-type(2n)": {"12", "6"},
+		"#restarted":                   {"18"},
+		"#flight output":               {"2"},
+		"#memory output":               {"8 MiB in all"},
+		"#reloaded pre":                {"The last reload was rolled back. worker 8: exit status 1; its last lines:\n  " + evil},
+	} {
+		if got := text(selector); !slices.Equal(got, want) {
+			t.Errorf("%s\n%q, want\n%q", selector, got, want)
+		}
+	}
+	if b.eval("document.querySelectorAll('img, main script, td script').length") != 0.0 {
+		t.Error("what workers say has become markup")
+	}
+	if b.eval("document.getElementById('actions').hidden") != true || len(text("#workers button")) > 0 {
+		t.Error("the page offers actions that are not granted")
+	}
+
+	endpoint.Grant(Act)
+	b.until("!document.getElementById('actions').hidden")
+	click := func(selector string) { b.eval(fmt.Sprintf("document.querySelector(%q).click()", selector)) }
+	for _, action := range []struct {
+		button string
+		clicks int
+		does   string
+	}{
+		{"#more", 1, "scale 1"},
+		{"#less", 1, "scale -1"},
+		{"#reload", 2, "reload false"},
+		{"#recycle", 2, "recycle [] true"},
+		{"#workers tr[data-key='7'] button", 2, "recycle [7] false"},
+	} {
+		for n := range action.clicks {
+			if does := m.done(); does != nil {
+				t.Errorf("%s does %q after %d clicks", action.button, does, n)
+			}
+			click(action.button)
+		}
+		b.until("!document.getElementById('answer').hidden")
+		click("#answer button")
+		if does := m.done(); !slices.Equal(does, []string{action.does}) {
+			t.Errorf("%s does %q, want %q", action.button, does, action.does)
+		}
+	}
+	if all := b.complaints(origin); len(all) > 0 {
+		t.Errorf("the browser complains:\n%s", strings.Join(all, "\n"))
+	}
+
+	endpoint.Close()
+	b.until("document.getElementById('state').textContent.startsWith('no answer for ')")
+}
+
+// TestPolicy: the page may run and load what is in it alone.
+func TestPolicy(t *testing.T) {
+	_, address := serve(t, &master{})
+	_, header, body := get(t, "http://"+address+"/")
+	if body != string(page) {
+		t.Error("the page is not as it was written")
+	}
+	rules := header.Get("Content-Security-Policy")
+	if !strings.HasPrefix(rules, "default-src 'none'; script-src 'sha256-") || strings.Contains(rules, "unsafe") {
+		t.Errorf("the policy is %s", rules)
+	}
+	for element, n := range map[string]int{"<script": 1, "<style": 1, " style=": 0, "innerHTML": 0, "insertAdjacentHTML": 0, "eval(": 0} {
+		if got := strings.Count(body, element); got != n {
+			t.Errorf("%d times %s, want %d", got, element, n)
+		}
+	}
+	if got := http.DetectContentType([]byte(body)); got != "text/html; charset=utf-8" {
+		t.Errorf("the page looks like %s", got)
+	}
+}
