@@ -34,6 +34,7 @@ type launch struct {
 	args   []string   // after -c FILE
 	env    []string   // on top of a clean environment
 	before []string   // command that execs gosuper
+	whole  []string   // command that runs gosuper by itself, with no file and no args; nil: before and gosuper
 	stderr *os.File   // nil: the test reads it, and finds the log there
 	stdout io.Writer  // nil: discarded
 	files  []*os.File // its descriptors 3, 4, ...
@@ -66,6 +67,9 @@ func start(t testing.TB, l launch) *master {
 		words = append(words, "-c", m.file)
 	}
 	words = append(words, l.args...)
+	if l.whole != nil {
+		words = l.whole
+	}
 	m.cmd = exec.Command(words[0], words[1:]...)
 	m.cmd.Env = append(append(cleanEnviron(), markName+"="+m.tag), l.env...)
 	m.cmd.Dir = filepath.Dir(m.file)
