@@ -46,14 +46,14 @@ func (w *world) converge() string {
 	}
 	number, _ := w.fleet.Revision()
 	switch {
-	case w.overaged():
-		return "lifetime ignored"
 	case w.fleet.Reloading():
 		return "did not converge: still reloading"
 	case !settled():
 		return fmt.Sprintf("did not converge: %d fresh of %d workers, %d asked for", w.fleet.count(fresh), len(w.fleet.workers), w.fleet.Target())
 	case asked != 0 && number != asked:
 		return fmt.Sprintf("did not converge: revision %d, not %d", number, asked)
+	case w.overaged():
+		return "lifetime ignored"
 	}
 	return ""
 }
