@@ -1,0 +1,89 @@
+package main
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/gosuper/gosuper/supervisor/control"
+)
+
+func TestStatusText(t *testing.T) {
+	st := control.Status{
+		Name: "agents", PID: 7, Version: "v1.2.3", State: control.Reloading, Generation: 3, UptimeSeconds: 93784, WorkersTarget: 2,
+		Binds: []string{"tcp://127.0.0.1:8000", "unix:///run/agents"},
+		Workers: []control.Worker{
+			{ID: 9, PID: 412, Generation: 3, State: "ready", Cooperating: true, AgeSeconds: 4000, Requests: 120, InFlight: 2, MaxRequests: 1000, MemoryBytes: 3 << 29, MemoryKind: control.PSS, Restarts: 12, Status: "größer"},
+			{ID: 10, Slot: 1, Place: 2, PID: 0, Generation: 3, State: "starting", AgeSeconds: 0.25, MemoryKind: ""},
+			{ID: 11, Slot: 1, Place: 1, PID: 41200, Generation: 2, State: "draining", AgeSeconds: 75, MemoryBytes: 5 << 20, MemoryKind: control.RSS},
+		},
+		Requests: []control.Request{
+			{Worker: 9, Method: "POST", Path: "/agent", AgeSeconds: 61, IdleSeconds: 61, RequestID: "a1"},
+			{Worker: 9, Method: "GET", Path: "/agent/stream", AgeSeconds: 12, IdleSeconds: 0.05, Streaming: true},
+		},
+		Counters:   control.Counters{Requests: 1234, Timeouts: 1, InnocentsLost: 2, Restarts: map[control.Reason]uint64{control.Crash: 3, control.ByReload: 9}},
+		LastReload: control.Reload{Result: control.RolledBack, Error: "worker 8: exit status 1; its last lines:\n  no model"},
+	}
+	want := `agents  reloading  1 of 2 workers ready  generation 3  up 1d02h  pid 7  version v1.2.3
+bind tcp://127.0.0.1:8000 unix:///run/agents
+
+ID  SLOT    PID  GEN  STATE       AGE  REQUESTS  IN FLIGHT   MEMORY  RESTARTS  STATUS
+ 9     0    412    3  ready     1h06m  120/1000          2  1.5 GiB        12  größer
+10     1      0    3  starting   0.2s         -          -        -         0
+11     1  41200    2  draining  1m15s         -          -  5.0 MiB         0
+
+WORKER    AGE   IDLE             METHOD  PATH           REQUEST ID
+     9  1m01s  1m01s             POST    /agent         a1
+     9    12s   0.1s  streaming  GET     /agent/stream
+
+1234 requests, 1 timeouts, 2 innocents lost; restarts: crash 3 reload 9
+last reload rolled back: worker 8: exit status 1; its last lines:
+  no model
+`
+	if got := statusText(st); got != want {
+		t.Errorf("the status is\n%s\nwant\n%s", got, want)
+	}
+	st.Workers, st.Requests = st.Workers[2:], []control.Request{}
+	st.Counters, st.LastReload = control.Counters{}, control.Reload{Result: control.Underway}
+	want = `agents  reloading  0 of 2 workers ready  generation 3  up 1d02h  pid 7  version v1.2.3
+bind tcp://127.0.0.1:8000 unix:///run/agents
+
+ID  SLOT    PID  GEN  STATE       AGE  REQUESTS  IN FLIGHT      RSS  RESTARTS  STATUS
+11     1  41200    2  draining  1m15s         -          -  5.0 MiB         0
+
+no request is in flight
+
+0 requests, 0 timeouts, 0 innocents lost; restarts: none
+last reload running
+`
+	if got := statusText(st); got != want {
+		t.Errorf("the status is\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestReadable: what a master says cannot act on a terminal.
+func TestReadable(t *testing.T) {
+	for text, want := range map[string]string{
+		"ok, größer\n  €": "ok, größer\n  €",
+		"\x1b[2Jgone\r":   "\uFFFD[2Jgone\uFFFD",
+		"\u009b2J\u202e":  "\uFFFD2J\uFFFD",
+		"\xff":            "\uFFFD",
+	} {
+		if got := readable(text); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestNegativeNumbersAreNoFlags(t *testing.T) {
+	for _, c := range []struct{ args, want []string }{
+		{[]string{"-2"}, []string{"--", "-2"}},
+		{[]string{"-2", "--control", "/c"}, []string{"--control", "/c", "--", "-2"}},
+		{[]string{"--control", "/c", "--", "-2"}, []string{"--control", "/c", "--", "-2"}},
+		{[]string{"+2", "-c", "f"}, []string{"+2", "-c", "f"}},
+		{[]string{"-h"}, []string{"-h"}},
+	} {
+		if got := apart(c.args); !slices.Equal(got, c.want) {
+			t.Errorf("%q become %q, want %q", c.args, got, c.want)
+		}
+	}
+}
