@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -52,6 +53,22 @@ func nameOf(program string) string {
 		return "gosuper"
 	}
 	return name
+}
+
+// checkWatched refuses paths that would mean nothing.
+func checkWatched(paths []string) error {
+	if len(paths) == 0 || slices.Contains(paths, "") {
+		return wrong(`"." is the folder of the workers`, "must name files or folders")
+	}
+	return nil
+}
+
+// checkBuild refuses arguments without a program.
+func checkBuild(command []string) error {
+	if len(command) > 0 && command[0] == "" {
+		return wrong(`as in build = ["go", "build", "-o", "bin/server", "."]`, "must begin with a program")
+	}
+	return nil
 }
 
 // checkLogFile refuses the one path that would mean nothing.

@@ -123,6 +123,11 @@ type Config struct {
 	// Limits is what the kernel lets a worker use.
 	Limits Limits
 
+	// Reload says that the fleet follows the files of Watch, for development.
+	Reload bool
+	// Watch says what to do about changed files if Reload is set.
+	Watch Watch
+
 	// Dir is the folder gosuper was started in, absolute. It is not a key.
 	Dir string
 
@@ -207,6 +212,17 @@ type Limits struct {
 	NoNewPrivs bool
 }
 
+// Watch is the table [watch].
+type Watch struct {
+	// Paths are the folders, watched with all below them, and files to watch. See
+	// [Config.Watched].
+	Paths []string
+	// Build is a program and its arguments that is run, without a shell and in
+	// the folder of the workers, before each reload; empty: there is nothing to
+	// build. See [Config.ResolveBuild].
+	Build []string
+}
+
 // Default returns the configuration of an empty file: complete but for its
 // command.
 func Default() *Config {
@@ -233,6 +249,7 @@ func Default() *Config {
 		},
 		Log:     Log{Level: "info", Format: "auto", File: "-", AccessFormat: "combined"},
 		Limits:  Limits{Core: -1},
+		Watch:   Watch{Paths: []string{"."}},
 		Control: Control{Socket: "auto"},
 	}
 }
@@ -243,6 +260,15 @@ func (c *Config) workDir() string {
 		return c.Chdir
 	}
 	return c.Dir
+}
+
+// Watched returns Watch.Paths, absolute.
+func (c *Config) Watched() []string {
+	paths := make([]string, len(c.Watch.Paths))
+	for i, path := range c.Watch.Paths {
+		paths[i] = c.absolute(path)
+	}
+	return paths
 }
 
 // absolute returns path as seen from the working folder of the workers, in

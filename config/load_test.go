@@ -60,6 +60,9 @@ var samples = map[string]sample{
 	"admin.bind":               {`"127.0.0.1:9090"`, "127.0.0.1:9090"},
 	"admin.actions":            {"true", "true"},
 	"tls.cert":                 {`"CERTFILE"`, "CERTFILE"},
+	"reload":                   {`true`, "true"},
+	"watch.paths":              {`["/srv/app"]`, "/srv/app"},
+	"watch.build":              {`["make", "-j2"]`, "make,-j2"},
 	"tls.key":                  {`"KEYFILE"`, "KEYFILE"},
 
 	"max_worker_lifetime":        {`"24h"`, "86400"},
@@ -287,7 +290,7 @@ func TestKeysCoverConfig(t *testing.T) {
 	fields := 0
 	structs := []reflect.Type{
 		reflect.TypeFor[Config](), reflect.TypeFor[Restart](), reflect.TypeFor[Log](), reflect.TypeFor[Control](),
-		reflect.TypeFor[Shutdown](), reflect.TypeFor[Admin](), reflect.TypeFor[TLS](), reflect.TypeFor[Limits](),
+		reflect.TypeFor[Shutdown](), reflect.TypeFor[Admin](), reflect.TypeFor[TLS](), reflect.TypeFor[Limits](), reflect.TypeFor[Watch](),
 	}
 	for _, of := range structs {
 		for f := range of.NumField() {

@@ -62,7 +62,7 @@ func (k Key) defaultText() string {
 func (k Key) ways() string {
 	var ways []string
 	if k.Flag != "" {
-		flag := "--" + k.Flag + " " + k.Placeholder
+		flag := strings.TrimSpace("--" + k.Flag + " " + k.Placeholder)
 		if k.Shorthand != "" {
 			flag = "-" + k.Shorthand + ", " + flag
 		}

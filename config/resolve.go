@@ -46,6 +46,20 @@ func (c *Config) Resolve() (Resolved, error) {
 	return Resolved{Dir: dir, Path: path}, nil
 }
 
+// ResolveBuild returns the executable of Watch.Build, found as that of the
+// command is; "" if there is nothing to build. The error is an *[Error].
+func (c *Config) ResolveBuild() (string, error) {
+	if len(c.Watch.Build) == 0 {
+		return "", nil
+	}
+	path, err := c.findProgram(c.workDir(), c.Watch.Build[0])
+	if err != nil {
+		p := problems(err)[0]
+		return "", &Error{Key: "watch.build", Msg: p.msg, Hint: p.hint}
+	}
+	return path, nil
+}
+
 // findProgram returns the executable that program means in dir.
 func (c *Config) findProgram(dir, program string) (string, error) {
 	if strings.Contains(program, "/") {

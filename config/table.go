@@ -73,7 +73,7 @@ var keys = []Key{
 	autoKey(Key{
 		Name: "drain_timeout", Flag: "drain-timeout", Placeholder: "DUR|auto",
 		Usage: "on replacement, the same for one worker; 0: at once; auto: the larger of timeout and graceful_timeout, " +
-			"where a timeout of 0 counts as 2m",
+			"where a timeout of 0 counts as 2m, and 1s with reload",
 	},
 		func(c *Config) *AutoDuration { return &c.DrainTimeout }, "auto"),
 	key(Key{
@@ -140,6 +140,12 @@ var keys = []Key{
 			"of the own cgroup and its ancestors; 0: memory does not count",
 	},
 		func(c *Config) *Size { return &c.WorkerMemory }, size(MiB, 0)),
+
+	key(Key{
+		Name: "reload", Flag: "reload", Bool: true,
+		Usage: "for development: build and reload when a file of watch.paths changes; replaced workers then get 1s to finish",
+	},
+		func(c *Config) *bool { return &c.Reload }, boolean),
 
 	key(Key{
 		Name:  "stop_signal",
@@ -306,6 +312,18 @@ var keys = []Key{
 		Usage: "whether to keep it from gaining privileges by an exec, as of setuid programs (PR_SET_NO_NEW_PRIVS)",
 	},
 		func(c *Config) *bool { return &c.Limits.NoNewPrivs }, boolean),
+
+	key(Key{
+		Name: "watch.paths", Repeat: true,
+		Usage: "with reload, the files and folders whose changes count; hidden folders, node_modules, virtual environments, caches, " +
+			"logs, databases and the files of editors do not",
+	},
+		func(c *Config) *[]string { return &c.Watch.Paths }, texts("list of paths", anyText, checkWatched)),
+	key(Key{
+		Name: "watch.build", Repeat: true,
+		Usage: "with reload, a program and its arguments that is run first, without a shell; if it fails nothing is replaced",
+	},
+		func(c *Config) *[]string { return &c.Watch.Build }, texts("list of strings", anyText, checkBuild)),
 }
 
 // maxCount is the largest count: it fits everywhere, and sums of two do.

@@ -9,13 +9,20 @@ import (
 // all the time they want: a reload must end some day.
 const unlimitedDrain = 2 * time.Minute
 
+// developmentDrain is what it gives where the developer waits for the new code:
+// a browser keeps its connection, and so the old code, for as long as that. A
+// stream that nobody would end by hand must not hold up the next reload either.
+const developmentDrain = time.Second
+
 // chooseTimeouts computes the automatic timeouts.
 func (l *loader) chooseTimeouts() {
 	c := l.config
 	if c.StreamTimeout.Auto {
 		c.StreamTimeout.Duration = c.Timeout
 	}
-	if c.DrainTimeout.Auto {
+	if c.DrainTimeout.Auto && c.Reload {
+		c.DrainTimeout.Duration = developmentDrain
+	} else if c.DrainTimeout.Auto {
 		c.DrainTimeout.Duration = max(cmp.Or(c.Timeout, unlimitedDrain), c.GracefulTimeout)
 	}
 }

@@ -29,6 +29,16 @@ func TestAutomaticTimeouts(t *testing.T) {
 	}
 }
 
+// Where a developer waits, replaced workers get a moment, or what was asked for.
+func TestDrainWithReload(t *testing.T) {
+	for asked, want := range map[string]time.Duration{"auto": time.Second, "40s": 40 * time.Second} {
+		c, _ := mustLoad(t, Source{Command: []string{"a"}, Flags: map[string][]string{"reload": {"true"}, "drain_timeout": {asked}}})
+		if c.DrainTimeout.Duration != want {
+			t.Errorf("drain_timeout %s is %v, want %v", asked, c.DrainTimeout.Duration, want)
+		}
+	}
+}
+
 func TestTimeoutsThatContradict(t *testing.T) {
 	tests := []struct {
 		name, file string

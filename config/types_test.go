@@ -126,13 +126,13 @@ func TestReference(t *testing.T) {
 		if k.Flag != "" {
 			flags = append(flags, k.Shorthand+" "+k.Flag)
 		}
-		if k.Usage == "" || strings.Contains(k.Usage, "\n") || (k.Flag == "") != (k.Placeholder == "") {
+		if k.Usage == "" || strings.Contains(k.Usage, "\n") || (k.Flag == "" || k.Bool) != (k.Placeholder == "") {
 			t.Errorf("%s is described badly", k.Name)
 		}
 	}
 	want := []string{
 		"n name", "b bind", "w workers", " worker-connections", "t timeout", " graceful-timeout", " drain-timeout", " startup-timeout", " keep-alive",
-		" max-requests", " max-requests-jitter", " backlog", " chdir", "u user", "g group", "m umask", "p pid", "e env",
+		" max-requests", " max-requests-jitter", " reload", " backlog", " chdir", "u user", "g group", "m umask", "p pid", "e env",
 		" log-level", " log-format", " error-logfile", " access-logfile", " control", " admin",
 	}
 	if !slices.Equal(flags, want) {
@@ -159,6 +159,7 @@ func TestDefaults(t *testing.T) {
 		"log.level": `"info"`, "log.format": `"auto"`, "log.file": `"-"`,
 		"log.access_file": `""`, "log.access_format": `"combined"`, "control.socket": `"auto"`, "shutdown.delay": `"0s"`,
 		"admin.bind": `""`, "admin.actions": "false", "tls.cert": `""`, "tls.key": `""`,
+		"reload": "false", "watch.paths": `["."]`, "watch.build": "[]",
 	}
 	for _, k := range Keys() {
 		if k.Default != want[k.Name] {

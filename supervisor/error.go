@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/filewatch"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 )
@@ -38,6 +39,9 @@ func (e *BootError) Error() string {
 // can look into.
 func public(err error) error {
 	if e, ok := errors.AsType[*socket.Error](err); ok {
+		return &Error{Err: err, Hint: e.Hint}
+	}
+	if e, ok := errors.AsType[*filewatch.Error](err); ok {
 		return &Error{Err: err, Hint: e.Hint}
 	}
 	if _, ok := errors.AsType[*config.Error](err); ok {

@@ -229,6 +229,7 @@ func (s *Supervisor) apply(a fleet.Apply) {
 	if err := s.moveControl(r.config); err != nil {
 		s.log.Error("cannot change the control socket", describe(err)...)
 	}
+	s.refollow(before.config, r.config)
 	s.log.Info("configuration in force", zap.Int("generation", a.Generation), zap.String("reason", string(a.Reason)), zap.Strings("bind", r.sockets.URLs()))
 	if now, err := os.Stat(r.resolved.Path); a.Reason == fleet.ReasonRollback && before != r &&
 		(err != nil || !os.SameFile(now, r.executable) || !now.ModTime().Equal(r.executable.ModTime())) {

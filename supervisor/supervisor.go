@@ -102,9 +102,10 @@ type Supervisor struct {
 
 	footprints footprints // asked for by other goroutines
 
-	admin     *admin.Server           // nil: no endpoint was ever opened
-	endpoints map[int]*admin.Endpoint // by descriptor of the listener
-	spawns    spawns
+	admin       *admin.Server           // nil: no endpoint was ever opened
+	endpoints   map[int]*admin.Endpoint // by descriptor of the listener
+	spawns      spawns
+	development development
 }
 
 // hands are the system calls of the loop, and the seam for its tests.
@@ -121,6 +122,9 @@ type hands struct {
 // addresses. Errors of the configuration are *config.Error, those of the
 // system *Error.
 func New(o Options) (*Supervisor, error) {
+	if err := buildFirst(o); err != nil {
+		return nil, err
+	}
 	return newSupervisor(o, hands{listen: listen, launch: launch, signal: send, reap: process.Reap, trees: trees, oom: oomKills})
 }
 
@@ -143,6 +147,11 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 	s.oomKills, _ = s.hands.oom()
 	rev, err := s.prepare(o.Config, nil)
 	if err != nil {
+		return nil, public(err)
+	}
+	if err := s.follow(o.Config); err != nil {
+		rev.sockets.Close()
+		s.closeAdmin(rev.admin)
 		return nil, public(err)
 	}
 	// Before the pid file invites somebody to send one.
@@ -195,6 +204,8 @@ func (s *Supervisor) Run() error {
 			s.handle(sig)
 		case m := <-s.messages:
 			s.hear(m)
+		case batch := <-s.development.changes:
+			s.edited(batch)
 		case do := <-s.asks:
 			do()
 		case <-timer.C:
@@ -218,6 +229,7 @@ func (s *Supervisor) deadline() time.Time {
 	if s.leaving != nil {
 		next = earlier(next, s.leaving.look)
 	}
+	next = earlier(next, s.development.until)
 	return earlier(earlier(next, s.nextPatrol()), s.systemd.due())
 }
 
@@ -235,6 +247,7 @@ func (s *Supervisor) tick() {
 	s.reap()
 	s.readHeaders()
 	s.closeLeaving()
+	s.expireBuild()
 	s.patrol(time.Now())
 	s.step(fleet.Tick{})
 }
@@ -258,7 +271,7 @@ func (s *Supervisor) step(ev fleet.Event) {
 
 // reap takes every exit there is.
 func (s *Supervisor) reap() {
-	exits, orphans, err := s.hands.reap(func(pid int) bool { return s.pids[pid] != nil })
+	exits, orphans, err := s.hands.reap(func(pid int) bool { return s.pids[pid] != nil || s.development.pid == pid })
 	if err != nil {
 		s.log.Error("cannot reap", zap.Error(err))
 	}
@@ -266,6 +279,10 @@ func (s *Supervisor) reap() {
 		s.log.Debug("reaped orphans", zap.Int("count", orphans))
 	}
 	for _, e := range exits {
+		if e.Pid == s.development.pid {
+			s.built(e.Status)
+			continue
+		}
 		w := s.pids[e.Pid]
 		delete(s.pids, e.Pid)
 		w.status, w.gone = e.Status, true
@@ -277,6 +294,7 @@ func (s *Supervisor) reap() {
 // end closes what the master holds and says how it ended.
 func (s *Supervisor) end() error {
 	s.inform()
+	s.endDevelopment()
 	for _, w := range s.workers { // those that SIGKILL did not end in time
 		s.log.Error("worker does not die", w.fields()...)
 	}

@@ -49,6 +49,7 @@ var mayImport = map[string][]string{
 	"supervisor/internal/process":   {sys, module + "/supervisor/internal/process"},
 	"supervisor/internal/socket":    {sys},
 	"supervisor/internal/notify":    {sys, module + "/worker/protocol"},
+	"supervisor/internal/filewatch": {"github.com/fsnotify/fsnotify"},
 	"supervisor/internal/accesslog": {sys},
 	"supervisor/internal/tally":     {sys, module + "/worker/scoreboard"},
 	"worker":                        {sys, module + "/worker/protocol", module + "/worker/scoreboard"},

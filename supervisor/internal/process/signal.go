@@ -14,6 +14,10 @@ func Signal(pid int, sig syscall.Signal) error { return kill(pid, pid, sig) }
 // it got while stopped.
 func Continue(pid int) error { return kill(pid, pid, syscall.SIGCONT) }
 
+// InterruptGroup sends SIGINT to a process that is no worker, and to everything
+// that stayed in its process group: what a terminal does on Ctrl-C.
+func InterruptGroup(pid int) error { return kill(pid, -pid, syscall.SIGINT) }
+
 // KillGroup sends SIGKILL to the worker and everything that stayed in its
 // process group.
 func KillGroup(pid int) error { return kill(pid, -pid, syscall.SIGKILL) }
