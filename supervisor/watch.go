@@ -154,6 +154,9 @@ func (s *Supervisor) inspect(w *worker, now time.Time) {
 		}
 		earliest = min(earliest, due)
 	}
+	if !w.until.IsZero() && w.until.Sub(now) < cutMargin {
+		innocents = max(innocents, w.watch.innocents) // it cuts them about now
+	}
 	silent := w.silent(now)
 	switch {
 	case w.watch.stuck || stuck || silent:

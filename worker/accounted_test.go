@@ -193,3 +193,40 @@ func TestDrainWaitsForLateHandler(t *testing.T) {
 	await(t, s.done)
 	f.awaitServed(t)
 }
+
+// A drain at whose end a handler is stuck waits for the master to ask where it is.
+func TestDrainWaitsForAbort(t *testing.T) {
+	tests := []struct {
+		name  string
+		stuck time.Duration // before the end of the drain
+		waits bool
+	}{
+		{"stuck", time.Hour, true},
+		{"just ended", 0, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newStuck(t)
+			f := startLimited(t, func(w http.ResponseWriter, r *http.Request) { <-s.goOn }, timeouts{timeout: limit})
+			c := dial(t, f.addr)
+			if res, err := c.get("/"); err != nil || res.StatusCode != http.StatusGatewayTimeout {
+				t.Fatalf("%+v, %v", res, err)
+			}
+			until(t, "it is accounted for", func() bool { return f.overtime.Load() == 1 && f.overtimeSince.Load() != 0 })
+			f.view.SetDrainUntil(in(drainMargin))
+			f.overtimeSince.Store(in(-tt.stuck))
+			f.drain()
+			if !tt.waits {
+				f.awaitServed(t)
+				return
+			}
+			select {
+			case err := <-f.served:
+				t.Fatalf("Serve returns %v before the master asks", err)
+			case <-time.After(drainMargin + abortGrace/2): // what is tested
+			}
+			f.awaitServed(t) // no longer than until it would be killed
+		})
+	}
+}

@@ -75,5 +75,8 @@
 //
 // All that ends, and what is left is cut, a quarter of a second before the master
 // would kill the worker; 30 s after the beginning where nobody says when; and 1.5 s
-// after the master has gone. A second stop signal changes nothing.
+// after the master has gone. A second stop signal changes nothing. Where a handler has
+// outlived its request for so long that the master takes the worker for stuck, Serve
+// does not return then but waits for the master's abort signal, on which the runtime
+// prints the stacks of all goroutines.
 package worker

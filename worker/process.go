@@ -20,6 +20,12 @@ const (
 	// drainOrphaned bounds a drain from the moment the master is gone: nobody is
 	// left to enforce anything, and the next master wants the machine.
 	drainOrphaned = 1500 * time.Millisecond
+	// stuckGrace is how long a handler may outlive the deadline of its request before
+	// the master takes the worker for stuck, and has noticed.
+	stuckGrace = 1500 * time.Millisecond
+	// abortGrace is how long it then has, at the end of a drain, from being asked for
+	// its stacks to being killed.
+	abortGrace = 2 * time.Second
 	// drainMargin is kept free before the master's SIGKILL for main to return.
 	drainMargin = 250 * time.Millisecond
 )
@@ -37,7 +43,8 @@ type process struct {
 	conns    connections
 	gate     gate
 
-	overtime atomic.Int64 // requests that were accounted for at their deadline, and whose handlers have not returned
+	overtime      atomic.Int64 // requests that were accounted for at their deadline, and whose handlers have not returned
+	overtimeSince atomic.Int64 // when it was 0 for the last time, in Monotonic nanoseconds
 
 	http2Watches watchPool
 	otherWatches watchPool // of Begin

@@ -140,6 +140,7 @@ func (p *process) finish(srv *http.Server) {
 		if time.Now().After(p.deadline()) {
 			srv.Close()
 			p.conns.closeAll() // hijacked ones too
+			p.awaitAbort()
 			break
 		}
 		p.conns.expire(began, fresh, idle)
@@ -153,6 +154,19 @@ func (p *process) finish(srv *http.Server) {
 	// Nothing is left that it could wait for or cut, but functions registered with
 	// the server want to be called.
 	_ = srv.Shutdown(ctx)
+}
+
+// awaitAbort returns at once, unless handlers have outlived their requests for so long
+// that the master takes the worker for stuck. Then it is about to ask for the stacks
+// of all goroutines, which say where these handlers are.
+func (p *process) awaitAbort() {
+	until := p.board.DrainUntil()
+	if until == 0 || p.orphaned.Load() != 0 || p.overtime.Load() == 0 || until-p.overtimeSince.Load() < int64(stuckGrace) {
+		return
+	}
+	for end := fromMonotonic(until).Add(abortGrace); time.Now().Before(end) && p.overtime.Load() > 0; {
+		time.Sleep(drainTick)
+	}
 }
 
 func logf(srv *http.Server, format string, args ...any) {

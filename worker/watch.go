@@ -302,8 +302,8 @@ func (w *watch) expire(word uint64) bool {
 	unsettled := word&accounted == 0
 	w.ending.Lock()
 	w.owning.Lock()
-	if unsettled {
-		w.process.overtime.Add(1) // first: the handler may return at once
+	if unsettled && w.process.overtime.Add(1) == 1 { // first: the handler may return at once
+		w.process.overtimeSince.Store(scoreboard.Monotonic())
 	}
 	if !w.word.CompareAndSwap(word, word&^phaseMask|uint64(by)) {
 		if unsettled {

@@ -181,4 +181,8 @@
 // CLOCK_MONOTONIC at which the worker is killed. It may be brought forward during
 // the drain, so read it again; be gone shortly before it. Without a board the time
 // is unknown, and 30 s are a good guess.
+//
+// At that moment a worker that the master takes for stuck gets the abort signal first
+// (SIGABRT, or the `abort_signal` setting), and two seconds for what it can say about
+// itself: the stacks of its threads, say.
 package protocol

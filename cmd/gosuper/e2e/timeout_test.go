@@ -52,6 +52,7 @@ func TestTimeoutHitsNobodyElse(t *testing.T) {
 				t.Errorf("the stuck worker was ended after %v, its streams take %v", lived, length)
 			}
 			m.wait(t, 0, "worker gone", match{"pid": stuck, "reason": "timeout"})
+			m.contains(t, "SIGABRT: abort") // and the stacks
 			t.Logf("stuck for the master after %v, ended after %v", e.at.Sub(begin), ended.at.Sub(begin))
 			others.more(20)
 			none(t, "meanwhile", others.end(), 50)
