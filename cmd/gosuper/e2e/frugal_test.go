@@ -102,7 +102,7 @@ func (m *master) settled() footprint {
 func TestReloadsLeakNothing(t *testing.T) {
 	t.Parallel()
 	line, _ := controlled(t)
-	m := up(t, line)
+	m := up(t, admin("127.0.0.1:0"), line)
 	m.reloads(20)
 	early := m.settled()
 	m.reloads(tenth(80))
@@ -121,7 +121,7 @@ func TestReloadsLeakNoGoroutine(t *testing.T) {
 	t.Parallel()
 	var n [2]int
 	for i := range n {
-		m := up(t)
+		m := up(t, admin("127.0.0.1:0"))
 		m.reloads(5 + i*tenth(80))
 		n[i] = m.goroutines()
 	}
