@@ -19,7 +19,9 @@ func (w *writer) conclude() {
 		if w.status.Load() == 0 {
 			w.status.Store(http.StatusInternalServerError)
 		}
-		w.record(w.ending())
+		if duration := w.count(); w.entry != nil {
+			w.log(duration, w.ending())
+		}
 	} else {
 		w.process.overtime.Add(-1)
 	}
@@ -41,7 +43,14 @@ func (w *writer) account() {
 		w.status.Store(http.StatusGatewayTimeout)
 		w.bytes.Store(0)
 	}
-	w.record(endedTimeout)
+	if duration := w.count(); w.entry != nil {
+		w.log(duration, endedTimeout)
+	}
+}
+
+// count counts the request and returns for how long it took.
+func (w *writer) count() time.Duration {
+	return w.process.requestFinished(w.watch, int(w.status.Load()))
 }
 
 // ending is why a request ended whose handler has returned.
@@ -57,16 +66,11 @@ func (w *writer) ending() ending {
 	return endedClientGone
 }
 
-// record counts the request and writes its line.
-func (w *writer) record(why ending) {
-	p, status := w.process, int(w.status.Load())
-	duration := p.requestFinished(w.watch, status)
+// log writes the line of the request.
+func (w *writer) log(duration time.Duration, why ending) {
 	e := w.entry
-	if e == nil {
-		return
-	}
 	w.entry = nil
-	e.status, e.bytes, e.duration, e.ending = status, w.bytes.Load(), duration, why
+	e.status, e.bytes, e.duration, e.ending = int(w.status.Load()), w.bytes.Load(), duration, why
 	e.at = time.Now().Add(-duration)
 	switch first := w.watch.first.Load(); {
 	case first != 0:
@@ -74,8 +78,8 @@ func (w *writer) record(why ending) {
 	case why != endedTimeout && w.returned: // net/http is about to send it
 		e.answered, e.firstByte = true, duration
 	}
-	if !p.access.write(e) {
-		p.board.LogDropped()
+	if !w.process.access.write(e) {
+		w.process.board.LogDropped()
 	}
 	e.close()
 }
