@@ -36,6 +36,7 @@ type controlSocket struct {
 	place    place
 	address  string
 	sockets  *socket.Set // nil where the address is an abstract one
+	spare    int         // a copy of the listener's descriptor where it is; else -1
 	listener *net.UnixListener
 }
 
@@ -56,13 +57,20 @@ func placeOf(c *config.Config) place {
 // openControl makes the control socket with which the master starts. Only one at a
 // configured path has to succeed.
 func (s *Supervisor) openControl(c *config.Config) (err error) {
-	troubles, err := zap.NewStdLogAt(s.log, zap.DebugLevel)
-	if err != nil {
+	if err := s.newControlServer(); err != nil {
 		return err
 	}
-	s.controls.server = control.NewServer(control.NewHandler(s), troubles)
 	s.controls.controlSocket, err = openSocket(placeOf(c), s.options.Environ)
 	return s.excuse(c, err)
+}
+
+// newControlServer makes the server, which listens nowhere yet.
+func (s *Supervisor) newControlServer() error {
+	troubles, err := zap.NewStdLogAt(s.log, zap.DebugLevel)
+	if err == nil {
+		s.controls.server = control.NewServer(control.NewHandler(s), troubles)
+	}
+	return err
 }
 
 // excuse makes a warning of what is wrong with an automatic control socket.
@@ -176,16 +184,28 @@ func bindSocket(p place, path string) (*controlSocket, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &controlSocket{place: p, address: path, sockets: set}
-	var l net.Listener
+	c := &controlSocket{place: p, address: path, sockets: set, spare: -1}
 	if err = set.Listen(); err == nil {
-		l, err = listenerOf(set.Fds(0)[0])
+		err = c.reopen()
 	}
 	if err != nil {
 		return nil, errors.Join(err, set.Close())
 	}
-	c.listener = l.(*net.UnixListener)
 	return c, nil
+}
+
+// reopen makes the listener of the descriptor, which stays open beside it: so
+// those who wait to be accepted find another server behind it after this one.
+func (c *controlSocket) reopen() error {
+	fd := c.spare
+	if c.sockets.Len() > 0 {
+		fd = c.sockets.Fds(0)[0]
+	}
+	l, err := listenerOf(fd)
+	if err == nil {
+		c.listener = l.(*net.UnixListener)
+	}
+	return err
 }
 
 // listenerOf makes a listener of a copy of the descriptor.
@@ -209,13 +229,31 @@ func bindAbstract(p place, address string) (*controlSocket, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &controlSocket{place: p, address: address, listener: l}, nil
+	spare, err := copyOf(l)
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return &controlSocket{place: p, address: address, spare: spare, listener: l}, nil
+}
+
+// copyOf returns a copy of a listener's descriptor.
+func copyOf(l *net.UnixListener) (copied int, err error) {
+	conn, err := l.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	controlErr := conn.Control(func(fd uintptr) { copied, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) })
+	return copied, errors.Join(controlErr, err)
 }
 
 // close removes the socket.
 func (c *controlSocket) close() error {
 	if c == nil {
 		return nil
+	}
+	if c.spare >= 0 {
+		unix.Close(c.spare)
+		c.spare = -1
 	}
 	return errors.Join(c.sockets.Close(), c.listener.Close())
 }

@@ -26,6 +26,16 @@
 // to listen when its first worker was spawned, and those that only older
 // revisions have are closed when the last of their workers was told to drain.
 //
+// # Upgrades
+//
+// A master can become another version of itself: everything that it knows and
+// holds is an estate, which package handover passes to the next image of the
+// process. Each room below has a snapshot of its own. Before the exec all other
+// goroutines come to a standstill in which nothing is in their hands, or the
+// upgrade is refused.
+//
+// # Trust
+//
 // No request passes through this process. Workers accept on the shared
 // sockets and report by a page of shared memory and a socket of their own; what
 // they say is never trusted further than their own life.

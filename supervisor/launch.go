@@ -102,7 +102,7 @@ func launch(s *Supervisor, f fleet.Worker) (started *worker, err error) {
 	if w.pid, err = process.Start(spec); err != nil {
 		return nil, err
 	}
-	w.endpoint.Serve(w.pid, func(m notify.Message) { w.post(s, message{id: f.ID, Message: m}) })
+	w.serve(s)
 	if err := r.sockets.Listen(); err != nil {
 		// The worker would accept on a socket that does not listen.
 		process.KillGroup(w.pid)

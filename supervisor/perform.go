@@ -2,12 +2,13 @@ package supervisor
 
 import (
 	"cmp"
-	"os"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/tally"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
@@ -163,6 +164,9 @@ func (s *Supervisor) bury(w *worker, a fleet.Bury) {
 	}
 	s.tally.Retire(w.ID, time.Now(), w.reading())
 	w.release()
+	if w.tail != nil {
+		s.strays = append(slices.DeleteFunc(s.strays, (*process.Tail).Ended), w.tail)
+	}
 }
 
 // reading is what the worker's board counts.
@@ -231,8 +235,7 @@ func (s *Supervisor) apply(a fleet.Apply) {
 	}
 	s.refollow(before.config, r.config)
 	s.log.Info("configuration in force", zap.Int("generation", a.Generation), zap.String("reason", string(a.Reason)), zap.Strings("bind", r.sockets.URLs()))
-	if now, err := os.Stat(r.resolved.Path); a.Reason == fleet.ReasonRollback && before != r &&
-		(err != nil || !os.SameFile(now, r.executable) || !now.ModTime().Equal(r.executable.ModTime())) {
+	if now, err := imprintOf(r.resolved.Path); a.Reason == fleet.ReasonRollback && before != r && (err != nil || now != r.executable) {
 		s.log.Warn("the executable was overwritten: workers started from now on run the new file; deploy to versioned folders behind a symlink", zap.String("path", r.resolved.Path))
 	}
 }

@@ -24,7 +24,7 @@ type revision struct {
 	config     *config.Config
 	warnings   []string
 	resolved   config.Resolved
-	executable fs.FileInfo // as it was when the revision was made
+	executable imprint // as it was when the revision was made
 	workers    int
 	auto       string // why "auto" means that number
 	tight      string // why even that number is too large; "": it is not
@@ -92,11 +92,13 @@ func (s *Supervisor) checkFiles(c *config.Config) error {
 // write to. Its file changes when the revision is accepted.
 func (s *Supervisor) openAccessLog(r *revision) (err error) {
 	if path := r.config.Log.AccessFile; path != "" && s.access == nil {
-		s.access, err = accesslog.Open(path, func(err error) {
-			s.log.Warn("lines of the access log are lost", zap.Error(err))
-		})
+		s.access, err = accesslog.Open(path, s.accessTrouble)
 	}
 	return err
+}
+
+func (s *Supervisor) accessTrouble(err error) {
+	s.log.Warn("lines of the access log are lost", zap.Error(err))
 }
 
 func (r *revision) closeTLS() {
@@ -117,7 +119,7 @@ func resolve(c *config.Config) (*revision, error) {
 	if r.resolved, err = c.Resolve(); err != nil {
 		return nil, err
 	}
-	if r.executable, err = os.Stat(r.resolved.Path); err != nil {
+	if r.executable, err = imprintOf(r.resolved.Path); err != nil {
 		return nil, &config.Error{Key: "command", Msg: err.Error()}
 	}
 	if e, ok := errors.AsType[*process.LimitError](limitsOfProcess(c).Check()); ok {

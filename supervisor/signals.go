@@ -28,6 +28,7 @@ func Signals() []Signal {
 		{syscall.SIGTTIN, "TTIN", "one worker more; kept over a reload unless the configured workers changed"},
 		{syscall.SIGTTOU, "TTOU", "one worker less, never below 1; kept likewise"},
 		{syscall.SIGUSR1, "USR1", "reopen the log files; never forwarded to workers"},
+		{syscall.SIGUSR2, "USR2", "upgrade in place: the same pid, sockets and workers, and the program that is now where gosuper was started from; refused, and nothing changed, if that does not accept the configuration"},
 	}
 }
 
@@ -35,7 +36,7 @@ func Signals() []Signal {
 // SIGABRT keeps its dump of all stacks, and the signals of faults and of job
 // control their meaning.
 var ignored = []os.Signal{
-	syscall.SIGUSR2, syscall.SIGWINCH, syscall.SIGALRM, syscall.SIGVTALRM, syscall.SIGIO, syscall.SIGPIPE,
+	syscall.SIGWINCH, syscall.SIGALRM, syscall.SIGVTALRM, syscall.SIGIO, syscall.SIGPIPE,
 }
 
 // listen directs the signals to the channel; stop ends that.
@@ -69,6 +70,8 @@ func (s *Supervisor) handle(sig os.Signal) {
 		s.step(fleet.ScaleBy{N: -1})
 	case syscall.SIGUSR1:
 		s.reopen()
+	case syscall.SIGUSR2:
+		s.upgrade()
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -44,6 +45,12 @@ type Options struct {
 	Stderr io.Writer
 	// Version is told to whoever asks.
 	Version string
+	// Program is how this program was started, and what an upgrade in place
+	// starts; the zero value: there are no upgrades.
+	Program Program
+	// Inheritance is what the image before this one left, and Config is its
+	// configuration then; nil: there was none.
+	Inheritance *Inheritance
 }
 
 // Logs is the destination of the log.
@@ -75,6 +82,7 @@ type Supervisor struct {
 
 	workers map[int]*worker // alive, by id
 	pids    map[int]*worker
+	strays  []*process.Tail // stderr of workers that are gone, which others may hold
 	words   epitaphs
 	tally   *tally.Tally // what all workers that ever lived did
 
@@ -106,6 +114,7 @@ type Supervisor struct {
 	endpoints   map[int]*admin.Endpoint // by descriptor of the listener
 	spawns      spawns
 	development development
+	trial       *trial // of a new version; nil: none is under way
 }
 
 // hands are the system calls of the loop, and the seam for its tests.
@@ -113,6 +122,8 @@ type hands struct {
 	listen func(chan os.Signal) (stop func())
 	launch func(*Supervisor, fleet.Worker) (*worker, error)
 	signal func(pid int, w *worker, deed deed) error
+	try    func(s *Supervisor, path string, state int) (*trial, error)
+	become func(p Program, environ []string, state int, descriptors []int, taken func() []syscall.Signal) error
 	reap   func(known func(pid int) bool) ([]process.Exit, int, error)
 	trees  func(pids []int) ([]tree, error)
 	oom    func() (kills uint64, ok bool)
@@ -122,10 +133,14 @@ type hands struct {
 // addresses. Errors of the configuration are *config.Error, those of the
 // system *Error.
 func New(o Options) (*Supervisor, error) {
-	if err := buildFirst(o); err != nil {
-		return nil, err
+	if o.Inheritance == nil {
+		if err := buildFirst(o); err != nil {
+			return nil, err
+		}
 	}
-	return newSupervisor(o, hands{listen: listen, launch: launch, signal: send, reap: process.Reap, trees: trees, oom: oomKills})
+	return newSupervisor(o, hands{
+		listen: listen, launch: launch, signal: send, reap: process.Reap, trees: trees, oom: oomKills, try: try, become: become,
+	})
 }
 
 func newSupervisor(o Options, h hands) (*Supervisor, error) {
@@ -145,6 +160,9 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 		footprints: footprints{by: map[int]*footprint{}},
 	}
 	s.oomKills, _ = s.hands.oom()
+	if o.Inheritance != nil {
+		return s, s.inherit(o.Inheritance)
+	}
 	rev, err := s.prepare(o.Config, nil)
 	if err != nil {
 		return nil, public(err)
@@ -190,10 +208,12 @@ func (s *Supervisor) Run() error {
 	if err := process.BecomeSubreaper(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		s.log.Warn("cannot adopt orphans", zap.Error(err))
 	}
-	s.greet()
+	if s.options.Inheritance == nil {
+		s.greet()
+	}
 	s.meetManager()
 	s.openAdmin(s.current)
-	s.step(fleet.Tick{})
+	s.begin()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for !s.halted {
@@ -230,6 +250,7 @@ func (s *Supervisor) deadline() time.Time {
 		next = earlier(next, s.leaving.look)
 	}
 	next = earlier(next, s.development.until)
+	next = earlier(next, s.trial.due())
 	return earlier(earlier(next, s.nextPatrol()), s.systemd.due())
 }
 
@@ -250,6 +271,7 @@ func (s *Supervisor) tick() {
 	s.expireBuild()
 	s.patrol(time.Now())
 	s.step(fleet.Tick{})
+	s.hurryTrial(time.Now())
 }
 
 // step hands the event to the brain and does what it says, until there is
@@ -266,28 +288,6 @@ func (s *Supervisor) step(ev fleet.Event) {
 		}
 		s.later = nil
 		s.forget()
-	}
-}
-
-// reap takes every exit there is.
-func (s *Supervisor) reap() {
-	exits, orphans, err := s.hands.reap(func(pid int) bool { return s.pids[pid] != nil || s.development.pid == pid })
-	if err != nil {
-		s.log.Error("cannot reap", zap.Error(err))
-	}
-	if orphans > 0 {
-		s.log.Debug("reaped orphans", zap.Int("count", orphans))
-	}
-	for _, e := range exits {
-		if e.Pid == s.development.pid {
-			s.built(e.Status)
-			continue
-		}
-		w := s.pids[e.Pid]
-		delete(s.pids, e.Pid)
-		w.status, w.gone = e.Status, true
-		s.explainKill(w)
-		s.step(fleet.Exited{ID: w.ID})
 	}
 }
 

@@ -23,6 +23,7 @@ type worker struct {
 	limit    int // its own max_requests; 0: none
 
 	watch      watch
+	executed   bool // its own program runs
 	announced  bool // was ready
 	cooperates bool
 	newer      bool // speaks a version of the protocol unknown here; said once
@@ -88,6 +89,7 @@ func (s *Supervisor) hear(m message) {
 		return
 	}
 	if m.executed {
+		w.executed = true
 		s.step(fleet.Executed{ID: m.id})
 	}
 	if m.HasStatus {

@@ -101,7 +101,7 @@ func isForMaster(cmd *cobra.Command, err error) bool {
 func nearestFlag(cmd *cobra.Command, name string) string {
 	names := &cobra.Command{SuggestionsMinimumDistance: 2}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		names.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
+		names.AddCommand(&cobra.Command{Use: f.Name, Hidden: f.Hidden, Run: func(*cobra.Command, []string) {}})
 	})
 	if near := names.SuggestionsFor(name); len(near) > 0 {
 		return near[0]

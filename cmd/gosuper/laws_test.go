@@ -51,6 +51,7 @@ var mayImport = map[string][]string{
 	"supervisor/internal/notify":    {sys, module + "/worker/protocol"},
 	"supervisor/internal/filewatch": {"github.com/fsnotify/fsnotify"},
 	"supervisor/internal/accesslog": {sys},
+	"supervisor/internal/handover":  {sys},
 	"supervisor/internal/tally":     {sys, module + "/worker/scoreboard"},
 	"worker":                        {sys, module + "/worker/protocol", module + "/worker/scoreboard"},
 	"worker/protocol":               {},

@@ -174,4 +174,6 @@ func (c *core) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	return err
 }
 
-func (c *core) Sync() error { return nil }
+// Sync returns when all earlier lines are written, or with an error when whoever
+// reads them is too slow.
+func (c *core) Sync() error { return c.logs.queue.flush() }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"os"
 	"sync"
@@ -30,9 +31,10 @@ type queue struct {
 
 // item is a line, or where to write from now on.
 type item struct {
-	line  string
-	to    io.Writer
-	close *os.File
+	line    string
+	to      io.Writer
+	close   *os.File
+	reached chan struct{} // closed when everything before is written; nil: nobody waits
 }
 
 func newQueue(lost func(lines int) string) *queue {
@@ -77,6 +79,10 @@ func (q *queue) run() {
 	for range q.wake {
 		items, dropped, closed := q.take()
 		for _, i := range items {
+			if i.reached != nil {
+				close(i.reached)
+				continue
+			}
 			if i.to == nil {
 				// There is nobody to tell about a log that cannot be written.
 				io.WriteString(to, i.line)
@@ -103,6 +109,21 @@ func (q *queue) take() (items []item, dropped int, closed bool) {
 	items, dropped = q.items, q.dropped
 	q.items, q.size, q.dropped = nil, 0, 0
 	return items, dropped, q.closed
+}
+
+// flush returns when all that was added before is written; an error says that it
+// takes too long.
+func (q *queue) flush() error {
+	reached := make(chan struct{})
+	q.mu.Lock()
+	q.push(item{reached: reached})
+	q.mu.Unlock()
+	select {
+	case <-reached:
+		return nil
+	case <-time.After(flushTime):
+		return errors.New("whoever reads the log is too slow")
+	}
 }
 
 // close has written what is queued, as far as the reader takes it in time.

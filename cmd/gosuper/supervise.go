@@ -40,7 +40,12 @@ func (a *app) newSupervise() *cobra.Command {
 	source := a.addConfiguration(cmd)
 	check := cmd.Flags().Bool("check-config", false, "validate the configuration, print the effective one as TOML and start nothing")
 	cmd.Flags().BoolP("help", "h", false, "print this help")
+	trial := cmd.Flags().Int(supervisor.TrialFlag, noTrial, "say whether this version could go on with the state at `FD`")
+	cmd.Flags().MarkHidden(supervisor.TrialFlag)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		if *trial != noTrial {
+			return commandError(cmd, a.rehearse(source(args), *trial), source(args))
+		}
 		if *check {
 			return commandError(cmd, a.check(source(args)), source(args))
 		}
@@ -80,12 +85,28 @@ func (a *app) addConfiguration(cmd *cobra.Command) (source func(command []string
 
 // supervise runs the master until it ends.
 func (a *app) supervise(source config.Source) error {
-	c, warnings, err := config.Load(source)
+	inheritance, err := supervisor.Inherited()
 	if err != nil {
 		return err
 	}
+	var c *config.Config
+	var warnings []string
+	var program supervisor.Program
+	if inheritance != nil {
+		// Whatever the files say by now: workers were accepted with this.
+		c, program = inheritance.Config(), inheritance.Program()
+		source.Dir = c.Dir
+	} else {
+		if c, warnings, err = config.Load(source); err != nil {
+			return err
+		}
+		program = a.program(c.Dir)
+	}
 	stderr := supervisor.NewOutput(os.Stderr)
 	logs, err := openLogs(c.Log, newOutput(os.Stderr, stderr, a.environ))
+	if err != nil && inheritance != nil {
+		logs, err = logsOnStderr(c.Log, newOutput(os.Stderr, stderr, a.environ), err)
+	}
 	if err != nil {
 		return err
 	}
@@ -99,6 +120,8 @@ func (a *app) supervise(source config.Source) error {
 		Logs:        logs,
 		Stderr:      stderr,
 		Version:     version(),
+		Program:     program,
+		Inheritance: inheritance,
 	})
 	if err != nil {
 		return err

@@ -35,7 +35,11 @@ func usageText(cmd *cobra.Command) string {
 	}
 	if cmd.Name() != "check" && cmd.Flags().HasAvailableFlags() {
 		b.WriteString("\nFlags:\n")
-		cmd.Flags().VisitAll(func(f *pflag.Flag) { b.WriteString(flagText(f)) })
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if !f.Hidden {
+				b.WriteString(flagText(f))
+			}
+		})
 	}
 	return b.String()
 }

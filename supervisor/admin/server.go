@@ -45,6 +45,7 @@ type Endpoint struct {
 	local    bool // only this machine can connect
 	rights   atomic.Int32
 	http     *http.Server
+	active   control.Active
 }
 
 // Serve answers on the listener, which it takes over, until the endpoint is
@@ -61,6 +62,7 @@ func (s *Server) Serve(l net.Listener, rights Rights) *Endpoint {
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          s.log,
 	}
+	e.http.ConnState = e.active.Track
 	go func() {
 		if err := e.http.Serve(e.listener); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			s.log.Printf("the admin listener has ended: %v", err)
@@ -70,17 +72,21 @@ func (s *Server) Serve(l net.Listener, rights Rights) *Endpoint {
 }
 
 // Close closes the listener at once, and the connections when they have their
-// answers, soon after.
-func (e *Endpoint) Close() {
+// answers, soon after; then the channel it returns is closed.
+func (e *Endpoint) Close() (over <-chan struct{}) {
 	// Not left to Shutdown, which does not know it before Serve has begun.
 	e.listener.Close()
+	closed := make(chan struct{})
 	go func() {
+		defer close(closed)
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
+		e.active.Wait(ctx)
 		if e.http.Shutdown(ctx) != nil {
 			e.http.Close()
 		}
 	}()
+	return closed
 }
 
 // serveHealth says whether the master's loop turns.

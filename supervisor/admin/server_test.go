@@ -35,7 +35,7 @@ func serveOn(t *testing.T, source Source, address string, rights Rights) (*Endpo
 		t.Fatal(err)
 	}
 	e := New(source, log.New(io.Discard, "", 0)).Serve(l, rights)
-	t.Cleanup(e.Close)
+	t.Cleanup(func() { e.Close() })
 	return e, l.Addr().String()
 }
 

@@ -22,8 +22,9 @@ const (
 // Server answers on control sockets. It holds no timer and wakes nobody while
 // no client is connected.
 type Server struct {
-	http  http.Server
-	slots chan struct{} // one for each connection
+	http   http.Server
+	active Active
+	slots  chan struct{} // one for each connection
 }
 
 // NewServer makes a server of a handler. Its troubles are logged, which are of
@@ -33,6 +34,7 @@ func NewServer(h http.Handler, troubles *log.Logger) *Server {
 	s.http = http.Server{
 		Handler: h, ErrorLog: troubles,
 		ReadHeaderTimeout: headerTime, MaxHeaderBytes: maxHeader,
+		ConnState: s.active.Track,
 	}
 	s.http.SetKeepAlivesEnabled(false)
 	return s
@@ -45,8 +47,10 @@ func (s *Server) Serve(l *net.UnixListener) {
 }
 
 // Shutdown closes the listeners and lets requests end that are being answered,
-// until the context is over.
+// until the context is over. Those that have only just come are answered, too, if
+// the listeners were closed before.
 func (s *Server) Shutdown(ctx context.Context) {
+	s.active.Wait(ctx)
 	if s.http.Shutdown(ctx) != nil {
 		s.http.Close()
 	}

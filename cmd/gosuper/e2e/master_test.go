@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -35,6 +36,7 @@ type launch struct {
 	env    []string   // on top of a clean environment
 	before []string   // command that execs gosuper
 	whole  []string   // command that runs gosuper by itself, with no file and no args; nil: before and gosuper
+	binary string     // instead of gosuper; "": gosuper
 	stderr *os.File   // nil: the test reads it, and finds the log there
 	stdout io.Writer  // nil: discarded
 	files  []*os.File // its descriptors 3, 4, ...
@@ -58,7 +60,7 @@ func start(t testing.TB, l launch) *master {
 		file: filepath.Join(t.TempDir(), "supervisor.toml"),
 		tag:  fmt.Sprintf("%d-%d", os.Getpid(), marks.Add(1)),
 	}
-	words := append(slices.Clone(l.before), gosuper)
+	words := append(slices.Clone(l.before), cmp.Or(l.binary, gosuper))
 	if l.config != "" {
 		if l.stderr != nil {
 			l.config += fmt.Sprintf("[log]\nfile = %q\n", m.fifo())

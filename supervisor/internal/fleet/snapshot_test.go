@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 // successor is the brain that goes on where this one stops, after a journey
@@ -36,6 +37,47 @@ func successor(t *testing.T, f *Fleet) *Fleet {
 		t.Fatalf("the brain knew\n%s\nand its successor\n%+v", text, is)
 	}
 	return next
+}
+
+// fill gives every field below a value another one than zero.
+func fill(t *testing.T, v reflect.Value, n *int) {
+	t.Helper()
+	*n++
+	v = reflect.NewAt(v.Type(), unsafe.Pointer(v.UnsafeAddr())).Elem()
+	switch {
+	case v.Type() == reflect.TypeFor[time.Time]():
+		v.Set(reflect.ValueOf(time.Unix(int64(*n), 5)))
+	case v.Type() == reflect.TypeFor[State]():
+		v.SetInt(int64(Draining))
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			fill(t, v.Field(i), n)
+		}
+	case v.Kind() == reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(t, v.Elem(), n)
+	case v.Kind() == reflect.Slice && v.Type() != reflect.TypeFor[[]Action]():
+		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		for i := range v.Len() {
+			fill(t, v.Index(i), n)
+		}
+	case v.Kind() == reflect.String:
+		v.SetString("text")
+	case v.Kind() == reflect.Bool:
+		v.SetBool(true)
+	case v.CanInt():
+		v.SetInt(int64(*n))
+	case v.Kind() != reflect.Func && v.Kind() != reflect.Slice:
+		t.Fatalf("cannot fill a %v", v.Type())
+	}
+}
+
+// Whatever a brain may come to know, its successor knows.
+func TestSuccessorKnowsAll(t *testing.T) {
+	f, n := new(Fleet), 0
+	fill(t, reflect.ValueOf(f).Elem(), &n)
+	f.current.target = len(f.slots)
+	successor(t, f)
 }
 
 // Worlds in which another brain takes over after every step obey the same laws.

@@ -4,6 +4,10 @@ package shim
 // and never reaches the worker.
 const key = "GOSUPER_EXEC="
 
+// upgradeKey is the environment entry of a master that has just been upgraded in
+// place; see package handover.
+const upgradeKey = "GOSUPER_UPGRADE="
+
 // Plan is everything the shim needs to know to become the worker.
 type Plan struct {
 	Master int      // pid the parent must still have when all is set up

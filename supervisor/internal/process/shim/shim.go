@@ -34,7 +34,14 @@ func Failed() *Failure { return failure }
 // death signal belongs to the one that execs.
 func init() {
 	environ := runtimeEnvs()
-	if len(environ) == 0 || !hasPrefix(environ[0], key) {
+	if len(environ) == 0 {
+		return
+	}
+	if hasPrefix(environ[0], upgradeKey) {
+		ignoreStops()
+		return
+	}
+	if !hasPrefix(environ[0], key) {
 		return
 	}
 	p, ok := parse(environ)

@@ -50,6 +50,19 @@ func resetSignals() {
 	rawSyscall6(sysRtSigprocmask, sigSetmask, uintptr(unsafe.Pointer(&noSignals)), 0, unsafe.Sizeof(noSignals), 0, 0)
 }
 
+// ignoreStops has SIGQUIT and SIGTERM dropped, as they were when the image before
+// this one ended. The runtime has just installed handlers for them that end the
+// process, and it takes a millisecond until there is somebody to be told.
+func ignoreStops() {
+	const sigIgn, sigquit, sigterm = 1, 3, 15
+	// The handler comes first on every architecture with 64 bits.
+	ignore := defaultAction
+	ignore.handler = sigIgn
+	for _, sig := range []uintptr{sigquit, sigterm} {
+		rawSyscall6(sysRtSigaction, sig, uintptr(unsafe.Pointer(&ignore)), 0, unsafe.Sizeof(noSignals), 0, 0)
+	}
+}
+
 // become changes groups and user for good, saved ids included. The calls
 // concern this thread alone, where setuid(2) of libc and syscall stop and
 // change all of them.

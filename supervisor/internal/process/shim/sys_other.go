@@ -10,6 +10,9 @@ func runtimeEnvs() []string { return syscall.Environ() }
 // interface only os/signal could change that, and it initialises too late.
 func resetSignals() {}
 
+// ignoreStops has nothing to do: there is no upgrade in place.
+func ignoreStops() {}
+
 // become changes groups and user; there are no capabilities here.
 func (u *User) become() (errno uintptr) {
 	groups := make([]int, len(u.Groups))

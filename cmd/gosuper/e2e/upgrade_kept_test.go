@@ -1,0 +1,139 @@
+//go:build linux
+
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Twenty upgrades leave nothing behind in the master.
+func TestUpgradesLeakNothing(t *testing.T) {
+	t.Parallel()
+	var goroutines [2]int
+	for i, n := range []int{1, tenth(20) + 1} {
+		m, _ := upgradable(t, "[log]", `access_file = "-"`)
+		m.upgrade()
+		early := m.settled()
+		for range n - 1 {
+			m.upgrade()
+		}
+		late := m.settled()
+		if !slices.Equal(early.descriptors, late.descriptors) {
+			t.Errorf("descriptors after an upgrade: %v\nafter %d: %v", early.descriptors, n, late.descriptors)
+		}
+		goroutines[i] = m.goroutines()
+	}
+	t.Logf("goroutines after one upgrade: %d, after %d: %d", goroutines[0], tenth(20)+1, goroutines[1])
+	if goroutines[0] != goroutines[1] {
+		t.Errorf("goroutines after one upgrade: %d, after %d: %d", goroutines[0], tenth(20)+1, goroutines[1])
+	}
+}
+
+// Workers that earlier images started live through the upgrades, and end with
+// the process of the master.
+func TestWorkersOfEarlierImages(t *testing.T) {
+	t.Parallel()
+	m, _ := upgradable(t, "workers = 1")
+	for n := range 3 {
+		m.upgrade()
+		from := m.mark()
+		m.signal(syscall.SIGTTIN)
+		m.wait(t, from, "worker ready", match{"slot": n + 1})
+	}
+	workers := m.workers()
+	if len(workers) != 4 {
+		t.Fatalf("workers %v, want four", workers)
+	}
+	for slot, pid := range workers {
+		if err := syscall.Kill(pid, 0); err != nil {
+			t.Errorf("the worker of slot %d: %v", slot, err)
+		}
+	}
+	m.signal(syscall.SIGKILL)
+	m.end()
+	m.gone(2 * time.Second)
+}
+
+// What happens in the moment of the exec is noticed, if it is the end of a worker,
+// and may be dropped, if it is a signal, but ends nothing.
+func TestUpgradeGap(t *testing.T) {
+	t.Parallel()
+	m, _ := upgradable(t)
+	dropped := 0
+	for range tenth(30) + 1 {
+		from := m.mark()
+		pid := m.workers()[0]
+		m.signal(syscall.SIGUSR2)
+		m.wait(t, from, "upgrading", nil)
+		// They may come before, in or after the gap.
+		syscall.Kill(pid, syscall.SIGKILL)
+		for _, s := range []syscall.Signal{syscall.SIGUSR1, syscall.SIGHUP, syscall.SIGTTIN} {
+			m.signal(s)
+		}
+		m.await(t, "the upgrade or its refusal", func() bool {
+			return len(m.all(from, "upgraded", nil))+len(m.all(from, "upgrade refused, nothing was changed", nil)) > 0
+		})
+		m.wait(t, from, "worker crashed", match{"pid": pid})
+		m.signal(syscall.SIGTTOU)
+		m.wait(t, from, "signal", match{"signal": "SIGTTOU"})
+		if len(m.all(from, "signal", match{"signal": "SIGTTIN"})) == 0 {
+			dropped++
+			m.signal(syscall.SIGTTIN)
+			m.wait(t, from, "signal", match{"signal": "SIGTTIN"})
+		}
+		m.await(t, "both slots to be served", func() bool { return len(m.workers()) == 2 })
+		m.await(t, "the reload to be over", func() bool {
+			return len(m.all(from, "reload started", nil)) == len(m.all(from, "reload done", nil))
+		})
+	}
+	t.Logf("%d of %d signals were dropped", dropped, tenth(30)+1)
+}
+
+// Deadlines are kept by whoever is there then.
+func TestUpgradeWhileDraining(t *testing.T) {
+	t.Parallel()
+	m, _ := upgradable(t, command(as("deaf")...), `ready = "notify"`, "drain_timeout = 2")
+	m.signal(syscall.SIGTTOU)
+	begin := m.wait(t, 0, "worker draining", nil)
+	from := m.mark()
+	m.upgrade()
+	end := m.wait(t, from, "killing worker", match{"worker": begin.num("worker"), "reason": "grace"})
+	if took := end.at.Sub(begin.at); took < 1900*time.Millisecond || took > 4*time.Second {
+		t.Errorf("the drain took %v, want 2s", took)
+	}
+	m.wait(t, from, "worker gone", match{"worker": begin.num("worker"), "reason": "scale"})
+}
+
+// The pid file stays locked and the unix socket stays where it is.
+func TestUpgradeKeepsFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path, pidfile := filepath.Join(dir, "s"), filepath.Join(dir, "pid")
+	m, _ := upgradable(t, fmt.Sprintf("bind = [%q]", "unix:"+path), fmt.Sprintf("pidfile = %q", pidfile))
+	m.upgrade()
+	m.upgrade()
+	if answer, _, err := m.get("/"); err != nil || answer.StatusCode != http.StatusOK {
+		t.Errorf("after the upgrade: %v, %v", answer, err)
+	}
+	second := start(t, launch{config: config(fmt.Sprintf("pidfile = %q", pidfile))})
+	second.contains(t, fmt.Sprintf("held by a running master (pid %d)", m.pid()))
+	if code := second.end(); code != 1 {
+		t.Errorf("a second master: exit status %d", code)
+	}
+	m.signal(syscall.SIGTERM)
+	if code := m.end(); code != 0 {
+		t.Errorf("exit status %d", code)
+	}
+	for _, file := range []string{path, pidfile} {
+		if _, err := os.Lstat(file); err == nil {
+			t.Errorf("%s is left", file)
+		}
+	}
+}

@@ -1,0 +1,206 @@
+package supervisor
+
+import (
+	"errors"
+	"maps"
+	"os"
+	"slices"
+
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/handover"
+	"github.com/gosuper/gosuper/supervisor/internal/notify"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/tally"
+	"github.com/gosuper/gosuper/worker/scoreboard"
+)
+
+// inherit makes this master the one that has left the inheritance. There is no
+// way back, so what cannot be restored is done without as far as possible.
+func (s *Supervisor) inherit(i *Inheritance) error {
+	if err := i.accept(); err != nil {
+		return err
+	}
+	e := &i.state
+	if early := handover.Early(); early != nil {
+		s.signals = early
+	}
+	s.deafen = s.hands.listen(s.signals)
+	s.fleet, s.tally = i.fleet, tally.Restore(e.Tally, scoreboard.Epoch())
+	s.last, s.boardless, s.innocentsLost, s.started, s.up = e.Last, e.Boardless, e.InnocentsLost, at(e.Started), e.Up
+	for reason, n := range e.Restarts {
+		s.restarts.by[reason] = n
+	}
+	for slot, n := range e.SlotRestarts {
+		s.restarts.slots[slot] = n
+	}
+	if e.LastReload.Result != "" {
+		s.reloads.last, s.reloads.newest = e.LastReload, e.NewestReload
+	}
+	maps.Copy(s.reloads.ended, e.EndedReloads)
+	s.spawns.inherit(e.Spawns)
+	s.oomKills = e.OOMKills
+	for slot, d := range e.Slimmed {
+		s.slimmed[slot] = at(d)
+	}
+	for _, r := range e.Revisions {
+		s.revisions[r.Number] = &revision{
+			number: r.Number, config: r.Config, resolved: config.Resolved{Dir: r.Dir, Path: r.Path}, executable: r.Executable,
+			workers: r.Workers, auto: r.Auto, credential: r.Credential, identity: r.Identity,
+			sockets: i.set(r.Set), tls: r.TLS, plain: r.Plain, admin: i.set(r.Admin), tight: r.Tight, tooLow: r.TooLow,
+		}
+	}
+	s.current = s.revisions[e.Current]
+	s.activated, s.systemd.kept = i.set(e.Activated), i.set(e.Stored)
+	if l := e.Leaving; l != nil {
+		s.leaving = &leaving{sockets: i.set(l.Set), since: at(l.Since), look: at(l.Look)}
+	}
+	for _, w := range e.Words {
+		s.words.add(w.ID, epitaph{w.Status, w.Lines})
+	}
+	if e.Pidfile != nil {
+		s.pidfile = &pidfile{file: os.NewFile(uintptr(e.Pidfile.Fd), e.Pidfile.Path), path: e.Pidfile.Path}
+	}
+	s.inheritControl(i)
+	s.inheritLogs(e)
+	s.inheritWorkers(e)
+	return nil
+}
+
+// inheritControl goes on with the control socket, which is one of the
+// conveniences.
+func (s *Supervisor) inheritControl(i *Inheritance) {
+	e := i.state.Control
+	if err := s.newControlServer(); err != nil || e == nil {
+		return
+	}
+	c := &controlSocket{place: place{e.Socket, e.Name}, address: e.Address, sockets: i.set(e.Set), spare: e.Fd}
+	if err := c.reopen(); err != nil {
+		s.log.Error("cannot go on with the control socket", zap.Error(err))
+		return
+	}
+	s.controls.controlSocket = c
+}
+
+// inherit takes counts over, into buckets that may be others by now.
+func (s *spawns) inherit(e estateSpawns) {
+	if len(e.Counts) == 0 {
+		return
+	}
+	s.counts, s.sum = make([]uint64, len(spawnBounds)+1), e.Sum
+	for i, n := range e.Counts {
+		bucket := len(spawnBounds)
+		if i < len(e.Bounds) {
+			bucket, _ = slices.BinarySearch(spawnBounds, e.Bounds[i])
+		}
+		s.counts[bucket] += n
+	}
+}
+
+// inheritLogs goes on with what is written for the workers.
+func (s *Supervisor) inheritLogs(e *estate) {
+	if e.Access != nil {
+		var err error
+		if s.access, err = accesslog.Restore(*e.Access, s.accessTrouble); err != nil {
+			s.log.Error("cannot go on with the access log", zap.Error(err))
+			s.access = nil
+		}
+	}
+	for _, t := range e.Strays {
+		if tail, err := process.RestoreTail(t, s.options.Stderr); err == nil {
+			s.strays = append(s.strays, tail)
+		}
+	}
+}
+
+// inheritWorkers goes on with the workers.
+func (s *Supervisor) inheritWorkers(e *estate) {
+	if e.Busy >= 0 {
+		var err error
+		if s.busy, err = scoreboard.AdoptFleet(e.Busy); err != nil {
+			s.busy = nil // spreading is left to chance
+			unix.Close(e.Busy)
+		}
+	}
+	alive := map[int]fleet.Worker{}
+	for _, f := range s.fleet.Workers() {
+		alive[f.ID] = f
+	}
+	for _, one := range e.Workers {
+		f, ok := alive[one.ID]
+		if !ok {
+			continue
+		}
+		w, err := s.inheritWorker(f, one)
+		if err != nil {
+			s.log.Error("cannot go on with all that a worker says", w.fields(zap.Error(err))...)
+		}
+		s.workers[w.ID] = w
+		s.pids[w.pid] = w
+	}
+}
+
+func (s *Supervisor) inheritWorker(f fleet.Worker, e estateWorker) (w *worker, err error) {
+	w = &worker{
+		Worker: f, pid: e.PID, revision: s.revisions[f.Revision], limit: e.Limit, executed: true,
+		announced: e.Announced, cooperates: e.Cooperates, newer: e.Newer,
+		why: e.Why, until: at(e.Until), failure: e.Failure, words: e.Words, says: e.Says, slain: e.Slain,
+		watch: watch{
+			look: at(e.Look), stuck: e.Stuck, reason: e.Reason, innocents: e.Innocents,
+			beats: e.Beats, beat: e.Beat, beatAt: at(e.BeatAt),
+		},
+	}
+	if e.Board >= 0 {
+		var failed error
+		if w.memory, failed = scoreboard.Adopt(e.Board); failed != nil {
+			w.memory = nil
+			unix.Close(e.Board)
+			err = errors.Join(err, failed)
+		}
+	}
+	if e.Tail != nil {
+		var failed error
+		w.tail, failed = process.RestoreTail(*e.Tail, s.options.Stderr)
+		err = errors.Join(err, failed)
+	}
+	if e.Endpoint != nil {
+		var failed error
+		if w.endpoint, failed = notify.Restore(*e.Endpoint); failed == nil {
+			w.serve(s)
+		}
+		err = errors.Join(err, failed)
+	}
+	return w, err
+}
+
+// begin has the brain take its first step. After an upgrade it first hears what
+// happened in the gap.
+func (s *Supervisor) begin() {
+	i := s.options.Inheritance
+	if i == nil {
+		s.step(fleet.Tick{})
+		return
+	}
+	s.log.Info("upgraded", zap.String("from", i.state.Version), zap.String("version", s.options.Version),
+		zap.Int("pid", os.Getpid()), zap.Strings("bind", s.current.sockets.URLs()), zap.Int("workers", len(s.workers)))
+	for _, r := range s.revisions {
+		s.openAdmin(r) // all were in force once
+	}
+	for _, w := range s.workers {
+		s.weigh(w)
+	}
+	if err := s.follow(s.current.config); err != nil {
+		s.log.Error("cannot watch files", describe(err)...)
+	}
+	for _, m := range i.state.Messages {
+		s.hear(message{id: m.ID, Message: m.Message})
+	}
+	s.tick()
+	for _, sig := range i.signals {
+		s.handle(sig)
+	}
+}

@@ -1,0 +1,161 @@
+package supervisor
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/handover"
+	"github.com/gosuper/gosuper/supervisor/internal/socket"
+	"github.com/gosuper/gosuper/worker/scoreboard"
+)
+
+// Inheritance is what the image of this process before an upgrade in place left
+// to the one after it.
+type Inheritance struct {
+	state   estate
+	rest    *handover.State
+	fd      int
+	current *estateRevision
+	fleet   *fleet.Fleet
+	sockets []*socket.Set
+	signals []syscall.Signal // delivered, and not yet handled
+}
+
+// Inherited returns what an image before this one has left, and nil if this is
+// the first. Errors mean that there is something which cannot be read.
+func Inherited() (*Inheritance, error) {
+	fd, signals, ok := handover.Inherited()
+	if !ok {
+		return nil, nil
+	}
+	i, err := readInheritance(fd, os.Getpid())
+	if err == nil {
+		i.signals = signals
+	}
+	return i, err
+}
+
+// Config is the configuration in force.
+func (i *Inheritance) Config() *config.Config { return i.current.Config }
+
+// Program is how the first image was started.
+func (i *Inheritance) Program() Program { return i.state.Program }
+
+// Rehearse says, in the process that tries a new version, whether that could go
+// on with what its parent would leave to it, as far as that can be told without
+// having it. It returns what Inherited would.
+func Rehearse(fd int) (*Inheritance, error) { return readInheritance(fd, os.Getppid()) }
+
+func readInheritance(fd, pid int) (*Inheritance, error) {
+	rest, err := handover.Read(fd, pid)
+	if err != nil {
+		return nil, err
+	}
+	i, err := understand(rest)
+	if err == nil {
+		i.fd = fd
+	}
+	return i, err
+}
+
+// understand makes of a state what needs no descriptors.
+func understand(rest *handover.State) (i *Inheritance, err error) {
+	i = &Inheritance{rest: rest, state: newEstate()}
+	if err := json.Unmarshal(rest.Master, &i.state); err != nil {
+		return nil, fmt.Errorf("cannot read the state of the master: %w", err)
+	}
+	l := &i.state
+	for n := range l.Revisions {
+		if l.Revisions[n].Config == nil {
+			return nil, errors.New("cannot read the state of the master: a revision has no configuration")
+		}
+		if l.Revisions[n].Number == l.Current {
+			i.current = &l.Revisions[n]
+		}
+	}
+	if i.current == nil {
+		return nil, errors.New("cannot read the state of the master: no configuration is in force")
+	}
+	if i.fleet, err = fleet.Restore(l.Fleet, scoreboard.Epoch(), rand.Float64); err != nil {
+		return nil, err
+	}
+	if i.sockets, err = socket.Restore(l.Sockets); err != nil {
+		return nil, err
+	}
+	return i, i.check()
+}
+
+// check says whether everything that the state refers to is in it.
+func (i *Inheritance) check() error {
+	l := &i.state
+	sets := []int{l.Activated, l.Stored}
+	if l.Control != nil {
+		sets = append(sets, l.Control.Set)
+	}
+	if l.Leaving != nil {
+		sets = append(sets, l.Leaving.Set)
+	}
+	for _, r := range l.Revisions {
+		sets = append(sets, r.Set, r.Admin)
+	}
+	for _, set := range sets {
+		if set < -1 || set >= len(i.sockets) {
+			return fmt.Errorf("cannot read the state of the master: there are no sockets %d", set)
+		}
+	}
+	known := func(n int) bool {
+		return slices.ContainsFunc(l.Revisions, func(r estateRevision) bool { return r.Number == n })
+	}
+	for _, n := range i.fleet.Revisions() {
+		if !known(n) {
+			return fmt.Errorf("cannot read the state of the master: there is no revision %d", n)
+		}
+	}
+	for _, w := range i.fleet.Workers() {
+		if !slices.ContainsFunc(l.Workers, func(lw estateWorker) bool { return lw.ID == w.ID }) {
+			return fmt.Errorf("cannot read the state of the master: there is no worker %d", w.ID)
+		}
+	}
+	return nil
+}
+
+// set returns a set of sockets by its index; nil for -1.
+func (i *Inheritance) set(n int) *socket.Set {
+	if n < 0 {
+		return nil
+	}
+	return i.sockets[n]
+}
+
+// accept takes the descriptors over.
+func (i *Inheritance) accept() error {
+	unix.Close(i.fd)
+	return i.rest.Adopt(i.state.descriptors())
+}
+
+// at is a moment of the state as a time.
+func at(d time.Duration) time.Time {
+	if d == 0 {
+		return time.Time{}
+	}
+	return scoreboard.Epoch().Add(d)
+}
+
+// moment is a time as it is in the state: since the start of the monotonic
+// clock, 0 for the zero time.
+func moment(t time.Time) time.Duration {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Sub(scoreboard.Epoch())
+}

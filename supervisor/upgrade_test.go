@@ -1,0 +1,152 @@
+package supervisor
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/handover"
+	"github.com/gosuper/gosuper/supervisor/internal/notify"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+)
+
+// heirOf makes a master of what another would leave to it now.
+func heirOf(t *testing.T, s *Supervisor) *Supervisor {
+	t.Helper()
+	e := s.bequeath([]message{{id: 2, Message: notify.Message{Stopping: true}}})
+	if s.busy != nil {
+		var err error // both will close it
+		if e.Busy, err = unix.FcntlInt(uintptr(e.Busy), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fd, err := handover.Write(e, e.descriptors())
+	if err != nil {
+		t.Fatal(err)
+	}
+	i, err := readInheritance(fd, os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	heir, err := newSupervisor(Options{
+		Config: i.Config(), Log: zap.NewNop(), Stderr: os.Stderr, Inheritance: i,
+		Program: i.Program(), Version: s.options.Version,
+	}, s.hands)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return heir
+}
+
+// text is what a master would leave, but for what only the moment decides.
+func text(t *testing.T, s *Supervisor) string {
+	t.Helper()
+	e := s.bequeath(nil)
+	e.Busy = 0
+	b, err := json.MarshalIndent(e, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestHeirKnowsAll(t *testing.T) {
+	play(t, "workers = 2\nready = \"notify\"\n[env]\nKEY = \"value\"\n", silent, func(st *stage) {
+		s := st.master
+		s.options.Program = Program{"/usr/bin/gosuper", []string{"gosuper", "-w", "2"}}
+		s.options.Version = "v1"
+		for id := 1; id <= 2; id++ {
+			st.say(id, notify.Message{Ready: true, HasStatus: true, Status: "ready ü"})
+		}
+		st.exit(1, 3)
+		st.say(3, notify.Message{Ready: true})
+		st.load = func() (*config.Config, []string, error) {
+			return load(t, "workers = 2\nready = \"notify\"\n"), nil, nil
+		}
+		st.kill(syscall.SIGHUP)
+		st.say(4, notify.Message{Ready: true})
+		st.pass(time.Second)
+		s.leaving = &leaving{sockets: s.current.sockets, since: time.Now(), look: time.Now().Add(time.Second)}
+		s.innocentsLost, s.workers[2].watch.stuck = 7, true
+		if before, after := text(t, s), text(t, heirOf(t, s)); before != after {
+			t.Errorf("the master left\n%s\nand its heir would leave\n%s", before, after)
+		}
+		s.leaving = nil
+		st.kill(syscall.SIGQUIT)
+		<-st.result
+	})
+}
+
+// An upgrade is refused while something else is under way, and goes wrong
+// without harm.
+func TestUpgradeInTheLoop(t *testing.T) {
+	play(t, "workers = 1\nready = \"notify\"\n", silent, func(st *stage) {
+		s := st.master
+		refused := func(problem string) {
+			t.Helper()
+			st.log.TakeAll()
+			st.kill(syscall.SIGUSR2)
+			lines := st.log.FilterMessage("upgrade refused, nothing was changed").TakeAll()
+			if len(lines) != 1 || !strings.Contains(lines[0].ContextMap()["error"].(string), problem) {
+				t.Errorf("refused with %v, want %q", lines, problem)
+			}
+		}
+		refused("it is not known how gosuper was started")
+		self, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.options.Program = Program{self, []string{"gosuper"}}
+		refused("the first workers are not ready yet")
+		st.say(1, notify.Message{Ready: true})
+		s.options.Program.Path += "-which-is-not-there"
+		refused("cannot find the program gosuper was started from")
+		s.options.Program.Path = self
+		s.hands.try = func(*Supervisor, string, int) (*trial, error) { return nil, errors.New("no fork") }
+		refused("no fork")
+
+		var tried *trial
+		s.hands.try = func(*Supervisor, string, int) (*trial, error) {
+			tried = &trial{pid: 999}
+			for _, tail := range []**process.Tail{&tried.answer, &tried.words} {
+				var err error
+				if *tail, err = process.RestoreTail(process.TailSnapshot{Pipe: -1, Kept: []byte(TrialAnswer + "\n")}, nil); err != nil {
+					return nil, err
+				}
+			}
+			return tried, nil
+		}
+		s.hands.become = func(Program, []string, int, []int, func() []syscall.Signal) error { return errors.New("no exec") }
+		verdict := func(status process.Status, problem string) {
+			t.Helper()
+			st.kill(syscall.SIGUSR2)
+			st.kill(syscall.SIGUSR2) // one is enough
+			st.exits = append(st.exits, process.Exit{Pid: 999, Status: status})
+			st.log.TakeAll()
+			st.kill(syscall.SIGCHLD)
+			lines := st.log.FilterMessage("upgrade refused, nothing was changed").TakeAll()
+			if len(lines) != 1 || !strings.Contains(lines[0].ContextMap()["error"].(string), problem) {
+				t.Errorf("refused with %v, want %q", lines, problem)
+			}
+		}
+		verdict(process.Status{Code: 2}, "cannot go on: exit status 2")
+		verdict(process.Status{}, "no exec")
+		st.kill(syscall.SIGHUP)
+		refused("a reload is under way")
+		st.kill(syscall.SIGTERM)
+		refused("the master is stopping")
+		st.pass(time.Minute)
+		if err := <-st.result; err != nil {
+			t.Error(err)
+		}
+		st.expect("deeds", st.deeds, []string{"0s stop 1", "0s stop 2", "30s kill 1", "30s kill 2"})
+	})
+}
