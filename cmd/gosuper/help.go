@@ -32,10 +32,21 @@ func (a *app) newHelp(root *cobra.Command) *cobra.Command {
 		fmt.Fprintf(&list, "\n  %-10s %s", t.name, t.short)
 		names.WriteString(", " + t.name)
 	}
+	var valid []string
+	for _, t := range topics {
+		valid = append(valid, t.name)
+	}
+	for _, c := range root.Commands() {
+		if !c.Hidden {
+			valid = append(valid, c.Name())
+		}
+	}
 	return &cobra.Command{
 		Use:   "help [TOPIC]",
 		Short: "Explain a topic, such as config",
 		Long:  "Explain gosuper, one of its commands, or a topic:\n" + list.String(),
+
+		ValidArgs: valid,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return root.Help()

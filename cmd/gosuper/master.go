@@ -104,6 +104,9 @@ func only(ctx context.Context, home control.Home) (string, error) {
 func (a *app) newCommand(cmd *cobra.Command, do func(ctx context.Context, m *control.Client, args []string) error) *cobra.Command {
 	var t target
 	t.add(cmd)
+	if cmd.ValidArgs == nil {
+		cmd.ValidArgsFunction = cobra.NoFileCompletions
+	}
 	if cmd.Args != nil {
 		cmd.Args = usageArgs(cmd.Args)
 	}

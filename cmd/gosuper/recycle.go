@@ -18,7 +18,8 @@ func (a *app) newRecycle() *cobra.Command {
 		Short: "Replace workers gracefully",
 		Long: "Replace workers gracefully, those with the ids that gosuper status shows, or all:\n" +
 			"each goes when its replacement is ready, surge at a time.",
-		Args: cobra.MinimumNArgs(1),
+		Args:      cobra.MinimumNArgs(1),
+		ValidArgs: []string{"all"},
 	}, func(ctx context.Context, m *control.Client, args []string) error {
 		which, err := recycling(args)
 		if err != nil {

@@ -39,19 +39,28 @@ type app struct {
 // run is gosuper with its surroundings as parameters.
 func run(args, environ []string, stdout, stderr io.Writer) int {
 	a := &app{environ: environ, stdout: stdout, stderr: stderr}
-	root := a.newSupervise()
-	root.AddCommand(
-		a.newStatus(), a.newReload(), a.newScale(), a.newRecycle(), a.newStop(), a.newHealth(), a.newCheck(), a.newVersion(),
-	)
-	root.SetHelpCommand(a.newHelp(root))
-	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { io.WriteString(stdout, usageText(cmd)) })
-	root.SetFlagErrorFunc(flagError)
+	root := a.newRoot()
 	root.SetArgs(args)
 	err := root.Execute()
 	if err != nil {
 		deliver(stderr, message(err))
 	}
 	return status(err)
+}
+
+// newRoot is gosuper with all its commands.
+func (a *app) newRoot() *cobra.Command {
+	root := a.newSupervise()
+	root.AddCommand(
+		a.newStatus(), a.newReload(), a.newScale(), a.newRecycle(), a.newStop(), a.newHealth(), a.newCheck(), a.newVersion(), a.newCompletion(root), a.newMan(root),
+	)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.SetHelpCommand(a.newHelp(root))
+	root.InitDefaultHelpCmd()
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { io.WriteString(a.stdout, usageText(cmd)) })
+	root.SetFlagErrorFunc(flagError)
+	return root
 }
 
 // status is the exit status that stands for an error.

@@ -78,6 +78,8 @@ func (a *app) addConfiguration(cmd *cobra.Command) (source func(command []string
 	flags.SortFlags = false
 	file := flags.StringP("config", "c", "", "read the configuration from `FILE`")
 	values := addFlags(flags)
+	completeFlags(cmd)
+	cmd.ValidArgsFunction = completeArguments
 	return func(command []string) config.Source {
 		return config.Source{File: *file, Environ: a.environ, Flags: values.given(), Command: command, Dir: workingDir()}
 	}

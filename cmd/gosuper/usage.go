@@ -27,7 +27,9 @@ func usageText(cmd *cobra.Command) string {
 	} else {
 		line(cmd.Use, cmd.Short)
 		for _, c := range cmd.Commands() {
-			line("gosuper "+c.Use, c.Short)
+			if !c.Hidden {
+				line("gosuper "+c.Use, c.Short)
+			}
 		}
 	}
 	if cmd.Example != "" {
