@@ -4,35 +4,17 @@ package e2e
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 )
-
-// repository is the folder of everything.
-const repository = "../../.."
-
-// confined is what the example's compose file says of the container, and how the
-// same is said to docker run.
-var confined = map[string]string{
-	"read_only: true":                          "--read-only",
-	"cap_drop: [ALL]":                          "--cap-drop=ALL",
-	`security_opt: ["no-new-privileges:true"]`: "--security-opt=no-new-privileges",
-	"mem_limit: 512m":                          "--memory=512m",
-	"cpus: 2":                                  "--cpus=2",
-	"pids_limit: 512":                          "--pids-limit=512",
-}
 
 // The image of the example does the duties of PID 1, as a user without rights on a
 // file system that cannot be written.
@@ -106,6 +88,11 @@ func TestDocker(t *testing.T) {
 				t.Errorf("the root of process %d can be written", pid)
 			}
 		}
+		for _, pid := range children(t, master) {
+			if has, least := oomScore(t, pid), oomScore(t, master)+100; has < least {
+				t.Errorf("oom_score_adj of a worker is %d, want at least %d: the kernel might take the master instead", has, least)
+			}
+		}
 		if auto := m.wait(t, 0, "workers = auto", nil); auto.num("workers") != 2 || !strings.Contains(auto.str("why"), "quota is 2 ") {
 			t.Errorf("%s", auto.line)
 		}
@@ -152,168 +139,14 @@ func TestDocker(t *testing.T) {
 	})
 }
 
-// engine is a docker daemon of the test's own.
-type engine struct {
-	dir string // of all its files
-}
-
-func startDocker(t *testing.T) *engine {
+// oomScore is the oom_score_adj of a process.
+func oomScore(t *testing.T, pid int) int {
 	t.Helper()
-	daemon := need(t, "dockerd")
-	need(t, "docker")
-	dir, err := os.MkdirTemp("", "gosuper-docker")
+	score, err := strconv.Atoi(strings.TrimSpace(read(t, fmt.Sprintf("/proc/%d/oom_score_adj", pid))))
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &engine{dir: dir}
-	log, err := os.Create(filepath.Join(dir, "log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	cmd := exec.Command(daemon, "--data-root", filepath.Join(dir, "data"), "--exec-root", filepath.Join(dir, "exec"),
-		"--host", d.host(), "--pidfile", filepath.Join(dir, "pid"), "--iptables=false", "--ip6tables=false", "--bridge=none")
-	cmd.Stderr = log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
-	t.Cleanup(func() {
-		cmd.Process.Signal(syscall.SIGTERM)
-		err := <-exited
-		if err != nil || t.Failed() {
-			text, _ := os.ReadFile(log.Name())
-			t.Logf("dockerd: %v\n%s", err, text)
-		}
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	eventually(t, "docker answers", func() bool {
-		select {
-		case err := <-exited:
-			exited <- err
-			t.Fatalf("dockerd ended: %v", err)
-		default:
-		}
-		return d.command("version").Run() == nil
-	})
-	return d
-}
-
-// plain is the program in testdata, for a worker of which the image knows nothing.
-func (d *engine) plain() string { return filepath.Join(d.dir, "plain") }
-
-func (d *engine) host() string { return "unix://" + filepath.Join(d.dir, "s") }
-
-// command is docker with these arguments.
-func (d *engine) command(args ...string) *exec.Cmd {
-	cmd := exec.Command("docker", args...)
-	cmd.Env = append(os.Environ(), d.environ()...)
-	return cmd
-}
-
-// environ leads docker to this engine, and to the builder that needs no plugin.
-func (d *engine) environ() []string { return []string{"DOCKER_HOST=" + d.host(), "DOCKER_BUILDKIT=0"} }
-
-// do runs docker and returns what it says on stdout.
-func (d *engine) do(t *testing.T, args ...string) string {
-	t.Helper()
-	var stderr strings.Builder
-	cmd := d.command(args...)
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("docker %s: %v\n%s", strings.Join(args, " "), err, &stderr)
-	}
-	return strings.TrimSpace(string(out))
-}
-
-// buildImage builds the image "agent" by the example's Dockerfile. There is no
-// registry to take Go from, so its command that compiles is run here, and what it
-// makes stands for the first stage.
-func (d *engine) buildImage(t *testing.T) {
-	t.Helper()
-	first, last, ok := strings.Cut(read(t, examples+"/docker/Dockerfile"), "\nFROM scratch\n")
-	base := regexp.MustCompile(`(?m)^FROM (\S+) AS build$`).FindStringSubmatch(first)
-	compile := regexp.MustCompile(`(?m)^RUN (.* go build .*)$`).FindStringSubmatch(first)
-	if !ok || base == nil || compile == nil {
-		t.Fatal("the Dockerfile has not the stages that are known here")
-	}
-	stage := filepath.Join(d.dir, "stage")
-	certificates := filepath.Join(stage, "etc/ssl/certs/ca-certificates.crt")
-	if err := os.MkdirAll(filepath.Dir(certificates), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for _, line := range []string{
-		replace(t, compile[1], "-o /out/", "-o "+stage+"/out/"),
-		"CGO_ENABLED=0 go build -o " + d.plain() + " ./cmd/gosuper/e2e/testdata/plain", // without a dynamic loader
-	} {
-		cmd := exec.Command("sh", "-c", line)
-		cmd.Dir = repository
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v\n%s", line, err, out)
-		}
-	}
-	for name, text := range map[string]string{
-		certificates: "none\n", filepath.Join(stage, "Dockerfile"): "FROM scratch\nCOPY etc /etc\nCOPY out /out\n",
-		filepath.Join(d.dir, "Dockerfile"): base[0] + "\nFROM scratch\n" + last,
-	} {
-		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	d.do(t, "build", "-q", "-t", base[1], stage)
-	d.do(t, "build", "-q", "-t", "agent", "-f", filepath.Join(d.dir, "Dockerfile"), repository)
-	var image []struct {
-		Size   int64
-		Config struct{ User string }
-	}
-	if err := json.Unmarshal([]byte(d.do(t, "inspect", "agent")), &image); err != nil || len(image) != 1 {
-		t.Fatal(err)
-	}
-	t.Logf("the image has %.1f MiB", float64(image[0].Size)/(1<<20))
-	if image[0].Config.User != "65532:65532" {
-		t.Errorf("the user is %q", image[0].Config.User)
-	}
-}
-
-// run starts a container with these arguments of gosuper, as the compose file has
-// it, and waits until it is ready.
-func (d *engine) run(t *testing.T, args ...string) (name string, m *master) {
-	t.Helper()
-	compose := read(t, examples+"/docker/compose.yaml")
-	dir := t.TempDir() // the same inside, for the socket
-	if err := os.Chmod(dir, 0o777); err != nil {
-		t.Fatal(err)
-	}
-	name = "agent-" + strconv.FormatInt(marks.Add(1), 10)
-	words := []string{
-		"docker", "run", "--rm", "--pull=never", "--name", name, "--network=none", "--env", markName,
-		"--health-interval=1s", "--health-timeout=1s", "--health-start-period=0s",
-		"--volume", dir + ":" + dir, "--volume", d.plain() + ":/plain:ro",
-	}
-	for line, flag := range confined {
-		if !strings.Contains(compose, "\n    "+line+"\n") {
-			t.Errorf("compose.yaml does not say %q", line)
-		}
-		words = append(words, flag)
-	}
-	words = append(words, "agent", "--bind", "unix:"+filepath.Join(dir, "s"))
-	m = start(t, launch{whole: append(words, args...), env: d.environ()})
-	m.wait(t, 0, "ready", nil)
-	return name, m
-}
-
-// pid is the master's process, seen from here.
-func (d *engine) pid(t *testing.T, name string) int {
-	t.Helper()
-	pid, err := strconv.Atoi(d.do(t, "inspect", "--format", "{{.State.Pid}}", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pid
+	return score
 }
 
 // inFlight begins a request that takes two seconds, and returns when a worker has
