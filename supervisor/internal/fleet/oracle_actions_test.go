@@ -103,6 +103,9 @@ func (o *oracle) action(now time.Time, ev Event, a Action, late bool) string {
 		if !o.delay.IsZero() {
 			return "stopped before its delay was over"
 		}
+		if o.stopAt.IsZero() { // gave up, which is a quick stop
+			o.quick = true
+		}
 	case Halt:
 		if a.Culprit != 0 && o.ever {
 			return "gave up after something was ready"
