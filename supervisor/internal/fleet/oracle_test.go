@@ -229,7 +229,7 @@ func (o *oracle) relieved(w *life) bool {
 // servers counts the announced, untold workers of a slot other than id.
 func (o *oracle) servers(slot, id int) (n int) {
 	for _, w := range o.alive {
-		if w.Slot == slot && w.ready && !w.told && w.ID != id {
+		if w.Slot == slot && w.ready && !w.told && !w.killed && w.ID != id {
 			n++
 		}
 	}
