@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
@@ -65,6 +66,7 @@ func (s *Supervisor) inherit(i *Inheritance) error {
 	if e.Pidfile != nil {
 		s.pidfile = &pidfile{file: os.NewFile(uintptr(e.Pidfile.Fd), e.Pidfile.Path), path: e.Pidfile.Path}
 	}
+	s.upgrades.last = control.Upgrade{Result: control.OK, From: e.Version, To: s.options.Version}
 	s.inheritControl(i)
 	s.inheritLogs(e)
 	s.inheritWorkers(e)

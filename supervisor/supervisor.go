@@ -115,6 +115,7 @@ type Supervisor struct {
 	spawns      spawns
 	development development
 	trial       *trial // of a new version; nil: none is under way
+	upgrades    upgrades
 }
 
 // hands are the system calls of the loop, and the seam for its tests.
@@ -158,6 +159,7 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 		reloads:  reloads{last: control.Reload{Result: control.None}, waiting: map[int][]chan control.Reload{}, ended: map[string]uint64{}},
 
 		footprints: footprints{by: map[int]*footprint{}},
+		upgrades:   upgrades{last: control.Upgrade{Result: control.None}},
 	}
 	s.oomKills, _ = s.hands.oom()
 	if o.Inheritance != nil {

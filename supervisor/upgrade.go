@@ -1,18 +1,22 @@
 package supervisor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
+	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 )
@@ -60,6 +64,53 @@ func (t *trial) due() time.Time {
 	return t.until
 }
 
+// upgrades is how the last upgrade went, and who waits for the outcome of its
+// trial.
+type upgrades struct {
+	last    control.Upgrade
+	waiting []chan control.Upgrade
+}
+
+// tell tells those who wait how it went so far.
+func (u *upgrades) tell() {
+	for _, c := range u.waiting {
+		c <- u.last
+	}
+	u.waiting = nil
+}
+
+// Upgrade is the upgrade of SIGUSR2. It returns when the new version has agreed
+// and is about to take over, or with a *control.Error. Any goroutine but that of
+// Run may call it.
+func (s *Supervisor) Upgrade(ctx context.Context) (u control.Upgrade, err error) {
+	agreed := make(chan control.Upgrade, 1)
+	err = s.ask(ctx, func() {
+		s.log.Info("asked", zap.String("for", "upgrade"))
+		s.upgrades.waiting = append(s.upgrades.waiting, agreed)
+		s.upgrade()
+	})
+	if err != nil {
+		return u, err
+	}
+	select {
+	case u = <-agreed:
+	case <-ctx.Done():
+		return u, ctx.Err() // the channel has room for what it is told
+	case <-s.ended:
+		return u, errEnded
+	}
+	if u.Result == control.Refused {
+		err = &control.Error{Status: http.StatusConflict, Message: "the upgrade was refused, and nothing was changed: " + u.Error}
+	}
+	return u, err
+}
+
+// Upgraded is how the last upgrade went.
+func (s *Supervisor) Upgraded(ctx context.Context) (u control.Upgrade, err error) {
+	err = s.ask(ctx, func() { u = s.upgrades.last })
+	return u, err
+}
+
 // upgradable says why there can be no upgrade now.
 func (s *Supervisor) upgradable() error {
 	switch {
@@ -89,13 +140,18 @@ func (s *Supervisor) upgrade() {
 		s.log.Info("upgrade ignored: one is under way")
 		return
 	}
+	s.upgrades.last = control.Upgrade{Result: control.Underway, From: s.options.Version}
 	if err := s.beginTrial(); err != nil {
-		s.refuseUpgrade(err)
+		s.refuseUpgrade(err, nil)
 	}
 }
 
-func (s *Supervisor) refuseUpgrade(err error, more ...zap.Field) {
-	s.log.Error("upgrade refused, nothing was changed", append([]zap.Field{zap.Error(err)}, more...)...)
+// refuseUpgrade says why there is no upgrade, with the last lines of the version
+// that refused.
+func (s *Supervisor) refuseUpgrade(err error, lines []string) {
+	s.log.Error("upgrade refused, nothing was changed", zap.Error(err), zap.Strings("last_lines", lines))
+	s.upgrades.last.Result, s.upgrades.last.Error = control.Refused, strings.Join(append([]string{err.Error()}, lines...), "\n  ")
+	s.upgrades.tell()
 }
 
 func (s *Supervisor) beginTrial() error {
@@ -208,13 +264,14 @@ func (s *Supervisor) endTrial(status process.Status) {
 	defer t.close()
 	err := t.verdict(status)
 	if err != nil {
-		s.refuseUpgrade(err, zap.Strings("last_lines", t.words.Lines(lastLines)))
+		s.refuseUpgrade(err, t.words.Lines(lastLines))
 		return
 	}
 	if err := s.upgradable(); err != nil {
-		s.refuseUpgrade(err)
+		s.refuseUpgrade(err, nil)
 		return
 	}
+	s.upgrades.tell()
 	s.trial = t // nobody else is tried meanwhile
 	s.closeDoors(func() {
 		s.trial = nil
@@ -222,7 +279,7 @@ func (s *Supervisor) endTrial(status process.Status) {
 		if err == nil {
 			err = s.replace(t)
 		}
-		s.refuseUpgrade(err) // else this is another program by now
+		s.refuseUpgrade(err, nil) // else this is another program by now
 		s.openDoors()
 	})
 }

@@ -1,17 +1,45 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
+	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor"
+	"github.com/gosuper/gosuper/supervisor/control"
 )
+
+// upgradeTime is how long an upgrade may take: the trial alone has 10 s.
+const upgradeTime = 30 * time.Second
+
+// newUpgrade is gosuper upgrade.
+func (a *app) newUpgrade() *cobra.Command {
+	return a.newCommand(&cobra.Command{
+		Use:   "upgrade",
+		Short: "Upgrade the master in place",
+		Long: "Have the master become the program that is now at the path it was started from,\n" +
+			"as SIGUSR2 does: the same process with the same workers and sockets. If the new\n" +
+			"version does not accept the configuration, or anything else is wrong, the exit\n" +
+			"status is 1, with the reason, and what ran before runs on.",
+		Args: noArgs,
+	}, func(ctx context.Context, m *control.Client, _ []string) error {
+		ctx, cancel := context.WithTimeout(ctx, upgradeTime)
+		defer cancel()
+		u, err := m.Upgrade(ctx)
+		if err != nil {
+			return err
+		}
+		return a.say("upgraded from " + u.From + " to " + u.To)
+	})
+}
 
 // noTrial is the value of the flag that was not given.
 const noTrial = -1

@@ -46,6 +46,7 @@ type Endpoint struct {
 	rights   atomic.Int32
 	http     *http.Server
 	active   control.Active
+	accepted chan struct{} // closed when no connection is accepted any more
 }
 
 // Serve answers on the listener, which it takes over, until the endpoint is
@@ -62,8 +63,9 @@ func (s *Server) Serve(l net.Listener, rights Rights) *Endpoint {
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          s.log,
 	}
-	e.http.ConnState = e.active.Track
+	e.http.ConnState, e.accepted = e.active.Track, make(chan struct{})
 	go func() {
+		defer close(e.accepted)
 		if err := e.http.Serve(e.listener); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			s.log.Printf("the admin listener has ended: %v", err)
 		}
@@ -81,6 +83,10 @@ func (e *Endpoint) Close() (over <-chan struct{}) {
 		defer close(closed)
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
+		select {
+		case <-e.accepted:
+		case <-ctx.Done():
+		}
 		e.active.Wait(ctx)
 		if e.http.Shutdown(ctx) != nil {
 			e.http.Close()

@@ -9,8 +9,9 @@ import (
 
 // Active knows the connections of an http.Server that are being answered, or may
 // be about to ask. http.Server.Shutdown alone drops a request that it has just
-// read (golang/go#23829), so what ends gracefully closes its listener, waits here,
-// and shuts down then. The zero value knows of none.
+// read (golang/go#23829), so what ends gracefully closes its listener, waits for
+// Serve to return, by when all connections are known, waits here, and shuts down
+// then. The zero value knows of none.
 type Active struct {
 	mu    sync.Mutex // guards what follows
 	conns map[net.Conn]bool

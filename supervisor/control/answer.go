@@ -42,6 +42,16 @@ type Stopped struct {
 	Ended bool `json:"ended"`
 }
 
+// Upgrade is how the last upgrade in place went.
+type Upgrade struct {
+	Result Result `json:"result"` // None, Underway, OK or Refused
+	// From is the version before, To the one after, once it runs.
+	From string `json:"from"`
+	To   string `json:"to"`
+	// Error is why it was refused, with the last lines of the new version; else "".
+	Error string `json:"error"`
+}
+
 // Error is the answer to what cannot be done.
 type Error struct {
 	Status  int    `json:"-"` // of HTTP; 0: nobody answered

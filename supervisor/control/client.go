@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"syscall"
+	"time"
 )
 
 // maxAnswer bounds what a client reads of one answer, in bytes.
@@ -68,6 +69,26 @@ func (c *Client) Stop(ctx context.Context, quick, wait bool) error {
 		return nil // before it could say so
 	}
 	return err
+}
+
+// upgradeLook is how often it is looked whether an upgrade is over.
+const upgradeLook = 20 * time.Millisecond
+
+// Upgrade has the master become the program that is now where it was started
+// from, and returns when that runs. An *[Error] says why it does not.
+func (c *Client) Upgrade(ctx context.Context) (u Upgrade, err error) {
+	err = c.do(ctx, http.MethodPost, "/v1/upgrade", nil, nil, &u)
+	for err == nil && u.Result == Underway {
+		select {
+		case <-time.After(upgradeLook):
+		case <-ctx.Done():
+		}
+		err = c.do(ctx, http.MethodGet, "/v1/upgrade", nil, nil, &u)
+	}
+	if err == nil && u.Result == Refused {
+		err = &Error{Status: http.StatusConflict, Message: u.Error}
+	}
+	return u, err
 }
 
 // options are the parameters of a query that are given or not.

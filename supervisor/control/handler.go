@@ -34,10 +34,20 @@ type Operator interface {
 	Stop(ctx context.Context, quick bool) error
 }
 
+// Upgrader is a master that can become another version of itself.
+type Upgrader interface {
+	// Upgrade returns when the new version is about to take over; an *[Error] says
+	// why it is not.
+	Upgrade(ctx context.Context) (Upgrade, error)
+	// Upgraded is how the last upgrade went.
+	Upgraded(ctx context.Context) (Upgrade, error)
+}
+
 // Master is what the interface is an interface to.
 type Master interface {
 	Observer
 	Operator
+	Upgrader
 }
 
 // route is one operation of the interface.
@@ -54,6 +64,8 @@ var routes = []route{
 	{"POST", "/v1/scale", postScale},
 	{"POST", "/v1/recycle", postRecycle},
 	{"POST", "/v1/stop", postStop},
+	{"POST", "/v1/upgrade", postUpgrade},
+	{"GET", "/v1/upgrade", getUpgrade},
 	{"GET", "/v1/openapi.json", getDescription},
 }
 
@@ -200,6 +212,16 @@ func postStop(m Master, r *http.Request) (int, any, error) {
 	case <-r.Context().Done():
 		return 0, nil, r.Context().Err()
 	}
+}
+
+func postUpgrade(m Master, r *http.Request) (int, any, error) {
+	u, err := m.Upgrade(r.Context())
+	return http.StatusAccepted, u, err
+}
+
+func getUpgrade(m Master, r *http.Request) (int, any, error) {
+	u, err := m.Upgraded(r.Context())
+	return http.StatusOK, u, err
 }
 
 // Description is the interface in the words of OpenAPI 3.1, as JSON.

@@ -66,6 +66,14 @@ func (f *fake) Stop(_ context.Context, quick bool) error {
 	return f.err
 }
 
+func (f *fake) Upgrade(context.Context) (Upgrade, error) {
+	return Upgrade{Result: Underway, From: "v1"}, f.err
+}
+
+func (f *fake) Upgraded(context.Context) (Upgrade, error) {
+	return Upgrade{Result: OK, From: "v1", To: "v2"}, f.err
+}
+
 // call is a request, the master it meets and what comes of it.
 type call struct {
 	fake
@@ -91,6 +99,12 @@ var (
 )
 
 var calls = []call{
+	{fake{}, "POST", "/v1/upgrade", "", 202, `"result":"running"`},
+	{stopping, "POST", "/v1/upgrade", "", 409, `"error":"the master is stopping"`},
+	{fake{}, "GET", "/v1/upgrade", "", 200, `"to":"v2"`},
+	{gone, "POST", "/v1/upgrade", "", 503, `"error":"the master has ended"`},
+	{gone, "GET", "/v1/upgrade", "", 503, `"error":"the master has ended"`},
+
 	{fake{}, "GET", "/v1/status", "", 200, `"state":"running"`},
 	{fake{}, "GET", "/v1/status?requests=1", "", 200, `"requests":[{"worker":1,"method":"GET"`},
 	{fake{}, "GET", "/v1/status?requests=yes", "", 400, `"error":"requests must be 1 or 0, not \"yes\""`},

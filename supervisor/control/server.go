@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -24,7 +25,11 @@ const (
 type Server struct {
 	http   http.Server
 	active Active
-	slots  chan struct{} // one for each connection
+	accept sync.WaitGroup // those who accept
+
+	mu        sync.Mutex // guards what follows
+	listeners []*net.UnixListener
+	slots     chan struct{} // one for each connection
 }
 
 // NewServer makes a server of a handler. Its troubles are logged, which are of
@@ -43,13 +48,36 @@ func NewServer(h http.Handler, troubles *log.Logger) *Server {
 // Serve answers on a listener until that is closed or the server is shut down.
 // A server may have several.
 func (s *Server) Serve(l *net.UnixListener) {
+	s.mu.Lock()
+	s.listeners = append(s.listeners, l)
+	s.accept.Add(1)
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.listeners = slices.DeleteFunc(s.listeners, func(x *net.UnixListener) bool { return x == l })
+		s.accept.Done()
+	}()
 	s.http.Serve(&guarded{l, s.slots}) // the error says that it was closed
 }
 
 // Shutdown closes the listeners and lets requests end that are being answered,
-// until the context is over. Those that have only just come are answered, too, if
-// the listeners were closed before.
+// until the context is over. Those that have only just come are answered, too.
 func (s *Server) Shutdown(ctx context.Context) {
+	s.mu.Lock()
+	for _, l := range s.listeners {
+		l.Close()
+	}
+	s.mu.Unlock()
+	accepted := make(chan struct{})
+	go func() {
+		s.accept.Wait()
+		close(accepted)
+	}()
+	select {
+	case <-accepted:
+	case <-ctx.Done():
+	}
 	s.active.Wait(ctx)
 	if s.http.Shutdown(ctx) != nil {
 		s.http.Close()

@@ -129,10 +129,11 @@ type Reload struct {
 // Result is the outcome of a reload.
 type Result string
 
-// The results of a reload.
+// The results of a reload, and of an upgrade.
 const (
 	None       Result = "none" // there was no reload yet
 	Underway   Result = "running"
 	OK         Result = "ok"
 	RolledBack Result = "rolled_back" // refused, or given up; what ran before runs on
+	Refused    Result = "refused"     // of an upgrade: nothing was changed
 )

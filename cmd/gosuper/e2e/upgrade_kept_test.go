@@ -137,3 +137,34 @@ func TestUpgradeKeepsFiles(t *testing.T) {
 		}
 	}
 }
+
+// The command returns when the new version runs, or says why it does not.
+func TestUpgradeCommand(t *testing.T) {
+	t.Parallel()
+	other, err := next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary := filepath.Join(t.TempDir(), "gosuper")
+	install(t, gosuper, binary)
+	// Without a runtime folder the control socket is one that has no file.
+	p := person{t: t, env: []string{"XDG_RUNTIME_DIR=", "HOME="}, dir: t.TempDir()}
+	how := launch{env: p.env, binary: binary, config: config(fmt.Sprintf("name = \"upgraded-%d\"", os.Getpid()), `control = { socket = "auto" }`)}
+	if os.Getuid() == 0 {
+		// Nobody else on the machine has this id.
+		uid := fmt.Sprint(1_500_000 + os.Getpid())
+		p.before = []string{need(t, "setpriv"), "--reuid", uid, "--regid", uid, "--clear-groups"}
+		how.before = p.before
+		os.Chmod(filepath.Dir(binary), 0o755)
+		os.Chmod(filepath.Dir(filepath.Dir(binary)), 0o755)
+	}
+	m := start(t, how)
+	os.Chmod(filepath.Dir(m.file), 0o755)
+	m.wait(t, 0, "ready", nil)
+	install(t, other, binary)
+	p.expects(0, "upgraded from .* to "+nextVersion+"\n", "", "upgrade", "-c", m.file)
+	p.expects(0, ".*running .*", "", "status", "-c", m.file)
+	m.upgrade()
+	m.rewrite(how.config + "workerz = 2\n")
+	p.expects(1, "", "gosuper: error: the upgrade was refused, and nothing was changed: .*exit status 2\n.*workerz.*", "upgrade", "-c", m.file)
+}
