@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
@@ -83,6 +84,54 @@ func TestHeirKnowsAll(t *testing.T) {
 		st.kill(syscall.SIGQUIT)
 		<-st.result
 	})
+}
+
+// What the first version wrote is understood for ever. The file is not to be
+// changed; a field that is given up has to be read on.
+func TestFirstEstate(t *testing.T) {
+	master, err := os.ReadFile("testdata/estate-1.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	i, err := understand(&handover.State{Version: 1, Master: master})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, generation := i.fleet.Revision()
+	w := i.state.Workers[0]
+	for _, fact := range []struct {
+		what  string
+		holds bool
+	}{
+		{"configuration", i.Config().Workers.N == 2 && i.Config().Command[0] == "/bin/true" && i.Config().KeepAlive == 5*time.Second},
+		{"program", i.Program().Path == "/usr/bin/gosuper" && len(i.Program().Args) == 3},
+		{"brain", generation == 2 && i.fleet.Target() == 2 && len(i.fleet.Workers()) == len(i.state.Workers)},
+		{"workers", w.ID == 2 && w.PID == 8388610 && w.Stuck && w.Announced && w.Says == "ready ü"},
+		{"counters", i.state.InnocentsLost == 7 && i.state.Restarts[control.Crash] == 1 && i.state.SlotRestarts[0] == 2},
+		{"sockets", i.set(i.current.Set).Len() == 1 && i.state.Leaving != nil},
+		{"last words", len(i.state.Words) == 1 && i.state.Words[0].ID == 1},
+	} {
+		if !fact.holds {
+			t.Errorf("%s: %+v", fact.what, i.state)
+		}
+	}
+}
+
+func TestEstatesWithHoles(t *testing.T) {
+	for text, problem := range map[string]string{
+		`{}`: "no configuration is in force",
+		`{"current": 1, "revisions": [{"number": 1}]}`:                                                                               "a revision has no configuration",
+		`{"current": 1, "revisions": [{"number": 1, "config": {}}]}`:                                                                 "no revision is in force",
+		`{"current": 1, "revisions": [{"number": 1, "config": {}, "set": 3}], "fleet": {"current": {"number": 1}}}`:                  "there are no sockets",
+		`{"current": 1, "revisions": [{"number": 1, "config": {}}], "sockets": {"sets": [{}]}, "fleet": {"current": {"number": 2}}}`: "there is no revision 2",
+		`{"current": 1, "revisions": [{"number": 1, "config": {}}], "sockets": {"sets": [{}]},
+			"fleet": {"current": {"number": 1}, "workers": [{"id": 5, "state": "ready", "revision": 1}]}}`: "there is no worker 5",
+		`[]`: "cannot unmarshal",
+	} {
+		if _, err := understand(&handover.State{Master: []byte(text)}); err == nil || !strings.Contains(err.Error(), problem) {
+			t.Errorf("%s\n%v, want %q", text, err, problem)
+		}
+	}
 }
 
 // An upgrade is refused while something else is under way, and goes wrong
