@@ -34,7 +34,7 @@ const sys = "golang.org/x/sys"
 var mayImport = map[string][]string{
 	"cmd/gosuper": {
 		sys, module + "/config", module + "/supervisor",
-		"github.com/spf13/cobra", "github.com/spf13/pflag", "go.uber.org/zap",
+		"github.com/spf13/cobra", "github.com/spf13/pflag", "go.uber.org/zap", "golang.org/x/term",
 	},
 	"cmd/gosuper-bench": {sys, module + "/cmd/internal/load", module + "/worker", "github.com/spf13/cobra"},
 	"cmd/internal":      {sys},

@@ -52,7 +52,8 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 func (a *app) newRoot() *cobra.Command {
 	root := a.newSupervise()
 	root.AddCommand(
-		a.newStatus(), a.newReload(), a.newScale(), a.newRecycle(), a.newStop(), a.newUpgrade(), a.newHealth(), a.newCheck(), a.newVersion(), a.newCompletion(root), a.newMan(root),
+		a.newStatus(), a.newTop(), a.newReload(), a.newScale(), a.newRecycle(), a.newStop(), a.newUpgrade(), a.newHealth(),
+		a.newCheck(), a.newVersion(), a.newCompletion(root), a.newMan(root),
 	)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)

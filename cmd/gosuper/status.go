@@ -48,36 +48,11 @@ func (a *app) newStatus() *cobra.Command {
 // statusText is the status for people.
 func statusText(st control.Status) string {
 	var b strings.Builder
-	ready := 0
-	workers := table{columns: []column{
-		{"ID", right},
-		{"SLOT", right},
-		{"PID", right},
-		{"GEN", right},
-		{"STATE", left},
-		{"AGE", right},
-		{"REQUESTS", right},
-		{"IN FLIGHT", right},
-		{memoryHead(st.Workers), right},
-		{"RESTARTS", right},
-		{"STATUS", left},
-	}}
+	workers := table{columns: workerColumns(st.Workers)}
 	for _, w := range st.Workers {
-		if w.State == "ready" {
-			ready++
-		}
-		requests, inFlight := number(w.Requests), number(w.InFlight)
-		if w.MaxRequests > 0 {
-			requests += "/" + strconv.Itoa(w.MaxRequests)
-		}
-		if !w.Cooperating {
-			requests, inFlight = "-", "-"
-		}
-		workers.add(strconv.Itoa(w.ID), strconv.Itoa(w.Slot), strconv.Itoa(w.PID), strconv.Itoa(w.Generation), w.State, age(w.AgeSeconds),
-			requests, inFlight, memory(w.MemoryBytes), number(w.Restarts), w.Status)
+		workers.add(workerCells(w)...)
 	}
-	fmt.Fprintf(&b, "%s  %s  %d of %d workers ready  generation %d  up %s  pid %d  version %s\n",
-		st.Name, st.State, ready, st.WorkersTarget, st.Generation, age(st.UptimeSeconds), st.PID, st.Version)
+	fmt.Fprintf(&b, "%s  pid %d  version %s\n", summary(st), st.PID, st.Version)
 	fmt.Fprintf(&b, "bind %s\n\n%s\n", strings.Join(st.Binds, " "), &workers)
 	if st.Requests != nil {
 		b.WriteString(requestsText(st.Requests) + "\n")
@@ -91,6 +66,50 @@ func statusText(st control.Status) string {
 		fmt.Fprintf(&b, "last reload %s\n", st.LastReload.Result)
 	}
 	return b.String()
+}
+
+// summary is the master and its fleet in one line.
+func summary(st control.Status) string {
+	ready := 0
+	for _, w := range st.Workers {
+		if w.State == "ready" {
+			ready++
+		}
+	}
+	return fmt.Sprintf("%s  %s  %d of %d workers ready  generation %d  up %s",
+		st.Name, st.State, ready, st.WorkersTarget, st.Generation, age(st.UptimeSeconds))
+}
+
+// workerColumns are the columns of a table of workers.
+func workerColumns(workers []control.Worker) []column {
+	return []column{
+		{"ID", right},
+		{"SLOT", right},
+		{"PID", right},
+		{"GEN", right},
+		{"STATE", left},
+		{"AGE", right},
+		{"REQUESTS", right},
+		{"IN FLIGHT", right},
+		{memoryHead(workers), right},
+		{"RESTARTS", right},
+		{"STATUS", left},
+	}
+}
+
+// workerCells is a worker in such a table.
+func workerCells(w control.Worker) []string {
+	requests, inFlight := number(w.Requests), number(w.InFlight)
+	if w.MaxRequests > 0 {
+		requests += "/" + strconv.Itoa(w.MaxRequests)
+	}
+	if !w.Cooperating {
+		requests, inFlight = "-", "-"
+	}
+	return []string{
+		strconv.Itoa(w.ID), strconv.Itoa(w.Slot), strconv.Itoa(w.PID), strconv.Itoa(w.Generation), w.State, age(w.AgeSeconds),
+		requests, inFlight, memory(w.MemoryBytes), number(w.Restarts), w.Status,
+	}
 }
 
 // requestsText are the requests in flight.

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gosuper/gosuper/supervisor/control"
+)
+
+// order is what the workers of gosuper top are sorted by.
+type order struct {
+	key     byte // that chooses it
+	name    string
+	compare func(a, b line) int
+}
+
+// orders are all there are; the first one is that of the start. What people look
+// for is at the top: the busiest, the largest, the oldest.
+var orders = []order{
+	{'i', "id", func(a, b line) int { return cmp.Compare(a.ID, b.ID) }},
+	{'s', "req/s", func(a, b line) int { return cmp.Compare(b.rate, a.rate) }},
+	{'f', "in flight", func(a, b line) int { return cmp.Compare(b.InFlight, a.InFlight) }},
+	{'m', "memory", func(a, b line) int { return cmp.Compare(b.MemoryBytes, a.MemoryBytes) }},
+	{'a', "age", func(a, b line) int { return cmp.Compare(b.AgeSeconds, a.AgeSeconds) }},
+	{'r', "restarts", func(a, b line) int { return cmp.Compare(b.Restarts, a.Restarts) }},
+}
+
+// line is a worker on the screen.
+type line struct {
+	control.Worker
+	rate float64 // requests finished per second
+}
+
+// view is what gosuper top shows.
+type view struct {
+	order   order
+	status  control.Status
+	rates   map[int]float64 // by worker
+	total   float64
+	at      time.Time // of the status; zero: there is none yet
+	trouble error     // why there is no newer one; nil: there is
+}
+
+// update takes what a master said at a time.
+func (v *view) update(st control.Status, now time.Time) {
+	seconds := now.Sub(v.at).Seconds()
+	perSecond := func(before, after uint64) float64 {
+		if v.at.IsZero() || seconds <= 0 || after < before {
+			return 0
+		}
+		return float64(after-before) / seconds
+	}
+	before := map[int]uint64{}
+	for _, w := range v.status.Workers {
+		before[w.ID] = w.Requests
+	}
+	v.rates = map[int]float64{}
+	for _, w := range st.Workers {
+		v.rates[w.ID] = perSecond(before[w.ID], w.Requests)
+	}
+	v.total = perSecond(v.status.Counters.Requests, st.Counters.Requests)
+	if v.status.PID != st.PID { // another master: its totals have nothing to do with those before
+		v.total = 0
+		clear(v.rates)
+	}
+	v.status, v.at, v.trouble = st, now, nil
+}
+
+// sortBy sorts by what the key stands for, if it is one.
+func (v *view) sortBy(key byte) {
+	if i := slices.IndexFunc(orders, func(o order) bool { return o.key == key }); i >= 0 {
+		v.order = orders[i]
+	}
+}
+
+// screen returns so many lines for a screen of that width and height. In each
+// one is only what can be shown there; heads says which of them are heads of
+// tables.
+func (v *view) screen(width, height int, now time.Time) (lines []string, heads map[int]bool) {
+	st, inFlight := v.status, uint64(0)
+	var workers []line
+	for _, w := range st.Workers {
+		w.Status = oneLine(w.Status)
+		workers = append(workers, line{w, v.rates[w.ID]})
+		inFlight += w.InFlight
+	}
+	slices.SortStableFunc(workers, v.order.compare)
+	columns := workerColumns(st.Workers)
+	const rateColumn = 7 // behind the requests
+	t := table{columns: slices.Insert(columns, rateColumn, column{"REQ/S", right})}
+	for _, w := range workers {
+		rate := "-"
+		if w.Cooperating {
+			rate = strconv.FormatFloat(w.rate, 'f', 1, 64)
+		}
+		t.add(slices.Insert(workerCells(w.Worker), rateColumn, rate)...)
+	}
+	lines = append(lines, summary(st), fmt.Sprintf("%.1f requests/s  %d in flight  %s", v.total, inFlight, strings.TrimSpace(countersText(st.Counters))), "")
+	if v.trouble != nil {
+		lines[2] = fmt.Sprintf("no answer for %s: %v", age(now.Sub(v.at).Seconds()), v.trouble)
+	}
+	heads = map[int]bool{len(lines): true}
+	lines = append(lines, textLines(t.String())...)
+	room := height - 1 // the last line is for the keys
+	if len(lines) > room && room > 0 {
+		hidden := len(lines) - room + 1
+		lines = append(lines[:room-1], fmt.Sprintf("... and %d more", hidden))
+	} else if left := room - len(lines) - 2; left > 0 && len(st.Requests) > 0 {
+		lines = append(lines, "")
+		heads[len(lines)] = true
+		oldest := slices.SortedStableFunc(slices.Values(st.Requests), func(a, b control.Request) int { return cmp.Compare(b.AgeSeconds, a.AgeSeconds) })
+		oldest = oldest[:min(left, len(oldest))]
+		for i, r := range oldest {
+			oldest[i].Method, oldest[i].Path, oldest[i].RequestID = oneLine(r.Method), oneLine(r.Path), oneLine(r.RequestID)
+		}
+		lines = append(lines, textLines(requestsText(oldest))...)
+	}
+	for len(lines) < room {
+		lines = append(lines, "")
+	}
+	lines = append(lines[:max(room, 0)], v.keys())
+	for i := range lines {
+		lines[i] = cut(readable(oneLine(lines[i])), width)
+	}
+	return lines, heads
+}
+
+// keys is the line that says what can be pressed.
+func (v *view) keys() string {
+	var b strings.Builder
+	b.WriteString("q quit   sort by:")
+	for _, o := range orders {
+		mark := ""
+		if o.key == v.order.key {
+			mark = "*"
+		}
+		fmt.Fprintf(&b, "  %c %s%s", o.key, o.name, mark)
+	}
+	return b.String()
+}
+
+// oneLine is text that cannot take up another line.
+func oneLine(text string) string { return strings.ReplaceAll(text, "\n", " ") }
+
+func textLines(text string) []string { return strings.Split(strings.TrimRight(text, "\n"), "\n") }
+
+// cut is the beginning of a line, of at most so many letters.
+func cut(text string, width int) string {
+	if letters := []rune(text); len(letters) > width {
+		return string(letters[:max(width, 0)])
+	}
+	return text
+}

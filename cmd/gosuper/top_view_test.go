@@ -1,0 +1,116 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gosuper/gosuper/supervisor/control"
+)
+
+// fleetOf is a status of so many workers, the later ones busier.
+func fleetOf(n int, requests uint64) control.Status {
+	st := control.Status{Name: "agents", PID: 7, State: control.Running, Generation: 1, UptimeSeconds: 60, WorkersTarget: n}
+	for i := range n {
+		st.Workers = append(st.Workers, control.Worker{
+			ID: i + 1, Slot: i, PID: 100 + i, Generation: 1, State: "ready", Cooperating: true, AgeSeconds: 60,
+			Requests: requests * uint64(i+1), InFlight: uint64(i % 3), MemoryBytes: uint64(n-i) << 20, MemoryKind: control.PSS,
+		})
+		st.Counters.Requests += requests * uint64(i+1)
+	}
+	return st
+}
+
+func TestTopScreen(t *testing.T) {
+	now := time.Unix(1000, 0)
+	v := &view{order: orders[0]}
+	v.update(fleetOf(2, 10), now)
+	st := fleetOf(2, 20)
+	st.Workers[1].Status = "evil\x1b[2J\nstatus"
+	st.Requests = []control.Request{
+		{Worker: 2, Method: "GET", Path: "/young", AgeSeconds: 1},
+		{Worker: 1, Method: "POST", Path: "/old", AgeSeconds: 100, Streaming: true},
+	}
+	v.update(st, now.Add(2*time.Second))
+	v.sortBy('s')
+	v.sortBy('?')
+	lines, heads := v.screen(100, 12, now)
+	want := []string{
+		"agents  running  2 of 2 workers ready  generation 1  up 1m00s",
+		"15.0 requests/s  1 in flight  60 requests, 0 timeouts, 0 innocents lost; restarts: none",
+		"",
+		"ID  SLOT  PID  GEN  STATE    AGE  REQUESTS  REQ/S  IN FLIGHT      PSS  RESTARTS  STATUS",
+		" 2     1  101    1  ready  1m00s        40   10.0          1  1.0 MiB         0  evil\uFFFD[2J status",
+		" 1     0  100    1  ready  1m00s        20    5.0          0  2.0 MiB         0",
+		"",
+		"WORKER    AGE  IDLE             METHOD  PATH    REQUEST ID",
+		"     1  1m40s  0.0s  streaming  POST    /old",
+		"     2   1.0s  0.0s             GET     /young",
+		"",
+		"q quit   sort by:  i id  s req/s*  f in flight  m memory  a age  r restarts",
+	}
+	if !slices.Equal(lines, want) {
+		t.Errorf("the screen is\n%s\nwant\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))
+	}
+	if !heads[3] || !heads[7] || len(heads) != 2 {
+		t.Errorf("heads in lines %v", heads)
+	}
+	v.trouble = errors.New("no such socket")
+	if lines, _ = v.screen(100, 12, now.Add(5*time.Second)); lines[2] != "no answer for 3.0s: no such socket" {
+		t.Errorf("the third line is %q", lines[2])
+	}
+	st.PID++ // another master
+	v.update(st, now.Add(6*time.Second))
+	if v.total != 0 || v.trouble != nil {
+		t.Errorf("%v requests/s, %v", v.total, v.trouble)
+	}
+}
+
+// Whatever the size of the terminal, the screen fits.
+func TestTopFits(t *testing.T) {
+	for _, width := range []int{1, 20, 80, 300} {
+		for _, height := range []int{1, 2, 3, 4, 5, 10, 24, 100} {
+			t.Run(fmt.Sprintf("%dx%d", width, height), func(t *testing.T) {
+				v := &view{order: orders[0]}
+				st := fleetOf(30, 1)
+				for i := range 50 {
+					st.Requests = append(st.Requests, control.Request{Worker: i, Path: strings.Repeat("ü", 200)})
+				}
+				v.update(st, time.Unix(1000, 0))
+				lines, _ := v.screen(width, height, time.Unix(1000, 0))
+				if len(lines) != height {
+					t.Errorf("%d lines", len(lines))
+				}
+				for _, l := range lines {
+					if n := len([]rune(l)); n > width {
+						t.Errorf("%d letters: %s", n, l)
+					}
+				}
+				if height == 10 && width == 80 && lines[8] != "... and 26 more" {
+					t.Errorf("the last line but one is %q", lines[8])
+				}
+			})
+		}
+	}
+}
+
+func TestTopOrders(t *testing.T) {
+	now := time.Unix(1000, 0)
+	v := &view{}
+	v.update(fleetOf(3, 10), now)
+	v.update(fleetOf(3, 30), now.Add(time.Second))
+	for key, want := range map[byte]string{'i': "1 2 3", 's': "3 2 1", 'f': "3 2 1", 'm': "1 2 3", 'a': "1 2 3"} {
+		v.sortBy(key)
+		lines, _ := v.screen(200, 24, now)
+		var ids []string
+		for _, l := range lines[4:7] {
+			ids = append(ids, strings.Fields(l)[0])
+		}
+		if got := strings.Join(ids, " "); got != want {
+			t.Errorf("by %c: workers %s, want %s", key, got, want)
+		}
+	}
+}
