@@ -104,6 +104,9 @@ func (s *Supervisor) moveControl(c *config.Config) error {
 	if err := s.excuse(c, err); err != nil {
 		return err
 	}
+	if opened == nil && p.socket != "off" {
+		return nil // better the old place than none
+	}
 	s.controls.controlSocket.close()
 	s.controls.controlSocket = opened
 	s.controls.serve()

@@ -44,6 +44,7 @@ func (s *Supervisor) openDoors() {
 			}
 		}
 	}
+	s.openAdmin(s.current) // whose rights count where they share an address
 	c := s.controls.controlSocket
 	if c == nil || s.controls.server == nil {
 		return

@@ -192,6 +192,7 @@ func (s *Supervisor) begin() {
 	for _, r := range s.revisions {
 		s.openAdmin(r) // all were in force once
 	}
+	s.openAdmin(s.current) // whose rights count where they share an address
 	for _, w := range s.workers {
 		s.weigh(w)
 	}

@@ -14,13 +14,13 @@ func oomKills() (kills uint64, ok bool) { return config.OOMKills(os.DirFS("/")) 
 
 // explainKill says of a worker that ran out of memory that it did. SIGKILL alone
 // does not tell: operators send it as well. So the cgroup must have counted a
-// kill since the last time.
+// kill since the last exit of a worker.
 func (s *Supervisor) explainKill(w *worker) {
-	if w.status.Signal != syscall.SIGKILL {
+	kills, ok := s.hands.oom()
+	if !ok {
 		return
 	}
-	kills, ok := s.hands.oom()
-	if ok && kills > s.oomKills && !w.slain {
+	if w.status.Signal == syscall.SIGKILL && kills > s.oomKills && !w.slain {
 		w.failure = cmp.Or(w.failure, "out of memory")
 	}
 	s.oomKills = kills

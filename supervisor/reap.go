@@ -18,21 +18,29 @@ func (s *Supervisor) reap() {
 	if orphans > 0 {
 		s.log.Debug("reaped orphans", zap.Int("count", orphans))
 	}
-	var tried *process.Status
+	var built, tried *process.Status
+	var ended []*worker
 	for _, e := range exits {
-		if e.Pid == s.development.pid {
-			s.built(e.Status)
-			continue
-		}
-		if s.trial.is(e.Pid) {
+		switch {
+		case e.Pid == s.development.pid:
+			built = &e.Status
+		case s.trial.is(e.Pid):
 			tried = &e.Status
-			continue
+		default:
+			w := s.pids[e.Pid]
+			delete(s.pids, e.Pid)
+			w.status, w.gone = e.Status, true
+			ended = append(ended, w)
 		}
-		w := s.pids[e.Pid]
-		delete(s.pids, e.Pid)
-		w.status, w.gone = e.Status, true
+	}
+	// All of them are known to be gone before the brain hears of the first: a pid
+	// that was reaped is not to be signalled any more.
+	for _, w := range ended {
 		s.explainKill(w)
 		s.step(fleet.Exited{ID: w.ID})
+	}
+	if built != nil {
+		s.built(*built)
 	}
 	if tried != nil {
 		s.endTrial(*tried)

@@ -194,6 +194,7 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 		s.deafen()
 		pid.close()
 		rev.sockets.Close()
+		s.closeAdmin(rev.admin)
 		return nil, public(err)
 	}
 	return s, nil

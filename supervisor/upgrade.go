@@ -294,6 +294,11 @@ func (t *trial) verdict(status process.Status) error {
 	case !slices.Equal(t.answer.Lines(1), []string{TrialAnswer}):
 		return fmt.Errorf("%s is not a gosuper that could go on", t.path)
 	}
+	return t.unchanged()
+}
+
+// unchanged says whether the file is still the one that is being tried.
+func (t *trial) unchanged() error {
 	if now, err := imprintOf(t.path); err != nil || now != t.file {
 		return fmt.Errorf("%s has changed since it was tried", t.path)
 	}
@@ -315,6 +320,9 @@ func (s *Supervisor) replace(t *trial) error {
 			return err
 		}
 		defer unix.Close(state)
+		if err := t.unchanged(); err != nil { // closing the doors took its time
+			return err
+		}
 		next := Program{t.path, s.options.Program.Args}
 		return s.hands.become(next, s.options.Environ, state, descriptors, func() []syscall.Signal {
 			taken = s.pendingSignals()

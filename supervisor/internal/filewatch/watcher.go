@@ -26,7 +26,8 @@ type Options struct {
 	// Paths are folders and files, absolute. Folders are watched with all that
 	// is below them. At least one.
 	Paths []string
-	// Except are files of which nothing is to be heard, absolute.
+	// Except are files of which nothing is to be heard, absolute. They need not
+	// exist yet.
 	Except []string
 	// Quiet is how long nothing must have happened before a batch is delivered,
 	// and Most how long a batch waits for that; 0: 150 ms, and 2 s.
@@ -54,6 +55,7 @@ type Watcher struct {
 	ended   chan struct{} // closed when run has returned
 
 	// What follows belongs to run, and before that to Open.
+	except  []string        // files of which nothing is to be heard, symlinks resolved
 	roots   []string        // folders watched with all below them, symlinks resolved
 	single  map[string]bool // files that are watched by their folder
 	known   map[string]bool // files there were
@@ -77,6 +79,9 @@ func Open(o Options) (*Watcher, error) {
 		options: o, kernel: kernel, changes: make(chan []Change), ended: make(chan struct{}),
 		single: map[string]bool{}, known: map[string]bool{}, pending: map[string]Change{},
 	}
+	for _, path := range o.Except {
+		w.except = append(w.except, asSeen(path))
+	}
 	for _, path := range o.Paths {
 		if err := w.addRoot(path); err != nil {
 			kernel.Close()
@@ -99,6 +104,19 @@ func (w *Watcher) Close() error {
 	err := w.kernel.Close()
 	<-w.ended
 	return err
+}
+
+// asSeen is the path of a file as events name it: without symlinks on the way to
+// it, and without being one itself if it exists.
+func asSeen(path string) string {
+	if resolved, err := filepath.EvalSymlinks(path); err == nil {
+		return resolved
+	}
+	folder, err := filepath.EvalSymlinks(filepath.Dir(path))
+	if err != nil {
+		return path
+	}
+	return filepath.Join(folder, filepath.Base(path))
 }
 
 // addRoot watches one of the paths.
@@ -204,7 +222,7 @@ func (w *Watcher) batch() []Change {
 // note takes note of one event.
 func (w *Watcher) note(e fsnotify.Event) {
 	name := filepath.Base(e.Name)
-	if !w.within(e.Name) || slices.Contains(w.options.Except, e.Name) {
+	if !w.within(e.Name) || slices.Contains(w.except, e.Name) {
 		return
 	}
 	if e.Has(fsnotify.Create) {

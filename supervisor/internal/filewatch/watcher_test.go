@@ -165,6 +165,23 @@ func TestChanges(t *testing.T) {
 	}
 }
 
+// Files of which nothing is to be heard may be named by way of a symlink, and be
+// made later.
+func TestExceptThroughSymlink(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "link")
+	tr := watchTree(t, Options{}, "a.go")
+	tr.must(os.Symlink(tr.root, link))
+	w, err := Open(Options{Paths: []string{link}, Except: []string{filepath.Join(link, "out.txt")}, Quiet: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr.must(tr.Close())
+	tr.Watcher = w
+	tr.write("out.txt")
+	tr.write("a.go")
+	tr.expect("a.go")
+}
+
 // Single files are followed when editors put another one in their place.
 func TestSingleFile(t *testing.T) {
 	tr := watchTree(t, Options{Paths: []string{"a.go", "zz"}}, "a.go", "zz", "b.go")

@@ -105,11 +105,6 @@ func (p *Plan) run() (Step, uintptr) {
 
 // set puts all limits into force that do not hinder the shim.
 func (l *Limits) set() (Step, uintptr) {
-	if l.NoFile >= 0 {
-		if errno := setLimit(rlimitNoFile, l.NoFile); errno != 0 {
-			return StepNoFile, errno
-		}
-	}
 	if l.Core >= 0 {
 		if errno := setLimit(rlimitCore, l.Core); errno != 0 {
 			return StepCore, errno
@@ -123,6 +118,12 @@ func (l *Limits) set() (Step, uintptr) {
 	if l.OOMScoreAdj != 0 {
 		if errno := setOOMScoreAdj(itoa(l.OOMScoreAdj)); errno != 0 {
 			return StepOOMScoreAdj, errno
+		}
+	}
+	// Last, since what is above opens a file.
+	if l.NoFile >= 0 {
+		if errno := setLimit(rlimitNoFile, l.NoFile); errno != 0 {
+			return StepNoFile, errno
 		}
 	}
 	return 0, 0
