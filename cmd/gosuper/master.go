@@ -38,33 +38,25 @@ func (t *target) add(cmd *cobra.Command) {
 // master returns a client of the master that is meant: the one of --control, of
 // the configuration, of GOSUPER_CONTROL_SOCKET, or else the only one there is.
 func (a *app) master(ctx context.Context, t target) (*control.Client, error) {
-	address, err := a.address(ctx, t)
-	if err != nil {
-		return nil, err
-	}
-	return control.NewClient(address), nil
-}
-
-func (a *app) address(ctx context.Context, t target) (string, error) {
 	if t.control != "" {
-		return t.control, nil
+		return control.NewClient(t.control), nil
 	}
 	at, err := a.locate(t)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	home := control.HomeOf(a.environ)
 	switch {
 	case at.Socket == "off" && t.file != "":
-		return "", failure{fmt.Errorf("the master of %s has no control socket", t.file), "its control.socket is off: only signals reach it"}
+		return nil, failure{fmt.Errorf("the master of %s has no control socket", t.file), "its control.socket is off: only signals reach it"}
 	case at.Socket != "auto" && at.Socket != "off":
-		return at.Socket, nil
+		return control.NewClient(at.Socket), nil
 	case t.file == "":
 		return only(ctx, home)
 	case at.Name == "":
-		return "", failure{fmt.Errorf("%s says neither a name nor a command", t.file), "which master is meant? give the path of its control socket, --control PATH"}
+		return nil, failure{fmt.Errorf("%s says neither a name nor a command", t.file), "which master is meant? give the path of its control socket, --control PATH"}
 	}
-	return first(ctx, home.Addresses(at.Name))
+	return first(ctx, home, at.Name), nil
 }
 
 // locate returns where the master that is meant says that it can be asked.
@@ -72,32 +64,33 @@ func (a *app) locate(t target) (config.Location, error) {
 	return config.Locate(config.Source{File: t.file, Environ: a.environ, Dir: workingDir()})
 }
 
-// first returns the first address at which there is something, or else an error
-// about the best one.
-func first(ctx context.Context, addresses []string) (string, error) {
+// first returns a client of the first address of this name at which there is a
+// master, or else of the best one, which will say that there is none.
+func first(ctx context.Context, home control.Home, name string) *control.Client {
+	addresses := home.Addresses(name)
 	for _, address := range addresses {
-		if !control.Absent(control.Probe(ctx, address)) {
-			return address, nil
+		if home.Serves(ctx, address) {
+			return home.Client(address)
 		}
 	}
-	return addresses[0], nil
+	return home.Client(addresses[0])
 }
 
-// only returns the address of the only master of this user.
-func only(ctx context.Context, home control.Home) (string, error) {
+// only returns a client of the only master of this user.
+func only(ctx context.Context, home control.Home) (*control.Client, error) {
 	found := home.Find(ctx)
 	switch len(found) {
 	case 1:
-		return found[0], nil
+		return home.Client(found[0]), nil
 	case 0:
 		hint := "start one with: gosuper [flags] COMMAND; one that runs elsewhere is reached by --control PATH or -c FILE"
 		root := control.Home{Dir: control.RootDir}
 		if others := root.Find(ctx); home.UID != 0 && len(others) > 0 {
 			hint = "root runs " + strings.Join(others, " and ") + ": use sudo"
 		}
-		return "", failure{fmt.Errorf("no master of user %d is running", home.UID), hint}
+		return nil, failure{fmt.Errorf("no master of user %d is running", home.UID), hint}
 	}
-	return "", failure{fmt.Errorf("several masters are running: %s", strings.Join(found, ", ")), "say which one is meant: --control PATH, or -c FILE"}
+	return nil, failure{fmt.Errorf("several masters are running: %s", strings.Join(found, ", ")), "say which one is meant: --control PATH, or -c FILE"}
 }
 
 // newCommand is a command that talks to a running master.

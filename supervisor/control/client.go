@@ -24,14 +24,24 @@ const maxAnswer = 64 << 20
 // there is nobody to ask, else an *[Error].
 type Client struct {
 	address string
+	owner   int // see dial
 	http    http.Client
 }
 
-// NewClient makes a client of the control socket at an address, see [Home].
+// NewClient makes a client of the control socket at an address that somebody
+// gave; for those that were looked for there is [Home.Client].
 func NewClient(address string) *Client {
-	return &Client{address: address, http: http.Client{Transport: &http.Transport{
+	owner := os.Geteuid()
+	if owner == 0 {
+		owner = anybody // who may be asked to see to the masters of others
+	}
+	return newClient(address, owner)
+}
+
+func newClient(address string, owner int) *Client {
+	return &Client{address: address, owner: owner, http: http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
-		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, address) },
+		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, address, owner) },
 	}}}
 }
 
@@ -65,7 +75,7 @@ func (c *Client) Recycle(ctx context.Context, which Recycling) (r Recycled, err 
 // wait for requests in flight.
 func (c *Client) Stop(ctx context.Context, quick, wait bool) error {
 	err := c.do(ctx, http.MethodPost, "/v1/stop", options{"quick": quick, "wait": wait}, nil, &Stopped{})
-	if _, asked := errors.AsType[*Error](err); wait && asked && Absent(Probe(ctx, c.address)) {
+	if _, asked := errors.AsType[*Error](err); wait && asked && absent(probe(ctx, c.address, c.owner)) {
 		return nil // before it could say so
 	}
 	return err
@@ -152,24 +162,28 @@ func (c *Client) silence(err error) error {
 	return &Error{Message: "the master at " + c.address + " ended before it answered"}
 }
 
-// Absent says whether the error of a [Probe] means that nobody listens there.
-func Absent(err error) bool {
+// absent says whether the error of a probe means that nobody listens there.
+func absent(err error) bool {
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist)
 }
 
-// Probe says whether a master can be talked to at an address. The error is an
-// *[Unreachable], or that of the context.
-func Probe(ctx context.Context, address string) error {
-	c, err := dial(ctx, address)
+// probe says whether a master of this owner can be talked to at an address. The
+// errors are those of dial.
+func probe(ctx context.Context, address string, owner int) error {
+	c, err := dial(ctx, address, owner)
 	if err != nil {
 		return err
 	}
 	return c.Close()
 }
 
-// dial connects to an address if the process there is of the same user, or this
-// one is root's: a master answers nobody else, and nobody else is to be believed.
-func dial(ctx context.Context, address string) (net.Conn, error) {
+// anybody is an owner that every user is taken for.
+const anybody = -1
+
+// dial connects to an address if the process that listens there is of its owner,
+// a user id: nobody else is to be believed. The error is an *[Unreachable], or
+// that of the context.
+func dial(ctx context.Context, address string, owner int) (net.Conn, error) {
 	c, err := new(net.Dialer).DialContext(ctx, "unix", address)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -178,8 +192,8 @@ func dial(ctx context.Context, address string) (net.Conn, error) {
 		return nil, unreachable(address, err)
 	}
 	uid, err := peerUID(c.(*net.UnixConn))
-	if own := os.Geteuid(); err == nil && uid != own && own != 0 {
-		err = fmt.Errorf("it belongs to user %d: %w", uid, fs.ErrPermission)
+	if err == nil && uid != owner && owner != anybody {
+		err = foreign(uid)
 	}
 	if err != nil {
 		c.Close()
@@ -187,6 +201,16 @@ func dial(ctx context.Context, address string) (net.Conn, error) {
 	}
 	return c, nil
 }
+
+// foreign is the user who listens where somebody else was meant.
+type foreign int
+
+func (uid foreign) Error() string {
+	return fmt.Sprintf("it belongs to user %d: %v", int(uid), fs.ErrPermission)
+}
+
+// Unwrap returns what the user of this process lacks.
+func (foreign) Unwrap() error { return fs.ErrPermission }
 
 // Unreachable is the error of an address at which no master can be talked to.
 type Unreachable struct {

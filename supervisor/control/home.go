@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"unicode"
 )
 
 // Home is where the automatic control sockets of one user are. The address of a
@@ -78,7 +79,22 @@ func (h Home) MakeDir() error {
 	return nil
 }
 
-// Find returns the addresses in this home at which somebody listens.
+// Client makes a client of an address in this home. It believes nobody but the
+// user of the home, not even when this is root: every user can listen at every
+// address that is abstract.
+func (h Home) Client(address string) *Client { return newClient(address, h.UID) }
+
+// Serves says whether a master of the user listens at an address in this home.
+// At a path it may be one that this process must not connect to.
+func (h Home) Serves(ctx context.Context, address string) bool {
+	err := probe(ctx, address, h.UID)
+	if _, other := errors.AsType[foreign](err); other {
+		return false
+	}
+	return err == nil || address[0] != '@' && !absent(err)
+}
+
+// Find returns the addresses in this home at which a master of its user listens.
 func (h Home) Find(ctx context.Context) []string {
 	var found []string
 	if h.Dir != "" {
@@ -87,7 +103,7 @@ func (h Home) Find(ctx context.Context) []string {
 	}
 	found = append(found, h.findAbstract("/proc/net/unix")...)
 	return slices.DeleteFunc(found, func(address string) bool {
-		return Absent(Probe(ctx, address))
+		return !h.Serves(ctx, address)
 	})
 }
 
@@ -106,9 +122,18 @@ func (h Home) findAbstract(table string) (found []string) {
 	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		_, name, ok := strings.Cut(lines.Text(), " "+h.abstract())
-		if address := h.abstract() + name; ok && !slices.Contains(found, address) { // connections have it too
+		if address := h.abstract() + name; ok && possible(name) && !slices.Contains(found, address) { // connections have it too
 			found = append(found, address)
 		}
 	}
 	return found
+}
+
+// maxName is the length of the longest name of a master, in bytes.
+const maxName = 64
+
+// possible says whether a master may have this name.
+func possible(name string) bool {
+	return name != "" && name != "." && name != ".." && len(name) <= maxName &&
+		!strings.ContainsRune(name, '/') && !strings.ContainsFunc(name, unicode.IsControl)
 }

@@ -1,6 +1,8 @@
 package control
 
 import (
+	"errors"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -64,11 +66,14 @@ func TestMakeDirIsSafe(t *testing.T) {
 }
 
 func TestFind(t *testing.T) {
-	h := Home{UID: 7, Dir: filepath.Join(t.TempDir(), "[odd] name")}
+	h := Home{UID: os.Geteuid(), Dir: filepath.Join(t.TempDir(), "[odd] name")}
 	if err := os.Mkdir(h.Dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if found := h.Find(t.Context()); len(found) > 0 {
+	find := func() []string { // without whatever else of this user runs here
+		return slices.DeleteFunc(h.Find(t.Context()), func(address string) bool { return address[0] == '@' })
+	}
+	if found := find(); len(found) > 0 {
 		t.Errorf("in an empty folder there is %q", found)
 	}
 	for _, name := range []string{"a.sock", "b.sock", "stale.sock", "c.other"} {
@@ -84,8 +89,28 @@ func TestFind(t *testing.T) {
 		}
 	}
 	want := []string{filepath.Join(h.Dir, "a.sock"), filepath.Join(h.Dir, "b.sock")}
-	if found := h.Find(t.Context()); !slices.Equal(found, want) {
+	if found := find(); !slices.Equal(found, want) {
 		t.Errorf("found %q, want %q", found, want)
+	}
+	h.UID++
+	if found := find(); len(found) > 0 {
+		t.Errorf("in the home of another user there is %q", found)
+	}
+}
+
+// TestHomeBelievesItsUser: what listens at an automatic address is a master only
+// if the user of the home runs it, whoever asks.
+func TestHomeBelievesItsUser(t *testing.T) {
+	address := serve(t, NewHandler(&fake{}))
+	for _, h := range []Home{{UID: os.Geteuid()}, {UID: os.Geteuid() + 1}} {
+		own := h.UID == os.Geteuid()
+		if h.Serves(t.Context(), address) != own {
+			t.Errorf("user %d: serves: %t", h.UID, !own)
+		}
+		_, err := h.Client(address).Status(t.Context(), false)
+		if _, refused := errors.AsType[*Unreachable](err); own && err != nil || !own && (!refused || !errors.Is(err, fs.ErrPermission)) {
+			t.Errorf("user %d: %v", h.UID, err)
+		}
 	}
 }
 
@@ -96,9 +121,14 @@ func TestFindAbstract(t *testing.T) {
 0000000000000000: 00000002 00000000 00010000 0001 01 35391 @gosuper/7/agents
 0000000000000000: 00000003 00000000 00000000 0001 03 35392 @gosuper/7/agents
 0000000000000000: 00000002 00000000 00010000 0001 01 35393 @gosuper/7/two words
+0000000000000000: 00000002 00000000 00010000 0001 01 35396 @gosuper/7/a/b
+0000000000000000: 00000002 00000000 00010000 0001 01 35397 @gosuper/7/\x1b[2J
+0000000000000000: 00000002 00000000 00010000 0001 01 35398 @gosuper/7/
+0000000000000000: 00000002 00000000 00010000 0001 01 35399 @gosuper/7/TOOLONG
 0000000000000000: 00000002 00000000 00010000 0001 01 35394 @gosuper/77/others
 0000000000000000: 00000002 00000000 00010000 0001 01 35395
 `
+	text = strings.NewReplacer(`\x1b`, "\x1b", "TOOLONG", strings.Repeat("x", maxName+1)).Replace(text)
 	if err := os.WriteFile(table, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
