@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/control"
 )
 
 // probeTime is how long a probe waits, which is less than those who run probes
@@ -39,7 +42,7 @@ func (a *app) newHealth() *cobra.Command {
 			}
 		}
 		if err != nil {
-			return err
+			return unhealthy{err}
 		}
 		return a.say(text)
 	}
@@ -53,9 +56,22 @@ type notReady struct{ text string }
 
 func (e notReady) Error() string { return "not ready: " + e.text }
 
-// probe asks the control socket.
+// unhealthy is why a probe failed. Those who run probes know 0 and 1 only, also
+// when it is the configuration that is wrong.
+type unhealthy struct{ error }
+
+// Unwrap returns the error without its meaning.
+func (e unhealthy) Unwrap() error { return e.error }
+
+// probe asks the control socket. A configuration that is being edited, or gone,
+// says nothing about the master that runs: then it is the only one of this user.
 func (a *app) probe(ctx context.Context, t target, ready bool) (string, error) {
 	m, err := a.master(ctx, t)
+	if as[*config.Errors](err) {
+		if alone, none := only(ctx, control.HomeOf(a.environ)); none == nil {
+			m, err = alone, nil
+		}
+	}
 	if err != nil {
 		return "", err
 	}

@@ -13,18 +13,18 @@ import (
 
 // newRecycle is gosuper recycle.
 func (a *app) newRecycle() *cobra.Command {
+	var which control.Recycling
 	return a.newCommand(&cobra.Command{
 		Use:   "recycle ID...|all",
 		Short: "Replace workers gracefully",
 		Long: "Replace workers gracefully, those with the ids that gosuper status shows, or all:\n" +
 			"each goes when its replacement is ready, surge at a time.",
-		Args:      cobra.MinimumNArgs(1),
-		ValidArgs: []string{"all"},
-	}, func(ctx context.Context, m *control.Client, args []string) error {
-		which, err := recycling(args)
-		if err != nil {
+		Args: cobra.MatchAll(cobra.MinimumNArgs(1), func(_ *cobra.Command, args []string) (err error) {
+			which, err = recycling(args)
 			return err
-		}
+		}),
+		ValidArgs: []string{"all"},
+	}, func(ctx context.Context, m *control.Client, _ []string) error {
 		ctx, cancel := soon(ctx)
 		defer cancel()
 		r, err := m.Recycle(ctx, which)

@@ -69,6 +69,8 @@ func status(err error) int {
 	switch {
 	case err == nil:
 		return exitOK
+	case as[unhealthy](err):
+		return exitRuntime
 	case as[usageError](err), as[*config.Error](err), as[*config.Errors](err):
 		return exitUsage
 	case as[*supervisor.BootError](err):
@@ -105,10 +107,10 @@ func message(err error) string {
 		return complaint(e.Error(), e.hint)
 	}
 	if e, ok := errors.AsType[failure](err); ok {
-		return complaint(readable(e.Error()), e.hint)
+		return complaint(e.Error(), e.hint)
 	}
 	if e, ok := errors.AsType[*control.Error](err); ok {
-		return complaint(readable(e.Error()), readable(e.Hint))
+		return complaint(e.Error(), e.Hint)
 	}
 	if e, ok := errors.AsType[*control.Unreachable](err); ok {
 		return complaint(e.Error(), e.Hint)
@@ -116,12 +118,15 @@ func message(err error) string {
 	return complaint(err.Error(), "")
 }
 
+// complaint is an error and its hint as they are printed. Both may repeat what
+// others chose, workers' last lines, names of files and sockets: nothing in them
+// can act on the terminal.
 func complaint(text, hint string) string {
 	text = fmt.Sprintf("gosuper: error: %s\n", strings.TrimRight(text, "\n"))
 	if hint != "" {
 		text += fmt.Sprintf("gosuper: hint: %s\n", hint)
 	}
-	return text
+	return readable(strings.ReplaceAll(text, "\t", "    ")) // stack traces are indented with tabs
 }
 
 // bootHint recognises the one mistake that nearly everybody makes: a program

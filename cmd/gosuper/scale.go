@@ -13,18 +13,18 @@ import (
 
 // newScale is gosuper scale.
 func (a *app) newScale() *cobra.Command {
+	var by control.Scaling
 	cmd := a.newCommand(&cobra.Command{
 		Use:   "scale N | +N | -N",
 		Short: "Change the number of workers",
 		Long: "Change the number of workers: to N, by N more, or by N less, never below 1. It\n" +
 			"is kept over a reload unless the configured number changed.",
-		Args:               cobra.ExactArgs(1),
-		DisableFlagParsing: true, // or -2 would be a flag
-	}, func(ctx context.Context, m *control.Client, args []string) error {
-		by, err := scaling(args[0])
-		if err != nil {
+		Args: cobra.MatchAll(cobra.ExactArgs(1), func(_ *cobra.Command, args []string) (err error) {
+			by, err = scaling(args[0])
 			return err
-		}
+		}),
+		DisableFlagParsing: true, // or -2 would be a flag
+	}, func(ctx context.Context, m *control.Client, _ []string) error {
 		ctx, cancel := soon(ctx)
 		defer cancel()
 		s, err := m.Scale(ctx, by)
