@@ -145,6 +145,7 @@ func (s *Supervisor) do(w *worker, d deed) {
 // bury gives back what a dead worker had and explains its death, after its
 // successor was started.
 func (s *Supervisor) bury(w *worker, a fleet.Bury) {
+	s.explainKill(w)
 	if time.Until(w.until) < cutMargin {
 		s.lost(w)
 	}

@@ -36,7 +36,6 @@ func (s *Supervisor) reap() {
 	// All of them are known to be gone before the brain hears of the first: a pid
 	// that was reaped is not to be signalled any more.
 	for _, w := range ended {
-		s.explainKill(w)
 		s.step(fleet.Exited{ID: w.ID})
 	}
 	if built != nil {
