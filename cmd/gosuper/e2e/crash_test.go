@@ -16,23 +16,19 @@ import (
 )
 
 // A worker that is killed is being replaced within milliseconds, and the others
-// answer all the while.
+// answer all the while. On a machine of its own the median is below 5 ms; the
+// bounds allow for what else the machine does.
 func TestKilledWorkerIsReplaced(t *testing.T) {
+	const usual, most = 20 * time.Millisecond, 500 * time.Millisecond
 	m := up(t, "workers = 4", "[restart]", `reset_after = "1ms"`)
 	var took []time.Duration
-	// What else the machine does counts as well, so that one of five rounds is
-	// enough.
-	for range 5 {
-		if took = m.killTwenty(t); raceEnabled || median(took) <= 5*time.Millisecond && took[len(took)-1] <= 100*time.Millisecond {
-			break
+	// One round of three is enough.
+	for range 3 {
+		if took = m.killTwenty(t); raceEnabled || median(took) <= usual && took[len(took)-1] <= most {
+			return
 		}
 	}
-	if raceEnabled {
-		return
-	}
-	if median(took) > 5*time.Millisecond || took[len(took)-1] > 100*time.Millisecond {
-		t.Errorf("want a median of 5ms, and none over 100ms: %v", took)
-	}
+	t.Errorf("want a median of %v, and none over %v: %v", usual, most, took)
 }
 
 // killTwenty kills a worker twenty times and returns how long each took from

@@ -13,6 +13,10 @@ import (
 	"time"
 )
 
+// hesitation is how long a developer needs at least between a build and the next
+// change. What comes sooner after the end of a build may be taken for its work.
+const hesitation = 300 * time.Millisecond
+
 // edit writes a file beside the configuration, which is a change.
 func (m *master) edit(name, text string) {
 	m.t.Helper()
@@ -29,6 +33,7 @@ func (m *master) edit(name, text string) {
 // followed sees that a change is followed by a reload, for this very file.
 func (m *master) followed(name, text string) {
 	m.t.Helper()
+	<-time.After(hesitation)
 	from := m.mark()
 	m.edit(name, text)
 	m.wait(m.t, from, "changed", match{"file": name})
@@ -105,6 +110,7 @@ func TestBuild(t *testing.T) {
 		}
 	}
 	before := m.workers()
+	<-time.After(hesitation)
 	from := m.mark()
 	m.edit("source", "bad: line 3")
 	m.wait(t, from, "build failed, nothing was replaced", match{"status": "exit status 3"})
