@@ -80,14 +80,23 @@ func (h Home) MakeDir() error {
 }
 
 // Client makes a client of an address in this home. It believes nobody but the
-// user of the home, not even when this is root: every user can listen at every
-// address that is abstract.
-func (h Home) Client(address string) *Client { return newClient(address, h.UID) }
+// user of the home: every user can listen at every address that is abstract. At a
+// path root believes whoever was let into root's folder, such as a service that
+// has it as its RuntimeDirectory.
+func (h Home) Client(address string) *Client { return newClient(address, h.owner(address)) }
+
+// owner is the user who has to listen at an address in this home.
+func (h Home) owner(address string) int {
+	if h.UID == 0 && address[0] != '@' {
+		return anybody
+	}
+	return h.UID
+}
 
 // Serves says whether a master of the user listens at an address in this home.
 // At a path it may be one that this process must not connect to.
 func (h Home) Serves(ctx context.Context, address string) bool {
-	err := probe(ctx, address, h.UID)
+	err := probe(ctx, address, h.owner(address))
 	if _, other := errors.AsType[foreign](err); other {
 		return false
 	}
