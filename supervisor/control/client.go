@@ -74,25 +74,36 @@ func (c *Client) Recycle(ctx context.Context, which Recycling) (r Recycled, err 
 // Stop has the master stop, with wait returns when it has ended. Quick does not
 // wait for requests in flight.
 func (c *Client) Stop(ctx context.Context, quick, wait bool) error {
-	err := c.do(ctx, http.MethodPost, "/v1/stop", options{"quick": quick, "wait": wait}, nil, &Stopped{})
-	if _, asked := errors.AsType[*Error](err); wait && asked && absent(probe(ctx, c.address, c.owner)) {
-		return nil // before it could say so
+	for {
+		err := c.do(ctx, http.MethodPost, "/v1/stop", options{"quick": quick, "wait": wait}, nil, &Stopped{})
+		if e, asked := errors.AsType[*Error](err); !asked || !wait || e.Status != 0 || ctx.Err() != nil {
+			return err
+		}
+		if absent(probe(ctx, c.address, c.owner)) {
+			return nil // before it could say so
+		}
+		// The next version came between, which may not have heard of it.
+		pause(ctx, upgradeLook)
 	}
-	return err
 }
 
 // upgradeLook is how often it is looked whether an upgrade is over.
 const upgradeLook = 20 * time.Millisecond
+
+// pause waits, at most until the context is over.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
 
 // Upgrade has the master become the program that is now where it was started
 // from, and returns when that runs. An *[Error] says why it does not.
 func (c *Client) Upgrade(ctx context.Context) (u Upgrade, err error) {
 	err = c.do(ctx, http.MethodPost, "/v1/upgrade", nil, nil, &u)
 	for err == nil && u.Result == Underway {
-		select {
-		case <-time.After(upgradeLook):
-		case <-ctx.Done():
-		}
+		pause(ctx, upgradeLook)
 		err = c.do(ctx, http.MethodGet, "/v1/upgrade", nil, nil, &u)
 	}
 	if err == nil && u.Result == Refused {

@@ -91,6 +91,28 @@ func TestShutdownLetsAnswersOut(t *testing.T) {
 	}
 }
 
+// TestStopOutlivesAnUpgrade: who waits for the end of a master that becomes the
+// next version meanwhile waits for the end of that one.
+func TestStopOutlivesAnUpgrade(t *testing.T) {
+	f := &fake{ended: make(chan struct{})}
+	close(f.ended)
+	h := NewHandler(f)
+	asked := 0
+	address := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked++; asked < 3 {
+			panic(http.ErrAbortHandler) // cuts the connection, as an exec does
+		}
+		h.ServeHTTP(w, r)
+	}))
+	c := NewClient(address)
+	if err := c.Stop(t.Context(), false, false); err == nil {
+		t.Error("without waiting it says nothing of an answer that did not come")
+	}
+	if err := c.Stop(t.Context(), false, true); err != nil || asked != 3 || f.asked != "stop" {
+		t.Errorf("after %d questions: %v, asked for %q", asked, err, f.asked)
+	}
+}
+
 // TestConnectionsAreBounded: those beyond the bound wait, and have their turn.
 func TestConnectionsAreBounded(t *testing.T) {
 	address := serve(t, NewHandler(&fake{}))

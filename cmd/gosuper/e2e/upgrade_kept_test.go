@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gosuper/gosuper/supervisor/control"
 )
 
 // Twenty upgrades leave nothing behind in the master.
@@ -167,4 +169,25 @@ func TestUpgradeCommand(t *testing.T) {
 	m.upgrade()
 	m.rewrite(how.config + "workerz = 2\n")
 	p.expects(1, "", "gosuper: error: the upgrade was refused, and nothing was changed: .*exit status 2\n.*workerz.*", "upgrade", "-c", m.file)
+}
+
+// Who waits for the end of a master is not disturbed by an upgrade that comes
+// between, wherever it has got to.
+func TestStopDuringUpgrade(t *testing.T) {
+	t.Parallel()
+	for _, point := range []string{"", "upgrade: trying the new version", "upgrading", "upgraded"} {
+		line, path := controlled(t)
+		m, _ := upgradable(t, line)
+		from := m.mark()
+		m.signal(syscall.SIGUSR2)
+		if point != "" {
+			m.wait(t, from, point, nil)
+		}
+		if err := control.NewClient(path).Stop(t.Context(), false, true); err != nil {
+			t.Errorf("stop at %q: %v", point, err)
+		}
+		if code := m.end(); code != 0 {
+			t.Errorf("exit status %d", code)
+		}
+	}
 }
