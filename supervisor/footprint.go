@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -18,10 +19,14 @@ const (
 	recallWait  = 5 * time.Millisecond
 )
 
+// memoryShare bounds what measuring costs: a worker is measured for at most one
+// part in so many of the time.
+const memoryShare = 10
+
 // footprints are the memory of the workers as far as somebody has asked. What
 // the kernel counts for PSS takes time, and none of it can be had while the
 // process hangs in a page fault, so each worker is measured by a goroutine of
-// its own, which nobody waits for too long.
+// its own, which nobody waits for too long. Limits are judged by them, too.
 type footprints struct {
 	mu sync.Mutex // guards by and what is in it
 	by map[int]*footprint
@@ -31,8 +36,9 @@ type footprints struct {
 type footprint struct {
 	bytes uint64
 	kind  process.MemoryKind
-	at    time.Time
-	busy  chan struct{} // closed when a measurement under way is over; nil: there is none
+	at    time.Time     // when the measurement began
+	took  time.Duration // what it took
+	busy  chan struct{} // closed when one under way is over; nil: there is none
 }
 
 // fill tells the workers their memory. It must not be called by the loop.
@@ -60,7 +66,7 @@ func (f *footprints) recall(workers []control.Worker) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i, w := range workers {
-		if one := f.by[w.ID]; one != nil {
+		if one := f.by[w.ID]; one != nil && !one.at.IsZero() {
 			workers[i].MemoryBytes, workers[i].MemoryKind = one.bytes, control.MemoryKind(one.kind)
 		}
 	}
@@ -71,26 +77,40 @@ func (f *footprints) recall(workers []control.Worker) {
 // began; nil where they cannot be found.
 func (f *footprints) refresh(workers []control.Worker, wait time.Duration) ([]process.Tree, time.Time) {
 	now := time.Now()
-	pids := make([]int, len(workers))
+	pids, living := make([]int, len(workers)), map[int]bool{}
 	for i, w := range workers {
-		pids[i] = w.PID
+		pids[i], living[w.ID] = w.PID, true
 	}
 	trees, err := process.Trees(pids)
 	if err != nil {
 		return nil, now
 	}
+	f.keep(living)
+	these := map[int]tree{}
+	for i, w := range workers {
+		if w.PID > 0 {
+			these[w.ID] = trees[i]
+		}
+	}
+	f.renew(these, memoryFresh, wait)
+	return trees, now
+}
+
+// renew has workers measured, by id, whose figures are not fresh any more, and
+// waits for them for a while.
+func (f *footprints) renew(trees map[int]tree, fresh, wait time.Duration) {
+	now := time.Now()
 	var waitFor []chan struct{}
 	f.mu.Lock()
-	f.forget(workers)
-	for i, w := range workers {
-		one := f.by[w.ID]
+	for id, t := range trees {
+		one := f.by[id]
 		if one == nil {
 			one = &footprint{}
-			f.by[w.ID] = one
+			f.by[id] = one
 		}
-		if one.busy == nil && now.Sub(one.at) >= memoryFresh && w.PID > 0 {
+		if one.busy == nil && now.Sub(one.at) >= max(fresh, memoryShare*one.took) {
 			one.busy = make(chan struct{})
-			go f.measure(one, trees[i])
+			go f.measure(one, t)
 		}
 		if one.busy != nil {
 			waitFor = append(waitFor, one.busy)
@@ -104,34 +124,38 @@ func (f *footprints) refresh(workers []control.Worker, wait time.Duration) ([]pr
 		select {
 		case <-busy:
 		case <-enough.C:
-			return trees, now
+			return
 		}
 	}
-	return trees, now
 }
 
 // measure takes one measurement.
-func (f *footprints) measure(one *footprint, tree process.Tree) {
-	bytes, kind, err := tree.Memory()
+func (f *footprints) measure(one *footprint, t tree) {
+	begin := time.Now()
+	bytes, kind, err := t.Memory()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err == nil {
-		one.bytes, one.kind, one.at = bytes, kind, time.Now()
+		one.bytes, one.kind, one.at, one.took = bytes, kind, begin, time.Since(begin)
 	}
 	close(one.busy)
 	one.busy = nil
 }
 
-// forget drops all who are not among the workers. A measurement that hangs goes
-// on with what it has.
-func (f *footprints) forget(workers []control.Worker) {
-	living := map[int]bool{}
-	for _, w := range workers {
-		living[w.ID] = true
+// of returns the last figure of a worker; that at the zero time is none.
+func (f *footprints) of(id int) footprint {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if one := f.by[id]; one != nil {
+		return *one
 	}
-	for id := range f.by {
-		if !living[id] {
-			delete(f.by, id)
-		}
-	}
+	return footprint{}
+}
+
+// keep drops all workers but these. A measurement that hangs goes on with what it
+// has.
+func (f *footprints) keep(living map[int]bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	maps.DeleteFunc(f.by, func(id int, _ *footprint) bool { return !living[id] })
 }

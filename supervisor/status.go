@@ -73,7 +73,7 @@ func (s *Supervisor) look() control.Status {
 		one := control.Worker{
 			ID: f.ID, Slot: f.Slot, Place: f.Place, PID: w.pid, Generation: f.Generation,
 			State: f.State.String(), Cooperating: w.cooperates, AgeSeconds: seconds(now.Sub(f.Spawned)),
-			Restarts: s.restarts.slots[f.Slot], Status: w.says,
+			Restarts: s.restarts.slots[f.Slot], Status: w.says, MemoryKind: control.RSS,
 		}
 		if w.cooperates {
 			c := w.view().Counters()

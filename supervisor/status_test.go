@@ -63,7 +63,10 @@ func TestStatus(t *testing.T) {
 			got.WorkersTarget != 2 || len(got.Binds) != 1 || !strings.HasPrefix(got.Binds[0], "tcp://127.0.0.1:") {
 			t.Errorf("the master is %+v", got)
 		}
-		want := control.Worker{ID: 1, PID: noPID + 1, Generation: 1, State: "ready", Cooperating: true, AgeSeconds: 1, Requests: 1, InFlight: 2, MaxRequests: 100}
+		want := control.Worker{
+			ID: 1, PID: noPID + 1, Generation: 1, State: "ready", Cooperating: true, AgeSeconds: 1,
+			Requests: 1, InFlight: 2, MaxRequests: 100, MemoryKind: control.RSS,
+		}
 		if got.Workers[0] != want {
 			t.Errorf("worker 1 is %+v, want %+v", got.Workers[0], want)
 		}

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"go.uber.org/zap"
@@ -14,16 +15,22 @@ import (
 
 // How often the memory of workers with a limit is looked at. A worker over the
 // hard limit is to be gone within a second; one over the other limit has to be
-// found there again overFor later, as memory also comes and goes. A round takes
-// at most one part in weighShare of the time. A slot loses a worker to the
-// lower limit once in slimFor at most: a limit below what workers take from
-// their start would have the master do nothing but replace them.
+// found there again overFor later, as memory also comes and goes. A slot loses a
+// worker to the lower limit once in slimFor at most: a limit below what workers
+// take from their start would have the master do nothing but replace them.
 const (
-	weighHard  = 500 * time.Millisecond
-	weighSoft  = time.Second
-	weighShare = 10
-	overFor    = time.Second
-	slimFor    = 10 * time.Second
+	weighHard = 500 * time.Millisecond
+	weighSoft = time.Second
+	overFor   = time.Second
+	slimFor   = 10 * time.Second
+)
+
+// What a round makes of the figures of memory: one that it finds may be so old,
+// so that each round has a new one, and it waits for those so long. What comes
+// later counts in the next round.
+const (
+	weighFresh = weighHard / 2
+	weighWait  = 50 * time.Millisecond
 )
 
 // tree is the processes of a worker, a [process.Tree].
@@ -65,14 +72,15 @@ func (s *Supervisor) weigh(w *worker) {
 
 // weighAll is the goroutine.
 func (s *Supervisor) weighAll() {
-	since := map[int]time.Time{} // since when a worker is above soft
+	known := map[int]*suspicion{}
 	for {
 		var all []weighed
-		if s.ask(context.Background(), func() { all = s.toWeigh() }) != nil || len(all) == 0 {
+		var living map[int]bool
+		if s.ask(context.Background(), func() { all, living = s.toWeigh() }) != nil || len(all) == 0 {
 			return
 		}
-		begin := time.Now()
-		heavy, err := s.readAll(all, since)
+		s.footprints.keep(living)
+		heavy, err := s.readAll(all, known)
 		if err == nil && len(heavy) > 0 {
 			err = s.ask(context.Background(), func() { s.tooHeavy(heavy) })
 		}
@@ -93,16 +101,18 @@ func (s *Supervisor) weighAll() {
 		select {
 		case <-s.ended:
 			return
-		case <-time.After(max(pause, weighShare*time.Since(begin))):
+		case <-time.After(pause):
 		}
 	}
 }
 
-// toWeigh lists the workers that have a limit. If there are none the goroutine
-// ends.
-func (s *Supervisor) toWeigh() (all []weighed) {
+// toWeigh lists the workers that have a limit, and all that there are. If none
+// has the goroutine ends.
+func (s *Supervisor) toWeigh() (all []weighed, living map[int]bool) {
+	living = map[int]bool{}
 	for _, f := range s.fleet.Workers() {
 		w := s.workers[f.ID]
+		living[f.ID] = true
 		if w.gone || f.State == fleet.Stopping {
 			continue
 		}
@@ -116,13 +126,14 @@ func (s *Supervisor) toWeigh() (all []weighed) {
 		}
 	}
 	s.weighing = len(all) > 0
-	return all
+	return all, living
 }
 
 // readAll returns those that are above one of their limits. The memory in the
 // sense of the limits is read only where the resident set, which is more and
-// costs far less, is above them.
-func (s *Supervisor) readAll(all []weighed, since map[int]time.Time) (heavy []weighed, err error) {
+// costs far less, is above them. One that cannot be measured for now, as it hangs
+// in a page fault, does not keep the others from it.
+func (s *Supervisor) readAll(all []weighed, known map[int]*suspicion) (heavy []weighed, err error) {
 	pids := make([]int, len(all))
 	for i, w := range all {
 		pids[i] = w.pid
@@ -131,31 +142,53 @@ func (s *Supervisor) readAll(all []weighed, since map[int]time.Time) (heavy []we
 	if err != nil {
 		return nil, err
 	}
-	above := map[int]time.Time{}
+	suspects := map[int]tree{}
 	for i, w := range all {
-		if !w.exceeded(found[i].Resident()) {
+		if w.exceeded(found[i].Resident()) {
+			suspects[w.id] = found[i]
+		}
+	}
+	begin := time.Now()
+	s.footprints.renew(suspects, weighFresh, weighWait)
+	for _, w := range all {
+		if suspects[w.id] == nil {
 			continue
 		}
-		w.bytes, w.kind, err = found[i].Memory()
-		if err != nil || !w.exceeded(w.bytes) {
-			continue // it is gone, or shares most of it
+		its := known[w.id]
+		if its == nil {
+			its = &suspicion{since: begin.Add(-weighFresh)}
+			known[w.id] = its
 		}
-		w.over = -1
-		if w.soft > 0 && w.bytes > w.soft {
-			now := time.Now()
-			above[w.id] = now
-			if t, before := since[w.id]; before {
-				above[w.id] = t
-			}
-			w.over = now.Sub(above[w.id])
+		figure := s.footprints.of(w.id)
+		if figure.at.Before(its.since) {
+			continue // it is gone, or not measured yet
 		}
-		heavy = append(heavy, w)
+		w.bytes, w.kind, w.over = figure.bytes, figure.kind, its.over(figure, w.soft)
+		if w.exceeded(w.bytes) {
+			heavy = append(heavy, w)
+		}
 	}
-	clear(since)
-	for id, t := range above {
-		since[id] = t
-	}
+	maps.DeleteFunc(known, func(id int, _ *suspicion) bool { return suspects[id] == nil })
 	return heavy, nil
+}
+
+// suspicion is of a worker whose resident set is above a limit.
+type suspicion struct {
+	since time.Time // figures before it say nothing
+	above time.Time // of the first figure above the soft limit; zero: the last was not
+}
+
+// over is for how long the worker has been above the soft limit; below 0: it is
+// not.
+func (s *suspicion) over(f footprint, soft uint64) time.Duration {
+	if soft == 0 || f.bytes <= soft {
+		s.above = time.Time{}
+		return -1
+	}
+	if s.above.IsZero() {
+		s.above = f.at
+	}
+	return f.at.Sub(s.above)
 }
 
 // exceeded says whether so many bytes are above one of the limits.

@@ -18,11 +18,17 @@ type takes int
 func (n takes) Resident() uint64         { return uint64(n) * 2 << 20 }
 func (n takes) Private() (uint64, error) { return uint64(n) << 20, nil }
 func (n takes) Memory() (uint64, process.MemoryKind, error) {
-	if n == 0 {
+	switch n {
+	case 0:
 		return 0, "", errors.New("gone")
+	case hangs:
+		time.Sleep(time.Hour)
 	}
 	return uint64(n) << 20, process.PSS, nil
 }
+
+// hangs is what a process takes that cannot be measured for now.
+const hangs = 1 << 20
 
 func (st *stage) trees(pids []int) (all []tree, err error) {
 	st.looks.Add(1)
@@ -121,6 +127,42 @@ func TestMemoryHardLimit(t *testing.T) {
 		st.expect("deeds", st.deeds, []string{"10.5s kill 1", "11.5s kill 2", "16.1s stop 3", "16.5s kill 3"})
 		st.end()
 	})
+}
+
+// A worker that cannot be measured keeps no other from its limits.
+func TestMemoryOfOneHangs(t *testing.T) {
+	play(t, "workers = 2\nready = \"notify\"\nmax_worker_memory_hard = \"200MiB\"\nmax_worker_memory = \"100MiB\"\n", silent, func(st *stage) {
+		ready := notify.Message{Ready: true}
+		st.say(1, ready)
+		st.say(2, ready)
+		st.pass(10*time.Second + 100*time.Millisecond)
+		st.grow(1, hangs)
+		st.grow(2, 201)
+		st.pass(time.Second)
+		st.expect("deeds", st.deeds, []string{"10.55s kill 2"})
+		st.say(3, ready)
+		st.grow(3, 150)
+		st.pass(3 * time.Second)
+		st.expect("starts", st.started(), []string{"0s 1 start", "0s 2 start", "10.5s 3 memory", "12.7s 4 memory"})
+		st.pass(time.Hour)
+		st.end()
+	})
+}
+
+// What takes long to measure is measured rarely, and judged all the same.
+func TestMemoryOfTheLarge(t *testing.T) {
+	f := footprints{by: map[int]*footprint{}}
+	its, begin := &suspicion{}, time.Now()
+	for i, c := range []struct {
+		after time.Duration
+		bytes uint64
+		want  time.Duration
+	}{{0, 90, -1}, {time.Second, 110, 0}, {5 * time.Second, 110, 4 * time.Second}, {5 * time.Second, 110, 4 * time.Second}, {9 * time.Second, 100, -1}, {13 * time.Second, 101, 0}} {
+		f.by[1] = &footprint{at: begin.Add(c.after), bytes: c.bytes}
+		if got := its.over(f.of(1), 100); got != c.want {
+			t.Errorf("figure %d: over the limit for %v, want %v", i, got, c.want)
+		}
+	}
 }
 
 // A reload that takes the limit away ends the looking, one that brings it

@@ -149,7 +149,7 @@ func memoryHead(workers []control.Worker) string {
 	head := ""
 	for _, w := range workers {
 		switch kind := strings.ToUpper(string(w.MemoryKind)); {
-		case kind == "" || kind == head:
+		case w.MemoryBytes == 0 || kind == head:
 		case head == "":
 			head = kind
 		default:

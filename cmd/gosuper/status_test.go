@@ -13,7 +13,7 @@ func TestStatusText(t *testing.T) {
 		Binds: []string{"tcp://127.0.0.1:8000", "unix:///run/agents"},
 		Workers: []control.Worker{
 			{ID: 9, PID: 412, Generation: 3, State: "ready", Cooperating: true, AgeSeconds: 4000, Requests: 120, InFlight: 2, MaxRequests: 1000, MemoryBytes: 3 << 29, MemoryKind: control.PSS, Restarts: 12, Status: "größer"},
-			{ID: 10, Slot: 1, Place: 2, PID: 0, Generation: 3, State: "starting", AgeSeconds: 0.25, MemoryKind: ""},
+			{ID: 10, Slot: 1, Place: 2, PID: 0, Generation: 3, State: "starting", AgeSeconds: 0.25, MemoryKind: control.RSS},
 			{ID: 11, Slot: 1, Place: 1, PID: 41200, Generation: 2, State: "draining", AgeSeconds: 75, MemoryBytes: 5 << 20, MemoryKind: control.RSS},
 		},
 		Requests: []control.Request{

@@ -123,7 +123,7 @@ func TestDescriptionHasTypes(t *testing.T) {
 	compareEnum(t, d.Components.Schemas["State"], Starting, Running, Reloading, Stopping)
 	compareEnum(t, d.Components.Schemas["Reload"].Properties["result"], None, Underway, OK, RolledBack)
 	compareEnum(t, d.Components.Schemas["Upgrade"].Properties["result"], None, Underway, OK, Refused)
-	compareEnum(t, d.Components.Schemas["MemoryKind"], "", PSS, RSS)
+	compareEnum(t, d.Components.Schemas["MemoryKind"], PSS, RSS)
 	restarts := d.Components.Schemas["Counters"].Properties["restarts"]
 	for _, r := range Reasons() {
 		if restarts.Properties[string(r)] == nil || !slices.Contains(restarts.Required, string(r)) {

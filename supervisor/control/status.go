@@ -53,7 +53,7 @@ type Worker struct {
 	// MaxRequests is this worker's own, with its jitter; 0: none.
 	MaxRequests int `json:"max_requests"`
 	// MemoryBytes is that of the worker and its descendants, 0 if it cannot be
-	// told; MemoryKind says how it was counted.
+	// told; MemoryKind says how it was counted, RSS in that case.
 	MemoryBytes uint64     `json:"memory_bytes"`
 	MemoryKind  MemoryKind `json:"memory_kind"`
 	// Restarts is how many workers of this slot were started to replace one.
