@@ -102,7 +102,11 @@ func (e *Endpoint) handler() http.Handler {
 	mux.HandleFunc("GET /metrics", e.server.serveMetrics)
 	mux.HandleFunc("GET /{$}", e.named(e.servePage))
 	mux.HandleFunc("GET /feed", e.named(e.serveFeed))
-	mux.HandleFunc("GET /v1/status", e.named(interior.ServeHTTP))
+	mux.HandleFunc("GET /v1/status", e.named(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := answering(r)
+		defer cancel()
+		interior.ServeHTTP(w, r.WithContext(ctx))
+	}))
 	for _, action := range []string{"reload", "scale", "recycle"} {
 		mux.HandleFunc("POST /v1/"+action, e.acting(interior))
 	}
