@@ -45,7 +45,10 @@ func buildFirst(o Options) error {
 		return err
 	}
 	o.Log.Info("building: the command does not exist yet", zap.Strings("command", c.Watch.Build))
-	cmd := exec.Cmd{Path: path, Args: c.Watch.Build, Dir: c.Chdir, Env: c.Environ(o.Environ, 0, 0, 0), Stdout: os.Stderr, Stderr: os.Stderr}
+	cmd := exec.Cmd{
+		Path: path, Args: c.Watch.Build, Dir: c.Chdir, Env: c.Environ(o.Environ, 0, 0, 0),
+		Stdout: os.Stderr, Stderr: os.Stderr, SysProcAttr: endsWithMaster(),
+	}
 	if err := cmd.Run(); err != nil {
 		return &Error{Err: fmt.Errorf("the build failed: %w", err)}
 	}

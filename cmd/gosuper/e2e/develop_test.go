@@ -208,6 +208,16 @@ func TestBuildComesFirst(t *testing.T) {
 	}
 }
 
+// A master that is stopped before it has anything to start leaves no build behind.
+func TestFirstBuildEndsWithMaster(t *testing.T) {
+	t.Parallel()
+	m := start(t, launch{config: config("reload = true", `command = ["./server"]`, "[watch]", shell("echo at work >&2; exec sleep 3600"))})
+	m.contains(t, "at work\n")
+	m.signal(syscall.SIGTERM)
+	m.end()
+	m.gone(2 * time.Second)
+}
+
 // A reload changes what is watched; nothing is watched without --reload.
 func TestWatchOtherFiles(t *testing.T) {
 	t.Parallel()
