@@ -12,13 +12,6 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/process/shim"
 )
 
-// Exit statuses of a process that could not become its worker, as in a shell:
-// what should be executed is not there, or it is and cannot be.
-const (
-	exitNotFound = 127
-	exitCannot   = 126
-)
-
 // A shim that could not exec goes on initialising like any other process, and
 // ends here, before main, with the standard library at hand for the words.
 func init() {
@@ -43,23 +36,23 @@ func explain(f *shim.Failure) (problem, hint string, status int) {
 		if err == syscall.EPERM {
 			hint = "only root can change the user of a worker (CAP_SETUID and CAP_SETGID)"
 		}
-		return problem, hint, exitCannot
+		return problem, hint, shim.ExitCannot
 	case shim.StepNoFile, shim.StepCore, shim.StepAS, shim.StepNice, shim.StepOOMScoreAdj, shim.StepNoNewPrivs:
-		return explainLimit(f, err), limitHint(f.Step, err), exitCannot
+		return explainLimit(f, err), limitHint(f.Step, err), shim.ExitCannot
 	case shim.StepChdir:
 		problem = fmt.Sprintf("chdir %s: %v", f.Plan.Dir, err)
 		if err == syscall.EACCES {
 			hint = "the user of the worker must be able to enter this folder and all above it"
 		}
-		return problem, hint, exitCannot
+		return problem, hint, shim.ExitCannot
 	case shim.StepExec:
-		status = exitCannot
+		status = shim.ExitCannot
 		if err == syscall.ENOENT || err == syscall.ENOTDIR {
-			status = exitNotFound
+			status = shim.ExitNotFound
 		}
 		return fmt.Sprintf("exec %s: %v", f.Plan.Path, err), execHint(f.Plan.Path, err), status
 	}
-	return "the environment variable GOSUPER_EXEC is not one of gosuper's own", "unset it, the name is reserved", exitCannot
+	return "the environment variable GOSUPER_EXEC is not one of gosuper's own", "unset it, the name is reserved", shim.ExitCannot
 }
 
 // explainLimit names a limit as the configuration does.

@@ -1,10 +1,14 @@
 package process
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/gosuper/gosuper/supervisor/internal/process/shim"
 )
 
 func TestStartWithLimits(t *testing.T) {
@@ -34,8 +38,28 @@ func TestStartWithLimitRefused(t *testing.T) {
 	// Above fs.nr_open, whoever asks.
 	text, status := outputOf(t, Spec{Path: "/bin/true", Limits: Limits{NoFile: 1 << 40}})
 	if want := "gosuper: error: cannot start worker: limits.nofile = 1099511627776: operation not permitted\n" +
-		"gosuper: hint: a limit above the master's hard limit needs CAP_SYS_RESOURCE, and no nofile is above fs.nr_open\n"; text != want || status != (Status{Code: exitCannot}) {
+		"gosuper: hint: a limit above the master's hard limit needs CAP_SYS_RESOURCE, and no nofile is above fs.nr_open\n"; text != want || status != (Status{Code: shim.ExitCannot}) {
 		t.Errorf("got %q, %v, want %q", text, status, want)
+	}
+}
+
+// Go's runtime may have no memory within the limit to go on with, and is not needed.
+func TestStartWithinAddressSpace(t *testing.T) {
+	script := filepath.Join(t.TempDir(), "script")
+	if err := os.WriteFile(script, []byte("#!/nonexistent/python3\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		path, reason string
+		code         int
+	}{{script, "no such file or directory", 127}, {t.TempDir(), "permission denied", 126}, {script + "/x", "not a directory", 127}} {
+		for _, limit := range []uint64{1 << 20, 1 << 26, 1 << 30} {
+			text, status := outputOf(t, Spec{Path: c.path, Limits: Limits{AS: limit}})
+			want := "gosuper: error: cannot start worker: exec " + c.path + ": " + c.reason + "\ngosuper: hint: without limits.as more can be said\n"
+			if text != want || status != (Status{Code: c.code}) {
+				t.Errorf("got %q, %v, want %q", text, status, want)
+			}
+		}
 	}
 }
 

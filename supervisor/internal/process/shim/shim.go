@@ -85,7 +85,7 @@ func (p *Plan) run() (Step, uintptr) {
 	}
 	dieWithMaster()
 	if getppid() != p.Master {
-		exit()
+		exit(1)
 	}
 	closeOnExec(p.Files)
 	const listenPID = "LISTEN_PID="
@@ -95,13 +95,44 @@ func (p *Plan) run() (Step, uintptr) {
 		}
 	}
 	program := prepare(p.Path, p.Argv, p.Env)
-	if limit := p.Limits.AS; limit >= 0 {
-		if errno := setLimit(rlimitAS, limit); errno != 0 {
-			return StepAS, errno
-		}
+	limit := p.Limits.AS
+	if limit < 0 {
+		return StepExec, program.exec()
 	}
-	return StepExec, program.exec()
+	if errno := setLimit(rlimitAS, limit); errno != 0 {
+		return StepAS, errno
+	}
+	p.die(program.exec())
+	return StepExec, 0
 }
+
+// die says why the program could not be executed, and ends the process: within the
+// limit of the address space Go's runtime may find no memory to go on with.
+func (p *Plan) die(errno uintptr) {
+	reason, status := "error "+itoa(int(errno)), ExitCannot
+	switch errno {
+	case 2: // ENOENT
+		reason, status = "no such file or directory", ExitNotFound
+	case 8: // ENOEXEC
+		reason = "exec format error"
+	case 12: // ENOMEM
+		reason = "cannot allocate memory"
+	case 13: // EACCES
+		reason = "permission denied"
+	case 20: // ENOTDIR
+		reason, status = "not a directory", ExitNotFound
+	}
+	complain("gosuper: error: cannot start worker: exec " + p.Path + ": " + reason + "\n" +
+		"gosuper: hint: without limits.as more can be said\n")
+	exit(status)
+}
+
+// Exit statuses of a process that could not become its worker, as in a shell:
+// what should be executed is not there, or it is and cannot be.
+const (
+	ExitNotFound = 127
+	ExitCannot   = 126
+)
 
 // set puts all limits into force that do not hinder the shim.
 func (l *Limits) set() (Step, uintptr) {

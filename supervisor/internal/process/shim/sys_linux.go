@@ -185,7 +185,12 @@ func getppid() int {
 	return int(pid)
 }
 
-func exit() { call(sysExitGroup, 1, 0, 0) }
+func exit(status int) { call(sysExitGroup, uintptr(status), 0, 0) }
+
+// complain writes to stderr.
+func complain(text string) {
+	call(sysWrite, 2, uintptr(unsafe.Pointer(unsafe.StringData(text))), uintptr(len(text)))
+}
 
 // program is what execve(2) wants.
 type program struct {

@@ -42,7 +42,10 @@ func getpid() int { return syscall.Getpid() }
 
 func getppid() int { return syscall.Getppid() }
 
-func exit() { syscall.Exit(1) }
+func exit(status int) { syscall.Exit(status) }
+
+// complain writes to stderr.
+func complain(text string) { _, _ = syscall.Write(2, []byte(text)) }
 
 const (
 	rlimitCore   = syscall.RLIMIT_CORE
