@@ -130,6 +130,14 @@ func soon(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, answerTime)
 }
 
+// soonUnless is the context of a question that may have to wait for workers.
+func soonUnless(waits bool, ctx context.Context) (context.Context, context.CancelFunc) {
+	if waits {
+		return context.WithCancel(ctx)
+	}
+	return soon(ctx)
+}
+
 // say writes to stdout what a master said, which may be any user's when this is
 // root: nothing in it can act on the terminal.
 func (a *app) say(text string) error {

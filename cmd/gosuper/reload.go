@@ -22,11 +22,8 @@ func (a *app) newReload() *cobra.Command {
 			"the outcome of the second.",
 		Args: noArgs,
 	}, func(ctx context.Context, m *control.Client, _ []string) error {
-		if !wait {
-			soon, cancel := soon(ctx)
-			defer cancel()
-			ctx = soon
-		}
+		ctx, cancel := soonUnless(wait, ctx)
+		defer cancel()
 		r, err := m.Reload(ctx, wait)
 		switch {
 		case err != nil:

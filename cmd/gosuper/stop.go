@@ -17,11 +17,8 @@ func (a *app) newStop() *cobra.Command {
 		Long:  "Stop the master, as SIGTERM does, with --quick as SIGQUIT. Without --wait it is\nnot waited for.",
 		Args:  noArgs,
 	}, func(ctx context.Context, m *control.Client, _ []string) error {
-		if !wait {
-			soon, cancel := soon(ctx)
-			defer cancel()
-			ctx = soon
-		}
+		ctx, cancel := soonUnless(wait, ctx)
+		defer cancel()
 		if err := m.Stop(ctx, quick, wait); err != nil {
 			return err
 		}
