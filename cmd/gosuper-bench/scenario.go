@@ -25,6 +25,13 @@ var scenarios = []scenario{
 		run: steady, lasting: true,
 	},
 	{
+		name: "even", about: "the same with the connections dealt out evenly, which shows the cost of a request alone",
+		specs: func(b *bench) []spec {
+			return []spec{b.gosuperWith(2, []string{self(), "agent"}), b.bare("bare", 2)}
+		},
+		run: even, lasting: true,
+	},
+	{
 		name: "reload", about: "one reload after the other under load",
 		specs: func(b *bench) []spec {
 			return slices.Concat([]spec{b.gosuper(2), b.bare("bare", 2)}, b.gunicorn(2), b.uvicorn(2))
@@ -80,9 +87,18 @@ var scenarios = []scenario{
 const requestTime = 10 * time.Second
 
 func steady(ctx context.Context, b *bench, t *target) (sample, error) {
+	return throughput(ctx, b, t, 0)
+}
+
+func even(ctx context.Context, b *bench, t *target) (sample, error) {
+	return throughput(ctx, b, t, t.workers)
+}
+
+// throughput is that of kept connections, dealt out evenly if over is above 0.
+func throughput(ctx context.Context, b *bench, t *target, over int) (sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.duration)
 	defer cancel()
-	plan := load.Plan{Addr: t.addr, Path: "/health", Connections: b.connections, Mode: load.KeepAlive, Timeout: requestTime}
+	plan := load.Plan{Addr: t.addr, Path: "/health", Connections: b.connections, Mode: load.KeepAlive, Timeout: requestTime, Even: over}
 	before := cpuOf(t.roots()...)
 	result := plan.Run(ctx)
 	used := cpuOf(t.roots()...) - before

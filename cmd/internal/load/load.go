@@ -55,6 +55,10 @@ type Plan struct {
 	// Pause is the time between an answer and the next request on the same
 	// connection.
 	Pause time.Duration
+	// Even, if above 0, has connections made before the run until each of so many
+	// workers has the same number of them, give or take one; others are closed again.
+	// For kept connections to workers that say their pid.
+	Even int
 	// Count ends the run after so many requests; 0: only the context ends it.
 	Count int64
 	// Timeout bounds each request, dialling included; 0: 30 s. What takes longer
@@ -89,11 +93,14 @@ func (p Plan) Run(ctx context.Context) *Result {
 	next := func() bool {
 		return ctx.Err() == nil && (p.Count == 0 || sent.Add(1) <= p.Count)
 	}
-	begin := time.Now()
 	clients := make([]*client, max(p.Connections, 1))
-	var running sync.WaitGroup
 	for i := range clients {
 		clients[i] = &client{plan: p, request: request, result: newResult()}
+	}
+	p.even(ctx, clients)
+	begin := time.Now()
+	var running sync.WaitGroup
+	for i := range clients {
 		running.Go(func() { clients[i].run(ctx, next) })
 	}
 	running.Wait()
@@ -103,6 +110,27 @@ func (p Plan) Run(ctx context.Context) *Result {
 	}
 	total.Elapsed = time.Since(begin)
 	return total
+}
+
+// even connects clients so that they are spread over the workers evenly, as far as
+// that can be had with a hundred connections for each.
+func (p Plan) even(ctx context.Context, clients []*client) {
+	if p.Even <= 0 {
+		return
+	}
+	share := (len(clients) + p.Even - 1) / p.Even
+	has := map[int]int{}
+	tries := 100 * len(clients)
+	for _, c := range clients {
+		for ; tries > 0 && ctx.Err() == nil; tries-- {
+			a := c.one()
+			if a.Kind == Complete && has[a.Pid] < share {
+				has[a.Pid]++
+				break
+			}
+			c.close()
+		}
+	}
 }
 
 // Result is what became of the requests of a run.

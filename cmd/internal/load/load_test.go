@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -64,6 +65,36 @@ func TestCompleteAnswers(t *testing.T) {
 
 // Every way to lose an answer is told from the others, and no request is sent
 // twice.
+// Connections are dealt out evenly over workers who accept unevenly.
+func TestEven(t *testing.T) {
+	var accepted atomic.Int64
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Worker-Pid", r.Context().Value(pidKey{}).(string))
+	}))
+	server.Config.ConnContext = func(ctx context.Context, _ net.Conn) context.Context {
+		pid := "1"
+		if accepted.Add(1)%5 == 0 {
+			pid = "2"
+		}
+		return context.WithValue(ctx, pidKey{}, pid)
+	}
+	server.Start()
+	defer server.Close()
+	var mu sync.Mutex
+	connections := map[int]map[string]bool{1: {}, 2: {}}
+	plan := Plan{Addr: server.Listener.Addr().String(), Connections: 9, Mode: KeepAlive, Even: 2, Count: 900, Seen: func(a Answer) {
+		mu.Lock()
+		defer mu.Unlock()
+		connections[a.Pid][a.Local] = true
+	}}
+	r := plan.Run(t.Context())
+	if r.Complete != 900 || len(connections[1]) > 5 || len(connections[2]) > 5 || len(connections[1])+len(connections[2]) != 9 {
+		t.Errorf("%v over %d and %d connections", r, len(connections[1]), len(connections[2]))
+	}
+}
+
+type pidKey struct{}
+
 func TestLosses(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
