@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -19,10 +20,10 @@ func (a *app) newRecycle() *cobra.Command {
 		Short: "Replace workers gracefully",
 		Long: "Replace workers gracefully, those with the ids that gosuper status shows, or all:\n" +
 			"each goes when its replacement is ready, surge at a time.",
-		Args: cobra.MatchAll(cobra.MinimumNArgs(1), func(_ *cobra.Command, args []string) (err error) {
+		Args: func(_ *cobra.Command, args []string) (err error) {
 			which, err = recycling(args)
 			return err
-		}),
+		},
 		ValidArgs: []string{"all"},
 	}, func(ctx context.Context, m *control.Client, _ []string) error {
 		ctx, cancel := soon(ctx)
@@ -45,6 +46,9 @@ func recycling(args []string) (control.Recycling, error) {
 		return control.Recycling{All: true}, nil
 	}
 	var which control.Recycling
+	if len(args) == 0 {
+		return which, usageError{errors.New("gosuper recycle takes the ids of workers, or all"), "gosuper status shows the ids"}
+	}
 	for _, arg := range args {
 		id, err := strconv.Atoi(arg)
 		if err != nil || id < 1 {

@@ -19,10 +19,10 @@ func (a *app) newScale() *cobra.Command {
 		Short: "Change the number of workers",
 		Long: "Change the number of workers: to N, by N more, or by N less, never below 1. It\n" +
 			"is kept over a reload unless the configured number changed.",
-		Args: cobra.MatchAll(cobra.ExactArgs(1), func(_ *cobra.Command, args []string) (err error) {
-			by, err = scaling(args[0])
+		Args: func(_ *cobra.Command, args []string) (err error) {
+			by, err = scaling(args)
 			return err
-		}),
+		},
 		DisableFlagParsing: true, // or -2 would be a flag
 	}, func(ctx context.Context, m *control.Client, _ []string) error {
 		ctx, cancel := soon(ctx)
@@ -74,10 +74,15 @@ func apart(args []string) []string {
 }
 
 // scaling reads N, +N or -N.
-func scaling(text string) (control.Scaling, error) {
+func scaling(args []string) (control.Scaling, error) {
+	const hint = "as in gosuper scale 4, gosuper scale +1, gosuper scale -1"
+	if len(args) != 1 {
+		return control.Scaling{}, usageError{fmt.Errorf("gosuper scale takes one number of workers, not %d", len(args)), hint}
+	}
+	text := args[0]
 	n, err := strconv.Atoi(text)
 	if err != nil {
-		return control.Scaling{}, usageError{fmt.Errorf("%q is not a number of workers", text), "as in gosuper scale 4, gosuper scale +1, gosuper scale -1"}
+		return control.Scaling{}, usageError{fmt.Errorf("%q is not a number of workers", text), hint}
 	}
 	if text[0] == '+' || text[0] == '-' {
 		return control.Scaling{By: &n}, nil
