@@ -86,6 +86,36 @@ func reloads(c *check) {
 	c.want("StatusText", "2 workers ready, generation 3")
 }
 
+// upgrades: for systemd nothing happens, and the next version goes on with what
+// the last one owed it.
+func upgrades(c *check) {
+	c.install("WatchdogSec=2")
+	upgrade(c)
+	c.run("systemctl", "reload", service)
+	c.want("StatusText", "2 workers ready, generation 2")
+	time.Sleep(3 * time.Second) // longer than a watchdog waits that nobody answers
+	c.want("ActiveState", "active")
+	c.want("NRestarts", "0")
+	c.want("NFileDescriptorStore", "1")
+}
+
+// upgrade puts another gosuper in the place of the one that runs, which becomes it.
+func upgrade(c *check) {
+	const program = "/usr/local/bin/gosuper"
+	master, inode := c.number("MainPID"), c.run("stat", "--format=%i", program)
+	before := c.run("pgrep", "--parent", fmt.Sprint(master))
+	c.run("cp", program, program+".new")
+	c.run("mv", program+".new", program)
+	c.logf("%s", c.run(program, "upgrade"))
+	if now := c.run("stat", "--dereference", "--format=%i", fmt.Sprintf("/proc/%d/exe", master)); now == inode {
+		c.errorf("process %d is still the old program", master)
+	}
+	if after := c.run("pgrep", "--parent", fmt.Sprint(master)); c.number("MainPID") != master || after != before {
+		c.errorf("the workers of process %d were %q, and those of process %d are %q", master, before, c.number("MainPID"), after)
+	}
+	c.get("/health")
+}
+
 // extends: gosuper's own deadlines count, where they are later than systemd's.
 func extends(c *check) {
 	c.install("TimeoutStopSec=1")
@@ -200,6 +230,7 @@ func hardened(c *check) {
 	if status := c.run("/usr/local/bin/gosuper", "status", "--json"); !strings.Contains(status, fmt.Sprint(master)) {
 		c.errorf("root does not see the master %d: %s", master, status)
 	}
+	upgrade(c)
 	c.must(syscall.Kill(master, syscall.SIGKILL))
 	c.await("the master is gone", func() bool { return c.number("MainPID") != master })
 	c.get("/health")

@@ -135,6 +135,7 @@ func inside() int {
 		{"security", security},
 		{"start", starts},
 		{"reload", reloads},
+		{"upgrade", upgrades},
 		{"long stop", extends},
 		{"crash", crashes},
 		{"watchdog", watchdog},
