@@ -120,20 +120,36 @@ func memoryLimit(root fs.FS) (limit Size, at string) {
 	return limit, at
 }
 
-// OOMKills returns how many processes of the own cgroup the kernel has killed
-// because memory ran out, whoever's limit it was; false if it does not say. It
-// counts from when the cgroup was made (memory.events in cgroup v2,
-// memory.oom_control in v1).
-func OOMKills(root fs.FS) (n uint64, ok bool) {
-	for _, hierarchy := range ownFolders(root, "memory") {
-		if len(hierarchy.dirs) == 0 {
-			continue
+// An OOMCounter reads how many processes of the own cgroup the kernel has killed
+// because memory ran out, whoever's limit it was. It is asked when a worker has
+// died, before which the next one waits: so it remembers which files say it. It
+// may not be used by several goroutines at the same time.
+type OOMCounter struct {
+	root  fs.FS
+	own   string // /proc/self/cgroup, when the files were found
+	files []string
+}
+
+// NewOOMCounter makes a counter for the machine with this root.
+func NewOOMCounter(root fs.FS) *OOMCounter { return &OOMCounter{root: root} }
+
+// Kills returns the number since the cgroup was made (memory.events in cgroup v2,
+// memory.oom_control in v1); false if the kernel does not say.
+func (c *OOMCounter) Kills() (n uint64, ok bool) {
+	if own := contents(c.root, "proc/self/cgroup"); own != c.own || c.files == nil {
+		c.own, c.files = own, nil
+		for _, hierarchy := range ownFolders(c.root, "memory") {
+			name := "memory.oom_control"
+			if hierarchy.v2 {
+				name = "memory.events"
+			}
+			if len(hierarchy.dirs) > 0 {
+				c.files = append(c.files, path.Join(hierarchy.dirs[0], name))
+			}
 		}
-		name := "memory.oom_control"
-		if hierarchy.v2 {
-			name = "memory.events"
-		}
-		for line := range lines(root, path.Join(hierarchy.dirs[0], name)) {
+	}
+	for _, file := range c.files {
+		for line := range lines(c.root, file) {
 			if count, found := strings.CutPrefix(line, "oom_kill "); found {
 				kills, err := strconv.ParseUint(count, 10, 64)
 				if err == nil {

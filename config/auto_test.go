@@ -92,10 +92,26 @@ func TestOOMKills(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if n, ok := OOMKills(fstest.MapFS(test.root)); n != test.n || ok != test.ok {
-				t.Errorf("%d, %v, want %d, %v", n, ok, test.n, test.ok)
+			c := NewOOMCounter(fstest.MapFS(test.root))
+			for range 2 {
+				if n, ok := c.Kills(); n != test.n || ok != test.ok {
+					t.Errorf("%d, %v, want %d, %v", n, ok, test.n, test.ok)
+				}
 			}
 		})
+	}
+}
+
+// The cgroup of a process may change.
+func TestOOMCounterMoves(t *testing.T) {
+	events := map[string]string{"a/memory.events": "oom_kill 1\n", "b/memory.events": "oom_kill 2\n"}
+	root := machine("0::/a\n", mountV2, events)
+	c := NewOOMCounter(fstest.MapFS(root))
+	for i, name := range []string{"a", "b"} {
+		root["proc/self/cgroup"].Data = []byte("0::/" + name + "\n")
+		if n, ok := c.Kills(); n != uint64(i+1) || !ok {
+			t.Errorf("in %s: %d, %v, want %d", name, n, ok, i+1)
+		}
 	}
 }
 

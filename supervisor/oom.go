@@ -2,15 +2,8 @@ package supervisor
 
 import (
 	"cmp"
-	"os"
 	"syscall"
-
-	"github.com/gosuper/gosuper/config"
 )
-
-// oomKills is how many processes of our cgroup the kernel killed because memory
-// ran out, workers among them.
-func oomKills() (kills uint64, ok bool) { return config.OOMKills(os.DirFS("/")) }
 
 // explainKill says of a worker that ran out of memory that it did. SIGKILL alone
 // does not tell: operators send it as well. So the cgroup must have counted a

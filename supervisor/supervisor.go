@@ -127,7 +127,9 @@ type hands struct {
 	become func(p Program, environ []string, state int, descriptors []int, taken func() []syscall.Signal) error
 	reap   func(known func(pid int) bool) ([]process.Exit, int, error)
 	trees  func(pids []int) ([]tree, error)
-	oom    func() (kills uint64, ok bool)
+	// oom is how many processes of our cgroup the kernel killed because memory ran
+	// out, workers among them.
+	oom func() (kills uint64, ok bool)
 }
 
 // New prepares a master: it resolves the configuration and binds its
@@ -140,7 +142,7 @@ func New(o Options) (*Supervisor, error) {
 		}
 	}
 	return newSupervisor(o, hands{
-		listen: listen, launch: launch, signal: send, reap: process.Reap, trees: trees, oom: oomKills, try: try, become: become,
+		listen: listen, launch: launch, signal: send, reap: process.Reap, trees: trees, oom: config.NewOOMCounter(os.DirFS("/")).Kills, try: try, become: become,
 	})
 }
 
