@@ -248,8 +248,8 @@ func activated(c *check) {
 	c.run("systemctl", "stop", service)
 	c.run("systemctl", "start", "gosuper.socket")
 	c.want("ActiveState", "inactive")
-	worker := c.get("/health")
-	c.want("ActiveState", "active")
+	worker := c.get("/health") // the first that is ready, which is before all are
+	c.await("all are ready", func() bool { return c.show("ActiveState") == "active" })
 	environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", worker))
 	c.must(err)
 	if !strings.Contains(string(environ), "\x00LISTEN_FDNAMES=web\x00") {
