@@ -283,7 +283,7 @@ func TestCommandsWithoutRuntimeFolder(t *testing.T) {
 	how.config = config(fmt.Sprintf("name = %q", name), `control = { socket = "auto" }`)
 	m := start(t, how)
 	m.wait(t, 0, "ready", nil)
-	if warnings := m.all(0, "no control socket: gosuper status and its like cannot reach this master; say where it may be, --control PATH, or off", nil); len(warnings) > 0 {
+	if warnings := m.all(0, noControl, nil); len(warnings) > 0 {
 		t.Errorf("there is a warning: %s", warnings[0].line)
 	}
 	p.expects(0, name+"  running .*", "", "status", "-c", m.file)

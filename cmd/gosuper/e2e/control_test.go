@@ -18,6 +18,9 @@ import (
 	"github.com/gosuper/gosuper/supervisor/control"
 )
 
+// noControl is the warning of a master that cannot be asked.
+const noControl = "no control socket: gosuper status and its like cannot reach this master; say where it may be, --control PATH, or off"
+
 // controlled is the line of TOML for a control socket, and the path of that.
 func controlled(t testing.TB) (line, path string) {
 	path = filepath.Join(t.TempDir(), "control")
@@ -257,7 +260,7 @@ func TestControlOfOneName(t *testing.T) {
 	}
 	first := launched()
 	second := launched()
-	if e := second.wait(t, 0, "no control socket: gosuper status and its like cannot reach this master; say where it may be, --control PATH, or off", nil); !strings.Contains(e.str("error"), "another master has the name") {
+	if e := second.wait(t, 0, noControl, nil); !strings.Contains(e.str("error"), "another master has the name") {
 		t.Errorf("the warning is %s", e.line)
 	}
 	path := home.Addresses(name)[0]

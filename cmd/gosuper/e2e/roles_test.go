@@ -25,8 +25,8 @@ import (
 	"github.com/gosuper/gosuper/worker"
 )
 
-// roles are the workers this test binary can be. All of them are cooperating
-// ones: package worker writes the header before main.
+// roles are the workers this test binary can be, and who is not one. The workers
+// are cooperating ones: package worker writes the header before main.
 var roles = map[string]func(args []string) error{
 	"serve":  serve,
 	"crash":  crash,
@@ -34,6 +34,8 @@ var roles = map[string]func(args []string) error{
 	"deaf":   deaf,
 	"shrink": shrink,
 	"loud":   loud,
+
+	"impostor": impostor,
 }
 
 var usedRoles sync.Map // names of roles that a test asked for
