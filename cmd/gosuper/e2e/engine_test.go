@@ -168,6 +168,7 @@ func (d *engine) run(t *testing.T, args ...string) (name string, m *master) {
 	words := []string{
 		"docker", "run", "--rm", "--pull=never", "--name", name, "--network=none", "--env", markName,
 		"--health-interval=1s", "--health-timeout=1s", "--health-start-period=0s",
+		"--memory-swap=512m", // no swap beside the memory
 		"--volume", dir + ":" + dir, "--volume", d.plain() + ":/plain:ro",
 	}
 	for line, flag := range confined {

@@ -110,13 +110,17 @@ func TestLifetimeLosesNothing(t *testing.T) {
 	}
 }
 
-// memoryCgroup makes a cgroup with a memory limit and returns its folder.
+// memoryCgroup makes a cgroup with a memory limit, and no swap to avoid that by,
+// and returns its folder.
 func memoryCgroup(t *testing.T, limit string) string {
 	t.Helper()
 	needRoot(t)
-	for _, root := range []struct{ dir, file string }{
-		{"/sys/fs/cgroup/memory", "memory.limit_in_bytes"},
-		{"/sys/fs/cgroup", "memory.max"},
+	for _, root := range []struct {
+		dir, file string
+		noSwap    string // the file in which 0 is none
+	}{
+		{"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.swappiness"},
+		{"/sys/fs/cgroup", "memory.max", "memory.swap.max"},
 	} {
 		dir := filepath.Join(root.dir, fmt.Sprintf("gosuper-test-%d", os.Getpid()))
 		if os.Mkdir(dir, 0o755) != nil {
@@ -127,9 +131,16 @@ func memoryCgroup(t *testing.T, limit string) string {
 				t.Error(err)
 			}
 		})
-		if os.WriteFile(filepath.Join(dir, root.file), []byte(limit), 0) == nil {
-			return dir
+		if os.WriteFile(filepath.Join(dir, root.file), []byte(limit), 0) != nil {
+			continue
 		}
+		noSwap := filepath.Join(dir, root.noSwap)
+		if _, err := os.Stat(noSwap); err == nil { // the kernel knows swap
+			if err := os.WriteFile(noSwap, []byte("0"), 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return dir
 	}
 	lacking(t, fmt.Errorf("no memory cgroup can be made"))
 	return ""
