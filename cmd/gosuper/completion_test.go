@@ -43,14 +43,7 @@ func TestBashCompletion(t *testing.T) {
 	if err := os.WriteFile(script, text.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	// The script runs gosuper, which is this test binary.
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(self, filepath.Join(dir, "gosuper")); err != nil {
-		t.Fatal(err)
-	}
+	ownProgram(t, dir) // which the script runs
 	for _, name := range []string{"supervisor.toml", "server"} {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o755); err != nil {
 			t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -20,6 +21,20 @@ func TestMain(m *testing.M) {
 		"gosuper": main,
 		"server":  server,
 	})
+}
+
+// ownProgram puts this binary into a folder as gosuper, which it will then be.
+func ownProgram(t *testing.T, dir string) (path string) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path = filepath.Join(dir, "gosuper")
+	if err := os.Symlink(self, path); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // server is a cooperating worker that says who answers.

@@ -50,21 +50,13 @@ func startTop(t *testing.T, status func() control.Status) *screenTest {
 	go server.Serve(listener)
 	t.Cleanup(func() { server.Close() })
 
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	program := filepath.Join(dir, "gosuper")
-	if err := os.Symlink(self, program); err != nil {
-		t.Fatal(err)
-	}
 	s := &screenTest{t: t, news: make(chan struct{}), done: make(chan struct{})}
 	if s.terminal, s.line, err = openTerminal(); err != nil {
 		t.Fatal(err)
 	}
 	s.resize(120, 20)
 	s.before = s.settings()
-	s.cmd = exec.Command(program, "top", "--control", path)
+	s.cmd = exec.Command(ownProgram(t, dir), "top", "--control", path)
 	s.cmd.Env = append(os.Environ(), "TERM=xterm")
 	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = s.line, s.line, s.line
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
@@ -216,15 +208,7 @@ func TestTopQuits(t *testing.T) {
 func TestTopCannot(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	dir := t.TempDir()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	program := filepath.Join(dir, "gosuper")
-	if err := os.Symlink(self, program); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(program, "top", "--control", filepath.Join(dir, "control"))
+	cmd := exec.Command(ownProgram(t, dir), "top", "--control", filepath.Join(dir, "control"))
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != exitRuntime {
 		t.Errorf("it ends with %v", err)
