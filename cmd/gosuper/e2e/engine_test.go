@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -35,53 +34,50 @@ type engine struct {
 
 func startDocker(t *testing.T) *engine {
 	t.Helper()
-	daemon := need(t, "dockerd")
+	docker, containerd := need(t, "dockerd"), need(t, "containerd")
 	need(t, "docker")
 	dir, err := os.MkdirTemp("", "gosuper-docker")
 	if err != nil {
 		t.Fatal(err)
 	}
 	d := &engine{dir: dir}
-	log, err := os.Create(filepath.Join(dir, "log"))
+	log, err := os.Create(d.file("log"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	cmd := exec.Command(daemon, "--data-root", filepath.Join(dir, "data"), "--exec-root", filepath.Join(dir, "exec"),
-		"--host", d.host(), "--pidfile", filepath.Join(dir, "pid"), "--iptables=false", "--ip6tables=false", "--bridge=none")
-	cmd.Stderr = log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
 	t.Cleanup(func() {
-		cmd.Process.Signal(syscall.SIGTERM)
-		err := <-exited
-		if err != nil || t.Failed() {
+		if t.Failed() {
 			text, _ := os.ReadFile(log.Name())
-			t.Logf("dockerd: %v\n%s", err, text)
+			t.Logf("dockerd and containerd say\n%s", text)
 		}
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
 		}
 	})
-	eventually(t, "docker answers", func() bool {
-		select {
-		case err := <-exited:
-			exited <- err
-			t.Fatalf("dockerd ended: %v", err)
-		default:
-		}
-		return d.command("version").Run() == nil
-	})
+	// Left to itself dockerd takes the containerd of the machine, if there is one,
+	// and with it the containers of another dockerd.
+	if err := os.WriteFile(d.file("containerd.toml"), []byte("version = 2\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	containers := d.file("containerd.sock")
+	runs := exec.Command(containerd, "--config", d.file("containerd.toml"), "--root", d.file("containerd"), "--state", d.file("containers"), "--address", containers)
+	runs.Stderr = log
+	daemon(t, runs, func() bool { return listens(containers) })
+	serves := exec.Command(docker, "--data-root", d.file("data"), "--exec-root", d.file("exec"), "--containerd", containers,
+		"--host", d.host(), "--pidfile", d.file("pid"), "--iptables=false", "--ip6tables=false", "--bridge=none")
+	serves.Stderr = log
+	daemon(t, serves, func() bool { return d.command("version").Run() == nil })
 	return d
 }
 
-// plain is the program in testdata, for a worker of which the image knows nothing.
-func (d *engine) plain() string { return filepath.Join(d.dir, "plain") }
+// file is one of the engine's own.
+func (d *engine) file(name string) string { return filepath.Join(d.dir, name) }
 
-func (d *engine) host() string { return "unix://" + filepath.Join(d.dir, "s") }
+// plain is the program in testdata, for a worker of which the image knows nothing.
+func (d *engine) plain() string { return d.file("plain") }
+
+func (d *engine) host() string { return "unix://" + d.file("s") }
 
 // command is docker with these arguments.
 func (d *engine) command(args ...string) *exec.Cmd {
@@ -117,7 +113,7 @@ func (d *engine) buildImage(t *testing.T) {
 	if !ok || base == nil || compile == nil {
 		t.Fatal("the Dockerfile has not the stages that are known here")
 	}
-	stage := filepath.Join(d.dir, "stage")
+	stage := d.file("stage")
 	certificates := filepath.Join(stage, "etc/ssl/certs/ca-certificates.crt")
 	if err := os.MkdirAll(filepath.Dir(certificates), 0o755); err != nil {
 		t.Fatal(err)
@@ -134,14 +130,14 @@ func (d *engine) buildImage(t *testing.T) {
 	}
 	for name, text := range map[string]string{
 		certificates: "none\n", filepath.Join(stage, "Dockerfile"): "FROM scratch\nCOPY etc /etc\nCOPY out /out\n",
-		filepath.Join(d.dir, "Dockerfile"): base[0] + "\nFROM scratch\n" + last,
+		d.file("Dockerfile"): base[0] + "\nFROM scratch\n" + last,
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	d.do(t, "build", "-q", "-t", base[1], stage)
-	d.do(t, "build", "-q", "-t", "agent", "-f", filepath.Join(d.dir, "Dockerfile"), repository)
+	d.do(t, "build", "-q", "-t", "agent", "-f", d.file("Dockerfile"), repository)
 	var image []struct {
 		Size   int64
 		Config struct{ User string }

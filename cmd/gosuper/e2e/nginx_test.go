@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -150,32 +149,14 @@ func behindNginx(t *testing.T, network string, args ...string) (m *master, front
 		}
 	}
 	cmd := exec.Command(nginx, "-e", "stderr", "-p", dir, "-c", filepath.Join(dir, "nginx.conf"))
-	var errors strings.Builder
-	cmd.Stderr = &errors
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
+	var complaints strings.Builder
+	cmd.Stderr = &complaints
 	t.Cleanup(func() {
-		cmd.Process.Signal(syscall.SIGTERM)
-		if err := <-exited; err != nil || errors.Len() > 0 {
-			t.Errorf("nginx: %v\n%s", err, &errors)
+		if complaints.Len() > 0 {
+			t.Errorf("nginx says\n%s", &complaints)
 		}
 	})
-	eventually(t, "nginx answers", func() bool {
-		select {
-		case err := <-exited:
-			exited <- err
-			t.Fatalf("nginx ended: %v", err)
-		default:
-		}
-		conn, err := net.Dial("unix", front)
-		if err == nil {
-			conn.Close()
-		}
-		return err == nil
-	})
+	daemon(t, cmd, func() bool { return listens(front) })
 	return m, front
 }
 
