@@ -101,22 +101,7 @@ func TestDocker(t *testing.T) {
 	t.Run("orphans", func(t *testing.T) {
 		t.Parallel()
 		name, m := d.run(t, "--log-level", "debug", "/plain")
-		for range 10 {
-			if answer, body, err := m.get("/orphans"); err != nil || answer.StatusCode != http.StatusOK {
-				t.Fatalf("%v %s", err, body)
-			}
-		}
-		reaped := 0
-		m.await(t, "50 orphans reaped", func() bool {
-			reaped = 0
-			for _, e := range m.all(0, "reaped orphans", nil) {
-				reaped += e.num("count")
-			}
-			return reaped >= 50
-		})
-		if left := children(t, d.pid(t, name)); len(left) != 2 {
-			t.Errorf("children of the master: %v, want two workers", left)
-		}
+		m.reapsOrphans(t, "/orphans", d.pid(t, name))
 	})
 
 	t.Run("memory", func(t *testing.T) {

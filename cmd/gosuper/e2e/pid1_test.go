@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"strconv"
@@ -39,23 +40,7 @@ func TestOrphans(t *testing.T) {
 			if tc.before != nil {
 				pid = children(t, pid)[0]
 			}
-			for range 10 {
-				if answer, body, err := m.get("/orphan"); err != nil || answer.StatusCode != 200 {
-					t.Fatalf("%v %s", err, body)
-				}
-			}
-			// Fifty processes have to come and go until only the workers are left.
-			reaped := 0
-			m.await(t, "50 orphans reaped", func() bool {
-				reaped = 0
-				for _, e := range m.all(0, "reaped orphans", nil) {
-					reaped += e.num("count")
-				}
-				return reaped >= 50
-			})
-			if left := children(t, pid); len(left) != 2 {
-				t.Errorf("children of the master: %v, want two workers", left)
-			}
+			m.reapsOrphans(t, "/orphan", pid)
 			for _, e := range m.all(0, "worker started", nil) {
 				if e.str("reason") != "start" {
 					t.Errorf("an orphan was taken for a worker: %s", e.line)
@@ -68,6 +53,28 @@ func TestOrphans(t *testing.T) {
 				t.Errorf("exit status %d", code)
 			}
 		})
+	}
+}
+
+// reapsOrphans asks workers ten times for five orphans each, and sees that the
+// master, a process seen from here, is left with its two workers.
+func (m *master) reapsOrphans(t *testing.T, path string, pid int) {
+	t.Helper()
+	for range 10 {
+		if answer, body, err := m.get(path); err != nil || answer.StatusCode != http.StatusOK {
+			t.Fatalf("%v %s", err, body)
+		}
+	}
+	reaped := 0
+	m.await(t, "50 orphans reaped", func() bool {
+		reaped = 0
+		for _, e := range m.all(0, "reaped orphans", nil) {
+			reaped += e.num("count")
+		}
+		return reaped >= 50
+	})
+	if left := children(t, pid); len(left) != 2 {
+		t.Errorf("children of the master: %v, want two workers", left)
 	}
 }
 
