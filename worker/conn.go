@@ -111,7 +111,7 @@ func (c *connection) setState(state http.ConnState) {
 		c.exchange.over()
 	case http.StateClosed:
 		c.exchange.over()
-		c.exchange.stop()
+		c.exchange.alarm.stop()
 		c.exchange.cancel(nil)
 	}
 }
@@ -176,7 +176,7 @@ func (s *connections) add(accepted net.Conn) net.Conn {
 		c.conn, c.exchange.raw = wrapped, accepted
 	}
 	c.set = s
-	c.patience.conn = accepted
+	c.patience.init(accepted)
 	c.exchange.init(c)
 	p := s.process
 	p.board.ConnAccepted()

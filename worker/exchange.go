@@ -66,6 +66,7 @@ func (e *exchange) init(c *connection) {
 	e.conn = c
 	e.process = c.set.process
 	e.ender = e
+	e.alarm.ring = e.fire
 	e.answerable = committed
 	if tcp, ok := e.raw.(*net.TCPConn); ok {
 		e.delivered = func() int64 { return e.sent(tcp) }
@@ -90,7 +91,7 @@ func (e *exchange) drop() {
 	e.release()
 	if e.phase() == upgraded {
 		e.over()
-		e.stop()
+		e.alarm.stop()
 	}
 }
 

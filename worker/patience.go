@@ -9,14 +9,16 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
 // A patience is the read deadline of a connection on which HTTP is served. net/http
 // sets it six times for each request, to times that are hardly ever reached, and
 // package net would set a timer for each of these. So only a deadline in the past is
-// given to package net, which is what ends a read. One in the future is noted, and a
-// timer that was set for an earlier one looks, when it fires, what the deadline is by
-// then: while requests come in faster than deadlines pass, no timer is touched.
+// given to package net, which is what ends a read. One in the future is noted, and the
+// alarm that was set for an earlier one looks, when it goes off, what the deadline is
+// by then: while requests come in faster than deadlines pass, none is set.
 //
 // A read may then fail for a deadline that has been moved meanwhile; whoever reads
 // asks spurious, and reads again.
@@ -24,19 +26,23 @@ type patience struct {
 	conn   net.Conn    // of package net
 	defers atomic.Bool // false: every deadline is given to package net at once
 
-	want   atomic.Int64 // the deadline, since epoch; 0 for none, past for any that is over when it is set
+	want   atomic.Int64 // the deadline in Monotonic nanoseconds; 0 for none, past for any that is over when it is set
 	raised atomic.Bool  // package net has a deadline in the past; written with mu
 
-	armed atomic.Int64 // when timer fires, since epoch, 0 if it does not; written with mu
-	mu    sync.Mutex   // guards timer
-	timer *time.Timer
+	mu    sync.Mutex // held while package net is told
+	alarm alarm      // no later than the deadline
 }
 
-// epoch is before all deadlines of connections but those that are meant to be over.
-var epoch = time.Now()
+// epoch is when deadlines are counted from.
+var epoch = scoreboard.Epoch()
 
-// past is a deadline that is over.
+// past is a deadline that is over, and what is before it is no later.
 const past = 1
+
+func (p *patience) init(conn net.Conn) {
+	p.conn = conn
+	p.alarm.ring = p.fire
+}
 
 // set is SetReadDeadline.
 func (p *patience) set(t time.Time) error {
@@ -61,7 +67,7 @@ func (p *patience) set(t time.Time) error {
 
 // over reports whether a deadline is.
 func over(want int64) bool {
-	return want == past || want > past && want <= int64(time.Since(epoch))
+	return want == past || want > past && want <= scoreboard.Monotonic()
 }
 
 // settle tells package net whether the deadline is over.
@@ -93,34 +99,17 @@ func (p *patience) spurious(err error) bool {
 	return p.defers.Load() && !over(p.want.Load()) && errors.Is(err, os.ErrDeadlineExceeded) && p.settle() == nil
 }
 
-// arm has the timer fire no later than the deadline.
+// arm has the alarm go off no later than the deadline.
 func (p *patience) arm(want int64) {
-	if armed := p.armed.Load(); armed != 0 && armed <= want {
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if armed := p.armed.Load(); armed != 0 && armed <= want || !p.defers.Load() {
-		return
-	}
-	p.armed.Store(want)
-	d := time.Duration(want) - time.Since(epoch)
-	if p.timer == nil {
-		p.timer = time.AfterFunc(d, p.fire)
-	} else {
-		p.timer.Reset(d)
+	if p.alarm.by(want) && !p.defers.Load() {
+		p.alarm.stop() // end has just done so
 	}
 }
 
-// fire is called by the timer, on a goroutine of its own.
-func (p *patience) fire() {
-	p.mu.Lock()
-	p.armed.Store(0)
-	p.mu.Unlock()
-	// A deadline that is set from here on finds the timer unarmed; one that was set
-	// before is seen.
-	want := p.want.Load()
-	switch {
+// fire is called by the alarm. A deadline that is set from here on finds the alarm
+// unset; one that was set before is seen.
+func (p *patience) fire(int64) {
+	switch want := p.want.Load(); {
 	case over(want):
 		_ = p.settle() // a closed connection needs none
 	case want != 0:
@@ -136,9 +125,7 @@ func (p *patience) end() {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.timer != nil {
-		p.timer.Stop()
-	}
+	p.alarm.stop()
 	var t time.Time
 	if want := p.want.Load(); want != 0 {
 		t = epoch.Add(time.Duration(want))

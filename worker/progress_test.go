@@ -173,19 +173,18 @@ func TestHijackedCloses(t *testing.T) {
 		c.send("/")
 		c.awaitEOF(t)
 	}
-	until(t, "all is over", func() bool { return f.view.Counters().Open == 0 && f.board.InFlight() == 0 })
-	if requests := f.view.Requests(); len(requests) != 0 {
-		t.Errorf("the board has %+v", requests)
-	}
+	until(t, "all is over", func() bool {
+		return f.view.Counters().Open == 0 && f.board.InFlight() == 0 && len(f.view.Requests()) == 0
+	})
 }
 
-// TestTimersGoWithTheirConnections lets no closed connection wait for its timer.
-func TestTimersGoWithTheirConnections(t *testing.T) {
+// TestAlarmsGoWithTheirConnections lets no closed connection wait for its alarm.
+func TestAlarmsGoWithTheirConnections(t *testing.T) {
 	seen := make(chan *connection, 1)
 	f := startLimited(t, func(w http.ResponseWriter, r *http.Request) {
 		c := connectionFrom(r.Context())
-		if c.exchange.armed.Load() == 0 {
-			t.Error("no timer")
+		if c.exchange.alarm.at.Load() == 0 {
+			t.Error("no alarm")
 		}
 		if r.URL.Path == "/hijack" {
 			if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
@@ -199,7 +198,7 @@ func TestTimersGoWithTheirConnections(t *testing.T) {
 		c.get(path)
 		c.Close()
 		inside := await(t, seen)
-		until(t, "the timer is stopped", func() bool { return inside.exchange.armed.Load() == 0 })
+		until(t, "the alarm is stopped", func() bool { return inside.exchange.alarm.at.Load() == 0 })
 	}
 }
 
@@ -253,7 +252,7 @@ func TestLateBeginning(t *testing.T) {
 }
 
 // TestManyOnOneConnection keeps a connection busy for several times the limit: each
-// request has its own time, although the timer is set once.
+// request has its own time, although the alarm is set once.
 func TestManyOnOneConnection(t *testing.T) {
 	t.Parallel()
 	s := newStuck(t)

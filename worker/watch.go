@@ -41,7 +41,7 @@ const (
 func (p phase) ended() bool   { return p >= answered }
 func (p phase) running() bool { return p >= waiting && p <= upgraded }
 
-// lateness is how late a timer may fire. A later one says that this process, or the
+// lateness is how late an alarm may go off. A later one says that this process, or the
 // whole machine, was stopped or starved: that is not the fault of its requests, whose
 // time without progress begins anew.
 const lateness = time.Second
@@ -57,9 +57,9 @@ type ender interface {
 }
 
 // A watch is what the limits and the board know of one request. It is used again
-// for the next one, with its timer still running: while requests come in faster
-// than limits run out, a request sets no timer at all, since a timer that fires too
-// early only looks when it is really due.
+// for the next one, with its alarm still set: while requests come in faster than
+// limits run out, a request sets none at all, since an alarm that goes off too early
+// only looks when it is really due.
 type watch struct {
 	process    *process
 	answerable phase        // the last one in which there can be an answer
@@ -80,16 +80,18 @@ type watch struct {
 
 	ending sync.Mutex // held while the request is ended
 
-	armed  atomic.Int64 // when timer fires, 0 if it does not; written with arming
-	arming sync.Mutex   // guards timer
-	timer  *time.Timer
+	alarm alarm // no later than the request is due
 }
 
 // watchPool holds watches for requests that share a connection or have none of ours.
 type watchPool struct{ sync.Pool }
 
 func (p *watchPool) init(process *process, answerable phase) {
-	p.New = func() any { return &watch{process: process, answerable: answerable} }
+	p.New = func() any {
+		w := &watch{process: process, answerable: answerable}
+		w.alarm.ring = w.fire
+		return w
+	}
 }
 
 func (w *watch) phase() phase { return phase(w.word.Load() & phaseMask) }
@@ -220,47 +222,17 @@ func (w *watch) due(word uint64) int64 {
 	return due
 }
 
-// rearm has the timer fire no later than the request is due.
+// rearm has the alarm go off no later than the request is due.
 func (w *watch) rearm(word uint64) {
-	due := w.due(word)
-	if due == 0 {
-		return
-	}
-	if armed := w.armed.Load(); armed != 0 && armed <= due {
-		return
-	}
-	w.arming.Lock()
-	defer w.arming.Unlock()
-	if armed := w.armed.Load(); armed != 0 && armed <= due {
-		return
-	}
-	w.armed.Store(due)
-	d := time.Duration(due - scoreboard.Monotonic())
-	if w.timer == nil {
-		w.timer = time.AfterFunc(d, w.fire)
-	} else {
-		w.timer.Reset(d)
+	if due := w.due(word); due != 0 {
+		w.alarm.by(due)
 	}
 }
 
-// stop keeps the timer from holding on to a watch that nobody will use again.
-func (w *watch) stop() {
-	w.arming.Lock()
-	defer w.arming.Unlock()
-	if w.timer != nil {
-		w.timer.Stop()
-	}
-	w.armed.Store(0)
-}
-
-// fire is called by the timer, on a goroutine of its own.
-func (w *watch) fire() {
-	w.arming.Lock()
-	armed := w.armed.Swap(0) // 0 already if another firing came before this one
-	late := armed != 0 && scoreboard.Monotonic()-armed > int64(lateness)
-	w.arming.Unlock()
-	// A request that begins from here on finds the timer unarmed; one that began
-	// before is seen.
+// fire is called by the alarm. A request that begins from here on finds the alarm
+// unset; one that began before is seen.
+func (w *watch) fire(at int64) {
+	late := scoreboard.Monotonic()-at > int64(lateness)
 	for {
 		word := w.word.Load()
 		due := w.due(word)

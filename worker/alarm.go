@@ -1,0 +1,141 @@
+//go:build unix
+
+package worker
+
+import (
+	"container/heap"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gosuper/gosuper/worker/scoreboard"
+)
+
+// An alarm is a timer for deadlines that are moved all the time, and hardly ever
+// reached. It is only ever moved to an earlier time, which costs one load when it is
+// early enough already; whoever has put its deadline off looks, when the alarm goes
+// off, when that is really due, and sets it again.
+//
+// All alarms share one wake-up, which is no timer of Go's wherever there is something
+// else: while there is one of those, the scheduler reads the clock in each of its
+// rounds, and the kernel sets a timer of its own in each wait for the network. A
+// server that waits for requests does both for each of them.
+type alarm struct {
+	ring func(at int64) // called on a goroutine of its own, with the time for which the alarm was set
+
+	at    atomic.Int64 // when it goes off, in Monotonic nanoseconds, 0 if it does not; written with alarms.mu
+	index int          // in alarms.set while at is not 0; guarded by alarms.mu
+}
+
+// by has the alarm go off no later than at, which is positive, and reports whether it
+// was not to do so before. One that goes off from here on has not been missed: it is
+// unset before ring is called.
+func (a *alarm) by(at int64) bool {
+	if is := a.at.Load(); is != 0 && is <= at {
+		return false
+	}
+	return alarms.bring(a, at)
+}
+
+// stop unsets the alarm, and nothing holds on to it any more. It may be going off at
+// this very moment.
+func (a *alarm) stop() { alarms.remove(a) }
+
+// alarms are those of this process that are set.
+var alarms alarmClock
+
+type alarmClock struct {
+	mu     sync.Mutex // guards what follows
+	set    alarmHeap
+	next   int64          // when ring is called, in Monotonic nanoseconds, 0 if it is not
+	wakeAt func(at int64) // nil before the first use
+}
+
+// bring moves the alarm forward, unless it is early enough.
+func (c *alarmClock) bring(a *alarm, at int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch is := a.at.Load(); {
+	case is == 0:
+		a.at.Store(at)
+		heap.Push(&c.set, a)
+	case at < is:
+		a.at.Store(at)
+		heap.Fix(&c.set, a.index)
+	default:
+		return false
+	}
+	c.schedule()
+	return true
+}
+
+func (c *alarmClock) remove(a *alarm) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if a.at.Load() != 0 {
+		heap.Remove(&c.set, a.index)
+		a.at.Store(0)
+	}
+}
+
+// schedule sees to it that ring is called for the first alarm. A call too early, for
+// one that was removed, is cheaper than moving it each time.
+func (c *alarmClock) schedule() {
+	if len(c.set) == 0 {
+		return
+	}
+	first := c.set[0].at.Load()
+	if c.next != 0 && c.next <= first {
+		return
+	}
+	if c.wakeAt == nil {
+		c.wakeAt = newWakeUp(c.ring)
+	}
+	c.next = first
+	c.wakeAt(first)
+}
+
+// ring has the alarms go off whose time has come.
+func (c *alarmClock) ring() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.next = 0
+	for now := scoreboard.Monotonic(); len(c.set) > 0 && c.set[0].at.Load() <= now; {
+		a := heap.Pop(&c.set).(*alarm)
+		go a.ring(a.at.Swap(0))
+	}
+	c.schedule()
+}
+
+// newTimer returns a function that has ring called at a time, instead of any that was
+// given before, by a timer of Go's.
+func newTimer(ring func()) func(at int64) {
+	timer := time.AfterFunc(time.Hour, ring)
+	timer.Stop()
+	return func(at int64) { timer.Reset(time.Duration(at - scoreboard.Monotonic())) }
+}
+
+// alarmHeap is for package heap, the next alarm first.
+type alarmHeap []*alarm
+
+func (h alarmHeap) Len() int           { return len(h) }
+func (h alarmHeap) Less(i, j int) bool { return h[i].at.Load() < h[j].at.Load() }
+
+func (h alarmHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+
+func (h *alarmHeap) Push(x any) {
+	a := x.(*alarm)
+	a.index = len(*h)
+	*h = append(*h, a)
+}
+
+func (h *alarmHeap) Pop() any {
+	last := len(*h) - 1
+	a := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	return a
+}
