@@ -13,13 +13,13 @@ import (
 // log: when its handler has returned or panicked, or at its deadline if that comes
 // first. A handler that returns later changes nothing.
 
-// conclude accounts for a request whose handler has returned or panicked.
-func (w *writer) conclude() {
+// conclude accounts for a request whose handler has just returned or panicked.
+func (w *writer) conclude(now int64) {
 	if w.watch.settle() {
 		if w.status.Load() == 0 {
 			w.status.Store(http.StatusInternalServerError)
 		}
-		if duration := w.count(); w.entry != nil {
+		if duration := w.count(now); w.entry != nil {
 			w.log(duration, w.ending())
 		}
 	} else {
@@ -43,14 +43,14 @@ func (w *writer) account() {
 		w.status.Store(http.StatusGatewayTimeout)
 		w.bytes.Store(0)
 	}
-	if duration := w.count(); w.entry != nil {
+	if duration := w.count(scoreboard.Monotonic()); w.entry != nil {
 		w.log(duration, endedTimeout)
 	}
 }
 
 // count counts the request and returns for how long it took.
-func (w *writer) count() time.Duration {
-	return w.process.requestFinished(w.watch, int(w.status.Load()))
+func (w *writer) count(now int64) time.Duration {
+	return w.process.requestFinished(w.watch, now, int(w.status.Load()))
 }
 
 // ending is why a request ended whose handler has returned.

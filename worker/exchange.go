@@ -58,6 +58,7 @@ type exchange struct {
 
 	// The next ones belong to the request; ended ones have no successor.
 	head      bool // nothing but a header may answer it
+	bodyless  bool // it has no body itself
 	http10    bool
 	delimited bool // the end of the connection is the end of the response
 }
@@ -77,6 +78,7 @@ func (e *exchange) init(c *connection) {
 // begin puts the request under watch.
 func (e *exchange) begin(r *http.Request, id string) {
 	e.head = r.Method == http.MethodHead
+	e.bodyless = r.ContentLength == 0
 	e.http10 = !r.ProtoAtLeast(1, 1)
 	e.delimited = e.http10
 	e.holders.Store(1)
@@ -128,6 +130,8 @@ func (e *exchange) admit() error {
 	return nil
 }
 
+// write sends a piece after the other. What net/http holds back until the handler has
+// returned fits into its buffers and counts as one: when it was sent, nobody asks.
 func (e *exchange) write(data []byte) (n int, err error) {
 	for {
 		if err := e.admit(); err != nil {
@@ -142,8 +146,11 @@ func (e *exchange) write(data []byte) (n int, err error) {
 		if err != nil {
 			return n, err
 		}
-		e.touch()
-		if data = data[m:]; len(data) == 0 {
+		data = data[m:]
+		if len(data) > 0 || e.holders.Load() > 0 {
+			e.touch()
+		}
+		if len(data) == 0 {
 			return n, nil
 		}
 	}

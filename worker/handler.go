@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/gosuper/gosuper/worker/protocol"
-	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
 // handler is the outermost handler of a server: it counts requests, puts them
@@ -71,9 +70,9 @@ func (p *process) requestStarted(c *connection) {
 }
 
 // requestFinished counts a request that is over: its handler has returned, or it
-// was ended at its deadline.
-func (p *process) requestFinished(w *watch, status int) time.Duration {
-	duration := time.Duration(scoreboard.Monotonic() - w.start.Load())
+// was ended at its deadline, at the Monotonic time given.
+func (p *process) requestFinished(w *watch, now int64, status int) time.Duration {
+	duration := time.Duration(now - w.start.Load())
 	p.board.Observe(duration)
 	p.board.RequestFinished(status)
 	return duration

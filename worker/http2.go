@@ -8,6 +8,8 @@ import (
 	"maps"
 	"net/http"
 	"time"
+
+	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
 // http2Buffer is what net/http collects of a response before it sends it.
@@ -72,7 +74,7 @@ func (w *http2Writer) finish() {
 		w.watch.over()
 		w.exit()
 	}
-	w.conclude()
+	w.conclude(scoreboard.Monotonic())
 	w.watch.ending.Lock() // held by an end that is under way
 	w.inner = spent{}
 	w.watch.ending.Unlock()

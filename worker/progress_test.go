@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
 // TestProgress lets requests run for several times the limit.
@@ -272,4 +274,67 @@ func TestManyOnOneConnection(t *testing.T) {
 		t.Errorf("%+v, %v", res, err)
 	}
 	requireTook(t, begin, limit)
+}
+
+// TestBeginningAtReturn is a response that net/http sends when its handler has
+// returned: the clock is read once for both.
+func TestBeginningAtReturn(t *testing.T) {
+	tests := []struct {
+		name   string
+		length int64
+		handle http.HandlerFunc
+		phase  phase
+	}{
+		{"empty", 0, func(w http.ResponseWriter, r *http.Request) {}, streaming},
+		{"short", 0, ok, streaming},
+		{"with a body to be read first", 1, ok, committed},
+		{"with a body of any length", -1, ok, committed},
+		{"panic", 0, func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }, waiting},
+		{"panic after the header", 0, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(200); panic(http.ErrAbortHandler) }, committed},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := limited()
+			conn := p.conns.add(new(net.TCPConn))
+			c := connectionOf(conn)
+			c.exchange.raw = nowhere{}
+			e := &c.exchange
+			var returned int64
+			h := &handler{process: p, next: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				defer func() { returned = scoreboard.Monotonic() }()
+				tt.handle(w, r)
+			})}
+			r := (&http.Request{ProtoMajor: 1, ProtoMinor: 1, Method: "GET", ContentLength: tt.length}).WithContext(withConnection(t.Context(), c, conn))
+			func() {
+				defer func() { _ = recover() }()
+				h.ServeHTTP(spent{}, r)
+			}()
+			if e.phase() != tt.phase {
+				t.Errorf("phase %d, want %d", e.phase(), tt.phase)
+			}
+			if began := e.first.Load(); began != 0 != (tt.phase == streaming) || began != 0 && (began < returned || e.progress.Load() != began) {
+				t.Errorf("began at %d, returned at %d, progress at %d", began, returned, e.progress.Load())
+			}
+			before := e.progress.Load()
+			e.write(make([]byte, pieceSize+1))
+			if e.progress.Load() <= before {
+				t.Error("the first of two pieces is no progress")
+			}
+			c.setState(http.StateClosed)
+		})
+	}
+}
+
+// TestBodyAfterReturn sends a body that net/http wants to read before it sends the
+// response: that takes longer than a response may rest.
+func TestBodyAfterReturn(t *testing.T) {
+	t.Parallel()
+	f := startLimited(t, ok, timeouts{timeout: time.Hour, stream: limit})
+	c := f.dial(t)
+	io.WriteString(c, "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\n1")
+	time.Sleep(2 * limit)
+	io.WriteString(c, "2")
+	if res, err := c.receive(); err != nil || res.StatusCode != http.StatusOK {
+		t.Errorf("%+v, %v", res, err)
+	}
 }

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+
+	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
 // A Request is one request of a server that does not serve HTTP through [Serve]:
@@ -78,7 +80,7 @@ func (r *Request) End(status int) {
 	w.release()
 	w.over()
 	if w.settle() {
-		w.process.requestFinished(w, status)
+		w.process.requestFinished(w, scoreboard.Monotonic(), status)
 	} else {
 		w.process.overtime.Add(-1)
 	}
@@ -106,5 +108,5 @@ func (r *Request) end(phase) func() {
 
 // account counts the request at its deadline.
 func (r *Request) account() {
-	r.watch.process.requestFinished(r.watch, http.StatusGatewayTimeout)
+	r.watch.process.requestFinished(r.watch, scoreboard.Monotonic(), http.StatusGatewayTimeout)
 }

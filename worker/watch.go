@@ -126,6 +126,11 @@ func (w *watch) advance(to phase) bool {
 	if p := w.phase(); to >= streaming && p.running() && p < to {
 		w.touch() // before the shorter limit of the new phase can apply
 	}
+	return w.move(to)
+}
+
+// move is advance where the time of the new phase has been noted.
+func (w *watch) move(to phase) bool {
 	for {
 		word := w.word.Load()
 		p := phase(word & phaseMask)
@@ -152,6 +157,9 @@ func (w *watch) advance(to phase) bool {
 }
 
 func (w *watch) mark(flags scoreboard.Flags) {
+	if w.slot.Load() == scoreboard.NoSlot {
+		return // it was given back, and there is no other before the next request
+	}
 	w.owning.Lock()
 	w.process.board.Mark(int(w.slot.Load()), flags)
 	w.owning.Unlock()

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
 // writer stands between a handler and the http.ResponseWriter of net/http. It sees
@@ -110,11 +112,18 @@ func (w *http1Writer) finish() {
 		}
 		w.exit()
 	}
-	w.conclude()
+	now := scoreboard.Monotonic()
+	w.conclude(now)
 	if w.hijacked {
 		w.exchange.cancel(nil) // net/http does so too
 	}
 	w.exchange.drop()
+	if w.returned && w.exchange.bodyless && w.watch.phase() == committed {
+		// net/http sends what it has at this very moment, with no body to be read
+		// before: the time of one is that of the other.
+		w.watch.touchAt(now)
+		w.watch.move(streaming)
+	}
 	w.inner, w.header, w.request = spent{}, nil, nil
 }
 
