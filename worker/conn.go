@@ -137,9 +137,8 @@ type connectionKey struct{}
 func withConnection(ctx context.Context, c *connection, conn net.Conn) context.Context {
 	c.exchange.tls, _ = conn.(*tls.Conn)
 	c.patience.defers.Store(true)
-	ctx = context.WithValue(ctx, connectionKey{}, c)
 	ctx, c.exchange.cancel = context.WithCancelCause(ctx)
-	return ctx
+	return context.WithValue(ctx, connectionKey{}, c) // last, since it is looked for by each request
 }
 
 func connectionFrom(ctx context.Context) *connection {
