@@ -49,7 +49,7 @@ func helperLimited() error {
 		}
 	})
 	mux.HandleFunc("/steps", func(w http.ResponseWriter, r *http.Request) {
-		for range 8 { // a step that is longer, because the process was stopped, is one step
+		for range 4 { // a step that is longer, because the process was stopped, is one step
 			time.Sleep(100 * time.Millisecond)
 		}
 	})
