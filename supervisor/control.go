@@ -157,7 +157,7 @@ func openSocket(p place, environ []string) (*controlSocket, error) {
 			return c, nil
 		}
 		if p.socket == "auto" && errors.Is(err, syscall.EADDRINUSE) {
-			return nil, fmt.Errorf("another master has the name %q: %w", p.name, err)
+			return nil, fmt.Errorf("another master has the name %q, or somebody its address %s: %w", p.name, address, err)
 		}
 		errs = append(errs, err)
 	}

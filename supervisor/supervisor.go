@@ -222,6 +222,7 @@ func (s *Supervisor) Run() error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for !s.halted {
+		s.settle()
 		s.inform()
 		wait(timer, s.deadline())
 		select {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -190,4 +191,38 @@ func TestStopDuringUpgrade(t *testing.T) {
 			t.Errorf("exit status %d", code)
 		}
 	}
+}
+
+// A fleet whose workers are replaced all the time can be upgraded as well.
+func TestUpgradeWhileWorkersStart(t *testing.T) {
+	t.Parallel()
+	line, path := controlled(t)
+	m, _ := upgradable(t, "workers = 4", line)
+	c := control.NewClient(path)
+	stop := make(chan struct{})
+	var recycling sync.WaitGroup
+	recycling.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(10 * time.Millisecond):
+				_, _ = c.Recycle(t.Context(), control.Recycling{All: true}) // while it is being upgraded there may be nobody to ask
+			}
+		}
+	})
+	for range tenth(10) + 2 {
+		from := m.mark()
+		m.signal(syscall.SIGUSR2)
+		m.wait(t, from, "upgraded", nil)
+	}
+	close(stop)
+	recycling.Wait()
+	if refused := m.all(0, "upgrade refused, nothing was changed", nil); len(refused) > 0 {
+		t.Errorf("%d upgrades were refused: %v", len(refused), refused[0].fields)
+	}
+	if started := len(m.all(0, "worker started", nil)); started <= 4 {
+		t.Error("no worker was replaced")
+	}
+	m.reload()
 }
