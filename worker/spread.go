@@ -27,6 +27,11 @@ const (
 	openMatters = 2
 	// maxRivals is how many other workers are looked at.
 	maxRivals = 64
+	// The memory has room for far more workers than there are, and they are in the first
+	// places. Where the last one is gets counted again after recount; meanwhile those are
+	// found that come within so many places behind it.
+	recount = int64(time.Second)
+	beyond  = 4
 )
 
 // A spread has the less busy workers take the next connection from a queue that all
@@ -47,6 +52,9 @@ type spread struct {
 	turnover uint64
 	looked   int64
 	ended    uint64
+
+	taken   int   // places up to the last one in which somebody was seen, or this worker's own
+	counted int64 // when all of them were looked at, Monotonic
 }
 
 // A silence is what was seen of a worker that did not take what was left to it.
@@ -72,10 +80,10 @@ func (s *spread) consider(busy, open, ended uint64) concession {
 		return concession{}
 	}
 	s.observe(ended)
-	places := s.fleet.Places()
+	s.count()
 	leastBusy, leastOpen, least := busy, open, -1
-	for i := range min(places-1, maxRivals) {
-		place := (s.own + 1 + i) % places
+	for i := range min(s.taken-1, maxRivals) {
+		place := (s.own + 1 + i) % s.taken
 		if n, ok := s.fleet.Busy(place); !ok || n > leastBusy {
 			continue
 		}
@@ -108,6 +116,20 @@ func (s *spread) consider(busy, open, ended uint64) concession {
 		return concession{}
 	}
 	return concession{wait, least, until}
+}
+
+// count keeps the number of places up to date that may have to be looked at.
+func (s *spread) count() {
+	end := s.taken + beyond
+	if now := scoreboard.Monotonic(); now-s.counted >= recount {
+		s.taken, s.counted = s.own+1, now
+		end = s.fleet.Places()
+	}
+	for place := s.taken; place < min(end, s.fleet.Places()); place++ {
+		if _, ok := s.fleet.Busy(place); ok {
+			s.taken, end = place+1, max(end, place+1+beyond)
+		}
+	}
 }
 
 // observe keeps the turnover up to date.

@@ -36,7 +36,7 @@ type crew struct {
 
 func newCrew(t testing.TB, n int, env ...string) *crew {
 	t.Helper()
-	c := &crew{held: hold(t), fleet: newFleet(t, n)}
+	c := &crew{held: hold(t), fleet: newFleet(t)}
 	for place := range n {
 		c.workers = append(c.workers, spawnIn(t, c.fleet, place, "sleep", []*net.TCPListener{c.held}, env...))
 	}

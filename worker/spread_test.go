@@ -19,9 +19,10 @@ import (
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
-func newFleet(t testing.TB, places int) *scoreboard.Fleet {
+// newFleet makes the memory of a fleet of up to 1024 workers, as the master does.
+func newFleet(t testing.TB) *scoreboard.Fleet {
 	t.Helper()
-	fleet, err := scoreboard.CreateFleet(places)
+	fleet, err := scoreboard.CreateFleet(1024)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +54,7 @@ func TestConsider(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := &spread{fleet: newFleet(t, 1)}
+			s := &spread{fleet: newFleet(t)}
 			for i, o := range tt.others {
 				p := s.fleet.Place(i + 1)
 				p.SetBusy(o.busy)
@@ -72,7 +73,7 @@ func TestConsider(t *testing.T) {
 // TestTurnover has a worker that ends 2000 requests a second, of which an excess of
 // two is a thing of the moment.
 func TestTurnover(t *testing.T) {
-	s := &spread{fleet: newFleet(t, 1)}
+	s := &spread{fleet: newFleet(t)}
 	p := s.fleet.Place(1)
 	p.SetBusy(1)
 	p.Enter(1, 0)
@@ -91,7 +92,7 @@ func TestTurnover(t *testing.T) {
 
 // TestDisregard follows a worker that lets connections wait.
 func TestDisregard(t *testing.T) {
-	s := &spread{fleet: newFleet(t, 1)}
+	s := &spread{fleet: newFleet(t)}
 	p := s.fleet.Place(9)
 	p.Enter(1, 0)
 	waits := func() bool { return s.consider(2, 2, 0).time > 0 }
@@ -130,7 +131,7 @@ func TestDisregard(t *testing.T) {
 
 // TestGate does random things to connections, and counts for itself.
 func TestGate(t *testing.T) {
-	p := newProcess(inheritance{fleet: newFleet(t, 1), connections: 10}, nil)
+	p := newProcess(inheritance{fleet: newFleet(t), connections: 10}, nil)
 	g := &p.gate
 	g.id = 1
 	g.present(true)
@@ -314,7 +315,7 @@ func (c *crew) cpu(b *testing.B) (total time.Duration) {
 // BenchmarkGate is what the gate adds to one request of a kept-alive connection, and
 // what a look at the others costs.
 func BenchmarkGate(b *testing.B) {
-	p := newProcess(inheritance{fleet: newFleet(b, 64), connections: 1000}, nil)
+	p := newProcess(inheritance{fleet: newFleet(b), connections: 1000}, nil)
 	for place := 1; place < 64; place++ {
 		o := p.fleet.Place(place)
 		o.SetBusy(2)
