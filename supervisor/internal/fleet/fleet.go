@@ -13,8 +13,9 @@ type Fleet struct {
 	fallback  *revision // during a rollout: the last whose workers were all ready
 	candidate *revision // being tried by its canary
 
-	workers     []*Worker // alive, by id
-	slots       []*slot   // 0..current.target-1
+	workers     []*Worker         // alive, by id
+	teams       map[int][]*Worker // the same by slot, so that looking at each slot takes no longer than looking at all workers
+	slots       []*slot           // 0..current.target-1
 	lastID      int
 	generations int  // accepted so far
 	everReady   bool // some worker was ready once
@@ -36,7 +37,7 @@ type Fleet struct {
 // The first revision counts as accepted: it is generation 1. draw returns
 // uniform numbers in [0,1).
 func New(number int, s Settings, draw func() float64) *Fleet {
-	f := &Fleet{draw: draw, generations: 1}
+	f := &Fleet{draw: draw, generations: 1, teams: map[int][]*Worker{}}
 	f.current = &revision{Settings: s, number: number, generation: 1, target: s.Workers, canarySlot: -1}
 	f.fitSlots(ReasonStart)
 	return f
@@ -169,10 +170,7 @@ func (f *Fleet) surge() int { return f.current.Surge.Of(f.current.target) }
 
 // in returns the workers of a slot that nobody told to finish, by state.
 func (f *Fleet) in(slot int) (starting, ready []*Worker) {
-	for _, w := range f.workers {
-		if w.Slot != slot {
-			continue
-		}
+	for _, w := range f.teams[slot] {
 		switch w.State {
 		case Starting:
 			starting = append(starting, w)
@@ -181,6 +179,20 @@ func (f *Fleet) in(slot int) (starting, ready []*Worker) {
 		}
 	}
 	return starting, ready
+}
+
+// join adds a worker to the fleet, and part removes it. Its slot is for good.
+func (f *Fleet) join(w *Worker) {
+	f.workers = append(f.workers, w)
+	f.teams[w.Slot] = append(f.teams[w.Slot], w)
+}
+
+func (f *Fleet) part(w *Worker) {
+	is := func(x *Worker) bool { return x == w }
+	f.workers = slices.DeleteFunc(f.workers, is)
+	if f.teams[w.Slot] = slices.DeleteFunc(f.teams[w.Slot], is); len(f.teams[w.Slot]) == 0 {
+		delete(f.teams, w.Slot)
+	}
 }
 
 // own says whether the worker belongs to the revision in force.

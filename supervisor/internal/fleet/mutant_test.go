@@ -13,7 +13,7 @@ import (
 
 // mutants are one-line mistakes in the brain, and the law each of them breaks.
 var mutants = []struct{ file, old, new, law string }{
-	{"record.go", "return x == w })", "return false && x == w })", "acted on the dead"},
+	{"fleet.go", "return x == w }", "return false && x == w }", "acted on the dead"},
 	{"plan.go", "case f.surge() == 0 && f.whole() && f.candidate == nil", "case f.whole() && f.candidate == nil", "retired below strength"},
 	{"plan.go", "case !w.serving() || canary:", "case canary:", "stop signal sent twice"},
 	{"judge.go", "		case Draining:\n			f.expire(w)\n", "", "told to stop and not killed in time"},

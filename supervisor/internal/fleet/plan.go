@@ -307,7 +307,7 @@ func (f *Fleet) boot(slot int, r *revision, why Reason) int {
 		Revision: r.number, Generation: r.generation,
 		Spawned: f.now, due: f.now.Add(r.StartupTimeout),
 	}
-	f.workers = append(f.workers, w)
+	f.join(w)
 	f.do(Spawn{*w, why})
 	return w.ID
 }

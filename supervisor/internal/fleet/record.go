@@ -1,9 +1,6 @@
 package fleet
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // record turns an event into facts. It decides nothing.
 func (f *Fleet) record(ev Event) {
@@ -118,7 +115,7 @@ func (f *Fleet) announce(w *Worker) {
 
 // bury removes a worker that is gone and draws the lesson of its exit.
 func (f *Fleet) bury(w *Worker) {
-	f.workers = slices.DeleteFunc(f.workers, func(x *Worker) bool { return x == w })
+	f.part(w)
 	verdict := w.verdict()
 	if !w.told && !w.blamed {
 		f.blame(w, verdict)

@@ -134,7 +134,7 @@ func Restore(s Snapshot, epoch time.Time, draw func() float64) (*Fleet, error) {
 		return nil, errors.New("cannot restore the fleet: no revision is in force")
 	}
 	f := &Fleet{
-		draw: draw, current: s.Current.revision(), fallback: s.Fallback.revision(), candidate: s.Candidate.revision(),
+		draw: draw, teams: map[int][]*Worker{}, current: s.Current.revision(), fallback: s.Fallback.revision(), candidate: s.Candidate.revision(),
 		lastID: s.LastID, generations: s.Generations, everReady: s.EverReady, up: s.Up,
 		stopAt: at(s.StopAt), stopping: s.Stopping, quick: s.Quick, stopBy: at(s.StopBy), gaveUp: s.GaveUp, halted: s.Halted, now: at(s.Now),
 	}
@@ -143,7 +143,7 @@ func Restore(s Snapshot, epoch time.Time, draw func() float64) (*Fleet, error) {
 		if state < 0 {
 			return nil, fmt.Errorf("cannot restore the fleet: worker %d is %q", w.ID, w.State)
 		}
-		f.workers = append(f.workers, &Worker{
+		f.join(&Worker{
 			ID: w.ID, Slot: w.Slot, Place: w.Place, Revision: w.Revision, Generation: w.Generation,
 			State: State(state), Spawned: at(w.Spawned), ReadyAt: at(w.ReadyAt), Recycle: w.Recycle,
 			cooperates: w.Cooperates, told: w.Told, stuck: w.Stuck, innocents: w.Innocents, oversized: w.Oversized, left: w.Left,

@@ -67,7 +67,7 @@ func fill(t *testing.T, v reflect.Value, n *int) {
 		v.SetBool(true)
 	case v.CanInt():
 		v.SetInt(int64(*n))
-	case v.Kind() != reflect.Func && v.Kind() != reflect.Slice:
+	case v.Kind() != reflect.Func && v.Kind() != reflect.Slice && v.Kind() != reflect.Map:
 		t.Fatalf("cannot fill a %v", v.Type())
 	}
 }
@@ -77,6 +77,10 @@ func TestSuccessorKnowsAll(t *testing.T) {
 	f, n := new(Fleet), 0
 	fill(t, reflect.ValueOf(f).Elem(), &n)
 	f.current.target = len(f.slots)
+	f.teams = map[int][]*Worker{}
+	for _, w := range f.workers {
+		f.teams[w.Slot] = append(f.teams[w.Slot], w)
+	}
 	successor(t, f)
 }
 
