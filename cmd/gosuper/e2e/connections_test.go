@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -31,6 +32,33 @@ func TestWorkerConnections(t *testing.T) {
 	}
 	if len(by) != 2 {
 		t.Errorf("answers by worker process: %v", by)
+	}
+}
+
+// Requests that last longer than all of them take to arrive are spread evenly.
+func TestEvenSpread(t *testing.T) {
+	m := up(t, "workers = 4")
+	var spreads []int
+	for range 5 {
+		var running []<-chan reply
+		tick := time.NewTicker(10 * time.Millisecond)
+		for range 40 {
+			running = append(running, send(m.addr(), "/nap?d=1s", 1))
+			<-tick.C
+		}
+		tick.Stop()
+		by := map[string]int{}
+		for _, r := range running {
+			by[take(t, 1, r)[0].header.Get("X-Worker-Pid")]++
+		}
+		counts := slices.Sorted(maps.Values(by))
+		t.Logf("%v", counts)
+		spreads = append(spreads, counts[len(counts)-1]-counts[0]+40*(4-len(counts)))
+	}
+	slices.Sort(spreads)
+	// Not the worst: on a busy machine a worker may get no processor for all of a burst.
+	if median := spreads[len(spreads)/2]; median > 2 {
+		t.Errorf("spreads %v", spreads)
 	}
 }
 
