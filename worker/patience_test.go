@@ -48,8 +48,8 @@ func TestPatience(t *testing.T) {
 		{"over", func(c net.Conn) { c.SetReadDeadline(time.Unix(1, 0)) }, none, 1},
 		{"just over", func(c net.Conn) { c.SetReadDeadline(time.Now()) }, none, 1},
 		{"brought forward", func(c net.Conn) { c.SetReadDeadline(time.Now().Add(forever)) }, func(c net.Conn) { c.SetReadDeadline(time.Now().Add(limit)) }, short + limit},
-		{"put off", func(c net.Conn) { c.SetReadDeadline(time.Now().Add(2 * short)) }, func(c net.Conn) { c.SetReadDeadline(time.Now().Add(limit)) }, short + limit},
-		{"taken back", func(c net.Conn) { c.SetReadDeadline(time.Now().Add(2 * short)) }, func(c net.Conn) { c.SetReadDeadline(time.Time{}) }, 0},
+		{"put off", func(c net.Conn) { c.SetReadDeadline(time.Now().Add(limit)) }, func(c net.Conn) { c.SetReadDeadline(time.Now().Add(limit)) }, short + limit},
+		{"taken back", func(c net.Conn) { c.SetReadDeadline(time.Now().Add(limit)) }, func(c net.Conn) { c.SetReadDeadline(time.Time{}) }, 0},
 		{"over while reading", none, func(c net.Conn) { c.SetReadDeadline(time.Unix(1, 0)) }, short},
 		{"over, then taken back", func(c net.Conn) {
 			c.SetReadDeadline(time.Unix(1, 0))
