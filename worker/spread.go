@@ -79,8 +79,9 @@ func (s *spread) consider(busy, open, ended uint64) concession {
 	if s == nil || busy == 0 && open < openMatters {
 		return concession{}
 	}
-	s.observe(ended)
-	s.count()
+	now := scoreboard.Monotonic()
+	s.observe(now, ended)
+	s.count(now)
 	leastBusy, leastOpen, least := busy, open, -1
 	for i := range min(s.taken-1, maxRivals) {
 		place := (s.own + 1 + i) % s.taken
@@ -95,7 +96,7 @@ func (s *spread) consider(busy, open, ended uint64) concession {
 		if was, ok := s.silent[place]; ok {
 			if was.id != o.ID || was.beat != o.Beat {
 				delete(s.silent, place)
-			} else if scoreboard.Monotonic() < was.until {
+			} else if now < was.until {
 				continue
 			}
 		}
@@ -119,9 +120,9 @@ func (s *spread) consider(busy, open, ended uint64) concession {
 }
 
 // count keeps the number of places up to date that may have to be looked at.
-func (s *spread) count() {
+func (s *spread) count(now int64) {
 	end := s.taken + beyond
-	if now := scoreboard.Monotonic(); now-s.counted >= recount {
+	if now-s.counted >= recount {
 		s.taken, s.counted = s.own+1, now
 		end = s.fleet.Places()
 	}
@@ -133,8 +134,7 @@ func (s *spread) count() {
 }
 
 // observe keeps the turnover up to date.
-func (s *spread) observe(ended uint64) {
-	now := scoreboard.Monotonic()
+func (s *spread) observe(now int64, ended uint64) {
 	if passed := now - s.looked; passed >= int64(yieldStep) {
 		s.turnover = uint64(float64(ended-s.ended) * float64(yieldStep) / float64(passed))
 		s.looked, s.ended = now, ended
