@@ -168,11 +168,11 @@ func (s *connections) add(accepted net.Conn) net.Conn {
 	case *net.TCPConn:
 		wrapped := &tcpConn{TCPConn: accepted}
 		c = &wrapped.connection
-		c.conn, c.exchange.raw = wrapped, accepted
+		c.conn, c.exchange.raw, c.exchange.tcp = wrapped, newDirect(accepted), accepted
 	case *net.UnixConn:
 		wrapped := &unixConn{UnixConn: accepted}
 		c = &wrapped.connection
-		c.conn, c.exchange.raw = wrapped, accepted
+		c.conn, c.exchange.raw = wrapped, newDirect(accepted)
 	}
 	c.set = s
 	c.patience.init(accepted)

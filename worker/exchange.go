@@ -49,6 +49,7 @@ type exchange struct {
 	watch
 	conn   *connection
 	raw    stream                  // beneath conn
+	tcp    *net.TCPConn            // the same, or nil
 	tls    *tls.Conn               // above conn, or nil
 	cancel context.CancelCauseFunc // of the connection's context
 
@@ -69,8 +70,8 @@ func (e *exchange) init(c *connection) {
 	e.ender = e
 	e.alarm.ring = e.fire
 	e.answerable = committed
-	if tcp, ok := e.raw.(*net.TCPConn); ok {
-		e.delivered = func() int64 { return e.sent(tcp) }
+	if e.tcp != nil {
+		e.delivered = e.sent
 	}
 	e.cancel = func(error) {}
 }
@@ -190,10 +191,10 @@ func (e *exchange) end(by phase) func() {
 		return e.linger
 	}
 	return func() {
-		if tcp, ok := e.raw.(*net.TCPConn); ok && e.delimited {
+		if e.tcp != nil && e.delimited {
 			// Closed in good order, what was sent would look like all there is. Unix
 			// sockets have no such thing: a proxy there has to speak HTTP/1.1.
-			tcp.SetLinger(0)
+			e.tcp.SetLinger(0)
 		}
 		e.conn.conn.Close()
 	}
@@ -202,9 +203,9 @@ func (e *exchange) end(by phase) func() {
 // sent asks the kernel, which wakes up a writer only after the client has taken a
 // third of the send buffer: megabytes, perhaps, and minutes. For a file it does not
 // do so before the end.
-func (e *exchange) sent(tcp *net.TCPConn) int64 {
+func (e *exchange) sent() int64 {
 	if e.phase() >= streaming {
-		return lastSent(tcp)
+		return lastSent(e.tcp)
 	}
 	return 0
 }
