@@ -27,7 +27,7 @@ var scenarios = []scenario{
 	{
 		name: "even", about: "the same with the connections dealt out evenly, which shows the cost of a request alone",
 		specs: func(b *bench) []spec {
-			return []spec{b.gosuperWith(2, []string{self(), "agent"}), b.bare("bare", 2)}
+			return []spec{b.gosuperWith(2, []string{self(), "agent"}), b.bare("bare", 2), b.bare("one bare", 1)}
 		},
 		run: even, lasting: true,
 	},
