@@ -140,7 +140,7 @@ func (d *direct) outcome(t *transfer, op string, waiting error) (int, error) {
 		return n, waiting
 	}
 	if err != nil && err != io.EOF {
-		err = &net.OpError{Op: op, Net: d.LocalAddr().Network(), Source: d.LocalAddr(), Addr: d.RemoteAddr(), Err: err}
+		err = opError(op, d, err)
 	}
 	return n, err
 }

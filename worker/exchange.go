@@ -158,10 +158,7 @@ func (e *exchange) write(data []byte) (n int, err error) {
 }
 
 func (e *exchange) read(data []byte) (int, error) {
-	n, err := e.raw.Read(data)
-	for n == 0 && err != nil && e.conn.patience.spurious(err) {
-		n, err = e.raw.Read(data)
-	}
+	n, err := e.conn.patience.read(e.raw, data)
 	switch p := e.phase(); {
 	case p.running() && n > 0:
 		e.touch()

@@ -4,6 +4,7 @@ package worker
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -16,18 +17,18 @@ import (
 // A patience is the read deadline of a connection on which HTTP is served. net/http
 // sets it six times for each request, to times that are hardly ever reached, and
 // package net would set a timer for each of these. So only a deadline in the past is
-// given to package net, which is what ends a read. One in the future is noted, and the
-// alarm that was set for an earlier one looks, when it goes off, what the deadline is
-// by then: while requests come in faster than deadlines pass, none is set.
-//
-// A read may then fail for a deadline that has been moved meanwhile; whoever reads
-// asks spurious, and reads again.
+// given to package net, and only if a read is waiting, which it ends. One in the future
+// is noted, and the alarm that was set for an earlier one looks, when it goes off, what
+// the deadline is by then: while requests come in faster than deadlines pass, none is
+// set.
 type patience struct {
 	conn   net.Conn    // of package net
 	defers atomic.Bool // false: every deadline is given to package net at once
 
-	want   atomic.Int64 // the deadline in Monotonic nanoseconds; 0 for none, past for any that is over when it is set
-	raised atomic.Bool  // package net has a deadline in the past; written with mu
+	want    atomic.Int64                // the deadline in Monotonic nanoseconds; 0 for none, past for one that is over
+	reads   atomic.Int32                // under way; counted before they look at want, which is written before this is looked at
+	raised  atomic.Bool                 // package net has a deadline in the past; written with mu
+	expired atomic.Pointer[net.OpError] // what a read gives for that, once it has
 
 	mu    sync.Mutex // held while package net is told
 	alarm alarm      // no later than the deadline
@@ -55,7 +56,7 @@ func (p *patience) set(t time.Time) error {
 	}
 	p.want.Store(want)
 	if want == past || p.raised.Load() {
-		if err := p.settle(); err != nil {
+		if err := p.intervene(); err != nil {
 			return err
 		}
 	}
@@ -65,9 +66,53 @@ func (p *patience) set(t time.Time) error {
 	return nil
 }
 
+// read reads from what lies beneath the connection, by its deadline. A read may fail for
+// one that has been moved meanwhile, and is done again.
+func (p *patience) read(from io.Reader, data []byte) (int, error) {
+	for {
+		p.reads.Add(1)
+		if p.defers.Load() {
+			if p.want.Load() == past {
+				p.reads.Add(-1)
+				return 0, p.expiry()
+			}
+			if p.raised.Load() {
+				_ = p.settle() // fails if the connection is closed, as the read then does
+			}
+		}
+		n, err := from.Read(data)
+		p.reads.Add(-1)
+		if n > 0 || err == nil || !p.spurious(err) {
+			return n, err
+		}
+	}
+}
+
+// expiry is the error of a read whose deadline is over, as package net gives it.
+func (p *patience) expiry() error {
+	if p.expired.Load() == nil {
+		p.expired.Store(opError("read", p.conn, os.ErrDeadlineExceeded))
+	}
+	return p.expired.Load()
+}
+
+// opError is the error of an operation on a connection, as package net makes it.
+func opError(op string, conn net.Conn, err error) *net.OpError {
+	return &net.OpError{Op: op, Net: conn.LocalAddr().Network(), Source: conn.LocalAddr(), Addr: conn.RemoteAddr(), Err: err}
+}
+
 // over reports whether a deadline is.
 func over(want int64) bool {
 	return want == past || want > past && want <= scoreboard.Monotonic()
+}
+
+// intervene is settle if there is a read that needs it. One that begins from here on
+// looks by itself.
+func (p *patience) intervene() error {
+	if p.reads.Load() == 0 {
+		return nil
+	}
+	return p.settle()
 }
 
 // settle tells package net whether the deadline is over.
@@ -111,7 +156,10 @@ func (p *patience) arm(want int64) {
 func (p *patience) fire(int64) {
 	switch want := p.want.Load(); {
 	case over(want):
-		_ = p.settle() // a closed connection needs none
+		// If it has been moved just now, whoever did so sees to the rest.
+		if p.want.CompareAndSwap(want, past) {
+			_ = p.intervene() // a closed connection needs none
+		}
 	case want != 0:
 		p.arm(want)
 	}

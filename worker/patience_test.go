@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -144,5 +145,36 @@ func TestPatienceMoved(t *testing.T) {
 	t.Logf("%d late, %d failed", late, failed)
 	if late == 0 && failed > 0 {
 		t.Errorf("%d reads failed for deadlines that had been moved", failed)
+	}
+}
+
+// TestPatienceAborts does what net/http does for each request: a read on another
+// goroutine is ended by a deadline in the past, whether it has begun or not, and the
+// next one, without a deadline, waits for bytes.
+func TestPatienceAborts(t *testing.T) {
+	server, peer := patientPair(t)
+	buf := make([]byte, 1)
+	for i := range 20000 {
+		aborted := make(chan error, 1)
+		go func() {
+			_, err := server.Read(buf)
+			aborted <- err
+		}()
+		if i%4 == 1 {
+			runtime.Gosched()
+		}
+		server.SetReadDeadline(time.Unix(1, 0))
+		if err := await(t, aborted); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("%d: the read that is to end gives %v", i, err)
+		}
+		server.SetReadDeadline(time.Time{})
+		if i%2 == 0 {
+			peer.Write([]byte("x"))
+		} else {
+			go peer.Write([]byte("x"))
+		}
+		if n, err := server.Read(buf); n != 1 || err != nil {
+			t.Fatalf("%d: the next read gives %d, %v", i, n, err)
+		}
 	}
 }
