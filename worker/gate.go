@@ -27,9 +27,10 @@ type gate struct {
 	id    uint64            // of this worker, for the place
 	on    bool              // there is somebody to count for
 
-	busy  atomic.Int64  // see above, and connections about to be accepted
-	ended atomic.Uint64 // requests
-	mark  atomic.Int64  // the listeners that wait are woken when busy goes down to this, -1 if none waits
+	busy   atomic.Int64  // see above, and connections about to be accepted
+	ended  atomic.Uint64 // requests
+	closed atomic.Uint64 // connections
+	mark   atomic.Int64  // the listeners that wait are woken when busy goes down to this, -1 if none waits
 
 	mu      sync.Mutex // guards what follows, entering and leaving the place, and changes of mark
 	young   youngList
@@ -138,9 +139,14 @@ func (g *gate) end() {
 	g.nudge(n)
 }
 
-// forget takes off a connection that is closed, if it still counts.
+// forget counts a connection that is closed, and takes it off if it still counts as a
+// request.
 func (g *gate) forget(c *connection) {
-	if g.on && g.age(c) {
+	if !g.on {
+		return
+	}
+	g.closed.Add(1)
+	if g.age(c) {
 		g.end()
 	}
 }

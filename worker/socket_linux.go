@@ -215,7 +215,7 @@ func acceptRetry(fd int) (int, error) {
 // to somebody else, unless this worker is no busier than that before; or that there is
 // none.
 func (s *socket) yield(fd int) (left time.Duration, until int64, empty bool) {
-	c := s.spread.consider(uint64(max(0, s.gate.busy.Load())), uint64(s.open()), s.gate.ended.Load())
+	c := s.spread.consider(s.standing())
 	if c.time == 0 {
 		s.yielded = 0
 		return 0, 0, false
@@ -234,6 +234,11 @@ func (s *socket) yield(fd int) (left time.Duration, until int64, empty bool) {
 	s.yielded = 0
 	s.spread.disregard(c.place)
 	return 0, 0, false
+}
+
+// standing is this worker's.
+func (s *socket) standing() standing {
+	return standing{busy: uint64(max(0, s.gate.busy.Load())), open: uint64(s.open()), ended: s.gate.ended.Load(), closed: s.gate.closed.Load()}
 }
 
 // readable reports whether there is something in the queue, which is so in case of

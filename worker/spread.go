@@ -22,7 +22,7 @@ const (
 	// as this, twice as long each time, unless it shows a sign of life.
 	firstSilence = time.Millisecond
 	lastSilence  = 10 * time.Second
-	// openMatters is by how many open connections the equally busy differ at least
+	// openMatters is by how many open connections those who are as busy differ at least
 	// before it matters: one may be about to be closed.
 	openMatters = 2
 	// maxRivals is how many other workers are looked at.
@@ -47,14 +47,21 @@ type spread struct {
 	own    int             // this worker's place
 	silent map[int]silence // by place
 
-	// How many requests this worker ends in a yieldStep, by what ended says of the time
-	// between the last two looks that were at least so far apart.
-	turnover uint64
-	looked   int64
-	ended    uint64
+	// How many requests this worker ends in a yieldStep, and how many connections in a
+	// longestYield, by what its standing says of the time between the last two looks that
+	// were at least a yieldStep apart.
+	requests, connections uint64
+	looked                int64
+	seen                  standing
 
 	taken   int   // places up to the last one in which somebody was seen, or this worker's own
 	counted int64 // when all of them were looked at, Monotonic
+}
+
+// A standing is what a worker has to do, and has done.
+type standing struct {
+	busy, open    uint64 // as on the fleet page
+	ended, closed uint64 // requests and connections so far
 }
 
 // A silence is what was seen of a worker that did not take what was left to it.
@@ -72,51 +79,70 @@ type concession struct {
 }
 
 // consider returns for how long the next connection is to be left to somebody else.
-// Busy is what decides; among those that are equally busy it is the number of open
-// connections, since these bring requests later. An excess that is worked off before a
-// wait is over is none. Ended is the number of requests that this worker has ended.
-func (s *spread) consider(busy, open, ended uint64) concession {
-	if s == nil || busy == 0 && open < openMatters {
+// Busy is what decides; among those that are as busy it is the number of open
+// connections, since these bring requests later. An excess that this worker is done with
+// before a wait is over is none: those that end a request every few microseconds are as
+// busy as each other, and still differ in the connections that they are going to keep.
+func (s *spread) consider(own standing) concession {
+	if s == nil || own.busy == 0 && own.open < openMatters {
 		return concession{}
 	}
 	now := scoreboard.Monotonic()
-	s.observe(now, ended)
+	s.observe(now, own)
 	s.count(now)
-	leastBusy, leastOpen, least := busy, open, -1
+	asBusy := own.busy + s.requests
+	least := rival{-1, own.busy, own.open} // the least busy one, this worker itself at first
+	fewest := least                        // the one with the fewest open connections
 	for i := range min(s.taken-1, maxRivals) {
 		place := (s.own + 1 + i) % s.taken
-		if n, ok := s.fleet.Busy(place); !ok || n > leastBusy {
+		if n, ok := s.fleet.Busy(place); !ok || n > asBusy {
 			continue
 		}
 		o := s.fleet.Occupant(place)
-		if o.ID == 0 || o.Capacity != 0 && o.Busy >= o.Capacity ||
-			o.Busy > leastBusy || o.Busy == leastBusy && o.Open >= leastOpen {
+		if o.ID == 0 || o.Capacity != 0 && o.Busy >= o.Capacity || o.Busy > asBusy || s.waivedFor(place, o, now) {
 			continue
 		}
-		if was, ok := s.silent[place]; ok {
-			if was.id != o.ID || was.beat != o.Beat {
-				delete(s.silent, place)
-			} else if now < was.until {
-				continue
-			}
+		r := rival{place, o.Busy, o.Open}
+		if r.busy < least.busy || r.busy == least.busy && r.open < least.open {
+			least = r
 		}
-		leastBusy, leastOpen, least = o.Busy, o.Open, place
-	}
-	if least < 0 {
-		return concession{}
-	}
-	until, excess, all := int64(leastBusy), busy-leastBusy, busy
-	if excess == 0 {
-		if excess, all = open-leastOpen, open; excess < openMatters {
-			return concession{}
+		if r.open < fewest.open || r.open == fewest.open && r.busy < fewest.busy {
+			fewest = r
 		}
-		until-- // they are equal, and only less would do
 	}
+	if excess := own.busy - least.busy; excess > s.requests {
+		return concede(least.place, excess, own.busy, int64(least.busy))
+	}
+	if excess := own.open - fewest.open; excess >= openMatters && excess > s.connections {
+		return concede(fewest.place, excess, own.open, int64(min(own.busy, fewest.busy))-int64(s.requests)-1)
+	}
+	return concession{}
+}
+
+// A rival is a worker that the next connection may be left to.
+type rival struct {
+	place      int
+	busy, open uint64
+}
+
+// concede returns what is owed to a worker for an excess over it, which is part of all
+// that this worker has.
+func concede(place int, excess, all uint64, until int64) concession {
 	wait := time.Duration(float64(longestYield) * float64(excess) / float64(all))
-	if wait < shortestYield || excess <= s.turnover {
+	if wait < shortestYield {
 		return concession{}
 	}
-	return concession{wait, least, until}
+	return concession{wait, place, until}
+}
+
+// waivedFor reports whether nothing is left to this worker for the time being.
+func (s *spread) waivedFor(place int, o scoreboard.Occupant, now int64) bool {
+	was, ok := s.silent[place]
+	if ok && (was.id != o.ID || was.beat != o.Beat) {
+		delete(s.silent, place)
+		return false
+	}
+	return ok && now < was.until
 }
 
 // count keeps the number of places up to date that may have to be looked at.
@@ -133,12 +159,16 @@ func (s *spread) count(now int64) {
 	}
 }
 
-// observe keeps the turnover up to date.
-func (s *spread) observe(now int64, ended uint64) {
-	if passed := now - s.looked; passed >= int64(yieldStep) {
-		s.turnover = uint64(float64(ended-s.ended) * float64(yieldStep) / float64(passed))
-		s.looked, s.ended = now, ended
+// observe keeps up to date how fast this worker gets done with what it has.
+func (s *spread) observe(now int64, own standing) {
+	passed := now - s.looked
+	if passed < int64(yieldStep) {
+		return
 	}
+	within := func(d time.Duration, n uint64) uint64 { return uint64(float64(n) * float64(d) / float64(passed)) }
+	s.requests = within(yieldStep, own.ended-s.seen.ended)
+	s.connections = within(longestYield, own.closed-s.seen.closed)
+	s.looked, s.seen = now, own
 }
 
 // disregard remembers a worker that did not take what was left to it.

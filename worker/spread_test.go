@@ -61,7 +61,7 @@ func TestConsider(t *testing.T) {
 				p.SetOpen(o.open)
 				p.Enter(o.id, o.capacity)
 			}
-			if got := s.consider(tt.busy, tt.open, 0); got.time != tt.want || got.place != tt.place {
+			if got := s.consider(standing{busy: tt.busy, open: tt.open}); got.time != tt.want || got.place != tt.place {
 				t.Errorf("%+v, want %v for place %d", got, tt.want, tt.place)
 			} else if got.time > 0 && got.until >= int64(tt.busy) {
 				t.Errorf("%+v: owes nothing at %d", got, tt.busy)
@@ -70,32 +70,12 @@ func TestConsider(t *testing.T) {
 	}
 }
 
-// TestTurnover has a worker that ends 2000 requests a second, of which an excess of
-// two is a thing of the moment.
-func TestTurnover(t *testing.T) {
-	s := &spread{fleet: newFleet(t)}
-	p := s.fleet.Place(1)
-	p.SetBusy(1)
-	p.Enter(1, 0)
-	s.looked = scoreboard.Monotonic() - int64(time.Second)
-	if got := s.consider(3, 3, 2100); got.time != 0 {
-		t.Errorf("%+v for an excess of 2", got)
-	}
-	if got := s.consider(4, 4, 2100); got.time == 0 {
-		t.Error("nothing for an excess of 3")
-	}
-	s.looked -= int64(10 * time.Second)
-	if got := s.consider(2, 2, 2100); got.time == 0 {
-		t.Error("nothing for an excess of 1 once it ends no more requests")
-	}
-}
-
 // TestDisregard follows a worker that lets connections wait.
 func TestDisregard(t *testing.T) {
 	s := &spread{fleet: newFleet(t)}
 	p := s.fleet.Place(9)
 	p.Enter(1, 0)
-	waits := func() bool { return s.consider(2, 2, 0).time > 0 }
+	waits := func() bool { return s.consider(standing{busy: 2, open: 2}).time > 0 }
 	var total time.Duration
 	for range 12 {
 		s.disregard(9)
@@ -331,7 +311,7 @@ func BenchmarkGate(b *testing.B) {
 	b.Run("look at 63", func(b *testing.B) {
 		s := &spread{fleet: p.fleet}
 		for b.Loop() {
-			s.consider(2, 0, 0)
+			s.consider(standing{busy: 2})
 		}
 	})
 }
