@@ -8,28 +8,42 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
-// tcpConn and unixConn are accepted connections. They embed the concrete types, so
-// that all that net and net/http look for stays: ReadFrom for sendfile and splice,
-// CloseWrite, SyscallConn, File.
+// tcpConn and unixConn are accepted connections, with all that net and net/http look
+// for: ReadFrom for sendfile and splice, CloseWrite, SyscallConn, File.
 type tcpConn struct {
 	*net.TCPConn
 	connection
 }
 
 type unixConn struct {
-	*net.UnixConn
+	unixStream
 	connection
 }
 
+// unixStream is *net.UnixConn less the method by which net.Buffers writes past Write.
+// TCP keeps that, since the kernel tells what was sent; see lastSent.
+type unixStream interface {
+	stream
+	syscall.Conn
+	CloseRead() error
+	File() (*os.File, error)
+	SetReadBuffer(bytes int) error
+	SetWriteBuffer(bytes int) error
+	ReadMsgUnix(data, oob []byte) (n, oobn, flags int, addr *net.UnixAddr, err error)
+	WriteMsgUnix(data, oob []byte, addr *net.UnixAddr) (n, oobn int, err error)
+}
+
 func (c *tcpConn) Close() error  { return c.close(c.TCPConn) }
-func (c *unixConn) Close() error { return c.close(c.UnixConn) }
+func (c *unixConn) Close() error { return c.close(c.unixStream) }
 
 func (c *tcpConn) Read(data []byte) (int, error)   { return c.exchange.read(data) }
 func (c *tcpConn) Write(data []byte) (int, error)  { return c.exchange.write(data) }
@@ -39,7 +53,7 @@ func (c *unixConn) Write(data []byte) (int, error) { return c.exchange.write(dat
 func (c *tcpConn) SetReadDeadline(t time.Time) error  { return c.patience.set(t) }
 func (c *unixConn) SetReadDeadline(t time.Time) error { return c.patience.set(t) }
 func (c *tcpConn) SetDeadline(t time.Time) error      { return c.setDeadline(c.TCPConn, t) }
-func (c *unixConn) SetDeadline(t time.Time) error     { return c.setDeadline(c.UnixConn, t) }
+func (c *unixConn) SetDeadline(t time.Time) error     { return c.setDeadline(c.unixStream, t) }
 
 func (c *connection) setDeadline(raw net.Conn, t time.Time) error {
 	if err := raw.SetWriteDeadline(t); err != nil {
@@ -170,7 +184,7 @@ func (s *connections) add(accepted net.Conn) net.Conn {
 		c = &wrapped.connection
 		c.conn, c.exchange.raw, c.exchange.tcp = wrapped, newDirect(accepted), accepted
 	case *net.UnixConn:
-		wrapped := &unixConn{UnixConn: accepted}
+		wrapped := &unixConn{unixStream: accepted}
 		c = &wrapped.connection
 		c.conn, c.exchange.raw = wrapped, newDirect(accepted)
 	}

@@ -4,6 +4,7 @@ package worker
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"testing"
 	"time"
@@ -89,5 +90,23 @@ func TestLeaving(t *testing.T) {
 				t.Errorf("closed a leaving socket after %v, want %v without a connection", d, quietShared)
 			}
 		})
+	}
+}
+
+// TestBuffersAreProgress has net.Buffers write on a hijacked connection of a unix socket,
+// of which the kernel does not tell what was sent.
+func TestBuffersAreProgress(t *testing.T) {
+	accepted, _ := streamPair(t, "unix")
+	conn := newProcess(inheritance{}, nil).conns.add(accepted)
+	c := connectionOf(conn)
+	withConnection(t.Context(), c, conn)
+	c.exchange.begin(&http.Request{}, "")
+	c.exchange.hijack()
+	c.exchange.progress.Store(0)
+	if n, err := (&net.Buffers{[]byte("to"), []byte("ken")}).WriteTo(conn); n != 5 || err != nil {
+		t.Fatal(n, err)
+	}
+	if c.exchange.progress.Load() == 0 {
+		t.Error("what was written is no progress")
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -17,33 +16,6 @@ import (
 
 	"golang.org/x/sys/unix"
 )
-
-// streamPair is a connected pair of sockets of package net.
-func streamPair(t testing.TB, network string) (stream, stream) {
-	t.Helper()
-	addr := "127.0.0.1:0"
-	if network == "unix" {
-		addr = filepath.Join(t.TempDir(), "s")
-	}
-	l, err := net.Listen(network, addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	peer, err := net.Dial(network, l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		conn.Close()
-		peer.Close()
-	})
-	return conn.(stream), peer.(stream)
-}
 
 // fill writes until there is no room left.
 func fill(t testing.TB, c net.Conn) {

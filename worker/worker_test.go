@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -214,3 +215,30 @@ func (c *client) awaitEOF(t testing.TB) {
 }
 
 func ok(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok") }
+
+// streamPair is a connected pair of sockets of package net.
+func streamPair(t testing.TB, network string) (stream, stream) {
+	t.Helper()
+	addr := "127.0.0.1:0"
+	if network == "unix" {
+		addr = filepath.Join(t.TempDir(), "s")
+	}
+	l, err := net.Listen(network, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	peer, err := net.Dial(network, l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		conn.Close()
+		peer.Close()
+	})
+	return conn.(stream), peer.(stream)
+}
