@@ -5,10 +5,12 @@ package worker
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"sync/atomic"
 	"time"
 )
@@ -251,7 +253,13 @@ func (e *exchange) answer() bool {
 // linger closes the connection once the client has closed it, or after a while.
 func (e *exchange) linger() {
 	limit := time.AfterFunc(lingerTimeout, func() { e.raw.Close() })
-	io.Copy(io.Discard, e.raw)
+	for {
+		// A deadline by which net/http ended its own read is none for this one.
+		_, err := io.Copy(io.Discard, e.raw)
+		if !errors.Is(err, os.ErrDeadlineExceeded) || e.raw.SetReadDeadline(time.Time{}) != nil {
+			break
+		}
+	}
 	limit.Stop()
 	e.lingering.Store(false)
 	e.conn.conn.Close()
