@@ -20,6 +20,22 @@ func checkCommand(command []string) error {
 	return nil
 }
 
+// classInherit is the worker class of those that accept by themselves.
+const classInherit = "inherit"
+
+// checkClass refuses what is no worker class of this version.
+func checkClass(class string) error {
+	switch class {
+	case classInherit:
+		return nil
+	case "proxy":
+		return wrong("the server has to accept from fd 3, which it inherits; many have an option for that, such as --fd 3, or know LISTEN_FDS",
+			"this version has no worker class %s: every worker accepts by itself", quote(class))
+	}
+	return wrong("a worker class of Gunicorn is a server, which is COMMAND here: gosuper uvicorn app:app --fd 3",
+		"must be %s, not %s", quote(classInherit), quote(class))
+}
+
 // maxName is the length of the longest name, in bytes.
 const maxName = 64
 
@@ -126,6 +142,7 @@ func (l *loader) finish() {
 	if c.Ready.Mode == ReadyAuto && c.Ready.After >= c.StartupTimeout && l.sound("startup_timeout") {
 		l.warn("startup_timeout is so short that a plain worker, which is ready when alive for %s, never is", formatDuration(c.Ready.After))
 	}
+	l.warnings = append(l.warnings, foreignVariables(environMap(l.source.Environ), c.Command)...)
 	l.compareTimeouts()
 	l.compareLimits()
 	if l.failed["chdir"] {

@@ -21,6 +21,8 @@ type Config struct {
 	Bind []string
 	// Workers is how many workers to run.
 	Workers Workers
+	// WorkerClass is how connections come to a worker; there is "inherit" alone.
+	WorkerClass string
 	// WorkerConnections is how many requests a cooperating worker takes at a
 	// time, connections that have not yet sent their first included; 0: no limit.
 	WorkerConnections int
@@ -229,6 +231,7 @@ func Default() *Config {
 	return &Config{
 		Bind:              []string{"127.0.0.1:8000"},
 		Workers:           Workers{Auto: true},
+		WorkerClass:       classInherit,
 		WorkerConnections: 1000,
 		Surge:             Surge{N: 1},
 		Timeout:           120 * time.Second,

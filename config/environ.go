@@ -53,6 +53,8 @@ func unknownVariables(environ map[string]string) []string {
 			warning = name + " is ignored: this key is not set by the environment"
 		} else if meant := nearest(setting, settable); meant != "" {
 			warning += ": did you mean GOSUPER_" + meant + "?"
+		} else if known := foreignVariable(setting); known != "" {
+			warning += ": " + known
 		}
 		warnings = append(warnings, warning)
 	}

@@ -33,6 +33,9 @@ func (l *loader) readFile() {
 	document, err := parseTOML(text)
 	if err != nil {
 		err.File = l.source.File
+		if strings.HasSuffix(err.File, ".py") {
+			err.Hint = "a file of Gunicorn is a program; here it is TOML, with mostly the same keys: gosuper help config"
+		}
 		l.fileFailed = true
 		l.errs.add(err)
 		return
@@ -176,7 +179,7 @@ func unknownHint(table, part string, isTable bool) string {
 		if t := nearest(part, tables); t != "" {
 			return "did you mean [" + t + "]?"
 		}
-		return ""
+		return foreignKey(part)
 	}
 	var here, words []string
 	for _, k := range keys {
@@ -192,6 +195,9 @@ func unknownHint(table, part string, isTable bool) string {
 			here = append(here, last)
 		}
 		words = append(words, last)
+	}
+	if known := foreignKey(part); known != "" {
+		return known
 	}
 	if last := nearest(part, here); last != "" {
 		return "did you mean " + last + "?"

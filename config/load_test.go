@@ -20,6 +20,7 @@ var samples = map[string]sample{
 	"name":                     {`"api"`, "api"},
 	"bind":                     {`[":8080", "unix:/run/api.sock"]`, ":8080,unix:/run/api.sock"},
 	"workers":                  {"7", "7"},
+	"worker_class":             {`"inherit"`, "inherit"},
 	"worker_connections":       {"0", "0"},
 	"surge":                    {`"50%"`, "50%"},
 	"start_parallel":           {"2", "2"},
@@ -127,6 +128,9 @@ func TestEveryKeyFromFile(t *testing.T) {
 		if p := partners[k.Name]; p != "" {
 			text += p + " = " + files.Replace(samples[p].toml) + "\n"
 			want = append(want, p)
+		}
+		if k.Name == "worker_class" { // of which there is one
+			want = nil
 		}
 		before, _ := mustLoad(t, Source{Command: []string{"a"}})
 		after, _ := mustLoad(t, Source{File: write(t, "s.toml", text)})

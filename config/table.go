@@ -28,6 +28,11 @@ var keys = []Key{
 	},
 		func(c *Config) *Workers { return &c.Workers }, workersKind),
 	key(Key{
+		Name: "worker_class", Flag: "worker-class", Shorthand: "k", Placeholder: "CLASS",
+		Usage: "how connections come to a worker: inherit: it accepts from the listening sockets that it inherits",
+	},
+		func(c *Config) *string { return &c.WorkerClass }, text(quote(classInherit), checkClass)),
+	key(Key{
 		Name: "worker_connections", Flag: "worker-connections", Placeholder: "N",
 		Usage: "requests a cooperating worker takes at a time, with connections that have not yet sent their first (for at most 1s); " +
 			"past it the worker stops accepting and a free one takes the next; 0: no limit",
@@ -97,7 +102,7 @@ var keys = []Key{
 	},
 		func(c *Config) *time.Duration { return &c.KeepAlive }, duration(0)),
 	key(Key{
-		Name:  "ready",
+		Name: "ready", Flag: "ready", Placeholder: "auto|notify|DUR",
 		Usage: "when a worker is ready: notify: on READY=1; a duration: alive for so long; auto: notify for cooperating workers, else 1s",
 	},
 		func(c *Config) *Ready { return &c.Ready }, readyKind),
@@ -189,7 +194,7 @@ var keys = []Key{
 	},
 		func(c *Config) *string { return &c.PIDFile }, text("path", nil)),
 	key(Key{
-		Name:  "env_file",
+		Name: "env_file", Flag: "env-file", Placeholder: "FILE",
 		Usage: "file of NAME=VALUE lines for the workers, read again by a reload; empty: none",
 	},
 		func(c *Config) *string { return &c.EnvFile }, text("path", nil)),
