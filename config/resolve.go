@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -86,14 +87,47 @@ func (c *Config) findProgram(dir, program string) (string, error) {
 	switch {
 	case unfit != nil:
 		return "", unfit
+	case application.MatchString(program):
+		name, _, called := strings.Cut(program, "(")
+		if called {
+			name += " --factory"
+		}
+		return "", wrong("its server is the command: gosuper uvicorn "+name+" --fd 3", "cannot run %s: it is a Python application and no program", quote(program))
 	case c.path() == "":
 		return "", wrong("give it with a path", "cannot find %s: the workers have no PATH", quote(program))
 	}
-	hint := "the PATH of the workers is " + c.path()
-	if _, err := executable(filepath.Join(dir, program), ""); err == nil {
-		hint = "there is one in the working folder: write " + quote("./"+program)
+	return "", wrong(c.whereElse(dir, program), "cannot find %s in PATH", quote(program))
+}
+
+// application matches what uvicorn and Gunicorn are started with, module:attribute.
+var application = regexp.MustCompile(`^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(\(.*\))?$`)
+
+// interpreters are what runs a file that is no program, by the end of its name.
+var interpreters = map[string]string{".py": "python3", ".js": "node", ".mjs": "node", ".cjs": "node", ".rb": "ruby"}
+
+// maxPath is the longest PATH that helps whoever has to read it, in bytes.
+const maxPath = 100
+
+// whereElse says what to write for a program that is in no folder of PATH.
+func (c *Config) whereElse(dir, program string) string {
+	for _, folder := range []string{".", "bin", ".venv/bin", "venv/bin", "node_modules/.bin"} {
+		path := folder + "/" + program
+		if _, err := executable(filepath.Join(dir, path), ""); err == nil {
+			return "there is one in the working folder: write " + quote(path)
+		}
 	}
-	return "", wrong(hint, "cannot find %s in PATH", quote(program))
+	folders := filepath.SplitList(c.path())
+	interpreter, known := interpreters[filepath.Ext(program)]
+	_, err := os.Stat(filepath.Join(dir, program))
+	switch first, _, several := strings.Cut(program, " "); {
+	case known && err == nil:
+		return "it is a file in the working folder: gosuper [flags] " + interpreter + " " + program
+	case several:
+		return "it is one word with blanks in it: give " + quote(first) + " and its arguments without quotes around them all"
+	case len(c.path()) <= maxPath:
+		return "the PATH of the workers is " + c.path()
+	}
+	return fmt.Sprintf("it is in none of the %d folders of the workers' PATH: give it with its folder, or set PATH", len(folders))
 }
 
 // executable follows the symlinks of path and checks that there is a file that
@@ -117,6 +151,9 @@ func executable(path, shown string) (string, error) {
 	case !info.Mode().IsRegular():
 		return "", wrong("", "%s: it is not a regular file", cannot)
 	case info.Mode()&0o111 == 0:
+		if interpreter, known := interpreters[filepath.Ext(path)]; known {
+			return "", wrong("gosuper [flags] "+interpreter+" "+shown+", or chmod +x "+path, "%s: it is not executable", cannot)
+		}
 		return "", wrong("chmod +x "+path, "%s: it is not executable", cannot)
 	}
 	return resolved, nil

@@ -16,7 +16,7 @@ func releases(t *testing.T) string {
 		t.Fatal(err)
 	}
 	for _, r := range []string{"v1", "v2"} {
-		for path, mode := range map[string]os.FileMode{r + "/bin/serve": 0o755, r + "/bin/notes": 0o644} {
+		for path, mode := range map[string]os.FileMode{r + "/bin/serve": 0o755, r + "/bin/notes": 0o644, r + "/app.js": 0o644} {
 			if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(path)), 0o755); err != nil {
 				t.Fatal(err)
 			}
@@ -49,6 +49,14 @@ func TestResolve(t *testing.T) {
 		{"path past a text", "current", "notes", "DIR/v1/bin", "", `command: cannot run "DIR/v1/bin/notes": it is not executable (chmod +x DIR/v1/bin/notes)`},
 		{"not in path", "current", "server", "/nonexistent", "", `command: cannot find "server" in PATH (the PATH of the workers is /nonexistent)`},
 		{"in the folder", "current", "tool", "/nonexistent:.", "", `command: cannot find "tool" in PATH (there is one in the working folder: write "./tool")`},
+		{"in the folder's bin", "current", "serve", "/nonexistent", "", `command: cannot find "serve" in PATH (there is one in the working folder: write "bin/serve")`},
+		{"long path", "current", "server", "/nonexistent:" + strings.Repeat("/x", 50), "", `command: cannot find "server" in PATH (it is in none of the 2 folders of the workers' PATH: give it with its folder, or set PATH)`},
+		{"a file of node", "current", "app.js", "/nonexistent", "", `command: cannot find "app.js" in PATH (it is a file in the working folder: gosuper [flags] node app.js)`},
+		{"a file of node with its path", "current", "./app.js", "", "", `command: cannot run "./app.js": it is not executable (gosuper [flags] node ./app.js, or chmod +x DIR/v1/app.js)`},
+		{"several words", "current", "uvicorn app:app", "/nonexistent", "", `command: cannot find "uvicorn app:app" in PATH (it is one word with blanks in it: give "uvicorn" and its arguments without quotes around them all)`},
+		{"an application", "current", "app.main:app", "/nonexistent", "", `command: cannot run "app.main:app": it is a Python application and no program (its server is the command: gosuper uvicorn app.main:app --fd 3)`},
+		{"a factory", "current", "app:make()", "", "", `command: cannot run "app:make()": it is a Python application and no program (its server is the command: gosuper uvicorn app:make --factory --fd 3)`},
+		{"no application", "current", "c:\\serve", "/nonexistent", "", `command: cannot find "c:\\serve" in PATH (the PATH of the workers is /nonexistent)`},
 		{"no path", "current", "server", "", "", `command: cannot find "server": the workers have no PATH (give it with a path)`},
 		{"missing", "current", "./server", "", "", `command: cannot run "./server": no such file (looked for DIR/v1/server)`},
 		{"broken link", "current", "./gone", "", "", `command: cannot run "./gone": no such file (looked for DIR/v1/gone)`},

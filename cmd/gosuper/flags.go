@@ -71,15 +71,30 @@ func flagError(cmd *cobra.Command, err error) error {
 	if cmd.HasParent() && isForMaster(cmd, err) {
 		return usageError{err, fmt.Sprintf("gosuper %s has no such flag; a program of that name is run by gosuper [flags] -- %s", cmd.Name(), cmd.Name())}
 	}
-	if e, ok := errors.AsType[*pflag.NotExistError](err); ok && e.GetSpecifiedShortnames() == "" {
+	if e, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		name := e.GetSpecifiedName()
-		if other, _, err := cmd.Root().Find([]string{name}); err == nil && other != cmd.Root() {
+		if known, ok := foreignFlag(cmd, e); ok {
+			hint = known
+		} else if e.GetSpecifiedShortnames() != "" {
+			return usageError{err, hint}
+		} else if other, _, err := cmd.Root().Find([]string{name}); err == nil && other != cmd.Root() {
 			hint = "did you mean gosuper " + name + "?"
 		} else if near := nearestFlag(cmd, name); near != "" {
 			hint = "did you mean --" + near + "?"
 		}
 	}
 	return usageError{err, hint}
+}
+
+// foreignFlag is what to write instead of an option of another server.
+func foreignFlag(cmd *cobra.Command, e *pflag.NotExistError) (hint string, known bool) {
+	if cmd.Flags().Lookup("bind") == nil { // a command about a running master
+		return "", false
+	}
+	if letters := e.GetSpecifiedShortnames(); letters != "" {
+		return config.ForeignFlag(letters[:1])
+	}
+	return config.ForeignFlag(e.GetSpecifiedName())
 }
 
 // isForMaster says whether the flag that a command does not have is one of
@@ -90,10 +105,11 @@ func isForMaster(cmd *cobra.Command, err error) bool {
 		return false
 	}
 	flags := cmd.Root().Flags()
+	f := flags.Lookup(e.GetSpecifiedName())
 	if short := e.GetSpecifiedShortnames(); short != "" {
-		return flags.ShorthandLookup(short[:1]) != nil
+		f = flags.ShorthandLookup(short[:1])
 	}
-	return flags.Lookup(e.GetSpecifiedName()) != nil
+	return f != nil && f.Name != "version"
 }
 
 // nearestFlag is the flag that was probably meant, or "". Cobra compares names

@@ -40,11 +40,18 @@ func (a *app) newSupervise() *cobra.Command {
 	source := a.addConfiguration(cmd)
 	check := cmd.Flags().Bool("check-config", false, "validate the configuration, print the effective one as TOML and start nothing")
 	cmd.Flags().BoolP("help", "h", false, "print this help")
+	printVersion := cmd.Flags().BoolP("version", "V", false, "print the version")
 	trial := cmd.Flags().Int(supervisor.TrialFlag, noTrial, "say whether this version could go on with the state at `FD`")
 	cmd.Flags().MarkHidden(supervisor.TrialFlag)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		if *printVersion {
+			return a.printVersion()
+		}
 		if *trial != noTrial {
 			return commandError(cmd, a.rehearse(source(args), *trial), source(args))
+		}
+		if err := foreignCommand(cmd, args); err != nil {
+			return err
 		}
 		if *check {
 			return commandError(cmd, a.check(source(args)), source(args))
@@ -65,6 +72,9 @@ func (a *app) newCheck() *cobra.Command {
 	}
 	source := a.addConfiguration(cmd)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		if err := foreignCommand(cmd, args); err != nil {
+			return err
+		}
 		return commandError(cmd, a.check(source(args)), source(args))
 	}
 	return cmd
@@ -159,8 +169,9 @@ func commandError(cmd *cobra.Command, err error, source config.Source) error {
 		return e
 	}
 	e.From = "COMMAND"
-	if near := cmd.Root().SuggestionsFor(source.Command[0]); len(near) > 0 {
-		e.Hint = "did you mean gosuper " + near[0] + "? " + e.Hint
+	word := source.Command[0]
+	if near := cmd.Root().SuggestionsFor(word); len(near) > 0 && !strings.Contains(word, "/") && cmd.ArgsLenAtDash() != 0 {
+		e.Hint = "did you mean gosuper " + near[0] + "?"
 	}
 	return e
 }

@@ -15,7 +15,8 @@ import (
 	"github.com/gosuper/gosuper/cmd/internal/load"
 )
 
-// venvName is the variable that names a virtual environment with uvicorn in it.
+// venvName is the variable that names a virtual environment with uvicorn and
+// Gunicorn in it.
 // Without it one is made in the user's cache folder, where it stays.
 const venvName = "TEST_VENV"
 
@@ -75,7 +76,10 @@ func TestForeignServers(t *testing.T) {
 }
 
 // uvicorn returns the path of a real uvicorn.
-func uvicorn(t *testing.T) string {
+func uvicorn(t *testing.T) string { return filepath.Join(venv(t), "bin", "uvicorn") }
+
+// venv returns a virtual environment with the servers that people come from.
+func venv(t *testing.T) string {
 	t.Helper()
 	venv := os.Getenv(venvName)
 	if venv == "" {
@@ -85,17 +89,18 @@ func uvicorn(t *testing.T) string {
 		}
 		venv = filepath.Join(cache, "gosuper-e2e", "venv")
 	}
-	path := filepath.Join(venv, "bin", "uvicorn")
-	if _, err := os.Stat(path); err == nil {
-		return path
+	_, noUvicorn := os.Stat(filepath.Join(venv, "bin", "uvicorn"))
+	_, noGunicorn := os.Stat(filepath.Join(venv, "bin", "gunicorn"))
+	if noUvicorn == nil && noGunicorn == nil {
+		return venv
 	}
 	for _, words := range [][]string{
 		{"python3", "-m", "venv", venv},
-		{filepath.Join(venv, "bin", "pip"), "install", "--quiet", "--disable-pip-version-check", "uvicorn"},
+		{filepath.Join(venv, "bin", "pip"), "install", "--quiet", "--disable-pip-version-check", "uvicorn", "gunicorn"},
 	} {
 		if out, err := exec.Command(words[0], words[1:]...).CombinedOutput(); err != nil {
-			lacking(t, fmt.Errorf("cannot make a virtual environment with uvicorn: %s: %w\n%s", strings.Join(words, " "), err, out))
+			lacking(t, fmt.Errorf("cannot make a virtual environment: %s: %w\n%s", strings.Join(words, " "), err, out))
 		}
 	}
-	return path
+	return venv
 }
