@@ -38,6 +38,7 @@ type controlSocket struct {
 	sockets  *socket.Set // nil where the address is an abstract one
 	spare    int         // a copy of the listener's descriptor where it is; else -1
 	listener *net.UnixListener
+	taken    error // why it is not at the address of its name; nil: it is
 }
 
 // place is where a control socket is wanted.
@@ -61,7 +62,16 @@ func (s *Supervisor) openControl(c *config.Config) (err error) {
 		return err
 	}
 	s.controls.controlSocket, err = openSocket(placeOf(c), s.options.Environ)
+	s.tellSpare(s.controls.controlSocket)
 	return s.excuse(c, err)
+}
+
+// tellSpare says where the control socket is if that is not where its name says.
+func (s *Supervisor) tellSpare(c *controlSocket) {
+	if c != nil && c.taken != nil {
+		s.log.Warn("the address of the control socket is taken, by another master of this name or by somebody else: it has another one, at which gosuper status and its like find it",
+			append(describe(c.taken), zap.String("address", c.address))...)
+	}
 }
 
 // newControlServer makes the server, which listens nowhere yet.
@@ -109,6 +119,7 @@ func (s *Supervisor) moveControl(c *config.Config) error {
 	}
 	s.controls.controlSocket.close()
 	s.controls.controlSocket = opened
+	s.tellSpare(opened)
 	s.controls.serve()
 	return nil
 }
@@ -138,26 +149,28 @@ func (c *controls) finish() {
 // addresses are where the socket may be, the best first.
 func (p place) addresses(environ []string) []string {
 	if p.socket == "auto" {
-		return control.HomeOf(environ).Addresses(p.name)
+		home := control.HomeOf(environ)
+		return append(home.Addresses(p.name), home.Spare(p.name))
 	}
 	return []string{p.socket}
 }
 
 // openSocket makes the control socket of a place, at the first address where that
-// is possible; nil: it is off. An automatic address that is taken is no reason to
-// try the next: clients would find another master there.
+// is possible; nil: it is off.
 func openSocket(p place, environ []string) (*controlSocket, error) {
 	if p.socket == "off" {
 		return nil, nil
 	}
 	var errs []error
+	var taken error
 	for _, address := range p.addresses(environ) {
 		c, err := p.open(address, environ)
 		if err == nil {
+			c.taken = taken
 			return c, nil
 		}
-		if p.socket == "auto" && errors.Is(err, syscall.EADDRINUSE) {
-			return nil, fmt.Errorf("another master has the name %q, or somebody its address %s: %w", p.name, address, err)
+		if taken == nil && errors.Is(err, syscall.EADDRINUSE) {
+			taken = err
 		}
 		errs = append(errs, err)
 	}

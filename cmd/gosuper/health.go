@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/admin"
 	"github.com/gosuper/gosuper/supervisor/control"
 )
 
@@ -29,7 +30,8 @@ func (a *app) newHealth() *cobra.Command {
 		Long: "Exit with 0 if the master answers, else with 1: the HEALTHCHECK of a container\n" +
 			"that has no curl. With --ready it must also have a ready worker and not be\n" +
 			"stopping. Where its control socket cannot be reached, the admin listener of the\n" +
-			"configuration is asked.",
+			"configuration is asked, which has to be that of a master in this pid namespace:\n" +
+			"a container's health is not that of its neighbour.",
 		Args: usageArgs(noArgs),
 	}
 	cmd.RunE = func(*cobra.Command, []string) error {
@@ -46,7 +48,7 @@ func (a *app) newHealth() *cobra.Command {
 		}
 		return a.say(text)
 	}
-	t.add(cmd)
+	t.add(a, cmd)
 	cmd.Flags().BoolVar(&ready, "ready", false, "fail also if no worker is ready or the master is stopping")
 	return cmd
 }
@@ -111,6 +113,12 @@ func probeAdmin(ctx context.Context, bind string, ready bool) (string, error) {
 		}
 	}
 	defer answer.Body.Close()
+	if own := control.PIDNamespace(); answer.Header.Get(admin.NamespaceHeader) != own && own != "" {
+		return "", failure{
+			fmt.Errorf("the master does not run: what answers at its admin listener %s is somebody else, who shares the network", bind),
+			"is it another container of the same pod, or of the host's network?",
+		}
+	}
 	body, _ := io.ReadAll(io.LimitReader(answer.Body, 4<<10)) // whose status is what counts
 	text := strings.TrimSpace(string(body))
 	if answer.StatusCode != http.StatusOK {

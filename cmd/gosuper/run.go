@@ -109,6 +109,9 @@ func message(err error) string {
 	if e, ok := errors.AsType[failure](err); ok {
 		return complaint(e.Error(), e.hint)
 	}
+	if e, ok := errors.AsType[several](err); ok {
+		return complaint(e.Error(), e.hint())
+	}
 	if e, ok := errors.AsType[*control.Error](err); ok {
 		return complaint(e.Error(), e.Hint)
 	}

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,7 +22,9 @@ func (a *app) newStatus() *cobra.Command {
 	cmd := a.newCommand(&cobra.Command{
 		Use:   "status [--json] [--requests]",
 		Short: "Show what runs, worker by worker",
-		Args:  noArgs,
+		Long: "Show what runs, worker by worker. Where several masters run and it is not said\n" +
+			"which one is meant, they are listed by name.",
+		Args: noArgs,
 	}, func(ctx context.Context, m *control.Client, _ []string) error {
 		ctx, cancel := soon(ctx)
 		defer cancel()
@@ -40,9 +44,43 @@ func (a *app) newStatus() *cobra.Command {
 		}
 		return a.say(statusText(st))
 	})
+	one := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		err := one(cmd, args)
+		if found, ok := errors.AsType[several](err); ok && !asJSON {
+			return a.say(a.overview(context.Background(), found))
+		}
+		return err
+	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON, for programs")
 	cmd.Flags().BoolVar(&requests, "requests", false, "with each request in flight")
 	return cmd
+}
+
+// overview lists several masters.
+func (a *app) overview(ctx context.Context, found several) string {
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	rows := make([][]string, len(found))
+	var asking sync.WaitGroup
+	for i, f := range found {
+		asking.Go(func() {
+			pid, state, ready := "-", "-", "-"
+			if f.PID > 0 {
+				pid = strconv.Itoa(f.PID)
+			}
+			h, err := control.HomeOf(a.environ).Client(f.Address).Health(ctx)
+			if err == nil {
+				state, ready = string(h.State), fmt.Sprintf("%d of %d", h.ReadyWorkers, h.WorkersTarget)
+			} else {
+				state = "does not answer"
+			}
+			rows[i] = []string{f.Name, pid, state, ready, f.Address}
+		})
+	}
+	asking.Wait()
+	t := table{columns: []column{{"NAME", left}, {"PID", right}, {"STATE", left}, {"READY", left}, {"CONTROL", left}}, rows: rows}
+	return t.String() + "\n" + found.hint()
 }
 
 // statusText is the status for people.

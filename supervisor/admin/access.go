@@ -97,8 +97,8 @@ func (e *Endpoint) acting(next http.Handler) http.HandlerFunc {
 func (e *Endpoint) handler() http.Handler {
 	interior := control.NewHandler(e.server.source)
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /health", e.server.serveHealth)
-	mux.HandleFunc("GET /health/ready", e.server.serveReady)
+	mux.HandleFunc("GET /health", probed(e.server.serveHealth))
+	mux.HandleFunc("GET /health/ready", probed(e.server.serveReady))
 	mux.HandleFunc("GET /metrics", e.server.serveMetrics)
 	mux.HandleFunc("GET /{$}", e.named(e.servePage))
 	mux.HandleFunc("GET /feed", e.named(e.serveFeed))

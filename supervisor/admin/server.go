@@ -95,6 +95,22 @@ func (e *Endpoint) Close() (over <-chan struct{}) {
 	return closed
 }
 
+// NamespaceHeader is the header of an answer to a probe that says in which pid
+// namespace the master lives, by [control.PIDNamespace]. An address belongs to the
+// network namespace, which containers may share: so a command that probes tells
+// its own master from a neighbour's.
+const NamespaceHeader = "X-Gosuper-Pid-Namespace"
+
+// probed makes an answer one to a probe.
+func probed(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if namespace := control.PIDNamespace(); namespace != "" {
+			w.Header().Set(NamespaceHeader, namespace)
+		}
+		next(w, r)
+	}
+}
+
 // serveHealth says whether the master's loop turns.
 func (s *Server) serveHealth(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := answering(r)

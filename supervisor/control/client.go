@@ -24,24 +24,28 @@ const maxAnswer = 64 << 20
 // there is nobody to ask, else an *[Error].
 type Client struct {
 	address string
-	owner   int // see dial
+	trust   trust
 	http    http.Client
 }
 
 // NewClient makes a client of the control socket at an address that somebody
-// gave; for those that were looked for there is [Home.Client].
+// gave, wherever the master lives; for those that were looked for there is
+// [Home.Client].
 func NewClient(address string) *Client {
 	owner := os.Geteuid()
 	if owner == 0 {
 		owner = anybody // who may be asked to see to the masters of others
 	}
-	return newClient(address, owner)
+	return newClient(address, trust{owner: owner})
 }
 
-func newClient(address string, owner int) *Client {
-	return &Client{address: address, owner: owner, http: http.Client{Transport: &http.Transport{
+func newClient(address string, t trust) *Client {
+	return &Client{address: address, trust: t, http: http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
-		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, address, owner) },
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			c, _, err := dial(ctx, address, t)
+			return c, err
+		},
 	}}}
 }
 
@@ -79,7 +83,7 @@ func (c *Client) Stop(ctx context.Context, quick, wait bool) error {
 		if e, asked := errors.AsType[*Error](err); !asked || !wait || e.Status != 0 || ctx.Err() != nil {
 			return err
 		}
-		if absent(probe(ctx, c.address, c.owner)) {
+		if c.gone(ctx) {
 			return nil // before it could say so
 		}
 		// The next version came between, which may not have heard of it.
@@ -173,45 +177,61 @@ func (c *Client) silence(err error) error {
 	return &Error{Message: "the master at " + c.address + " ended before it answered"}
 }
 
+// gone says whether nobody listens there any more.
+func (c *Client) gone(ctx context.Context) bool {
+	_, err := probe(ctx, c.address, c.trust)
+	return absent(err)
+}
+
 // absent says whether the error of a probe means that nobody listens there.
 func absent(err error) bool {
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist)
 }
 
-// probe says whether a master of this owner can be talked to at an address. The
-// errors are those of dial.
-func probe(ctx context.Context, address string, owner int) error {
-	c, err := dial(ctx, address, owner)
+// probe finds out who listens at an address. The errors are those of dial.
+func probe(ctx context.Context, address string, t trust) (peer, error) {
+	c, p, err := dial(ctx, address, t)
 	if err != nil {
-		return err
+		return peer{}, err
 	}
-	return c.Close()
+	return p, c.Close()
+}
+
+// trust is who may be talked to at an address.
+type trust struct {
+	owner int  // the user who has to listen there, or anybody
+	near  bool // only in the pid namespace of this process
 }
 
 // anybody is an owner that every user is taken for.
 const anybody = -1
 
-// dial connects to an address if the process that listens there is of its owner,
-// a user id: nobody else is to be believed. The error is an *[Unreachable], or
-// that of the context.
-func dial(ctx context.Context, address string, owner int) (net.Conn, error) {
+// dial connects to an address if the process that listens there is to be
+// trusted. The error is an *[Unreachable], or that of the context.
+func dial(ctx context.Context, address string, t trust) (net.Conn, peer, error) {
 	c, err := new(net.Dialer).DialContext(ctx, "unix", address)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return nil, peer{}, ctx.Err()
 		}
-		return nil, unreachable(address, err)
+		return nil, peer{}, unreachable(address, err)
 	}
-	uid, err := peerUID(c.(*net.UnixConn))
-	if err == nil && uid != owner && owner != anybody {
-		err = foreign(uid)
+	p, err := peerOf(c.(*net.UnixConn))
+	switch {
+	case err != nil:
+	case p.uid != t.owner && t.owner != anybody:
+		err = foreign(p.uid)
+	case t.near && !p.near():
+		err = errElsewhere
+	default:
+		return c, p, nil
 	}
-	if err != nil {
-		c.Close()
-		return nil, unreachable(address, err)
-	}
-	return c, nil
+	c.Close()
+	return nil, peer{}, unreachable(address, err)
 }
+
+// errElsewhere is that a master was found which is not the one that is meant.
+var errElsewhere = errors.New("it runs in another pid namespace")
 
 // foreign is the user who listens where somebody else was meant.
 type foreign int
@@ -246,6 +266,8 @@ func unreachable(address string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		e.Hint = "only root and the user of the master may use its control socket: run this as one of them"
+	case errors.Is(err, errElsewhere):
+		e.Hint = "a master of another container is reached by --control " + address
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):
 		e.Hint = "no master runs there; where a master has its socket is control.socket of its configuration"
 	}

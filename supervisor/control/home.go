@@ -2,7 +2,9 @@ package control
 
 import (
 	"bufio"
+	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -55,7 +57,17 @@ func (h Home) Addresses(name string) []string {
 	return []string{filepath.Join(h.Dir, name+extension), abstract}
 }
 
-// abstract is how the user's abstract addresses begin.
+// Spare is one more address for a master of this name, and another one at each
+// call: for where those that everybody can tell are taken, by a master of the same
+// name, of another container perhaps, or by anybody, as every user can listen at
+// every address that is abstract. Whoever looks for the name finds it all the same.
+func (h Home) Spare(name string) string {
+	return h.abstract() + name + "/" + strings.ToLower(rand.Text()[:8])
+}
+
+// abstract is how the user's abstract addresses begin. After it come the name of
+// the master and, behind a slash, what makes the address another one than that of
+// the name.
 func (h Home) abstract() string { return "@gosuper/" + strconv.Itoa(h.UID) + "/" }
 
 // MakeDir makes the folder, and refuses one in which somebody else could put a
@@ -80,40 +92,77 @@ func (h Home) MakeDir() error {
 }
 
 // Client makes a client of an address in this home. It believes nobody but the
-// user of the home: every user can listen at every address that is abstract. At a
+// user of the home, and nobody outside of the pid namespace of this process. At a
 // path root believes whoever was let into root's folder, such as a service that
 // has it as its RuntimeDirectory.
-func (h Home) Client(address string) *Client { return newClient(address, h.owner(address)) }
+func (h Home) Client(address string) *Client { return newClient(address, h.trust(address)) }
 
-// owner is the user who has to listen at an address in this home.
-func (h Home) owner(address string) int {
+// trust is who may be talked to at an address in this home.
+func (h Home) trust(address string) trust {
 	if h.UID == 0 && address[0] != '@' {
-		return anybody
+		return trust{owner: anybody, near: true}
 	}
-	return h.UID
+	return trust{owner: h.UID, near: true}
 }
 
-// Serves says whether a master of the user listens at an address in this home.
-// At a path it may be one that this process must not connect to.
-func (h Home) Serves(ctx context.Context, address string) bool {
-	err := probe(ctx, address, h.owner(address))
-	if _, other := errors.AsType[foreign](err); other {
-		return false
-	}
-	return err == nil || address[0] != '@' && !absent(err)
+// Found is a master that listens at an address of a home.
+type Found struct {
+	Name    string // as the address says it
+	Address string
+	PID     int // 0: not known, as this process must not connect to it
 }
 
-// Find returns the addresses in this home at which a master of its user listens.
-func (h Home) Find(ctx context.Context) []string {
+// Find returns the masters of the user of this home: those here, in the pid
+// namespace of this process, and the addresses of those elsewhere, which
+// commands do not mean unless they are told the address. Both are in the order
+// of their names.
+func (h Home) Find(ctx context.Context) (here []Found, elsewhere []string) {
+	return h.living(ctx, h.addresses())
+}
+
+// FindNamed is Find for the masters of one name.
+func (h Home) FindNamed(ctx context.Context, name string) (here []Found, elsewhere []string) {
+	addresses := slices.DeleteFunc(h.addresses(), func(address string) bool { return h.nameAt(address) != name })
+	return h.living(ctx, append(addresses, h.Addresses(name)...)) // which are no secret where /proc is not mounted
+}
+
+// addresses are those in this home at which there is something.
+func (h Home) addresses() []string {
 	var found []string
 	if h.Dir != "" {
-		paths, _ := filepath.Glob(filepath.Join(escape(h.Dir), "*"+extension)) // the pattern is a good one
-		found = paths
+		found, _ = filepath.Glob(filepath.Join(escape(h.Dir), "*"+extension)) // the pattern is a good one
 	}
-	found = append(found, h.findAbstract("/proc/net/unix")...)
-	return slices.DeleteFunc(found, func(address string) bool {
-		return !h.Serves(ctx, address)
+	return append(found, h.findAbstract("/proc/net/unix")...)
+}
+
+// living sorts out at which addresses there are masters.
+func (h Home) living(ctx context.Context, addresses []string) (here []Found, elsewhere []string) {
+	slices.SortFunc(addresses, func(a, b string) int {
+		return cmp.Or(cmp.Compare(h.nameAt(a), h.nameAt(b)), cmp.Compare(a, b))
 	})
+	for _, address := range slices.Compact(addresses) {
+		p, err := probe(ctx, address, h.trust(address))
+		_, other := errors.AsType[foreign](err)
+		switch {
+		case errors.Is(err, errElsewhere):
+			elsewhere = append(elsewhere, address)
+		case other:
+		case err == nil && p.pid > 0 && slices.ContainsFunc(here, func(f Found) bool { return f.PID == p.pid }):
+			// It is about to move from one to the other.
+		case err == nil, address[0] != '@' && !absent(err):
+			here = append(here, Found{Name: h.nameAt(address), Address: address, PID: max(p.pid, 0)})
+		}
+	}
+	return here, elsewhere
+}
+
+// nameAt is the name of the master at an address of this home.
+func (h Home) nameAt(address string) string {
+	if rest, ok := strings.CutPrefix(address, h.abstract()); ok {
+		name, _, _ := strings.Cut(rest, "/")
+		return name
+	}
+	return strings.TrimSuffix(filepath.Base(address), extension)
 }
 
 // escape makes a pattern of a path.
@@ -130,8 +179,9 @@ func (h Home) findAbstract(table string) (found []string) {
 	}
 	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
-		_, name, ok := strings.Cut(lines.Text(), " "+h.abstract())
-		if address := h.abstract() + name; ok && possible(name) && !slices.Contains(found, address) { // connections have it too
+		_, rest, ok := strings.Cut(lines.Text(), " "+h.abstract())
+		name, other, several := strings.Cut(rest, "/")
+		if address := h.abstract() + rest; ok && possible(name) && (!several || possible(other)) && !slices.Contains(found, address) { // connections have it too
 			found = append(found, address)
 		}
 	}
@@ -141,7 +191,8 @@ func (h Home) findAbstract(table string) (found []string) {
 // maxName is the length of the longest name of a master, in bytes.
 const maxName = 64
 
-// possible says whether a master may have this name.
+// possible says whether a master may have this name, and anything may be part of
+// an address.
 func possible(name string) bool {
 	return name != "" && name != "." && name != ".." && len(name) <= maxName &&
 		!strings.ContainsRune(name, '/') && !strings.ContainsFunc(name, unicode.IsControl)

@@ -37,6 +37,16 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
+// TestSpare: what is spare for a name is another address each time, and is found
+// by that name.
+func TestSpare(t *testing.T) {
+	h := Home{UID: 7}
+	first, second := h.Spare("two words"), h.Spare("two words")
+	if first == second || len(first) > 107 || h.nameAt(first) != "two words" || !strings.HasPrefix(first, "@gosuper/7/") {
+		t.Errorf("%q and %q, of the name %q", first, second, h.nameAt(first))
+	}
+}
+
 // TestMakeDirIsSafe: a folder in which others could put a socket is refused.
 func TestMakeDirIsSafe(t *testing.T) {
 	dir := t.TempDir()
@@ -70,8 +80,14 @@ func TestFind(t *testing.T) {
 	if err := os.Mkdir(h.Dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	find := func() []string { // without whatever else of this user runs here
-		return slices.DeleteFunc(h.Find(t.Context()), func(address string) bool { return address[0] == '@' })
+	find := func() (addresses []string) { // without whatever else of this user runs here
+		found, _ := h.Find(t.Context())
+		for _, f := range found {
+			if f.Address[0] != '@' {
+				addresses = append(addresses, f.Address)
+			}
+		}
+		return addresses
 	}
 	if found := find(); len(found) > 0 {
 		t.Errorf("in an empty folder there is %q", found)
@@ -88,9 +104,16 @@ func TestFind(t *testing.T) {
 			defer l.Close()
 		}
 	}
-	want := []string{filepath.Join(h.Dir, "a.sock"), filepath.Join(h.Dir, "b.sock")}
+	// Both are this process, so that one is taken for the other's new address.
+	want := []string{filepath.Join(h.Dir, "a.sock")}
 	if found := find(); !slices.Equal(found, want) {
 		t.Errorf("found %q, want %q", found, want)
+	}
+	for name, want := range map[string]int{"a": 1, "b": 1, "stale": 0, "c": 0, "none": 0} {
+		found, elsewhere := h.FindNamed(t.Context(), name)
+		if len(found) != want || len(elsewhere) > 0 || want > 0 && (found[0] != Found{name, filepath.Join(h.Dir, name+".sock"), os.Getpid()}) {
+			t.Errorf("of the name %s are found %+v, elsewhere %q", name, found, elsewhere)
+		}
 	}
 	h.UID++
 	if found := find(); len(found) > 0 {
@@ -104,12 +127,22 @@ func TestHomeBelievesItsUser(t *testing.T) {
 	address := serve(t, NewHandler(&fake{}))
 	for _, h := range []Home{{UID: os.Geteuid()}, {UID: os.Geteuid() + 1}} {
 		own := h.UID == os.Geteuid()
-		if h.Serves(t.Context(), address) != own {
-			t.Errorf("user %d: serves: %t", h.UID, !own)
+		if found, _ := h.living(t.Context(), []string{address}); (len(found) == 1) != own {
+			t.Errorf("user %d: found are %+v", h.UID, found)
 		}
 		_, err := h.Client(address).Status(t.Context(), false)
 		if _, refused := errors.AsType[*Unreachable](err); own && err != nil || !own && (!refused || !errors.Is(err, fs.ErrPermission)) {
 			t.Errorf("user %d: %v", h.UID, err)
+		}
+	}
+}
+
+// TestNear: a process is near that this one sees under as many ids as itself.
+// What /proc cannot tell is believed.
+func TestNear(t *testing.T) {
+	for pid, want := range map[int]bool{os.Getpid(): true, os.Getppid(): true, 1: true, -1: true, 1 << 30: true, 0: false} {
+		if (peer{pid: pid}).near() != want {
+			t.Errorf("process %d: near: %t", pid, !want)
 		}
 	}
 }
@@ -121,7 +154,10 @@ func TestFindAbstract(t *testing.T) {
 0000000000000000: 00000002 00000000 00010000 0001 01 35391 @gosuper/7/agents
 0000000000000000: 00000003 00000000 00000000 0001 03 35392 @gosuper/7/agents
 0000000000000000: 00000002 00000000 00010000 0001 01 35393 @gosuper/7/two words
-0000000000000000: 00000002 00000000 00010000 0001 01 35396 @gosuper/7/a/b
+0000000000000000: 00000002 00000000 00010000 0001 01 35396 @gosuper/7/agents/x1
+0000000000000000: 00000002 00000000 00010000 0001 01 35396 @gosuper/7/a/b/c
+0000000000000000: 00000002 00000000 00010000 0001 01 35396 @gosuper/7//b
+0000000000000000: 00000002 00000000 00010000 0001 01 35396 @gosuper/7/a/
 0000000000000000: 00000002 00000000 00010000 0001 01 35397 @gosuper/7/\x1b[2J
 0000000000000000: 00000002 00000000 00010000 0001 01 35398 @gosuper/7/
 0000000000000000: 00000002 00000000 00010000 0001 01 35399 @gosuper/7/TOOLONG
@@ -132,7 +168,7 @@ func TestFindAbstract(t *testing.T) {
 	if err := os.WriteFile(table, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"@gosuper/7/agents", "@gosuper/7/two words"}
+	want := []string{"@gosuper/7/agents", "@gosuper/7/two words", "@gosuper/7/agents/x1"}
 	if found := (Home{UID: 7}).findAbstract(table); !slices.Equal(found, want) {
 		t.Errorf("found %q, want %q", found, want)
 	}

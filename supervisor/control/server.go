@@ -98,8 +98,8 @@ func (g *guarded) Accept() (net.Conn, error) {
 			<-g.slots
 			return nil, err
 		}
-		uid, err := peerUID(c)
-		if err == nil && (uid == 0 || uid == os.Geteuid()) {
+		who, err := peerOf(c)
+		if err == nil && (who.uid == 0 || who.uid == os.Geteuid()) {
 			return &conn{UnixConn: c, slots: g.slots}, nil
 		}
 		c.Close() // unheard: whoever it is must not be able to keep others out

@@ -248,7 +248,11 @@ func TestCommandsFindTheirMaster(t *testing.T) {
 		t.Errorf("the socket is %v, %v", info, err)
 	}
 	second := run(`name = "second"`, `control = { socket = "auto" }`)
-	p.expects(1, "", "gosuper: error: several masters are running: "+runtime+"/first.sock, "+runtime+"/second.sock\ngosuper: hint: .*--control PATH, or -c FILE\n", "status")
+	p.expects(1, "", fmt.Sprintf("gosuper: error: several masters are running: first .pid %d, %s/first.sock., second .pid %d, %[2]s/second.sock.\ngosuper: hint: .*-n NAME, -c FILE or --control PATH\n", first.pid(), runtime, second.pid()), "health")
+	p.expects(0, fmt.Sprintf("NAME +PID  STATE +READY +CONTROL\nfirst +%d  running  2 of 2  %s/first.sock\nsecond +%d  running  2 of 2  %[2]s/second.sock\n\n.*-n NAME.*\n", first.pid(), runtime, second.pid()), "", "status")
+	p.expects(1, "", "gosuper: error: several masters are running: .*", "status", "--json")
+	p.expects(0, "second  running .*", "", "status", "-n", "second")
+	p.expects(0, "first  running .*", "", "-n", "first", "status")
 	p.expects(0, "second  running .*", "", "status", "--control", filepath.Join(runtime, "second.sock"))
 	p.expects(0, "second  running .*", "", "status", "-c", second.file)
 	p.expects(0, "first  running .*", "", "-c", first.file, "status")
@@ -283,8 +287,10 @@ func TestCommandsWithoutRuntimeFolder(t *testing.T) {
 	how.config = config(fmt.Sprintf("name = %q", name), `control = { socket = "auto" }`)
 	m := start(t, how)
 	m.wait(t, 0, "ready", nil)
-	if warnings := m.all(0, noControl, nil); len(warnings) > 0 {
-		t.Errorf("there is a warning: %s", warnings[0].line)
+	for _, text := range []string{noControl, movedOn} {
+		if warnings := m.all(0, text, nil); len(warnings) > 0 {
+			t.Errorf("there is a warning: %s", warnings[0].line)
+		}
 	}
 	p.expects(0, name+"  running .*", "", "status", "-c", m.file)
 	if os.Getuid() == 0 {

@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"os"
@@ -17,9 +16,6 @@ import (
 
 	"github.com/gosuper/gosuper/supervisor/control"
 )
-
-// noControl is the warning of a master that cannot be asked.
-const noControl = "no control socket: gosuper status and its like cannot reach this master; say where it may be, --control PATH, or off"
 
 // controlled is the line of TOML for a control socket, and the path of that.
 func controlled(t testing.TB) (line, path string) {
@@ -243,36 +239,5 @@ func TestControlRefusesOthers(t *testing.T) {
 		}
 		m.signal(syscall.SIGTERM)
 		m.end()
-	}
-}
-
-// Two masters of one name: the first has the automatic socket, the second says so
-// in one line and serves all the same.
-func TestControlOfOneName(t *testing.T) {
-	t.Parallel()
-	name := fmt.Sprintf("e2e-%d", os.Getpid())
-	lines := []string{fmt.Sprintf("name = %q", name), `control = { socket = "auto" }`}
-	home := control.HomeOf(append(os.Environ(), "XDG_RUNTIME_DIR="+t.TempDir()))
-	launched := func() *master {
-		m := start(t, launch{config: config(lines...), env: []string{"XDG_RUNTIME_DIR=" + filepath.Dir(home.Dir)}})
-		m.wait(t, 0, "ready", nil)
-		return m
-	}
-	first := launched()
-	second := launched()
-	if e := second.wait(t, 0, noControl, nil); !strings.Contains(e.str("error"), "another master has the name") {
-		t.Errorf("the warning is %s", e.line)
-	}
-	path := home.Addresses(name)[0]
-	if st, _ := asked(t, path, false); st.PID != first.pid() {
-		t.Errorf("the socket has the master %d, want %d", st.PID, first.pid())
-	}
-	second.signal(syscall.SIGTERM)
-	second.end()
-	if st, _ := asked(t, path, false); st.PID != first.pid() {
-		t.Errorf("after the second has ended, the socket has the master %d", st.PID)
-	}
-	if found := home.Find(context.Background()); !slices.Contains(found, path) {
-		t.Errorf("found are %q", found)
 	}
 }

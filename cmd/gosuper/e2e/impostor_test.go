@@ -97,18 +97,18 @@ func (p person) uid() string { return p.before[2] }
 
 // Another user who listens where a master of this one would be is neither believed
 // nor told anything, and whoever asks for that master is told who it is. A master
-// that starts serves all the same, and says so if nobody will find it.
+// that starts has another address if need be, says so, and is found there.
 func TestImpostors(t *testing.T) {
 	needRoot(t)
 	const name = "impersonated"
 	for _, tc := range []struct {
 		what   string
 		folder fs.FileMode // of the folder of the user's sockets, where the impostor has put his; 0: there is none
-		found  bool        // is the master found that starts then?
+		moved  bool        // has the master that starts then another address than that of its name?
 	}{
-		{"at the abstract address", 0, false},
-		{"in a folder for everybody", 0o777, true},
-		{"left in a folder that is for its user now", 0o755, false},
+		{"at the abstract address", 0, true},
+		{"in a folder for everybody", 0o777, false},
+		{"left in a folder that is for its user now", 0o755, true},
 	} {
 		t.Run(tc.what, func(t *testing.T) {
 			t.Parallel()
@@ -142,18 +142,14 @@ func TestImpostors(t *testing.T) {
 
 			m := start(t, how)
 			m.wait(t, 0, "ready", nil)
-			warnings := m.all(0, noControl, nil)
-			if tc.found {
-				p.expects(0, name+"  running .*", "", "status", "-c", file)
-				p.expects(0, name+"  running .*", "", "status")
-				if len(warnings) > 0 {
-					t.Errorf("there is a warning: %s", warnings[0].line)
-				}
-			} else {
-				refused("status", "-c", file)
-				if len(warnings) != 1 || !strings.Contains(warnings[0].str("error"), "address already in use") {
-					t.Errorf("the warnings are %v", warnings)
-				}
+			p.expects(0, name+"  running .*", "", "status", "-c", file)
+			p.expects(0, name+"  running .*", "", "status", "-n", name)
+			p.expects(0, name+"  running .*", "", "status")
+			if moved := m.all(0, movedOn, nil); (len(moved) == 1) != tc.moved || tc.moved && !strings.Contains(moved[0].str("error"), "address already in use") {
+				t.Errorf("of its address it says %v", moved)
+			}
+			if refused := m.all(0, noControl, nil); len(refused) > 0 {
+				t.Errorf("it says %s", refused[0].line)
 			}
 			if answer, _, err := m.get("/"); err != nil || answer.StatusCode != http.StatusOK {
 				t.Errorf("the master serves %v, %v", answer, err)
