@@ -167,8 +167,7 @@ func (s *Supervisor) bequeath(said []message) estate {
 func (w *worker) bequeath() estateWorker {
 	e := estateWorker{
 		ID: w.ID, PID: w.pid, Revision: w.revision.number, Board: -1, Limit: w.limit,
-		Look: moment(w.watch.look), Stuck: w.watch.stuck, Reason: w.watch.reason, Innocents: w.watch.innocents,
-		Beats: w.watch.beats, Beat: w.watch.beat, BeatAt: moment(w.watch.beatAt),
+		Look: moment(w.watch.look), Beats: w.watch.beats, Beat: w.watch.beat, BeatAt: moment(w.watch.beatAt),
 		Announced: w.announced, Cooperates: w.cooperates, Newer: w.newer,
 		Why: w.why, Until: moment(w.until), Failure: w.failure, Words: w.words, Says: w.says, Slain: w.slain,
 	}

@@ -104,13 +104,10 @@ type estateWorker struct {
 	Tail     *process.TailSnapshot `json:"tail,omitzero"`
 	Limit    int                   `json:"limit,omitzero"`
 
-	Look      time.Duration `json:"look,omitzero"`
-	Stuck     bool          `json:"stuck,omitzero"`
-	Reason    fleet.Reason  `json:"reason,omitzero"`
-	Innocents int           `json:"innocents,omitzero"`
-	Beats     bool          `json:"beats,omitzero"`
-	Beat      uint64        `json:"beat,omitzero"`
-	BeatAt    time.Duration `json:"beat_at,omitzero"`
+	Look   time.Duration `json:"look,omitzero"`
+	Beats  bool          `json:"beats,omitzero"`
+	Beat   uint64        `json:"beat,omitzero"`
+	BeatAt time.Duration `json:"beat_at,omitzero"`
 
 	Announced  bool          `json:"announced,omitzero"`
 	Cooperates bool          `json:"cooperates,omitzero"`

@@ -152,8 +152,7 @@ func (s *Supervisor) inheritWorker(f fleet.Worker, e estateWorker) (w *worker, e
 		announced: e.Announced, cooperates: e.Cooperates, newer: e.Newer,
 		why: e.Why, until: at(e.Until), failure: e.Failure, words: e.Words, says: e.Says, slain: e.Slain,
 		watch: watch{
-			look: at(e.Look), stuck: e.Stuck, reason: e.Reason, innocents: e.Innocents,
-			beats: e.Beats, beat: e.Beat, beatAt: at(e.BeatAt),
+			look: at(e.Look), beats: e.Beats, beat: e.Beat, beatAt: at(e.BeatAt),
 		},
 	}
 	if e.Board >= 0 {

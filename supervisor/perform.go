@@ -28,15 +28,20 @@ func (s *Supervisor) perform(a fleet.Action) {
 		s.spawn(a)
 	case fleet.Announce:
 		s.announce(s.workers[a.ID])
+	case fleet.FoundStuck:
+		s.blame(s.workers[a.ID], a)
+	case fleet.Recovered:
+		s.log.Info("worker is no longer stuck, and is replaced all the same", s.workers[a.ID].fields()...)
 	case fleet.Retire:
 		s.retire(s.workers[a.ID], a)
 	case fleet.Hasten:
 		s.setDeadline(s.workers[a.ID], a.Until)
 	case fleet.Abort:
-		s.abort(s.workers[a.ID])
+		s.abort(s.workers[a.ID], a)
 	case fleet.Kill:
 		w := s.workers[a.ID]
-		s.lost(w)
+		known, _ := s.fleet.Worker(a.ID)
+		s.lost(w, known)
 		s.log.Warn("killing worker", w.fields(zap.String("reason", string(a.Reason)))...)
 		s.do(w, deedKill)
 	case fleet.Bury:
@@ -113,9 +118,10 @@ func (s *Supervisor) retire(w *worker, a fleet.Retire) {
 // abort asks a worker that hangs for its stacks. If it did not become ready,
 // its last lines up to now explain it; those that follow are the stacks, and
 // end in registers.
-func (s *Supervisor) abort(w *worker) {
-	if w.watch.stuck {
-		s.lost(w)
+func (s *Supervisor) abort(w *worker, a fleet.Abort) {
+	if a.Reason != fleet.ReasonStartup {
+		known, _ := s.fleet.Worker(a.ID)
+		s.lost(w, known)
 		s.do(w, deedAbort)
 		return
 	}
@@ -147,7 +153,7 @@ func (s *Supervisor) do(w *worker, d deed) {
 func (s *Supervisor) bury(w *worker, a fleet.Bury) {
 	s.explainKill(w)
 	if time.Until(w.until) < cutMargin {
-		s.lost(w)
+		s.lost(w, a.Worker)
 	}
 	fields := w.fields(zap.String("status", w.ending()), zap.Duration("age", w.age()))
 	if w.cooperates {

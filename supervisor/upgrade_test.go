@@ -76,7 +76,7 @@ func TestHeirKnowsAll(t *testing.T) {
 		st.say(4, notify.Message{Ready: true})
 		st.pass(time.Second)
 		s.leaving = &leaving{sockets: s.current.sockets, since: time.Now(), look: time.Now().Add(time.Second)}
-		s.innocentsLost, s.workers[2].watch.stuck = 7, true
+		s.innocentsLost = 7
 		if before, after := text(t, s), text(t, heirOf(t, s)); before != after {
 			t.Errorf("the master left\n%s\nand its heir would leave\n%s", before, after)
 		}
@@ -106,7 +106,7 @@ func TestFirstEstate(t *testing.T) {
 		{"configuration", i.Config().Workers.N == 2 && i.Config().Command[0] == "/bin/true" && i.Config().KeepAlive == 5*time.Second},
 		{"program", i.Program().Path == "/usr/bin/gosuper" && len(i.Program().Args) == 3},
 		{"brain", generation == 2 && i.fleet.Target() == 2 && len(i.fleet.Workers()) == len(i.state.Workers)},
-		{"workers", w.ID == 2 && w.PID == 8388610 && w.Stuck && w.Announced && w.Says == "ready ü"},
+		{"workers", w.ID == 2 && w.PID == 8388610 && w.Announced && w.Says == "ready ü"},
 		{"counters", i.state.InnocentsLost == 7 && i.state.Restarts[control.Crash] == 1 && i.state.SlotRestarts[0] == 2},
 		{"sockets", i.set(i.current.Set).Len() == 1 && i.state.Leaving != nil},
 		{"last words", len(i.state.Words) == 1 && i.state.Words[0].ID == 1},

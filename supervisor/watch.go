@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -60,17 +61,15 @@ func after(start, limit int64) int64 {
 	return start + limit
 }
 
-// watch is what the master remembers about a worker between two looks at its
-// board.
+// watch is what it takes to look at the board of a worker: whether it is stuck
+// the brain knows.
 type watch struct {
-	look      time.Time // when to look next; zero: nothing can become due
-	stuck     bool      // told to the brain
-	reason    fleet.Reason
-	innocents int  // as told to the brain
-	beats     bool // it said WATCHDOG=1 at least once
-	beat      uint64
-	beatAt    time.Time
-	slots     []scoreboard.Slot
+	look    time.Time // when to look next; zero: nothing can become due
+	beats   bool      // it said WATCHDOG=1 at least once
+	beat    uint64
+	beatAt  time.Time
+	slots   []scoreboard.Slot
+	overdue scoreboard.Slot // the oldest request that the last look found past its time
 }
 
 // begin starts the watch over a worker that became ready. There is nothing to
@@ -104,23 +103,22 @@ func (w *worker) nextLook(now time.Time, earliest int64) time.Time {
 	return now.Add(max(wait, time.Millisecond))
 }
 
-// patrol looks at the boards when the time of one has come. When the loop itself is late
-// nobody is blamed for what his board says, which may be as old.
+// patrol looks at the boards when the time of one has come, and tells the brain
+// what is to be seen there.
 func (s *Supervisor) patrol(now time.Time) {
-	if next := s.nextPatrol(); next.IsZero() || next.After(now) {
+	due := s.nextPatrol()
+	if due.IsZero() || due.After(now) {
 		return
 	}
+	var sights []fleet.Sight
 	// All of them, so that the looks at an idle fleet fall together.
 	for _, w := range s.workers {
-		if w.watch.look.IsZero() || w.gone {
-			continue
+		if !w.watch.look.IsZero() && !w.gone {
+			sights = append(sights, s.inspect(w, now))
 		}
-		if now.Sub(w.watch.look) > fleet.Lateness {
-			w.watch.look = now.Add(fleet.Lateness)
-			continue
-		}
-		s.inspect(w, now)
 	}
+	slices.SortFunc(sights, func(a, b fleet.Sight) int { return a.ID - b.ID })
+	s.step(fleet.Looked{Due: due, Sights: sights})
 }
 
 // nextPatrol is when the first board is to be looked at; zero: never.
@@ -133,38 +131,38 @@ func (s *Supervisor) nextPatrol() (next time.Time) {
 	return next
 }
 
-// inspect reads the board of a worker and tells the brain if it is stuck.
-func (s *Supervisor) inspect(w *worker, now time.Time) {
+// inspect reads the board of a worker: what of it is past its time and does not
+// end, and what else it has.
+func (s *Supervisor) inspect(w *worker, now time.Time) fleet.Sight {
 	l, clock := limitsOf(w.revision.config), scoreboard.Monotonic()
 	w.watch.slots = w.view().AppendSlots(w.watch.slots[:0])
-	earliest, innocents := int64(math.MaxInt64), 0
-	var overdue scoreboard.Slot
-	stuck := false
+	earliest, sight := int64(math.MaxInt64), fleet.Sight{ID: w.ID}
+	if w.silent(now) {
+		sight.Stuck = fleet.ReasonWatchdog
+	}
 	for _, slot := range w.watch.slots {
 		due := l.due(slot)
 		if after(due, int64(stuckGrace)) <= clock {
-			if !stuck || slot.Start < overdue.Start {
-				overdue = slot
+			if sight.Stuck != fleet.ReasonTimeout || slot.Start < w.watch.overdue.Start {
+				w.watch.overdue = slot
 			}
-			stuck = true
+			sight.Stuck = fleet.ReasonTimeout
 			continue
 		}
 		if slot.Flags&scoreboard.Ended == 0 {
-			innocents++
+			sight.Innocents++
 		}
 		earliest = min(earliest, due)
 	}
-	if !w.until.IsZero() && w.until.Sub(now) < cutMargin {
-		innocents = max(innocents, w.watch.innocents) // it cuts them about now
-	}
-	silent := w.silent(now)
-	switch {
-	case w.watch.stuck || stuck || silent:
-		s.relieve(w, overdue, stuck, innocents)
-		w.watch.look = now.Add(innocentLook)
-	default:
+	if sight.Stuck == "" {
 		w.watch.look = w.nextLook(now, earliest)
+		return sight
 	}
+	if known, _ := s.fleet.Worker(w.ID); !w.until.IsZero() && w.until.Sub(now) < cutMargin {
+		sight.Innocents = max(sight.Innocents, known.Innocents) // it cuts them about now
+	}
+	w.watch.look = now.Add(innocentLook)
+	return sight
 }
 
 // silent says whether the worker gave no sign of life for too long.
@@ -179,38 +177,28 @@ func (w *worker) silent(now time.Time) bool {
 	return now.Sub(w.watch.beatAt) >= limit+stuckGrace
 }
 
-// relieve tells the brain that the worker is stuck, or that the number of its
-// innocent requests changed, and once writes the line that says why.
-func (s *Supervisor) relieve(w *worker, slot scoreboard.Slot, request bool, innocents int) {
-	first := !w.watch.stuck
-	if !first && innocents == w.watch.innocents {
+// blame writes the line that says why a worker has to go: what the last look
+// saw of it.
+func (s *Supervisor) blame(w *worker, a fleet.FoundStuck) {
+	fields := w.fields(zap.Int("innocents", a.Innocents))
+	if a.Reason == fleet.ReasonWatchdog {
+		s.log.Error("worker is stuck: no sign of life", append(fields, zap.Duration("silent", time.Since(w.watch.beatAt).Round(time.Millisecond)))...)
 		return
 	}
-	w.watch.stuck, w.watch.innocents = true, innocents
-	if first {
-		w.watch.reason = fleet.ReasonTimeout
-		fields := w.fields(zap.Int("innocents", innocents))
-		if request {
-			r, _ := w.view().Request(slot.Index)
-			clock := scoreboard.Monotonic()
-			fields = append(fields, zap.String("method", r.Method), zap.String("path", r.Path), zap.String("request_id", r.ID),
-				zap.Duration("request_age", time.Duration(clock-slot.Start).Round(time.Millisecond)),
-				zap.Duration("idle", time.Duration(clock-slot.Progress).Round(time.Millisecond)))
-			s.log.Error("worker is stuck: a request does not end", fields...)
-		} else {
-			w.watch.reason = fleet.ReasonWatchdog
-			s.log.Error("worker is stuck: no sign of life", append(fields, zap.Duration("silent", time.Since(w.watch.beatAt).Round(time.Millisecond)))...)
-		}
-	}
-	s.step(fleet.Stuck{ID: w.ID, Reason: w.watch.reason, Innocents: innocents})
+	slot, clock := w.watch.overdue, scoreboard.Monotonic()
+	r, _ := w.view().Request(slot.Index)
+	s.log.Error("worker is stuck: a request does not end", append(fields, zap.String("method", r.Method), zap.String("path", r.Path), zap.String("request_id", r.ID),
+		zap.Duration("request_age", time.Duration(clock-slot.Start).Round(time.Millisecond)),
+		zap.Duration("idle", time.Duration(clock-slot.Progress).Round(time.Millisecond)))...)
 }
 
-// lost counts the innocent requests that the end of a stuck worker takes along.
-func (s *Supervisor) lost(w *worker) {
-	if !w.watch.stuck || w.watch.look.IsZero() {
+// lost counts, once, the innocent requests that the end of a stuck worker takes
+// along.
+func (s *Supervisor) lost(w *worker, known fleet.Worker) {
+	if !known.Stuck || w.watch.look.IsZero() {
 		return
 	}
 	w.watch.look = time.Time{}
-	s.innocentsLost += uint64(w.watch.innocents)
-	s.log.Warn("ending stuck worker", w.fields(zap.Int("innocents_lost", w.watch.innocents), zap.Uint64("innocents_lost_total", s.innocentsLost))...)
+	s.innocentsLost += uint64(known.Innocents)
+	s.log.Warn("ending stuck worker", w.fields(zap.Int("innocents_lost", known.Innocents), zap.Uint64("innocents_lost_total", s.innocentsLost))...)
 }

@@ -17,6 +17,17 @@ type (
 	// Announce says that a worker became ready.
 	Announce struct{ ID int }
 
+	// FoundStuck says that a worker is stuck, for the reason of a [Sight].
+	FoundStuck struct {
+		ID        int
+		Reason    Reason
+		Innocents int
+	}
+
+	// Recovered says that a worker is no longer stuck. It will be replaced all the
+	// same, as one that nobody is in a hurry to see gone.
+	Recovered struct{ ID int }
+
 	// Retire sends the worker its stop signal; it has until Until.
 	Retire struct {
 		ID     int
@@ -80,19 +91,21 @@ type (
 	Halt struct{ Culprit int }
 )
 
-func (Spawn) action()     {}
-func (Announce) action()  {}
-func (Retire) action()    {}
-func (Hasten) action()    {}
-func (Abort) action()     {}
-func (Kill) action()      {}
-func (Bury) action()      {}
-func (Rescale) action()   {}
-func (Apply) action()     {}
-func (EndReload) action() {}
-func (Close) action()     {}
-func (Up) action()        {}
-func (Halt) action()      {}
+func (Spawn) action()      {}
+func (Announce) action()   {}
+func (FoundStuck) action() {}
+func (Recovered) action()  {}
+func (Retire) action()     {}
+func (Hasten) action()     {}
+func (Abort) action()      {}
+func (Kill) action()       {}
+func (Bury) action()       {}
+func (Rescale) action()    {}
+func (Apply) action()      {}
+func (EndReload) action()  {}
+func (Close) action()      {}
+func (Up) action()         {}
+func (Halt) action()       {}
 
 // Verdict is what the brain makes of an exit.
 type Verdict int

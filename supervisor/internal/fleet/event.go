@@ -32,13 +32,12 @@ type (
 		Reason Reason
 	}
 
-	// Stuck says that a worker has a request, or no sign of life, that is past
-	// its time and does not end. Innocents is how many other requests it has. It
-	// is repeated when that number changes.
-	Stuck struct {
-		ID        int
-		Reason    Reason
-		Innocents int
+	// Looked is what a look at some workers saw that was to happen at Due; zero:
+	// the time of the look does not matter. Each look tells all that it sees, whether it is new or not: of two looks that
+	// say the same the brain may have had no use for the first.
+	Looked struct {
+		Due    time.Time
+		Sights []Sight
 	}
 
 	// Oversized says that a worker takes more memory than it may in any case.
@@ -64,6 +63,13 @@ type (
 	Stop struct{ Quick bool }
 )
 
+// Sight is what a look saw of one worker.
+type Sight struct {
+	ID        int
+	Stuck     Reason // ReasonTimeout: a request is past its time and does not end; ReasonWatchdog: the worker gives no sign of life; "": neither
+	Innocents int    // other requests of a stuck worker
+}
+
 func (Tick) event()         {}
 func (Exited) event()       {}
 func (Executed) event()     {}
@@ -71,7 +77,7 @@ func (SaidReady) event()    {}
 func (Cooperates) event()   {}
 func (SaidStopping) event() {}
 func (Recycle) event()      {}
-func (Stuck) event()        {}
+func (Looked) event()       {}
 func (Oversized) event()    {}
 func (Extend) event()       {}
 func (ScaleBy) event()      {}

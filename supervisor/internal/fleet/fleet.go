@@ -28,9 +28,11 @@ type Fleet struct {
 	gaveUp   int       // id of the worker because of which the brain gave up
 	halted   bool
 
-	now     time.Time
-	late    bool // this step comes too long after it was due
-	actions []Action
+	now       time.Time
+	lateAt    time.Time // the last step that came too long after it was due
+	lateSince time.Time // the first of those between which there was no time to make up for them; zero: there was
+	late      bool      // this step comes too long after it was due, for which nobody is punished
+	actions   []Action
 }
 
 // New returns a fleet that has no workers yet; the first Step spawns them.
@@ -49,8 +51,7 @@ func (f *Fleet) Step(now time.Time, ev Event) []Action {
 	if f.halted {
 		return nil
 	}
-	next, ok := f.Deadline()
-	f.late = ok && now.Sub(next) > Lateness
+	f.late = f.excused(now, ev)
 	f.now, f.actions = now, nil
 	f.record(ev)
 	f.escalate()
@@ -59,6 +60,28 @@ func (f *Fleet) Step(now time.Time, ev Event) []Action {
 	f.spawn()
 	f.conclude()
 	return f.actions
+}
+
+// excused says whether the loop was late, so that what is overdue has to be
+// given another moment: there may be news in a queue. All that was to happen
+// counts, a look at the workers as well. Where one such step follows the other
+// that is the end of it some time.
+func (f *Fleet) excused(now time.Time, ev Event) bool {
+	due, _ := f.Deadline()
+	if l, ok := ev.(Looked); ok && !l.Due.IsZero() && (due.IsZero() || l.Due.Before(due)) {
+		due = l.Due
+	}
+	if due.IsZero() || now.Sub(due) <= Lateness {
+		if now.Sub(f.lateAt) >= Lateness { // what was postponed is up in this step
+			f.lateSince = time.Time{}
+		}
+		return false
+	}
+	if f.lateSince.IsZero() {
+		f.lateSince = now
+	}
+	f.lateAt = now
+	return now.Sub(f.lateSince) < Patience
 }
 
 // Deadline returns when to Step with a Tick next; false if nothing is due
@@ -96,6 +119,14 @@ func (f *Fleet) Workers() []Worker {
 		all[i] = *w
 	}
 	return all
+}
+
+// Worker returns a copy of the living worker with the id; false: there is none.
+func (f *Fleet) Worker(id int) (w Worker, alive bool) {
+	if found := f.worker(id); found != nil {
+		return *found, true
+	}
+	return Worker{}, false
 }
 
 // Target returns how many workers are asked for.
@@ -139,12 +170,11 @@ func (f *Fleet) do(a Action) { f.actions = append(f.actions, a) }
 
 // worker returns the living worker with the id, or nil.
 func (f *Fleet) worker(id int) *Worker {
-	for _, w := range f.workers {
-		if w.ID == id {
-			return w
-		}
+	i, found := slices.BinarySearchFunc(f.workers, id, func(w *Worker, id int) int { return w.ID - id })
+	if !found {
+		return nil
 	}
-	return nil
+	return f.workers[i]
 }
 
 // fitSlots makes as many slots as workers are asked for; why is the reason for

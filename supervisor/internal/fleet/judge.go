@@ -17,7 +17,7 @@ func (f *Fleet) escalate() {
 		return
 	}
 	if !f.stopAt.IsZero() && !f.stopAt.After(f.now) {
-		f.close(f.stopAt.Add(f.current.GracefulTimeout))
+		f.close(f.now.Add(f.current.GracefulTimeout))
 	}
 	for _, w := range f.workers {
 		if !w.aliveAt.IsZero() && !w.aliveAt.After(f.now) {
@@ -73,7 +73,7 @@ func (f *Fleet) grownOld(w *Worker) {
 // expire ends a worker whose time to drain is over. Who is in a hurry does not wait
 // for stacks.
 func (f *Fleet) expire(w *Worker) {
-	if w.stuck && !f.quick {
+	if w.Stuck && !f.quick {
 		f.abort(w, w.Recycle)
 	} else {
 		f.kill(w, ReasonGrace)

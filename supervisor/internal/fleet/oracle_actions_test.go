@@ -27,6 +27,21 @@ func (o *oracle) action(now time.Time, ev Event, a Action, late bool) string {
 		if w.Revision == o.current {
 			o.failed = 0
 		}
+	case FoundStuck:
+		w := o.alive[a.ID]
+		if w == nil || w.found {
+			return "acted on the dead"
+		}
+		if !w.stuck {
+			return "late loop punished"
+		}
+		w.found = true
+	case Recovered:
+		w := o.alive[a.ID]
+		if w == nil || !w.found {
+			return "acted on the dead"
+		}
+		w.found = false
 	case Retire:
 		return o.retired(now, a, stopped)
 	case Hasten:
@@ -49,7 +64,7 @@ func (o *oracle) action(now time.Time, ev Event, a Action, late bool) string {
 		if !w.told && w.startBy.After(now) || w.told && w.until.After(now) {
 			return "aborted early"
 		}
-		w.aborted, w.asked = now, now
+		w.aborted = now
 	case Kill:
 		w := o.alive[a.ID]
 		if w == nil || w.killed {
@@ -68,7 +83,7 @@ func (o *oracle) action(now time.Time, ev Event, a Action, late bool) string {
 			if w.aborted.IsZero() {
 				return "killed without being asked for stacks"
 			}
-			if w.asked.Add(AbortGrace).After(now) {
+			if w.until.Add(AbortGrace).After(now) { // if it was asked later, the time was lost elsewhere
 				return "killed before its stacks were printed"
 			}
 		}

@@ -22,6 +22,8 @@ type oracle struct {
 	quick    bool      // it is a quick one
 	halted   bool
 	next     time.Time    // last deadline
+	lateAt   time.Time    // last late step
+	lateFrom time.Time    // first of a row of late steps; zero: there is none
 	targets  map[int]int  // of revisions that were replaced
 	prev     map[int]bool // told or aborted before this step
 }
@@ -33,15 +35,16 @@ type life struct {
 	told      bool
 	killed    bool
 	aborted   time.Time // or, where that was postponed, two seconds before SIGKILL at the latest
-	asked     time.Time // aborted, as it was
 	readyAt   time.Time
 	ended     time.Time // killed or gone, when counted as a crash
 	nth       int       // crash of its slot; 0: not counted
 	until     time.Time // of its retirement
 	startBy   time.Time
 	recycling bool
-	stuck     bool
 	oversized bool
+	seen      time.Time // since when each look says that it is stuck; zero: it is not
+	stuck     bool      // long enough for it to be acted on
+	found     bool      // what the brain said of it
 	innocents int
 }
 
@@ -71,17 +74,21 @@ func (o *oracle) check(f *Fleet, now time.Time, ev Event) (actions []Action, bro
 			broken = fmt.Sprint("panic: ", p)
 		}
 	}()
-	late := !o.next.IsZero() && now.Sub(o.next) > Lateness
-	if late {
-		o.postpone(now)
+	late := o.late(now, ev)
+	if by := now.Sub(o.next); !o.next.IsZero() && by > Lateness && !o.stopAt.IsZero() {
+		o.stopAt = o.stopAt.Add(by)
 	}
 	o.prev = map[int]bool{}
 	for id, w := range o.alive {
 		o.prev[id] = w.told || !w.aborted.IsZero()
 	}
 	o.before(now, ev, late)
+	if late {
+		o.postpone(now)
+	}
 	if !o.delay.IsZero() && !o.delay.After(now) {
-		o.close(o.delay.Add(o.settings[o.current].GracefulTimeout))
+		o.stopAt = o.stopAt.Add(now.Sub(o.delay))
+		o.close(now.Add(o.settings[o.current].GracefulTimeout))
 	}
 	actions = f.Step(now, ev)
 	for _, a := range actions {
@@ -119,13 +126,21 @@ func (o *oracle) postpone(now time.Time) {
 		}
 	}
 	for _, w := range o.alive {
-		later(&w.until)
-		later(&w.startBy)
+		if w.aborted.IsZero() {
+			later(&w.until)
+			later(&w.startBy)
+		}
 		later(&w.aborted)
 	}
-	later(&o.delay)
+	if before := o.delay; !before.IsZero() {
+		later(&o.delay)
+		o.stopAt = o.stopAt.Add(o.delay.Sub(before))
+	}
 	if !o.stopAt.IsZero() {
-		o.stopAt = o.stopAt.Add(now.Sub(o.next) + Lateness)
+		o.stopAt = o.stopAt.Add(Lateness)
+		if by := now.Add(Lateness + KillGrace); by.After(o.stopAt) {
+			o.stopAt = by
+		}
 	}
 }
 
@@ -138,11 +153,10 @@ func (o *oracle) before(now time.Time, ev Event, late bool) {
 		if w := o.alive[ev.ID]; w != nil && !w.told {
 			w.recycling = true
 		}
-	case Stuck:
-		if w := o.alive[ev.ID]; w != nil && !late && (w.ready || w.told) && w.aborted.IsZero() {
-			w.stuck, w.innocents, w.recycling = true, ev.Innocents, true
-			if by := now.Add(o.grace(w)); w.told && by.Before(w.until) {
-				w.until = by
+	case Looked:
+		for _, sight := range ev.Sights {
+			if w := o.alive[sight.ID]; w != nil && (w.ready || w.told) && w.aborted.IsZero() && !w.killed {
+				o.look(now, w, sight, late)
 			}
 		}
 	case Oversized:
@@ -174,6 +188,10 @@ func (o *oracle) overdue(now time.Time) string {
 		case w.killed:
 		case w.oversized:
 			return "oversized worker left alive"
+		case w.aborted.IsZero() && w.stuck && !w.found:
+			return "what looks saw for so long was not acted on"
+		case w.aborted.IsZero() && w.found && !w.stuck:
+			return "held to be stuck when it no longer was"
 		case w.told && w.aborted.IsZero() && !w.until.After(now):
 			return "told to stop and not killed in time"
 		case !w.aborted.IsZero() && !w.aborted.Add(AbortGrace).After(now):
@@ -196,34 +214,6 @@ func (o *oracle) overdue(now time.Time) string {
 		return "failing revision not rolled back"
 	}
 	return ""
-}
-
-// grace is how long a stuck worker may take to finish.
-func (o *oracle) grace(w *life) time.Duration {
-	graceful := o.settings[o.current].GracefulTimeout
-	if w.innocents == 0 {
-		return min(StuckGrace, graceful)
-	}
-	return graceful
-}
-
-// relieved says whether a successor of a stuck worker is starting, or has to
-// wait because too many boot already or because its boots fail.
-func (o *oracle) relieved(w *life) bool {
-	booting := 0
-	for _, s := range o.alive {
-		if s.booting() {
-			booting++
-			if s.Slot == w.Slot {
-				return true
-			}
-		}
-	}
-	if p := o.settings[o.current].StartParallel; p > 0 && booting >= p {
-		return true
-	}
-	c := o.crashes[[2]int{w.Slot, o.current}]
-	return c != nil && c.n > 0
 }
 
 // servers counts the announced, untold workers of a slot other than id.

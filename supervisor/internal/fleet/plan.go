@@ -53,7 +53,7 @@ func (f *Fleet) thin(slot int) {
 // staleness is the reason for which a worker is not fresh.
 func (f *Fleet) staleness(w *Worker) Reason {
 	switch {
-	case w.stuck:
+	case w.Stuck:
 		return w.Recycle
 	case w.Revision > f.current.number && f.candidate == nil:
 		return ReasonRollback
@@ -79,9 +79,9 @@ func (f *Fleet) drain(w *Worker, why Reason) {
 func (f *Fleet) grace(w *Worker) time.Duration {
 	graceful, drain := f.current.GracefulTimeout, f.current.DrainTimeout
 	switch {
-	case w.stuck && w.innocents == 0:
+	case w.Stuck && w.Innocents == 0:
 		return min(StuckGrace, graceful)
-	case w.stuck:
+	case w.Stuck:
 		return graceful
 	case w.State == Starting:
 		return min(drain, graceful)
@@ -118,13 +118,13 @@ func (f *Fleet) hasten(w *Worker, until time.Time) {
 func (f *Fleet) retireAll() {
 	for _, w := range f.workers {
 		switch {
-		case w.serving() && w.stuck:
+		case w.serving() && w.Stuck:
 			f.tell(w, earlier(f.stopBy, f.now.Add(f.grace(w))), ReasonStop)
 		case w.serving():
 			f.tell(w, f.stopBy, ReasonStop)
 		case w.State == Draining:
 			f.hasten(w, f.stopBy)
-		case !w.killed && w.stuck && !f.quick:
+		case !w.killed && w.Stuck && !f.quick:
 			w.due = earlier(w.due, f.stopBy.Add(AbortGrace))
 		case !w.killed:
 			w.due = earlier(w.due, f.stopBy)
@@ -145,7 +145,7 @@ func (f *Fleet) spawn() {
 		return
 	}
 	f.spawnMissing()
-	f.replace(func(w *Worker) bool { return w.stuck })
+	f.replace(func(w *Worker) bool { return w.Stuck })
 	if f.makeRoom() {
 		f.spawnMissing()
 	}
@@ -268,7 +268,7 @@ func (f *Fleet) replace(stale func(*Worker) bool) {
 		w := ready[len(ready)-1]
 		switch {
 		case !stale(w) || f.slots[i].inBackoff(f.current.number, f.now):
-		case f.surge() == 0 && f.whole() && f.candidate == nil && !w.stuck:
+		case f.surge() == 0 && f.whole() && f.candidate == nil && !w.Stuck:
 			f.drain(w, f.staleness(w))
 		case f.surge() > 0 && f.spare() > 0 && f.mayBoot():
 			f.boot(i, f.current, f.staleness(w))
@@ -285,7 +285,7 @@ func (f *Fleet) makeRoom() (made bool) {
 			continue
 		}
 		w := ready[len(ready)-1]
-		if !w.stuck || f.slots[i].inBackoff(f.current.number, f.now) || f.surge() > 0 && f.spare() > 0 {
+		if !w.Stuck || f.slots[i].inBackoff(f.current.number, f.now) || f.surge() > 0 && f.spare() > 0 {
 			continue
 		}
 		made = true

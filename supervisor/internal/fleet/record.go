@@ -2,7 +2,9 @@ package fleet
 
 import "time"
 
-// record turns an event into facts. It decides nothing.
+// record turns an event into facts. What follows from them for the fleet is
+// decided later in the step; here is only what a worker or a wish means by
+// itself: that it is ready, stuck or gone, and what an exit is blamed on.
 func (f *Fleet) record(ev Event) {
 	switch ev := ev.(type) {
 	case Exited:
@@ -38,9 +40,11 @@ func (f *Fleet) record(ev Event) {
 		if w := f.worker(ev.ID); w != nil && w.serving() && w.Recycle == "" {
 			w.Recycle = ev.Reason
 		}
-	case Stuck:
-		if w := f.worker(ev.ID); w != nil && !f.late && (w.State == Ready || w.State == Draining) {
-			f.stuck(w, ev)
+	case Looked:
+		for _, sight := range ev.Sights {
+			if w := f.worker(sight.ID); w != nil && (w.State == Ready || w.State == Draining) {
+				f.see(w, sight)
+			}
 		}
 	case Oversized:
 		if w := f.worker(ev.ID); w != nil {
@@ -85,12 +89,31 @@ func (f *Fleet) cooperates(w *Worker) {
 	}
 }
 
-// stuck notes that the worker has to go soon. One that drains already gets no
-// more time than its innocent requests may need.
-func (f *Fleet) stuck(w *Worker, ev Stuck) {
-	w.stuck, w.innocents = true, ev.Innocents
-	w.Recycle = ev.Reason
-	if w.State == Draining {
+// see notes what a look saw of a worker: that it has to go soon, or no longer
+// so. One that drains already gets no more time than its innocent requests may
+// need. When the loop was late just now the worker may not have had the time to
+// do better; so the looks of [Lateness] have to agree before it is believed, and
+// then it is, however often the loop is late.
+func (f *Fleet) see(w *Worker, sight Sight) {
+	if sight.Stuck == "" {
+		w.seenStuck = time.Time{}
+		if w.Stuck {
+			w.Stuck, w.Innocents = false, 0
+			f.do(Recovered{w.ID})
+		}
+		return
+	}
+	if w.seenStuck.IsZero() {
+		w.seenStuck = f.now
+	}
+	if f.now.Sub(f.lateAt) < Lateness && f.now.Sub(w.seenStuck) < Lateness {
+		return
+	}
+	if !w.Stuck {
+		f.do(FoundStuck{w.ID, sight.Stuck, sight.Innocents})
+	}
+	w.Stuck, w.Innocents, w.Recycle = true, sight.Innocents, sight.Stuck
+	if w.State == Draining && !f.late {
 		f.hasten(w, f.now.Add(f.grace(w)))
 	}
 }

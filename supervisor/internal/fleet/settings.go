@@ -57,6 +57,7 @@ const (
 	QuickGrace = time.Second             // between the stop signal and SIGKILL on a quick stop
 	KillGrace  = 2500 * time.Millisecond // after the common grace of a stop: AbortGrace for who is stuck, and then the kernel is waited for no longer
 	Lateness   = time.Second             // a deadline missed by more means that the loop itself was suspended
+	Patience   = 5 * time.Second         // a loop that is late again and again is an excuse for so long
 )
 
 // Reason says why something was done. Its text is a metric label.

@@ -27,6 +27,8 @@ type Snapshot struct {
 	GaveUp      int               `json:"gave_up,omitzero"`
 	Halted      bool              `json:"halted,omitzero"`
 	Now         time.Duration     `json:"now"`
+	LateAt      time.Duration     `json:"late_at,omitzero"`
+	LateSince   time.Duration     `json:"late_since,omitzero"`
 }
 
 // RevisionSnapshot is a revision in a [Snapshot].
@@ -67,6 +69,7 @@ type WorkerSnapshot struct {
 	AliveAt    time.Duration `json:"alive_at,omitzero"`
 	Due        time.Duration `json:"due,omitzero"`
 	Expires    time.Duration `json:"expires,omitzero"`
+	SeenStuck  time.Duration `json:"seen_stuck,omitzero"`
 }
 
 // SlotSnapshot is a slot in a [Snapshot].
@@ -90,15 +93,16 @@ func (f *Fleet) Snapshot(epoch time.Time) Snapshot {
 	s := Snapshot{
 		Current: f.current.snapshot(), Fallback: f.fallback.snapshot(), Candidate: f.candidate.snapshot(),
 		LastID: f.lastID, Generations: f.generations, EverReady: f.everReady, Up: f.up,
-		StopAt: since(f.stopAt), Stopping: f.stopping, Quick: f.quick, StopBy: since(f.stopBy), GaveUp: f.gaveUp, Halted: f.halted, Now: since(f.now),
+		StopAt: since(f.stopAt), Stopping: f.stopping, Quick: f.quick, StopBy: since(f.stopBy), GaveUp: f.gaveUp, Halted: f.halted,
+		Now: since(f.now), LateAt: since(f.lateAt), LateSince: since(f.lateSince),
 	}
 	for _, w := range f.workers {
 		s.Workers = append(s.Workers, WorkerSnapshot{
 			ID: w.ID, Slot: w.Slot, Place: w.Place, Revision: w.Revision, Generation: w.Generation,
 			State: w.State.String(), Spawned: since(w.Spawned), ReadyAt: since(w.ReadyAt), Recycle: w.Recycle,
-			Cooperates: w.cooperates, Told: w.told, Stuck: w.stuck, Innocents: w.innocents, Oversized: w.oversized, Left: w.left,
+			Cooperates: w.cooperates, Told: w.told, Stuck: w.Stuck, Innocents: w.Innocents, Oversized: w.oversized, Left: w.left,
 			Failed: w.failed, Killed: w.killed, Blamed: w.blamed, Backoff: w.backoff,
-			AliveAt: since(w.aliveAt), Due: since(w.due), Expires: since(w.expires),
+			AliveAt: since(w.aliveAt), Due: since(w.due), Expires: since(w.expires), SeenStuck: since(w.seenStuck),
 		})
 	}
 	for _, l := range f.slots {
@@ -136,7 +140,8 @@ func Restore(s Snapshot, epoch time.Time, draw func() float64) (*Fleet, error) {
 	f := &Fleet{
 		draw: draw, teams: map[int][]*Worker{}, current: s.Current.revision(), fallback: s.Fallback.revision(), candidate: s.Candidate.revision(),
 		lastID: s.LastID, generations: s.Generations, everReady: s.EverReady, up: s.Up,
-		stopAt: at(s.StopAt), stopping: s.Stopping, quick: s.Quick, stopBy: at(s.StopBy), gaveUp: s.GaveUp, halted: s.Halted, now: at(s.Now),
+		stopAt: at(s.StopAt), stopping: s.Stopping, quick: s.Quick, stopBy: at(s.StopBy), gaveUp: s.GaveUp, halted: s.Halted,
+		now: at(s.Now), lateAt: at(s.LateAt), lateSince: at(s.LateSince),
 	}
 	for _, w := range s.Workers {
 		state := slices.Index(states[:], w.State)
@@ -146,11 +151,12 @@ func Restore(s Snapshot, epoch time.Time, draw func() float64) (*Fleet, error) {
 		f.join(&Worker{
 			ID: w.ID, Slot: w.Slot, Place: w.Place, Revision: w.Revision, Generation: w.Generation,
 			State: State(state), Spawned: at(w.Spawned), ReadyAt: at(w.ReadyAt), Recycle: w.Recycle,
-			cooperates: w.Cooperates, told: w.Told, stuck: w.Stuck, innocents: w.Innocents, oversized: w.Oversized, left: w.Left,
+			cooperates: w.Cooperates, told: w.Told, Stuck: w.Stuck, Innocents: w.Innocents, oversized: w.Oversized, left: w.Left,
 			failed: w.Failed, killed: w.Killed, blamed: w.Blamed, backoff: w.Backoff,
-			aliveAt: at(w.AliveAt), due: at(w.Due), expires: at(w.Expires),
+			aliveAt: at(w.AliveAt), due: at(w.Due), expires: at(w.Expires), seenStuck: at(w.SeenStuck),
 		})
 	}
+	slices.SortFunc(f.workers, func(a, b *Worker) int { return a.ID - b.ID })
 	for _, l := range s.Slots {
 		f.slots = append(f.slots, &slot{
 			why: l.Why, revision: l.Revision, crashes: l.Crashes, failures: l.Failures, culprit: l.Culprit, until: at(l.Until),

@@ -16,7 +16,8 @@ var update = flag.Bool("update", false, "rewrite the transcripts in testdata")
 // TestTranscripts replays testdata/*.txt. A line "settings k=v ..." gives the
 // first revision; a line "TIME EVENT ..." is an event, and the indented lines
 // below it are what the brain answers. Before each event the brain is given
-// every tick it asked for, shown as "TIME tick".
+// every tick it asked for, shown as "TIME tick (due)", but not before a
+// "TIME late EVENT".
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -86,11 +87,15 @@ func (tr *transcript) line(line string) error {
 		return err
 	}
 	at := tr.start.Add(after)
+	late := words[1] == "late" && len(words) > 2
+	if late {
+		words = words[1:]
+	}
 	ev, err := tr.event(words[1:])
 	if err != nil {
 		return err
 	}
-	if words[1] != "late" {
+	if !late {
 		for due, ok := tr.fleet.Deadline(); ok && due.Before(at); due, ok = tr.fleet.Deadline() {
 			tr.step(fmt.Sprintf("%v tick (due)", due.Sub(tr.start)), due, Tick{})
 		}
@@ -114,6 +119,10 @@ func (tr *transcript) say(a Action) string {
 		return fmt.Sprintf("spawn %d slot=%d place=%d revision=%d generation=%d (%s)", w.ID, w.Slot, w.Place, w.Revision, w.Generation, a.Reason)
 	case Announce:
 		return fmt.Sprintf("ready %d", a.ID)
+	case FoundStuck:
+		return fmt.Sprintf("found %d stuck, innocents %d (%s)", a.ID, a.Innocents, a.Reason)
+	case Recovered:
+		return fmt.Sprintf("recovered %d", a.ID)
 	case Retire:
 		return fmt.Sprintf("retire %d until %v (%s)", a.ID, a.Until.Sub(tr.start), a.Reason)
 	case Hasten:
@@ -148,7 +157,7 @@ func (tr *transcript) event(words []string) (Event, error) {
 		return strconv.Atoi(words[i])
 	}
 	switch words[0] {
-	case "tick", "late":
+	case "tick":
 		return Tick{}, nil
 	case "stop":
 		return Stop{}, nil
@@ -185,7 +194,9 @@ func (tr *transcript) event(words []string) (Event, error) {
 		if len(words) > 2 {
 			innocents, err = number(2)
 		}
-		return Stuck{id, ReasonTimeout, innocents}, err
+		return Looked{Sights: []Sight{{id, ReasonTimeout, innocents}}}, err
+	case "well":
+		return Looked{Sights: []Sight{{ID: id}}}, err
 	case "oversized":
 		return Oversized{id}, err
 	case "scale":

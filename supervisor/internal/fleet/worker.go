@@ -28,11 +28,11 @@ type Worker struct {
 	Spawned    time.Time
 	ReadyAt    time.Time // zero: was never ready
 	Recycle    Reason    // set: a replacement was ordered, for this reason
+	Stuck      bool      // to be replaced at once: what a look saw of it does not end
+	Innocents  int       // requests of a stuck worker that are not to blame
 
 	cooperates bool
 	told       bool // the stop signal was sent
-	stuck      bool // to be replaced at once
-	innocents  int  // requests of a stuck worker that are not to blame
 	oversized  bool // to be killed at once
 	left       bool // said STOPPING=1 unasked
 	failed     bool // missed its startup timeout
@@ -42,6 +42,7 @@ type Worker struct {
 	expires    time.Time // when a replacement is ordered for its age; zero: never
 	aliveAt    time.Time // ready when still alive then; zero: not to be told by its age
 	due        time.Time // when the present state is escalated; zero: never
+	seenStuck  time.Time // since when each look at it says that it is stuck; zero: the last did not
 }
 
 // serving says whether the worker may have requests that nobody told it to finish.

@@ -32,7 +32,10 @@ type world struct {
 	kinds   map[int]kind // by revision
 	lastRev int
 	gone    map[int]bool
-	calm    bool // from now on everything behaves
+	hung    map[int]hang // what looks will see, by id
+	guarded bool         // a look is in the timeline
+	calm    bool         // from now on everything behaves
+	tardy   bool         // the loop is late again and again
 	steps   int
 	log     []string // last steps, for the report
 }
@@ -57,7 +60,7 @@ func (t *timeline) Pop() any {
 func newWorld(r *rand.Rand) *world {
 	w := &world{
 		r: r, now: time.Unix(1_000_000, 0), lastRev: 1,
-		kinds: map[int]kind{}, gone: map[int]bool{},
+		kinds: map[int]kind{}, gone: map[int]bool{}, hung: map[int]hang{}, tardy: r.IntN(8) == 0,
 	}
 	s := w.settings()
 	w.kinds[1] = w.pick(8, 1, 1, 1, 1)
@@ -143,6 +146,10 @@ func (w *world) next() string {
 		if e.at.After(w.now) {
 			w.now = e.at
 		}
+		w.delay(5)
+		if _, ok := e.ev.(guard); ok {
+			return w.step(w.look(e.at))
+		}
 		return w.step(e.ev)
 	}
 	if !ok {
@@ -155,6 +162,7 @@ func (w *world) next() string {
 	if !w.calm && w.r.IntN(200) == 0 {
 		w.now = w.now.Add(w.ms(8000))
 	}
+	w.delay(2)
 	return w.step(Tick{})
 }
 
@@ -175,6 +183,7 @@ func (w *world) step(ev Event) string {
 	}
 	if e, ok := ev.(Exited); ok {
 		w.gone[e.ID] = true
+		delete(w.hung, e.ID)
 	}
 	return broken
 }
@@ -263,9 +272,9 @@ func (w *world) meddle() {
 	case 14:
 		w.after(w.ms(500), Tick{})
 	case 16, 17:
-		reason := []Reason{ReasonTimeout, ReasonWatchdog}[w.r.IntN(2)]
-		w.after(0, Stuck{id, reason, w.r.IntN(3)})
-		w.after(w.ms(2000), Stuck{id, reason, 0})
+		if alive := w.fleet.Workers(); len(alive) > 0 {
+			w.hang(alive[w.r.IntN(len(alive))].ID, w.r.IntN(3))
+		}
 	case 18:
 		w.after(0, Oversized{id})
 	case 15:
@@ -273,7 +282,7 @@ func (w *world) meddle() {
 			w.after(0, Stop{Quick: w.r.IntN(3) == 0})
 			w.after(w.ms(9000), Stop{Quick: w.r.IntN(2) == 0})
 			for _, x := range w.fleet.Workers() { // what ends them is stuck requests, often
-				w.after(w.ms(3000), Stuck{x.ID, ReasonTimeout, w.r.IntN(2)})
+				w.hang(x.ID, w.r.IntN(2))
 			}
 		}
 	}

@@ -1,0 +1,69 @@
+package fleet
+
+import "time"
+
+// late says whether the step comes so long after something was due that nobody is
+// to be punished in it.
+func (o *oracle) late(now time.Time, ev Event) bool {
+	late := !o.next.IsZero() && now.Sub(o.next) > Lateness
+	if l, ok := ev.(Looked); ok {
+		late = late || now.Sub(l.Due) > Lateness
+	}
+	switch {
+	case late:
+		o.lateAt = now
+		if o.lateFrom.IsZero() {
+			o.lateFrom = now
+		}
+	case !o.lateFrom.IsZero() && now.Sub(o.lateAt) >= Lateness:
+		o.lateFrom = time.Time{}
+	}
+	return late && now.Sub(o.lateFrom) < Patience
+}
+
+// look notes what a look saw: it is to be acted on at once, or, when the loop was
+// late a moment ago, if the looks have agreed on it for longer than that.
+func (o *oracle) look(now time.Time, w *life, sight Sight, late bool) {
+	if sight.Stuck == "" {
+		w.stuck, w.seen = false, time.Time{}
+		return
+	}
+	if w.seen.IsZero() {
+		w.seen = now
+	}
+	if now.Sub(o.lateAt) < Lateness && now.Sub(w.seen) < Lateness {
+		return
+	}
+	w.stuck, w.innocents, w.recycling = true, sight.Innocents, true
+	if by := now.Add(o.grace(w)); w.told && !late && by.Before(w.until) {
+		w.until = by
+	}
+}
+
+// grace is how long a stuck worker may take to finish.
+func (o *oracle) grace(w *life) time.Duration {
+	graceful := o.settings[o.current].GracefulTimeout
+	if w.innocents == 0 {
+		return min(StuckGrace, graceful)
+	}
+	return graceful
+}
+
+// relieved says whether a successor of a stuck worker is starting, or has to
+// wait because too many boot already or because its boots fail.
+func (o *oracle) relieved(w *life) bool {
+	booting := 0
+	for _, s := range o.alive {
+		if s.booting() {
+			booting++
+			if s.Slot == w.Slot {
+				return true
+			}
+		}
+	}
+	if p := o.settings[o.current].StartParallel; p > 0 && booting >= p {
+		return true
+	}
+	c := o.crashes[[2]int{w.Slot, o.current}]
+	return c != nil && c.n > 0
+}
