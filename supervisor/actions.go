@@ -63,9 +63,11 @@ func (s *Supervisor) Recycle(ctx context.Context, which control.Recycling) (cont
 			return
 		}
 		s.log.Info("asked", zap.String("for", "recycle"), zap.Ints("workers", ids))
-		for _, id := range ids {
-			s.step(fleet.Recycle{ID: id, Reason: fleet.ReasonRecycle})
+		orders := make([]fleet.Event, len(ids))
+		for i, id := range ids {
+			orders[i] = fleet.Recycle{ID: id, Reason: fleet.ReasonRecycle}
 		}
+		s.step(orders...)
 	})
 	if err != nil {
 		return control.Recycled{}, err
@@ -87,7 +89,7 @@ func (s *Supervisor) named(which control.Recycling) ([]int, error) {
 		return which.Workers, nil
 	}
 	ids := []int{}
-	for _, w := range s.fleet.Workers() {
+	for w := range s.fleet.Workers() {
 		ids = append(ids, w.ID)
 	}
 	return ids, nil

@@ -129,7 +129,7 @@ func (s *Supervisor) inheritWorkers(e *estate) {
 		}
 	}
 	alive := map[int]fleet.Worker{}
-	for _, f := range s.fleet.Workers() {
+	for f := range s.fleet.Workers() {
 		alive[f.ID] = f
 	}
 	for _, one := range e.Workers {
@@ -201,6 +201,7 @@ func (s *Supervisor) begin() {
 	for _, m := range i.state.Messages {
 		s.hear(message{id: m.ID, Message: m.Message})
 	}
+	s.step()
 	s.tick()
 	for _, sig := range i.signals {
 		s.handle(sig)

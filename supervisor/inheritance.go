@@ -116,13 +116,17 @@ func (i *Inheritance) check() error {
 	known := func(n int) bool {
 		return slices.ContainsFunc(l.Revisions, func(r estateRevision) bool { return r.Number == n })
 	}
-	for _, n := range i.fleet.Revisions() {
+	for n := range i.fleet.Revisions() {
 		if !known(n) {
 			return fmt.Errorf("cannot read the state of the master: there is no revision %d", n)
 		}
 	}
-	for _, w := range i.fleet.Workers() {
-		if !slices.ContainsFunc(l.Workers, func(lw estateWorker) bool { return lw.ID == w.ID }) {
+	handles := map[int]bool{}
+	for _, w := range l.Workers {
+		handles[w.ID] = true
+	}
+	for w := range i.fleet.Workers() {
+		if !handles[w.ID] {
 			return fmt.Errorf("cannot read the state of the master: there is no worker %d", w.ID)
 		}
 	}

@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"errors"
-	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -43,10 +42,12 @@ func (s *Supervisor) leave(w *worker) {
 
 // served says whether a worker that nobody told to finish has one of the sockets.
 func (s *Supervisor) served(sockets *socket.Set) bool {
-	return slices.ContainsFunc(s.fleet.Workers(), func(w fleet.Worker) bool {
-		return (w.State == fleet.Starting || w.State == fleet.Ready) &&
-			s.revisions[w.Revision].sockets.Bits(sockets) != 0
-	})
+	for w := range s.fleet.Workers() {
+		if (w.State == fleet.Starting || w.State == fleet.Ready) && s.revisions[w.Revision].sockets.Bits(sockets) != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // giveUp keeps new connections away from the sockets and has them closed soon.

@@ -70,7 +70,7 @@ func play(t *testing.T, toml string, launched func(*stage, *worker) error, acts 
 	})
 }
 
-func load(t *testing.T, toml string) *config.Config {
+func load(t testing.TB, toml string) *config.Config {
 	t.Helper()
 	file := t.TempDir() + "/supervisor.toml"
 	text := "command = [\"/bin/true\"]\nbind = [\"127.0.0.1:0\"]\ncontrol = { socket = \"off\" }\n" + toml
@@ -213,6 +213,28 @@ func TestFailedLaunchBacksOff(t *testing.T) {
 		if err := <-st.result; err != nil {
 			t.Error(err)
 		}
+	})
+}
+
+func TestScalingStaysWithinTheConfigurable(t *testing.T) {
+	play(t, "workers = 10000\nready = \"notify\"\nstart_parallel = 1\n", silent, func(st *stage) {
+		for _, scaling := range []struct {
+			signal  syscall.Signal
+			workers int
+			refused int // so far
+		}{
+			{syscall.SIGTTIN, config.MaxWorkers, 1},
+			{syscall.SIGTTOU, config.MaxWorkers - 1, 1},
+			{syscall.SIGTTIN, config.MaxWorkers, 1},
+			{syscall.SIGTTIN, config.MaxWorkers, 2},
+		} {
+			st.kill(scaling.signal)
+			if got, lines := st.status().WorkersTarget, st.log.FilterMessageSnippet("not scaled").Len(); got != scaling.workers || lines != scaling.refused {
+				t.Errorf("after %v: %d workers, refused %d times; want %d and %d", scaling.signal, got, lines, scaling.workers, scaling.refused)
+			}
+		}
+		st.kill(syscall.SIGQUIT)
+		<-st.result
 	})
 }
 

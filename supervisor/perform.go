@@ -73,7 +73,7 @@ func (s *Supervisor) spawn(a fleet.Spawn) {
 	w, err := s.hands.launch(s, a.Worker)
 	if w == nil {
 		w = &worker{Worker: a.Worker, revision: s.revisions[a.Worker.Revision], gone: true}
-		s.pending = append(s.pending, fleet.Exited{ID: w.ID})
+		s.note(fleet.Exited{ID: w.ID})
 	} else {
 		s.pids[w.pid] = w
 	}

@@ -36,8 +36,9 @@ func (s *Supervisor) reap() {
 	// All of them are known to be gone before the brain hears of the first: a pid
 	// that was reaped is not to be signalled any more.
 	for _, w := range ended {
-		s.step(fleet.Exited{ID: w.ID})
+		s.note(fleet.Exited{ID: w.ID})
 	}
+	s.step()
 	if built != nil {
 		s.built(*built)
 	}

@@ -224,10 +224,10 @@ func (r *revision) settings() fleet.Settings {
 // forget drops revisions that no worker can have any more, with the sockets
 // that nobody else has.
 func (s *Supervisor) forget() {
-	live := map[int]bool{}
-	for _, n := range s.fleet.Revisions() {
-		live[n] = true
+	if len(s.revisions) == 1 {
+		return // which is in force
 	}
+	live := s.fleet.Revisions()
 	for n, r := range s.revisions {
 		if live[n] {
 			continue

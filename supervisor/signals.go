@@ -4,10 +4,12 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strconv"
 	"syscall"
 
 	"go.uber.org/zap"
 
+	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 )
 
@@ -25,7 +27,7 @@ func Signals() []Signal {
 		{syscall.SIGTERM, "TERM", "graceful stop: after the delay of [shutdown], no new connections; requests in flight finish within graceful_timeout; exit 0"},
 		{syscall.SIGINT, "INT", "quick stop, also during a graceful one: the stop signal to whoever had none, SIGKILL after 1s; exit 0"},
 		{syscall.SIGQUIT, "QUIT", "as INT"},
-		{syscall.SIGTTIN, "TTIN", "one worker more; kept over a reload unless the configured workers changed"},
+		{syscall.SIGTTIN, "TTIN", "one worker more, never above " + strconv.Itoa(config.MaxWorkers) + "; kept over a reload unless the configured workers changed"},
 		{syscall.SIGTTOU, "TTOU", "one worker less, never below 1; kept likewise"},
 		{syscall.SIGUSR1, "USR1", "reopen the log files; never forwarded to workers"},
 		{syscall.SIGUSR2, "USR2", "upgrade in place: the same pid, sockets and workers, and the program that is now where gosuper was started from; refused, and nothing changed, if that does not accept the configuration"},
@@ -65,14 +67,23 @@ func (s *Supervisor) handle(sig os.Signal) {
 	case syscall.SIGINT, syscall.SIGQUIT:
 		s.stop(true)
 	case syscall.SIGTTIN:
-		s.step(fleet.ScaleBy{N: 1})
+		s.scale(1)
 	case syscall.SIGTTOU:
-		s.step(fleet.ScaleBy{N: -1})
+		s.scale(-1)
 	case syscall.SIGUSR1:
 		s.reopen()
 	case syscall.SIGUSR2:
 		s.upgrade()
 	}
+}
+
+// scale changes the number of workers as far as the configuration could.
+func (s *Supervisor) scale(by int) {
+	if n := s.fleet.Target() + by; n < 1 || n > config.MaxWorkers {
+		s.log.Warn("not scaled: workers is a number from 1 to "+strconv.Itoa(config.MaxWorkers), zap.Int("workers", s.fleet.Target()))
+		return
+	}
+	s.step(fleet.ScaleBy{N: by})
 }
 
 // stop lets the brain end the workers, at once or after the delay.

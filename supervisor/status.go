@@ -41,7 +41,7 @@ func (s *Supervisor) Health(ctx context.Context) (control.Health, error) {
 	var h control.Health
 	err := s.ask(ctx, func() {
 		h = control.Health{Healthy: true, State: s.state(), WorkersTarget: s.fleet.Target()}
-		for _, w := range s.fleet.Workers() {
+		for w := range s.fleet.Workers() {
 			if w.State == fleet.Ready {
 				h.ReadyWorkers++
 			}
@@ -68,7 +68,7 @@ func (s *Supervisor) look() control.Status {
 		},
 		LastReload: s.reloads.last,
 	}
-	for _, f := range s.fleet.Workers() {
+	for f := range s.fleet.Workers() {
 		w := s.workers[f.ID]
 		one := control.Worker{
 			ID: f.ID, Slot: f.Slot, Place: f.Place, PID: w.pid, Generation: f.Generation,

@@ -93,7 +93,7 @@ type Supervisor struct {
 	ended         chan struct{} // closed when the loop is over
 	systemd       systemd
 	later         []func()      // what can wait until the actions of a step are performed
-	pending       []fleet.Event // follow-ups of actions, not yet delivered
+	pending       []fleet.Event // what the brain is told in the next step
 	halted        bool
 	culprit       int    // the worker because of whose boot the brain gave up
 	innocentsLost uint64 // requests that stuck workers took along
@@ -229,7 +229,7 @@ func (s *Supervisor) Run() error {
 		case sig := <-s.signals:
 			s.handle(sig)
 		case m := <-s.messages:
-			s.hear(m)
+			s.listenTo(m)
 		case batch := <-s.development.changes:
 			s.edited(batch)
 		case do := <-s.asks:
@@ -280,13 +280,17 @@ func (s *Supervisor) tick() {
 	s.hurryTrial(time.Now())
 }
 
-// step hands the event to the brain and does what it says, until there is
-// nothing left that followed from it.
-func (s *Supervisor) step(ev fleet.Event) {
-	s.pending = append(s.pending, ev)
+// note keeps an event for the next step.
+func (s *Supervisor) note(ev fleet.Event) { s.pending = append(s.pending, ev) }
+
+// step hands the events to the brain, after those that were noted, and does what
+// it says, until there is nothing left that followed from it. What happens
+// together makes one step, which takes time in proportion to the workers.
+func (s *Supervisor) step(events ...fleet.Event) {
+	s.pending = append(s.pending, events...)
 	for len(s.pending) > 0 && !s.halted {
-		ev, s.pending = s.pending[0], s.pending[1:]
-		for _, a := range s.fleet.Step(time.Now(), ev) {
+		events, s.pending = s.pending, nil
+		for _, a := range s.fleet.Step(time.Now(), events...) {
 			s.perform(a)
 		}
 		for _, explain := range s.later {

@@ -200,9 +200,9 @@ func (s *Supervisor) extension(now time.Time) time.Duration {
 
 // summary says in one line what the service is doing.
 func (s *Supervisor) summary() string {
-	alive, target := s.fleet.Workers(), s.fleet.Target()
+	target := s.fleet.Target()
 	served := map[int]bool{}
-	for _, w := range alive {
+	for w := range s.fleet.Workers() {
 		if w.State == fleet.Ready && w.Slot < target {
 			served[w.Slot] = true
 		}
@@ -222,7 +222,7 @@ func (s *Supervisor) summary() string {
 		if s.culprit != 0 {
 			return fmt.Sprintf("gave up: worker %d could not boot: %s", s.culprit, s.words.of(s.culprit).status)
 		}
-		return "stopping: " + workersOf(len(alive)) + " left"
+		return "stopping: " + workersOf(s.fleet.Alive()) + " left"
 	}
 	if last := s.reloads.last; last.Result == control.RolledBack {
 		how := "rolled back"

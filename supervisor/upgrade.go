@@ -172,6 +172,7 @@ func (s *Supervisor) standstill(do func(estate) error) error {
 	for _, m := range said {
 		s.hear(m)
 	}
+	s.step()
 	return err
 }
 

@@ -105,7 +105,7 @@ func TestFirstEstate(t *testing.T) {
 	}{
 		{"configuration", i.Config().Workers.N == 2 && i.Config().Command[0] == "/bin/true" && i.Config().KeepAlive == 5*time.Second},
 		{"program", i.Program().Path == "/usr/bin/gosuper" && len(i.Program().Args) == 3},
-		{"brain", generation == 2 && i.fleet.Target() == 2 && len(i.fleet.Workers()) == len(i.state.Workers)},
+		{"brain", generation == 2 && i.fleet.Target() == 2 && i.fleet.Alive() == len(i.state.Workers)},
 		{"workers", w.ID == 2 && w.PID == 8388610 && w.Announced && w.Says == "ready ü"},
 		{"counters", i.state.InnocentsLost == 7 && i.state.Restarts[control.Crash] == 1 && i.state.SlotRestarts[0] == 2},
 		{"sockets", i.set(i.current.Set).Len() == 1 && i.state.Leaving != nil},

@@ -110,7 +110,7 @@ func (s *Supervisor) weighAll() {
 // has the goroutine ends.
 func (s *Supervisor) toWeigh() (all []weighed, living map[int]bool) {
 	living = map[int]bool{}
-	for _, f := range s.fleet.Workers() {
+	for f := range s.fleet.Workers() {
 		w := s.workers[f.ID]
 		living[f.ID] = true
 		if w.gone || f.State == fleet.Stopping {
@@ -198,6 +198,7 @@ func (w *weighed) exceeded(bytes uint64) bool {
 
 // tooHeavy has workers replaced, or killed, that are above a limit.
 func (s *Supervisor) tooHeavy(heavy []weighed) {
+	defer s.step()
 	for _, h := range heavy {
 		w := s.workers[h.id]
 		if w == nil || w.gone {
@@ -208,7 +209,7 @@ func (s *Supervisor) tooHeavy(heavy []weighed) {
 		case h.hard > 0 && h.bytes > h.hard:
 			w.failure = "took " + mebibytes(h.bytes).String() + ", more than max_worker_memory_hard"
 			s.log.Error("worker takes too much memory", append(fields, zap.Stringer("max_worker_memory_hard", config.Size(h.hard)))...)
-			s.step(fleet.Oversized{ID: h.id})
+			s.note(fleet.Oversized{ID: h.id})
 		case h.over >= overFor:
 			s.slim(w, append(fields, zap.Stringer("max_worker_memory", config.Size(h.soft))))
 		}
@@ -227,7 +228,7 @@ func (s *Supervisor) slim(w *worker, fields []zap.Field) {
 	}
 	s.slimmed[w.Slot] = now
 	s.log.Warn("worker takes too much memory and is replaced", fields...)
-	s.step(fleet.Recycle{ID: w.ID, Reason: fleet.ReasonMemory})
+	s.note(fleet.Recycle{ID: w.ID, Reason: fleet.ReasonMemory})
 }
 
 // mebibytes rounds a size for people.

@@ -82,7 +82,7 @@ func (w *worker) release() {
 	}
 }
 
-// hear takes note of what a worker said.
+// hear takes note of what a worker said, for the next step.
 func (s *Supervisor) hear(m message) {
 	w := s.workers[m.id]
 	if w == nil {
@@ -90,7 +90,7 @@ func (s *Supervisor) hear(m message) {
 	}
 	if m.executed {
 		w.executed = true
-		s.step(fleet.Executed{ID: m.id})
+		s.note(fleet.Executed{ID: m.id})
 	}
 	if m.HasStatus {
 		w.says = m.Status
@@ -104,23 +104,38 @@ func (s *Supervisor) hear(m message) {
 		}
 	}
 	if m.ExtendTimeout > 0 {
-		s.step(fleet.Extend{ID: m.id, By: m.ExtendTimeout})
+		s.note(fleet.Extend{ID: m.id, By: m.ExtendTimeout})
 	}
 	if m.Ready {
 		s.readHeader(w)
-		s.step(fleet.SaidReady{ID: m.id})
+		s.note(fleet.SaidReady{ID: m.id})
 	}
 	if m.Recycle != "" {
-		s.step(fleet.Recycle{ID: m.id, Reason: fleet.Reason(m.Recycle)})
+		s.note(fleet.Recycle{ID: m.id, Reason: fleet.Reason(m.Recycle)})
 	}
 	if m.Stopping {
-		s.step(fleet.SaidStopping{ID: m.id})
+		s.note(fleet.SaidStopping{ID: m.id})
 	}
+}
+
+// listenTo hears a message and others that are there already: as many at most
+// as there are workers, lest one that never falls silent keeps the loop.
+func (s *Supervisor) listenTo(m message) {
+	s.hear(m)
+	for more := s.fleet.Alive(); more > 0; more-- {
+		select {
+		case m := <-s.messages:
+			s.hear(m)
+		default:
+			more = 0
+		}
+	}
+	s.step()
 }
 
 // readHeaders looks whether starting workers have become cooperating ones.
 func (s *Supervisor) readHeaders() {
-	for _, w := range s.fleet.Workers() {
+	for w := range s.fleet.Workers() {
 		if w.State == fleet.Starting {
 			s.readHeader(s.workers[w.ID])
 		}
@@ -137,7 +152,7 @@ func (s *Supervisor) readHeader(w *worker) {
 	switch {
 	case ok:
 		w.cooperates = true
-		s.step(fleet.Cooperates{ID: w.ID})
+		s.note(fleet.Cooperates{ID: w.ID})
 	case header.Version > scoreboard.Version && !w.newer:
 		w.newer = true
 		s.log.Warn("worker speaks a newer protocol and is treated as a plain one: upgrade gosuper",

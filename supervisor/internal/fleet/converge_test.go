@@ -16,7 +16,7 @@ func (w *world) converge() string {
 		w.kinds[rev] = good
 	}
 	w.queue, w.hung, w.guarded = nil, map[int]hang{}, false
-	for _, x := range w.fleet.Workers() { // those whose fate was in the queue
+	for x := range w.fleet.Workers() { // those whose fate was in the queue
 		if x.State != Ready {
 			w.after(w.ms(1000), Exited{x.ID})
 		}

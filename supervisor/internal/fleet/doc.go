@@ -5,9 +5,9 @@
 //
 // # One step
 //
-// [Fleet.Step] records the fact an event carries, escalates whatever is
+// [Fleet.Step] records the facts that events carry, escalates whatever is
 // overdue, judges a reload in progress, retires who is no longer wanted and
-// spawns who is missing. Every step derives its decisions anew from the facts
+// spawns who is missing. That takes time in proportion to the workers. Every step derives its decisions anew from the facts
 // (level-triggered), never from the event that happened to arrive, so a lost,
 // doubled or reordered event is repaired by the next one. Deadlines are data
 // on the worker they concern; [Fleet.Deadline] is the earliest of them, and

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"iter"
 	"slices"
 	"time"
 )
@@ -13,9 +14,9 @@ type Fleet struct {
 	fallback  *revision // during a rollout: the last whose workers were all ready
 	candidate *revision // being tried by its canary
 
-	workers     []*Worker         // alive, by id
-	teams       map[int][]*Worker // the same by slot, so that looking at each slot takes no longer than looking at all workers
-	slots       []*slot           // 0..current.target-1
+	workers     []*Worker   // alive, by id
+	teams       [][]*Worker // the same by slot, which may be one that is no longer wanted
+	slots       []*slot     // 0..current.target-1
 	lastID      int
 	generations int  // accepted so far
 	everReady   bool // some worker was ready once
@@ -39,21 +40,25 @@ type Fleet struct {
 // The first revision counts as accepted: it is generation 1. draw returns
 // uniform numbers in [0,1).
 func New(number int, s Settings, draw func() float64) *Fleet {
-	f := &Fleet{draw: draw, generations: 1, teams: map[int][]*Worker{}}
+	f := &Fleet{draw: draw, generations: 1}
 	f.current = &revision{Settings: s, number: number, generation: 1, target: s.Workers, canarySlot: -1}
 	f.fitSlots(ReasonStart)
 	return f
 }
 
-// Step records the event and returns what is to be done now. Time must not go
-// backwards from one step to the next. After Halt it does nothing.
-func (f *Fleet) Step(now time.Time, ev Event) []Action {
+// Step records the events, in their order, and returns what is to be done now.
+// Time must not go backwards from one step to the next. After Halt it does
+// nothing. A step takes time in proportion to the workers, however many events it
+// is given, so what happened together is best told together.
+func (f *Fleet) Step(now time.Time, events ...Event) []Action {
 	if f.halted {
 		return nil
 	}
-	f.late = f.excused(now, ev)
+	f.late = f.excused(now, events)
 	f.now, f.actions = now, nil
-	f.record(ev)
+	for _, ev := range events {
+		f.record(ev)
+	}
 	f.escalate()
 	f.judge()
 	f.retire()
@@ -66,10 +71,12 @@ func (f *Fleet) Step(now time.Time, ev Event) []Action {
 // given another moment: there may be news in a queue. All that was to happen
 // counts, a look at the workers as well. Where one such step follows the other
 // that is the end of it some time.
-func (f *Fleet) excused(now time.Time, ev Event) bool {
+func (f *Fleet) excused(now time.Time, events []Event) bool {
 	due, _ := f.Deadline()
-	if l, ok := ev.(Looked); ok && !l.Due.IsZero() && (due.IsZero() || l.Due.Before(due)) {
-		due = l.Due
+	for _, ev := range events {
+		if l, ok := ev.(Looked); ok && !l.Due.IsZero() && (due.IsZero() || l.Due.Before(due)) {
+			due = l.Due
+		}
 	}
 	if due.IsZero() || now.Sub(due) <= Lateness {
 		if now.Sub(f.lateAt) >= Lateness { // what was postponed is up in this step
@@ -112,14 +119,19 @@ func (f *Fleet) Deadline() (time.Time, bool) {
 	return next, !next.IsZero()
 }
 
-// Workers returns a copy of the living workers, by id.
-func (f *Fleet) Workers() []Worker {
-	all := make([]Worker, len(f.workers))
-	for i, w := range f.workers {
-		all[i] = *w
+// Workers yields a copy of each living worker, by id. There is no step meanwhile.
+func (f *Fleet) Workers() iter.Seq[Worker] {
+	return func(yield func(Worker) bool) {
+		for _, w := range f.workers {
+			if !yield(*w) {
+				return
+			}
+		}
 	}
-	return all
 }
+
+// Alive returns how many workers there are.
+func (f *Fleet) Alive() int { return len(f.workers) }
 
 // Worker returns a copy of the living worker with the id; false: there is none.
 func (f *Fleet) Worker(id int) (w Worker, alive bool) {
@@ -137,17 +149,15 @@ func (f *Fleet) Revision() (number, generation int) { return f.current.number, f
 
 // Revisions returns the numbers of all revisions that a worker may still be
 // spawned with or lives with.
-func (f *Fleet) Revisions() []int {
-	var in []int
+func (f *Fleet) Revisions() map[int]bool {
+	in := map[int]bool{}
 	for _, r := range []*revision{f.current, f.fallback, f.candidate} {
 		if r != nil {
-			in = append(in, r.number)
+			in[r.number] = true
 		}
 	}
 	for _, w := range f.workers {
-		if !slices.Contains(in, w.Revision) {
-			in = append(in, w.Revision)
-		}
+		in[w.Revision] = true
 	}
 	return in
 }
@@ -185,6 +195,9 @@ func (f *Fleet) fitSlots(why Reason) {
 	for len(f.slots) < n {
 		f.slots = append(f.slots, &slot{why: why})
 	}
+	for len(f.teams) < n {
+		f.teams = append(f.teams, nil)
+	}
 }
 
 // resetSlots forgets the crashes of all slots: another revision is in force.
@@ -214,15 +227,16 @@ func (f *Fleet) in(slot int) (starting, ready []*Worker) {
 // join adds a worker to the fleet, and part removes it. Its slot is for good.
 func (f *Fleet) join(w *Worker) {
 	f.workers = append(f.workers, w)
+	for len(f.teams) <= w.Slot {
+		f.teams = append(f.teams, nil)
+	}
 	f.teams[w.Slot] = append(f.teams[w.Slot], w)
 }
 
 func (f *Fleet) part(w *Worker) {
 	is := func(x *Worker) bool { return x == w }
 	f.workers = slices.DeleteFunc(f.workers, is)
-	if f.teams[w.Slot] = slices.DeleteFunc(f.teams[w.Slot], is); len(f.teams[w.Slot]) == 0 {
-		delete(f.teams, w.Slot)
-	}
+	f.teams[w.Slot] = slices.DeleteFunc(f.teams[w.Slot], is)
 }
 
 // own says whether the worker belongs to the revision in force.

@@ -22,7 +22,7 @@ func (w *world) delay(n int) {
 // look is what is to be seen of the workers now, of which some may hang.
 func (w *world) look(due time.Time) Looked {
 	seen := Looked{Due: due}
-	for _, x := range w.fleet.Workers() {
+	for x := range w.fleet.Workers() {
 		h, ok := w.hung[x.ID]
 		if ok && w.now.After(h.until) {
 			delete(w.hung, x.ID)

@@ -187,8 +187,7 @@ func (f *Fleet) conclude() {
 		return
 	}
 	for i := range f.slots {
-		_, ready := f.in(i)
-		if !slices.ContainsFunc(ready, f.own) {
+		if !slices.ContainsFunc(f.teams[i], func(w *Worker) bool { return w.State == Ready && f.own(w) }) {
 			return
 		}
 	}

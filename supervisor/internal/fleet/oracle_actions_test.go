@@ -1,14 +1,17 @@
 package fleet
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // action checks one action against the laws and enters it in the books.
-func (o *oracle) action(now time.Time, ev Event, a Action, late bool) string {
+func (o *oracle) action(now time.Time, events []Event, a Action, late bool) string {
 	if o.halted {
 		return "acted after halt"
 	}
-	stop, _ := ev.(Stop)
-	_, stopped := ev.(Stop)
+	stopped := slices.Contains(events, Event(Stop{})) || slices.Contains(events, Event(Stop{Quick: true}))
+	quick := slices.Contains(events, Event(Stop{Quick: true}))
 	switch a := a.(type) {
 	case Spawn:
 		if !o.serving() {
@@ -17,10 +20,10 @@ func (o *oracle) action(now time.Time, ev Event, a Action, late bool) string {
 		return o.spawned(now, a)
 	case Announce:
 		w := o.alive[a.ID]
-		if w == nil || w.told || w.ready {
+		if w == nil || w.told && !slices.Contains(events, Event(SaidStopping{a.ID})) || w.ready {
 			return "acted on the dead"
 		}
-		if _, said := ev.(SaidReady); late && !said {
+		if late && !slices.Contains(events, Event(SaidReady{a.ID})) {
 			return "late loop believed"
 		}
 		w.ready, w.readyAt, o.ever = true, now, true
@@ -73,7 +76,7 @@ func (o *oracle) action(now time.Time, ev Event, a Action, late bool) string {
 		if !w.told && w.aborted.IsZero() && !w.oversized {
 			return "killed without need"
 		}
-		if late && o.prev[a.ID] && !w.oversized && !(stopped && (stop.Quick || o.settings[o.current].GracefulTimeout == 0)) {
+		if late && o.prev[a.ID] && !w.oversized && !(stopped && (quick || o.settings[o.current].GracefulTimeout == 0)) {
 			return "late loop punished"
 		}
 		if w.told && w.until.After(now) && !w.oversized {

@@ -4,10 +4,12 @@ import "time"
 
 // late says whether the step comes so long after something was due that nobody is
 // to be punished in it.
-func (o *oracle) late(now time.Time, ev Event) bool {
+func (o *oracle) late(now time.Time, events []Event) bool {
 	late := !o.next.IsZero() && now.Sub(o.next) > Lateness
-	if l, ok := ev.(Looked); ok {
-		late = late || now.Sub(l.Due) > Lateness
+	for _, ev := range events {
+		if l, ok := ev.(Looked); ok {
+			late = late || now.Sub(l.Due) > Lateness
+		}
 	}
 	switch {
 	case late:

@@ -68,13 +68,13 @@ func (o *oracle) surge() int { return o.settings[o.current].Surge.Of(o.target) }
 func (o *oracle) limit() int { return o.target + o.surge() }
 
 // check steps the brain and returns the name of the law it broke, or "".
-func (o *oracle) check(f *Fleet, now time.Time, ev Event) (actions []Action, broken string) {
+func (o *oracle) check(f *Fleet, now time.Time, events ...Event) (actions []Action, broken string) {
 	defer func() {
 		if p := recover(); p != nil {
 			broken = fmt.Sprint("panic: ", p)
 		}
 	}()
-	late := o.late(now, ev)
+	late := o.late(now, events)
 	if by := now.Sub(o.next); !o.next.IsZero() && by > Lateness && !o.stopAt.IsZero() {
 		o.stopAt = o.stopAt.Add(by)
 	}
@@ -82,7 +82,9 @@ func (o *oracle) check(f *Fleet, now time.Time, ev Event) (actions []Action, bro
 	for id, w := range o.alive {
 		o.prev[id] = w.told || !w.aborted.IsZero()
 	}
-	o.before(now, ev, late)
+	for _, ev := range events {
+		o.before(now, ev, late)
+	}
 	if late {
 		o.postpone(now)
 	}
@@ -90,9 +92,9 @@ func (o *oracle) check(f *Fleet, now time.Time, ev Event) (actions []Action, bro
 		o.stopAt = o.stopAt.Add(now.Sub(o.delay))
 		o.close(now.Add(o.settings[o.current].GracefulTimeout))
 	}
-	actions = f.Step(now, ev)
+	actions = f.Step(now, events...)
 	for _, a := range actions {
-		if broken = o.action(now, ev, a, late); broken != "" {
+		if broken = o.action(now, events, a, late); broken != "" {
 			return actions, broken
 		}
 	}
@@ -109,7 +111,7 @@ func (o *oracle) check(f *Fleet, now time.Time, ev Event) (actions []Action, bro
 	}
 	more := f.Step(now, Tick{})
 	for _, a := range more {
-		if broken = o.action(now, Tick{}, a, late); broken != "" {
+		if broken = o.action(now, nil, a, late); broken != "" {
 			return append(actions, more...), broken
 		}
 	}

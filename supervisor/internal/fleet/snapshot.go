@@ -138,7 +138,7 @@ func Restore(s Snapshot, epoch time.Time, draw func() float64) (*Fleet, error) {
 		return nil, errors.New("cannot restore the fleet: no revision is in force")
 	}
 	f := &Fleet{
-		draw: draw, teams: map[int][]*Worker{}, current: s.Current.revision(), fallback: s.Fallback.revision(), candidate: s.Candidate.revision(),
+		draw: draw, current: s.Current.revision(), fallback: s.Fallback.revision(), candidate: s.Candidate.revision(),
 		lastID: s.LastID, generations: s.Generations, everReady: s.EverReady, up: s.Up,
 		stopAt: at(s.StopAt), stopping: s.Stopping, quick: s.Quick, stopBy: at(s.StopBy), gaveUp: s.GaveUp, halted: s.Halted,
 		now: at(s.Now), lateAt: at(s.LateAt), lateSince: at(s.LateSince),

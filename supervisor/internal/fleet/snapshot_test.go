@@ -32,6 +32,13 @@ func successor(t *testing.T, f *Fleet) *Fleet {
 	for _, forgets := range []*Fleet{&was, &is} { // what belongs to one step alone
 		forgets.draw, forgets.actions, forgets.late = nil, nil, false
 		forgets.workers = slices.Concat(forgets.workers) // none is none
+		for len(forgets.teams) > 0 && len(forgets.teams[len(forgets.teams)-1]) == 0 {
+			forgets.teams = forgets.teams[:len(forgets.teams)-1]
+		}
+		forgets.teams = slices.Clone(forgets.teams)
+		for i, team := range forgets.teams {
+			forgets.teams[i] = slices.Concat(team)
+		}
 	}
 	if !reflect.DeepEqual(was, is) {
 		t.Fatalf("the brain knew\n%s\nand its successor\n%+v", text, is)
@@ -77,9 +84,10 @@ func TestSuccessorKnowsAll(t *testing.T) {
 	f, n := new(Fleet), 0
 	fill(t, reflect.ValueOf(f).Elem(), &n)
 	f.current.target = len(f.slots)
-	f.teams = map[int][]*Worker{}
-	for _, w := range f.workers {
-		f.teams[w.Slot] = append(f.teams[w.Slot], w)
+	all := f.workers
+	f.workers, f.teams = nil, nil
+	for _, w := range all {
+		f.join(w)
 	}
 	successor(t, f)
 }

@@ -31,7 +31,6 @@ type world struct {
 	queue   timeline
 	kinds   map[int]kind // by revision
 	lastRev int
-	gone    map[int]bool
 	hung    map[int]hang // what looks will see, by id
 	guarded bool         // a look is in the timeline
 	calm    bool         // from now on everything behaves
@@ -60,7 +59,7 @@ func (t *timeline) Pop() any {
 func newWorld(r *rand.Rand) *world {
 	w := &world{
 		r: r, now: time.Unix(1_000_000, 0), lastRev: 1,
-		kinds: map[int]kind{}, gone: map[int]bool{}, hung: map[int]hang{}, tardy: r.IntN(8) == 0,
+		kinds: map[int]kind{}, hung: map[int]hang{}, tardy: r.IntN(8) == 0,
 	}
 	s := w.settings()
 	w.kinds[1] = w.pick(8, 1, 1, 1, 1)
@@ -147,10 +146,14 @@ func (w *world) next() string {
 			w.now = e.at
 		}
 		w.delay(5)
-		if _, ok := e.ev.(guard); ok {
+		if e.ev == (guard{}) {
 			return w.step(w.look(e.at))
 		}
-		return w.step(e.ev)
+		events := []Event{e.ev}
+		for len(w.queue) > 0 && !w.queue[0].at.After(w.now) && w.queue[0].ev != (guard{}) && w.r.IntN(3) == 0 {
+			events = append(events, heap.Pop(&w.queue).(entry).ev)
+		}
+		return w.step(events...)
 	}
 	if !ok {
 		w.now = w.now.Add(time.Second)
@@ -166,24 +169,25 @@ func (w *world) next() string {
 	return w.step(Tick{})
 }
 
-func (w *world) step(ev Event) string {
+func (w *world) step(events ...Event) string {
 	w.steps++
-	actions, broken := w.oracle.check(w.fleet, w.now, ev)
+	actions, broken := w.oracle.check(w.fleet, w.now, events...)
 	if w.calm && len(actions) == 0 {
-		if _, idle := ev.(Tick); idle {
+		if _, idle := events[0].(Tick); idle && len(events) == 1 {
 			return broken
 		}
 	}
 	if len(w.log) > 60 {
 		w.log = w.log[30:]
 	}
-	w.log = append(w.log, fmt.Sprintf("%v %T%+v -> %s", w.now.Sub(time.Unix(1_000_000, 0)), ev, ev, describe(actions)))
+	w.log = append(w.log, fmt.Sprintf("%v %s -> %s", w.now.Sub(time.Unix(1_000_000, 0)), tell(events), describe(actions)))
 	for _, a := range actions {
 		w.perform(a)
 	}
-	if e, ok := ev.(Exited); ok {
-		w.gone[e.ID] = true
-		delete(w.hung, e.ID)
+	for _, ev := range events {
+		if e, ok := ev.(Exited); ok {
+			delete(w.hung, e.ID)
+		}
 	}
 	return broken
 }
@@ -263,7 +267,7 @@ func (w *world) meddle() {
 	case 11:
 		w.after(0, SaidReady{id})
 	case 12:
-		for _, x := range w.fleet.Workers() {
+		for x := range w.fleet.Workers() {
 			w.after(0, Recycle{x.ID, "recycle"})
 		}
 	case 13:
@@ -272,7 +276,7 @@ func (w *world) meddle() {
 	case 14:
 		w.after(w.ms(500), Tick{})
 	case 16, 17:
-		if alive := w.fleet.Workers(); len(alive) > 0 {
+		if alive := w.fleet.workers; len(alive) > 0 {
 			w.hang(alive[w.r.IntN(len(alive))].ID, w.r.IntN(3))
 		}
 	case 18:
@@ -281,7 +285,7 @@ func (w *world) meddle() {
 		if w.r.IntN(6) == 0 {
 			w.after(0, Stop{Quick: w.r.IntN(3) == 0})
 			w.after(w.ms(9000), Stop{Quick: w.r.IntN(2) == 0})
-			for _, x := range w.fleet.Workers() { // what ends them is stuck requests, often
+			for x := range w.fleet.Workers() { // what ends them is stuck requests, often
 				w.hang(x.ID, w.r.IntN(2))
 			}
 		}
@@ -292,6 +296,15 @@ func (w *world) reload(k kind) {
 	w.lastRev++
 	w.kinds[w.lastRev] = k
 	w.after(0, Reload{w.lastRev, w.settings()})
+}
+
+// tell prints events in one line.
+func tell(events []Event) string {
+	var b strings.Builder
+	for _, ev := range events {
+		fmt.Fprintf(&b, "%s%+v ", strings.TrimPrefix(fmt.Sprintf("%T", ev), "fleet."), ev)
+	}
+	return strings.TrimSpace(b.String())
 }
 
 // describe prints actions in one line.

@@ -1,0 +1,230 @@
+package fleet
+
+import "slices"
+
+// room is what may still be spawned in a step. It is found out once for all
+// slots, and kept up to date by [Fleet.boot] and [Fleet.vacate] alone.
+type room struct {
+	missing   int    // empty slots, each of which needs a process
+	starting  int    // workers that are
+	whole     bool   // every slot is served and nothing else lives
+	faltering bool   // a slot is in the backoff of the current revision
+	taken     []bool // places, up to the highest; nil: not asked for yet
+	place     int    // no lower one is free
+}
+
+// survey returns the room that there is now.
+func (f *Fleet) survey() *room {
+	r := &room{
+		whole:    len(f.workers) == len(f.slots),
+		starting: f.count(func(w *Worker) bool { return w.State == Starting }),
+	}
+	for i, s := range f.slots {
+		if f.empty(i) {
+			r.missing++
+		}
+		r.whole = r.whole && f.server(i) != nil
+		r.faltering = r.faltering || s.inBackoff(f.current.number, f.now)
+	}
+	return r
+}
+
+// spawn fills what is missing, then replaces what is stale as far as surge
+// allows: a rollback before a reload before a recycling.
+func (f *Fleet) spawn() {
+	if f.stopping {
+		return
+	}
+	r := f.survey()
+	f.spawnMissing(r)
+	f.replace(r, func(w *Worker) bool { return w.Stuck })
+	if f.makeRoom(r) {
+		f.spawnMissing(r)
+	}
+	if f.Stopping() {
+		return // what serves is good enough for the time that is left
+	}
+	if f.candidate != nil && f.candidate.canary == 0 && f.spawnCanary(r) {
+		f.spawnMissing(r) // the slot it was given need not wait for it any more
+	}
+	for _, rank := range []func(*Worker) bool{
+		func(w *Worker) bool { return w.Revision > f.current.number },
+		// While a new one cannot start, no further worker of the old revision is given up.
+		func(w *Worker) bool { return w.Revision < f.current.number && f.candidate == nil && !r.faltering },
+		func(w *Worker) bool { return w.Revision == f.current.number && w.Recycle != "" },
+	} {
+		f.replace(r, rank)
+	}
+}
+
+// free returns how many processes may be spawned on top of those alive.
+func (f *Fleet) free() int { return f.current.target + f.surge() - len(f.workers) }
+
+// spare returns how many processes may be spawned beside those that the empty
+// slots will need.
+func (f *Fleet) spare(r *room) int { return f.free() - r.missing }
+
+// mayBoot says whether one more worker may be starting.
+func (f *Fleet) mayBoot(r *room) bool {
+	n := f.current.StartParallel
+	return n == 0 || r.starting < n
+}
+
+// empty says whether nobody serves in the slot and nobody who could is
+// starting. One that failed to start holds its slot until it is gone or killed.
+func (f *Fleet) empty(slot int) bool {
+	return !slices.ContainsFunc(f.teams[slot], func(w *Worker) bool {
+		return w.State == Ready || w.State == Starting && f.own(w) || w.failed && !w.killed
+	})
+}
+
+// server returns the newest ready worker of a slot, or nil.
+func (f *Fleet) server(slot int) (newest *Worker) {
+	for _, w := range f.teams[slot] {
+		if w.State == Ready {
+			newest = w
+		}
+	}
+	return newest
+}
+
+// spawnMissing fills the empty slots that are not in a backoff. With surge 0
+// the slot that was emptied for a canary waits for it.
+func (f *Fleet) spawnMissing(r *room) {
+	for i, s := range f.slots {
+		reserved := f.candidate != nil && f.candidate.canary == 0 && f.candidate.canarySlot == i
+		if f.empty(i) && !s.inBackoff(f.current.number, f.now) && !reserved && f.free() > 0 && f.mayBoot(r) {
+			f.boot(r, i, f.current, s.why)
+		}
+	}
+}
+
+// spawnCanary starts the first worker of the candidate, if there is room.
+func (f *Fleet) spawnCanary(r *room) bool {
+	c := f.candidate
+	slot := f.roomForCanary(r)
+	if slot < 0 || f.free() <= 0 || !f.mayBoot(r) {
+		return false
+	}
+	c.generation = f.generations + 1
+	c.canary = f.boot(r, slot, c, ReasonReload)
+	return true
+}
+
+// roomForCanary returns the slot in which the candidate may be tried: one that
+// crashes keep empty, else slot 0, beside its worker or, with surge 0, after
+// that one was told to go. It returns -1 while there is no room.
+func (f *Fleet) roomForCanary(r *room) int {
+	c := f.candidate
+	if c.canarySlot >= len(f.slots) {
+		c.canarySlot = -1
+	}
+	hole := slices.IndexFunc(f.slots, func(s *slot) bool { return s.inBackoff(f.current.number, f.now) })
+	switch {
+	case c.canarySlot >= 0:
+		return c.canarySlot
+	case hole >= 0 && f.empty(hole):
+		return hole
+	case f.surge() > 0 && f.spare(r) > 0:
+		return 0
+	case f.surge() == 0 && r.whole:
+		c.canarySlot = 0
+		f.vacate(r, f.server(0), ReasonReload)
+		f.slots[0].why = ReasonRollback
+	}
+	return c.canarySlot
+}
+
+// stale returns the worker that serves in a slot which has none that it shall
+// keep, nor will soon have; else nil.
+func (f *Fleet) stale(slot int) (newest *Worker) {
+	for _, w := range f.teams[slot] {
+		switch {
+		case w.State == Ready && f.fresh(w) || w.State == Starting && f.own(w):
+			return nil
+		case w.State == Ready:
+			newest = w
+		}
+	}
+	return newest
+}
+
+// replace starts successors for the ready workers that the condition names,
+// or, with surge 0, retires one of them so that its slot becomes empty.
+func (f *Fleet) replace(r *room, wanted func(*Worker) bool) {
+	for i, s := range f.slots {
+		w := f.stale(i)
+		switch {
+		case w == nil || !wanted(w) || s.inBackoff(f.current.number, f.now):
+		case f.surge() == 0 && r.whole && f.candidate == nil && !w.Stuck:
+			f.vacate(r, w, f.staleness(w))
+		case f.surge() > 0 && f.spare(r) > 0 && f.mayBoot(r):
+			f.boot(r, i, f.current, f.staleness(w))
+		}
+	}
+}
+
+// makeRoom tells the stuck workers to drain that found no place for a
+// successor, and cuts every drain in progress: the first exit frees a place.
+func (f *Fleet) makeRoom(r *room) (made bool) {
+	for i, s := range f.slots {
+		w := f.stale(i)
+		if w == nil || !w.Stuck || s.inBackoff(f.current.number, f.now) || f.surge() > 0 && f.spare(r) > 0 {
+			continue
+		}
+		made = true
+		f.vacate(r, w, w.Recycle)
+	}
+	for _, w := range f.workers {
+		if made && w.State == Draining {
+			f.hasten(w, f.now.Add(f.current.GracefulTimeout))
+		}
+	}
+	return made
+}
+
+// vacate tells the worker that serves in a slot to finish before it has a
+// successor.
+func (f *Fleet) vacate(r *room, w *Worker, why Reason) {
+	f.drain(w, why)
+	r.whole = false
+	if f.empty(w.Slot) {
+		r.missing++
+	}
+}
+
+// boot spawns a worker of the revision in the slot and returns its id.
+func (f *Fleet) boot(r *room, slot int, rev *revision, why Reason) int {
+	if f.empty(slot) && rev == f.current {
+		r.missing--
+	}
+	r.starting++
+	r.whole = false
+	f.lastID++
+	w := &Worker{
+		ID: f.lastID, Slot: slot, Place: f.freePlace(r),
+		Revision: rev.number, Generation: rev.generation,
+		Spawned: f.now, due: f.now.Add(rev.StartupTimeout),
+	}
+	f.join(w)
+	f.do(Spawn{*w, why})
+	return w.ID
+}
+
+// freePlace returns the lowest place that no living worker has.
+func (f *Fleet) freePlace(r *room) int {
+	if r.taken == nil {
+		r.taken = make([]bool, len(f.workers)+1)
+		for _, w := range f.workers {
+			if above := w.Place + 1 - len(r.taken); above > 0 {
+				r.taken = append(r.taken, make([]bool, above)...)
+			}
+			r.taken[w.Place] = true
+		}
+	}
+	for r.place < len(r.taken) && r.taken[r.place] {
+		r.place++
+	}
+	r.place++
+	return r.place - 1
+}

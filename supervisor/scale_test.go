@@ -1,0 +1,50 @@
+package supervisor
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"go.uber.org/zap"
+
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/notify"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+)
+
+// BenchmarkTick is one wake-up of the loop, with what it does around it, while so
+// many workers serve and have their boards looked at now and then.
+func BenchmarkTick(b *testing.B) {
+	for _, n := range []int{10, 100, 1000, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			c := load(b, fmt.Sprintf("workers = %d\nready = \"notify\"\nwatchdog = \"1h\"\n", n))
+			s, err := newSupervisor(Options{Config: c, Log: zap.NewNop(), Stderr: os.Stderr}, hands{
+				listen: func(chan os.Signal) func() { return func() {} },
+				launch: func(s *Supervisor, f fleet.Worker) (*worker, error) {
+					return &worker{Worker: f, revision: s.revisions[f.Revision], pid: noPID + f.ID}, nil
+				},
+				reap: func(func(int) bool) ([]process.Exit, int, error) { return nil, 0, nil },
+				oom:  func() (uint64, bool) { return 0, false },
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer s.current.sockets.Close()
+			s.step(fleet.Tick{})
+			for id := 1; id <= n; id++ {
+				s.hear(message{id: id, Message: notify.Message{Ready: true, Watchdog: true}})
+			}
+			s.step()
+			if !s.up {
+				b.Fatal(s.summary())
+			}
+			for b.Loop() {
+				s.tick()
+				s.inform()
+				if s.deadline().IsZero() {
+					b.Fatal("it would not wake up again")
+				}
+			}
+		})
+	}
+}
