@@ -14,9 +14,11 @@ import (
 func (s *Supervisor) Metrics(ctx context.Context) (m admin.Metrics, err error) {
 	err = s.ask(ctx, func() {
 		m.Status = s.look()
-		total := s.tally.Total()
-		m.Codes = total.Counters.Status
-		m.Durations = durations(total.Histogram, total.Microseconds)
+		if s.tally.Heard() {
+			total := s.tally.Total()
+			m.Codes = &total.Counters.Status
+			m.Durations = durations(total.Histogram, total.Microseconds)
+		}
 		m.Spawns = s.spawns.histogram()
 		m.Reloads = maps.Clone(s.reloads.ended)
 		m.Backlog = s.current.sockets.Queue()
@@ -35,8 +37,8 @@ const (
 )
 
 // durations is the histogram of all boards, in seconds.
-func durations(counts []uint64, microseconds uint64) admin.Histogram {
-	h := admin.Histogram{Sum: float64(microseconds) / 1e6}
+func durations(counts []uint64, microseconds uint64) *admin.Histogram {
+	h := &admin.Histogram{Sum: float64(microseconds) / 1e6}
 	for i := firstBound; i <= lastBound; i++ {
 		h.Bounds = append(h.Bounds, scoreboard.BucketBound(i).Seconds())
 	}
@@ -73,8 +75,8 @@ func (s *spawns) add(d time.Duration) {
 	s.sum += d
 }
 
-func (s *spawns) histogram() admin.Histogram {
-	h := admin.Histogram{Counts: append([]uint64(nil), s.counts...), Sum: s.sum.Seconds()}
+func (s *spawns) histogram() *admin.Histogram {
+	h := &admin.Histogram{Counts: append([]uint64(nil), s.counts...), Sum: s.sum.Seconds()}
 	for _, b := range spawnBounds {
 		h.Bounds = append(h.Bounds, b.Seconds())
 	}

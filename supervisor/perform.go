@@ -155,10 +155,7 @@ func (s *Supervisor) bury(w *worker, a fleet.Bury) {
 	if time.Until(w.until) < cutMargin {
 		s.lost(w, a.Worker)
 	}
-	fields := w.fields(zap.String("status", w.ending()), zap.Duration("age", w.age()))
-	if w.cooperates {
-		fields = append(fields, w.requests()...)
-	}
+	fields := append(w.fields(zap.String("status", w.ending()), zap.Duration("age", w.age())), s.settleAccounts(w)...)
 	if w.tail != nil {
 		w.tail.Settle(settleTime)
 	}
@@ -169,7 +166,6 @@ func (s *Supervisor) bury(w *worker, a fleet.Bury) {
 		s.words.add(w.ID, epitaph{w.ending(), lines})
 		s.log.Error("worker "+a.Verdict.String(), append(fields, zap.Duration("backoff", a.Backoff.Round(time.Millisecond)), zap.Strings("last_lines", lines))...)
 	}
-	s.tally.Retire(w.ID, time.Now(), w.reading())
 	w.release()
 	if w.tail != nil {
 		s.strays = append(slices.DeleteFunc(s.strays, (*process.Tail).Ended), w.tail)
@@ -182,11 +178,20 @@ func (w *worker) reading() tally.Reading {
 	return tally.Reading{Counters: w.view().Counters(), Histogram: h.Counts[:], Microseconds: uint64(h.Sum) / 1000}
 }
 
-// requests is what a cooperating worker served, and by how much that is more
-// than it should have.
-func (w *worker) requests() []zap.Field {
-	started := w.view().Counters().Started
+// settleAccounts adds what a dead worker did to the totals. It returns what a
+// cooperating one served, by how much that is more than it should have, and what
+// it took along; of a plain one that is not known.
+func (s *Supervisor) settleAccounts(w *worker) []zap.Field {
+	if !w.cooperates {
+		s.tally.Forget(w.ID)
+		return nil
+	}
+	last := w.reading()
+	started, lost := last.Counters.Started, s.tally.Retire(w.ID, time.Now(), last)
 	fields := []zap.Field{zap.Uint64("requests", started)}
+	if lost > 0 {
+		fields = append(fields, zap.Uint64("requests_lost", lost))
+	}
 	if w.limit > 0 && started > uint64(w.limit) {
 		fields = append(fields, zap.Uint64("overshoot", started-uint64(w.limit)))
 	}

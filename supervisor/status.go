@@ -56,17 +56,20 @@ func (s *Supervisor) look() control.Status {
 	now := time.Now()
 	s.readBoards(now)
 	_, generation := s.fleet.Revision()
-	total := s.tally.Total().Counters
 	st := control.Status{
 		Name: s.current.config.Name, PID: os.Getpid(), Version: s.options.Version,
 		State: s.state(), Generation: generation, UptimeSeconds: seconds(now.Sub(s.started)),
 		WorkersTarget: s.fleet.Target(), Binds: s.current.sockets.URLs(),
 		Workers: []control.Worker{},
 		Counters: control.Counters{
-			Requests: total.Finished, Timeouts: total.Timeouts, InnocentsLost: s.innocentsLost,
 			Restarts: maps.Clone(s.restarts.by),
 		},
 		LastReload: s.reloads.last,
+	}
+	if s.tally.Heard() {
+		total := s.tally.Total().Counters
+		c := &st.Counters
+		c.Requests, c.Timeouts, c.RequestsLost, c.InnocentsLost = new(total.Finished), new(total.Timeouts), new(s.tally.Lost()), new(s.innocentsLost)
 	}
 	for f := range s.fleet.Workers() {
 		w := s.workers[f.ID]
@@ -77,20 +80,24 @@ func (s *Supervisor) look() control.Status {
 		}
 		if w.cooperates {
 			c := w.view().Counters()
-			one.Requests, one.MaxRequests = c.Finished, w.limit
+			one.Requests, one.MaxRequests, one.InFlight = new(c.Finished), w.limit, new(uint64)
 			if c.Started > c.Finished {
-				one.InFlight = c.Started - c.Finished
+				*one.InFlight = c.Started - c.Finished
 			}
 		}
 		st.Workers = append(st.Workers, one)
 	}
+	st.Explain()
 	return st
 }
 
-// readBoards brings the totals up to date.
+// readBoards brings the totals up to date. What is on a board without a header is
+// nothing that a worker has said.
 func (s *Supervisor) readBoards(now time.Time) {
 	for id, w := range s.workers {
-		s.tally.Add(id, now, w.reading())
+		if w.cooperates {
+			s.tally.Add(id, now, w.reading())
+		}
 	}
 }
 

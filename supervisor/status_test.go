@@ -3,6 +3,7 @@ package supervisor
 import (
 	"math"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -65,9 +66,9 @@ func TestStatus(t *testing.T) {
 		}
 		want := control.Worker{
 			ID: 1, PID: noPID + 1, Generation: 1, State: "ready", Cooperating: true, AgeSeconds: 1,
-			Requests: 1, InFlight: 2, MaxRequests: 100, MemoryKind: control.RSS,
+			Requests: new(uint64(1)), InFlight: new(uint64(2)), MaxRequests: 100, MemoryKind: control.RSS,
 		}
-		if got.Workers[0] != want {
+		if !reflect.DeepEqual(got.Workers[0], want) {
 			t.Errorf("worker 1 is %+v, want %+v", got.Workers[0], want)
 		}
 		if got.Workers[1].Status != "model loaded" || got.Workers[1].Slot != 1 || got.Workers[1].Place != 1 {
@@ -111,8 +112,8 @@ func TestTotalsOutliveWorkers(t *testing.T) {
 			b[1].RequestStarted()
 			b[1].RequestFinished(200)
 		}
-		if got := st.status().Counters.Requests; got != 3 {
-			t.Errorf("%d requests, want 3", got)
+		if got := st.status().Counters.Requests; *got != 3 {
+			t.Errorf("%d requests, want 3", *got)
 		}
 		b[1].RequestStarted()
 		b[1].RequestFinished(200)
@@ -121,8 +122,103 @@ func TestTotalsOutliveWorkers(t *testing.T) {
 		b[2].RequestStarted()
 		b[2].RequestFinished(500)
 		got := st.status()
-		if got.Counters.Requests != 5 || got.Workers[0].Requests != 1 || got.Workers[0].Restarts != 1 {
+		if *got.Counters.Requests != 5 || *got.Workers[0].Requests != 1 || got.Workers[0].Restarts != 1 {
 			t.Errorf("totals %+v, worker %+v", got.Counters, got.Workers[0])
+		}
+		st.kill(3)
+		<-st.result
+	})
+}
+
+// TestPlainWorkersAreUnknown: what nobody reports is null, with a sentence that
+// says why, and not 0.
+func TestPlainWorkersAreUnknown(t *testing.T) {
+	b := boards{}
+	plain := map[int]bool{1: true, 2: true}
+	launch := func(st *stage, w *worker) error {
+		if plain[w.ID] {
+			return silent(st, w)
+		}
+		return b.launch(st, w)
+	}
+	play(t, "workers = 2\nready = \"1s\"\n", launch, func(st *stage) {
+		says := func(sentence string, total *uint64, inFlight ...*uint64) {
+			t.Helper()
+			got := st.status()
+			if !strings.HasPrefix(got.Unknown, sentence) || sentence == "" && got.Unknown != "" {
+				t.Errorf("it says %q, want %q", got.Unknown, sentence)
+			}
+			var each []*uint64
+			for _, w := range got.Workers {
+				each = append(each, w.InFlight)
+			}
+			c := got.Counters
+			if !reflect.DeepEqual(c.Requests, total) || !reflect.DeepEqual(append(each, got.InFlight()), inFlight) ||
+				(c.Timeouts == nil) != (total == nil) || (c.RequestsLost == nil) != (total == nil) || (c.InnocentsLost == nil) != (total == nil) {
+				t.Errorf("counters %+v, in flight %v of %v", c, got.InFlight(), each)
+			}
+			m, err := st.master.Metrics(st.t.Context())
+			if err != nil || (m.Codes == nil) != (total == nil) || (m.Durations == nil) != (total == nil) {
+				t.Errorf("metrics %v, %v", m, err)
+			}
+		}
+		says("requests, their latency and lost requests are not known yet", nil, nil, nil, nil)
+		st.pass(2 * time.Second)
+		says("requests, their latency and lost requests are not known: the workers are plain ones", nil, nil, nil, nil)
+		st.exit(1, 9)
+		st.say(3, notify.Message{Ready: true})
+		b[3].RequestStarted()
+		one := uint64(1)
+		says("requests, their latency and lost requests are those of 1 of 2 workers", new(uint64), nil, &one, &one)
+		b[3].RequestFinished(200)
+		st.exit(2, 9)
+		st.say(4, notify.Message{Ready: true})
+		says("", &one, new(uint64), new(uint64), new(uint64))
+		plain[5], plain[6] = true, true
+		st.exit(3, 9)
+		st.exit(4, 9)
+		st.pass(10 * time.Second)
+		says("requests, their latency and lost requests are those of earlier workers", &one, nil, nil, nil)
+		st.kill(3)
+		<-st.result
+		stopped := st.log.FilterMessage("stopped").All()
+		if len(stopped) != 1 || stopped[0].ContextMap()["requests"] != one {
+			t.Errorf("stopped: %v", stopped)
+		}
+	})
+	play(t, "workers = 1\n", silent, func(st *stage) {
+		st.pass(2 * time.Second)
+		st.kill(3)
+		<-st.result
+		for _, line := range st.log.FilterMessage("stopped").All() {
+			if len(line.Context) > 0 {
+				t.Errorf("of plain workers it says %v", line.Context)
+			}
+		}
+	})
+}
+
+// TestRequestsLost: what was in flight when a worker died is lost, whatever it
+// died of, and what was ended at its deadline is not.
+func TestRequestsLost(t *testing.T) {
+	b := boards{}
+	play(t, "workers = 1\n", b.launch, func(st *stage) {
+		st.say(1, notify.Message{Ready: true})
+		for range 4 {
+			b[1].RequestStarted()
+		}
+		b[1].TimedOut()
+		b[1].RequestFinished(504)
+		st.exit(1, 9)
+		if c := st.status().Counters; *c.RequestsLost != 3 || *c.InnocentsLost != 0 {
+			t.Errorf("counters %+v, want 3 lost", c)
+		}
+		lines := st.log.FilterMessage("worker crashed").All()
+		if len(lines) != 1 || lines[0].ContextMap()["requests_lost"] != uint64(3) {
+			t.Errorf("the log says %v", lines)
+		}
+		if heir := heirOf(t, st.master); heir.tally.Lost() != 3 {
+			t.Errorf("after an upgrade %d are lost, want 3", heir.tally.Lost())
 		}
 		st.kill(3)
 		<-st.result

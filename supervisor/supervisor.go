@@ -339,7 +339,11 @@ func (s *Supervisor) end() error {
 		s.log.Error("gave up: the first workers could not boot", zap.Int("worker", s.culprit), zap.String("status", e.status))
 		return &BootError{Worker: s.culprit, Status: e.status, Lines: e.lines}
 	}
-	total := s.tally.Total().Counters
-	s.log.Info("stopped", zap.Uint64("requests", total.Finished), zap.Uint64("timeouts", total.Timeouts), zap.Uint64("innocents_lost", s.innocentsLost))
+	var served []zap.Field // else nobody knows
+	if s.tally.Heard() {
+		total := s.tally.Total().Counters
+		served = []zap.Field{zap.Uint64("requests", total.Finished), zap.Uint64("timeouts", total.Timeouts), zap.Uint64("requests_lost", s.tally.Lost())}
+	}
+	s.log.Info("stopped", served...)
 	return nil
 }

@@ -180,7 +180,10 @@ func (w *worker) silent(now time.Time) bool {
 // blame writes the line that says why a worker has to go: what the last look
 // saw of it.
 func (s *Supervisor) blame(w *worker, a fleet.FoundStuck) {
-	fields := w.fields(zap.Int("innocents", a.Innocents))
+	fields := w.fields()
+	if w.cooperates {
+		fields = append(fields, zap.Int("other_requests", a.Innocents))
+	}
 	if a.Reason == fleet.ReasonWatchdog {
 		s.log.Error("worker is stuck: no sign of life", append(fields, zap.Duration("silent", time.Since(w.watch.beatAt).Round(time.Millisecond)))...)
 		return
@@ -200,5 +203,9 @@ func (s *Supervisor) lost(w *worker, known fleet.Worker) {
 	}
 	w.watch.look = time.Time{}
 	s.innocentsLost += uint64(known.Innocents)
-	s.log.Warn("ending stuck worker", w.fields(zap.Int("innocents_lost", known.Innocents), zap.Uint64("innocents_lost_total", s.innocentsLost))...)
+	fields := w.fields()
+	if w.cooperates {
+		fields = append(fields, zap.Int("requests_lost", known.Innocents))
+	}
+	s.log.Warn("ending stuck worker", fields...)
 }

@@ -96,6 +96,9 @@ func statusText(st control.Status) string {
 		b.WriteString(requestsText(st.Requests) + "\n")
 	}
 	b.WriteString(countersText(st.Counters))
+	if st.Unknown != "" {
+		b.WriteString(st.Unknown + "\n")
+	}
 	switch st.LastReload.Result {
 	case control.None:
 	case control.RolledBack:
@@ -137,16 +140,13 @@ func workerColumns(workers []control.Worker) []column {
 
 // workerCells is a worker in such a table.
 func workerCells(w control.Worker) []string {
-	requests, inFlight := number(w.Requests), number(w.InFlight)
+	requests := known(w.Requests)
 	if w.MaxRequests > 0 {
 		requests += "/" + strconv.Itoa(w.MaxRequests)
 	}
-	if !w.Cooperating {
-		requests, inFlight = "-", "-"
-	}
 	return []string{
 		strconv.Itoa(w.ID), strconv.Itoa(w.Slot), strconv.Itoa(w.PID), strconv.Itoa(w.Generation), w.State, age(w.AgeSeconds),
-		requests, inFlight, memory(w.MemoryBytes), number(w.Restarts), w.Status,
+		requests, known(w.InFlight), memory(w.MemoryBytes), number(w.Restarts), w.Status,
 	}
 }
 
@@ -168,7 +168,7 @@ func requestsText(requests []control.Request) string {
 
 // countersText are the totals in one line.
 func countersText(c control.Counters) string {
-	text := fmt.Sprintf("%d requests, %d timeouts, %d innocents lost; restarts:", c.Requests, c.Timeouts, c.InnocentsLost)
+	text := fmt.Sprintf("%s requests, %s timeouts, %s requests lost; restarts:", known(c.Requests), known(c.Timeouts), known(c.RequestsLost))
 	none := true
 	for _, r := range control.Reasons() {
 		if n := c.Restarts[r]; n > 0 {
@@ -210,6 +210,14 @@ func memory(bytes uint64) string {
 		value, unit = value/1024, "GiB"
 	}
 	return strconv.FormatFloat(value, 'f', 1, 64) + " " + unit
+}
+
+// known is a number, "-" where there is none.
+func known(n *uint64) string {
+	if n == nil {
+		return "-"
+	}
+	return number(*n)
 }
 
 func number(n uint64) string { return strconv.FormatUint(n, 10) }

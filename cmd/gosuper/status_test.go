@@ -12,7 +12,7 @@ func TestStatusText(t *testing.T) {
 		Name: "agents", PID: 7, Version: "v1.2.3", State: control.Reloading, Generation: 3, UptimeSeconds: 93784, WorkersTarget: 2,
 		Binds: []string{"tcp://127.0.0.1:8000", "unix:///run/agents"},
 		Workers: []control.Worker{
-			{ID: 9, PID: 412, Generation: 3, State: "ready", Cooperating: true, AgeSeconds: 4000, Requests: 120, InFlight: 2, MaxRequests: 1000, MemoryBytes: 3 << 29, MemoryKind: control.PSS, Restarts: 12, Status: "größer"},
+			{ID: 9, PID: 412, Generation: 3, State: "ready", Cooperating: true, AgeSeconds: 4000, Requests: new(uint64(120)), InFlight: new(uint64(2)), MaxRequests: 1000, MemoryBytes: 3 << 29, MemoryKind: control.PSS, Restarts: 12, Status: "größer"},
 			{ID: 10, Slot: 1, Place: 2, PID: 0, Generation: 3, State: "starting", AgeSeconds: 0.25, MemoryKind: control.RSS},
 			{ID: 11, Slot: 1, Place: 1, PID: 41200, Generation: 2, State: "draining", AgeSeconds: 75, MemoryBytes: 5 << 20, MemoryKind: control.RSS},
 		},
@@ -20,7 +20,7 @@ func TestStatusText(t *testing.T) {
 			{Worker: 9, Method: "POST", Path: "/agent", AgeSeconds: 61, IdleSeconds: 61, RequestID: "a1"},
 			{Worker: 9, Method: "GET", Path: "/agent/stream", AgeSeconds: 12, IdleSeconds: 0.05, Streaming: true},
 		},
-		Counters:   control.Counters{Requests: 1234, Timeouts: 1, InnocentsLost: 2, Restarts: map[control.Reason]uint64{control.Crash: 3, control.ByReload: 9}},
+		Counters:   control.Counters{Requests: new(uint64(1234)), Timeouts: new(uint64(1)), RequestsLost: new(uint64(2)), Restarts: map[control.Reason]uint64{control.Crash: 3, control.ByReload: 9}},
 		LastReload: control.Reload{Result: control.RolledBack, Error: "worker 8: exit status 1; its last lines:\n  no model"},
 	}
 	want := `agents  reloading  1 of 2 workers ready  generation 3  up 1d02h  pid 7  version v1.2.3
@@ -35,15 +35,18 @@ WORKER    AGE   IDLE             METHOD  PATH           REQUEST ID
      9  1m01s  1m01s             POST    /agent         a1
      9    12s   0.1s  streaming  GET     /agent/stream
 
-1234 requests, 1 timeouts, 2 innocents lost; restarts: crash 3 reload 9
+1234 requests, 1 timeouts, 2 requests lost; restarts: crash 3 reload 9
+requests, their latency and lost requests are those of 1 of 2 workers: the others are plain ones, which do not speak the worker protocol (gosuper help protocol)
 last reload rolled back: worker 8: exit status 1; its last lines:
   no model
 `
+	st.Explain()
 	if got := statusText(st); got != want {
 		t.Errorf("the status is\n%s\nwant\n%s", got, want)
 	}
 	st.Workers, st.Requests = st.Workers[2:], []control.Request{}
 	st.Counters, st.LastReload = control.Counters{}, control.Reload{Result: control.Underway}
+	st.Explain()
 	want = `agents  reloading  0 of 2 workers ready  generation 3  up 1d02h  pid 7  version v1.2.3
 bind tcp://127.0.0.1:8000 unix:///run/agents
 
@@ -52,7 +55,8 @@ ID  SLOT    PID  GEN  STATE       AGE  REQUESTS  IN FLIGHT      RSS  RESTARTS  S
 
 no request is in flight
 
-0 requests, 0 timeouts, 0 innocents lost; restarts: none
+- requests, - timeouts, - requests lost; restarts: none
+requests, their latency and lost requests are not known: the workers are plain ones, which do not speak the worker protocol (gosuper help protocol)
 last reload running
 `
 	if got := statusText(st); got != want {

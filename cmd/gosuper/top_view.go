@@ -22,8 +22,8 @@ type order struct {
 // for is at the top: the busiest, the largest, the oldest.
 var orders = []order{
 	{'i', "id", func(a, b line) int { return cmp.Compare(a.ID, b.ID) }},
-	{'s', "req/s", func(a, b line) int { return cmp.Compare(b.rate, a.rate) }},
-	{'f', "in flight", func(a, b line) int { return cmp.Compare(b.InFlight, a.InFlight) }},
+	{'s', "req/s", func(a, b line) int { return compareKnown(b.rate, a.rate) }},
+	{'f', "in flight", func(a, b line) int { return compareKnown(b.InFlight, a.InFlight) }},
 	{'m', "memory", func(a, b line) int { return cmp.Compare(b.MemoryBytes, a.MemoryBytes) }},
 	{'a', "age", func(a, b line) int { return cmp.Compare(b.AgeSeconds, a.AgeSeconds) }},
 	{'r', "restarts", func(a, b line) int { return cmp.Compare(b.Restarts, a.Restarts) }},
@@ -32,15 +32,28 @@ var orders = []order{
 // line is a worker on the screen.
 type line struct {
 	control.Worker
-	rate float64 // requests finished per second
+	rate *float64 // requests finished per second; nil: not known
+}
+
+// compareKnown compares two figures; one that is not known is less than any other.
+func compareKnown[T cmp.Ordered](a, b *T) int {
+	switch {
+	case a == nil && b == nil:
+		return 0
+	case a == nil:
+		return -1
+	case b == nil:
+		return 1
+	}
+	return cmp.Compare(*a, *b)
 }
 
 // view is what gosuper top shows.
 type view struct {
 	order   order
 	status  control.Status
-	rates   map[int]float64 // by worker
-	total   float64
+	rates   map[int]*float64 // by worker
+	total   *float64
 	at      time.Time // of the status; zero: there is none yet
 	trouble error     // why there is no newer one; nil: there is
 }
@@ -48,25 +61,25 @@ type view struct {
 // update takes what a master said at a time.
 func (v *view) update(st control.Status, now time.Time) {
 	seconds := now.Sub(v.at).Seconds()
-	perSecond := func(before, after uint64) float64 {
-		if v.at.IsZero() || seconds <= 0 || after < before {
-			return 0
+	another := v.status.PID != st.PID // its totals have nothing to do with those before
+	perSecond := func(before, after *uint64) *float64 {
+		switch {
+		case after == nil:
+			return nil
+		case v.at.IsZero() || seconds <= 0 || another || before == nil || *after < *before:
+			return new(float64)
 		}
-		return float64(after-before) / seconds
+		return new(float64(*after-*before) / seconds)
 	}
-	before := map[int]uint64{}
+	before := map[int]*uint64{}
 	for _, w := range v.status.Workers {
 		before[w.ID] = w.Requests
 	}
-	v.rates = map[int]float64{}
+	v.rates = map[int]*float64{}
 	for _, w := range st.Workers {
 		v.rates[w.ID] = perSecond(before[w.ID], w.Requests)
 	}
 	v.total = perSecond(v.status.Counters.Requests, st.Counters.Requests)
-	if v.status.PID != st.PID { // another master: its totals have nothing to do with those before
-		v.total = 0
-		clear(v.rates)
-	}
 	v.status, v.at, v.trouble = st, now, nil
 }
 
@@ -81,25 +94,20 @@ func (v *view) sortBy(key byte) {
 // one is only what can be shown there; heads says which of them are heads of
 // tables.
 func (v *view) screen(width, height int, now time.Time) (lines []string, heads map[int]bool) {
-	st, inFlight := v.status, uint64(0)
+	st := v.status
 	var workers []line
 	for _, w := range st.Workers {
 		w.Status = oneLine(w.Status)
 		workers = append(workers, line{w, v.rates[w.ID]})
-		inFlight += w.InFlight
 	}
 	slices.SortStableFunc(workers, v.order.compare)
 	columns := workerColumns(st.Workers)
 	const rateColumn = 7 // behind the requests
 	t := table{columns: slices.Insert(columns, rateColumn, column{"REQ/S", right})}
 	for _, w := range workers {
-		rate := "-"
-		if w.Cooperating {
-			rate = strconv.FormatFloat(w.rate, 'f', 1, 64)
-		}
-		t.add(slices.Insert(workerCells(w.Worker), rateColumn, rate)...)
+		t.add(slices.Insert(workerCells(w.Worker), rateColumn, rateText(w.rate))...)
 	}
-	lines = append(lines, summary(st), fmt.Sprintf("%.1f requests/s  %d in flight  %s", v.total, inFlight, strings.TrimSpace(countersText(st.Counters))), "")
+	lines = append(lines, summary(st), fmt.Sprintf("%s requests/s  %s in flight  %s", rateText(v.total), known(st.InFlight()), strings.TrimSpace(countersText(st.Counters))), st.Unknown)
 	if v.trouble != nil {
 		lines[2] = fmt.Sprintf("no answer for %s: %v", age(now.Sub(v.at).Seconds()), v.trouble)
 	}
@@ -127,6 +135,14 @@ func (v *view) screen(width, height int, now time.Time) (lines []string, heads m
 		lines[i] = cut(readable(oneLine(lines[i])), width)
 	}
 	return lines, heads
+}
+
+// rateText is a rate per second, "-" where it is not known.
+func rateText(rate *float64) string {
+	if rate == nil {
+		return "-"
+	}
+	return strconv.FormatFloat(*rate, 'f', 1, 64)
 }
 
 // keys is the line that says what can be pressed.

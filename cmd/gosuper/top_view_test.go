@@ -14,13 +14,15 @@ import (
 // fleetOf is a status of so many workers, the later ones busier.
 func fleetOf(n int, requests uint64) control.Status {
 	st := control.Status{Name: "agents", PID: 7, State: control.Running, Generation: 1, UptimeSeconds: 60, WorkersTarget: n}
+	sum := uint64(0)
 	for i := range n {
 		st.Workers = append(st.Workers, control.Worker{
 			ID: i + 1, Slot: i, PID: 100 + i, Generation: 1, State: "ready", Cooperating: true, AgeSeconds: 60,
-			Requests: requests * uint64(i+1), InFlight: uint64(i % 3), MemoryBytes: uint64(n-i) << 20, MemoryKind: control.PSS,
+			Requests: new(requests * uint64(i+1)), InFlight: new(uint64(i % 3)), MemoryBytes: uint64(n-i) << 20, MemoryKind: control.PSS,
 		})
-		st.Counters.Requests += requests * uint64(i+1)
+		sum += requests * uint64(i+1)
 	}
+	st.Counters.Requests, st.Counters.Timeouts, st.Counters.RequestsLost = &sum, new(uint64), new(uint64)
 	return st
 }
 
@@ -40,7 +42,7 @@ func TestTopScreen(t *testing.T) {
 	lines, heads := v.screen(100, 12, now)
 	want := []string{
 		"agents  running  2 of 2 workers ready  generation 1  up 1m00s",
-		"15.0 requests/s  1 in flight  60 requests, 0 timeouts, 0 innocents lost; restarts: none",
+		"15.0 requests/s  1 in flight  60 requests, 0 timeouts, 0 requests lost; restarts: none",
 		"",
 		"ID  SLOT  PID  GEN  STATE    AGE  REQUESTS  REQ/S  IN FLIGHT      PSS  RESTARTS  STATUS",
 		" 2     1  101    1  ready  1m00s        40   10.0          1  1.0 MiB         0  evil\uFFFD[2J status",
@@ -64,8 +66,34 @@ func TestTopScreen(t *testing.T) {
 	}
 	st.PID++ // another master
 	v.update(st, now.Add(6*time.Second))
-	if v.total != 0 || v.trouble != nil {
-		t.Errorf("%v requests/s, %v", v.total, v.trouble)
+	if *v.total != 0 || v.trouble != nil {
+		t.Errorf("%v requests/s, %v", *v.total, v.trouble)
+	}
+}
+
+// What plain workers do is not shown as nothing.
+func TestTopOfPlainWorkers(t *testing.T) {
+	now := time.Unix(1000, 0)
+	st := fleetOf(2, 0)
+	st.Counters = control.Counters{}
+	for i := range st.Workers {
+		w := &st.Workers[i]
+		w.Cooperating, w.Requests, w.InFlight = false, nil, nil
+	}
+	st.Explain()
+	v := &view{}
+	v.update(st, now)
+	v.update(st, now.Add(time.Second))
+	v.sortBy('f')
+	lines, _ := v.screen(200, 12, now)
+	want := []string{
+		"- requests/s  - in flight  - requests, - timeouts, - requests lost; restarts: none",
+		"requests, their latency and lost requests are not known: the workers are plain ones, which do not speak the worker protocol (gosuper help protocol)",
+		"ID  SLOT  PID  GEN  STATE    AGE  REQUESTS  REQ/S  IN FLIGHT      PSS  RESTARTS  STATUS",
+		" 1     0  100    1  ready  1m00s         -      -          -  2.0 MiB         0",
+	}
+	if !slices.Equal(lines[1:5], want) {
+		t.Errorf("the screen is\n%s\nwant\n%s", strings.Join(lines[1:5], "\n"), strings.Join(want, "\n"))
 	}
 }
 

@@ -17,9 +17,21 @@ type metric struct {
 	label      string // "": none
 	values     string // what the label may be, for people
 	kind       kind
-	// one of these
+	reported   bool // by cooperating workers alone
+	// One of these. What is not known is not emitted, or nil: the metric is absent.
 	numbers   func(Metrics, func(value float64, label ...string))
-	histogram func(Metrics) Histogram
+	histogram func(Metrics) *Histogram
+}
+
+// plainLack is the help about what a fleet without cooperating workers lacks.
+const plainLack = "Absent while no worker cooperates: plain ones do not report it."
+
+// about is the help with all that there is to say.
+func (m metric) about() string {
+	if m.reported {
+		return m.help + " " + plainLack
+	}
+	return m.help
 }
 
 // kind is the type of a metric.
@@ -79,7 +91,7 @@ func metrics() []metric {
 		},
 		{
 			name: "gosuper_worker_spawn_seconds", kind: histogram, help: "Time from the start of a worker until it was ready.",
-			histogram: func(m Metrics) Histogram { return m.Spawns },
+			histogram: func(m Metrics) *Histogram { return m.Spawns },
 		},
 		{
 			name: "gosuper_worker_memory_bytes", kind: gauge, label: "slot", values: "0 to workers-1",
@@ -106,31 +118,28 @@ func metrics() []metric {
 			},
 		},
 		{
-			name: "gosuper_requests_total", kind: counter, label: "code", values: "1xx, 2xx, 3xx, 4xx, 5xx",
+			name: "gosuper_requests_total", kind: counter, reported: true, label: "code", values: "1xx, 2xx, 3xx, 4xx, 5xx",
 			help: "Requests that cooperating workers finished, by the class of their status.",
 			numbers: func(m Metrics, emit func(float64, ...string)) {
+				if m.Codes == nil {
+					return
+				}
 				for i, n := range m.Codes {
 					emit(float64(n), fmt.Sprintf("%dxx", i+1))
 				}
 			},
 		},
 		{
-			name: "gosuper_requests_in_flight", kind: gauge, help: "Requests that cooperating workers have begun and not finished.",
-			numbers: func(m Metrics, emit func(float64, ...string)) {
-				var n float64
-				for _, w := range m.Status.Workers {
-					n += float64(w.InFlight)
-				}
-				emit(n)
-			},
+			name: "gosuper_requests_in_flight", kind: gauge, reported: true, help: "Requests that cooperating workers have begun and not finished.",
+			numbers: func(m Metrics, emit func(float64, ...string)) { ifKnown(m.Status.InFlight(), emit) },
 		},
 		{
-			name: "gosuper_request_duration_seconds", kind: histogram, help: "Duration of the requests that cooperating workers finished.",
-			histogram: func(m Metrics) Histogram { return m.Durations },
+			name: "gosuper_request_duration_seconds", kind: histogram, reported: true, help: "Duration of the requests that cooperating workers finished.",
+			histogram: func(m Metrics) *Histogram { return m.Durations },
 		},
 		{
-			name: "gosuper_request_timeouts_total", kind: counter, help: "Requests that were ended because they made no progress or took too long.",
-			numbers: func(m Metrics, emit func(float64, ...string)) { emit(float64(m.Status.Counters.Timeouts)) },
+			name: "gosuper_request_timeouts_total", kind: counter, reported: true, help: "Requests that were ended because they made no progress or took too long.",
+			numbers: func(m Metrics, emit func(float64, ...string)) { ifKnown(m.Status.Counters.Timeouts, emit) },
 		},
 		{
 			name: "gosuper_backlog", kind: gauge, help: "Connections that wait to be accepted; a unix socket with any counts as 1.",
@@ -144,12 +153,22 @@ func metrics() []metric {
 	}
 }
 
+// ifKnown emits a figure that is not nil.
+func ifKnown(n *uint64, emit func(float64, ...string)) {
+	if n != nil {
+		emit(float64(*n))
+	}
+}
+
 // Reference lists the metrics, for people to read.
 func Reference() string {
 	var b strings.Builder
 	b.WriteString("Metrics at /metrics of the admin listener (admin.bind, --admin):\n")
 	for _, m := range metrics() {
 		fmt.Fprintf(&b, "\n  %s (%s)\n      %s\n", m.name, m.kind, m.help)
+		if m.reported {
+			fmt.Fprintf(&b, "      %s\n", plainLack)
+		}
 		if m.label != "" {
 			fmt.Fprintf(&b, "      %s: %s\n", m.label, m.values)
 		}
@@ -172,7 +191,7 @@ func newScrape() scrape {
 		if m.label != "" {
 			labels = []string{m.label}
 		}
-		s.desc[m.name] = prometheus.NewDesc(m.name, m.help, labels, nil)
+		s.desc[m.name] = prometheus.NewDesc(m.name, m.about(), labels, nil)
 	}
 	return s
 }
@@ -189,7 +208,11 @@ func (s scrape) Collect(to chan<- prometheus.Metric) {
 	types := map[kind]prometheus.ValueType{counter: prometheus.CounterValue, gauge: prometheus.GaugeValue}
 	for _, m := range s.metrics {
 		if m.kind == histogram {
-			count, buckets, sum := cumulative(m.histogram(s.figures))
+			h := m.histogram(s.figures)
+			if h == nil {
+				continue
+			}
+			count, buckets, sum := cumulative(h)
 			to <- prometheus.MustNewConstHistogram(s.desc[m.name], count, sum, buckets)
 			continue
 		}
@@ -200,7 +223,7 @@ func (s scrape) Collect(to chan<- prometheus.Metric) {
 }
 
 // cumulative adds up the buckets.
-func cumulative(h Histogram) (count uint64, buckets map[float64]uint64, sum float64) {
+func cumulative(h *Histogram) (count uint64, buckets map[float64]uint64, sum float64) {
 	buckets = make(map[float64]uint64, len(h.Bounds))
 	for i, n := range h.Counts {
 		count += n

@@ -55,10 +55,11 @@ type feed struct {
 	Actions bool           `json:"actions"` // whether the page may act
 	Status  control.Status `json:"status"`
 	// Totals since the master started: finished requests by class of their
-	// status, from 1xx on, and their durations.
-	Codes     [5]uint64 `json:"codes"`
-	Durations Histogram `json:"durations"`
-	Backlog   int       `json:"backlog"`
+	// status, from 1xx on, and their durations; null if no worker reports them.
+	Codes     *[5]uint64 `json:"codes"`
+	Durations *Histogram `json:"durations"`
+	InFlight  *uint64    `json:"in_flight"`
+	Backlog   int        `json:"backlog"`
 }
 
 // serveFeed answers with the figures of the moment.
@@ -77,6 +78,6 @@ func (e *Endpoint) serveFeed(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	json.NewEncoder(w).Encode(feed{ // fails only with the connection
-		Actions: e.acts(), Status: status, Codes: m.Codes, Durations: m.Durations, Backlog: m.Backlog,
+		Actions: e.acts(), Status: status, Codes: m.Codes, Durations: m.Durations, InFlight: status.InFlight(), Backlog: m.Backlog,
 	})
 }

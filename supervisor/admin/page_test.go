@@ -20,20 +20,20 @@ const evil = `<img src=x onerror="alert(1)"><script>alert(2)</script>`
 // busy is a master whose workers do something, and say evil things.
 func busy() *master {
 	m := &master{metrics: figures}
-	m.metrics.Durations = Histogram{Bounds: []float64{0.001, 0.25}, Counts: []uint64{3, 2, 1}}
+	m.metrics.Durations = &Histogram{Bounds: []float64{0.001, 0.25}, Counts: []uint64{3, 2, 1}}
 	m.status = control.Status{
 		Name: "agent" + evil, PID: 4711, Version: "1.2.3", State: control.Running, Generation: 3, UptimeSeconds: 93784,
 		WorkersTarget: 3, Binds: []string{"tcp://127.0.0.1:8000"},
 		Workers: []control.Worker{
-			{ID: 7, Slot: 1, PID: 102, Generation: 3, State: "ready", Cooperating: true, AgeSeconds: 61, Requests: 1234, InFlight: 2, MaxRequests: 5000, MemoryBytes: 5 << 20, Restarts: 2, Status: evil},
+			{ID: 7, Slot: 1, PID: 102, Generation: 3, State: "ready", Cooperating: true, AgeSeconds: 61, Requests: new(uint64(1234)), InFlight: new(uint64(2)), MaxRequests: 5000, MemoryBytes: 5 << 20, Restarts: 2, Status: evil},
 			{ID: 5, Slot: 0, PID: 101, Generation: 3, State: "ready", AgeSeconds: 7200, MemoryBytes: 3 << 20},
-			{ID: 9, Slot: 2, PID: 103, Generation: 3, State: "starting", Cooperating: true},
+			{ID: 9, Slot: 2, PID: 103, Generation: 3, State: "starting", Cooperating: true, Requests: new(uint64), InFlight: new(uint64)},
 		},
 		Requests: []control.Request{
 			{Worker: 7, Method: "GET", Path: "/agent/stream", AgeSeconds: 1.5, IdleSeconds: 0.02, Streaming: true, RequestID: "abc"},
 			{Worker: 7, Method: evil, Path: "/" + evil, AgeSeconds: 12, IdleSeconds: 12, RequestID: evil},
 		},
-		Counters:   control.Counters{Restarts: map[control.Reason]uint64{control.Crash: 6, control.MaxRequests: 12, control.Scale: 0}},
+		Counters:   control.Counters{Requests: new(uint64(1234)), Restarts: map[control.Reason]uint64{control.Crash: 6, control.MaxRequests: 12, control.Scale: 0}},
 		LastReload: control.Reload{Result: control.RolledBack, Error: "worker 8: exit status 1; its last lines:\n  " + evil},
 	}
 	return m

@@ -104,16 +104,16 @@ var figures = Metrics{
 	Status: control.Status{
 		Version: "1.2.3", WorkersTarget: 4,
 		Workers: []control.Worker{
-			{Slot: 0, State: "ready", InFlight: 2, MemoryBytes: 100},
-			{Slot: 1, State: "ready", InFlight: 3, MemoryBytes: 200},
-			{Slot: 1, State: "draining", InFlight: 1, MemoryBytes: 50},
+			{Slot: 0, State: "ready", Cooperating: true, InFlight: new(uint64(2)), MemoryBytes: 100},
+			{Slot: 1, State: "ready", Cooperating: true, InFlight: new(uint64(3)), MemoryBytes: 200},
+			{Slot: 1, State: "draining", Cooperating: true, InFlight: new(uint64(1)), MemoryBytes: 50},
 			{Slot: 2, State: "starting"},
 		},
-		Counters: control.Counters{Timeouts: 5, Restarts: map[control.Reason]uint64{control.Crash: 6, control.ByReload: 7}},
+		Counters: control.Counters{Requests: new(uint64(46)), Timeouts: new(uint64(5)), Restarts: map[control.Reason]uint64{control.Crash: 6, control.ByReload: 7}},
 	},
-	Codes:     [5]uint64{0, 10, 11, 12, 13},
-	Durations: Histogram{Bounds: []float64{0.001, 0.25}, Counts: []uint64{3, 2, 1}, Sum: 4.5},
-	Spawns:    Histogram{Bounds: []float64{1}, Counts: []uint64{2, 0}, Sum: 0.75},
+	Codes:     &[5]uint64{0, 10, 11, 12, 13},
+	Durations: &Histogram{Bounds: []float64{0.001, 0.25}, Counts: []uint64{3, 2, 1}, Sum: 4.5},
+	Spawns:    &Histogram{Bounds: []float64{1}, Counts: []uint64{2, 0}, Sum: 0.75},
 	Reloads:   map[string]uint64{"ok": 8, "refused": 9},
 	Backlog:   14,
 }
@@ -175,13 +175,30 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+// TestMetricsOfPlainWorkers: what they do not report is absent, not 0.
+func TestMetricsOfPlainWorkers(t *testing.T) {
+	plain := figures
+	plain.Codes, plain.Durations, plain.Status.Counters = nil, nil, control.Counters{}
+	plain.Status.Workers = []control.Worker{{State: "ready", MemoryBytes: 100}}
+	_, address := serve(t, &master{metrics: plain})
+	_, _, text := get(t, "http://"+address+"/metrics")
+	if strings.Contains(text, "gosuper_request") {
+		t.Errorf("plain workers have reported requests:\n%s", text)
+	}
+	for _, name := range []string{"gosuper_workers{", "gosuper_backlog ", "gosuper_worker_memory_bytes{", "gosuper_worker_restarts_total{"} {
+		if !strings.Contains(text, "\n"+name) {
+			t.Errorf("there is no %s", name)
+		}
+	}
+}
+
 // TestReference: people read of what is there, with its type and meaning.
 func TestReference(t *testing.T) {
 	_, address := serve(t, &master{metrics: figures})
 	_, _, text := get(t, "http://"+address+"/metrics")
 	reference := Reference()
 	for _, m := range metrics() {
-		for _, want := range []string{"# HELP " + m.name + " " + m.help + "\n", fmt.Sprintf("# TYPE %s %s\n", m.name, m.kind)} {
+		for _, want := range []string{"# HELP " + m.name + " " + m.about() + "\n", fmt.Sprintf("# TYPE %s %s\n", m.name, m.kind)} {
 			if !strings.Contains(text, want) {
 				t.Errorf("/metrics has not %q", want)
 			}

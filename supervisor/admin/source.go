@@ -21,18 +21,20 @@ type Metrics struct {
 	// Status has the workers, what is asked for, and the counters of requests and
 	// restarts.
 	Status control.Status
-	// Codes are the finished requests by class of their status: 1xx to 5xx.
-	Codes [5]uint64
-	// Durations are those of finished requests, Spawns the times from the start
-	// of a worker until it was ready.
-	Durations, Spawns Histogram
+	// Codes are the finished requests by class of their status, 1xx to 5xx, and
+	// Durations theirs; nil: no worker has reported any, since none cooperates.
+	Codes     *[5]uint64
+	Durations *Histogram
+	// Spawns are the times from the start of a worker until it was ready.
+	Spawns *Histogram
 	// Reloads are the reloads that are over, by result.
 	Reloads map[string]uint64
 	// Backlog is how many connections wait to be accepted.
 	Backlog int
 }
 
-// Histogram counts observations. The zero value has none.
+// Histogram counts observations. The zero value has none; nil is that nothing is
+// known of them.
 type Histogram struct {
 	// Bounds are the upper bounds of the buckets, in seconds, ascending.
 	Bounds []float64 `json:"bounds"`

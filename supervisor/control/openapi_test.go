@@ -38,7 +38,7 @@ type message struct {
 
 type schema struct {
 	Ref         string             `json:"$ref"`
-	Type        string             `json:"type"`
+	Type        types              `json:"type"`
 	Description string             `json:"description"`
 	Properties  map[string]*schema `json:"properties"`
 	Required    []string           `json:"required"`
@@ -47,6 +47,19 @@ type schema struct {
 	Minimum     *float64           `json:"minimum"`
 	OneOf       []*schema          `json:"oneOf"`
 }
+
+// types are what a value may be: one type, or a list of them.
+type types []string
+
+func (t *types) UnmarshalJSON(text []byte) error {
+	if text[0] == '[' {
+		return json.Unmarshal(text, (*[]string)(t))
+	}
+	*t = types{""}
+	return json.Unmarshal(text, &(*t)[0])
+}
+
+func (t types) has(one string) bool { return slices.Contains(t, one) }
 
 func described(t *testing.T) *description {
 	t.Helper()
@@ -149,7 +162,11 @@ func compareStruct(t *testing.T, of reflect.Type, s *schema) {
 			t.Errorf("%s has no %s", of.Name(), name)
 			continue
 		}
-		if got, want := p.kind(), kindOf(f.Type); got != want {
+		want := kindOf(f.Type)
+		if f.Type.Kind() == reflect.Pointer && !strings.HasPrefix(options, "omit") {
+			want += " or null"
+		}
+		if got := p.kind(); got != want {
 			t.Errorf("%s.%s is %s, not %s", of.Name(), name, got, want)
 		}
 		if optional := strings.HasPrefix(options, "omit"); optional == slices.Contains(s.Required, name) {
@@ -171,10 +188,10 @@ func (s *schema) kind() string {
 	switch {
 	case s.Ref != "":
 		return strings.TrimPrefix(s.Ref, "#/components/schemas/")
-	case s.Type == "array":
+	case s.Type.has("array"):
 		return "array of " + s.Items.kind()
 	}
-	return s.Type
+	return strings.Join(s.Type, " or ")
 }
 
 // kindOf is what the kind of a Go type is to be. A string type may have a schema
@@ -272,8 +289,8 @@ func (d *description) check(s *schema, value any) error {
 	}
 	switch v := value.(type) {
 	case map[string]any:
-		if s.Type != "object" {
-			return fmt.Errorf("an object is not a %s", s.Type)
+		if !s.Type.has("object") {
+			return fmt.Errorf("an object is not a %v", s.Type)
 		}
 		for _, name := range s.Required {
 			if _, ok := v[name]; !ok {
@@ -298,19 +315,21 @@ func (d *description) check(s *schema, value any) error {
 			}
 		}
 	case float64:
-		if s.Type != "number" && (s.Type != "integer" || v != math.Trunc(v)) || s.Minimum != nil && v < *s.Minimum {
-			return fmt.Errorf("%v is not a good %s", v, s.Type)
+		if !s.Type.has("number") && (!s.Type.has("integer") || v != math.Trunc(v)) || s.Minimum != nil && v < *s.Minimum {
+			return fmt.Errorf("%v is not a good %v", v, s.Type)
 		}
 	case string:
-		if s.Type != "string" {
-			return fmt.Errorf("%q is not a %s", v, s.Type)
+		if !s.Type.has("string") {
+			return fmt.Errorf("%q is not a %v", v, s.Type)
 		}
 	case bool:
-		if s.Type != "boolean" {
-			return fmt.Errorf("%v is not a %s", v, s.Type)
+		if !s.Type.has("boolean") {
+			return fmt.Errorf("%v is not a %v", v, s.Type)
 		}
 	case nil:
-		return fmt.Errorf("null")
+		if !s.Type.has("null") {
+			return fmt.Errorf("null")
+		}
 	}
 	return nil
 }

@@ -19,9 +19,12 @@ type Status struct {
 	Binds   []string `json:"binds"`
 	Workers []Worker `json:"workers"`
 	// Requests are those in flight; nil if they were not asked for.
-	Requests   []Request `json:"requests,omitzero"`
-	Counters   Counters  `json:"counters"`
-	LastReload Reload    `json:"last_reload"`
+	Requests []Request `json:"requests,omitzero"`
+	Counters Counters  `json:"counters"`
+	// Unknown says in one sentence why figures are null or those of a part of the
+	// workers; "": all of them are known.
+	Unknown    string `json:"unknown"`
+	LastReload Reload `json:"last_reload"`
 }
 
 // State is what the master is doing.
@@ -44,12 +47,12 @@ type Worker struct {
 	Generation int `json:"generation"`
 	// State is "starting", "ready", "draining" or "stopping".
 	State string `json:"state"`
-	// Cooperating workers report what they do; of plain ones Requests, InFlight
-	// and MaxRequests are 0.
+	// Cooperating workers report what they do. What plain ones do is not known:
+	// their Requests and InFlight are nil, and MaxRequests has no effect on them.
 	Cooperating bool    `json:"cooperating"`
 	AgeSeconds  float64 `json:"age_seconds"`
-	Requests    uint64  `json:"requests"` // finished
-	InFlight    uint64  `json:"in_flight"`
+	Requests    *uint64 `json:"requests"` // finished
+	InFlight    *uint64 `json:"in_flight"`
 	// MaxRequests is this worker's own, with its jitter; 0: none.
 	MaxRequests int `json:"max_requests"`
 	// MemoryBytes is that of the worker and its descendants, 0 if it cannot be
@@ -87,11 +90,15 @@ type Request struct {
 }
 
 // Counters are totals since the master started, over all workers that ever
-// lived. They never go backwards.
+// lived. They never go backwards. What only cooperating workers report is nil
+// until one of them has.
 type Counters struct {
-	Requests      uint64 `json:"requests"` // finished
-	Timeouts      uint64 `json:"timeouts"` // ended at their deadline
-	InnocentsLost uint64 `json:"innocents_lost"`
+	Requests *uint64 `json:"requests"` // finished
+	Timeouts *uint64 `json:"timeouts"` // ended at their deadline
+	// RequestsLost were in flight when their worker ended. InnocentsLost are those
+	// among them that a stuck worker took along and that were not to blame for it.
+	RequestsLost  *uint64 `json:"requests_lost"`
+	InnocentsLost *uint64 `json:"innocents_lost"`
 	// Restarts are the workers started to replace one, by reason; every reason
 	// is present.
 	Restarts map[Reason]uint64 `json:"restarts"`

@@ -90,7 +90,7 @@ func TestCommands(t *testing.T) {
 	p.expects(0, `agents  running  2 of 2 workers ready  generation 1  up \S+  pid \d+  version .*\nbind tcp://127.0.0.1:\d+\n\n`+
 		`ID  SLOT +PID  GEN  STATE +AGE  REQUESTS  IN FLIGHT +(?:[PR]SS|MEMORY)  RESTARTS  STATUS\n`+
 		` 1     0 +\d+    1  ready +\S+         0          0 +[\d.]+ MiB         0\n 2     1 .*\n\n`+
-		`0 requests, 0 timeouts, 0 innocents lost; restarts: none\n`, "", as("status")...)
+		`0 requests, 0 timeouts, 0 requests lost; restarts: none\n`, "", as("status")...)
 	out, _, _ := p.does(as("status", "--json", "--requests")...)
 	var st control.Status
 	d := json.NewDecoder(strings.NewReader(out))

@@ -162,7 +162,7 @@ func TestSoak(t *testing.T) {
 		t.Error("it does not add up")
 	}
 
-	last := m.stopped(match{"innocents_lost": 0})
+	last := m.stopped(match{"requests_lost": 0})
 	// The board counts a request when its handler has returned or it was ended, so
 	// that a killed worker may have answered more than it counted or counted more than
 	// it answered.

@@ -89,7 +89,7 @@ func TestStopAsksStuckWorkerForStacks(t *testing.T) {
 	streams(t, m.addr(), "/tokens?n=10000&d=60ms", 1)
 	suspend(t, pid)
 	begin := time.Now()
-	m.stopped(match{"innocents_lost": 0})
+	m.stopped(match{"requests_lost": 0})
 	gone := m.wait(t, 0, "worker gone", match{"pid": pid, "reason": "stop"})
 	t.Logf("gone after %v: %s", gone.at.Sub(begin), gone.str("status"))
 	m.contains(t, "SIGABRT: abort")
@@ -133,7 +133,7 @@ func TestSuspendedMasterPunishesNobody(t *testing.T) {
 			if after := m.workers(); !maps.Equal(before, after) {
 				t.Errorf("workers %v, before %v", after, before)
 			}
-			m.stopped(match{"timeouts": 0, "innocents_lost": 0})
+			m.stopped(match{"timeouts": 0, "requests_lost": 0})
 		})
 	}
 }
@@ -159,5 +159,5 @@ func TestWatchdog(t *testing.T) {
 	if after := m.workers(); after[0] != before[0] {
 		t.Errorf("workers %v, before %v", after, before)
 	}
-	m.stopped(match{"innocents_lost": 0})
+	m.stopped(match{"requests_lost": 0})
 }

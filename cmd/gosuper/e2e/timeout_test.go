@@ -47,7 +47,7 @@ func TestTimeoutHitsNobodyElse(t *testing.T) {
 					t.Errorf("a stream of worker process %d: %v", pids[i], r)
 				}
 			}
-			ended := m.wait(t, 0, "ending stuck worker", match{"pid": stuck, "innocents_lost": 0})
+			ended := m.wait(t, 0, "ending stuck worker", match{"pid": stuck, "requests_lost": 0})
 			if lived := ended.at.Sub(begin); lived < length {
 				t.Errorf("the stuck worker was ended after %v, its streams take %v", lived, length)
 			}
@@ -60,7 +60,7 @@ func TestTimeoutHitsNobodyElse(t *testing.T) {
 				t.Errorf("nobody answered for %v", others.longest)
 			}
 			checkTimeouts(t, samples)
-			m.stopped(match{"timeouts": tc.samples, "innocents_lost": 0})
+			m.stopped(match{"timeouts": tc.samples, "requests_lost": 0})
 		})
 	}
 }
@@ -108,7 +108,7 @@ func TestInnocentsGetGracefulTimeout(t *testing.T) {
 	stuck := m.workers()[0]
 	tokens, _ := streams(t, m.addr(), "/tokens?n=10000&d=60ms", 2)
 	answer := send(m.addr(), "/nap?d=20s", 1)
-	e := m.wait(t, 0, "worker is stuck: a request does not end", match{"pid": stuck, "innocents": 2})
+	e := m.wait(t, 0, "worker is stuck: a request does not end", match{"pid": stuck, "other_requests": 2})
 	gone := m.wait(t, 0, "worker gone", match{"pid": stuck, "reason": "timeout"})
 	grace := gone.at.Sub(e.at)
 	t.Logf("the innocents got %v", grace)
@@ -122,5 +122,5 @@ func TestInnocentsGetGracefulTimeout(t *testing.T) {
 		}
 	}
 	checkTimeouts(t, take(t, 1, answer))
-	m.stopped(match{"timeouts": 1, "innocents_lost": 2})
+	m.stopped(match{"timeouts": 1, "requests_lost": 2})
 }

@@ -149,7 +149,7 @@ func (m *master) watched(path string) (over func() int) {
 	go func() {
 		n := 0
 		defer func() { done <- n }()
-		var last control.Status
+		last := control.Status{Counters: control.Counters{Requests: new(uint64)}}
 		var total float64
 		for {
 			select {
@@ -162,7 +162,7 @@ func (m *master) watched(path string) (over func() int) {
 				m.t.Errorf("no status: %v", err)
 				return
 			}
-			if st.PID != m.pid() || st.UptimeSeconds < last.UptimeSeconds || st.Counters.Requests < last.Counters.Requests {
+			if st.PID != m.pid() || st.UptimeSeconds < last.UptimeSeconds || *st.Counters.Requests < *last.Counters.Requests {
 				m.t.Errorf("status %+v after %+v", st, last)
 			}
 			last = st

@@ -14,6 +14,8 @@ type Snapshot struct {
 	Counters     map[string]uint64 `json:"counters"`
 	Histogram    []uint64          `json:"histogram"`
 	Microseconds uint64            `json:"microseconds"`
+	Heard        bool              `json:"heard,omitzero"`
+	Lost         uint64            `json:"lost,omitzero"`
 	Workers      []WorkerSnapshot  `json:"workers"`
 }
 
@@ -41,7 +43,7 @@ var names = []string{
 
 // Snapshot returns the whole Tally.
 func (t *Tally) Snapshot(epoch time.Time) Snapshot {
-	s := Snapshot{Microseconds: t.microseconds}
+	s := Snapshot{Microseconds: t.microseconds, Heard: t.heard, Lost: t.lost}
 	s.Counters, s.Histogram = named(t.total)
 	for _, id := range slices.Sorted(maps.Keys(t.workers)) {
 		w := t.workers[id]
@@ -60,6 +62,8 @@ func (t *Tally) Snapshot(epoch time.Time) Snapshot {
 func Restore(s Snapshot, epoch time.Time) *Tally {
 	t := New()
 	t.total, t.microseconds = vector(s.Counters, s.Histogram, 0), s.Microseconds
+	// Older snapshots have no Heard, and read the empty boards of plain workers too.
+	t.heard, t.lost = s.Heard || s.Counters["started"] > 0, s.Lost
 	for _, one := range s.Workers {
 		w := &worker{joined: epoch.Add(one.Joined), microseconds: min(one.Microseconds, math.MaxInt64)}
 		for _, c := range vector(one.Counters, one.Histogram, Cell{Credit: MaxRate}) {

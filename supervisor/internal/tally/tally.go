@@ -18,7 +18,8 @@
 // it out: no less than the lower bounds of what they counted, and no more than the
 // upper ones.
 //
-// Everything is a counter: of the gauges on the board there is no total here. A
+// Everything is a counter: of the gauges on the board there is no total here. What
+// a worker had begun and not finished when it was retired is counted as lost. A
 // Tally belongs to one goroutine.
 package tally
 
@@ -55,6 +56,8 @@ type Reading struct {
 type Tally struct {
 	total        []uint64
 	microseconds uint64
+	heard        bool   // some board was ever read
+	lost         uint64 // requests that ended with their worker
 	workers      map[int]*worker
 }
 
@@ -90,6 +93,7 @@ func (t *Tally) Add(id int, now time.Time, r Reading) {
 	if w == nil {
 		return
 	}
+	t.heard = true
 	at := now.Sub(w.joined)
 	buckets := len(counters(&scoreboard.Counters{}))
 	var least, most uint64
@@ -136,12 +140,30 @@ func bounds(bucket int) (low, high uint64) {
 	return low, high
 }
 
-// Retire adds the last reading of a worker, which may be the zero one if there is
-// none, and forgets the worker.
-func (t *Tally) Retire(id int, now time.Time, last Reading) {
+// Retire adds the last reading of a worker that is gone, which may be the zero one
+// if there is none, and forgets the worker. It returns how many requests the worker
+// took along: those that it had begun and not finished, as far as it is believed.
+func (t *Tally) Retire(id int, now time.Time, last Reading) (lost uint64) {
 	t.Add(id, now, last)
+	if w := t.workers[id]; w != nil {
+		// In the order of counters.
+		if started, finished := w.cells[0].mark, w.cells[1].mark; started > finished {
+			lost = started - finished
+		}
+	}
+	t.lost += min(lost, math.MaxUint64-t.lost)
 	delete(t.workers, id)
+	return lost
 }
+
+// Forget forgets a worker that has no board to read.
+func (t *Tally) Forget(id int) { delete(t.workers, id) }
+
+// Heard says whether any board was ever read: if not, the totals say nothing.
+func (t *Tally) Heard() bool { return t.heard }
+
+// Lost returns how many requests retired workers took along.
+func (t *Tally) Lost() uint64 { return t.lost }
 
 // Total returns the totals.
 func (t *Tally) Total() Reading {

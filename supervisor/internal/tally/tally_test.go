@@ -123,6 +123,31 @@ func TestNoOverflow(t *testing.T) {
 	}
 }
 
+// TestLost: a worker takes along what it has begun and not finished, as far as it
+// is believed, and one that never says anything is not heard.
+func TestLost(t *testing.T) {
+	now := time.Unix(1, 0)
+	tally := New()
+	tally.Join(1, now)
+	tally.Forget(1)
+	if tally.Heard() {
+		t.Error("a worker without a board was heard")
+	}
+	for id, test := range []struct{ started, finished, lost uint64 }{{5, 2, 3}, {5, 5, 0}, {2, 5, 0}, {math.MaxUint64, 1, 0}} {
+		tally.Join(id, now)
+		if got := tally.Retire(id, now, Reading{Counters: scoreboard.Counters{Started: test.started, Finished: test.finished}}); got != test.lost {
+			t.Errorf("%+v: %d lost", test, got)
+		}
+		tally = successor(t, tally)
+	}
+	if !tally.Heard() || tally.Lost() != 3 {
+		t.Errorf("heard is %v, and %d are lost", tally.Heard(), tally.Lost())
+	}
+	if got := tally.Retire(7, now, Reading{}); got != 0 {
+		t.Errorf("one who never joined loses %d", got)
+	}
+}
+
 func TestTotalIsACopy(t *testing.T) {
 	tally, now := New(), time.Now()
 	tally.Join(1, now)
