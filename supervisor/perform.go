@@ -61,7 +61,7 @@ func (s *Supervisor) perform(a fleet.Action) {
 		s.giveUp(s.current.sockets)
 	case fleet.Up:
 		s.up = true
-		s.log.Info("ready", zap.Int("workers", s.fleet.Target()))
+		s.log.Info("ready", zap.Int("workers", s.fleet.Target()), zap.Strings("bind", s.current.sockets.URLs()), zap.Bool("tls", s.current.config.TLS.Cert != ""))
 	case fleet.Halt:
 		s.halted, s.culprit = true, a.Culprit
 	}
@@ -198,9 +198,12 @@ func (s *Supervisor) settleAccounts(w *worker) []zap.Field {
 	return fields
 }
 
-// ending says how the process ended.
+// ending says how the process ended. Many programs leave the stop signal to its
+// default, or raise it again when they are done: that is what they were asked for.
 func (w *worker) ending() string {
 	switch {
+	case w.failure == "" && !w.until.IsZero() && w.status == (process.Status{Signal: w.revision.config.StopSignal.Number}):
+		return "stopped"
 	case w.failure == "":
 		return w.status.String()
 	case w.pid == 0 || !w.gone:

@@ -21,6 +21,8 @@ type consoleEncoder struct {
 	// Their last lines, just above, are not repeated then: with a traceback that
 	// every boot repeats that would be too much to find anything in.
 	workers bool
+	// keys says that the terminal is one where keys are pressed.
+	keys bool
 }
 
 // messageWidth is what the common messages are padded to.
@@ -40,6 +42,7 @@ var buffers = buffer.NewPool()
 // EncodeEntry returns the line, or lines.
 func (e consoleEncoder) EncodeEntry(entry zapcore.Entry, fields []zapcore.Field) (*buffer.Buffer, error) {
 	var words, below []string
+	message, fields := e.shorten(entry.Message, fields)
 	for _, f := range fields {
 		value := fieldValue(f)
 		switch list, isList := value.([]any); {
@@ -64,9 +67,9 @@ func (e consoleEncoder) EncodeEntry(entry zapcore.Entry, fields []zapcore.Field)
 	line.AppendString(e.paint(dim, entry.Time.Format("15:04:05.000")) + " ")
 	line.AppendString(e.paint(levelColour(entry.Level), fmt.Sprintf("%-5s", entry.Level.CapitalString())) + " ")
 	if len(words) == 0 {
-		line.AppendString(e.paint(bold, entry.Message))
+		line.AppendString(e.paint(bold, message))
 	} else {
-		line.AppendString(e.paint(bold, fmt.Sprintf("%-*s", messageWidth, entry.Message)))
+		line.AppendString(e.paint(bold, fmt.Sprintf("%-*s", messageWidth, message)))
 		line.AppendString(" " + strings.Join(words, " "))
 	}
 	line.AppendString("\n")

@@ -76,6 +76,55 @@ func TestConsoleBesideWorkers(t *testing.T) {
 	}
 }
 
+// TestConsoleReady: what everybody waits for is said in words.
+func TestConsoleReady(t *testing.T) {
+	for _, c := range []struct {
+		bind    []string
+		workers int
+		tls     bool
+		keys    bool
+		want    string
+	}{
+		{[]string{"tcp://127.0.0.1:8000"}, 2, false, true, "ready on http://127.0.0.1:8000 (2 workers, Ctrl-C stops)"},
+		{[]string{"tcp://[::1]:443", "unix:///run/s"}, 1, true, false, "ready on https://[::1]:443 and unix:/run/s (1 worker)"},
+	} {
+		entry := zapcore.Entry{Level: zap.InfoLevel, Time: noon, Message: "ready"}
+		fields := []zapcore.Field{zap.Int("workers", c.workers), zap.Strings("bind", c.bind), zap.Bool("tls", c.tls)}
+		line, err := consoleEncoder{keys: c.keys}.EncodeEntry(entry, fields)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := "12:00:00.005 INFO  " + c.want + "\n"; line.String() != want {
+			t.Errorf("%q, not %q", line, want)
+		}
+	}
+}
+
+// TestConsoleIsShort: of what names a worker, people get what its number does not
+// say.
+func TestConsoleIsShort(t *testing.T) {
+	for _, c := range []struct {
+		worker, slot, place, generation int
+		want                            string
+	}{
+		{1, 0, 0, 1, "worker=1"},
+		{4, 3, 3, 1, "worker=4"},
+		{4, 0, 0, 1, "worker=4 slot=0"},
+		{2, 1, 4, 1, "worker=2 place=4"},
+		{2, 1, 1, 7, "worker=2 generation=7"},
+	} {
+		entry := zapcore.Entry{Level: zap.InfoLevel, Time: noon, Message: "worker started"}
+		fields := []zapcore.Field{zap.Int("worker", c.worker), zap.Int("slot", c.slot), zap.Int("generation", c.generation), zap.Int("place", c.place)}
+		line, err := consoleEncoder{}.EncodeEntry(entry, fields)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, got, _ := strings.Cut(strings.TrimSuffix(line.String(), "\n"), "worker started   "); got != c.want {
+			t.Errorf("%+v: %q", c, got)
+		}
+	}
+}
+
 // TestConsoleColours: colours add nothing but colours.
 func TestConsoleColours(t *testing.T) {
 	entry := zapcore.Entry{Level: zap.ErrorLevel, Time: noon, Message: "worker crashed"}

@@ -122,7 +122,7 @@ func (l *logs) Close() { l.queue.close() }
 func (l *logs) newEncoder(format string) encoder {
 	onTerminal := l.file == nil && l.stderr.terminal
 	if format == "console" || format == "auto" && onTerminal {
-		return consoleEncoder{colour: onTerminal && l.stderr.colour, workers: l.file == nil}
+		return consoleEncoder{colour: onTerminal && l.stderr.colour, workers: l.file == nil, keys: onTerminal}
 	}
 	c := zap.NewProductionEncoderConfig()
 	c.TimeKey = "time"
