@@ -23,9 +23,40 @@ Every mistake is reported at once; a reload that finds one changes nothing.
 `
 
 // Reference returns the reference of all keys, for people.
-func Reference() string {
+func Reference() string { return referenceHead + entries(keys) }
+
+// Explain returns the part of the reference that is about one key, or about all
+// of a table. The name may also be the last part of a key, as in "level", a flag
+// without its dashes, or a variable. The error is an *[Error].
+func Explain(name string) (string, error) {
+	for _, names := range []func(Key) string{
+		func(k Key) string { return k.Name },
+		func(k Key) string { table, _ := split(k.Name); return table },
+		func(k Key) string { _, word := split(k.Name); return word },
+		func(k Key) string { return k.Flag },
+		func(k Key) string { return k.Shorthand },
+		func(k Key) string { return k.Env },
+	} {
+		var found []Key
+		for _, k := range keys {
+			if name != "" && names(k) == name {
+				found = append(found, k)
+			}
+		}
+		if len(found) > 0 {
+			return strings.TrimPrefix(entries(found), "\n"), nil
+		}
+	}
+	table, word := split(name)
+	if word == "" {
+		table, word = "", name
+	}
+	return "", &Error{Key: displayPath(strings.Split(name, ".")), Msg: "is not a key", Hint: unknownHint(table, word, false)}
+}
+
+// entries are the keys, each with what there is to say.
+func entries(keys []Key) string {
 	var b strings.Builder
-	b.WriteString(referenceHead)
 	table := "none"
 	for _, k := range keys {
 		in, word := split(k.Name)

@@ -55,12 +55,16 @@ func TestBashCompletion(t *testing.T) {
 		{"gosuper --log-l", "--log-level"},
 		{"gosuper --log-level w", "warn"},
 		{"gosuper --log-format ", "auto console json"},
-		{"gosuper -w 4 --worker-c", "--worker-connections"},
+		{"gosuper -w 4 --worker-c", "--worker-class --worker-connections"},
+		{"gosuper -k ", "inherit"},
+		{"gosuper --ready ", "auto notify"},
 		{"gosuper -c su", ""}, // files, which bash itself adds
 		{"gosuper server --w", ""},
 		{"gosuper status --js", "--json"},
 		{"gosuper recycle ", "all"},
 		{"gosuper help met", "metrics"},
+		{"gosuper help config log.l", "log.level"},
+		{"gosuper help words ", ""},
 		{"gosuper completion ", "bash fish zsh"},
 		{"gosuper nothing-like-th", ""},
 	} {

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	_ "embed"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor"
@@ -23,7 +26,16 @@ var topics = []struct {
 	{"signals", "what signals do to the master, and which ones workers get", signalsText},
 	{"metrics", "what /metrics of the admin listener shows", admin.Reference},
 	{"protocol", "what a worker is given, and what it may say", func() string { return protocolText }},
+	{"words", "what worker, slot, place, generation, cooperating and plain mean", func() string { return wordsText }},
 }
+
+// wordsText explains what stands in the log and in gosuper status.
+const wordsText = `  worker       one process that runs COMMAND; its id is never given again
+  slot         what a worker fills, 0 to workers-1; its replacement fills it too
+  place        0 to workers+surge-1, of no two living workers: for a port, a GPU
+  generation   which configuration it has: 1 at first, one more by each reload
+  cooperating  it speaks the worker protocol; plain: any other program
+`
 
 // newHelp is gosuper help, for commands and topics.
 func (a *app) newHelp(root *cobra.Command) *cobra.Command {
@@ -41,12 +53,20 @@ func (a *app) newHelp(root *cobra.Command) *cobra.Command {
 			valid = append(valid, c.Name())
 		}
 	}
-	return &cobra.Command{
-		Use:   "help [TOPIC]",
+	cmd := &cobra.Command{
+		Use:   "help [TOPIC [KEY]]",
 		Short: "Explain a topic, such as config",
-		Long:  "Explain gosuper, one of its commands, or a topic:\n" + list.String(),
+		Long:  "Explain gosuper, one of its commands, or a topic:\n" + list.String() + "\n\nA KEY after config narrows it to that key, or to a table of them.",
 
-		ValidArgs: valid,
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			switch {
+			case len(args) == 0:
+				return valid, cobra.ShellCompDirectiveNoFileComp
+			case len(args) == 1 && args[0] == "config":
+				return keyNames(), cobra.ShellCompDirectiveNoFileComp
+			}
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return root.Help()
@@ -56,6 +76,9 @@ func (a *app) newHelp(root *cobra.Command) *cobra.Command {
 					_, err := io.WriteString(a.stdout, strings.TrimRight(t.text(), "\n")+"\n")
 					return err
 				}
+			}
+			if len(args) == 2 && args[0] == "config" {
+				return a.explain(args[1])
 			}
 			cmd, rest, err := root.Find(args)
 			if err != nil || cmd == root || len(rest) > 0 {
@@ -67,6 +90,32 @@ func (a *app) newHelp(root *cobra.Command) *cobra.Command {
 			return cmd.Help()
 		},
 	}
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if e, ok := errors.AsType[*pflag.NotExistError](err); ok && isForMaster(cmd, err) {
+			return usageError{err, "without dashes: gosuper help config " + e.GetSpecifiedName()}
+		}
+		return flagError(cmd, err)
+	})
+	return cmd
+}
+
+// explain is gosuper help config KEY.
+func (a *app) explain(key string) error {
+	text, err := config.Explain(key)
+	if e, ok := errors.AsType[*config.Error](err); ok {
+		return usageError{errors.New(e.Short()), cmp.Or(e.Hint, "gosuper help config explains every key")}
+	}
+	_, err = io.WriteString(a.stdout, text)
+	return err
+}
+
+// keyNames are the keys of the configuration.
+func keyNames() []string {
+	var names []string
+	for _, k := range config.Keys() {
+		names = append(names, k.Name)
+	}
+	return names
 }
 
 // protocolText is the package comment of worker/protocol; a test keeps it so.
