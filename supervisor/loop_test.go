@@ -150,7 +150,7 @@ func TestStartupTimeoutAbortsThenKills(t *testing.T) {
 	play(t, "workers = 1\nready = \"notify\"\nstartup_timeout = 10\n[restart]\nstartup_attempts = 1\n", silent, func(st *stage) {
 		err := <-st.result
 		var boot *BootError
-		if !errors.As(err, &boot) || boot.Worker != 1 || boot.Status != "not ready within startup_timeout (killed by SIGKILL)" {
+		if !errors.As(err, &boot) || boot.Worker != 1 || boot.Status != "no READY=1 within startup_timeout (killed by SIGKILL)" {
 			t.Errorf("master ended with %v, want the boot error of worker 1", err)
 		}
 		st.expect("deeds", st.deeds, []string{"10s abort 1", "12s kill 1"})

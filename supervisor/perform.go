@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/tally"
@@ -126,6 +127,9 @@ func (s *Supervisor) abort(w *worker, a fleet.Abort) {
 		return
 	}
 	w.failure = "not ready within startup_timeout"
+	if w.revision.config.Ready.Mode == config.ReadyNotify || w.cooperates {
+		w.failure = "no READY=1 within startup_timeout"
+	}
 	w.words = w.lastWords()
 	s.log.Warn("worker is not ready in time, asking for its stacks", w.fields(zap.Stringer("signal", w.revision.config.AbortSignal), zap.Duration("age", w.age()))...)
 	s.do(w, deedAbort)

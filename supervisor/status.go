@@ -60,7 +60,7 @@ func (s *Supervisor) look() control.Status {
 		Name: s.current.config.Name, PID: os.Getpid(), Version: s.options.Version,
 		State: s.state(), Generation: generation, UptimeSeconds: seconds(now.Sub(s.started)),
 		WorkersTarget: s.fleet.Target(), Binds: s.current.sockets.URLs(),
-		Workers: []control.Worker{},
+		Workers: []control.Worker{}, Failing: []control.Failing{},
 		Counters: control.Counters{
 			Restarts: maps.Clone(s.restarts.by),
 		},
@@ -70,6 +70,9 @@ func (s *Supervisor) look() control.Status {
 		total := s.tally.Total().Counters
 		c := &st.Counters
 		c.Requests, c.Timeouts, c.RequestsLost, c.InnocentsLost = new(total.Finished), new(total.Timeouts), new(s.tally.Lost()), new(s.innocentsLost)
+	}
+	for _, f := range s.fleet.Failing() {
+		st.Failing = append(st.Failing, control.Failing{Slot: f.Slot, Boots: f.Boots, Error: s.epitaph(f.Culprit).of(f.Culprit)})
 	}
 	for f := range s.fleet.Workers() {
 		w := s.workers[f.ID]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,20 +16,24 @@ import (
 // newRecycle is gosuper recycle.
 func (a *app) newRecycle() *cobra.Command {
 	var which control.Recycling
-	return a.newCommand(&cobra.Command{
-		Use:   "recycle ID...|all",
+	var wait bool
+	cmd := a.newCommand(&cobra.Command{
+		Use:   "recycle [--wait] ID...|all",
 		Short: "Replace workers gracefully",
 		Long: "Replace workers gracefully, those with the ids that gosuper status shows, or all:\n" +
-			"each goes when its replacement is ready, surge at a time.",
+			"each goes when its replacement is ready, surge at a time.\n\n" +
+			"With --wait the exit status is 0 when all of them are replaced, and 1, with the\n" +
+			"reason, when a replacement does not boot in restart.startup_attempts attempts; the\n" +
+			"master goes on trying.",
 		Args: func(_ *cobra.Command, args []string) (err error) {
 			which, err = recycling(args)
 			return err
 		},
 		ValidArgs: []string{"all"},
 	}, func(ctx context.Context, m *control.Client, _ []string) error {
-		ctx, cancel := soon(ctx)
+		soon, cancel := soon(ctx)
 		defer cancel()
-		r, err := m.Recycle(ctx, which)
+		r, err := m.Recycle(soon, which)
 		if err != nil {
 			return err
 		}
@@ -36,8 +41,52 @@ func (a *app) newRecycle() *cobra.Command {
 		for i, id := range r.Workers {
 			ids[i] = strconv.Itoa(id)
 		}
-		return a.say("to be replaced: " + strings.Join(ids, " "))
+		if !wait {
+			return a.say("to be replaced: " + strings.Join(ids, " "))
+		}
+		if err := a.await(ctx, m, replaced(r.Workers)); err != nil {
+			return err
+		}
+		return a.say("replaced: " + strings.Join(ids, " "))
 	})
+	cmd.Flags().BoolVar(&wait, "wait", false, "until they are replaced")
+	return cmd
+}
+
+// replaced judges whether these workers are replaced: each was told to drain or
+// is gone, and its slot has a ready one that came later, unless the slot is not
+// wanted any more.
+func replaced(ids []int) judgement {
+	slots := map[int]int{}
+	var failures failures
+	return func(st control.Status) (shown string, done bool, err error) {
+		newest := map[int]int{} // by slot, of those that are ready
+		for _, w := range st.Workers {
+			if slices.Contains(ids, w.ID) {
+				slots[w.ID] = w.Slot
+			}
+			if w.State == "ready" {
+				newest[w.Slot] = max(newest[w.Slot], w.ID)
+			}
+		}
+		failing := failures.news(st)
+		n := 0
+		for _, id := range ids {
+			slot, known := slots[id]
+			switch {
+			case serves(st, id):
+			case !known, newest[slot] > id, slot >= st.WorkersTarget:
+				n++
+				continue
+			}
+			for _, f := range failing {
+				if f.Slot == slot {
+					err = failure{fmt.Errorf("worker %d is not replaced, as its replacement does not boot: %s", id, f.Error), goesOn}
+				}
+			}
+		}
+		return fmt.Sprintf("%d of %d replaced", n, len(ids)), n == len(ids), err
+	}
 }
 
 // recycling reads the ids of workers, or all.

@@ -24,7 +24,12 @@ func (a *app) newReload() *cobra.Command {
 	}, func(ctx context.Context, m *control.Client, _ []string) error {
 		ctx, cancel := soonUnless(wait, ctx)
 		defer cancel()
+		stop := func() {}
+		if wait {
+			stop = a.followReload(ctx, m)
+		}
 		r, err := m.Reload(ctx, wait)
+		stop()
 		switch {
 		case err != nil:
 			return err
@@ -37,4 +42,41 @@ func (a *app) newReload() *cobra.Command {
 	})
 	cmd.Flags().BoolVar(&wait, "wait", false, "until all workers are replaced, or the reload is rolled back")
 	return cmd
+}
+
+// followReload shows how far a reload is that is about to be asked for, until
+// stop is called.
+func (a *app) followReload(ctx context.Context, m *control.Client) (stop func()) {
+	p := a.progress()
+	if !p.seen() {
+		return func() {}
+	}
+	old := map[int]int{}
+	before, err := m.Status(ctx, false)
+	if err != nil {
+		return func() {} // the reload will say why
+	}
+	for _, w := range before.Workers {
+		old[w.ID] = w.Slot
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		_ = m.Watch(ctx, func(st control.Status) bool {
+			gone := 0
+			for id := range old {
+				if !serves(st, id) {
+					gone++
+				}
+			}
+			p.show(fmt.Sprintf("%d of %d replaced", gone, len(old)))
+			return false
+		})
+	}()
+	return func() {
+		cancel()
+		<-over
+		p.clear()
+	}
 }

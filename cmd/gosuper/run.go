@@ -135,6 +135,9 @@ func complaint(text, hint string) string {
 // bootHint recognises the one mistake that nearly everybody makes: a program
 // that binds its address itself, which the master already has.
 func bootHint(e *supervisor.BootError) string {
+	if strings.HasPrefix(e.Status, "no READY=1 ") {
+		return `a worker says READY=1 to NOTIFY_SOCKET (sd_notify(3)) when it can serve; for one that never does, ready = "auto" or a time such as ready = "5s"`
+	}
 	for _, line := range e.Lines {
 		line = strings.ToLower(line)
 		if strings.Contains(line, "address already in use") || strings.Contains(line, "eaddrinuse") {

@@ -14,25 +14,35 @@ import (
 // newScale is gosuper scale.
 func (a *app) newScale() *cobra.Command {
 	var by control.Scaling
+	var wait bool
 	cmd := a.newCommand(&cobra.Command{
-		Use:   "scale N | +N | -N",
+		Use:   "scale [--wait] N | +N | -N",
 		Short: "Change the number of workers",
 		Long: "Change the number of workers: to N, by N more, or by N less, never below 1. It\n" +
-			"is kept over a reload unless the configured number changed.",
+			"is kept over a reload unless the configured number changed.\n\n" +
+			"With --wait the exit status is 0 when so many workers are ready and the others\n" +
+			"were told to finish, and 1, with the reason, when one does not boot in\n" +
+			"restart.startup_attempts attempts; the master goes on trying.",
 		Args: func(_ *cobra.Command, args []string) (err error) {
 			by, err = scaling(args)
 			return err
 		},
 		DisableFlagParsing: true, // or -2 would be a flag
 	}, func(ctx context.Context, m *control.Client, _ []string) error {
-		ctx, cancel := soon(ctx)
+		soon, cancel := soon(ctx)
 		defer cancel()
-		s, err := m.Scale(ctx, by)
+		s, err := m.Scale(soon, by)
 		if err != nil {
 			return err
 		}
+		if wait {
+			if err := a.await(ctx, m, scaled(s.To)); err != nil {
+				return err
+			}
+		}
 		return a.say(fmt.Sprintf("workers: %d, before %d", s.To, s.From))
 	})
+	cmd.Flags().BoolVar(&wait, "wait", false, "until the number is reached")
 	run, check := cmd.RunE, cmd.Args
 	cmd.Args = cobra.ArbitraryArgs
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -49,6 +59,32 @@ func (a *app) newScale() *cobra.Command {
 		return run(cmd, flags.Args())
 	}
 	return cmd
+}
+
+// scaled judges whether so many workers are ready, one in each slot, and all
+// others were told to drain or are gone.
+func scaled(n int) judgement {
+	var failures failures
+	return func(st control.Status) (shown string, done bool, err error) {
+		filled, surplus := map[int]bool{}, false
+		for _, w := range st.Workers {
+			switch {
+			case w.Slot >= n && serves(st, w.ID):
+				surplus = true
+			case w.State == "ready":
+				filled[w.Slot] = true
+			}
+		}
+		if st.WorkersTarget != n {
+			err = fmt.Errorf("the number of workers was changed to %d meanwhile", st.WorkersTarget)
+		}
+		for _, f := range failures.news(st) {
+			if !filled[f.Slot] {
+				err = failure{fmt.Errorf("only %d of %d workers are ready, as one does not boot: %s", len(filled), n, f.Error), goesOn}
+			}
+		}
+		return fmt.Sprintf("%d of %d workers ready", len(filled), n), len(filled) == n && !surplus, err
+	}
 }
 
 var signed = regexp.MustCompile(`^-[0-9]+$`)

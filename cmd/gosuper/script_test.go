@@ -55,7 +55,7 @@ func TestScript(t *testing.T) {
 	})
 }
 
-// program is what the script has started.
+// program is what the script has started last.
 type program struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended
@@ -81,16 +81,16 @@ func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
 	defer stderr.Close()
 	cmd.Stdout, cmd.Stderr = out, stderr
 	ts.Check(cmd.Start())
-	p := programOf(ts)
-	p.cmd, p.done = cmd, make(chan struct{})
+	done := make(chan struct{})
+	*programOf(ts) = program{cmd, done}
 	go func() {
 		cmd.Wait()
 		after()
-		close(p.done)
+		close(done)
 	}()
 	ts.Defer(func() {
 		cmd.Process.Kill()
-		<-p.done
+		<-done
 	})
 }
 

@@ -62,7 +62,13 @@ func (c *Client) Health(ctx context.Context) (h Health, err error) {
 // Reload has the configuration loaded and the workers replaced. Without wait the
 // result is normally that it is under way.
 func (c *Client) Reload(ctx context.Context, wait bool) (r Reload, err error) {
-	return r, c.do(ctx, http.MethodPost, "/v1/reload", options{"wait": wait}, nil, &r)
+	for {
+		err = c.do(ctx, http.MethodPost, "/v1/reload", options{"wait": wait}, nil, &r)
+		if !wait || !isCut(ctx, err) || c.gone(ctx) {
+			return r, err
+		}
+		pause(ctx, upgradeLook)
+	}
 }
 
 // Scale changes the number of workers.
@@ -80,16 +86,40 @@ func (c *Client) Recycle(ctx context.Context, which Recycling) (r Recycled, err 
 func (c *Client) Stop(ctx context.Context, quick, wait bool) error {
 	for {
 		err := c.do(ctx, http.MethodPost, "/v1/stop", options{"quick": quick, "wait": wait}, nil, &Stopped{})
-		if e, asked := errors.AsType[*Error](err); !asked || !wait || e.Status != 0 || ctx.Err() != nil {
+		if !wait || !isCut(ctx, err) {
 			return err
 		}
 		if c.gone(ctx) {
 			return nil // before it could say so
 		}
-		// The next version came between, which may not have heard of it.
 		pause(ctx, upgradeLook)
 	}
 }
+
+// isCut says whether the error is that of an answer which did not come: the next
+// version of the master came between, which may not have heard of the question.
+func isCut(ctx context.Context, err error) bool {
+	e, asked := errors.AsType[*Error](err)
+	return asked && e.Status == 0 && ctx.Err() == nil
+}
+
+// Watch asks for the status again and again, also while the master becomes its
+// next version, until whoever looks has seen enough.
+func (c *Client) Watch(ctx context.Context, enough func(Status) bool) error {
+	for {
+		st, err := c.Status(ctx, false)
+		if err == nil && enough(st) {
+			return nil
+		}
+		if err != nil && (!isCut(ctx, err) || c.gone(ctx)) {
+			return err
+		}
+		pause(ctx, watchEvery)
+	}
+}
+
+// watchEvery is how often who watches asks.
+const watchEvery = 100 * time.Millisecond
 
 // upgradeLook is how often it is looked whether an upgrade is over.
 const upgradeLook = 20 * time.Millisecond

@@ -104,6 +104,7 @@ func TestDescriptionHasTypes(t *testing.T) {
 	for _, v := range []any{
 		Status{},
 		Worker{},
+		Failing{},
 		Request{},
 		Counters{},
 		Reload{},

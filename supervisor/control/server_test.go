@@ -8,6 +8,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -91,9 +92,9 @@ func TestShutdownLetsAnswersOut(t *testing.T) {
 	}
 }
 
-// TestStopOutlivesAnUpgrade: who waits for the end of a master that becomes the
-// next version meanwhile waits for the end of that one.
-func TestStopOutlivesAnUpgrade(t *testing.T) {
+// TestWaitingOutlivesAnUpgrade: who waits for a master that becomes the next version
+// meanwhile waits for that one.
+func TestWaitingOutlivesAnUpgrade(t *testing.T) {
 	f := &fake{ended: make(chan struct{})}
 	close(f.ended)
 	h := NewHandler(f)
@@ -110,6 +111,30 @@ func TestStopOutlivesAnUpgrade(t *testing.T) {
 	}
 	if err := c.Stop(t.Context(), false, true); err != nil || asked != 3 || f.asked != "stop" {
 		t.Errorf("after %d questions: %v, asked for %q", asked, err, f.asked)
+	}
+	f.reload = Reload{Result: OK}
+	asked = 0
+	if _, err := c.Reload(t.Context(), false); err == nil {
+		t.Error("without waiting it says nothing of a reload that was not answered")
+	}
+	if r, err := c.Reload(t.Context(), true); err != nil || r != f.reload || asked != 3 || f.asked != "reload and wait" {
+		t.Errorf("after %d questions: %+v, %v, asked for %q", asked, r, err, f.asked)
+	}
+	asked = 0
+	looks := 0
+	if err := c.Watch(t.Context(), func(Status) bool { looks++; return looks == 2 }); err != nil || looks != 2 {
+		t.Errorf("who watches saw %d times, %v", looks, err)
+	}
+}
+
+// TestWatchEnds: who watches a master that ends is told.
+func TestWatchEnds(t *testing.T) {
+	address := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		os.Remove(r.Context().Value(http.LocalAddrContextKey).(net.Addr).String())
+		panic(http.ErrAbortHandler)
+	}))
+	if err := NewClient(address).Watch(t.Context(), func(Status) bool { return false }); err == nil || !strings.Contains(err.Error(), "ended before it answered") {
+		t.Errorf("it is told %v", err)
 	}
 }
 

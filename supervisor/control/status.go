@@ -18,6 +18,8 @@ type Status struct {
 	// "unix:///run/app.sock", "fd://3".
 	Binds   []string `json:"binds"`
 	Workers []Worker `json:"workers"`
+	// Failing are the slots whose workers do not boot, in their order.
+	Failing []Failing `json:"failing"`
 	// Requests are those in flight; nil if they were not asked for.
 	Requests []Request `json:"requests,omitzero"`
 	Counters Counters  `json:"counters"`
@@ -73,6 +75,15 @@ const (
 	PSS MemoryKind = "pss" // pages shared by n processes count for 1/n each
 	RSS MemoryKind = "rss" // resident pages less those shared with files and others, where the kernel shows no more
 )
+
+// Failing is a slot in which so many boots have failed in a row as a reload is
+// rolled back for (restart.startup_attempts). They go on.
+type Failing struct {
+	Slot  int `json:"slot"`
+	Boots int `json:"boots"` // failed in a row
+	// Error is how the last of them ended, with the last lines of the worker.
+	Error string `json:"error"`
+}
 
 // Request is one request in flight on a cooperating worker.
 type Request struct {

@@ -155,7 +155,7 @@ var refusals = []struct {
 	}, "reload rolled back", "last_lines", []string{"hanging"}},
 	{"never ready, and why", func(string) []string {
 		return []string{command(as("hang")...), fmt.Sprintf("startup_timeout = %q", bootTime), `ready = "notify"`}
-	}, "reload rolled back", "status", []string{"not ready within startup_timeout"}},
+	}, "reload rolled back", "status", []string{"no READY=1 within startup_timeout"}},
 	{
 		"impossible address", func(string) []string { return []string{`bind = ["127.0.0.1:1", "256.0.0.1:80"]`} },
 		"reload refused, nothing was changed", "error",
