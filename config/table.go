@@ -231,7 +231,7 @@ var keys = []Key{
 		func(c *Config) *string { return &c.Log.Level }, choice("debug", "info", "warn", "error")),
 	key(Key{
 		Name: "log.format", Flag: "log-format", Placeholder: "auto|console|json",
-		Usage: "auto: console on a terminal, else json",
+		Usage: "auto: console on a terminal, where lines of workers then begin with their number, else json",
 	},
 		func(c *Config) *string { return &c.Log.Format }, choice("auto", "console", "json")),
 	key(Key{

@@ -113,7 +113,7 @@ func (s *Supervisor) inheritLogs(e *estate) {
 		}
 	}
 	for _, t := range e.Strays {
-		if tail, err := process.RestoreTail(t, s.options.Stderr); err == nil {
+		if tail, err := process.RestoreTail(t, s.options.Stderr(0)); err == nil {
 			s.strays = append(s.strays, tail)
 		}
 	}
@@ -165,7 +165,7 @@ func (s *Supervisor) inheritWorker(f fleet.Worker, e estateWorker) (w *worker, e
 	}
 	if e.Tail != nil {
 		var failed error
-		w.tail, failed = process.RestoreTail(*e.Tail, s.options.Stderr)
+		w.tail, failed = process.RestoreTail(*e.Tail, s.options.Stderr(f.ID))
 		err = errors.Join(err, failed)
 	}
 	if e.Endpoint != nil {

@@ -31,7 +31,7 @@ func launch(s *Supervisor, f fleet.Worker) (started *worker, err error) {
 		return nil, err
 	}
 	defer w.endpoint.CloseChild()
-	if w.tail, err = process.NewTail(s.options.Stderr); err != nil {
+	if w.tail, err = process.NewTail(s.options.Stderr(f.ID)); err != nil {
 		return nil, err
 	}
 	defer w.tail.CloseWriteEnd()

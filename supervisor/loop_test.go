@@ -3,6 +3,7 @@ package supervisor
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -54,7 +55,7 @@ func play(t *testing.T, toml string, launched func(*stage, *worker) error, acts 
 		st.load = func() (*config.Config, []string, error) { return c, nil, nil }
 		st.launched = func(w *worker) error { return launched(st, w) }
 		m, err := newSupervisor(Options{
-			Config: c, Log: zap.New(core), Stderr: os.Stderr,
+			Config: c, Log: zap.New(core), Stderr: toStderr,
 			Reconfigure: func() (*config.Config, []string, error) { return st.load() },
 		}, hands{
 			listen: func(chan os.Signal) func() { return func() {} },
@@ -69,6 +70,9 @@ func play(t *testing.T, toml string, launched func(*stage, *worker) error, acts 
 		acts(st)
 	})
 }
+
+// toStderr has all workers write to the stderr of the test.
+func toStderr(int) io.Writer { return os.Stderr }
 
 func load(t testing.TB, toml string) *config.Config {
 	t.Helper()

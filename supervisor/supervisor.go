@@ -41,8 +41,9 @@ type Options struct {
 	Log *zap.Logger
 	// Logs moves the log when the configuration says so; nil: it stays.
 	Logs Logs
-	// Stderr is where the stderr of workers goes, byte for byte.
-	Stderr io.Writer
+	// Stderr is where the stderr of the worker with that id goes, or of what some
+	// worker left behind: 0.
+	Stderr func(worker int) io.Writer
 	// Version is told to whoever asks.
 	Version string
 	// Program is how this program was started, and what an upgrade in place

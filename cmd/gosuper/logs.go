@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"sync/atomic"
 	"time"
@@ -33,9 +32,8 @@ type encoder interface {
 
 // output is stderr, and who reads it.
 type output struct {
-	io.Writer
-	terminal bool // a person
-	colour   bool // who likes colours
+	*screen
+	terminal bool // a person, who likes colours or not
 }
 
 // openLogs starts the log. Lines are written by a goroutine of their own, so
@@ -77,6 +75,8 @@ func (l *logs) Apply(c config.Log) error {
 	}
 	e := l.newEncoder(c.Format)
 	l.encoder.Store(&e)
+	console, isConsole := e.(consoleEncoder)
+	l.stderr.marks.Store(isConsole && console.keys)
 	l.level.SetLevel(level)
 	l.config = c
 	return nil

@@ -114,15 +114,14 @@ func (a *app) supervise(source config.Source) error {
 		}
 		program = a.program(c.Dir)
 	}
-	stderr := supervisor.NewOutput(os.Stderr)
-	logs, err := openLogs(c.Log, newOutput(os.Stderr, stderr, a.environ))
+	stderr := newOutput(os.Stderr, a.environ)
+	logs, err := openLogs(c.Log, stderr)
 	if err != nil && inheritance != nil {
-		logs, err = logsOnStderr(c.Log, newOutput(os.Stderr, stderr, a.environ), err)
+		logs, err = logsOnStderr(c.Log, stderr, err)
 	}
 	if err != nil {
 		return err
 	}
-	defer logs.Close()
 	s, err := supervisor.New(supervisor.Options{
 		Config:      c,
 		Warnings:    warnings,
@@ -130,15 +129,19 @@ func (a *app) supervise(source config.Source) error {
 		Environ:     a.environ,
 		Log:         logs.Logger(),
 		Logs:        logs,
-		Stderr:      stderr,
+		Stderr:      stderr.worker,
 		Version:     version(),
 		Program:     program,
 		Inheritance: inheritance,
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.Run()
 	}
-	return s.Run()
+	logs.Close()
+	if err != nil || stderr.terminal {
+		deliver(stderr, "") // what comes now begins a line
+	}
+	return err
 }
 
 // check prints the effective configuration.

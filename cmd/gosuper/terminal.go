@@ -1,17 +1,17 @@
 package main
 
 import (
-	"io"
 	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/supervisor"
 )
 
-// newOutput describes a file that somebody may be looking at. w is how it is
-// written to.
-func newOutput(f *os.File, w io.Writer, environ []string) output {
-	o := output{Writer: w, terminal: isTerminal(f)}
+// newOutput describes a file that somebody may be looking at.
+func newOutput(f *os.File, environ []string) output {
+	o := output{screen: &screen{w: supervisor.NewOutput(f)}, terminal: isTerminal(f)}
 	o.colour = o.terminal
 	for _, e := range environ {
 		// https://no-color.org: set to anything but nothing.
