@@ -150,10 +150,13 @@ type Restart struct {
 	// BackoffMax is the longest delay; at least BackoffMin.
 	BackoffMax time.Duration
 	// ResetAfter is how long a worker must have been ready for its slot's
-	// crashes to be forgotten; 0: they never are.
+	// crashes to be forgotten, and in a rollout those of all new workers;
+	// 0: they never are.
 	ResetAfter time.Duration
 	// StartupAttempts is how many boots of one slot may fail in a row before
-	// anything was ever ready; at least 1.
+	// anything was ever ready; at least 1. As many end a rollout, of one slot
+	// or of all: boots that fail with none between them that succeeds, or
+	// crashes within ResetAfter with no worker between them that stays so long.
 	StartupAttempts int
 }
 

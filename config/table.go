@@ -215,12 +215,12 @@ var keys = []Key{
 		func(c *Config) *time.Duration { return &c.Restart.BackoffMax }, duration(aboveZero)),
 	key(Key{
 		Name:  "restart.reset_after",
-		Usage: "a worker that was ready for so long clears its slot's crashes; 0: nothing does",
+		Usage: "a worker that was ready for so long clears its slot's crashes, and in a rollout those of the new workers before it; 0: nothing does",
 	},
 		func(c *Config) *time.Duration { return &c.Restart.ResetAfter }, duration(0)),
 	key(Key{
 		Name:  "restart.startup_attempts",
-		Usage: "boots of one slot that may fail in a row before anything was ever ready",
+		Usage: "boots of one slot that may fail in a row before anything was ever ready; then the master gives up. As many in a row end a rollout: boots that fail, or crashes before reset_after, of all new workers or of one slot",
 	},
 		func(c *Config) *int { return &c.Restart.StartupAttempts }, count(1, maxCount)),
 

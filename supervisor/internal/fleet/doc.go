@@ -41,6 +41,10 @@
 //   - Places of living workers differ.
 //   - A revision that cannot become ready is rolled back; the workers before
 //     it stay untouched until its first worker is ready.
+//   - A rollout is rolled back when StartupAttempts failures are in a row, and not
+//     before: boots that fail with none between them that succeeds, or crashes soon
+//     after ready with no worker between them that stays for ResetAfter. The rows
+//     of one slot count as well as that of all, for a rollout waits for its slot.
 //   - At most surge recyclings at once (one, where surge is 0).
 //   - After a stop the fleet is empty within its grace, and whoever is stuck has been
 //     asked for its stacks, unless the stop is a quick one. Until the delay of the

@@ -55,7 +55,9 @@ func (f *Fleet) Step(now time.Time, events ...Event) []Action {
 		return nil
 	}
 	f.late = f.excused(now, events)
+	before := f.now
 	f.now, f.actions = now, nil
+	f.credit(before)
 	for _, ev := range events {
 		f.record(ev)
 	}

@@ -104,8 +104,10 @@ func (f *Fleet) judge() {
 	if f.stopping {
 		return
 	}
-	if r := f.current; f.fallback != nil && (r.failures >= r.StartupAttempts || r.crashes >= r.StartupAttempts) {
-		f.rollBack()
+	if f.fallback != nil {
+		if culprit := f.fails(); culprit != 0 {
+			f.rollBack(culprit)
+		}
 	}
 	if f.candidate != nil && f.candidate.canary != 0 {
 		f.judgeCanary()
@@ -120,6 +122,22 @@ func (f *Fleet) judge() {
 			return
 		}
 	}
+}
+
+// fails returns the id of the last worker of a row that is long enough to give
+// the revision up: boots that failed, or crashes soon after ready, of whichever
+// slots or of one alone, for which a rollout would wait. 0: there is none.
+func (f *Fleet) fails() (culprit int) {
+	r := f.current
+	if r.failures >= r.StartupAttempts || r.crashes >= r.StartupAttempts {
+		return r.culprit
+	}
+	for _, s := range f.slots {
+		if s.failures >= r.StartupAttempts || s.early >= r.StartupAttempts {
+			return s.culprit
+		}
+	}
+	return 0
 }
 
 // judgeCanary accepts the candidate if its canary is ready and drops it if the
@@ -160,7 +178,7 @@ func (f *Fleet) accept(c *revision) {
 }
 
 // rollBack gives the current revision up for the fallback.
-func (f *Fleet) rollBack() {
+func (f *Fleet) rollBack(culprit int) {
 	failed := f.current
 	if f.fallback.Workers == failed.Workers {
 		f.fallback.target = failed.target
@@ -168,7 +186,7 @@ func (f *Fleet) rollBack() {
 	f.current, f.fallback = f.fallback, nil
 	f.current.failures, f.current.crashes = 0, 0
 	f.do(Apply{f.current.number, f.current.generation, ReasonRollback})
-	f.end(failed, RolledBack, failed.culprit)
+	f.end(failed, RolledBack, culprit)
 	f.resetSlots(ReasonRollback)
 }
 

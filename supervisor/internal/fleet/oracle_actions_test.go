@@ -28,7 +28,10 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 		}
 		w.ready, w.readyAt, o.ever = true, now, true
 		if w.Revision == o.current {
-			o.failed = 0
+			o.all.boots = 0
+			if row := o.rows[w.Slot]; row != nil {
+				row.boots = 0
+			}
 		}
 	case FoundStuck:
 		w := o.alive[a.ID]
@@ -104,6 +107,7 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 		for key := range o.crashes {
 			if key[0] >= a.To {
 				delete(o.crashes, key)
+				delete(o.rows, key[0])
 			}
 		}
 	case Apply:
@@ -233,16 +237,18 @@ func (o *oracle) count(now time.Time, w *life) {
 	if w.Revision != o.current {
 		return
 	}
-	if !w.ready {
-		o.failed++
-	}
+	o.all.count(w, o.stayed(w, now))
 	if w.Slot >= o.target {
 		return
 	}
 	s := o.settings[w.Revision]
 	key := [2]int{w.Slot, w.Revision}
 	c := o.crashes[key]
-	if c == nil || w.ready && s.ResetAfter > 0 && now.Sub(w.readyAt) >= s.ResetAfter {
+	if o.rows[w.Slot] == nil {
+		o.rows[w.Slot] = &row{}
+	}
+	o.rows[w.Slot].count(w, o.stayed(w, now))
+	if c == nil || o.stayed(w, now) {
 		c = &crashes{}
 		o.crashes[key] = c
 	}
@@ -261,6 +267,9 @@ func (o *oracle) applied(a Apply) string {
 	if a.Reason == ReasonReload && !ready {
 		return "accepted without a ready worker"
 	}
+	if a.Reason == ReasonRollback && !o.fails() {
+		return "rolled back without need"
+	}
 	o.targets[o.current] = o.target
 	if o.settings[a.Revision].Workers != o.settings[o.current].Workers {
 		o.target = o.settings[a.Revision].Workers
@@ -269,7 +278,7 @@ func (o *oracle) applied(a Apply) string {
 		}
 	}
 	o.rollout = a.Reason == ReasonReload
-	o.current, o.failed = a.Revision, 0
+	o.current, o.all, o.rows = a.Revision, row{}, map[int]*row{}
 	o.crashes = map[[2]int]*crashes{}
 	return ""
 }

@@ -15,7 +15,9 @@ type oracle struct {
 	ever     bool // some worker was announced
 	alive    map[int]*life
 	crashes  map[[2]int]*crashes // by slot and revision
-	failed   int                 // boots of the current revision failed in a row
+	all      row                 // of the current revision
+	rows     map[int]*row        // the same of one slot alone
+	stepped  time.Time           // when the last step was
 	rollout  bool
 	delay    time.Time // until when a stop waits; zero: it does not, or there is none
 	stopAt   time.Time // when a stop must be over; zero: none
@@ -59,7 +61,7 @@ type crashes struct {
 func newOracle(number int, s Settings) *oracle {
 	return &oracle{
 		settings: map[int]Settings{number: s}, current: number, target: s.Workers,
-		targets: map[int]int{}, alive: map[int]*life{}, crashes: map[[2]int]*crashes{},
+		targets: map[int]int{}, alive: map[int]*life{}, crashes: map[[2]int]*crashes{}, rows: map[int]*row{},
 	}
 }
 
@@ -82,6 +84,7 @@ func (o *oracle) check(f *Fleet, now time.Time, events ...Event) (actions []Acti
 	for id, w := range o.alive {
 		o.prev[id] = w.told || !w.aborted.IsZero()
 	}
+	o.credit(now)
 	for _, ev := range events {
 		o.before(now, ev, late)
 	}
@@ -212,7 +215,7 @@ func (o *oracle) overdue(now time.Time) string {
 	if !o.delay.IsZero() && o.abandoned(now) {
 		return "crash not replaced during the delay"
 	}
-	if s := o.settings[o.current]; o.rollout && o.stopAt.IsZero() && o.failed >= s.StartupAttempts {
+	if o.rollout && o.stopAt.IsZero() && o.fails() {
 		return "failing revision not rolled back"
 	}
 	return ""

@@ -169,7 +169,7 @@ func (f *Fleet) blame(w *Worker, verdict Verdict) {
 		return
 	}
 	r := f.current
-	settled := !w.ReadyAt.IsZero() && r.ResetAfter > 0 && f.now.Sub(w.ReadyAt) >= r.ResetAfter
+	settled := f.stayed(w, f.now)
 	switch {
 	case verdict == BootFailed:
 		r.failures++
@@ -186,8 +186,12 @@ func (f *Fleet) blame(w *Worker, verdict Verdict) {
 		*s = slot{revision: r.number}
 	}
 	s.why = why
-	if verdict == BootFailed {
+	switch {
+	case verdict == BootFailed:
 		s.failures++
+		s.culprit = w.ID
+	case verdict == Crashed && !settled:
+		s.early++
 		s.culprit = w.ID
 	}
 	s.crashes++
@@ -196,6 +200,27 @@ func (f *Fleet) blame(w *Worker, verdict Verdict) {
 	}
 	w.backoff = f.backoff(r, s.crashes-2)
 	s.until = f.now.Add(w.backoff)
+}
+
+// stayed says whether the worker had been ready for long enough at the time for
+// earlier crashes to be forgiven.
+func (f *Fleet) stayed(w *Worker, at time.Time) bool {
+	long := f.of(w).ResetAfter
+	return !w.ReadyAt.IsZero() && long > 0 && at.Sub(w.ReadyAt) >= long
+}
+
+// credit forgives the crashes before a worker that has now stayed for long
+// enough: those of its slot, and, in a rollout, of all.
+func (f *Fleet) credit(before time.Time) {
+	for _, w := range f.workers {
+		if w.State != Ready || !f.own(w) || !f.stayed(w, f.now) || f.stayed(w, before) {
+			continue
+		}
+		f.current.crashes = 0
+		if w.Slot < len(f.slots) && f.slots[w.Slot].revision == w.Revision {
+			f.slots[w.Slot].crashes, f.slots[w.Slot].early = 0, 0
+		}
+	}
 }
 
 // backoff returns the n-th delay of a crash loop: doubled each time, and drawn

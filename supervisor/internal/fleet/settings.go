@@ -22,7 +22,7 @@ type Settings struct {
 	BackoffMin      time.Duration // delay before the spawn that follows a slot's second crash
 	BackoffMax      time.Duration // upper bound of the delay, which doubles with each crash
 	ResetAfter      time.Duration // ready for so long forgives earlier crashes; 0: never
-	StartupAttempts int           // boots that may fail in a row before giving up or rolling back, at least 1
+	StartupAttempts int           // boots that fail in a row before the brain gives up; in a rollout also crashes before ResetAfter; at least 1
 }
 
 // Surge bounds the processes alive beyond the number of workers. With both

@@ -78,6 +78,7 @@ type SlotSnapshot struct {
 	Revision int           `json:"revision,omitzero"`
 	Crashes  int           `json:"crashes,omitzero"`
 	Failures int           `json:"failures,omitzero"`
+	Early    int           `json:"early,omitzero"`
 	Culprit  int           `json:"culprit,omitzero"`
 	Until    time.Duration `json:"until,omitzero"`
 }
@@ -107,7 +108,7 @@ func (f *Fleet) Snapshot(epoch time.Time) Snapshot {
 	}
 	for _, l := range f.slots {
 		s.Slots = append(s.Slots, SlotSnapshot{
-			Why: l.why, Revision: l.revision, Crashes: l.crashes, Failures: l.failures, Culprit: l.culprit, Until: since(l.until),
+			Why: l.why, Revision: l.revision, Crashes: l.crashes, Failures: l.failures, Early: l.early, Culprit: l.culprit, Until: since(l.until),
 		})
 	}
 	return s
@@ -159,7 +160,7 @@ func Restore(s Snapshot, epoch time.Time, draw func() float64) (*Fleet, error) {
 	slices.SortFunc(f.workers, func(a, b *Worker) int { return a.ID - b.ID })
 	for _, l := range s.Slots {
 		f.slots = append(f.slots, &slot{
-			why: l.Why, revision: l.Revision, crashes: l.Crashes, failures: l.Failures, culprit: l.Culprit, until: at(l.Until),
+			why: l.Why, revision: l.Revision, crashes: l.Crashes, failures: l.Failures, early: l.Early, culprit: l.Culprit, until: at(l.Until),
 		})
 	}
 	f.fitSlots(ReasonStart)

@@ -65,7 +65,8 @@ type slot struct {
 	revision int       // whose crashes these are
 	crashes  int       // within reset_after of each other
 	failures int       // boots failed in a row
-	culprit  int       // id of the last worker whose boot failed
+	early    int       // crashes soon after ready, in a row
+	culprit  int       // id of the last worker that failed or crashed so
 	until    time.Time // no spawn of this revision before
 }
 
@@ -84,7 +85,7 @@ type revision struct {
 	canary     int // id of the worker that tries it; 0: not spawned
 	canarySlot int // slot that was emptied for the canary where surge is 0; -1: none
 	cooperates bool
-	failures   int // boots failed in a row
-	crashes    int // crashes soon after ready, while it was being rolled out
+	failures   int // boots failed in a row, that is with none between them that succeeded
+	crashes    int // crashes soon after ready, in a row, that is with no worker between them that stayed for ResetAfter
 	culprit    int // id of the last worker that failed or crashed so
 }

@@ -1,0 +1,52 @@
+package fleet
+
+import "time"
+
+// row is what befell workers one after the other with no success between them: a
+// boot that succeeds is one among boots, a worker that stays one among crashes.
+type row struct{ boots, crashes int }
+
+func (r *row) count(w *life, stayed bool) {
+	switch {
+	case !w.ready:
+		r.boots++
+	case !stayed && !w.left:
+		r.crashes++
+	}
+}
+
+func (r *row) reaches(n int) bool { return r.boots >= n || r.crashes >= n }
+
+// fails says whether a rollout has to end.
+func (o *oracle) fails() bool {
+	n := o.settings[o.current].StartupAttempts
+	for _, r := range o.rows {
+		if r.reaches(n) {
+			return true
+		}
+	}
+	return o.all.reaches(n)
+}
+
+// stayed says whether the worker was ready for long enough by then.
+func (o *oracle) stayed(w *life, by time.Time) bool {
+	long := o.settings[w.Revision].ResetAfter
+	return w.ready && long > 0 && by.Sub(w.readyAt) >= long
+}
+
+// credit ends the rows of crashes that workers have broken since the last step.
+func (o *oracle) credit(now time.Time) {
+	for _, w := range o.alive {
+		if w.Revision != o.current || w.told || w.killed || !w.aborted.IsZero() || !o.stayed(w, now) || o.stayed(w, o.stepped) {
+			continue
+		}
+		o.all.crashes = 0
+		if r := o.rows[w.Slot]; r != nil {
+			r.crashes = 0
+		}
+		if c := o.crashes[[2]int{w.Slot, w.Revision}]; c != nil {
+			c.n = 0
+		}
+	}
+	o.stepped = now
+}
