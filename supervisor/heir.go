@@ -178,6 +178,25 @@ func (s *Supervisor) inheritWorker(f fleet.Worker, e estateWorker) (w *worker, e
 	return w, err
 }
 
+// greetAgain says what goes on. Workers that only finish what they have are not
+// counted with those that there are to be.
+func (s *Supervisor) greetAgain(i *Inheritance) {
+	fields := []zap.Field{
+		zap.String("from", i.state.Version), zap.String("version", s.options.Version),
+		zap.Int("pid", os.Getpid()), zap.Strings("bind", s.current.sockets.URLs()), zap.Int("workers", s.fleet.Target()),
+	}
+	draining := 0
+	for w := range s.fleet.Workers() {
+		if w.State == fleet.Draining || w.State == fleet.Stopping {
+			draining++
+		}
+	}
+	if draining > 0 {
+		fields = append(fields, zap.Int("draining", draining))
+	}
+	s.log.Info("upgraded", fields...)
+}
+
 // begin has the brain take its first step. After an upgrade it first hears what
 // happened in the gap.
 func (s *Supervisor) begin() {
@@ -186,8 +205,7 @@ func (s *Supervisor) begin() {
 		s.step(fleet.Tick{})
 		return
 	}
-	s.log.Info("upgraded", zap.String("from", i.state.Version), zap.String("version", s.options.Version),
-		zap.Int("pid", os.Getpid()), zap.Strings("bind", s.current.sockets.URLs()), zap.Int("workers", len(s.workers)))
+	s.greetAgain(i)
 	for _, r := range s.revisions {
 		s.openAdmin(r) // all were in force once
 	}

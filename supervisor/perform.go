@@ -56,6 +56,9 @@ func (s *Supervisor) perform(a fleet.Action) {
 		s.log.Info("scaled", zap.Int("from", a.From), zap.Int("workers", a.To))
 	case fleet.Apply:
 		s.apply(a)
+		if a.Reason == fleet.ReasonReload {
+			s.countCanary(a.Revision)
+		}
 	case fleet.EndReload:
 		s.later = append(s.later, func() { s.endReload(a) })
 	case fleet.Close:
@@ -70,7 +73,7 @@ func (s *Supervisor) perform(a fleet.Action) {
 
 // spawn starts a worker. If that fails the brain learns it as an exit.
 func (s *Supervisor) spawn(a fleet.Spawn) {
-	s.restarts.count(a)
+	s.countSpawn(a)
 	w, err := s.hands.launch(s, a.Worker)
 	if w == nil {
 		w = &worker{Worker: a.Worker, revision: s.revisions[a.Worker.Revision], gone: true}

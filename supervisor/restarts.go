@@ -11,6 +11,23 @@ type restarts struct {
 	slots map[int]uint64
 }
 
+// counted is what a restart for each reason of the brain is counted as. The first
+// workers are no restarts.
+var counted = map[fleet.Reason]control.Reason{
+	fleet.ReasonCrash:    control.Crash,
+	fleet.ReasonStartup:  control.Startup,
+	fleet.ReasonTimeout:  control.Timeout,
+	fleet.ReasonWatchdog: control.Timeout,
+	fleet.ReasonMemory:   control.Memory,
+	fleet.ReasonLifetime: control.Lifetime,
+	fleet.ReasonRequests: control.MaxRequests,
+	fleet.ReasonReload:   control.ByReload,
+	fleet.ReasonRollback: control.ByReload,
+	fleet.ReasonScale:    control.Scale,
+	fleet.ReasonRecycle:  control.Recycle,
+	fleet.ReasonLeft:     control.Recycle, // it did not wait to be asked
+}
+
 func newRestarts() restarts {
 	r := restarts{by: map[control.Reason]uint64{}, slots: map[int]uint64{}}
 	for _, reason := range control.Reasons() {
@@ -19,28 +36,35 @@ func newRestarts() restarts {
 	return r
 }
 
-// count enters a spawn, unless it is one of the first workers.
-func (r restarts) count(a fleet.Spawn) {
-	if a.Reason == fleet.ReasonStart {
+// count enters a spawn in a slot. A reason that is not one of the brain's is the
+// worker's own for wanting to be replaced.
+func (r restarts) count(slot int, why fleet.Reason) {
+	if why == fleet.ReasonStart {
 		return
 	}
-	r.by[reasonOf(a.Reason)]++
-	r.slots[a.Worker.Slot]++
+	reason, known := counted[why]
+	if !known {
+		reason = control.Recycle
+	}
+	r.by[reason]++
+	r.slots[slot]++
 }
 
-// reasonOf is the reason as it is counted. There are few of those, whatever
-// workers give as theirs.
-func reasonOf(r fleet.Reason) control.Reason {
-	switch r {
-	case fleet.ReasonWatchdog:
-		return control.Timeout
-	case fleet.ReasonRollback:
-		return control.ByReload
+// countSpawn enters the spawn, unless it is that of a canary: it replaces nobody
+// until its revision is accepted.
+func (s *Supervisor) countSpawn(a fleet.Spawn) {
+	if inForce, _ := s.fleet.Revision(); a.Worker.Revision == inForce {
+		s.restarts.count(a.Worker.Slot, a.Reason)
 	}
-	for _, known := range control.Reasons() {
-		if string(known) == string(r) {
-			return known
+}
+
+// countCanary enters the spawn of the only worker of a revision that was just
+// accepted.
+func (s *Supervisor) countCanary(revision int) {
+	for w := range s.fleet.Workers() {
+		if w.Revision == revision && w.State == fleet.Ready {
+			s.restarts.count(w.Slot, fleet.ReasonReload)
+			return
 		}
 	}
-	return control.Recycle
 }

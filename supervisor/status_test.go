@@ -6,11 +6,9 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/gosuper/gosuper/supervisor/control"
-	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
@@ -223,64 +221,6 @@ func TestRequestsLost(t *testing.T) {
 		st.kill(3)
 		<-st.result
 	})
-}
-
-func TestRestartsByReason(t *testing.T) {
-	ready := notify.Message{Ready: true}
-	play(t, "workers = 1\nready = \"notify\"\ndrain_timeout = 1\n", silent, func(st *stage) {
-		st.say(1, ready)
-		want := map[control.Reason]uint64{}
-		id := 1
-		// next lets one worker take the place of the one before it.
-		next := func(reason control.Reason) {
-			t.Helper()
-			want[reason]++
-			if id++; st.master.workers[id] == nil {
-				t.Fatalf("no worker was started for %s", reason)
-			}
-			st.say(id, ready)
-			st.pass(5 * time.Second)
-			got := st.status().Counters.Restarts
-			for _, r := range control.Reasons() {
-				if n, ok := got[r]; !ok || n != want[r] {
-					t.Errorf("after %s: %d restarts because of %s, want %d", reason, n, r, want[r])
-				}
-			}
-			if len(got) != len(control.Reasons()) {
-				t.Errorf("there are reasons nobody knows: %v", got)
-			}
-		}
-		for _, reason := range []control.Reason{control.MaxRequests, control.Memory, control.Lifetime} {
-			st.say(id, notify.Message{Recycle: string(reason)})
-			next(reason)
-		}
-		st.say(id, notify.Message{Recycle: "tired"})
-		next(control.Recycle)
-		st.exit(id, 1)
-		next(control.Crash)
-		st.kill(1)
-		next(control.ByReload)
-		if _, err := st.master.Recycle(st.t.Context(), control.Recycling{All: true}); err != nil {
-			t.Error(err)
-		}
-		synctest.Wait()
-		next(control.Recycle)
-		if got, err := st.master.Scale(st.t.Context(), control.Scaling{Workers: new(2)}); err != nil || got != (control.Scaled{From: 1, To: 2}) {
-			t.Errorf("scaled %+v, %v", got, err)
-		}
-		synctest.Wait()
-		next(control.Scale)
-		st.kill(3)
-		<-st.result
-	})
-	for reason, want := range map[fleet.Reason]control.Reason{
-		fleet.ReasonWatchdog: control.Timeout, fleet.ReasonRollback: control.ByReload, fleet.ReasonLeft: control.Recycle,
-		fleet.ReasonStartup: control.Startup, fleet.ReasonTimeout: control.Timeout,
-	} {
-		if got := reasonOf(reason); got != want {
-			t.Errorf("%s counts as %s, not %s", reason, got, want)
-		}
-	}
 }
 
 func TestActionsRefused(t *testing.T) {

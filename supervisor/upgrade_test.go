@@ -86,6 +86,26 @@ func TestHeirKnowsAll(t *testing.T) {
 	})
 }
 
+// A worker that only finishes what it has is not one of those that there are.
+func TestHeirCountsWorkers(t *testing.T) {
+	play(t, "workers = 2\nready = \"notify\"\n", silent, func(st *stage) {
+		for id := 1; id <= 2; id++ {
+			st.say(id, notify.Message{Ready: true})
+		}
+		st.say(1, notify.Message{Recycle: "tired"})
+		st.say(3, notify.Message{Ready: true})
+		heir := heirOf(t, st.master)
+		heir.log = st.master.log
+		heir.greetAgain(heir.options.Inheritance)
+		said := st.log.FilterMessage("upgraded").All()
+		if len(said) != 1 || said[0].ContextMap()["workers"] != int64(2) || said[0].ContextMap()["draining"] != int64(1) {
+			t.Errorf("of two workers, and one that drains, the next master says %v", said)
+		}
+		st.kill(syscall.SIGQUIT)
+		<-st.result
+	})
+}
+
 // What the first version wrote is understood for ever. The file is not to be
 // changed; a field that is given up has to be read on.
 func TestFirstEstate(t *testing.T) {

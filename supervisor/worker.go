@@ -111,7 +111,7 @@ func (s *Supervisor) hear(m message) {
 		s.note(fleet.SaidReady{ID: m.id})
 	}
 	if m.Recycle != "" {
-		s.note(fleet.Recycle{ID: m.id, Reason: fleet.Reason(m.Recycle)})
+		s.note(fleet.Recycle{ID: m.id, Reason: fleet.Given(m.Recycle)})
 	}
 	if m.Stopping {
 		s.note(fleet.SaidStopping{ID: m.id})

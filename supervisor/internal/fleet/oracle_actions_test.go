@@ -121,6 +121,8 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 				}
 			}
 		}
+	case Up:
+		o.up = true
 	case Close:
 		if !o.delay.IsZero() {
 			return "stopped before its delay was over"

@@ -13,6 +13,7 @@ type oracle struct {
 	current  int // revision in force
 	target   int
 	ever     bool // some worker was announced
+	up       bool // every slot was served once
 	alive    map[int]*life
 	crashes  map[[2]int]*crashes // by slot and revision
 	all      row                 // of the current revision
@@ -246,6 +247,9 @@ func (o *oracle) spare() int {
 func (o *oracle) spawned(now time.Time, a Spawn) string {
 	w := a.Worker
 	s := o.settings[w.Revision]
+	if spawns, own := reasons[a.Reason]; own && !spawns || a.Reason == "" || a.Reason == ReasonStart && o.up {
+		return "spawned for a reason that spawns nobody"
+	}
 	if len(o.alive)+1 > o.limit() {
 		return "more than workers + surge alive"
 	}

@@ -59,25 +59,3 @@ const (
 	Lateness   = time.Second             // a deadline missed by more means that the loop itself was suspended
 	Patience   = 5 * time.Second         // a loop that is late again and again is an excuse for so long
 )
-
-// Reason says why something was done. Its text is a metric label.
-type Reason string
-
-// The reasons of spawns, retirements and kills.
-const (
-	ReasonStart    Reason = "start"    // the first workers
-	ReasonCrash    Reason = "crash"    // exited without having been asked to
-	ReasonStartup  Reason = "startup"  // did not become ready
-	ReasonTimeout  Reason = "timeout"  // stuck: a request does not end
-	ReasonWatchdog Reason = "watchdog" // stuck: no sign of life
-	ReasonMemory   Reason = "memory"   // takes too much memory
-	ReasonLifetime Reason = "lifetime" // was ready for long enough
-	ReasonReload   Reason = "reload"   // of an older revision
-	ReasonRollback Reason = "rollback" // of a revision that was given up
-	ReasonScale    Reason = "scale"    // the number of workers changed
-	ReasonRecycle  Reason = "recycle"  // an operator asked for it
-	ReasonLeft     Reason = "left"     // said STOPPING=1 on its own account
-	ReasonSurplus  Reason = "surplus"  // its slot has another ready worker
-	ReasonStop     Reason = "stop"     // the master stops
-	ReasonGrace    Reason = "grace"    // still alive when its grace was over
-)

@@ -1,0 +1,119 @@
+package supervisor
+
+import (
+	"maps"
+	"slices"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gosuper/gosuper/supervisor/control"
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/notify"
+)
+
+func TestRestartsByReason(t *testing.T) {
+	ready := notify.Message{Ready: true}
+	play(t, "workers = 1\nready = \"notify\"\ndrain_timeout = 1\n", silent, func(st *stage) {
+		st.say(1, ready)
+		want := map[control.Reason]uint64{}
+		id := 1
+		// next lets one worker take the place of the one before it.
+		next := func(reason control.Reason) {
+			t.Helper()
+			want[reason]++
+			if id++; st.master.workers[id] == nil {
+				t.Fatalf("no worker was started for %s", reason)
+			}
+			st.say(id, ready)
+			st.pass(5 * time.Second)
+			got := st.status().Counters.Restarts
+			for _, r := range control.Reasons() {
+				if n, ok := got[r]; !ok || n != want[r] {
+					t.Errorf("after %s: %d restarts because of %s, want %d", reason, n, r, want[r])
+				}
+			}
+			if len(got) != len(control.Reasons()) {
+				t.Errorf("there are reasons nobody knows: %v", got)
+			}
+		}
+		for _, reason := range []control.Reason{control.MaxRequests, control.Memory, control.Lifetime} {
+			st.say(id, notify.Message{Recycle: string(reason)})
+			next(reason)
+		}
+		for _, own := range []string{"tired", "crash", "stop", "reload"} {
+			st.say(id, notify.Message{Recycle: own})
+			next(control.Recycle)
+		}
+		st.exit(id, 1)
+		next(control.Crash)
+		st.kill(1)
+		next(control.ByReload)
+		if _, err := st.master.Recycle(st.t.Context(), control.Recycling{All: true}); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		next(control.Recycle)
+		if got, err := st.master.Scale(st.t.Context(), control.Scaling{Workers: new(2)}); err != nil || got != (control.Scaled{From: 1, To: 2}) {
+			t.Errorf("scaled %+v, %v", got, err)
+		}
+		synctest.Wait()
+		next(control.Scale)
+		st.kill(3)
+		<-st.result
+	})
+}
+
+// Whatever the brain spawns a worker for has a counter.
+func TestEveryReasonIsCounted(t *testing.T) {
+	for _, reason := range fleet.SpawnReasons() {
+		if as, ok := counted[reason]; reason != fleet.ReasonStart && (!ok || !slices.Contains(control.Reasons(), as)) {
+			t.Errorf("a restart for %q is counted as %q", reason, as)
+		}
+	}
+	for _, as := range control.Reasons() {
+		if !slices.Contains(slices.Collect(maps.Values(counted)), as) {
+			t.Errorf("nothing is counted as %q", as)
+		}
+	}
+}
+
+// A canary that fails has replaced nobody; one that is accepted has.
+func TestRestartsOfReloads(t *testing.T) {
+	ready := notify.Message{Ready: true}
+	play(t, "workers = 2\nready = \"notify\"\n", silent, func(st *stage) {
+		st.say(1, ready)
+		st.say(2, ready)
+		expect := func(what string, slots ...uint64) {
+			t.Helper()
+			got := st.status()
+			if n := got.Counters.Restarts[control.ByReload]; n != slots[0]+slots[1] {
+				t.Errorf("%d restarts after %s, want %d", n, what, slots[0]+slots[1])
+			}
+			for _, w := range got.Workers {
+				if w.Restarts != slots[w.Slot] {
+					t.Errorf("slot %d restarted %d times after %s, want %d", w.Slot, w.Restarts, what, slots[w.Slot])
+				}
+			}
+		}
+		over := st.reload()
+		expect("the spawn of a canary", 0, 0)
+		st.exit(3, 1)
+		if got := <-over; got.Result != control.RolledBack {
+			t.Fatalf("a reload whose canary fails: %+v", got)
+		}
+		expect("a reload that was rolled back", 0, 0)
+		over = st.reload()
+		st.say(4, ready)
+		expect("the first replacement", 1, 0)
+		st.exit(1, 0)
+		st.say(5, ready)
+		if got := <-over; got.Result != control.OK {
+			t.Fatalf("a good reload: %+v", got)
+		}
+		expect("a reload", 1, 1)
+		st.kill(syscall.SIGQUIT)
+		<-st.result
+	})
+}
