@@ -52,7 +52,7 @@ func (c *Config) AutoWorkers(root fs.FS) (n int, why, warning string) {
 func workersByCPU(root fs.FS) (n int, why string) {
 	quota, at := cpuQuota(root)
 	if math.IsInf(quota, 1) {
-		return leastAuto, fmt.Sprintf("no CPU quota: %d; set workers to the number you want", leastAuto)
+		return leastAuto, "no CPU quota; set workers to the number you want"
 	}
 	n = int(min(math.Ceil(quota), MaxWorkers))
 	shown := strconv.FormatFloat(math.Round(quota*100)/100, 'f', -1, 64)

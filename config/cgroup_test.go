@@ -34,7 +34,7 @@ func (m machineFS) with(path, text string) machineFS {
 	return m
 }
 
-const noQuota = "no CPU quota: 2; set workers to the number you want"
+const noQuota = "no CPU quota; set workers to the number you want"
 
 func TestAutoWorkers(t *testing.T) {
 	tests := []struct {

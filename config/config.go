@@ -77,8 +77,8 @@ type Config struct {
 	// MaxWorkerMemory is the memory of its process tree above which a worker is
 	// replaced gracefully; 0: no limit.
 	MaxWorkerMemory Size
-	// MaxWorkerMemoryHard is the same for killing it at once; 0: no limit. Above
-	// MaxWorkerMemory.
+	// MaxWorkerMemoryHard is the same for killing it at once; 0: no limit;
+	// SizeAuto: see [Config.Memory]. Else above MaxWorkerMemory.
 	MaxWorkerMemoryHard Size
 	// WorkerMemory is what one worker needs, by which the memory limit of the
 	// cgroup bounds automatic Workers; 0: it does not.

@@ -141,9 +141,9 @@ func TestEveryKeyFromFile(t *testing.T) {
 			t.Errorf("%s = %s is printed as %s", k.Name, value, printed)
 		}
 
-		again, warnings := mustLoad(t, Source{File: write(t, "again.toml", after.TOML())})
+		again, warnings := mustLoad(t, Source{File: write(t, "again.toml", after.TOML(nil))})
 		if !reflect.DeepEqual(after, again) && k.Name != "drain_timeout" || len(Diff(after, again)) > 0 {
-			t.Errorf("%s does not survive TOML(): %+v, then %+v\n%s", k.Name, after, again, after.TOML())
+			t.Errorf("%s does not survive TOML(): %+v, then %+v\n%s", k.Name, after, again, after.TOML(nil))
 		}
 		if wantWarning := strings.HasSuffix(k.Name, "_jitter"); (len(warnings) > 0) != wantWarning {
 			t.Errorf("%s: warnings %q", k.Name, warnings)

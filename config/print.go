@@ -8,8 +8,9 @@ import (
 )
 
 // TOML returns the configuration as a file that Load reads back, every key in
-// it. A value that gosuper chose stands behind it as a comment.
-func (c *Config) TOML() string {
+// it. A value that gosuper chose stands behind it as a comment, and so does what
+// is said here of a key.
+func (c *Config) TOML(said map[string]string) string {
 	var b strings.Builder
 	table := ""
 	for _, k := range keys {
@@ -26,6 +27,9 @@ func (c *Config) TOML() string {
 		b.WriteString(word + " = " + k.print(c))
 		if k.chosen != nil && k.chosen(c) != "" {
 			b.WriteString("    # " + k.chosen(c))
+		}
+		if said[k.Name] != "" {
+			b.WriteString("    # " + strings.Join(strings.Fields(said[k.Name]), " ")) // in one line
 		}
 		b.WriteString("\n")
 	}

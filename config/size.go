@@ -78,6 +78,26 @@ func size(low Size, words ...Size) kind[Size] {
 	}
 }
 
+// autoSize is a size that is at least low, 0, or left to gosuper.
+func autoSize(low Size) kind[Size] {
+	written := size(low, 0)
+	return kind[Size]{
+		doc: written.doc + `, or "auto"`,
+		parse: func(in input) (Size, error) {
+			if in.isText() && in.text() == "auto" || in.value == any("auto") {
+				return SizeAuto, nil
+			}
+			return written.parse(in)
+		},
+		print: func(s Size) string {
+			if s == SizeAuto {
+				return quote("auto")
+			}
+			return written.print(s)
+		},
+	}
+}
+
 // amount reads a size.
 func amount(in input) (Size, error) {
 	if n, ok := in.value.(int64); ok {

@@ -135,10 +135,11 @@ var keys = []Key{
 	},
 		func(c *Config) *Size { return &c.MaxWorkerMemory }, size(MiB, 0)),
 	key(Key{
-		Name:  "max_worker_memory_hard",
-		Usage: "a worker that takes more is killed within a second; 0: no limit",
+		Name: "max_worker_memory_hard",
+		Usage: "a worker that takes more is killed within a second; auto: the smallest memory limit of the own cgroup and its ancestors, " +
+			"less a reserve for the master, divided among the workers and those of surge, so that memory never runs out for all of them; 0: no limit",
 	},
-		func(c *Config) *Size { return &c.MaxWorkerMemoryHard }, size(MiB, 0)),
+		func(c *Config) *Size { return &c.MaxWorkerMemoryHard }, autoSize(MiB)),
 	key(Key{
 		Name: "worker_memory",
 		Usage: "what one worker needs: workers = auto starts only as many as fit, with those of surge, into the memory limit " +

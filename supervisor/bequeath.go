@@ -126,7 +126,7 @@ func (s *Supervisor) bequeath(said []message) estate {
 		e.Revisions = append(e.Revisions, estateRevision{
 			Number: r.number, Config: r.config, Dir: r.resolved.Dir, Path: r.resolved.Path, Executable: r.executable,
 			Workers: r.workers, Auto: r.auto, Credential: r.credential, Identity: r.identity,
-			Set: index(r.sockets), TLS: r.tls, Plain: r.plain, Admin: index(r.admin), Tight: r.tight, TooLow: r.tooLow,
+			Set: index(r.sockets), TLS: r.tls, Plain: r.plain, Admin: index(r.admin), Tight: r.tight, TooLow: r.tooLow, Hard: &r.memory.Hard,
 		})
 	}
 	e.Activated, e.Stored = index(s.activated), index(s.systemd.kept)

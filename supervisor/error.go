@@ -69,13 +69,6 @@ func inWords(err error) string {
 	return err.Error()
 }
 
-// Check says whether a master could start with the configuration, as far as
-// that can be told without binding an address. The error is a *config.Error.
-func Check(c *config.Config) error {
-	_, err := resolve(c)
-	return err
-}
-
 // NewOutput returns a writer for the master's stderr, for its own log and for
 // what workers write: a reader that is gone is an error and does not end the
 // process, and one that is slow is waited for.

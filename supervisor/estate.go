@@ -93,6 +93,16 @@ type estateRevision struct {
 	Admin      int                 `json:"admin"` // index of a set
 	Tight      string              `json:"tight,omitzero"`
 	TooLow     bool                `json:"too_low,omitzero"`
+	Hard       *config.Size        `json:"hard,omitzero"` // nil: as the configuration says
+}
+
+// hard is the limit in force. A version that knew none but written ones said
+// nothing of it.
+func (r *estateRevision) hard() config.Size {
+	if r.Hard != nil {
+		return *r.Hard
+	}
+	return max(r.Config.MaxWorkerMemoryHard, 0)
 }
 
 type estateWorker struct {

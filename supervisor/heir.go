@@ -54,6 +54,7 @@ func (s *Supervisor) inherit(i *Inheritance) error {
 			workers: r.Workers, auto: r.Auto, credential: r.Credential, identity: r.Identity,
 			sockets: i.set(r.Set), tls: r.TLS, plain: r.Plain, admin: i.set(r.Admin), tight: r.Tight, tooLow: r.TooLow,
 		}
+		s.revisions[r.Number].memory.Hard = r.hard()
 	}
 	s.current = s.revisions[e.Current]
 	s.activated, s.systemd.kept = i.set(e.Activated), i.set(e.Stored)

@@ -28,6 +28,7 @@ type revision struct {
 	workers    int
 	auto       string // why "auto" means that number
 	tight      string // why even that number is too large; "": it is not
+	memory     config.Memory
 	credential *process.Credential
 	identity   []string // HOME, USER and LOGNAME of the credential
 	sockets    *socket.Set
@@ -115,6 +116,7 @@ func resolve(c *config.Config) (*revision, error) {
 	if c.Workers.Auto {
 		r.workers, r.auto, r.tight = c.AutoWorkers(os.DirFS("/"))
 	}
+	r.memory = c.Memory(os.DirFS("/"), r.workers)
 	var err error
 	if r.resolved, err = c.Resolve(); err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"os"
 	"runtime"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -30,6 +31,22 @@ func (s *Supervisor) warn(r *revision) {
 	if r.tight != "" {
 		s.log.Warn(r.tight)
 	}
+	if r.memory.Why != "" {
+		s.log.Info("max_worker_memory_hard = auto", zap.String("limit", limitText(r.memory.Hard)), zap.String("why", r.memory.Why))
+	}
+	for _, w := range r.memory.Warnings {
+		if r == s.current || !slices.Contains(s.current.memory.Warnings, w) { // a reload says what is new
+			s.log.Warn(w)
+		}
+	}
+}
+
+// limitText is a limit for people.
+func limitText(limit config.Size) string {
+	if limit == 0 {
+		return "none"
+	}
+	return limit.String()
 }
 
 // withoutBoards says once that workers cannot report by shared memory.

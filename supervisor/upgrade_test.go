@@ -59,6 +59,20 @@ func text(t *testing.T, s *Supervisor) string {
 	return string(b)
 }
 
+// TestHardLimitOfOthers: a version that knew only written limits has said nothing
+// beside them.
+func TestHardLimitOfOthers(t *testing.T) {
+	for written, want := range map[config.Size]config.Size{0: 0, config.GiB: config.GiB, config.SizeAuto: 0} {
+		r := estateRevision{Config: &config.Config{MaxWorkerMemoryHard: written}}
+		if got := r.hard(); got != want {
+			t.Errorf("%s: %s, want %s", written, got, want)
+		}
+		if r.Hard = new(config.MiB); r.hard() != config.MiB {
+			t.Errorf("%s: what was in force is not", written)
+		}
+	}
+}
+
 func TestHeirKnowsAll(t *testing.T) {
 	play(t, "workers = 2\nready = \"notify\"\n[env]\nKEY = \"value\"\n", silent, func(st *stage) {
 		s := st.master
@@ -77,6 +91,7 @@ func TestHeirKnowsAll(t *testing.T) {
 		st.pass(time.Second)
 		s.leaving = &leaving{sockets: s.current.sockets, since: time.Now(), look: time.Now().Add(time.Second)}
 		s.innocentsLost = 7
+		s.current.memory.Hard = 5 * config.GiB // which was chosen then, whatever the machine says by now
 		if before, after := text(t, s), text(t, heirOf(t, s)); before != after {
 			t.Errorf("the master left\n%s\nand its heir would leave\n%s", before, after)
 		}

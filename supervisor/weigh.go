@@ -63,8 +63,7 @@ type weighed struct {
 // weigh makes sure that the worker's memory is looked at if it has a limit.
 // That takes a goroutine of its own, for as long as there are such workers.
 func (s *Supervisor) weigh(w *worker) {
-	c := w.revision.config
-	if !s.weighing && (c.MaxWorkerMemory > 0 || c.MaxWorkerMemoryHard > 0) {
+	if r := w.revision; !s.weighing && (r.config.MaxWorkerMemory > 0 || r.memory.Hard > 0) {
 		s.weighing = true
 		go s.weighAll()
 	}
@@ -116,12 +115,12 @@ func (s *Supervisor) toWeigh() (all []weighed, living map[int]bool) {
 		if w.gone || f.State == fleet.Stopping {
 			continue
 		}
-		c := w.revision.config
-		one := weighed{id: w.ID, pid: w.pid, hard: uint64(c.MaxWorkerMemoryHard)}
+		r := w.revision
+		one := weighed{id: w.ID, pid: w.pid, hard: uint64(r.memory.Hard)}
 		if f.State == fleet.Ready && f.Recycle == "" {
-			one.soft = uint64(c.MaxWorkerMemory)
+			one.soft = uint64(r.config.MaxWorkerMemory)
 		}
-		if c.MaxWorkerMemory > 0 || c.MaxWorkerMemoryHard > 0 {
+		if r.config.MaxWorkerMemory > 0 || r.memory.Hard > 0 {
 			all = append(all, one)
 		}
 	}

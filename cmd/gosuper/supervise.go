@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -150,13 +151,14 @@ func (a *app) check(source config.Source) error {
 	if err != nil {
 		return err
 	}
-	if err := supervisor.Check(c); err != nil {
+	here, err := supervisor.Check(c)
+	if err != nil {
 		return err
 	}
-	for _, w := range append(warnings, budget(c, a.environ)...) {
+	for _, w := range slices.Concat(warnings, here.Warnings, budget(c, a.environ)) {
 		fmt.Fprintf(a.stderr, "gosuper: warning: %s\n", w)
 	}
-	_, err = fmt.Fprintln(a.stdout, strings.TrimRight(c.TOML(), "\n"))
+	_, err = fmt.Fprintln(a.stdout, strings.TrimRight(c.TOML(here.Chosen), "\n"))
 	return err
 }
 

@@ -56,7 +56,7 @@ func (a *app) rehearse(source config.Source, state int) error {
 	if err != nil {
 		return err
 	}
-	if err := supervisor.Check(c); err != nil {
+	if _, err := supervisor.Check(c); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(a.stdout, supervisor.TrialAnswer)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -146,12 +147,60 @@ func memoryCgroup(t *testing.T, limit string) string {
 	return ""
 }
 
+// inCgroup is a command that runs another in the cgroup.
+func inCgroup(dir string) []string {
+	return []string{"sh", "-c", `echo $$ > "$0" && exec "$@"`, filepath.Join(dir, "cgroup.procs")}
+}
+
+// With an automatic limit the kernel never has to choose: the master ends the one
+// that takes too much, and says beforehand what that is.
+func TestHardLimitOfTheMachine(t *testing.T) {
+	dir := memoryCgroup(t, "400M")
+	lines := []string{"workers = 1", `max_worker_memory_hard = "auto"`}
+	m := start(t, launch{before: inCgroup(dir), config: config(lines...)})
+	m.wait(t, 0, "ready", nil)
+	const why = "the memory limit is 400MiB (%s), for 1 worker, 1 more while they are replaced, and 32MiB for the master"
+	if e := m.wait(t, 0, "max_worker_memory_hard = auto", nil); e.str("limit") != "184MiB" || e.str("why") != fmt.Sprintf(why, dir) {
+		t.Errorf("it says %s", e.line)
+	}
+	p := person{t: t, before: inCgroup(dir)}
+	p.expects(0, ".*\nmax_worker_memory_hard = \"auto\"    # 184MiB: "+regexp.QuoteMeta(fmt.Sprintf(why, dir))+"\n.*", "", "check", "-c", m.file)
+
+	m.get("/leak?mb=260") // it may be killed before it can answer
+	if got := m.wait(t, 0, "worker crashed", nil).str("status"); !strings.HasSuffix(got, "MiB, more than max_worker_memory_hard (killed by SIGKILL)") {
+		t.Errorf("the worker's status is %q", got)
+	}
+	m.count(t, 2, 0, "worker ready", nil)
+
+	// What would not fit is said.
+	from := m.mark()
+	m.rewrite(config(append(lines[:1], `max_worker_memory_hard = "185MiB"`)...))
+	m.signal(syscall.SIGHUP)
+	m.wait(t, from, "reload done", nil)
+	const tight = "the memory limit of 400MiB (%s) has no room for 1 worker, 1 more while they are replaced, that take max_worker_memory_hard = 185MiB each, and 32MiB for the master: " +
+		"at most 184MiB each fit, or surge = 0, which stops a worker before its replacement starts"
+	m.wait(t, from, fmt.Sprintf(tight, dir), nil)
+	p.expects(0, ".*", "gosuper: warning: "+regexp.QuoteMeta(fmt.Sprintf(tight, dir))+"\n", "--check-config", "-c", m.file)
+	m.signal(syscall.SIGTERM)
+	if code := m.end(); code != 0 {
+		t.Errorf("exit status %d", code)
+	}
+}
+
+// Where there is no limit an automatic one is off, and one line says so.
+func TestHardLimitOfNoMachine(t *testing.T) {
+	m := up(t, `max_worker_memory_hard = "auto"`)
+	if all := m.all(0, "max_worker_memory_hard = auto", nil); len(all) != 1 || all[0].str("limit") != "none" && !strings.HasSuffix(all[0].str("limit"), "B") {
+		t.Errorf("it says %v", all)
+	}
+}
+
 // "Out of memory" is said of a worker that the kernel killed for that, and of
 // no other that was killed. The limit bounds the number of workers as well.
 func TestOutOfMemory(t *testing.T) {
 	dir := memoryCgroup(t, "400M")
 	m := start(t, launch{
-		before: []string{"sh", "-c", `echo $$ > "$0" && exec "$@"`, filepath.Join(dir, "cgroup.procs")},
+		before: inCgroup(dir),
 		config: config(`workers = "auto"`, `worker_memory = "200MiB"`),
 	})
 	m.wait(t, 0, "ready", nil)

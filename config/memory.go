@@ -1,0 +1,132 @@
+package config
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+)
+
+// SizeAuto as MaxWorkerMemoryHard leaves the limit to what memory there is: see
+// [Config.Memory].
+const SizeAuto Size = -1
+
+// What is left to the master of a memory limit, and to what the kernel counts
+// beside the memory of workers: a part of it, and at least so much.
+const (
+	reservePart  = 20
+	reserveLeast = 32 * MiB
+)
+
+// Memory is what the memory limit of a machine makes of a configuration.
+type Memory struct {
+	// Hard is above what a worker is killed: MaxWorkerMemoryHard, or what "auto"
+	// means here; 0: it is not.
+	Hard Size
+	// Why says what an automatic Hard comes from, or why there is none; "": it is
+	// not automatic.
+	Why string
+	// Warnings are about what does not fit into the limit, and what the kernel does
+	// then.
+	Warnings []string
+}
+
+// Memory finds out what the smallest memory limit of the own cgroup and all its
+// ancestors that can be seen from here means for so many workers, and what an
+// automatic MaxWorkerMemoryHard is: the limit less a reserve for the master, for
+// each of the workers and those of surge alike. So all of them together never
+// take more than there is, and one that does is killed by the master, alone.
+//
+// root is the file system of the machine, os.DirFS("/"). Whatever cannot be read
+// sets no limit.
+func (c *Config) Memory(root fs.FS, workers int) Memory {
+	m := Memory{Hard: max(c.MaxWorkerMemoryHard, 0)}
+	limit, at := memoryLimit(root)
+	reserve := max(limit/reservePart, reserveLeast)
+	surge := c.Surge.Of(workers)
+	switch {
+	case c.MaxWorkerMemoryHard != SizeAuto:
+		if at != "" {
+			m.Warnings = append(m.Warnings, c.overlap(workers, surge, reserve, limit, at)...)
+		}
+	case at == "":
+		m.Why = "no memory limit of the own cgroup or an ancestor is known"
+	default:
+		m.Hard = max(limit-reserve, 0) / Size(workers+surge) / MiB * MiB
+		m.Why = fmt.Sprintf("the memory limit is %s (%s), for %s and %s for the master", limit, at, processes(workers, surge), inMiB(reserve))
+		switch {
+		case m.Hard == 0:
+			m.Warnings = append(m.Warnings, fmt.Sprintf("max_worker_memory_hard = auto has no effect: the memory limit of %s (%s) has no room for %s and %s for the master",
+				limit, at, processes(workers, surge), inMiB(reserve)))
+		case m.Hard <= c.MaxWorkerMemory:
+			m.Warnings = append(m.Warnings, fmt.Sprintf("no worker is ever replaced gracefully for its memory: max_worker_memory (%s) is not below max_worker_memory_hard = auto, which is %s here, as %s",
+				c.MaxWorkerMemory, m.Hard, m.Why))
+		}
+	}
+	if dir := oomGroup(root); dir != "" && m.Hard == 0 {
+		cure := "max_worker_memory_hard has"
+		if at != "" {
+			cure = `max_worker_memory_hard = "auto" has`
+		}
+		m.Warnings = append(m.Warnings, fmt.Sprintf("out of memory the kernel kills all processes at once, the master too, whatever their oom_score_adj (memory.oom.group is 1 in %s, as Kubernetes sets it): %s the one worker killed before that takes too much",
+			dir, cure))
+	}
+	return m
+}
+
+// overlap says whether the workers would not fit into the limit if each of them
+// took what it may, while one is replaced or even when none is.
+func (c *Config) overlap(workers, surge int, reserve, limit Size, at string) []string {
+	key, each := "max_worker_memory_hard", c.MaxWorkerMemoryHard
+	if each == 0 {
+		key, each = "max_worker_memory", c.MaxWorkerMemory
+	}
+	room := max(limit-reserve, 0) / max(each, 1)
+	if each == 0 || Size(workers+surge) <= room {
+		return nil
+	}
+	cure := fmt.Sprintf("at most %s each fit", inMiB(max(limit-reserve, 0)/Size(workers+surge)))
+	if Size(workers) <= room {
+		cure += ", or surge = 0, which stops a worker before its replacement starts"
+	}
+	return []string{fmt.Sprintf("the memory limit of %s (%s) has no room for %s that take %s = %s each, and %s for the master: %s",
+		limit, at, processes(workers, surge), key, each, inMiB(reserve), cure)}
+}
+
+// processes are workers, and those that are there while others are replaced.
+func processes(workers, surge int) string {
+	text := fmt.Sprintf("%d workers", workers)
+	if workers == 1 {
+		text = "1 worker"
+	}
+	if surge > 0 {
+		text += fmt.Sprintf(", %d more while they are replaced,", surge)
+	}
+	return text
+}
+
+// inMiB rounds a size down for people.
+func inMiB(s Size) Size { return max(s/MiB, 1) * MiB }
+
+// oomGroup returns the folder of the cgroup of which the kernel kills all
+// processes when memory runs out, "" if it kills only one: the topmost with
+// memory.oom.group (cgroups v2) between the own cgroup and the highest ancestor
+// that has a limit.
+func oomGroup(root fs.FS) (at string) {
+	for _, hierarchy := range ownFolders(root, "memory") {
+		if !hierarchy.v2 {
+			continue
+		}
+		group := ""
+		for i, dir := range hierarchy.dirs {
+			if strings.TrimSpace(contents(root, path.Join(dir, "memory.oom.group"))) == "1" {
+				group = dir
+			}
+			limit := strings.TrimSpace(contents(root, path.Join(dir, "memory.max")))
+			if i == 0 || limit != "" && limit != "max" {
+				at = group
+			}
+		}
+	}
+	return at
+}

@@ -1,0 +1,36 @@
+package supervisor
+
+import (
+	"strconv"
+
+	"github.com/gosuper/gosuper/config"
+)
+
+// Findings are what a configuration means on this machine.
+type Findings struct {
+	// Chosen is what was chosen where a key leaves it to gosuper, and why, by the
+	// name of the key.
+	Chosen map[string]string
+	// Warnings say what does not fit.
+	Warnings []string
+}
+
+// Check says whether a master could start with the configuration, as far as
+// that can be told without binding an address. The error is a *config.Error.
+func Check(c *config.Config) (Findings, error) {
+	r, err := resolve(c)
+	if err != nil {
+		return Findings{}, err
+	}
+	found := Findings{Chosen: map[string]string{}, Warnings: r.memory.Warnings}
+	if r.auto != "" {
+		found.Chosen["workers"] = strconv.Itoa(r.workers) + ": " + r.auto
+	}
+	if r.tight != "" {
+		found.Warnings = append([]string{r.tight}, found.Warnings...)
+	}
+	if r.memory.Why != "" {
+		found.Chosen["max_worker_memory_hard"] = limitText(r.memory.Hard) + ": " + r.memory.Why
+	}
+	return found, nil
+}
