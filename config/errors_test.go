@@ -136,8 +136,8 @@ func TestMistakesElsewhere(t *testing.T) {
 		{"concurrency", Source{Command: line, Environ: []string{"WEB_CONCURRENCY=0"}}, `WEB_CONCURRENCY: must be from 1 to 10000, not 0`},
 		{"file and variable", Source{Command: line, File: file, Environ: []string{"GOSUPER_RESTART_BACKOFF_MIN=2"}}, `GOSUPER_RESTART_BACKOFF_MIN: backoff_min (2s) must not be above backoff_max (1s)`},
 		{"missing file", Source{File: "/nonexistent/s.toml"}, `/nonexistent/s.toml: cannot read the configuration: no such file`},
-		{"folder", Source{File: filepath.Dir(file)}, filepath.Dir(file) + `: cannot read the configuration: it is a folder`},
-		{"endless file", Source{File: "/dev/zero"}, `/dev/zero: cannot read the configuration: it has more than 256 KiB`},
+		{"folder", Source{File: filepath.Dir(file)}, filepath.Dir(file) + `: cannot read the configuration: it is a folder, not a regular file`},
+		{"endless file", Source{File: "/dev/zero"}, `/dev/zero: cannot read the configuration: it is a device, not a regular file`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -4,23 +4,16 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"unicode/utf8"
 
 	"github.com/BurntSushi/toml"
 )
 
-// maxFile is the largest file that is taken for a configuration, in bytes.
-const maxFile = 256 << 10
-
-// readFile applies the file.
-func (l *loader) readFile() {
+// readTOML applies the file.
+func (l *loader) readTOML() {
 	if l.source.File == "" {
 		return
 	}
@@ -52,29 +45,15 @@ func (l *loader) readFile() {
 
 // fileText reads the file.
 func (l *loader) fileText() (string, *Error) {
-	path := l.source.File
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(l.source.Dir, path)
+	if text := l.source.text; text != nil {
+		l.warn("%s cannot be read twice: reloads go on with what it said at the start", l.source.File)
+		return strings.TrimPrefix(*text, "\ufeff"), nil
 	}
-	data, err := readLimited(path)
+	data, err := readFile(l.source.path())
 	if err != nil {
 		return "", &Error{File: l.source.File, Msg: whyNot("cannot read the configuration", err)}
 	}
 	return strings.TrimPrefix(string(data), "\ufeff"), nil
-}
-
-// readLimited reads a file of at most maxFile bytes.
-func readLimited(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(data) > maxFile {
-		err = fmt.Errorf("it has more than %d KiB", maxFile>>10)
-	}
-	return data, err
 }
 
 // whyNot says why a file cannot be used, without the path, which stands
@@ -85,8 +64,6 @@ func whyNot(what string, err error) string {
 		return what + ": no such file"
 	case errors.Is(err, fs.ErrPermission):
 		return what + ": permission denied"
-	case errors.Is(err, syscall.EISDIR):
-		return what + ": it is a folder"
 	}
 	var path *fs.PathError
 	if errors.As(err, &path) {

@@ -24,6 +24,8 @@ type Source struct {
 	Command []string
 	// Dir is the folder gosuper was started in; "": the current one.
 	Dir string
+
+	text *string // what File said, see Once; nil: it is read by each Load
 }
 
 // The layers, from the weakest to the strongest.
@@ -94,7 +96,7 @@ func (l *loader) readLayers() {
 	environ := environMap(l.source.Environ)
 	l.config.searchPath = environ["PATH"]
 
-	l.readFile()
+	l.readTOML()
 	l.readEnviron(environ)
 	l.readFlags()
 	l.readPlatform(environ)

@@ -99,7 +99,7 @@ func readKey(path string) ([]byte, error) {
 
 // readPEM returns the PEM blocks of a file.
 func readPEM(path string) ([]*pem.Block, error) {
-	data, err := readLimited(path)
+	data, err := readFile(path)
 	if err != nil {
 		return nil, wrong("", "%s: %s", path, whyNot("cannot read it", err))
 	}

@@ -77,7 +77,7 @@ func (a *app) master(ctx context.Context, t target) (*control.Client, error) {
 
 // locate returns where the master that is meant says that it can be asked.
 func (a *app) locate(t target) (config.Location, error) {
-	return config.Locate(config.Source{File: t.file, Environ: a.environ, Dir: workingDir()})
+	return config.Locate(config.Source{File: t.file, Environ: a.environ, Dir: workingDir()}.Once())
 }
 
 // named returns a client of the master of this name, of one that says why it

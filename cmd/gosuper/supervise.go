@@ -110,6 +110,7 @@ func (a *app) supervise(source config.Source) error {
 		c, program = inheritance.Config(), inheritance.Program()
 		source.Dir = c.Dir
 	} else {
+		source = source.Once()
 		if c, warnings, err = config.Load(source); err != nil {
 			return err
 		}
@@ -147,7 +148,7 @@ func (a *app) supervise(source config.Source) error {
 
 // check prints the effective configuration.
 func (a *app) check(source config.Source) error {
-	c, warnings, err := config.Load(source)
+	c, warnings, err := config.Load(source.Once())
 	if err != nil {
 		return err
 	}
