@@ -20,5 +20,6 @@
 // Sockets are made by hand instead of by net.Listen, which makes MPTCP sockets since Go 1.24 (those refuse
 // SO_ATTACH_REUSEPORT_CBPF and hide what TCP_INFO knows of the queue) and which cannot bind without listening.
 //
-// Nothing here is safe for concurrent use: the supervisor's loop owns the sets.
+// Nothing here is safe for concurrent use: the supervisor's loop owns the sets. What may take long it leaves to others,
+// see [Plan].
 package socket

@@ -59,7 +59,7 @@ type Set struct {
 //
 // A held set that was quiesced and gave a socket away must forget it: held = held.Without(opened).
 func Open(addresses []Address, o Options, held ...*Set) (*Set, error) {
-	return (&opening{options: o, socket: newSocket}).open(addresses, held)
+	return newOpening(o).open(addresses, held)
 }
 
 // An opening is the state of one Open.
@@ -69,6 +69,8 @@ type opening struct {
 	held    []entry
 	set     *Set
 }
+
+func newOpening(o Options) *opening { return &opening{options: o, socket: newSocket} }
 
 func (op *opening) open(addresses []Address, held []*Set) (*Set, error) {
 	for _, s := range held {
@@ -120,11 +122,11 @@ func (op *opening) listener(a Address) (*listener, error) {
 
 // free reports whether l, which a held set has, can be in the new set.
 func (op *opening) free(l *listener) bool {
-	if l.fd < 0 || l.quiesced && !l.bound.IsValid() { // a path that is gone is bound anew, while errors count
-		return false
-	}
-	return !slices.ContainsFunc(op.set.entries, func(e entry) bool { return e.listener == l })
+	return l.usable() && !slices.ContainsFunc(op.set.entries, func(e entry) bool { return e.listener == l })
 }
+
+// usable reports whether a set can take l over. A path that is gone is bound anew, while errors count.
+func (l *listener) usable() bool { return l.fd >= 0 && !(l.quiesced && !l.bound.IsValid()) }
 
 func (op *opening) openPassed(a Address) (*listener, error) {
 	for _, e := range slices.Concat(op.held, op.set.entries) {
