@@ -166,17 +166,18 @@ func (t *Tail) report() {
 }
 
 // Settle returns when everything that was written to the pipe before the call
-// has been read and passed on, or after atMost. Call it when the worker has
-// ended and before its Lines are asked for. It does not wait for the end of
-// the pipe, which a process the worker left behind may hold open for days.
-func (t *Tail) Settle(atMost time.Duration) {
+// has been read and passed on, or after atMost, and reports which it was. What
+// is written to the destination next then comes behind the worker's last words.
+// It does not wait for the end of the pipe, which a process the worker left
+// behind may hold open for days.
+func (t *Tail) Settle(atMost time.Duration) bool {
 	timer := time.NewTimer(atMost)
 	defer timer.Stop()
 	for {
 		t.mu.Lock()
 		if t.done || !t.passing && t.empty() {
 			t.mu.Unlock()
-			return
+			return true
 		}
 		if t.progress == nil {
 			t.progress = make(chan struct{})
@@ -186,7 +187,7 @@ func (t *Tail) Settle(atMost time.Duration) {
 		select {
 		case <-progress:
 		case <-timer.C:
-			return
+			return false
 		}
 	}
 }
@@ -204,10 +205,15 @@ func (t *Tail) empty() bool {
 
 // Lines returns the last n lines, oldest first, without blank ones and made
 // safe for a log: see cleanLine. A line whose beginning is no longer kept is
-// left out unless it is the only one.
+// left out unless it is the only one. On Linux what still waits in the pipe,
+// because the destination takes nothing, counts too.
 func (t *Tail) Lines(n int) []string {
 	t.mu.Lock()
 	text, whole := t.kept.bytes(), !t.kept.dropped
+	if !t.done {
+		// It fails only once the pipe is closed.
+		_ = t.conn.Control(func(fd uintptr) { text = append(text, unread(int(fd))...) })
+	}
 	t.mu.Unlock()
 	return lastLines(text, whole, n)
 }

@@ -125,6 +125,32 @@ func TestTailKeepsWritesWhole(t *testing.T) {
 	}
 }
 
+// The last words are known although the destination takes nothing, and are
+// passed on once and in order when it does.
+func TestTailLinesBehindABlockedDestination(t *testing.T) {
+	g := newGate()
+	tail, w := newTail(t, g)
+	w.WriteString("first\n")
+	<-g.entered
+	w.WriteString("second\nlast")
+	w.Close()
+	for range 2 {
+		if got := tail.Lines(9); !slices.Equal(got, []string{"first", "second", "last"}) {
+			t.Errorf("the last words are %q", got)
+		}
+	}
+	if tail.Settle(time.Millisecond) {
+		t.Error("it is settled although nothing was passed on")
+	}
+	close(g.open)
+	if !tail.Settle(patience) || g.String() != "first\nsecond\nlast" {
+		t.Errorf("passed on: %q", g.String())
+	}
+	if got := tail.Lines(9); !slices.Equal(got, []string{"first", "second", "last"}) {
+		t.Errorf("the last words are %q", got)
+	}
+}
+
 func TestTailSettle(t *testing.T) {
 	t.Run("at the end", func(t *testing.T) {
 		var got bytes.Buffer

@@ -22,3 +22,6 @@ func pipe() (r, w int, err error) {
 	unix.CloseOnExec(p[1])
 	return p[0], p[1], nil
 }
+
+// unread would return what is in the pipe, and leave it there.
+func unread(int) []byte { return nil }
