@@ -17,7 +17,7 @@ import (
 // adminOptions: nobody but the master's user may connect to a unix socket.
 var adminOptions = socket.Options{Mode: 0o600, Backlog: 128}
 
-// bindAdmin opens the admin address of a revision, if it has one.
+// bindAdmin opens the admin address of the first revision, if it has one.
 func (s *Supervisor) bindAdmin(r *revision) error {
 	if r.config.Admin.Bind == "" {
 		return nil
@@ -26,12 +26,16 @@ func (s *Supervisor) bindAdmin(r *revision) error {
 	if err != nil {
 		return err
 	}
-	var held []*socket.Set
+	r.admin, err = socket.Open([]socket.Address{address}, adminOptions)
+	return err
+}
+
+// heldAdmin are the admin listeners there are.
+func (s *Supervisor) heldAdmin() (held []*socket.Set) {
 	for _, other := range s.revisions {
 		held = append(held, other.admin)
 	}
-	r.admin, err = socket.Open([]socket.Address{address}, adminOptions, held...)
-	return err
+	return held
 }
 
 // openAdmin answers on the admin listener of the revision.

@@ -92,29 +92,13 @@ func (s *Supervisor) excuse(c *config.Config, err error) error {
 	return nil
 }
 
-// checkControl says whether moveControl would succeed.
-func (s *Supervisor) checkControl(c *config.Config) error {
-	p := placeOf(c)
-	if p.socket == "auto" || s.controls.are(p, s.options.Environ) {
-		return nil
-	}
-	opened, err := openSocket(p, s.options.Environ)
-	opened.close()
-	return err
-}
-
-// moveControl answers at the place of another configuration before it no longer
-// answers at the old one.
-func (s *Supervisor) moveControl(c *config.Config) error {
-	p := placeOf(c)
-	if s.controls.are(p, s.options.Environ) {
-		return nil
-	}
-	opened, err := openSocket(p, s.options.Environ)
+// moveControl answers at the place of another configuration, where a socket was
+// opened, before it no longer answers at the old one.
+func (s *Supervisor) moveControl(c *config.Config, opened *controlSocket, err error) error {
 	if err := s.excuse(c, err); err != nil {
 		return err
 	}
-	if opened == nil && p.socket != "off" {
+	if opened == nil && c.Control.Socket != "off" {
 		return nil // better the old place than none
 	}
 	s.controls.controlSocket.close()

@@ -18,9 +18,13 @@ import (
 // and exits by itself, or a little earlier.
 const cutMargin = 500 * time.Millisecond
 
-// settleTime is how long the loop waits for the last words of a worker that
-// died, at most. They are normally there already.
-const settleTime = 50 * time.Millisecond
+// The line about a death comes behind the last words of the dead, for which the
+// loop waits a moment: they are normally written already. When whoever reads them
+// was too slow once, it does not wait for him again before a while has passed.
+const (
+	settleTime  = 50 * time.Millisecond
+	settleAgain = 10 * time.Second
+)
 
 // perform does what the brain decided, and writes the line that says so.
 func (s *Supervisor) perform(a fleet.Action) {
@@ -60,7 +64,7 @@ func (s *Supervisor) perform(a fleet.Action) {
 			s.countCanary(a.Revision)
 		}
 	case fleet.EndReload:
-		s.later = append(s.later, func() { s.endReload(a) })
+		s.later = append(s.later, func() { s.afterErrands(func() { s.endReload(a) }) })
 	case fleet.Close:
 		s.giveUp(s.current.sockets)
 	case fleet.Up:
@@ -163,9 +167,7 @@ func (s *Supervisor) bury(w *worker, a fleet.Bury) {
 		s.lost(w, a.Worker)
 	}
 	fields := append(w.fields(zap.String("status", w.ending()), zap.Duration("age", w.age())), s.settleAccounts(w)...)
-	if w.tail != nil {
-		w.tail.Settle(settleTime)
-	}
+	s.letSettle(w.tail)
 	if a.Verdict == fleet.Retired {
 		s.log.Info("worker gone", append(fields, zap.String("reason", string(cmp.Or(w.why, fleet.ReasonLeft))))...)
 	} else {
@@ -176,6 +178,13 @@ func (s *Supervisor) bury(w *worker, a fleet.Bury) {
 	w.release()
 	if w.tail != nil {
 		s.strays = append(slices.DeleteFunc(s.strays, (*process.Tail).Ended), w.tail)
+	}
+}
+
+// letSettle waits until what a worker wrote is passed on.
+func (s *Supervisor) letSettle(t *process.Tail) {
+	if now := time.Now(); t != nil && !s.hurry.After(now) && !t.Settle(settleTime) {
+		s.hurry = now.Add(settleAgain)
 	}
 }
 
@@ -239,27 +248,28 @@ func (s *Supervisor) apply(a fleet.Apply) {
 		s.log.Warn("cannot change who may connect", zap.Error(err))
 	}
 	s.openAdmin(r)
-	if s.options.Logs != nil {
-		if err := s.options.Logs.Apply(r.config.Log); err != nil {
-			s.log.Error("cannot change the log", zap.Error(err))
-		}
-	}
-	if path := r.config.Log.AccessFile; path != "" && s.access != nil {
-		if err := s.access.Move(path); err != nil {
-			s.log.Error("cannot change the access log", zap.Error(err))
-		}
-	}
-	if err := s.movePidfile(r.config.PIDFile); err != nil {
-		s.log.Error("cannot change the pid file", zap.Error(err))
-	}
-	if err := s.moveControl(r.config); err != nil {
-		s.log.Error("cannot change the control socket", describe(err)...)
-	}
 	s.refollow(before.config, r.config)
-	s.log.Info("configuration in force", zap.Int("generation", a.Generation), zap.String("reason", string(a.Reason)), zap.Strings("bind", r.sockets.URLs()))
-	if now, err := imprintOf(r.resolved.Path); a.Reason == fleet.ReasonRollback && before != r && (err != nil || now != r.executable) {
-		s.log.Warn("the executable was overwritten: workers started from now on run the new file; deploy to versioned folders behind a symlink", zap.String("path", r.resolved.Path))
+	s.moveFiles(r.config)
+	s.afterErrands(func() {
+		s.log.Info("configuration in force", zap.Int("generation", a.Generation), zap.String("reason", string(a.Reason)), zap.Strings("bind", r.sockets.URLs()))
+	})
+	if a.Reason == fleet.ReasonRollback && before != r {
+		s.warnOverwritten(r)
 	}
+}
+
+// warnOverwritten says if a revision that is in force again is not what it was.
+func (s *Supervisor) warnOverwritten(r *revision) {
+	s.send(func() func() func() {
+		return func() func() {
+			now, err := imprintOf(r.resolved.Path)
+			return func() {
+				if err != nil || now != r.executable {
+					s.log.Warn("the executable was overwritten: workers started from now on run the new file; deploy to versioned folders behind a symlink", zap.String("path", r.resolved.Path))
+				}
+			}
+		}
+	})
 }
 
 // epitaph is what is known of the end of a worker, dead or as good as dead.

@@ -22,14 +22,19 @@ func openPidfile(path string) (*pidfile, error) {
 		return nil, nil
 	}
 	for {
-		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o644)
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY, 0o644)
 		if err != nil {
 			return nil, fmt.Errorf("cannot write the pid file: %w", err)
 		}
-		if err := lock(f); err != nil {
-			owner, _ := os.ReadFile(path)
+		if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
 			f.Close()
-			return nil, fmt.Errorf("cannot take the pid file %s: it is held by a running master (pid %.20s)", path, firstLine(owner))
+			return nil, errors.Join(err, fmt.Errorf("cannot write the pid file %s: it is not a regular file", path))
+		}
+		if err := lock(f); err != nil {
+			owner := make([]byte, 32)
+			n, _ := f.ReadAt(owner, 0)
+			f.Close()
+			return nil, fmt.Errorf("cannot take the pid file %s: it is held by a running master (pid %.20s)", path, firstLine(owner[:n]))
 		}
 		if !isAt(f, path) { // the holder before us removed the file that we opened
 			f.Close()
@@ -79,20 +84,6 @@ func firstLine(b []byte) string {
 		return "unknown"
 	}
 	return string(b)
-}
-
-// movePidfile takes the file of another path and gives the old one free.
-func (s *Supervisor) movePidfile(path string) error {
-	if s.pidfile != nil && s.pidfile.path == path || s.pidfile == nil && path == "" {
-		return nil
-	}
-	p, err := openPidfile(path)
-	if err != nil {
-		return err
-	}
-	s.pidfile.close()
-	s.pidfile = p
-	return nil
 }
 
 // close removes the file and gives it free.

@@ -3,10 +3,10 @@ package supervisor
 import (
 	"context"
 	"slices"
+	"time"
 
 	"go.uber.org/zap"
 
-	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/admin"
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
@@ -20,72 +20,66 @@ type reloads struct {
 	ended   map[string]uint64 // how many ended so, with names of the metric
 }
 
+// prepareTime is how long somebody waits to hear whether the configuration is
+// refused who does not want to wait for the reload.
+const prepareTime = 5 * time.Second
+
 // Reload is the reload of SIGHUP. It returns as soon as the configuration was
-// refused or the first worker of it is on its way; with wait it returns when
-// the reload is over. Whoever waits for a reload that another one replaces gets
+// refused or the first worker of it is on its way, or when that takes long; with
+// wait it returns when the reload is over. Whoever waits for a reload that another one replaces gets
 // the outcome of that one, which has read the same files later. Any goroutine
 // but that of Run may call it.
 func (s *Supervisor) Reload(ctx context.Context, wait bool) (control.Reload, error) {
-	var result control.Reload
-	var over chan control.Reload
-	var revision int
+	w := &waiter{end: wait, told: make(chan control.Reload, 1)}
 	err := s.ask(ctx, func() {
 		s.log.Info("asked", zap.String("for", "reload"))
-		result = s.reload()
-		if wait && result.Result == control.Underway {
-			over, revision = make(chan control.Reload, 1), s.reloads.newest
-			s.reloads.waiting[revision] = append(s.reloads.waiting[revision], over)
-		}
+		s.reload(w)
 	})
-	if err != nil || over == nil {
-		return result, err
+	if err != nil {
+		return control.Reload{}, err
+	}
+	var enough <-chan time.Time
+	if !wait {
+		enough = time.After(prepareTime)
 	}
 	select {
-	case result = <-over:
+	case result := <-w.told:
 		return result, nil
+	case <-enough:
+		return control.Reload{Result: control.Underway}, nil
 	case <-s.ended:
 		select {
-		case result = <-over:
+		case result := <-w.told:
 			return result, nil
 		default:
-			return result, errEnded
+			return control.Reload{}, errEnded
 		}
 	case <-ctx.Done():
-		s.ask(context.WithoutCancel(ctx), func() { s.reloads.forget(over) }) // else the master has ended
-		return result, ctx.Err()
+		s.askAnyway(func() { s.forgetWaiter(w) })
+		return control.Reload{}, ctx.Err()
 	}
 }
 
-// reload loads the configuration and asks the brain to try it. Whatever is
-// wrong with it is logged, and nothing changes.
-func (s *Supervisor) reload() control.Reload {
+// reload loads the configuration and has the brain try it. Whatever is wrong with
+// it is logged, and nothing changes.
+func (s *Supervisor) reload(who ...*waiter) {
 	if s.fleet.Stopping() {
 		s.log.Info("reload ignored: stopping")
-		return control.Reload{Result: control.RolledBack, Error: "the master is stopping"}
-	}
-	defer s.beginReload()()
-	c, warnings := s.current.config, []string(nil)
-	if s.options.Reconfigure != nil {
-		var err error
-		if c, warnings, err = s.options.Reconfigure(); err != nil {
-			return s.refuse(err, zap.Error(err))
+		for _, w := range who {
+			w.told <- control.Reload{Result: control.RolledBack, Error: "the master is stopping"}
 		}
+		return
 	}
-	r, err := s.prepare(c, warnings)
-	if err != nil {
-		return s.refuse(err, describe(err)...)
-	}
-	s.adopt(r)
-	s.log.Info("reload started", zap.Int("revision", r.number), zap.Strings("changed", config.Diff(s.current.config, c)))
-	s.warn(r)
-	s.reloads.newest, s.reloads.last = r.number, control.Reload{Result: control.Underway}
-	s.step(fleet.Reload{Revision: r.number, Settings: r.settings()})
-	return s.reloads.last
+	s.systemd.reloads++
+	s.prepare(who...)
 }
 
+// reloading says whether a reload is under way.
+func (s *Supervisor) reloading() bool { return s.preparations.newest != nil || s.fleet.Reloading() }
+
 // refuse notes that a configuration was not even tried.
-func (s *Supervisor) refuse(err error, fields ...zap.Field) control.Reload {
-	s.log.Error("reload refused, nothing was changed", fields...)
+func (s *Supervisor) refuse(err error) control.Reload {
+	s.log.Error("reload refused, nothing was changed", describe(err)...)
 	s.reloads.ended[admin.Refused]++
 	s.reloads.newest, s.reloads.last = 0, control.Reload{Result: control.RolledBack, Error: inWords(err)}
 	return s.reloads.last
@@ -130,12 +124,15 @@ func (r *reloads) follow(from, to int) {
 	}
 }
 
-// forget lets one go who does not want to wait any longer.
-func (r *reloads) forget(over chan control.Reload) {
-	for revision, waiting := range r.waiting {
-		r.waiting[revision] = slices.DeleteFunc(waiting, func(c chan control.Reload) bool { return c == over })
-		if len(r.waiting[revision]) == 0 {
-			delete(r.waiting, revision)
+// forgetWaiter lets one go who does not want to wait any longer.
+func (s *Supervisor) forgetWaiter(w *waiter) {
+	if p := s.preparations.newest; p != nil {
+		p.waiting = slices.DeleteFunc(p.waiting, func(other *waiter) bool { return other == w })
+	}
+	for revision, waiting := range s.reloads.waiting {
+		s.reloads.waiting[revision] = slices.DeleteFunc(waiting, func(c chan control.Reload) bool { return c == w.told })
+		if len(s.reloads.waiting[revision]) == 0 {
+			delete(s.reloads.waiting, revision)
 		}
 	}
 }

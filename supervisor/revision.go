@@ -2,8 +2,11 @@ package supervisor
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"go.uber.org/zap"
@@ -38,62 +41,50 @@ type revision struct {
 	tooLow     bool        // the warning about max_worker_memory was given
 }
 
-// prepare makes a revision of a configuration, or changes nothing.
-func (s *Supervisor) prepare(c *config.Config, warnings []string) (*revision, error) {
-	r, err := resolve(c)
-	if err != nil {
+// first makes the first revision, before there is anything to keep running.
+func (s *Supervisor) first(c *config.Config) (r *revision, err error) {
+	if r, err = resolve(c); err != nil {
 		return nil, err
 	}
-	r.number, r.warnings = s.last+1, warnings
-	if err := s.checkFiles(c); err != nil {
+	r.number = 1
+	if err := r.openTLS(); err != nil {
 		return nil, err
 	}
-	if err := s.openAccessLog(r); err != nil {
-		return nil, err
+	r.sockets, err = s.bindFirst(r)
+	if err == nil {
+		err = s.bindAdmin(r)
 	}
-	if text := c.TLSPEM(); len(text) > 0 {
-		if r.tls, err = sealed("gosuper-tls", text); err != nil {
-			return nil, err
+	if path := c.Log.AccessFile; path != "" && err == nil {
+		if s.access, err = accesslog.New(s.accessTrouble); err == nil {
+			err = s.access.Move(path)
 		}
 	}
-	if r.sockets, err = s.bind(r); err != nil {
-		r.closeTLS()
-		return nil, err
-	}
-	if err = s.bindAdmin(r); err != nil {
+	if err != nil {
 		s.discard(r)
 		return nil, err
 	}
 	return r, nil
 }
 
-// checkFiles says whether the files of the master itself could be taken, which
-// happens when the configuration is accepted.
-func (s *Supervisor) checkFiles(c *config.Config) error {
-	if s.options.Logs != nil {
-		if err := s.options.Logs.Check(c.Log); err != nil {
-			return err
-		}
+// checkLogs says whether the files of the logs could be written, which are opened
+// when the configuration is accepted.
+func checkLogs(c config.Log) error {
+	if err := accesslog.Check(c.File); err != nil {
+		return fmt.Errorf("cannot open the log: %w", err)
 	}
-	if s.current == nil {
+	if c.AccessFile == "" {
 		return nil
 	}
-	if err := s.checkControl(c); err != nil {
-		return err
+	if err := accesslog.Check(c.AccessFile); err != nil {
+		return fmt.Errorf("cannot open the access log: %w", err)
 	}
-	if s.pidfile != nil && s.pidfile.path == c.PIDFile {
-		return nil
-	}
-	p, err := openPidfile(c.PIDFile)
-	p.close()
-	return err
+	return nil
 }
 
-// openAccessLog makes sure that workers of the revision have an access log to
-// write to. Its file changes when the revision is accepted.
-func (s *Supervisor) openAccessLog(r *revision) (err error) {
-	if path := r.config.Log.AccessFile; path != "" && s.access == nil {
-		s.access, err = accesslog.Open(path, s.accessTrouble)
+// openTLS copies what the files of [tls] said to where workers can read it.
+func (r *revision) openTLS() (err error) {
+	if text := r.config.TLSPEM(); len(text) > 0 {
+		r.tls, err = sealed("gosuper-tls", text)
 	}
 	return err
 }
@@ -138,21 +129,8 @@ func resolve(c *config.Config) (*revision, error) {
 	return r, nil
 }
 
-// bind opens the addresses of a revision. Sockets of the revisions before it
-// are taken over where the addresses are the same. Sockets that systemd passed
-// win over bind, at the start and for good.
-func (s *Supervisor) bind(r *revision) (*socket.Set, error) {
-	if s.current == nil {
-		return s.bindFirst(r)
-	}
-	if s.activated != nil {
-		return s.activated, nil
-	}
-	return s.open(r)
-}
-
-// open opens what bind says. Sockets in held are taken over as well.
-func (s *Supervisor) open(r *revision, held ...*socket.Set) (*socket.Set, error) {
+// addresses are those of bind.
+func (r *revision) addresses() ([]socket.Address, error) {
 	var addresses []socket.Address
 	for _, text := range r.config.Bind {
 		a, err := socket.Parse(text)
@@ -161,13 +139,19 @@ func (s *Supervisor) open(r *revision, held ...*socket.Set) (*socket.Set, error)
 		}
 		addresses = append(addresses, a.In(r.resolved.Dir))
 	}
+	return addresses, nil
+}
+
+// held are the sockets there are, which are taken over where the addresses are the
+// same.
+func (s *Supervisor) held() (held []*socket.Set) {
 	for _, other := range s.revisions {
 		held = append(held, other.sockets)
 	}
 	if s.leaving != nil {
 		held = append(held, s.leaving.sockets)
 	}
-	return socket.Open(addresses, r.socketOptions(), held...)
+	return held
 }
 
 // socketOptions are the backlog, and who may connect to unix sockets.
@@ -236,6 +220,10 @@ func (s *Supervisor) forget() {
 		}
 		delete(s.revisions, n)
 		s.discard(r)
+	}
+	logs := func(r *revision) bool { return r.config.Log.AccessFile != "" }
+	if s.access != nil && !slices.ContainsFunc(slices.Collect(maps.Values(s.revisions)), logs) {
+		s.closeAccess()
 	}
 }
 

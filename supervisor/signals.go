@@ -88,24 +88,11 @@ func (s *Supervisor) scale(by int) {
 
 // stop lets the brain end the workers, at once or after the delay.
 func (s *Supervisor) stop(quick bool) {
+	s.abandonPreparation()
 	before := s.fleet.Stopping()
 	s.step(fleet.Stop{Quick: quick})
 	if !before && !s.fleet.Closed() {
 		s.log.Info("stopping, but still serving", zap.Duration("for", s.current.config.Shutdown.Delay))
-	}
-}
-
-// reopen opens the log files anew, after somebody moved them.
-func (s *Supervisor) reopen() {
-	if s.options.Logs != nil {
-		if err := s.options.Logs.Reopen(); err != nil {
-			s.log.Error("cannot reopen the log", zap.Error(err))
-		}
-	}
-	if s.access != nil {
-		if err := s.access.Reopen(); err != nil {
-			s.log.Error("cannot reopen the access log", zap.Error(err))
-		}
 	}
 }
 

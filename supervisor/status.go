@@ -109,7 +109,7 @@ func (s *Supervisor) state() control.State {
 	switch {
 	case s.fleet.Stopping():
 		return control.Stopping
-	case s.fleet.Reloading():
+	case s.reloading():
 		return control.Reloading
 	case !s.up:
 		return control.Starting

@@ -20,7 +20,11 @@ func (s *Supervisor) bindFirst(r *revision) (*socket.Set, error) {
 	}
 	opened := activated
 	if activated == nil {
-		if opened, err = s.open(r, stored); err != nil {
+		addresses, err := r.addresses()
+		if err != nil {
+			return nil, err
+		}
+		if opened, err = socket.Open(addresses, r.socketOptions(), stored); err != nil {
 			return nil, err
 		}
 	}

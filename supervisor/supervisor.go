@@ -33,7 +33,8 @@ type Options struct {
 	// Warnings are what Load had to say about it.
 	Warnings []string
 	// Reconfigure loads the configuration again, for a reload; nil: a reload
-	// replaces the workers and changes nothing.
+	// replaces the workers and changes nothing. It may take long, and may be called
+	// by several goroutines at a time.
 	Reconfigure func() (*config.Config, []string, error)
 	// Environ is the environment of the master, from which workers get theirs.
 	Environ []string
@@ -54,10 +55,9 @@ type Options struct {
 	Inheritance *Inheritance
 }
 
-// Logs is the destination of the log.
+// Logs is the destination of the log. Its methods are called by one goroutine at a
+// time and may take as long as the file system does.
 type Logs interface {
-	// Check says whether Apply would succeed, and changes nothing.
-	Check(config.Log) error
 	// Apply puts other settings into force; on error the old ones stay.
 	Apply(config.Log) error
 	// Reopen opens the log file anew, after it was renamed.
@@ -85,6 +85,7 @@ type Supervisor struct {
 	pids    map[int]*worker
 	strays  []*process.Tail // stderr of workers that are gone, which others may hold
 	words   epitaphs
+	hurry   time.Time    // until then nobody's last words are waited for
 	tally   *tally.Tally // what all workers that ever lived did
 
 	signals       chan os.Signal
@@ -108,6 +109,9 @@ type Supervisor struct {
 	restarts restarts
 	reloads  reloads
 	controls controls
+
+	preparations preparations
+	errands      errands
 
 	footprints footprints // asked for by other goroutines
 
@@ -161,6 +165,8 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 		slimmed:  map[int]time.Time{},
 		reloads:  reloads{last: control.Reload{Result: control.None}, waiting: map[int][]chan control.Reload{}, ended: map[string]uint64{}},
 
+		preparations: preparations{turn: make(chan struct{}, 1)},
+
 		footprints: footprints{by: map[int]*footprint{}},
 		upgrades:   upgrades{last: control.Upgrade{Result: control.None}},
 	}
@@ -168,7 +174,7 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 	if o.Inheritance != nil {
 		return s, s.inherit(o.Inheritance)
 	}
-	rev, err := s.prepare(o.Config, nil)
+	rev, err := s.first(o.Config)
 	if err != nil {
 		return nil, public(err)
 	}
@@ -305,6 +311,7 @@ func (s *Supervisor) step(events ...fleet.Event) {
 // end closes what the master holds and says how it ended.
 func (s *Supervisor) end() error {
 	s.inform()
+	s.endErrands()
 	s.endDevelopment()
 	for _, w := range s.workers { // those that SIGKILL did not end in time
 		s.log.Error("worker does not die", w.fields()...)
@@ -331,9 +338,7 @@ func (s *Supervisor) end() error {
 	s.pidfile.close()
 	if s.access != nil {
 		s.access.Close()
-		if n := s.access.Lost(); n > 0 {
-			s.log.Warn("lines of the access log were lost", zap.Uint64("lines", n))
-		}
+		s.reportLost(s.access.Lost())
 	}
 	if s.culprit != 0 {
 		e := s.words.of(s.culprit)

@@ -52,8 +52,7 @@ type systemd struct {
 	keeps    bool          // it may have a descriptor store
 	kept     *socket.Set   // what is in there
 
-	loading bool // a configuration is being read
-	reloads int  // begun
+	reloads int // begun
 
 	told struct {
 		phase   phase
@@ -83,15 +82,6 @@ func (d *systemd) due() time.Time {
 		return d.retry
 	}
 	return d.beat
-}
-
-// beginReload says that a reload begins. The service manager wants to hear that
-// of a reload that will be refused, too, before it hears the end.
-func (s *Supervisor) beginReload() (end func()) {
-	s.systemd.reloads++
-	s.systemd.loading = true
-	s.inform()
-	return func() { s.systemd.loading = false }
 }
 
 // inform tells the service manager what it does not know yet.
@@ -150,7 +140,7 @@ func (s *Supervisor) phase() phase {
 		return phaseStopping
 	case !s.up:
 		return phaseStarting
-	case s.systemd.loading || s.fleet.Reloading():
+	case s.reloading():
 		return phaseReloading
 	}
 	return phaseRunning
@@ -185,7 +175,7 @@ func (d *systemd) advance(is phase) string {
 // here, and if that is longer it stays.
 func (s *Supervisor) extension(now time.Time) time.Duration {
 	told := s.systemd.told
-	if told.phase == phaseRunning || s.systemd.loading {
+	if told.phase == phaseRunning || s.preparations.newest != nil {
 		return 0
 	}
 	horizon := s.fleet.Horizon()

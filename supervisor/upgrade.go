@@ -32,6 +32,7 @@ type upgrades struct {
 	last    control.Upgrade
 	waiting []chan control.Upgrade
 	next    func() // what it goes on with, see whenSettled; nil: it waits for nothing
+	looking bool   // for the program
 }
 
 // tell tells those who wait how it went so far.
@@ -83,8 +84,10 @@ func (s *Supervisor) upgradable() error {
 		return errors.New("the master is stopping")
 	case !s.up:
 		return errors.New("the first workers are not ready yet")
-	case s.fleet.Reloading():
+	case s.reloading():
 		return errors.New("a reload is under way")
+	case s.errands.busy:
+		return errors.New("a file of the master is still being opened")
 	case s.development.pid != 0:
 		return errors.New("a build is under way")
 	}
@@ -116,16 +119,31 @@ func (s *Supervisor) settle() {
 // upgrade tries the program that is now where gosuper was started from, and
 // goes on as that if it agrees.
 func (s *Supervisor) upgrade() {
-	if s.trial != nil || s.upgrades.next != nil {
+	if s.trial != nil || s.upgrades.next != nil || s.upgrades.looking {
 		s.log.Info("upgrade ignored: one is under way")
 		return
 	}
 	s.upgrades.last = control.Upgrade{Result: control.Underway, From: s.options.Version}
-	s.whenSettled(func() {
-		if err := s.beginTrial(); err != nil {
-			s.refuseUpgrade(err, nil)
-		}
-	})
+	if err := s.upgradable(); err != nil {
+		s.refuseUpgrade(err, nil)
+		return
+	}
+	s.upgrades.looking = true
+	go func() {
+		path, file, err := findProgram(s.options.Program.Path)
+		s.askAnyway(func() {
+			s.upgrades.looking = false
+			if err != nil {
+				s.refuseUpgrade(err, nil)
+				return
+			}
+			s.whenSettled(func() {
+				if err := s.beginTrial(path, file); err != nil {
+					s.refuseUpgrade(err, nil)
+				}
+			})
+		})
+	}()
 }
 
 // refuseUpgrade says why there is no upgrade, with the last lines of the version
@@ -136,12 +154,8 @@ func (s *Supervisor) refuseUpgrade(err error, lines []string) {
 	s.upgrades.tell()
 }
 
-func (s *Supervisor) beginTrial() error {
+func (s *Supervisor) beginTrial(path string, file imprint) error {
 	if err := s.upgradable(); err != nil {
-		return err
-	}
-	path, file, err := findProgram(s.options.Program.Path)
-	if err != nil {
 		return err
 	}
 	return s.standstill(func(e estate) error {
@@ -181,8 +195,6 @@ func (s *Supervisor) endTrial(status process.Status) {
 	t := s.trial
 	t.pid, t.until = 0, time.Time{}
 	s.trial = nil
-	t.answer.Settle(settleTime)
-	t.words.Settle(settleTime)
 	defer t.close()
 	err := t.verdict(status)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 )
 
 // logs is the destination of the master's own log: stderr or a file, which may
-// change while the master runs. Apply and Reopen belong to its goroutine.
+// change while the master runs.
 type logs struct {
 	stderr  output
 	config  config.Log
@@ -49,18 +49,6 @@ func openLogs(c config.Log, stderr output) (*logs, error) {
 
 // Logger returns the logger, which follows every later change.
 func (l *logs) Logger() *zap.Logger { return zap.New(&core{logs: l}) }
-
-// Check says whether Apply would succeed.
-func (l *logs) Check(c config.Log) error {
-	if c.File == l.config.File || c.File == "-" {
-		return nil
-	}
-	f, err := openLog(c.File)
-	if err != nil {
-		return err
-	}
-	return f.Close()
-}
 
 // Apply puts other settings into force; on error the old ones stay.
 func (l *logs) Apply(c config.Log) error {
@@ -108,7 +96,7 @@ func (l *logs) open(path string) error {
 
 // openLog opens the file. A named pipe without a reader would block the master.
 func openLog(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|unix.O_NONBLOCK, 0o640)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|unix.O_NONBLOCK|unix.O_NOCTTY, 0o640)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the log: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -53,6 +54,30 @@ func (d *destination) look() error {
 		return &os.PathError{Op: "stat", Path: d.name, Err: err}
 	}
 	d.regular = stat.Mode&unix.S_IFMT == unix.S_IFREG
+	return nil
+}
+
+// Check says whether lines could be appended to a file, as far as that can be
+// told without opening it: it is not made, and whoever reads a named pipe does
+// not notice.
+func Check(path string) error {
+	if path == "-" {
+		return nil
+	}
+	var stat unix.Stat_t
+	err := unix.Stat(path, &stat)
+	switch {
+	case err == nil && stat.Mode&unix.S_IFMT == unix.S_IFDIR:
+		err = unix.EISDIR
+	case err == nil:
+		err = unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK, unix.AT_EACCESS)
+	case err == unix.ENOENT:
+		path = filepath.Dir(path)
+		err = unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
+	}
+	if err != nil {
+		return &os.PathError{Op: "write", Path: path, Err: err}
+	}
 	return nil
 }
 

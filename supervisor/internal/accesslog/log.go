@@ -41,9 +41,9 @@ type Log struct {
 	once     sync.Once     // Close
 	held     held          // what the goroutine begins with; its own
 
-	mu      sync.Mutex // guards what follows
-	path    string
-	current *destination
+	mu      sync.Mutex   // guards what follows
+	path    string       // where lines go, or were last to go
+	current *destination // nil: nowhere yet, and there is no goroutine
 	next    *destination // takes the place of current after the write under way; nil: none
 	writing bool         // the goroutine uses current
 	closed  bool
@@ -51,30 +51,20 @@ type Log struct {
 	paused  chan struct{} // closed when the goroutine has ended for a pause; nil: none is asked for
 }
 
-// Open makes the pipe, opens the file, which may be a named pipe that somebody
-// reads, and starts copying; "-" is stdout. A file that does not exist is made
-// with mode 0640; a symbolic link is followed if root or the master's own user
-// made it.
+// New makes the pipe. What workers write waits in it until [Log.Move] says where
+// it is to go.
 //
 // While lines are lost, report is called with the reason, from another goroutine
 // and at most once a minute; nil: nobody wants to know.
-func Open(path string, report func(error)) (*Log, error) {
-	return open(path, unix.Stdout, report)
-}
+func New(report func(error)) (*Log, error) { return create(unix.Stdout, report) }
 
-func open(path string, stdout int, report func(error)) (*Log, error) {
-	l := &Log{stdout: stdout, report: report, path: path, done: make(chan struct{})}
-	var err error
-	if l.current, err = l.destination(path); err != nil {
-		return nil, err
-	}
+func create(stdout int, report func(error)) (*Log, error) {
+	l := &Log{stdout: stdout, report: report, done: make(chan struct{})}
 	r, w, err := pipe()
 	if err != nil {
-		l.current.close()
 		return nil, fmt.Errorf("cannot make the pipe of the access log: %w", err)
 	}
 	l.pipe, l.writeEnd = os.NewFile(uintptr(r), "access log"), w
-	go l.run()
 	return l, nil
 }
 
@@ -97,25 +87,36 @@ func (l *Log) Reopen() error {
 	l.mu.Lock()
 	path := l.path
 	l.mu.Unlock()
-	if path == "-" {
+	if path == "" || path == "-" {
 		return nil
 	}
 	return l.Move(path)
 }
 
-// Move has later lines go to another file, as in Open. On error they go where
-// they went before.
+// Move has later lines go to another file, which may be a named pipe that
+// somebody reads; "-" is stdout. A file that does not exist is made with mode
+// 0640; a symbolic link is followed if root or the master's own user made it. On
+// error lines go where they went before. Opening the file may take as long as
+// its file system does.
 func (l *Log) Move(path string) error {
 	d, err := l.destination(path)
-	if err != nil {
-		return err
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err != nil {
+		if l.current == nil {
+			l.path = path
+		}
+		return err
+	}
 	switch {
 	case l.closed:
 		d.close()
 		return os.ErrClosed
+	case l.current == nil:
+		l.current = d
+		if l.paused == nil {
+			go l.run()
+		}
 	case !l.writing:
 		l.current.close()
 		l.current = d
@@ -140,7 +141,13 @@ func (l *Log) Close() {
 		l.Resume()
 		l.mu.Lock()
 		l.until = time.Now().Add(closeTime)
+		idle := l.current == nil
+		l.closed = idle
 		l.mu.Unlock()
+		if idle {
+			l.finish()
+			return
+		}
 		// It can only fail where the poller does not know the pipe, and it does.
 		_ = l.pipe.SetReadDeadline(time.Unix(1, 0))
 		select {
@@ -285,7 +292,9 @@ func (l *Log) finish() {
 	l.pipe.Close()
 	unix.Close(l.writeEnd)
 	l.mu.Lock()
-	l.current.close()
+	if l.current != nil {
+		l.current.close()
+	}
 	l.closed = true
 	l.mu.Unlock()
 	close(l.done)

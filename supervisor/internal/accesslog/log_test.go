@@ -177,7 +177,7 @@ func TestFailingDestination(t *testing.T) {
 		t.Skip(err)
 	}
 	reports := make(chan error, 10)
-	l, err := Open("/dev/full", func(err error) { reports <- err })
+	l, err := open("/dev/full", unix.Stdout, func(err error) { reports <- err })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -288,7 +288,7 @@ func TestStdoutIsShared(t *testing.T) {
 
 // BenchmarkCopy is the master's work for one line of 200 bytes.
 func BenchmarkCopy(b *testing.B) {
-	l, err := Open(filepath.Join(b.TempDir(), "access.log"), nil)
+	l, err := open(filepath.Join(b.TempDir(), "access.log"), unix.Stdout, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

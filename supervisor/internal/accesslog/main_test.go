@@ -100,10 +100,23 @@ func writeEnd(t *testing.T, l *Log) int {
 	return fd
 }
 
+// open makes a log that goes to a file from the beginning.
+func open(path string, stdout int, report func(error)) (*Log, error) {
+	l, err := create(stdout, report)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.Move(path); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
 // openLog opens a log for one test, which must lose nothing.
 func openLog(t *testing.T, path string) *Log {
 	t.Helper()
-	l, err := Open(path, func(err error) { t.Error(err) })
+	l, err := open(path, unix.Stdout, func(err error) { t.Error(err) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,8 @@ type Snapshot struct {
 	Path        string `json:"path"`
 	ReadEnd     int    `json:"read_end"`
 	WriteEnd    int    `json:"write_end"`
-	Destination int    `json:"destination"` // -1: stdout
+	Destination int    `json:"destination"`      // -1: stdout, or none
+	Waiting     bool   `json:"waiting,omitzero"` // there is none yet
 	Partial     int    `json:"partial,omitzero"`
 	Torn        bool   `json:"torn,omitzero"`
 	Lines       []byte `json:"lines,omitzero"`
@@ -37,6 +38,10 @@ func (l *Log) Pause() <-chan struct{} {
 	defer l.mu.Unlock()
 	paused := make(chan struct{})
 	l.paused = paused
+	if l.current == nil {
+		close(paused)
+		return paused
+	}
 	// It can only fail where the poller does not know the pipe, and it does.
 	_ = l.pipe.SetReadDeadline(time.Unix(1, 0))
 	return paused
@@ -52,7 +57,9 @@ func (l *Log) Resume() {
 	_ = l.pipe.SetReadDeadline(time.Time{})
 	select {
 	case <-l.paused:
-		go l.run()
+		if l.current != nil {
+			go l.run()
+		}
 	default:
 	}
 	l.paused = nil
@@ -95,11 +102,16 @@ func (l *Log) Snapshot() Snapshot {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := Snapshot{
-		Path: l.path, ReadEnd: -1, WriteEnd: l.writeEnd, Destination: -1, Partial: l.current.partial, Torn: l.current.torn,
+		Path: l.path, ReadEnd: -1, WriteEnd: l.writeEnd, Destination: -1,
 		Lines: l.held.lines, Rest: l.held.rest, Lost: l.lost.Load(),
 	}
-	if !l.current.shared {
-		s.Destination = l.current.fd
+	if d := l.current; d == nil {
+		s.Waiting = true
+	} else {
+		s.Partial, s.Torn = d.partial, d.torn
+		if !d.shared {
+			s.Destination = d.fd
+		}
 	}
 	if conn, err := l.pipe.SyscallConn(); err == nil {
 		_ = conn.Control(func(fd uintptr) { s.ReadEnd = int(fd) })
@@ -112,6 +124,14 @@ func (l *Log) Snapshot() Snapshot {
 func Restore(s Snapshot, report func(error)) (*Log, error) { return restore(s, unix.Stdout, report) }
 
 func restore(s Snapshot, stdout int, report func(error)) (*Log, error) {
+	l := &Log{
+		stdout: stdout, report: report, path: s.Path, done: make(chan struct{}),
+		pipe: os.NewFile(uintptr(s.ReadEnd), "access log"), writeEnd: s.WriteEnd, held: held{s.Lines, s.Rest},
+	}
+	l.lost.Store(s.Lost)
+	if s.Waiting {
+		return l, nil
+	}
 	d := &destination{fd: s.Destination, name: s.Path}
 	if s.Destination < 0 {
 		d.fd, d.name, d.shared = stdout, "stdout", true
@@ -120,11 +140,7 @@ func restore(s Snapshot, stdout int, report func(error)) (*Log, error) {
 		return nil, fmt.Errorf("cannot restore the access log: %w", err)
 	}
 	d.partial, d.torn = s.Partial, s.Torn
-	l := &Log{
-		stdout: stdout, report: report, path: s.Path, done: make(chan struct{}), current: d,
-		pipe: os.NewFile(uintptr(s.ReadEnd), "access log"), writeEnd: s.WriteEnd, held: held{s.Lines, s.Rest},
-	}
-	l.lost.Store(s.Lost)
+	l.current = d
 	go l.run()
 	return l, nil
 }

@@ -37,7 +37,9 @@ func successor(t *testing.T, before *Log) *Log {
 	// What the exec does to it.
 	before.pipe.Close()
 	unix.Close(before.writeEnd)
-	before.current.close()
+	if before.current != nil {
+		before.current.close()
+	}
 	after, err := restore(s, before.stdout, before.report)
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +59,7 @@ func waitFor(t *testing.T, what string, event <-chan struct{}) {
 // Workers write, the file is rotated, and now and then another image takes over.
 func TestSuccessorsLoseNoLine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "access.log")
-	l, err := Open(path, func(err error) { t.Error(err) })
+	l, err := open(path, unix.Stdout, func(err error) { t.Error(err) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +163,7 @@ func TestSuccessorOfABlockedLog(t *testing.T) {
 // A snapshot of a line that was written in part.
 func TestSuccessorEndsTheLine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "access.log")
-	l, err := Open(path, func(err error) { t.Error(err) })
+	l, err := open(path, unix.Stdout, func(err error) { t.Error(err) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,9 +17,9 @@ type target struct {
 	dual bool // [::] and 0.0.0.0 in one socket
 }
 
-// lookupTimeout bounds the look-up of a host name, which holds up the supervisor's loop. Names are "localhost" or
-// in /etc/hosts in all but odd cases.
-const lookupTimeout = 2 * time.Second
+// lookupTimeout bounds the look-up of a host name: enough for the second name server, if the first says nothing.
+// Names are "localhost" or in /etc/hosts in all but odd cases.
+const lookupTimeout = 12 * time.Second
 
 // targets are the places to bind a to: the first the kernel has a protocol family for.
 func targets(a Address) ([]target, error) {

@@ -1,0 +1,101 @@
+package supervisor
+
+import (
+	"errors"
+
+	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
+	"github.com/gosuper/gosuper/supervisor/internal/socket"
+)
+
+// A binding is what a revision has to bind, and what has to be looked at whether
+// it could be had when the revision is accepted. The loop makes it and takes the
+// result; in between nothing of it belongs to the loop.
+type binding struct {
+	sockets *socket.Plan // nil: those of systemd
+	admin   *socket.Plan // nil: none
+	pidfile string       // "": none, or the one that is held
+	control *place       // nil: where it is, or wherever there is room
+}
+
+// planBinding plans what a revision has to bind.
+func (s *Supervisor) planBinding(r *revision) (*binding, error) {
+	b := &binding{}
+	if s.activated == nil {
+		addresses, err := r.addresses()
+		if err != nil {
+			return nil, err
+		}
+		b.sockets = socket.NewPlan(addresses, r.socketOptions(), s.held()...)
+	}
+	if text := r.config.Admin.Bind; text != "" {
+		address, err := socket.Parse(text)
+		if err != nil {
+			return nil, err
+		}
+		b.admin = socket.NewPlan([]socket.Address{address}, adminOptions, s.heldAdmin()...)
+	}
+	if p := placeOf(r.config); p.socket != "auto" && !s.controls.are(p, s.options.Environ) {
+		b.control = &p
+	}
+	if s.pidfile == nil || s.pidfile.path != r.config.PIDFile {
+		b.pidfile = r.config.PIDFile
+	}
+	return b, nil
+}
+
+// bind does what may take long. After an error nothing is bound.
+func (b *binding) bind(environ []string) error {
+	if b.control != nil {
+		c, err := openSocket(*b.control, environ)
+		if err := errors.Join(err, c.close()); err != nil {
+			return err
+		}
+	}
+	p, err := openPidfile(b.pidfile)
+	p.close()
+	if err == nil && b.sockets != nil {
+		err = b.sockets.Bind()
+	}
+	if err == nil && b.admin != nil {
+		err = b.admin.Bind()
+	}
+	if err != nil {
+		b.close() // why it failed is what the user has to know
+	}
+	return err
+}
+
+// take gives the revision its sockets, and its workers an access log to write to,
+// whose file is opened when the revision is accepted. Nothing is taken if a socket
+// of another revision is gone that this one was to have.
+func (b *binding) take(s *Supervisor, r *revision) (taken bool, err error) {
+	sockets, admin := s.activated, (*socket.Set)(nil)
+	if b.sockets != nil {
+		sockets = b.sockets.Take()
+	}
+	if b.admin != nil {
+		admin = b.admin.Take()
+	}
+	if sockets == nil || b.admin != nil && admin == nil {
+		return false, nil
+	}
+	if r.config.Log.AccessFile != "" && s.access == nil {
+		if s.access, err = accesslog.New(s.accessTrouble); err != nil {
+			s.access = nil
+			return false, err
+		}
+	}
+	r.sockets, r.admin, r.number = sockets, admin, s.last+1
+	return true, nil
+}
+
+// close gives back what was bound and not taken.
+func (b *binding) close() error {
+	var errs []error
+	for _, plan := range []*socket.Plan{b.sockets, b.admin} {
+		if plan != nil {
+			errs = append(errs, plan.Close())
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,281 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/control"
+	"github.com/gosuper/gosuper/supervisor/internal/notify"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+)
+
+// hang makes loading the configuration wait until release is called.
+func (st *stage) hang() (release func()) {
+	released := make(chan struct{})
+	c, _, _ := st.load()
+	st.load = func() (*config.Config, []string, error) {
+		<-released
+		return c, nil, nil
+	}
+	return func() {
+		close(released)
+		synctest.Wait()
+	}
+}
+
+// TestPreparationHangs: the files of a reload are on a server that is dead. The
+// master answers, replaces and stops as if nobody had asked for a reload.
+func TestPreparationHangs(t *testing.T) {
+	ready := notify.Message{Ready: true}
+	play(t, oneWorker, silent, func(st *stage) {
+		st.say(1, ready)
+		release := st.hang()
+		over := st.reload()
+		if s := st.status(); s.State != control.Reloading || s.LastReload.Result != control.Underway {
+			t.Errorf("the master says %s, %+v", s.State, s.LastReload)
+		}
+		started := time.Now()
+		if got, err := st.master.Reload(st.t.Context(), false); err != nil || got.Result != control.Underway || time.Since(started) != prepareTime {
+			t.Errorf("who does not wait hears %+v after %v: %v", got, time.Since(started), err)
+		}
+		st.exit(1, 3)
+		st.say(2, ready)
+		if s := st.status(); len(s.Workers) != 1 || s.Workers[0].State != "ready" || s.Generation != 1 {
+			t.Errorf("a worker that died: %+v", s.Workers)
+		}
+		st.kill(syscall.SIGTERM)
+		if got := <-over; got.Result != control.RolledBack || !strings.Contains(got.Error, "told to stop") {
+			t.Errorf("a reload that a stop ended: %+v", got)
+		}
+		st.exit(2, 0)
+		if err := <-st.result; err != nil {
+			t.Error(err)
+		}
+		release()
+	})
+}
+
+// TestPreparationSuperseded: a reload that hangs gives way to the next one, its
+// result is dropped whenever it comes, and who waits for it waits for the other.
+func TestPreparationSuperseded(t *testing.T) {
+	ready := notify.Message{Ready: true}
+	play(t, oneWorker, silent, func(st *stage) {
+		st.say(1, ready)
+		good := st.load
+		release := st.hang()
+		first := st.reload()
+		st.load = good
+		second := st.reload()
+		st.say(2, ready)
+		for _, over := range []chan outcome{first, second} {
+			if got := <-over; got.err != nil || got.Result != control.OK {
+				t.Errorf("two reloads, of which the first hangs: %+v", got)
+			}
+		}
+		release()
+		if s := st.status(); s.State != control.Running || s.Generation != 2 || st.master.last != 2 || st.master.preparations.alive != 0 {
+			t.Errorf("the first was not dropped: %+v", s)
+		}
+		st.kill(syscall.SIGQUIT)
+		<-st.result
+	})
+}
+
+// TestPreparationsAreFew: whoever asks again and again while a server is dead does
+// not fill the master with goroutines, and the last wish is not forgotten.
+func TestPreparationsAreFew(t *testing.T) {
+	play(t, oneWorker, silent, func(st *stage) {
+		st.say(1, notify.Message{Ready: true})
+		good := st.load
+		release := st.hang()
+		hanging, calls := st.load, 0
+		st.load = func() (*config.Config, []string, error) { calls++; return hanging() }
+		for range 20 {
+			st.kill(syscall.SIGHUP)
+		}
+		if calls != maxPreparations {
+			t.Errorf("%d read the files at a time, want %d", calls, maxPreparations)
+		}
+		st.load = good
+		over := st.reload()
+		release()
+		st.say(2, notify.Message{Ready: true})
+		if got := <-over; got.Result != control.OK {
+			t.Errorf("the last reload: %+v", got)
+		}
+		if p := st.master.preparations; p.alive != 0 || p.newest != nil || p.more {
+			t.Errorf("left over: %+v", p)
+		}
+		st.kill(syscall.SIGQUIT)
+		<-st.result
+	})
+}
+
+// TestPreparationLosesItsSocket: what a reload was to take over is closed while
+// its addresses are bound.
+func TestPreparationLosesItsSocket(t *testing.T) {
+	play(t, oneWorker, silent, func(st *stage) {
+		s := st.master
+		st.say(1, notify.Message{Ready: true})
+		c := load(t, oneWorker)
+		c.Bind = append(c.Bind, "127.0.0.2:0")
+		st.load = func() (*config.Config, []string, error) { return c, nil, nil }
+		first := st.reload() // whose canary will fail, and which has a socket that the second wants
+		s.preparations.turn <- struct{}{}
+		second := st.reload()
+		b, err := s.planBinding(s.revisions[2])
+		if err == nil {
+			err = b.bind(nil)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		st.exit(2, 1)
+		if got := <-first; got.Result != control.RolledBack {
+			t.Errorf("the first reload: %+v", got)
+		}
+		if taken, err := b.take(s, &revision{config: s.current.config}); taken || err != nil {
+			t.Errorf("a plan that is out of date was carried out: %v", err)
+		}
+		if err := b.close(); err != nil {
+			t.Error(err)
+		}
+		<-s.preparations.turn
+		synctest.Wait()
+		st.say(3, notify.Message{Ready: true})
+		if got := <-second; got.Result != control.OK || s.current.sockets.Len() != 2 {
+			t.Errorf("the second reload: %+v", got)
+		}
+		st.kill(syscall.SIGQUIT)
+		<-st.result
+	})
+}
+
+// slowLogs is a log whose file does not open.
+type slowLogs struct {
+	opens   chan struct{}
+	applied []string
+	err     error
+}
+
+func (l *slowLogs) Apply(c config.Log) error {
+	<-l.opens
+	l.applied = append(l.applied, c.Level)
+	return l.err
+}
+
+func (l *slowLogs) Reopen() error {
+	<-l.opens
+	l.applied = append(l.applied, "reopen")
+	return l.err
+}
+
+// TestFilesHang: the log is on a server that is dead. The files wait for each
+// other in their order, the reload is not done before, and all else goes on.
+func TestFilesHang(t *testing.T) {
+	ready := notify.Message{Ready: true}
+	play(t, oneWorker, silent, func(st *stage) {
+		logs := &slowLogs{opens: make(chan struct{}), err: errors.New("no space")}
+		st.master.options.Logs = logs
+		st.say(1, ready)
+		st.load = func() (*config.Config, []string, error) {
+			return load(t, oneWorker+"[log]\nlevel = \"debug\"\n"), nil, nil
+		}
+		over := st.reload()
+		st.say(2, ready)
+		for range 5 {
+			st.kill(syscall.SIGUSR1) // once is enough
+		}
+		select {
+		case got := <-over:
+			t.Errorf("done before its log is in force: %+v", got)
+		default:
+		}
+		if s := st.status(); s.Generation != 2 {
+			t.Errorf("generation %d", s.Generation)
+		}
+		st.exit(2, 1)
+		st.say(3, ready)
+		logs.opens <- struct{}{}
+		if got := <-over; got.Result != control.OK {
+			t.Errorf("the reload: %+v", got)
+		}
+		logs.opens <- struct{}{}
+		synctest.Wait()
+		st.expect("the log", logs.applied, []string{"debug", "reopen"})
+		if n := st.log.FilterMessage("cannot reopen the log").Len(); n != 1 || st.log.FilterMessage("cannot change the log").Len() != 1 {
+			t.Errorf("the failures are not told, or %d times", n)
+		}
+		st.kill(syscall.SIGUSR1)
+		st.kill(syscall.SIGQUIT) // does not wait for it
+		st.exit(3, 0)
+		if err := <-st.result; err != nil {
+			t.Error(err)
+		}
+		logs.opens <- struct{}{}
+	})
+}
+
+// blocked is a destination that takes nothing.
+type blocked chan struct{}
+
+func (b blocked) Write(p []byte) (int, error) {
+	<-b
+	return len(p), nil
+}
+
+// TestManyDeathsBesideASlowReader: however many workers die, the loop waits for
+// their last words once, and knows them nevertheless.
+func TestManyDeathsBesideASlowReader(t *testing.T) {
+	const dead = 40
+	reader := make(blocked)
+	defer close(reader)
+	s := &Supervisor{}
+	var tails []*process.Tail
+	for i := range dead {
+		tail, err := process.NewTail(reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tail.Close()
+		for _, text := range []string{"", "more\n"} {
+			unix.Write(tail.WriteEnd(), fmt.Appendf(nil, "%sworker %d\n", text, i))
+		}
+		tail.CloseWriteEnd()
+		tails = append(tails, tail)
+	}
+	begin := time.Now()
+	for i, tail := range tails {
+		s.letSettle(tail)
+		if lines := tail.Lines(1); len(lines) != 1 || lines[0] != fmt.Sprintf("worker %d", i) {
+			t.Errorf("the last words of worker %d are %q", i, lines)
+		}
+	}
+	if took := time.Since(begin); took > dead*settleTime/2 {
+		t.Errorf("the loop stood still for %v", took)
+	}
+}
+
+// TestPidfileIsAFile: what else is there is neither waited for nor written to.
+func TestPidfileIsAFile(t *testing.T) {
+	path := t.TempDir() + "/pid"
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := openPidfile(path); err == nil {
+		p.close()
+		t.Error("a FIFO is a pid file")
+	}
+	if info, err := os.Lstat(path); err != nil || info.Mode()&os.ModeNamedPipe == 0 {
+		t.Errorf("it is gone: %v", err)
+	}
+}
