@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"errors"
-	"io"
 	"math/rand/v2"
 	"os"
 	"syscall"
@@ -24,45 +23,6 @@ import (
 // places is for how many workers there is room on the page that says how busy
 // they are. Those beyond it share the load as the kernel pleases.
 const places = 1024
-
-// Options is what a master needs to run. All fields but Reconfigure and Logs
-// are required.
-type Options struct {
-	// Config is the configuration to start with.
-	Config *config.Config
-	// Warnings are what Load had to say about it.
-	Warnings []string
-	// Reconfigure loads the configuration again, for a reload; nil: a reload
-	// replaces the workers and changes nothing. It may take long, and may be called
-	// by several goroutines at a time.
-	Reconfigure func() (*config.Config, []string, error)
-	// Environ is the environment of the master, from which workers get theirs.
-	Environ []string
-	// Log gets one line for each step in the life of master and workers.
-	Log *zap.Logger
-	// Logs moves the log when the configuration says so; nil: it stays.
-	Logs Logs
-	// Stderr is where the stderr of the worker with that id goes, or of what some
-	// worker left behind: 0.
-	Stderr func(worker int) io.Writer
-	// Version is told to whoever asks.
-	Version string
-	// Program is how this program was started, and what an upgrade in place
-	// starts; the zero value: there are no upgrades.
-	Program Program
-	// Inheritance is what the image before this one left, and Config is its
-	// configuration then; nil: there was none.
-	Inheritance *Inheritance
-}
-
-// Logs is the destination of the log. Its methods are called by one goroutine at a
-// time and may take as long as the file system does.
-type Logs interface {
-	// Apply puts other settings into force; on error the old ones stay.
-	Apply(config.Log) error
-	// Reopen opens the log file anew, after it was renamed.
-	Reopen() error
-}
 
 // Supervisor is one master. Its state belongs to the goroutine that calls Run.
 type Supervisor struct {

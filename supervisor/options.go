@@ -1,0 +1,48 @@
+package supervisor
+
+import (
+	"io"
+
+	"go.uber.org/zap"
+
+	"github.com/gosuper/gosuper/config"
+)
+
+// Options is what a master needs to run. All fields but Reconfigure and Logs
+// are required.
+type Options struct {
+	// Config is the configuration to start with.
+	Config *config.Config
+	// Warnings are what Load had to say about it.
+	Warnings []string
+	// Reconfigure loads the configuration again, for a reload; nil: a reload
+	// replaces the workers and changes nothing. It may take long, and may be called
+	// by several goroutines at a time.
+	Reconfigure func() (*config.Config, []string, error)
+	// Environ is the environment of the master, from which workers get theirs.
+	Environ []string
+	// Log gets one line for each step in the life of master and workers.
+	Log *zap.Logger
+	// Logs moves the log when the configuration says so; nil: it stays.
+	Logs Logs
+	// Stderr is where the stderr of the worker with that id goes, or of what some
+	// worker left behind: 0.
+	Stderr func(worker int) io.Writer
+	// Version is told to whoever asks.
+	Version string
+	// Program is how this program was started, and what an upgrade in place
+	// starts; the zero value: there are no upgrades.
+	Program Program
+	// Inheritance is what the image before this one left, and Config is its
+	// configuration then; nil: there was none.
+	Inheritance *Inheritance
+}
+
+// Logs is the destination of the log. Its methods are called by one goroutine at a
+// time and may take as long as the file system does.
+type Logs interface {
+	// Apply puts other settings into force; on error the old ones stay.
+	Apply(config.Log) error
+	// Reopen opens the log file anew, after it was renamed.
+	Reopen() error
+}
