@@ -133,6 +133,9 @@ type Config struct {
 	// Dir is the folder gosuper was started in, absolute. It is not a key.
 	Dir string
 
+	// written is how the keys were written that somebody set: "--timeout",
+	// "GOSUPER_TIMEOUT", "timeout".
+	written map[string]string
 	// fileEnv is what EnvFile said when it was loaded.
 	fileEnv map[string]string
 	// certPEM and keyPEM are what the files of TLS said when they were loaded, as

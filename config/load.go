@@ -68,6 +68,7 @@ func Load(source Source) (c *Config, warnings []string, err error) {
 		return nil, nil, err
 	}
 	l.readLayers()
+	l.remember()
 	l.finish()
 	if len(l.errs.List) > 0 {
 		return nil, l.warnings, &l.errs

@@ -142,6 +142,7 @@ func TestEveryKeyFromFile(t *testing.T) {
 		}
 
 		again, warnings := mustLoad(t, Source{File: write(t, "again.toml", after.TOML(nil))})
+		again.written = after.written // here every key is
 		if !reflect.DeepEqual(after, again) && k.Name != "drain_timeout" || len(Diff(after, again)) > 0 {
 			t.Errorf("%s does not survive TOML(): %+v, then %+v\n%s", k.Name, after, again, after.TOML(nil))
 		}

@@ -1,7 +1,9 @@
 package supervisor
 
 import (
+	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/gosuper/gosuper/config"
 )
@@ -31,6 +33,10 @@ func Check(c *config.Config) (Findings, error) {
 	}
 	if r.memory.Why != "" {
 		found.Chosen["max_worker_memory_hard"] = limitText(r.memory.Hard) + ": " + r.memory.Why
+	}
+	if server, idle := c.PlainServer(), c.Unheeded(); server != "" && len(idle) > 0 {
+		found.Warnings = append(found.Warnings, fmt.Sprintf("settings have no effect, as %s does not speak the worker protocol by itself: %s; use its own, or see gosuper help protocol",
+			server, strings.Join(idle, ", ")))
 	}
 	return found, nil
 }

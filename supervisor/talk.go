@@ -60,26 +60,7 @@ func (s *Supervisor) withoutBoards(err error) {
 // warnPlain says once what the configuration asks for that a plain worker
 // cannot do.
 func (s *Supervisor) warnPlain(w *worker) {
-	c, d := w.revision.config, config.Default()
-	var idle []string
-	for _, key := range []struct {
-		name string
-		set  bool
-	}{
-		{"max_requests", c.MaxRequests > 0},
-		{"timeout", c.Timeout != d.Timeout},
-		{"stream_timeout", !c.StreamTimeout.Auto},
-		{"upgrade_timeout", c.UpgradeTimeout > 0},
-		{"request_timeout", c.RequestTimeout > 0},
-		{"worker_connections", c.WorkerConnections != d.WorkerConnections},
-		{"backlog_timeout", c.BacklogTimeout > 0},
-		{"log.access_file", c.Log.AccessFile != ""},
-		{"tls.cert", c.TLS.Cert != ""},
-	} {
-		if key.set {
-			idle = append(idle, key.name)
-		}
-	}
+	idle := w.revision.config.Unheeded()
 	if len(idle) == 0 || w.revision.plain {
 		return
 	}

@@ -1,0 +1,98 @@
+package config
+
+import (
+	"fmt"
+	"path/filepath"
+)
+
+// cooperative are the keys that ask a worker to do something itself, which only
+// one that speaks the worker protocol does. asks says whether the value asks for
+// anything; nil: whatever it is.
+var cooperative = []struct {
+	key  string
+	asks func(*Config) bool
+}{
+	{"max_requests", func(c *Config) bool { return c.MaxRequests > 0 }},
+	{"timeout", func(c *Config) bool { return c.Timeout > 0 }},
+	{"stream_timeout", func(c *Config) bool { return !c.StreamTimeout.Auto && c.StreamTimeout.Duration > 0 }},
+	{"upgrade_timeout", func(c *Config) bool { return c.UpgradeTimeout > 0 }},
+	{"request_timeout", func(c *Config) bool { return c.RequestTimeout > 0 }},
+	{"worker_connections", func(c *Config) bool { return c.WorkerConnections > 0 }},
+	{"backlog_timeout", func(c *Config) bool { return c.BacklogTimeout > 0 }},
+	{"keepalive", nil},
+	{"log.access_file", func(c *Config) bool { return c.Log.AccessFile != "" }},
+	{"tls.cert", func(c *Config) bool { return c.TLS.Cert != "" }},
+}
+
+// plainServers are servers that do not speak the worker protocol by themselves,
+// and their own ways to what a key asks for.
+var plainServers = []struct {
+	program string
+	ways    map[string]string
+}{
+	{"gunicorn", map[string]string{ // before uvicorn, whose worker class it may be told
+		"max_requests": "--max-requests", "timeout": "--timeout", "worker_connections": "--worker-connections", "keepalive": "--keep-alive",
+		"log.access_file": "--access-logfile", "tls.cert": "--certfile and --keyfile",
+	}},
+	{"uvicorn", map[string]string{
+		"max_requests": "--limit-max-requests", "worker_connections": "--limit-concurrency", "keepalive": "--timeout-keep-alive",
+		"log.access_file": "--log-config", "tls.cert": "--ssl-certfile and --ssl-keyfile",
+	}},
+	{"hypercorn", map[string]string{
+		"max_requests": "--max-requests", "keepalive": "--keep-alive", "log.access_file": "--access-logfile", "tls.cert": "--certfile and --keyfile",
+	}},
+	{"node", map[string]string{"worker_connections": "server.maxConnections", "keepalive": "server.keepAliveTimeout"}},
+}
+
+// PlainServer is the server that the command starts, if it is known for not
+// speaking the worker protocol by itself; else "".
+func (c *Config) PlainServer() string {
+	for _, word := range c.Command {
+		if base := filepath.Base(word); base == "gosuper" || filepath.Base(filepath.Dir(word)) == "gosuper" {
+			return "" // our own package for the language, or what it registers
+		}
+	}
+	for _, s := range plainServers {
+		if runs(c.Command, s.program) {
+			return s.program
+		}
+	}
+	return ""
+}
+
+// Unheeded are the settings that somebody made and that have no effect on a worker
+// which does not speak the worker protocol, each as it was written, and with the
+// server's own way where that is known: "--max-requests (uvicorn:
+// --limit-max-requests)", "GOSUPER_TIMEOUT", "log.access_file". One that equals its
+// default counts, one that asks for nothing does not.
+func (c *Config) Unheeded() []string {
+	var settings []string
+	for _, k := range cooperative {
+		written := c.written[k.key]
+		if written == "" || k.asks != nil && !k.asks(c) {
+			continue
+		}
+		for _, s := range plainServers {
+			if way := s.ways[k.key]; way != "" && s.program == c.PlainServer() {
+				written += fmt.Sprintf(" (%s: %s)", s.program, way)
+			}
+		}
+		settings = append(settings, written)
+	}
+	return settings
+}
+
+// remember notes how each key was written, which is not what a hosting platform
+// has said for everybody.
+func (l *loader) remember() {
+	l.config.written = map[string]string{}
+	for key, from := range l.origins {
+		switch {
+		case from.layer < layerFile:
+		case from.from != "":
+			l.config.written[key] = from.from
+		default:
+			l.config.written[key] = key
+		}
+	}
+}
