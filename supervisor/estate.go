@@ -42,6 +42,7 @@ type estate struct {
 	InnocentsLost uint64                    `json:"innocents_lost,omitzero"`
 	Started       time.Duration             `json:"started"`
 	Up            bool                      `json:"up,omitzero"`
+	NoHangup      bool                      `json:"no_hangup,omitzero"` // SIGHUP was ignored at the very start
 	Restarts      map[control.Reason]uint64 `json:"restarts"`
 	SlotRestarts  map[int]uint64            `json:"slot_restarts"`
 	LastReload    control.Reload            `json:"last_reload"`

@@ -31,6 +31,9 @@ func (s *Supervisor) inherit(i *Inheritance) error {
 		s.signals = early
 	}
 	s.deafen = s.hands.listen(s.signals)
+	if e.NoHangup {
+		s.terminal.Forgive()
+	}
 	s.fleet, s.tally = i.fleet, tally.Restore(e.Tally, scoreboard.Epoch())
 	s.last, s.boardless, s.innocentsLost, s.started, s.up = e.Last, e.Boardless, e.InnocentsLost, at(e.Started), e.Up
 	for reason, n := range e.Restarts {

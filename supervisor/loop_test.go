@@ -22,6 +22,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/terminal"
 )
 
 // noPID is above every pid that the kernel gives (PID_MAX_LIMIT).
@@ -58,8 +59,9 @@ func play(t *testing.T, toml string, launched func(*stage, *worker) error, acts 
 			Config: c, Log: zap.New(core), Stderr: toStderr,
 			Reconfigure: func() (*config.Config, []string, error) { return st.load() },
 		}, hands{
-			listen: func(chan os.Signal) func() { return func() {} },
-			launch: st.launch, signal: st.signal, reap: st.reap, trees: st.trees, oom: st.oom,
+			listen:     func(chan os.Signal) func() { return func() {} },
+			byTerminal: func(*terminal.Terminal, os.Signal) bool { return false },
+			launch:     st.launch, signal: st.signal, reap: st.reap, trees: st.trees, oom: st.oom,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/terminal"
 )
 
 // A Signal is one row of the table of signals to the master.
@@ -23,11 +24,11 @@ type Signal struct {
 // Signals returns what each signal to the master does, for people to read.
 func Signals() []Signal {
 	return []Signal{
-		{syscall.SIGHUP, "HUP", "reload: read the configuration, try one new worker, then replace the rest one by one; rolled back if it cannot become ready"},
+		{syscall.SIGHUP, "HUP", "reload: read the configuration, try one new worker, then replace the rest one by one; rolled back if it cannot become ready. Where it comes because the terminal is gone: as TERM, or nothing if HUP was ignored at the start (nohup)"},
 		{syscall.SIGTERM, "TERM", "graceful stop: after the delay of [shutdown], no new connections; requests in flight finish within graceful_timeout; exit 0"},
 		{syscall.SIGINT, "INT", "quick stop, also during a graceful one: the stop signal to whoever had none, SIGKILL after 1s; exit 0"},
 		{syscall.SIGQUIT, "QUIT", "as INT"},
-		{syscall.SIGTTIN, "TTIN", "one worker more, never above " + strconv.Itoa(config.MaxWorkers) + "; kept over a reload unless the configured workers changed"},
+		{syscall.SIGTTIN, "TTIN", "one worker more, never above " + strconv.Itoa(config.MaxWorkers) + "; kept over a reload unless the configured workers changed. What the kernel sends to the background of a terminal is ignored"},
 		{syscall.SIGTTOU, "TTOU", "one worker less, never below 1; kept likewise"},
 		{syscall.SIGUSR1, "USR1", "reopen the log files; never forwarded to workers"},
 		{syscall.SIGUSR2, "USR2", "upgrade in place: the same pid, sockets and workers, and the program that is now where gosuper was started from; refused, and nothing changed, if that does not accept the configuration"},
@@ -41,7 +42,12 @@ var ignored = []os.Signal{
 	syscall.SIGWINCH, syscall.SIGALRM, syscall.SIGVTALRM, syscall.SIGIO, syscall.SIGPIPE,
 }
 
-// listen directs the signals to the channel; stop ends that.
+// fromTerminal are the signals that a terminal sends, too, by which it means
+// something else than people do.
+var fromTerminal = []syscall.Signal{syscall.SIGHUP, syscall.SIGTTIN, syscall.SIGTTOU}
+
+// listen directs the signals to the channel; stop ends that. After it nothing
+// stops the last words on a terminal.
 func listen(to chan os.Signal) (stop func()) {
 	all := []os.Signal{syscall.SIGCHLD}
 	for _, s := range Signals() {
@@ -49,11 +55,19 @@ func listen(to chan os.Signal) (stop func()) {
 	}
 	signal.Ignore(slices.Concat(ignored, ignoredHere)...)
 	signal.Notify(to, all...)
-	return func() { signal.Stop(to) }
+	terminal.Watch(fromTerminal...)
+	return func() {
+		signal.Stop(to)
+		signal.Ignore(syscall.SIGTTOU)
+	}
 }
 
 // handle does what a signal asks for.
 func (s *Supervisor) handle(sig os.Signal) {
+	if s.hands.byTerminal(s.terminal, sig) {
+		s.handleTerminal(sig)
+		return
+	}
 	if sig != syscall.SIGCHLD {
 		s.log.Info("signal", zap.String("signal", signalName(sig)))
 	}
@@ -84,6 +98,21 @@ func (s *Supervisor) scale(by int) {
 		return
 	}
 	s.step(fleet.ScaleBy{N: by})
+}
+
+// handleTerminal does what a signal means that the terminal sent: a window that is
+// closed takes along what runs in it, and whoever may not use the terminal is told
+// so, which is nothing to a master that neither reads from it nor waits to write.
+func (s *Supervisor) handleTerminal(sig os.Signal) {
+	switch {
+	case sig != syscall.SIGHUP:
+		s.log.Debug("signal of the terminal ignored", zap.String("signal", signalName(sig)))
+	case s.terminal.Forgives():
+		s.log.Info("the terminal is gone, which is ignored as SIGHUP was at the start")
+	default:
+		s.log.Info("the terminal is gone: stopping")
+		s.stop(false)
+	}
 }
 
 // stop lets the brain end the workers, at once or after the delay.

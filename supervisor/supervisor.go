@@ -17,6 +17,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 	"github.com/gosuper/gosuper/supervisor/internal/tally"
+	"github.com/gosuper/gosuper/supervisor/internal/terminal"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -50,6 +51,7 @@ type Supervisor struct {
 
 	signals       chan os.Signal
 	deafen        func() // ends the delivery of signals
+	terminal      *terminal.Terminal
 	messages      chan message
 	asks          chan func()   // what other goroutines want the loop to do
 	ended         chan struct{} // closed when the loop is over
@@ -86,12 +88,14 @@ type Supervisor struct {
 // hands are the system calls of the loop, and the seam for its tests.
 type hands struct {
 	listen func(chan os.Signal) (stop func())
-	launch func(*Supervisor, fleet.Worker) (*worker, error)
-	signal func(pid int, w *worker, deed deed) error
-	try    func(s *Supervisor, path string, state int) (*trial, error)
-	become func(p Program, environ []string, state int, descriptors []int, taken func() []syscall.Signal) error
-	reap   func(known func(pid int) bool) ([]process.Exit, int, error)
-	trees  func(pids []int) ([]tree, error)
+	// byTerminal is whether it was the terminal that sent the last signal of a kind.
+	byTerminal func(*terminal.Terminal, os.Signal) bool
+	launch     func(*Supervisor, fleet.Worker) (*worker, error)
+	signal     func(pid int, w *worker, deed deed) error
+	try        func(s *Supervisor, path string, state int) (*trial, error)
+	become     func(p Program, environ []string, state int, descriptors []int, taken func() []syscall.Signal) error
+	reap       func(known func(pid int) bool) ([]process.Exit, int, error)
+	trees      func(pids []int) ([]tree, error)
 	// oom is how many processes of our cgroup the kernel killed because memory ran
 	// out, workers among them.
 	oom func() (kills uint64, ok bool)
@@ -107,7 +111,7 @@ func New(o Options) (*Supervisor, error) {
 		}
 	}
 	return newSupervisor(o, hands{
-		listen: listen, launch: launch, signal: send, reap: process.Reap, trees: trees, oom: config.NewOOMCounter(os.DirFS("/")).Kills, try: try, become: become,
+		listen: listen, byTerminal: (*terminal.Terminal).Sent, launch: launch, signal: send, reap: process.Reap, trees: trees, oom: config.NewOOMCounter(os.DirFS("/")).Kills, try: try, become: become,
 	})
 }
 
@@ -115,6 +119,7 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 	s := &Supervisor{
 		options: o, log: o.Log, hands: h,
 		signals:   make(chan os.Signal, 64),
+		terminal:  terminal.Find(),
 		revisions: map[int]*revision{},
 		workers:   map[int]*worker{}, pids: map[int]*worker{},
 		messages: make(chan message),

@@ -56,8 +56,8 @@ func TestWorkerEnvironment(t *testing.T) {
 				t.Errorf("%s=%q, want %q", name, env[name], want)
 			}
 		}
-		if f.Pgid != pid || f.Ppid != m.pid() || f.Stdin != "/dev/null" {
-			t.Errorf("process %d: group %d, parent %d (the master is %d), stdin %s", pid, f.Pgid, f.Ppid, m.pid(), f.Stdin)
+		if f.Pgid != pid || f.Session != pid || f.Ppid != m.pid() || f.Stdin != "/dev/null" {
+			t.Errorf("process %d: session %d, group %d, parent %d (the master is %d), stdin %s", pid, f.Session, f.Pgid, f.Ppid, m.pid(), f.Stdin)
 		}
 		if dir, _ := filepath.EvalSymlinks(filepath.Dir(m.file)); f.Dir != dir {
 			t.Errorf("folder %s, want %s", f.Dir, dir)

@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -16,30 +15,25 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// markName is the variable in which all processes below a master carry its mark.
-const markName = "E2E_MARK"
-
-var marks atomic.Int64
-
 // launch says how to start a master.
 type launch struct {
-	config string     // the file; "" for none
-	args   []string   // after -c FILE
-	env    []string   // on top of a clean environment
-	before []string   // command that execs gosuper
-	whole  []string   // command that runs gosuper by itself, with no file and no args; nil: before and gosuper
-	binary string     // instead of gosuper; "": gosuper
-	stderr *os.File   // nil: the test reads it, and finds the log there
-	stdout io.Writer  // nil: discarded
-	files  []*os.File // its descriptors 3, 4, ...
+	config string   // the file; "" for none
+	args   []string // after -c FILE
+	env    []string // on top of a clean environment
+	before []string // command that execs gosuper
+	whole  []string // command that runs gosuper by itself, with no file and no args; nil: before and gosuper
+	binary string   // instead of gosuper; "": gosuper
+	stderr *os.File // nil: the test reads it, and finds the log there
+	// terminal is the controlling terminal, and all standard streams; nil: there is none.
+	terminal *os.File
+	stdout   io.Writer  // nil: discarded
+	files    []*os.File // its descriptors 3, 4, ...
 }
 
 // master is a running gosuper.
@@ -76,9 +70,13 @@ func start(t testing.TB, l launch) *master {
 	m.cmd.Env = append(append(cleanEnviron(), markName+"="+m.tag), l.env...)
 	m.cmd.Dir = filepath.Dir(m.file)
 	m.cmd.Stdout, m.cmd.ExtraFiles = l.stdout, l.files
-	if l.stderr != nil {
+	switch {
+	case l.terminal != nil:
+		m.cmd.Stdin, m.cmd.Stdout, m.cmd.Stderr = l.terminal, l.terminal, l.terminal
+		m.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	case l.stderr != nil:
 		m.cmd.Stderr = l.stderr
-	} else {
+	default:
 		r, w, err := os.Pipe()
 		if err != nil {
 			t.Fatal(err)
@@ -305,43 +303,4 @@ func (m *master) cleanUp() {
 		}
 		m.t.Logf("stderr of the master:\n%s", text)
 	}
-}
-
-// gone fails the test if a process below the master is there after so long. It
-// returns how long it took for the last to go.
-func (m *master) gone(limit time.Duration) time.Duration {
-	m.t.Helper()
-	begin := time.Now()
-	for {
-		left := marked(m.tag)
-		took := time.Since(begin)
-		if len(left) == 0 {
-			return took
-		}
-		if took > limit {
-			for pid, what := range left {
-				m.t.Errorf("process %d is left after %v: %s", pid, limit, what)
-				syscall.Kill(pid, syscall.SIGKILL)
-			}
-			return took
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}
-
-// marked returns the processes with the mark and their commands.
-func marked(mark string) map[int]string {
-	found := map[int]string{}
-	entry := []byte(markName + "=" + mark + "\x00")
-	paths, _ := filepath.Glob("/proc/[0-9]*/environ")
-	for _, path := range paths {
-		environ, err := os.ReadFile(path)
-		if err != nil || !bytes.Contains(append(environ, 0), entry) {
-			continue
-		}
-		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-		cmdline, _ := os.ReadFile(filepath.Dir(path) + "/cmdline")
-		found[pid] = strings.ReplaceAll(string(cmdline), "\x00", " ")
-	}
-	return found
 }

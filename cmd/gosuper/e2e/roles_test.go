@@ -237,6 +237,7 @@ func stream(w http.ResponseWriter, r *http.Request) {
 // facts are what a worker finds out about itself.
 type facts struct {
 	Pid, Pgid, Ppid int
+	Session         int
 	Env             map[string]string
 	Given           []string // names of variables, at the start
 	Dir             string
@@ -250,7 +251,8 @@ type facts struct {
 }
 
 func ownFacts() facts {
-	f := facts{Pid: os.Getpid(), Pgid: syscall.Getpgrp(), Ppid: os.Getppid(), Uid: os.Getuid(), Gid: os.Getgid(), Env: map[string]string{}}
+	session, _ := unix.Getsid(0)
+	f := facts{Pid: os.Getpid(), Pgid: syscall.Getpgrp(), Session: session, Ppid: os.Getppid(), Uid: os.Getuid(), Gid: os.Getgid(), Env: map[string]string{}}
 	for _, entry := range os.Environ() {
 		name, value, _ := strings.Cut(entry, "=")
 		f.Env[name] = value

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/supervisor/internal/terminal"
 )
 
 // busyWait is how long a destination that takes nothing is waited for before it
@@ -26,8 +28,10 @@ type destination struct {
 	// regular files never make a writer wait for a reader, and take any number of
 	// bytes in one piece.
 	regular bool
-	partial int  // how much of the next line is written already
-	torn    bool // a line was given up after a part of it was written
+	// a terminal must be written to so that it does not stop the master.
+	terminal bool
+	partial  int  // how much of the next line is written already
+	torn     bool // a line was given up after a part of it was written
 }
 
 // newDestination opens the path; "-" is stdout.
@@ -54,6 +58,7 @@ func (d *destination) look() error {
 		return &os.PathError{Op: "stat", Path: d.name, Err: err}
 	}
 	d.regular = stat.Mode&unix.S_IFMT == unix.S_IFREG
+	d.terminal = !d.regular && terminal.Is(d.fd)
 	return nil
 }
 
@@ -136,8 +141,12 @@ func (d *destination) write(lines []byte, wait time.Duration) (int, error) {
 
 // writeOnce is write(2), whose every outcome but success has an error.
 func (d *destination) writeOnce(b []byte) (int, error) {
+	write := unix.Write
+	if d.terminal {
+		write = terminal.Write
+	}
 	for {
-		n, err := unix.Write(d.fd, b)
+		n, err := write(d.fd, b)
 		switch {
 		case err == unix.EINTR:
 		case err == unix.EAGAIN:

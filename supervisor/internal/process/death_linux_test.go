@@ -125,7 +125,7 @@ func roleStoppedShim() {
 	pid := must(syscall.ForkExec(must(executable()), []string{"shim"}, &syscall.ProcAttr{
 		Env:   plan.Environ(),
 		Files: []uintptr{uintptr(null), 1, 2},
-		Sys:   &syscall.SysProcAttr{Setpgid: true, Ptrace: true},
+		Sys:   &syscall.SysProcAttr{Setsid: true, Ptrace: true},
 	}))
 	var ws syscall.WaitStatus
 	if _, err := syscall.Wait4(pid, &ws, syscall.WALL, nil); err != nil || !ws.Stopped() {

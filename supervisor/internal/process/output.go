@@ -6,20 +6,24 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/supervisor/internal/terminal"
 )
 
 // output writes to a file without the two ways in which os.File makes stderr
 // dangerous for a process that must outlive its readers.
 type output struct {
-	conn syscall.RawConn
-	file *os.File
+	conn  syscall.RawConn
+	file  *os.File
+	write func(fd int, b []byte) (int, error)
 }
 
 // NewOutput returns a writer for the master's own stderr, or any file. Unlike
 // f itself it reports a reader that is gone as EPIPE, where the os package
 // ends the process by SIGPIPE if f is stdout or stderr; and it waits where f
 // answers EAGAIN, because some other process that shares the open file, a
-// terminal or a pipe, made it non-blocking.
+// terminal or a pipe, made it non-blocking. To a terminal it writes as
+// [terminal.Write] does.
 //
 // One Write is one piece: the file's own lock keeps other writers of f in this
 // process out until all of it is written.
@@ -28,12 +32,18 @@ func NewOutput(f *os.File) io.Writer {
 	if err != nil { // f is nil or closed
 		return f
 	}
-	return &output{conn: conn, file: f}
+	o := &output{conn: conn, file: f, write: unix.Write}
+	_ = conn.Control(func(fd uintptr) {
+		if terminal.Is(int(fd)) {
+			o.write = terminal.Write
+		}
+	})
+	return o
 }
 
 func (o *output) Write(b []byte) (n int, err error) {
 	connErr := o.conn.Write(func(fd uintptr) bool {
-		n, err = writeAll(int(fd), b)
+		n, err = o.writeAll(int(fd), b)
 		return true
 	})
 	if err == nil {
@@ -45,9 +55,9 @@ func (o *output) Write(b []byte) (n int, err error) {
 	return n, nil
 }
 
-func writeAll(fd int, b []byte) (written int, err error) {
+func (o *output) writeAll(fd int, b []byte) (written int, err error) {
 	for written < len(b) {
-		n, err := unix.Write(fd, b[written:])
+		n, err := o.write(fd, b[written:])
 		switch {
 		case err == unix.EINTR:
 		case err == unix.EAGAIN:

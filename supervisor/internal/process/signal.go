@@ -1,6 +1,7 @@
 package process
 
 import (
+	"errors"
 	"fmt"
 	"syscall"
 )
@@ -19,8 +20,11 @@ func Continue(pid int) error { return kill(pid, pid, syscall.SIGCONT) }
 func InterruptGroup(pid int) error { return kill(pid, -pid, syscall.SIGINT) }
 
 // KillGroup sends SIGKILL to the worker and everything that stayed in its
-// process group.
-func KillGroup(pid int) error { return kill(pid, -pid, syscall.SIGKILL) }
+// process group. The worker itself is meant also where it is in another group by
+// now.
+func KillGroup(pid int) error {
+	return errors.Join(kill(pid, -pid, syscall.SIGKILL), kill(pid, pid, syscall.SIGKILL))
+}
 
 // kill never passes on what kill(2) takes for "everybody": 0, -1, and PID 1.
 func kill(pid, target int, sig syscall.Signal) error {

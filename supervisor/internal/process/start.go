@@ -51,8 +51,9 @@ type Spec struct {
 	Executed func()
 }
 
-// Start starts a worker as the leader of a process group of its own and
-// returns its pid. It has default signal dispositions, an empty signal mask and
+// Start starts a worker as the leader of a session and a process group of its own
+// and returns its pid: no terminal can stop it, or takes it along when its window
+// is closed. It has default signal dispositions, an empty signal mask and
 // unless Limits has another the soft RLIMIT_NOFILE that the master was started
 // with, and is killed when the master ends.
 //
@@ -82,10 +83,10 @@ func Start(spec Spec) (pid int, err error) {
 		return 0, fmt.Errorf("cannot start worker: %w", err)
 	}
 	defer func() { watched(err == nil) }()
-	pid, err = syscall.ForkExec(exe, []string{"gosuper: starting", spec.Path}, &syscall.ProcAttr{
+	pid, err = fork(exe, []string{"gosuper: starting", spec.Path}, &syscall.ProcAttr{
 		Env:   plan.Environ(),
 		Files: files,
-		Sys:   &syscall.SysProcAttr{Setpgid: true},
+		Sys:   &syscall.SysProcAttr{Setsid: true},
 	})
 	if err != nil {
 		return 0, fmt.Errorf("cannot start worker: cannot execute %s: %w", exe, err)

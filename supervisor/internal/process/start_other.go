@@ -2,11 +2,18 @@
 
 package process
 
-import "os"
+import (
+	"os"
+	"syscall"
+)
 
 // executable is a path here, so a binary replaced under a running master
 // starts the next worker's shim from the new one.
 func executable() (string, error) { return os.Executable() }
+
+func fork(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
+	return syscall.ForkExec(path, argv, attr)
+}
 
 // onMainThread cannot tell, and need not: the death signal it protects is
 // Linux's.

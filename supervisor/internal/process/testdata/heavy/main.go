@@ -62,7 +62,7 @@ func measure(worker, bare string, n int) error {
 		d, err := untilClosed(true, func(w int) (int, error) {
 			return syscall.ForkExec(bare, []string{bare}, &syscall.ProcAttr{
 				Files: []uintptr{0, 1, 2, uintptr(w)},
-				Sys:   &syscall.SysProcAttr{Setpgid: true},
+				Sys:   &syscall.SysProcAttr{Setsid: true},
 			})
 		})
 		if err != nil {
