@@ -134,8 +134,8 @@ func (s *Supervisor) bequeath(said []message) estate {
 	if c := s.controls.controlSocket; c != nil {
 		e.Control = &estateControl{c.place.socket, c.place.name, c.address, index(c.sockets), c.spare}
 	}
-	if l := s.leaving; l != nil {
-		e.Leaving = &estateLeaving{index(l.sockets), moment(l.since), moment(l.look)}
+	for _, l := range s.leaving {
+		e.LeavingSets = append(e.LeavingSets, estateLeaving{index(l.sockets), moment(l.since), moment(l.look)})
 	}
 	e.Sockets = socket.Snap(sets...)
 

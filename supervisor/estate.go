@@ -25,8 +25,8 @@ type estate struct {
 	Fleet     fleet.Snapshot         `json:"fleet"`
 	Tally     tally.Snapshot         `json:"tally"`
 	Sockets   socket.Snapshot        `json:"sockets"`
-	Activated int                    `json:"activated"` // index of a set
-	Leaving   *estateLeaving         `json:"leaving,omitzero"`
+	Activated int                    `json:"activated"`        // index of a set
+	Leaving   *estateLeaving         `json:"leaving,omitzero"` // of versions that knew only one
 	Revisions []estateRevision       `json:"revisions"`
 	Current   int                    `json:"current"` // number of a revision
 	Last      int                    `json:"last"`
@@ -38,6 +38,8 @@ type estate struct {
 	Pidfile   *estatePidfile         `json:"pidfile,omitzero"`
 	Words     []estateEpitaph        `json:"words,omitzero"`
 	Messages  []estateMessage        `json:"messages,omitzero"` // not yet heard
+
+	LeavingSets []estateLeaving `json:"leaving_sets,omitzero"`
 
 	InnocentsLost uint64                    `json:"innocents_lost,omitzero"`
 	Started       time.Duration             `json:"started"`
@@ -145,6 +147,14 @@ type estateEpitaph struct {
 type estateMessage struct {
 	ID      int            `json:"id"`
 	Message notify.Message `json:"message"`
+}
+
+// leaving are all sockets that leave.
+func (l *estate) leaving() []estateLeaving {
+	if l.Leaving == nil {
+		return l.LeavingSets
+	}
+	return append([]estateLeaving{*l.Leaving}, l.LeavingSets...)
 }
 
 // descriptors are all that the state refers to.

@@ -61,8 +61,8 @@ func (s *Supervisor) inherit(i *Inheritance) error {
 	}
 	s.current = s.revisions[e.Current]
 	s.activated, s.systemd.kept = i.set(e.Activated), i.set(e.Stored)
-	if l := e.Leaving; l != nil {
-		s.leaving = &leaving{sockets: i.set(l.Set), since: at(l.Since), look: at(l.Look)}
+	for _, l := range e.leaving() {
+		s.leaving = append(s.leaving, &leaving{sockets: i.set(l.Set), since: at(l.Since), look: at(l.Look)})
 	}
 	for _, w := range e.Words {
 		s.words.add(w.ID, epitaph{w.Status, w.Lines})

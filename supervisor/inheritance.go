@@ -102,8 +102,8 @@ func (i *Inheritance) check() error {
 	if l.Control != nil {
 		sets = append(sets, l.Control.Set)
 	}
-	if l.Leaving != nil {
-		sets = append(sets, l.Leaving.Set)
+	for _, one := range l.leaving() {
+		sets = append(sets, one.Set)
 	}
 	for _, r := range l.Revisions {
 		sets = append(sets, r.Set, r.Admin)

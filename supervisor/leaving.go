@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -20,7 +21,7 @@ const (
 )
 
 // leaving are sockets that will be closed as soon as nobody waits in their
-// queues.
+// queues. Those that are given up at one time are looked at together.
 type leaving struct {
 	sockets *socket.Set
 	since   time.Time
@@ -28,58 +29,83 @@ type leaving struct {
 }
 
 // leave prepares the retirement of a worker that has sockets which the current
-// revision has not: when no other worker accepts on them any more they are
-// leaving, and the worker is told so.
+// revision has not: those on which no other worker accepts any more are leaving,
+// and the worker is told so.
 func (s *Supervisor) leave(w *worker) {
-	given := w.revision.sockets.Without(s.current.sockets)
-	if given.Len() > 0 && !s.fleet.Closed() && !s.served(given) {
-		s.giveUp(given)
+	if !s.fleet.Closed() {
+		s.giveUp(s.unserved(w.revision.sockets.Without(s.current.sockets)))
 	}
-	if s.leaving != nil {
-		w.view().SetLeaving(w.revision.sockets.Bits(s.leaving.sockets.Own()))
+	var bits uint64
+	for _, l := range s.leaving {
+		bits |= w.revision.sockets.Bits(l.sockets.Own())
+	}
+	if bits != 0 {
+		w.view().SetLeaving(bits)
 	}
 }
 
-// served says whether a worker that nobody told to finish has one of the sockets.
-func (s *Supervisor) served(sockets *socket.Set) bool {
+// unserved are those of the sockets that no worker has whom nobody told to finish.
+func (s *Supervisor) unserved(sockets *socket.Set) *socket.Set {
 	for w := range s.fleet.Workers() {
-		if (w.State == fleet.Starting || w.State == fleet.Ready) && s.revisions[w.Revision].sockets.Bits(sockets) != 0 {
-			return true
+		if w.State == fleet.Starting || w.State == fleet.Ready {
+			sockets = sockets.Without(s.revisions[w.Revision].sockets)
 		}
 	}
-	return false
+	return sockets
 }
 
-// giveUp keeps new connections away from the sockets and has them closed soon.
+// giveUp keeps new connections away from the sockets and has them closed soon,
+// beside those that are leaving already.
 func (s *Supervisor) giveUp(sockets *socket.Set) {
+	if sockets = s.notLeaving(sockets); sockets.Len() == 0 {
+		return
+	}
 	if err := sockets.Quiesce(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		s.log.Warn("cannot keep new connections away", zap.Error(err))
 	}
 	now := time.Now()
-	s.leaving = &leaving{sockets: sockets, since: now, look: now.Add(leaveAtLeast)}
+	s.leaving = append(s.leaving, &leaving{sockets: sockets, since: now, look: now.Add(leaveAtLeast)})
 }
 
-// comeBack keeps the sockets of a revision that is in force again.
-func (s *Supervisor) comeBack(r *revision) {
-	if s.leaving != nil {
-		s.leaving.sockets = s.leaving.sockets.Without(r.sockets)
+// notLeaving are those of the sockets that are not leaving.
+func (s *Supervisor) notLeaving(sockets *socket.Set) *socket.Set {
+	for _, l := range s.leaving {
+		sockets = sockets.Without(l.sockets)
 	}
+	return sockets
+}
+
+// comeBack keeps the sockets of a revision that is wanted.
+func (s *Supervisor) comeBack(r *revision) {
+	s.leaving = slices.DeleteFunc(s.leaving, func(l *leaving) bool {
+		l.sockets = l.sockets.Without(r.sockets)
+		return l.sockets.Len() == 0
+	})
+}
+
+// nextLeaving is when to look at sockets that are leaving; zero: none are.
+func (s *Supervisor) nextLeaving() (next time.Time) {
+	for _, l := range s.leaving {
+		next = earlier(next, l.look)
+	}
+	return next
 }
 
 // closeLeaving closes the sockets that are given up once their queues are
 // empty. A rollback may still want them back, so a reload has to be over.
 func (s *Supervisor) closeLeaving() {
-	l := s.leaving
 	now := time.Now()
-	if l == nil || l.look.After(now) {
-		return
-	}
-	if s.fleet.Reloading() || l.sockets.Queue() > 0 && now.Sub(l.since) < leaveAtMost {
-		l.look = now.Add(leaveLook)
-		return
-	}
-	if err := l.sockets.Close(); err != nil {
-		s.log.Warn("cannot close a listener", zap.Error(err))
-	}
-	s.leaving = nil
+	s.leaving = slices.DeleteFunc(s.leaving, func(l *leaving) bool {
+		if l.look.After(now) {
+			return false
+		}
+		if s.fleet.Reloading() || l.sockets.Queue() > 0 && now.Sub(l.since) < leaveAtMost {
+			l.look = now.Add(leaveLook)
+			return false
+		}
+		if err := l.sockets.Close(); err != nil {
+			s.log.Warn("cannot close a listener", zap.Error(err))
+		}
+		return true
+	})
 }

@@ -148,8 +148,8 @@ func (s *Supervisor) held() (held []*socket.Set) {
 	for _, other := range s.revisions {
 		held = append(held, other.sockets)
 	}
-	if s.leaving != nil {
-		held = append(held, s.leaving.sockets)
+	for _, l := range s.leaving {
+		held = append(held, l.sockets)
 	}
 	return held
 }
@@ -170,9 +170,7 @@ func (r *revision) socketOptions() socket.Options {
 func (s *Supervisor) adopt(r *revision) {
 	s.revisions[r.number] = r
 	s.last = r.number
-	if s.leaving != nil {
-		s.leaving.sockets = s.leaving.sockets.Without(r.sockets)
-	}
+	s.comeBack(r)
 }
 
 // settings is what the revision asks of the brain.
@@ -230,12 +228,9 @@ func (s *Supervisor) forget() {
 // discard gives back what a revision has and no other shares.
 func (s *Supervisor) discard(r *revision) {
 	r.closeTLS()
-	orphaned := r.sockets
+	orphaned := s.notLeaving(r.sockets)
 	for _, other := range s.revisions {
 		orphaned = orphaned.Without(other.sockets)
-	}
-	if s.leaving != nil {
-		orphaned = orphaned.Without(s.leaving.sockets)
 	}
 	if err := orphaned.Close(); err != nil {
 		s.log.Warn("cannot close a listener", zap.Error(err))

@@ -37,7 +37,7 @@ type Supervisor struct {
 	last      int // number of the newest revision
 	pidfile   *pidfile
 	activated *socket.Set       // what systemd passed; nil: nothing
-	leaving   *leaving          // sockets that are about to be closed; nil: none
+	leaving   []*leaving        // sockets that are about to be closed
 	access    *accesslog.Log    // nil: no access log
 	busy      *scoreboard.Fleet // how busy each place is; nil: there is no shared memory
 	boardless bool              // there is no shared memory here; said once
@@ -224,9 +224,7 @@ func wait(timer *time.Timer, next time.Time) {
 // deadline is when the loop has something to do of its own; zero: never.
 func (s *Supervisor) deadline() time.Time {
 	next, _ := s.fleet.Deadline()
-	if s.leaving != nil {
-		next = earlier(next, s.leaving.look)
-	}
+	next = earlier(next, s.nextLeaving())
 	next = earlier(next, s.development.until)
 	next = earlier(next, s.trial.due())
 	return earlier(earlier(next, s.nextPatrol()), s.systemd.due())
@@ -285,8 +283,8 @@ func (s *Supervisor) end() error {
 	for _, r := range s.revisions {
 		all = append(all, r.sockets)
 	}
-	if s.leaving != nil {
-		all = append(all, s.leaving.sockets)
+	for _, l := range s.leaving {
+		all = append(all, l.sockets)
 	}
 	for _, set := range all {
 		if err := set.Close(); err != nil {

@@ -89,7 +89,9 @@ func TestHeirKnowsAll(t *testing.T) {
 		st.kill(syscall.SIGHUP)
 		st.say(4, notify.Message{Ready: true})
 		st.pass(time.Second)
-		s.leaving = &leaving{sockets: s.current.sockets, since: time.Now(), look: time.Now().Add(time.Second)}
+		for range 2 {
+			s.leaving = append(s.leaving, &leaving{sockets: s.current.sockets, since: time.Now(), look: time.Now().Add(time.Second)})
+		}
 		s.innocentsLost = 7
 		s.current.memory.Hard = 5 * config.GiB // which was chosen then, whatever the machine says by now
 		if before, after := text(t, s), text(t, heirOf(t, s)); before != after {

@@ -226,3 +226,40 @@ func queued(t *testing.T, addr string) int {
 	n, _ := strconv.Atoi(strings.Fields(string(out))[1])
 	return n
 }
+
+// Two reloads right after each other that drop an address each leave no socket
+// behind, and the way back is open.
+func TestBindMovesTwice(t *testing.T) {
+	t.Parallel()
+	a, x, y, z := freePort(t), freePort(t), freePort(t), freePort(t)
+	to := func(other string) string {
+		return config(fmt.Sprintf("bind = [%q, %q]", a, other), "drain_timeout = 1")
+	}
+	m := start(t, launch{config: to(x)})
+	m.wait(t, 0, "ready", nil)
+	for _, other := range []string{y, z, x} {
+		m.rewrite(to(other))
+		m.reload()
+	}
+	// Until those that left are closed for good: bound by nobody.
+	for _, left := range []string{y, z} {
+		for begin := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+			l, err := net.Listen("tcp", left)
+			if err == nil {
+				l.Close()
+				break
+			}
+			if time.Since(begin) > patience {
+				t.Fatalf("%s is never given back: %v", left, err)
+			}
+		}
+	}
+	for _, there := range []string{a, x} {
+		conn, err := net.Dial("tcp", there)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		conn.Close()
+	}
+}
