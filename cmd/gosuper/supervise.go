@@ -15,7 +15,8 @@ import (
 
 const superviseLong = `gosuper binds the listening sockets, starts COMMAND as several workers that
 inherit them, replaces each before it grows old, reloads on SIGHUP without
-losing a request, and starts again what crashes.
+refusing a connection, and starts again what crashes. A worker that speaks the
+worker protocol loses no request either: gosuper help protocol.
 
 COMMAND and its arguments come last: flags before it are gosuper's, flags after
 it are COMMAND's.`
