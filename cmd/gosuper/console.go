@@ -42,7 +42,7 @@ var buffers = buffer.NewPool()
 // EncodeEntry returns the line, or lines.
 func (e consoleEncoder) EncodeEntry(entry zapcore.Entry, fields []zapcore.Field) (*buffer.Buffer, error) {
 	var words, below []string
-	message, fields := e.shorten(entry.Message, fields)
+	message, fields := e.shorten(entry, fields)
 	for _, f := range fields {
 		value := fieldValue(f)
 		switch list, isList := value.([]any); {

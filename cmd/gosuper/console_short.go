@@ -10,7 +10,8 @@ import (
 
 // shorten is a line of the log for people: the one that everybody waits for in
 // words, and the others without what goes without saying. JSON keeps it all.
-func (e consoleEncoder) shorten(message string, fields []zapcore.Field) (string, []zapcore.Field) {
+func (e consoleEncoder) shorten(entry zapcore.Entry, fields []zapcore.Field) (string, []zapcore.Field) {
+	message := entry.Message
 	number := map[string]int64{}
 	for _, f := range fields {
 		number[f.Key] = f.Integer
@@ -21,14 +22,16 @@ func (e consoleEncoder) shorten(message string, fields []zapcore.Field) (string,
 	if _, ofWorker := number["worker"]; !ofWorker {
 		return message, fields
 	}
+	// The line of its start says which worker it is, for those that follow.
+	known := entry.Level < zapcore.WarnLevel && message != "worker started"
 	return message, slices.DeleteFunc(slices.Clone(fields), func(f zapcore.Field) bool {
 		switch f.Key {
 		case "slot": // the first workers have theirs in order
-			return number["slot"] == number["worker"]-1
+			return known || number["slot"] == number["worker"]-1
 		case "place":
-			return number["place"] == number["slot"]
+			return known || number["place"] == number["slot"]
 		case "generation": // there was no reload
-			return number["generation"] == 1
+			return known || number["generation"] == 1
 		}
 		return false
 	})

@@ -104,22 +104,26 @@ func TestConsoleReady(t *testing.T) {
 // say.
 func TestConsoleIsShort(t *testing.T) {
 	for _, c := range []struct {
+		level                           zapcore.Level
+		message                         string
 		worker, slot, place, generation int
 		want                            string
 	}{
-		{1, 0, 0, 1, "worker=1"},
-		{4, 3, 3, 1, "worker=4"},
-		{4, 0, 0, 1, "worker=4 slot=0"},
-		{2, 1, 4, 1, "worker=2 place=4"},
-		{2, 1, 1, 7, "worker=2 generation=7"},
+		{zap.InfoLevel, "worker started", 1, 0, 0, 1, "worker=1"},
+		{zap.InfoLevel, "worker started", 4, 3, 3, 1, "worker=4"},
+		{zap.InfoLevel, "worker started", 4, 0, 0, 1, "worker=4 slot=0"},
+		{zap.InfoLevel, "worker started", 2, 1, 4, 1, "worker=2 place=4"},
+		{zap.InfoLevel, "worker started", 2, 1, 1, 7, "worker=2 generation=7"},
+		{zap.InfoLevel, "worker ready  ", 4, 0, 3, 7, "worker=4"},
+		{zap.ErrorLevel, "worker crashed", 4, 0, 3, 7, "worker=4 slot=0 generation=7 place=3"},
 	} {
-		entry := zapcore.Entry{Level: zap.InfoLevel, Time: noon, Message: "worker started"}
+		entry := zapcore.Entry{Level: c.level, Time: noon, Message: c.message}
 		fields := []zapcore.Field{zap.Int("worker", c.worker), zap.Int("slot", c.slot), zap.Int("generation", c.generation), zap.Int("place", c.place)}
 		line, err := consoleEncoder{}.EncodeEntry(entry, fields)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, got, _ := strings.Cut(strings.TrimSuffix(line.String(), "\n"), "worker started   "); got != c.want {
+		if _, got, _ := strings.Cut(strings.TrimSuffix(line.String(), "\n"), c.message+"   "); got != c.want {
 			t.Errorf("%+v: %q", c, got)
 		}
 	}
