@@ -59,5 +59,7 @@
 //   - A late loop punishes nobody, until it was late again and again for [Patience].
 //   - What all looks of [Lateness] saw of a worker is acted on, however often the
 //     loop was late, and a worker that is no longer stuck is not held to be so.
+//   - The fleet is called ready when every slot has a ready worker, and a crash
+//     loop is called one.
 //   - When workers behave, the fleet converges to what was asked.
 package fleet

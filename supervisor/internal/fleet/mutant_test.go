@@ -66,6 +66,13 @@ var mutants = []struct{ file, old, new, law string }{
 	{"fleet.go", "		due = l.Due\n", "", "late loop punished"},
 	{"fleet.go", "now.Sub(f.lateSince) < Patience", "true", "told to stop and not killed in time"},
 	{"record.go", "			w.Stuck, w.Innocents = false, 0\n			f.do(Recovered{w.ID})\n", "", "held to be stuck when it no longer was"},
+	{"condition.go", "s.crashes < 2 ||", "s.crashes < 3 ||", "crash loop kept quiet"},
+	{"condition.go", "f.own(w) && now.Sub", "now.Sub", "crash loop kept quiet"},
+	{"condition.go", ">= f.current.ResetAfter\n", ">= 0\n", "crash loop kept quiet"},
+	{"condition.go", "			if w.State == Ready {", "			if w.State <= Ready {", "other workers said to be ready than are"},
+	{"condition.go", "case sum.Ready == sum.Target:", "case sum.Ready > 0:", "a degraded fleet called ready"},
+	{"condition.go", "} else if f.up && (", "} else if (", "a starting fleet called degraded"},
+	{"condition.go", "	case f.Reloading():\n", "	case f.candidate != nil:\n", "a reloading fleet called"},
 }
 
 // TestMutants shows that the oracles bite: each mutant of the brain is caught

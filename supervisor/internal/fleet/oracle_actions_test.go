@@ -103,6 +103,7 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 		if a.To < 1 || a.From != o.target {
 			return "scaled wrongly"
 		}
+		o.scaled = o.scaled || a.To > o.target
 		o.target = a.To
 		for key := range o.crashes {
 			if key[0] >= a.To {
@@ -113,6 +114,7 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 	case Apply:
 		return o.applied(a)
 	case EndReload:
+		delete(o.reloads, a.Revision)
 		if a.Result == Done {
 			o.rollout = false
 			for _, w := range o.alive {
@@ -124,6 +126,7 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 	case Up:
 		o.up = true
 	case Close:
+		o.closed = true
 		if !o.delay.IsZero() {
 			return "stopped before its delay was over"
 		}

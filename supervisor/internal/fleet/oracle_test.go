@@ -12,8 +12,11 @@ type oracle struct {
 	settings map[int]Settings
 	current  int // revision in force
 	target   int
-	ever     bool // some worker was announced
-	up       bool // every slot was served once
+	ever     bool         // some worker was announced
+	up       bool         // every slot had a ready worker once
+	closed   bool         // the stop has begun
+	scaled   bool         // the target was raised
+	reloads  map[int]bool // asked for and not ended
 	alive    map[int]*life
 	crashes  map[[2]int]*crashes // by slot and revision
 	all      row                 // of the current revision
@@ -62,7 +65,7 @@ type crashes struct {
 func newOracle(number int, s Settings) *oracle {
 	return &oracle{
 		settings: map[int]Settings{number: s}, current: number, target: s.Workers,
-		targets: map[int]int{}, alive: map[int]*life{}, crashes: map[[2]int]*crashes{}, rows: map[int]*row{},
+		reloads: map[int]bool{}, targets: map[int]int{}, alive: map[int]*life{}, crashes: map[[2]int]*crashes{}, rows: map[int]*row{},
 	}
 }
 
@@ -103,6 +106,9 @@ func (o *oracle) check(f *Fleet, now time.Time, events ...Event) (actions []Acti
 		}
 	}
 	if broken = o.overdue(now); broken != "" {
+		return actions, broken
+	}
+	if broken = o.condition(f, now); broken != "" {
 		return actions, broken
 	}
 	var ok bool
@@ -154,7 +160,7 @@ func (o *oracle) postpone(now time.Time) {
 func (o *oracle) before(now time.Time, ev Event, late bool) {
 	switch ev := ev.(type) {
 	case Reload:
-		o.settings[ev.Revision] = ev.Settings
+		o.settings[ev.Revision], o.reloads[ev.Revision] = ev.Settings, true
 	case Recycle:
 		if w := o.alive[ev.ID]; w != nil && !w.told {
 			w.recycling = true

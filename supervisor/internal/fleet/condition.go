@@ -1,0 +1,74 @@
+package fleet
+
+import "time"
+
+// Condition is how the fleet is, in the word that a person would use.
+type Condition string
+
+// The conditions. Of several that hold the first one counts.
+const (
+	ConditionStopping  Condition = "stopping"   // told to stop, or gave up
+	ConditionReloading Condition = "reloading"  // a reload is under way
+	ConditionCrashLoop Condition = "crash_loop" // workers of a slot end again and again
+	ConditionReady     Condition = "ready"      // every slot has a ready worker
+	ConditionStarting  Condition = "starting"   // what is missing has not been there yet
+	ConditionDegraded  Condition = "degraded"   // a slot has lost its ready worker
+)
+
+// Summary is the state of the fleet at one moment.
+type Summary struct {
+	Condition Condition
+	Ready     int // slots that have a ready worker, of Target
+	Target    int
+	// Looping are the slots in a crash loop. Crashes is how often their workers
+	// ended in a row, and Next when the first of them gets another: zero if one is
+	// there already.
+	Looping []int
+	Crashes int
+	Next    time.Time
+}
+
+// Summary returns how the fleet is now. A crash loop is over when a worker has been
+// ready for so long that earlier crashes are forgiven; where they never are, when
+// one is ready.
+func (f *Fleet) Summary(now time.Time) Summary {
+	sum := Summary{Target: f.current.target}
+	lost := false
+	for i, s := range f.slots {
+		ready, recovered := false, false
+		for _, w := range f.teams[i] {
+			if w.State == Ready {
+				ready = true
+				recovered = recovered || f.own(w) && now.Sub(w.ReadyAt) >= f.current.ResetAfter
+			}
+		}
+		if ready {
+			sum.Ready++
+		} else if f.up && (s.why != ReasonScale || s.crashes > 0) {
+			lost = true
+		}
+		if s.revision != f.current.number || s.crashes < 2 || recovered {
+			continue
+		}
+		sum.Looping = append(sum.Looping, i)
+		sum.Crashes += s.crashes
+		if until := s.until; until.After(now) && (sum.Next.IsZero() || until.Before(sum.Next)) {
+			sum.Next = until
+		}
+	}
+	switch {
+	case f.Stopping():
+		sum.Condition = ConditionStopping
+	case f.Reloading():
+		sum.Condition = ConditionReloading
+	case len(sum.Looping) > 0:
+		sum.Condition = ConditionCrashLoop
+	case sum.Ready == sum.Target:
+		sum.Condition = ConditionReady
+	case lost:
+		sum.Condition = ConditionDegraded
+	default:
+		sum.Condition = ConditionStarting
+	}
+	return sum
+}
