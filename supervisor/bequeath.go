@@ -109,6 +109,7 @@ func (s *Supervisor) bequeath(said []message) estate {
 	e.Restarts, e.SlotRestarts = s.restarts.by, s.restarts.slots
 	e.LastReload, e.NewestReload, e.EndedReloads = s.reloads.last, s.reloads.newest, s.reloads.ended
 	e.Spawns = estateSpawns{spawnBounds, s.spawns.counts, s.spawns.sum}
+	e.Incidents = s.incidents
 	e.OOMKills, e.Slimmed = s.oomKills, map[int]time.Duration{}
 	for slot, t := range s.slimmed {
 		e.Slimmed[slot] = moment(t)
@@ -154,9 +155,6 @@ func (s *Supervisor) bequeath(said []message) estate {
 	}
 	if s.pidfile != nil {
 		e.Pidfile = &estatePidfile{int(s.pidfile.file.Fd()), s.pidfile.path}
-	}
-	for _, id := range s.words.order {
-		e.Words = append(e.Words, estateEpitaph{id, s.words.by[id].status, s.words.by[id].lines})
 	}
 	for _, m := range said {
 		e.Messages = append(e.Messages, estateMessage{m.id, m.Message})

@@ -23,22 +23,11 @@ func (e epitaph) of(id int) string {
 	return text + "; its last lines:\n  " + strings.Join(e.lines, "\n  ")
 }
 
-// epitaphs are those of the workers that failed most recently.
-type epitaphs struct {
-	by    map[int]epitaph
-	order []int
-}
-
-// add keeps an epitaph and forgets the oldest of more than sixteen.
-func (e *epitaphs) add(id int, what epitaph) {
-	if e.by == nil {
-		e.by = map[int]epitaph{}
+// epitaph is what is known of the end of a worker, dead or as good as dead.
+func (s *Supervisor) epitaph(id int) epitaph {
+	if w := s.workers[id]; w != nil {
+		return epitaph{w.ending(), w.lastWords()}
 	}
-	e.by[id] = what
-	if e.order = append(e.order, id); len(e.order) > 16 {
-		delete(e.by, e.order[0])
-		e.order = e.order[1:]
-	}
+	i, _ := s.incidents.Of(id)
+	return epitaph{i.Status, i.Lines}
 }
-
-func (e *epitaphs) of(id int) epitaph { return e.by[id] }

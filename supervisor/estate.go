@@ -9,6 +9,7 @@ import (
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
+	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
@@ -36,7 +37,8 @@ type estate struct {
 	Busy      int                    `json:"busy"` // descriptor
 	Boardless bool                   `json:"boardless,omitzero"`
 	Pidfile   *estatePidfile         `json:"pidfile,omitzero"`
-	Words     []estateEpitaph        `json:"words,omitzero"`
+	Words     []estateEpitaph        `json:"words,omitzero"` // of versions before incidents
+	Incidents books.Incidents        `json:"incidents,omitzero"`
 	Messages  []estateMessage        `json:"messages,omitzero"` // not yet heard
 
 	LeavingSets []estateLeaving `json:"leaving_sets,omitzero"`

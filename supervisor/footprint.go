@@ -41,12 +41,13 @@ type footprint struct {
 	busy  chan struct{} // closed when one under way is over; nil: there is none
 }
 
-// fill tells the workers their memory. It must not be called by the loop.
+// fill tells the workers their memory and their time on a processor. It must not be called by the loop.
 func (f *footprints) fill(workers []control.Worker) {
 	trees, now := f.refresh(workers, memoryWait)
 	if trees == nil {
 		return // not on this system
 	}
+	tellCPU(workers, trees)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i, w := range workers {
@@ -58,16 +59,27 @@ func (f *footprints) fill(workers []control.Worker) {
 	}
 }
 
-// recall tells the workers the last figure of their memory, however old it is:
+// recall tells the workers the same with the last figure of their memory, however old it is:
 // for those who ask regularly, cannot wait, and draw a line that another kind of
 // figure would break. It must not be called by the loop.
 func (f *footprints) recall(workers []control.Worker) {
-	f.refresh(workers, recallWait)
+	trees, _ := f.refresh(workers, recallWait)
+	tellCPU(workers, trees)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i, w := range workers {
 		if one := f.by[w.ID]; one != nil && !one.at.IsZero() {
 			workers[i].MemoryBytes, workers[i].MemoryKind = one.bytes, control.MemoryKind(one.kind)
+		}
+	}
+}
+
+// tellCPU tells the workers their time on a processor. No process can keep it from
+// being read, so nothing is waited for.
+func tellCPU(workers []control.Worker, trees []process.Tree) {
+	for i, t := range trees {
+		if had, err := t.CPU(); err == nil && workers[i].PID > 0 {
+			workers[i].CPUSeconds = new(seconds(had))
 		}
 	}
 }

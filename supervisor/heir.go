@@ -12,6 +12,7 @@ import (
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
+	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
@@ -65,7 +66,10 @@ func (s *Supervisor) inherit(i *Inheritance) error {
 		s.leaving = append(s.leaving, &leaving{sockets: i.set(l.Set), since: at(l.Since), look: at(l.Look)})
 	}
 	for _, w := range e.Words {
-		s.words.add(w.ID, epitaph{w.Status, w.Lines})
+		s.incidents.Add(books.Incident{Worker: w.ID, Status: w.Status, Lines: w.Lines})
+	}
+	for _, i := range e.Incidents.All {
+		s.incidents.Add(i)
 	}
 	if e.Pidfile != nil {
 		s.pidfile = &pidfile{file: os.NewFile(uintptr(e.Pidfile.Fd), e.Pidfile.Path), path: e.Pidfile.Path}

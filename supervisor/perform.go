@@ -166,14 +166,14 @@ func (s *Supervisor) bury(w *worker, a fleet.Bury) {
 	if time.Until(w.until) < cutMargin {
 		s.lost(w, a.Worker)
 	}
-	fields := append(w.fields(zap.String("status", w.ending()), zap.Duration("age", w.age())), s.settleAccounts(w)...)
+	lost, served := s.settleAccounts(w)
+	fields := append(w.fields(zap.String("status", w.ending()), zap.Duration("age", w.age())), served...)
 	s.letSettle(w.tail)
+	s.enter(w, a, lost)
 	if a.Verdict == fleet.Retired {
 		s.log.Info("worker gone", append(fields, zap.String("reason", string(cmp.Or(w.why, fleet.ReasonLeft))))...)
 	} else {
-		lines := w.lastWords()
-		s.words.add(w.ID, epitaph{w.ending(), lines})
-		s.log.Error("worker "+a.Verdict.String(), append(fields, zap.Duration("backoff", a.Backoff.Round(time.Millisecond)), zap.Strings("last_lines", lines))...)
+		s.log.Error("worker "+a.Verdict.String(), append(fields, zap.Duration("backoff", a.Backoff.Round(time.Millisecond)), zap.Strings("last_lines", w.lastWords()))...)
 	}
 	w.release()
 	if w.tail != nil {
@@ -194,24 +194,25 @@ func (w *worker) reading() tally.Reading {
 	return tally.Reading{Counters: w.view().Counters(), Histogram: h.Counts[:], Microseconds: uint64(h.Sum) / 1000}
 }
 
-// settleAccounts adds what a dead worker did to the totals. It returns what a
-// cooperating one served, by how much that is more than it should have, and what
-// it took along; of a plain one that is not known.
-func (s *Supervisor) settleAccounts(w *worker) []zap.Field {
+// settleAccounts adds what a dead worker did to the totals. It returns what it took
+// along, and for the log what it served and by how much that is more than it should
+// have; nil of a plain one, as that is not known.
+func (s *Supervisor) settleAccounts(w *worker) (lost *uint64, fields []zap.Field) {
 	if !w.cooperates {
 		s.tally.Forget(w.ID)
-		return nil
+		return nil, nil
 	}
 	last := w.reading()
-	started, lost := last.Counters.Started, s.tally.Retire(w.ID, time.Now(), last)
-	fields := []zap.Field{zap.Uint64("requests", started)}
-	if lost > 0 {
-		fields = append(fields, zap.Uint64("requests_lost", lost))
+	started := last.Counters.Started
+	lost = new(s.tally.Retire(w.ID, time.Now(), last))
+	fields = []zap.Field{zap.Uint64("requests", started)}
+	if *lost > 0 {
+		fields = append(fields, zap.Uint64("requests_lost", *lost))
 	}
 	if w.limit > 0 && started > uint64(w.limit) {
 		fields = append(fields, zap.Uint64("overshoot", started-uint64(w.limit)))
 	}
-	return fields
+	return lost, fields
 }
 
 // ending says how the process ended. Many programs leave the stop signal to its
@@ -270,12 +271,4 @@ func (s *Supervisor) warnOverwritten(r *revision) {
 			}
 		}
 	})
-}
-
-// epitaph is what is known of the end of a worker, dead or as good as dead.
-func (s *Supervisor) epitaph(id int) epitaph {
-	if w := s.workers[id]; w != nil {
-		return epitaph{w.ending(), w.lastWords()}
-	}
-	return s.words.of(id)
 }

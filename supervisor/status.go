@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/gosuper/gosuper/supervisor/control"
-	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -40,11 +39,10 @@ func (s *Supervisor) Status(ctx context.Context, withRequests bool) (control.Sta
 func (s *Supervisor) Health(ctx context.Context) (control.Health, error) {
 	var h control.Health
 	err := s.ask(ctx, func() {
-		h = control.Health{Healthy: true, State: s.state(), WorkersTarget: s.fleet.Target()}
-		for w := range s.fleet.Workers() {
-			if w.State == fleet.Ready {
-				h.ReadyWorkers++
-			}
+		sum := s.fleet.Summary(time.Now())
+		h = control.Health{
+			Healthy: true, State: s.state(), Condition: control.Condition(sum.Condition),
+			ReadyWorkers: sum.Ready, WorkersTarget: sum.Target,
 		}
 		h.Ready = h.ReadyWorkers > 0 && h.State != control.Stopping
 	})
@@ -56,10 +54,11 @@ func (s *Supervisor) look() control.Status {
 	now := time.Now()
 	s.readBoards(now)
 	_, generation := s.fleet.Revision()
+	sum := s.fleet.Summary(now)
 	st := control.Status{
 		Name: s.current.config.Name, PID: os.Getpid(), Version: s.options.Version,
-		State: s.state(), Generation: generation, UptimeSeconds: seconds(now.Sub(s.started)),
-		WorkersTarget: s.fleet.Target(), Binds: s.current.sockets.URLs(),
+		State: s.state(), Condition: control.Condition(sum.Condition), CrashLoop: s.crashLoop(sum, now), Generation: generation, UptimeSeconds: seconds(now.Sub(s.started)),
+		WorkersTarget: sum.Target, ReadyWorkers: sum.Ready, Binds: s.current.sockets.URLs(),
 		Workers: []control.Worker{}, Failing: []control.Failing{},
 		Counters: control.Counters{
 			Restarts: maps.Clone(s.restarts.by),

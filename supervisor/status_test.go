@@ -83,11 +83,11 @@ func TestStatus(t *testing.T) {
 		if second.Path != "/second" || !second.Streaming || second.AgeSeconds < 2 || second.IdleSeconds >= 2 {
 			t.Errorf("the second request is %+v", second)
 		}
-		if h, err := st.master.Health(st.t.Context()); err != nil || h != (control.Health{Healthy: true, Ready: true, State: control.Running, ReadyWorkers: 2, WorkersTarget: 2}) {
+		if h, err := st.master.Health(st.t.Context()); err != nil || h != (control.Health{Healthy: true, Ready: true, State: control.Running, Condition: control.FleetReady, ReadyWorkers: 2, WorkersTarget: 2}) {
 			t.Errorf("its health is %+v, %v", h, err)
 		}
 		st.kill(15)
-		if h, err := st.master.Health(st.t.Context()); err != nil || h != (control.Health{Healthy: true, State: control.Stopping, WorkersTarget: 2}) {
+		if h, err := st.master.Health(st.t.Context()); err != nil || h != (control.Health{Healthy: true, State: control.Stopping, Condition: control.FleetStopping, WorkersTarget: 2}) {
 			t.Errorf("while stopping its health is %+v, %v", h, err)
 		}
 		if got := st.status(); got.State != control.Stopping || got.Workers[0].State != "draining" {

@@ -13,6 +13,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/admin"
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
+	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
@@ -42,12 +43,12 @@ type Supervisor struct {
 	busy      *scoreboard.Fleet // how busy each place is; nil: there is no shared memory
 	boardless bool              // there is no shared memory here; said once
 
-	workers map[int]*worker // alive, by id
-	pids    map[int]*worker
-	strays  []*process.Tail // stderr of workers that are gone, which others may hold
-	words   epitaphs
-	hurry   time.Time    // until then nobody's last words are waited for
-	tally   *tally.Tally // what all workers that ever lived did
+	workers   map[int]*worker // alive, by id
+	pids      map[int]*worker
+	strays    []*process.Tail // stderr of workers that are gone, which others may hold
+	incidents books.Incidents
+	hurry     time.Time    // until then nobody's last words are waited for
+	tally     *tally.Tally // what all workers that ever lived did
 
 	signals       chan os.Signal
 	deafen        func() // ends the delivery of signals
@@ -304,7 +305,7 @@ func (s *Supervisor) end() error {
 		s.reportLost(s.access.Lost())
 	}
 	if s.culprit != 0 {
-		e := s.words.of(s.culprit)
+		e := s.epitaph(s.culprit)
 		s.log.Error("gave up: the first workers could not boot", zap.Int("worker", s.culprit), zap.String("status", e.status))
 		return &BootError{Worker: s.culprit, Status: e.status, Lines: e.lines}
 	}

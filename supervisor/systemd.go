@@ -8,7 +8,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/supervisor/control"
-	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 	"github.com/gosuper/gosuper/worker/protocol"
@@ -190,27 +189,24 @@ func (s *Supervisor) extension(now time.Time) time.Duration {
 
 // summary says in one line what the service is doing.
 func (s *Supervisor) summary() string {
-	target := s.fleet.Target()
-	served := map[int]bool{}
-	for w := range s.fleet.Workers() {
-		if w.State == fleet.Ready && w.Slot < target {
-			served[w.Slot] = true
-		}
-	}
-	workers := workersOf(target) + " ready"
-	if len(served) != target {
-		workers = fmt.Sprintf("%d of %s", len(served), workers)
+	sum := s.fleet.Summary(time.Now())
+	workers := workersOf(sum.Target) + " ready"
+	if sum.Ready != sum.Target {
+		workers = fmt.Sprintf("%d of %s", sum.Ready, workers)
 	}
 	_, generation := s.fleet.Revision()
 	workers += fmt.Sprintf(", generation %d", generation)
-	switch s.phase() {
-	case phaseStarting:
+	if c := control.Condition(sum.Condition); c == control.FleetCrashLoop || c == control.FleetDegraded {
+		workers = c.Words() + ": " + workers
+	} else if s.phase() == phaseStarting {
 		return "starting: " + workers
+	}
+	switch s.phase() {
 	case phaseReloading:
 		return "reloading: " + workers
 	case phaseStopping:
 		if s.culprit != 0 {
-			return fmt.Sprintf("gave up: worker %d could not boot: %s", s.culprit, s.words.of(s.culprit).status)
+			return fmt.Sprintf("gave up: worker %d could not boot: %s", s.culprit, s.epitaph(s.culprit).status)
 		}
 		return "stopping: " + workersOf(s.fleet.Alive()) + " left"
 	}

@@ -81,7 +81,7 @@ func (a *app) probe(ctx context.Context, t target, ready bool) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text := fmt.Sprintf("%s, %d of %d workers ready", h.State, h.ReadyWorkers, h.WorkersTarget)
+	text := fmt.Sprintf("%s, %d of %d workers ready", h.Condition.Words(), h.ReadyWorkers, h.WorkersTarget)
 	if !h.Healthy || ready && !h.Ready {
 		return "", notReady{text}
 	}

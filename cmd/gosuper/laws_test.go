@@ -46,6 +46,7 @@ var mayImport = map[string][]string{
 	"supervisor/control":            {sys},
 	"supervisor/admin":              {module + "/supervisor/control", "github.com/prometheus/client_golang"},
 	"supervisor/internal/fleet":     {},
+	"supervisor/internal/books":     {},
 	"supervisor/internal/process":   {sys, module + "/supervisor/internal/process", module + "/supervisor/internal/terminal"},
 	"supervisor/internal/socket":    {sys},
 	"supervisor/internal/notify":    {sys, module + "/worker/protocol"},

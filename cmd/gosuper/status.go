@@ -71,7 +71,7 @@ func (a *app) overview(ctx context.Context, found several) string {
 			}
 			h, err := control.HomeOf(a.environ).Client(f.Address).Health(ctx)
 			if err == nil {
-				state, ready = string(h.State), fmt.Sprintf("%d of %d", h.ReadyWorkers, h.WorkersTarget)
+				state, ready = h.Condition.Words(), fmt.Sprintf("%d of %d", h.ReadyWorkers, h.WorkersTarget)
 			} else {
 				state = "does not answer"
 			}
@@ -91,7 +91,11 @@ func statusText(st control.Status) string {
 		workers.add(workerCells(w)...)
 	}
 	fmt.Fprintf(&b, "%s  pid %d  version %s\n", summary(st), st.PID, st.Version)
-	fmt.Fprintf(&b, "bind %s\n\n%s\n", strings.Join(st.Binds, " "), &workers)
+	fmt.Fprintf(&b, "bind %s\n\n", strings.Join(st.Binds, " "))
+	if st.CrashLoop != nil {
+		b.WriteString(crashLoopText(st.CrashLoop) + "\n")
+	}
+	fmt.Fprintf(&b, "%s\n", &workers)
 	if st.Requests != nil {
 		b.WriteString(requestsText(st.Requests) + "\n")
 	}
@@ -111,14 +115,33 @@ func statusText(st control.Status) string {
 
 // summary is the master and its fleet in one line.
 func summary(st control.Status) string {
-	ready := 0
-	for _, w := range st.Workers {
-		if w.State == "ready" {
-			ready++
-		}
-	}
 	return fmt.Sprintf("%s  %s  %d of %d workers ready  generation %d  up %s",
-		st.Name, st.State, ready, st.WorkersTarget, st.Generation, age(st.UptimeSeconds))
+		st.Name, st.Condition.Words(), st.ReadyWorkers, st.WorkersTarget, st.Generation, age(st.UptimeSeconds))
+}
+
+// crashLoopText says which workers end again and again, and what they wrote.
+func crashLoopText(c *control.CrashLoop) string {
+	slots := make([]string, len(c.Slots))
+	for i, slot := range c.Slots {
+		slots[i] = strconv.Itoa(slot)
+	}
+	text := fmt.Sprintf("slot %s is", slots[0])
+	if len(slots) > 1 {
+		text = fmt.Sprintf("slots %s are", strings.Join(slots, ", "))
+	}
+	text += fmt.Sprintf(" in a crash loop: %d crashes in a row, ", c.Crashes)
+	if c.NextSeconds > 0 {
+		text += fmt.Sprintf("the next start in %s\n", age(c.NextSeconds))
+	} else {
+		text += "a new worker is there\n"
+	}
+	switch {
+	case c.Worker == 0:
+		return text
+	case len(c.LastLines) == 0:
+		return text + fmt.Sprintf("worker %d: %s; it wrote nothing to stderr\n", c.Worker, c.Status)
+	}
+	return text + fmt.Sprintf("worker %d: %s; its last lines:\n  %s\n", c.Worker, c.Status, strings.Join(c.LastLines, "\n  "))
 }
 
 // workerColumns are the columns of a table of workers.
@@ -132,6 +155,7 @@ func workerColumns(workers []control.Worker) []column {
 		{"AGE", right},
 		{"REQUESTS", right},
 		{"IN FLIGHT", right},
+		{"CPU TIME", right},
 		{memoryHead(workers), right},
 		{"RESTARTS", right},
 		{"STATUS", left},
@@ -146,7 +170,7 @@ func workerCells(w control.Worker) []string {
 	}
 	return []string{
 		strconv.Itoa(w.ID), strconv.Itoa(w.Slot), strconv.Itoa(w.PID), strconv.Itoa(w.Generation), w.State, age(w.AgeSeconds),
-		requests, known(w.InFlight), memory(w.MemoryBytes), number(w.Restarts), w.Status,
+		requests, known(w.InFlight), cpuTime(w.CPUSeconds), memory(w.MemoryBytes), number(w.Restarts), w.Status,
 	}
 }
 
@@ -210,6 +234,14 @@ func memory(bytes uint64) string {
 		value, unit = value/1024, "GiB"
 	}
 	return strconv.FormatFloat(value, 'f', 1, 64) + " " + unit
+}
+
+// cpuTime is a time on a processor, "-" where it is not known.
+func cpuTime(seconds *float64) string {
+	if seconds == nil {
+		return "-"
+	}
+	return age(*seconds)
 }
 
 // known is a number, "-" where there is none.

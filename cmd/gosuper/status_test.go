@@ -9,10 +9,10 @@ import (
 
 func TestStatusText(t *testing.T) {
 	st := control.Status{
-		Name: "agents", PID: 7, Version: "v1.2.3", State: control.Reloading, Generation: 3, UptimeSeconds: 93784, WorkersTarget: 2,
+		Name: "agents", PID: 7, Version: "v1.2.3", State: control.Reloading, Condition: control.FleetReloading, ReadyWorkers: 1, Generation: 3, UptimeSeconds: 93784, WorkersTarget: 2,
 		Binds: []string{"tcp://127.0.0.1:8000", "unix:///run/agents"},
 		Workers: []control.Worker{
-			{ID: 9, PID: 412, Generation: 3, State: "ready", Cooperating: true, AgeSeconds: 4000, Requests: new(uint64(120)), InFlight: new(uint64(2)), MaxRequests: 1000, MemoryBytes: 3 << 29, MemoryKind: control.PSS, Restarts: 12, Status: "größer"},
+			{ID: 9, PID: 412, Generation: 3, State: "ready", Cooperating: true, AgeSeconds: 4000, Requests: new(uint64(120)), InFlight: new(uint64(2)), MaxRequests: 1000, MemoryBytes: 3 << 29, MemoryKind: control.PSS, Restarts: 12, CPUSeconds: new(83.5), Status: "größer"},
 			{ID: 10, Slot: 1, Place: 2, PID: 0, Generation: 3, State: "starting", AgeSeconds: 0.25, MemoryKind: control.RSS},
 			{ID: 11, Slot: 1, Place: 1, PID: 41200, Generation: 2, State: "draining", AgeSeconds: 75, MemoryBytes: 5 << 20, MemoryKind: control.RSS},
 		},
@@ -26,10 +26,10 @@ func TestStatusText(t *testing.T) {
 	want := `agents  reloading  1 of 2 workers ready  generation 3  up 1d02h  pid 7  version v1.2.3
 bind tcp://127.0.0.1:8000 unix:///run/agents
 
-ID  SLOT    PID  GEN  STATE       AGE  REQUESTS  IN FLIGHT   MEMORY  RESTARTS  STATUS
- 9     0    412    3  ready     1h06m  120/1000          2  1.5 GiB        12  größer
-10     1      0    3  starting   0.2s         -          -        -         0
-11     1  41200    2  draining  1m15s         -          -  5.0 MiB         0
+ID  SLOT    PID  GEN  STATE       AGE  REQUESTS  IN FLIGHT  CPU TIME   MEMORY  RESTARTS  STATUS
+ 9     0    412    3  ready     1h06m  120/1000          2     1m23s  1.5 GiB        12  größer
+10     1      0    3  starting   0.2s         -          -         -        -         0
+11     1  41200    2  draining  1m15s         -          -         -  5.0 MiB         0
 
 WORKER    AGE   IDLE             METHOD  PATH           REQUEST ID
      9  1m01s  1m01s             POST    /agent         a1
@@ -47,11 +47,18 @@ last reload rolled back: worker 8: exit status 1; its last lines:
 	st.Workers, st.Requests = st.Workers[2:], []control.Request{}
 	st.Counters, st.LastReload = control.Counters{}, control.Reload{Result: control.Underway}
 	st.Explain()
-	want = `agents  reloading  0 of 2 workers ready  generation 3  up 1d02h  pid 7  version v1.2.3
+	st.Condition, st.ReadyWorkers = control.FleetCrashLoop, 0
+	st.CrashLoop = &control.CrashLoop{Slots: []int{0, 1}, Crashes: 18, Worker: 40, Status: "exit status 1", LastLines: []string{"Traceback", "no model"}}
+	want = `agents  crash loop  0 of 2 workers ready  generation 3  up 1d02h  pid 7  version v1.2.3
 bind tcp://127.0.0.1:8000 unix:///run/agents
 
-ID  SLOT    PID  GEN  STATE       AGE  REQUESTS  IN FLIGHT      RSS  RESTARTS  STATUS
-11     1  41200    2  draining  1m15s         -          -  5.0 MiB         0
+slots 0, 1 are in a crash loop: 18 crashes in a row, a new worker is there
+worker 40: exit status 1; its last lines:
+  Traceback
+  no model
+
+ID  SLOT    PID  GEN  STATE       AGE  REQUESTS  IN FLIGHT  CPU TIME      RSS  RESTARTS  STATUS
+11     1  41200    2  draining  1m15s         -          -         -  5.0 MiB         0
 
 no request is in flight
 

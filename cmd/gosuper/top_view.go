@@ -24,6 +24,7 @@ var orders = []order{
 	{'i', "id", func(a, b line) int { return cmp.Compare(a.ID, b.ID) }},
 	{'s', "req/s", func(a, b line) int { return compareKnown(b.rate, a.rate) }},
 	{'f', "in flight", func(a, b line) int { return compareKnown(b.InFlight, a.InFlight) }},
+	{'c', "cpu", func(a, b line) int { return compareKnown(b.cpu, a.cpu) }},
 	{'m', "memory", func(a, b line) int { return cmp.Compare(b.MemoryBytes, a.MemoryBytes) }},
 	{'a', "age", func(a, b line) int { return cmp.Compare(b.AgeSeconds, a.AgeSeconds) }},
 	{'r', "restarts", func(a, b line) int { return cmp.Compare(b.Restarts, a.Restarts) }},
@@ -32,7 +33,13 @@ var orders = []order{
 // line is a worker on the screen.
 type line struct {
 	control.Worker
-	rate *float64 // requests finished per second; nil: not known
+	figures
+}
+
+// figures are how much a worker does per second; nil: not known.
+type figures struct {
+	rate *float64 // requests finished
+	cpu  *float64 // time on a processor, 1 for one that it had all the time
 }
 
 // compareKnown compares two figures; one that is not known is less than any other.
@@ -52,7 +59,7 @@ func compareKnown[T cmp.Ordered](a, b *T) int {
 type view struct {
 	order   order
 	status  control.Status
-	rates   map[int]*float64 // by worker
+	figures map[int]figures // by worker
 	total   *float64
 	at      time.Time // of the status; zero: there is none yet
 	trouble error     // why there is no newer one; nil: there is
@@ -62,25 +69,34 @@ type view struct {
 func (v *view) update(st control.Status, now time.Time) {
 	seconds := now.Sub(v.at).Seconds()
 	another := v.status.PID != st.PID // its totals have nothing to do with those before
-	perSecond := func(before, after *uint64) *float64 {
-		switch {
-		case after == nil:
-			return nil
-		case v.at.IsZero() || seconds <= 0 || another || before == nil || *after < *before:
-			return new(float64)
-		}
-		return new(float64(*after-*before) / seconds)
+	if v.at.IsZero() || another {
+		seconds = 0
 	}
-	before := map[int]*uint64{}
+	before := map[int]control.Worker{}
 	for _, w := range v.status.Workers {
-		before[w.ID] = w.Requests
+		before[w.ID] = w
 	}
-	v.rates = map[int]*float64{}
+	v.figures = map[int]figures{}
 	for _, w := range st.Workers {
-		v.rates[w.ID] = perSecond(before[w.ID], w.Requests)
+		v.figures[w.ID] = figures{
+			perSecond(before[w.ID].Requests, w.Requests, seconds),
+			perSecond(before[w.ID].CPUSeconds, w.CPUSeconds, seconds),
+		}
 	}
-	v.total = perSecond(v.status.Counters.Requests, st.Counters.Requests)
+	v.total = perSecond(v.status.Counters.Requests, st.Counters.Requests, seconds)
 	v.status, v.at, v.trouble = st, now, nil
+}
+
+// perSecond is by how much a total grew in each of so many seconds; nil: it is not
+// known. Where there is nothing to compare it with, it did not.
+func perSecond[T uint64 | float64](before, after *T, seconds float64) *float64 {
+	switch {
+	case after == nil:
+		return nil
+	case seconds <= 0 || before == nil || *after < *before:
+		return new(float64)
+	}
+	return new(float64(*after-*before) / seconds)
 }
 
 // sortBy sorts by what the key stands for, if it is one.
@@ -98,19 +114,17 @@ func (v *view) screen(width, height int, now time.Time) (lines []string, heads m
 	var workers []line
 	for _, w := range st.Workers {
 		w.Status = oneLine(w.Status)
-		workers = append(workers, line{w, v.rates[w.ID]})
+		workers = append(workers, line{w, v.figures[w.ID]})
 	}
 	slices.SortStableFunc(workers, v.order.compare)
 	columns := workerColumns(st.Workers)
-	const rateColumn = 7 // behind the requests
-	t := table{columns: slices.Insert(columns, rateColumn, column{"REQ/S", right})}
+	const rateColumn, cpuColumn = 7, 9 // behind the requests, and behind those in flight
+	t := table{columns: slices.Insert(slices.Insert(columns, rateColumn, column{"REQ/S", right}), cpuColumn, column{"CPU", right})}
 	for _, w := range workers {
-		t.add(slices.Insert(workerCells(w.Worker), rateColumn, rateText(w.rate))...)
+		t.add(slices.Insert(slices.Insert(workerCells(w.Worker), rateColumn, rateText(w.rate)), cpuColumn, percent(w.cpu))...)
 	}
-	lines = append(lines, summary(st), fmt.Sprintf("%s requests/s  %s in flight  %s", rateText(v.total), known(st.InFlight()), strings.TrimSpace(countersText(st.Counters))), st.Unknown)
-	if v.trouble != nil {
-		lines[2] = fmt.Sprintf("no answer for %s: %v", age(now.Sub(v.at).Seconds()), v.trouble)
-	}
+	lines = append(lines, summary(st), fmt.Sprintf("%s requests/s  %s in flight  %s", rateText(v.total), known(st.InFlight()), strings.TrimSpace(countersText(st.Counters))))
+	lines = append(lines, v.notes(height, now)...)
 	heads = map[int]bool{len(lines): true}
 	lines = append(lines, textLines(t.String())...)
 	room := height - 1 // the last line is for the keys
@@ -135,6 +149,31 @@ func (v *view) screen(width, height int, now time.Time) (lines []string, heads m
 		lines[i] = cut(readable(oneLine(lines[i])), width)
 	}
 	return lines, heads
+}
+
+// notes are what is to be known before one looks at the workers, in one line at
+// least. Of what a worker said last there is so much that they have room, too.
+func (v *view) notes(height int, now time.Time) (lines []string) {
+	if v.trouble != nil {
+		return []string{fmt.Sprintf("no answer for %s: %v", age(now.Sub(v.at).Seconds()), v.trouble)}
+	}
+	if c := v.status.CrashLoop; c != nil {
+		short, room := *c, max(height-len(v.status.Workers)-8, 1)
+		short.LastLines = c.LastLines[max(len(c.LastLines)-room, 0):]
+		lines = textLines(crashLoopText(&short))
+	}
+	if v.status.Unknown != "" || len(lines) == 0 {
+		lines = append(lines, v.status.Unknown)
+	}
+	return lines
+}
+
+// percent is a share of one processor, "-" where it is not known.
+func percent(share *float64) string {
+	if share == nil {
+		return "-"
+	}
+	return strconv.FormatFloat(100**share, 'f', 0, 64) + "%"
 }
 
 // rateText is a rate per second, "-" where it is not known.

@@ -13,12 +13,13 @@ import (
 
 // fleetOf is a status of so many workers, the later ones busier.
 func fleetOf(n int, requests uint64) control.Status {
-	st := control.Status{Name: "agents", PID: 7, State: control.Running, Generation: 1, UptimeSeconds: 60, WorkersTarget: n}
+	st := control.Status{Name: "agents", PID: 7, State: control.Running, Condition: control.FleetReady, ReadyWorkers: n, Generation: 1, UptimeSeconds: 60, WorkersTarget: n}
 	sum := uint64(0)
 	for i := range n {
 		st.Workers = append(st.Workers, control.Worker{
 			ID: i + 1, Slot: i, PID: 100 + i, Generation: 1, State: "ready", Cooperating: true, AgeSeconds: 60,
 			Requests: new(requests * uint64(i+1)), InFlight: new(uint64(i % 3)), MemoryBytes: uint64(n-i) << 20, MemoryKind: control.PSS,
+			CPUSeconds: new(float64(requests) / 20 * float64(i+1)),
 		})
 		sum += requests * uint64(i+1)
 	}
@@ -39,20 +40,20 @@ func TestTopScreen(t *testing.T) {
 	v.update(st, now.Add(2*time.Second))
 	v.sortBy('s')
 	v.sortBy('?')
-	lines, heads := v.screen(100, 12, now)
+	lines, heads := v.screen(120, 12, now)
 	want := []string{
-		"agents  running  2 of 2 workers ready  generation 1  up 1m00s",
+		"agents  ready  2 of 2 workers ready  generation 1  up 1m00s",
 		"15.0 requests/s  1 in flight  60 requests, 0 timeouts, 0 requests lost; restarts: none",
 		"",
-		"ID  SLOT  PID  GEN  STATE    AGE  REQUESTS  REQ/S  IN FLIGHT      PSS  RESTARTS  STATUS",
-		" 2     1  101    1  ready  1m00s        40   10.0          1  1.0 MiB         0  evil\uFFFD[2J status",
-		" 1     0  100    1  ready  1m00s        20    5.0          0  2.0 MiB         0",
+		"ID  SLOT  PID  GEN  STATE    AGE  REQUESTS  REQ/S  IN FLIGHT  CPU  CPU TIME      PSS  RESTARTS  STATUS",
+		" 2     1  101    1  ready  1m00s        40   10.0          1  50%      2.0s  1.0 MiB         0  evil\uFFFD[2J status",
+		" 1     0  100    1  ready  1m00s        20    5.0          0  25%      1.0s  2.0 MiB         0",
 		"",
 		"WORKER    AGE  IDLE             METHOD  PATH    REQUEST ID",
 		"     1  1m40s  0.0s  streaming  POST    /old",
 		"     2   1.0s  0.0s             GET     /young",
 		"",
-		"q quit   sort by:  i id  s req/s*  f in flight  m memory  a age  r restarts",
+		"q quit   sort by:  i id  s req/s*  f in flight  c cpu  m memory  a age  r restarts",
 	}
 	if !slices.Equal(lines, want) {
 		t.Errorf("the screen is\n%s\nwant\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))
@@ -89,11 +90,33 @@ func TestTopOfPlainWorkers(t *testing.T) {
 	want := []string{
 		"- requests/s  - in flight  - requests, - timeouts, - requests lost; restarts: none",
 		"requests, their latency and lost requests are not known: the workers are plain ones, which do not speak the worker protocol (gosuper help protocol)",
-		"ID  SLOT  PID  GEN  STATE    AGE  REQUESTS  REQ/S  IN FLIGHT      PSS  RESTARTS  STATUS",
-		" 1     0  100    1  ready  1m00s         -      -          -  2.0 MiB         0",
+		"ID  SLOT  PID  GEN  STATE    AGE  REQUESTS  REQ/S  IN FLIGHT  CPU  CPU TIME      PSS  RESTARTS  STATUS",
+		" 1     0  100    1  ready  1m00s         -      -          -   0%      0.0s  2.0 MiB         0",
 	}
 	if !slices.Equal(lines[1:5], want) {
 		t.Errorf("the screen is\n%s\nwant\n%s", strings.Join(lines[1:5], "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// A crash loop is explained where one looks first, and the workers stay on the
+// screen.
+func TestTopOfCrashLoop(t *testing.T) {
+	now := time.Unix(1000, 0)
+	st := fleetOf(2, 0)
+	st.Condition, st.ReadyWorkers = control.FleetCrashLoop, 1
+	st.CrashLoop = &control.CrashLoop{Slots: []int{1}, Crashes: 7, NextSeconds: 12, Worker: 9, Status: "exit status 1", LastLines: strings.Fields("a b c d e f g h no\x1bmodel")}
+	v := &view{order: orders[0]}
+	v.update(st, now)
+	lines, heads := v.screen(200, 12, now)
+	want := []string{
+		"agents  crash loop  1 of 2 workers ready  generation 1  up 1m00s", lines[1],
+		"slot 1 is in a crash loop: 7 crashes in a row, the next start in 12s",
+		"worker 9: exit status 1; its last lines:",
+		"  h",
+		"  no\uFFFDmodel",
+	}
+	if !slices.Equal(lines[:6], want) || !heads[6] {
+		t.Errorf("the screen is\n%s\nwant\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))
 	}
 }
 
@@ -130,7 +153,7 @@ func TestTopOrders(t *testing.T) {
 	v := &view{}
 	v.update(fleetOf(3, 10), now)
 	v.update(fleetOf(3, 30), now.Add(time.Second))
-	for key, want := range map[byte]string{'i': "1 2 3", 's': "3 2 1", 'f': "3 2 1", 'm': "1 2 3", 'a': "1 2 3"} {
+	for key, want := range map[byte]string{'i': "1 2 3", 'c': "3 2 1", 's': "3 2 1", 'f': "3 2 1", 'm': "1 2 3", 'a': "1 2 3"} {
 		v.sortBy(key)
 		lines, _ := v.screen(200, 24, now)
 		var ids []string

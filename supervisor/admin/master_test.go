@@ -16,6 +16,8 @@ type master struct {
 	metrics Metrics
 	status  control.Status
 
+	incidents []control.Incident
+
 	mu   sync.Mutex // guards what follows
 	asks []string   // what it was asked to do
 }
@@ -48,6 +50,10 @@ func (m *master) Scale(_ context.Context, by control.Scaling) (control.Scaled, e
 func (m *master) Recycle(_ context.Context, which control.Recycling) (control.Recycled, error) {
 	m.asked("recycle %v %v", which.Workers, which.All)
 	return control.Recycled{}, nil
+}
+
+func (m *master) Incidents(context.Context) (control.Incidents, error) {
+	return control.Incidents{Incidents: m.incidents}, m.err
 }
 
 func (m *master) Health(context.Context) (control.Health, error) { return m.health, m.err }

@@ -50,6 +50,9 @@ func (e *Endpoint) servePage(w http.ResponseWriter, _ *http.Request) {
 	w.Write(page)
 }
 
+// shownIncidents is how many of them the page shows.
+const shownIncidents = 16
+
 // feed is what the page asks for once a second.
 type feed struct {
 	Actions bool           `json:"actions"` // whether the page may act
@@ -60,6 +63,8 @@ type feed struct {
 	Durations *Histogram `json:"durations"`
 	InFlight  *uint64    `json:"in_flight"`
 	Backlog   int        `json:"backlog"`
+	// The newest come first; no more of them than one looks through.
+	Incidents []control.Incident `json:"incidents"`
 }
 
 // serveFeed answers with the figures of the moment.
@@ -76,8 +81,14 @@ func (e *Endpoint) serveFeed(w http.ResponseWriter, r *http.Request) {
 		unavailable(w, err)
 		return
 	}
+	past, err := e.server.source.Incidents(ctx)
+	if err != nil {
+		unavailable(w, err)
+		return
+	}
 	w.Header().Set("Content-Type", "application/json")
 	json.NewEncoder(w).Encode(feed{ // fails only with the connection
 		Actions: e.acts(), Status: status, Codes: m.Codes, Durations: m.Durations, InFlight: status.InFlight(), Backlog: m.Backlog,
+		Incidents: past.Incidents[:min(len(past.Incidents), shownIncidents)],
 	})
 }

@@ -7,7 +7,9 @@ type Health struct {
 	Healthy bool  `json:"healthy"`
 	Ready   bool  `json:"ready"`
 	State   State `json:"state"`
-	// ReadyWorkers is how many workers are ready, of WorkersTarget.
+	// Condition is how the fleet is.
+	Condition Condition `json:"condition"`
+	// ReadyWorkers is how many of the WorkersTarget slots have a ready worker.
 	ReadyWorkers  int `json:"ready_workers"`
 	WorkersTarget int `json:"workers_target"`
 }

@@ -17,6 +17,8 @@ import (
 type Observer interface {
 	// Status is what runs, with the requests in flight if they are wanted.
 	Status(ctx context.Context, withRequests bool) (Status, error)
+	// Incidents are the last workers that died or were ended.
+	Incidents(ctx context.Context) (Incidents, error)
 	// Health is what a probe wants to know.
 	Health(ctx context.Context) (Health, error)
 	// Ended is closed when the master has given back all that it held.
@@ -59,6 +61,7 @@ type route struct {
 // routes are all operations. openapi.json describes them, and a test compares.
 var routes = []route{
 	{"GET", "/v1/status", getStatus},
+	{"GET", "/v1/incidents", getIncidents},
 	{"GET", "/v1/health", getHealth},
 	{"POST", "/v1/reload", postReload},
 	{"POST", "/v1/scale", postScale},
@@ -133,6 +136,11 @@ func getStatus(m Master, r *http.Request) (int, any, error) {
 	}
 	st, err := m.Status(r.Context(), requests)
 	return http.StatusOK, st, err
+}
+
+func getIncidents(m Master, r *http.Request) (int, any, error) {
+	all, err := m.Incidents(r.Context())
+	return http.StatusOK, all, err
 }
 
 // healthTime is how long a loop may take to answer that is well.

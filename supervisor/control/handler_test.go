@@ -20,7 +20,7 @@ type fake struct {
 
 func (f *fake) Status(_ context.Context, withRequests bool) (Status, error) {
 	st := Status{
-		Name: "agents", PID: 1, Version: "v1", State: Running, Generation: 1, UptimeSeconds: 1.5, WorkersTarget: 1, Binds: []string{"tcp://127.0.0.1:8000"},
+		Name: "agents", PID: 1, Version: "v1", State: Running, Condition: FleetCrashLoop, CrashLoop: &CrashLoop{Slots: []int{0}, Crashes: 2, LastLines: []string{}}, Generation: 1, UptimeSeconds: 1.5, WorkersTarget: 1, Binds: []string{"tcp://127.0.0.1:8000"},
 		Failing: []Failing{{Slot: 1, Boots: 3, Error: "worker 9: exit status 1"}},
 		Workers: []Worker{{ID: 1, PID: 2, Generation: 1, State: "ready", MemoryKind: RSS, Status: "fine"}, {ID: 2, Slot: 1, Cooperating: true, Generation: 1, State: "ready", Requests: new(uint64(3)), InFlight: new(uint64), MemoryKind: PSS}}, Counters: Counters{Restarts: map[Reason]uint64{}}, LastReload: Reload{Result: None},
 	}
@@ -31,6 +31,10 @@ func (f *fake) Status(_ context.Context, withRequests bool) (Status, error) {
 		st.Requests = []Request{{Worker: 1, Method: "GET", Path: "/", RequestID: "7"}, {Worker: 1}}
 	}
 	return st, f.err
+}
+
+func (f *fake) Incidents(context.Context) (Incidents, error) {
+	return Incidents{[]Incident{{Worker: 3, Reason: "crash", LastLines: []string{"no model"}}}}, f.err
 }
 
 func (f *fake) Health(context.Context) (Health, error) { return f.health, f.err }
@@ -91,8 +95,8 @@ func (c call) master() *fake {
 }
 
 var (
-	well     = fake{health: Health{Healthy: true, Ready: true, State: Running, ReadyWorkers: 1, WorkersTarget: 1}}
-	unready  = fake{health: Health{Healthy: true, State: Starting, WorkersTarget: 1}}
+	well     = fake{health: Health{Healthy: true, Ready: true, State: Running, Condition: FleetReady, ReadyWorkers: 1, WorkersTarget: 1}}
+	unready  = fake{health: Health{Healthy: true, State: Starting, Condition: FleetStarting, WorkersTarget: 1}}
 	gone     = fake{err: errors.New("the master has ended")}
 	hung     = fake{err: context.DeadlineExceeded}
 	stopping = fake{err: &Error{Status: http.StatusConflict, Message: "the master is stopping"}}
@@ -111,6 +115,9 @@ var calls = []call{
 	{fake{}, "GET", "/v1/status?requests=yes", "", 400, `"error":"requests must be 1 or 0, not \"yes\""`},
 	{gone, "GET", "/v1/status", "", 503, `"error":"the master has ended"`},
 	{hung, "GET", "/v1/status", "", 503, `"error":"the master does not answer in time"`},
+
+	{fake{}, "GET", "/v1/incidents", "", 200, `"reason":"crash"`},
+	{gone, "GET", "/v1/incidents", "", 503, `"error":"the master has ended"`},
 
 	{well, "GET", "/v1/health", "", 200, `"healthy":true`},
 	{well, "GET", "/v1/health?ready=1", "", 200, `"ready":true`},

@@ -106,6 +106,9 @@ func TestDescriptionHasTypes(t *testing.T) {
 		Worker{},
 		Failing{},
 		Request{},
+		CrashLoop{},
+		Incidents{},
+		Incident{},
 		Counters{},
 		Reload{},
 		Health{},
@@ -116,7 +119,7 @@ func TestDescriptionHasTypes(t *testing.T) {
 		Stopped{},
 		Upgrade{},
 		Error{},
-		State(""), MemoryKind(""),
+		State(""), Condition(""), MemoryKind(""),
 	} {
 		of := reflect.TypeOf(v)
 		known[of.Name()] = true
@@ -135,6 +138,7 @@ func TestDescriptionHasTypes(t *testing.T) {
 		}
 	}
 	compareEnum(t, d.Components.Schemas["State"], Starting, Running, Reloading, Stopping)
+	compareEnum(t, d.Components.Schemas["Condition"], FleetStopping, FleetReloading, FleetCrashLoop, FleetReady, FleetStarting, FleetDegraded)
 	compareEnum(t, d.Components.Schemas["Reload"].Properties["result"], None, Underway, OK, RolledBack)
 	compareEnum(t, d.Components.Schemas["Upgrade"].Properties["result"], None, Underway, OK, Refused)
 	compareEnum(t, d.Components.Schemas["MemoryKind"], PSS, RSS)
@@ -187,6 +191,12 @@ func compareStruct(t *testing.T, of reflect.Type, s *schema) {
 // kind names what a schema is of.
 func (s *schema) kind() string {
 	switch {
+	case len(s.OneOf) > 0:
+		var all []string
+		for _, one := range s.OneOf {
+			all = append(all, one.kind())
+		}
+		return strings.Join(all, " or ")
 	case s.Ref != "":
 		return strings.TrimPrefix(s.Ref, "#/components/schemas/")
 	case s.Type.has("array"):
@@ -212,7 +222,7 @@ func kindOf(of reflect.Type) string {
 	case reflect.Float64:
 		return "number"
 	case reflect.String:
-		if of == reflect.TypeFor[State]() || of == reflect.TypeFor[MemoryKind]() {
+		if of == reflect.TypeFor[State]() || of == reflect.TypeFor[Condition]() || of == reflect.TypeFor[MemoryKind]() {
 			return of.Name()
 		}
 		return "string"

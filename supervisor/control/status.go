@@ -8,6 +8,13 @@ type Status struct {
 	PID     int    `json:"pid"`
 	Version string `json:"version"`
 	State   State  `json:"state"`
+	// Condition is how the fleet is, ReadyWorkers how many of the WorkersTarget
+	// slots have a ready worker.
+	Condition    Condition `json:"condition"`
+	ReadyWorkers int       `json:"ready_workers"`
+	// CrashLoop says more about workers that end again and again; nil: there are
+	// none.
+	CrashLoop *CrashLoop `json:"crash_loop"`
 	// Generation is that of the configuration in force: 1 is the one the master
 	// started with, and each that is accepted has the next number.
 	Generation    int     `json:"generation"`
@@ -65,6 +72,9 @@ type Worker struct {
 	Restarts uint64 `json:"restarts"`
 	// Status is what the worker last said about itself (STATUS= of sd_notify(3)).
 	Status string `json:"status"`
+	// CPUSeconds is the time that the worker and its descendants have had on a
+	// processor; nil if it cannot be told.
+	CPUSeconds *float64 `json:"cpu_seconds"`
 }
 
 // MemoryKind says how the memory of a process tree was counted.

@@ -53,11 +53,13 @@ type (
 		Reason Reason
 	}
 
-	// Bury says what the exit of a worker meant. Backoff is how long its slot
+	// Bury says what the exit of a worker meant. Reason is what was wrong with it,
+	// unless its verdict is that it was retired. Backoff is how long its slot
 	// stays empty.
 	Bury struct {
 		Worker  Worker
 		Verdict Verdict
+		Reason  Reason
 		Backoff time.Duration
 	}
 

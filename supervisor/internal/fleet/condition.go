@@ -29,8 +29,8 @@ type Summary struct {
 }
 
 // Summary returns how the fleet is now. A crash loop is over when a worker has been
-// ready for so long that earlier crashes are forgiven; where they never are, when
-// one is ready.
+// ready for so long that the crashes are forgiven, which may be since the last step;
+// where they never are, when one is ready.
 func (f *Fleet) Summary(now time.Time) Summary {
 	sum := Summary{Target: f.current.target}
 	lost := false
@@ -39,7 +39,7 @@ func (f *Fleet) Summary(now time.Time) Summary {
 		for _, w := range f.teams[i] {
 			if w.State == Ready {
 				ready = true
-				recovered = recovered || f.own(w) && now.Sub(w.ReadyAt) >= f.current.ResetAfter
+				recovered = recovered || f.own(w) && (f.current.ResetAfter == 0 || f.stayed(w, now) && !f.stayed(w, f.now))
 			}
 		}
 		if ready {
@@ -47,7 +47,7 @@ func (f *Fleet) Summary(now time.Time) Summary {
 		} else if f.up && (s.why != ReasonScale || s.crashes > 0) {
 			lost = true
 		}
-		if s.revision != f.current.number || s.crashes < 2 || recovered {
+		if f.Stopping() || s.revision != f.current.number || s.crashes < 2 || recovered {
 			continue
 		}
 		sum.Looping = append(sum.Looping, i)

@@ -10,7 +10,7 @@ func (o *oracle) condition(f *Fleet, now time.Time) string {
 		if o.servers(slot, 0) > 0 {
 			served++
 		}
-		if c := o.crashes[[2]int{slot, o.current}]; c != nil && c.n >= 2 && !o.forgiven(now, slot) {
+		if c := o.crashes[[2]int{slot, o.current}]; c != nil && c.n >= 2 && !o.closed && o.stopAt.IsZero() && !o.forgiven(slot) {
 			loops[slot] = true
 		}
 	}
@@ -49,12 +49,12 @@ func (o *oracle) condition(f *Fleet, now time.Time) string {
 	return ""
 }
 
-// forgiven says whether a worker of the slot has been ready for so long that the
-// crashes before it do not count.
-func (o *oracle) forgiven(now time.Time, slot int) bool {
+// forgiven says whether a crash loop is over although crashes are never forgiven:
+// a worker of the slot is ready.
+func (o *oracle) forgiven(slot int) bool {
 	for _, w := range o.alive {
-		if w.Slot == slot && w.ready && !w.told && !w.killed && w.Revision == o.current && now.Sub(w.readyAt) >= o.settings[o.current].ResetAfter {
-			return true
+		if w.Slot == slot && w.ready && !w.told && !w.killed && w.Revision == o.current {
+			return o.settings[o.current].ResetAfter == 0
 		}
 	}
 	return false

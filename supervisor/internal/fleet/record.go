@@ -143,7 +143,7 @@ func (f *Fleet) bury(w *Worker) {
 	if !w.told && !w.blamed {
 		f.blame(w, verdict)
 	}
-	f.do(Bury{Worker: *w, Verdict: verdict, Backoff: w.backoff})
+	f.do(Bury{Worker: *w, Verdict: verdict, Reason: w.fault(verdict), Backoff: w.backoff})
 }
 
 // blame counts an exit nobody asked for, or a worker that had to be killed,
@@ -152,15 +152,7 @@ func (f *Fleet) bury(w *Worker) {
 // slot, that of an older revision nothing about the current one.
 func (f *Fleet) blame(w *Worker, verdict Verdict) {
 	w.blamed = true
-	why := ReasonCrash
-	switch {
-	case w.oversized:
-		why = ReasonMemory
-	case verdict == BootFailed:
-		why = ReasonStartup
-	case w.left:
-		why = ReasonLeft
-	}
+	why := w.fault(verdict)
 	inSlots := w.Slot < len(f.slots)
 	if w.Revision != f.current.number {
 		if inSlots && !w.ReadyAt.IsZero() {

@@ -59,6 +59,20 @@ func (w *Worker) verdict() Verdict {
 	return Crashed
 }
 
+// fault is what was wrong with a worker that went with this verdict, if nobody had
+// told it to.
+func (w *Worker) fault(verdict Verdict) Reason {
+	switch {
+	case w.oversized:
+		return ReasonMemory
+	case verdict == BootFailed:
+		return ReasonStartup
+	case w.left:
+		return ReasonLeft
+	}
+	return ReasonCrash
+}
+
 // slot is one position of the fleet and what befell it.
 type slot struct {
 	why      Reason    // why the next worker will be spawned here

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -104,6 +105,39 @@ func (t Tree) Memory() (bytes uint64, kind MemoryKind, err error) {
 		return 0, "", t.errGone()
 	}
 	return bytes, kind, nil
+}
+
+// hertz is the unit of the times in /proc/PID/stat: USER_HZ, which is the same on
+// all architectures that Go runs on.
+const hertz = 100
+
+// CPU returns the time that all processes together have had on a processor, with
+// that of children who have ended and were waited for (proc_pid_stat(5)).
+func (t Tree) CPU() (time.Duration, error) {
+	var r procReader
+	var ticks uint64
+	alive := false
+	for _, pid := range t {
+		text, err := r.read("/proc/" + strconv.Itoa(pid) + "/stat")
+		if err != nil {
+			continue
+		}
+		// From the third field on, behind the name: utime, stime, cutime and cstime
+		// are the 14th to the 17th.
+		fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
+		if len(fields) < 15 {
+			continue
+		}
+		for _, field := range fields[11:15] {
+			n, _ := decimal(field)
+			ticks += n
+		}
+		alive = true
+	}
+	if !alive {
+		return 0, t.errGone()
+	}
+	return time.Duration(ticks) * (time.Second / hertz), nil
 }
 
 // procReader reads small files below /proc into one buffer. With the system

@@ -5,6 +5,7 @@ package process
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Trees needs /proc, which is Linux's.
@@ -18,6 +19,11 @@ func (t Tree) Resident() uint64 { return 0 }
 // Memory needs /proc, which is Linux's.
 func (t Tree) Memory() (bytes uint64, kind MemoryKind, err error) {
 	return 0, "", fmt.Errorf("cannot read the memory of a worker: %w", errors.ErrUnsupported)
+}
+
+// CPU needs /proc, which is Linux's.
+func (t Tree) CPU() (time.Duration, error) {
+	return 0, fmt.Errorf("cannot read the time of a worker: %w", errors.ErrUnsupported)
 }
 
 // Private needs /proc, which is Linux's.

@@ -1,0 +1,59 @@
+package control
+
+import "strings"
+
+// Condition is how the fleet is, in the word that a person would use. State says
+// what the master is doing, also with a fleet that is in no good condition.
+type Condition string
+
+// The conditions. Of several that hold the first one counts.
+const (
+	FleetStopping  Condition = "stopping"   // told to stop, or gave up
+	FleetReloading Condition = "reloading"  // a reload is under way
+	FleetCrashLoop Condition = "crash_loop" // workers of a slot end again and again
+	FleetReady     Condition = "ready"      // every slot has a ready worker
+	FleetStarting  Condition = "starting"   // what is missing has not been there yet
+	FleetDegraded  Condition = "degraded"   // a slot has lost its ready worker
+)
+
+// Words is the condition for people.
+func (c Condition) Words() string { return strings.ReplaceAll(string(c), "_", " ") }
+
+// CrashLoop are workers that end soon after each other.
+type CrashLoop struct {
+	Slots []int `json:"slots"`
+	// Crashes is how often in a row workers of these slots ended.
+	Crashes int `json:"crashes"`
+	// NextSeconds is the time until one of them gets another; 0: one is there.
+	NextSeconds float64 `json:"next_seconds"`
+	// Worker is the id of the last that ended, Status how, and LastLines what it
+	// wrote last to stderr.
+	Worker    int      `json:"worker"`
+	Status    string   `json:"status"`
+	LastLines []string `json:"last_lines"`
+}
+
+// Incidents are the last ends of workers that nobody asked for, or that had to be
+// forced, the newest first.
+type Incidents struct {
+	Incidents []Incident `json:"incidents"`
+}
+
+// Incident is the end of one worker.
+type Incident struct {
+	Worker     int `json:"worker"` // its id
+	Slot       int `json:"slot"`
+	PID        int `json:"pid"`
+	Generation int `json:"generation"`
+	// At is when it was gone, as in RFC 3339; AgoSeconds is the time since then.
+	At         string  `json:"at"`
+	AgoSeconds float64 `json:"ago_seconds"`
+	// Reason is why it went: "crash", "startup", "timeout", ..., or what the worker
+	// gave as one. Status is how it ended: "exit status 1".
+	Reason     string  `json:"reason"`
+	Status     string  `json:"status"`
+	AgeSeconds float64 `json:"age_seconds"` // how old it was
+	// RequestsLost is how many requests it took along; nil: nobody knows.
+	RequestsLost *uint64  `json:"requests_lost"`
+	LastLines    []string `json:"last_lines"`
+}

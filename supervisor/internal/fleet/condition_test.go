@@ -1,0 +1,43 @@
+package fleet
+
+import (
+	"testing"
+	"time"
+)
+
+// A crash loop is over when a worker has lasted, also if nothing has happened since;
+// where crashes are never forgiven, when one is ready.
+func TestCrashLoopEnds(t *testing.T) {
+	for _, test := range []struct {
+		name       string
+		resetAfter time.Duration
+		atOnce     Condition // when a worker is ready
+	}{
+		{"forgiven", 10 * time.Second, ConditionCrashLoop},
+		{"never forgiven", 0, ConditionReady},
+	} {
+		now := time.Unix(1_000_000, 0)
+		f := New(1, Settings{
+			Workers: 1, Surge: Surge{Count: 1}, Ready: ReadyNotify, StartupTimeout: time.Minute,
+			BackoffMin: time.Second, BackoffMax: time.Second, ResetAfter: test.resetAfter, StartupAttempts: 3,
+		}, func() float64 { return 0 })
+		f.Step(now, Tick{})
+		for id := 1; id <= 2; id++ {
+			f.Step(now, SaidReady{id})
+			f.Step(now, Exited{id})
+		}
+		sum := f.Summary(now)
+		if sum.Condition != ConditionCrashLoop || sum.Crashes != 2 || len(sum.Looping) != 1 || !sum.Next.Equal(now.Add(500*time.Millisecond)) {
+			t.Errorf("%s: after two crashes %+v", test.name, sum)
+		}
+		now = now.Add(time.Second)
+		f.Step(now, Tick{})
+		f.Step(now, SaidReady{3})
+		if sum := f.Summary(now); sum.Condition != test.atOnce || sum.Ready != 1 || !sum.Next.IsZero() {
+			t.Errorf("%s: with a ready worker %+v", test.name, sum)
+		}
+		if sum := f.Summary(now.Add(10 * time.Second)); sum.Condition != ConditionReady {
+			t.Errorf("%s: later %+v", test.name, sum)
+		}
+	}
+}
