@@ -41,7 +41,7 @@ func TestSignalsText(t *testing.T) {
 		}
 	}
 	for line := range strings.Lines(text) {
-		if n := len([]rune(line)); n > usageWidth+1 {
+		if n := len([]rune(line)); n > usageWidth+1 { // and the end of the line
 			t.Errorf("a line of %d letters: %s", n, line)
 		}
 	}
