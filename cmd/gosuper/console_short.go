@@ -16,8 +16,13 @@ func (e consoleEncoder) shorten(entry zapcore.Entry, fields []zapcore.Field) (st
 	for _, f := range fields {
 		number[f.Key] = f.Integer
 	}
-	if bind := slices.IndexFunc(fields, func(f zapcore.Field) bool { return f.Key == "bind" }); message == "ready" && bind >= 0 {
-		return e.readyLine(fieldValue(fields[bind]), number["workers"], number["tls"] == 1), nil
+	is := func(key string) func(zapcore.Field) bool { return func(f zapcore.Field) bool { return f.Key == key } }
+	if bind := slices.IndexFunc(fields, is("bind")); message == "ready" && bind >= 0 {
+		list, _ := fieldValue(fields[bind]).([]any)
+		return e.readyLine(list, number["workers"], number["tls"] == 1), nil
+	}
+	if url := slices.IndexFunc(fields, is("url")); message == "admin listener" && url >= 0 {
+		return "page on " + address(fieldValue(fields[url]), "http://"), nil
 	}
 	if _, ofWorker := number["worker"]; !ofWorker {
 		return message, fields
@@ -38,16 +43,14 @@ func (e consoleEncoder) shorten(entry zapcore.Entry, fields []zapcore.Field) (st
 }
 
 // readyLine says where to look now, and how to end it.
-func (e consoleEncoder) readyLine(bind any, workers int64, tls bool) string {
+func (e consoleEncoder) readyLine(bind []any, workers int64, tls bool) string {
 	scheme := "http://"
 	if tls {
 		scheme = "https://"
 	}
 	var places []string
-	list, _ := bind.([]any)
-	for _, url := range list {
-		place := strings.Replace(fmt.Sprint(url), "tcp://", scheme, 1)
-		places = append(places, strings.Replace(place, "unix://", "unix:", 1))
+	for _, url := range bind {
+		places = append(places, address(url, scheme))
 	}
 	count := "1 worker"
 	if workers != 1 {
@@ -57,4 +60,9 @@ func (e consoleEncoder) readyLine(bind any, workers int64, tls bool) string {
 		count += ", Ctrl-C stops"
 	}
 	return "ready on " + strings.Join(places, " and ") + " (" + count + ")"
+}
+
+// address is the URL of a socket as a browser takes it, or a path as in bind.
+func address(url any, scheme string) string {
+	return strings.Replace(strings.Replace(fmt.Sprint(url), "tcp://", scheme, 1), "unix://", "unix:", 1)
 }

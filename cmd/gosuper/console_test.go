@@ -27,6 +27,11 @@ func TestConsoleEncoder(t *testing.T) {
 			"12:00:00.005 INFO  worker ready     worker=1 after=11ms\n",
 		},
 		{
+			"page", zap.InfoLevel, "admin listener",
+			[]zapcore.Field{zap.String("url", "tcp://127.0.0.1:9090")},
+			"12:00:00.005 INFO  page on http://127.0.0.1:9090\n",
+		},
+		{
 			"long message", zap.WarnLevel, "worker is not ready in time",
 			[]zapcore.Field{zap.Int("worker", 1)},
 			"12:00:00.005 WARN  worker is not ready in time worker=1\n",

@@ -43,6 +43,20 @@ func TestFlagNames(t *testing.T) {
 	}
 }
 
+// TestPromisedFlags: each flag that there is to be is one, or its absence is
+// explained.
+func TestPromisedFlags(t *testing.T) {
+	for name := range strings.FieldsSeq(`config bind workers worker-class worker-connections workers-max timeout graceful-timeout drain-timeout
+		startup-timeout keep-alive max-requests max-requests-jitter preload reload backlog reuse-port pid user group umask env chdir name
+		log-level log-format error-logfile access-logfile control admin check-config version ready env-file`) {
+		var stderr bytes.Buffer
+		run([]string{"--" + name}, nil, &bytes.Buffer{}, &stderr)
+		if text := stderr.String(); strings.Contains(text, "unknown flag") && !strings.Contains(text, "hint: this version ") {
+			t.Errorf("--%s: %s", name, text)
+		}
+	}
+}
+
 func TestWrap(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"", ""},
