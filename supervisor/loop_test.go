@@ -41,7 +41,8 @@ type stage struct {
 	result chan error
 	memory sync.Map // of a process, by pid, in MiB
 	looks  atomic.Int32
-	kills  uint64 // for want of memory, by the kernel
+	blind  atomic.Bool // the looks fail
+	kills  uint64      // for want of memory, by the kernel
 
 	// launched is called for every worker, in the goroutine of the loop.
 	launched func(*worker) error

@@ -33,6 +33,10 @@ const (
 	weighWait  = 50 * time.Millisecond
 )
 
+// complainAgain is how often it is said that memory cannot be looked at, as when
+// there are no descriptors left. It is tried on.
+const complainAgain = time.Minute
+
 // tree is the processes of a worker, a [process.Tree].
 type tree interface {
 	Resident() uint64
@@ -72,6 +76,7 @@ func (s *Supervisor) weigh(w *worker) {
 // weighAll is the goroutine.
 func (s *Supervisor) weighAll() {
 	known := map[int]*suspicion{}
+	var complained time.Time
 	for {
 		var all []weighed
 		var living map[int]bool
@@ -86,10 +91,12 @@ func (s *Supervisor) weighAll() {
 		if errors.Is(err, errEnded) {
 			return
 		}
-		if err != nil {
-			// It will not be tried again: weighing stays set.
-			s.ask(context.Background(), func() { s.log.Warn("max_worker_memory has no effect", zap.Error(err)) })
-			return
+		if err != nil && time.Since(complained) >= complainAgain {
+			complained = time.Now()
+			s.askAnyway(func() { s.log.Warn("max_worker_memory has no effect at the moment", zap.Error(err)) })
+		}
+		if errors.Is(err, errors.ErrUnsupported) {
+			return // for good: weighing stays set
 		}
 		pause := weighSoft
 		for _, w := range all {

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -32,6 +33,9 @@ const hangs = 1 << 20
 
 func (st *stage) trees(pids []int) (all []tree, err error) {
 	st.looks.Add(1)
+	if st.blind.Load() {
+		return nil, syscall.EMFILE
+	}
 	for _, pid := range pids {
 		n, _ := st.memory.LoadOrStore(pid, 10)
 		all = append(all, takes(n.(int)))
@@ -97,6 +101,26 @@ func TestMemorySoftLimit(t *testing.T) {
 		st.expect("starts soon after", st.started(), []string{"0s 1 start", "2m3s 2 memory"})
 		st.pass(5 * time.Second)
 		st.expect("starts", st.started(), []string{"0s 1 start", "2m3s 2 memory", "2m13s 3 memory"})
+		st.end()
+	})
+}
+
+// A look that fails, as there are no descriptors left, is not the last one.
+func TestMemoryAfterFailedLooks(t *testing.T) {
+	play(t, "workers = 1\nready = \"notify\"\nmax_worker_memory_hard = \"200MiB\"\n", silent, func(st *stage) {
+		st.say(1, notify.Message{Ready: true})
+		st.blind.Store(true)
+		st.grow(1, 201)
+		st.pass(90 * time.Second)
+		st.expect("deeds", st.deeds, nil)
+		if n := st.log.FilterMessageSnippet("max_worker_memory has no effect").Len(); n != 2 {
+			t.Errorf("it was said %d times in 90 s, want 2", n)
+		}
+		st.blind.Store(false)
+		st.pass(2 * time.Second)
+		if len(st.deeds) != 1 || !strings.HasSuffix(st.deeds[0], " kill 1") {
+			t.Errorf("deeds %q, want the worker killed", st.deeds)
+		}
 		st.end()
 	})
 }
