@@ -17,6 +17,8 @@ type Options struct {
 	// Backlog is how many connections may wait in each socket's accept queue; 0 and whatever is above
 	// net.core.somaxconn mean that limit of the kernel.
 	Backlog int
+	// Insist has sockets that came from outside get that backlog, too; they keep the one they came with otherwise.
+	Insist bool
 	// Mode is the permission of a unix socket's path; whoever may write may connect. 0 leaves it to the umask of
 	// the process, which usually means that only the owner may connect.
 	Mode fs.FileMode
@@ -37,6 +39,7 @@ type listener struct {
 	left      bool           // by a master before this one, and not yet in use
 	listening bool
 	quiesced  bool
+	denied    bool // its backlog is not ours to set
 }
 
 type entry struct {
@@ -171,7 +174,8 @@ func (l *listener) listen(o Options) error {
 
 // Reapply sets O_NONBLOCK and the backlog of this set again on every socket that listens. Workers share the
 // sockets, and many servers call listen with a backlog of their own (Node 511) or make them blocking when they
-// start, which would hold the accept loop of another worker in the kernel.
+// start, which would hold the accept loop of another worker in the kernel. The backlog of a socket that came from
+// outside is its owner's, unless the options insist; where that is denied it is tried once.
 func (s *Set) Reapply() error {
 	var errs []error
 	for _, e := range s.all() {
@@ -181,7 +185,11 @@ func (s *Set) Reapply() error {
 		if err := unix.SetNonblock(e.fd, true); err != nil {
 			errs = append(errs, failed(e.address, fmt.Errorf("cannot set O_NONBLOCK: %w", err)))
 		}
+		if !e.own && (!s.options.Insist || e.denied) {
+			continue
+		}
 		if err := unix.Listen(e.fd, s.options.Backlog); err != nil {
+			e.denied = !e.own
 			errs = append(errs, failed(e.address, fmt.Errorf("cannot set the backlog: %w", err)))
 		}
 	}

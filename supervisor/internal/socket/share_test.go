@@ -3,6 +3,7 @@
 package socket
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -62,6 +63,53 @@ func TestReapply(t *testing.T) {
 		if !nonblocking(t, fd) || backlog(t, s) != 321 {
 			t.Errorf("%s: non-blocking %v, backlog %d", text, nonblocking(t, fd), backlog(t, s))
 		}
+	}
+}
+
+// A socket that came from outside keeps its backlog, unless somebody asked for one.
+func TestReapplyOutside(t *testing.T) {
+	theirs := mustOpen(t, Options{Backlog: 77}, "127.0.0.1:0")
+	if err := theirs.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		options Options
+		want    int
+	}{{Options{Backlog: 321}, 77}, {Options{Backlog: 321, Insist: true}, 321}} {
+		fd, err := unix.FcntlInt(uintptr(theirs.Fds(0)[0]), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := Open(mustParse(t, fmt.Sprintf("fd://%d", fd)), tc.options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if err := unix.SetNonblock(fd, false); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(s.Listen(), s.Reapply()); err != nil {
+			t.Fatal(err)
+		}
+		if !nonblocking(t, fd) || backlog(t, s) != tc.want {
+			t.Errorf("%+v: non-blocking %v, backlog %d", tc.options, nonblocking(t, fd), backlog(t, s))
+		}
+	}
+}
+
+// Where the backlog may not be set that is said once, not for every worker.
+func TestReapplyDenied(t *testing.T) {
+	fd, err := newSocket(unix.AF_UNIX) // on which listen(2) fails, as it has no address
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	s := (*Set)(nil).with(Options{Insist: true}, entry{listener: &listener{fd: fd, listening: true}})
+	if err := s.Reapply(); err == nil {
+		t.Error("a socket without an address listens")
+	}
+	if err := s.Reapply(); err != nil {
+		t.Errorf("said twice: %v", err)
 	}
 }
 

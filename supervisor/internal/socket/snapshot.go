@@ -31,6 +31,7 @@ type ListenerSnapshot struct {
 type SetSnapshot struct {
 	Entries []EntrySnapshot `json:"entries"`
 	Backlog int             `json:"backlog"`
+	Insist  bool            `json:"insist,omitzero"`
 	Mode    fs.FileMode     `json:"mode,omitzero"`
 	UID     int             `json:"uid,omitzero"`
 	GID     int             `json:"gid,omitzero"`
@@ -50,7 +51,7 @@ func Snap(sets ...*Set) Snapshot {
 	for _, set := range sets {
 		one := SetSnapshot{Entries: []EntrySnapshot{}}
 		if set != nil {
-			one.Backlog, one.Mode, one.UID, one.GID = set.options.Backlog, set.options.Mode, set.options.UID, set.options.GID
+			one.Backlog, one.Insist, one.Mode, one.UID, one.GID = set.options.Backlog, set.options.Insist, set.options.Mode, set.options.UID, set.options.GID
 		}
 		for _, e := range set.all() {
 			at, seen := index[e.listener]
@@ -92,7 +93,7 @@ func Restore(s Snapshot) ([]*Set, error) {
 	}
 	sets := make([]*Set, len(s.Sets))
 	for i, one := range s.Sets {
-		sets[i] = Options{Backlog: one.Backlog, Mode: one.Mode, UID: one.UID, GID: one.GID}.newSet()
+		sets[i] = Options{Backlog: one.Backlog, Insist: one.Insist, Mode: one.Mode, UID: one.UID, GID: one.GID}.newSet()
 		for _, e := range one.Entries {
 			a, err := Parse(e.Address)
 			if err != nil {
