@@ -175,6 +175,25 @@ func (l *loader) stronger(a, b string) string {
 	return b
 }
 
+// Stdout and Stderr are how the two streams are called after Load, whatever they
+// were called before. They mean the descriptors: opening these files fails where
+// they are sockets, as under systemd, or belong to another user.
+const (
+	Stdout = "/dev/stdout"
+	Stderr = "/dev/stderr"
+)
+
+// stream is the name of the stream that path means; path itself if it means none.
+func stream(path string) string {
+	switch path {
+	case Stdout, "/dev/fd/1", "/proc/self/fd/1":
+		return Stdout
+	case Stderr, "/dev/fd/2", "/proc/self/fd/2":
+		return Stderr
+	}
+	return path
+}
+
 // makePathsAbsolute resolves the relative paths against the working folder of
 // the workers, and that against the folder gosuper was started in.
 func (l *loader) makePathsAbsolute() {
@@ -191,6 +210,11 @@ func (l *loader) makePathsAbsolute() {
 	for _, file := range files {
 		if *file != "" {
 			*file = c.absolute(*file)
+		}
+	}
+	for log, usual := range map[*string]string{&c.Log.File: Stderr, &c.Log.AccessFile: Stdout} {
+		if *log = stream(*log); *log == usual {
+			*log = "-"
 		}
 	}
 	if socket := &c.Control.Socket; *socket != "auto" && *socket != "off" {

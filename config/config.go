@@ -170,10 +170,11 @@ type Log struct {
 	Level string
 	// Format is "console", "json", or "auto": console on a terminal.
 	Format string
-	// File is where the log goes: "-" is stderr, all else an absolute path.
+	// File is where the log goes: "-" is stderr, [Stdout] that, all else an
+	// absolute path.
 	File string
-	// AccessFile is where the access log goes: "-" is stdout, all else an
-	// absolute path; "": there is none.
+	// AccessFile is where the access log goes: "-" is stdout, [Stderr] that, all
+	// else an absolute path; "": there is none.
 	AccessFile string
 	// AccessFormat is "combined" or "json".
 	AccessFormat string

@@ -166,7 +166,7 @@ var keys = []Key{
 
 	key(Key{
 		Name: "backlog", Flag: "backlog", Placeholder: "N",
-		Usage: "length of each listening queue; the kernel cuts it to net.core.somaxconn",
+		Usage: "length of each listening queue; the kernel cuts it to net.core.somaxconn; sockets that were passed in keep theirs unless this is set",
 	},
 		func(c *Config) *int { return &c.Backlog }, count(1, maxCount)),
 	key(Key{
@@ -237,12 +237,12 @@ var keys = []Key{
 		func(c *Config) *string { return &c.Log.Format }, choice("auto", "console", "json")),
 	key(Key{
 		Name: "log.file", Flag: "error-logfile", Placeholder: "FILE",
-		Usage: `file of the log; "-" is stderr`,
+		Usage: `file of the log; "-" is stderr; /dev/stdout and /dev/stderr mean the descriptors`,
 	},
 		func(c *Config) *string { return &c.Log.File }, text("path", checkLogFile)),
 	key(Key{
 		Name: "log.access_file", Flag: "access-logfile", Placeholder: "FILE",
-		Usage: `file of the access log of cooperating workers; "-" is stdout; empty: none`,
+		Usage: `file of the access log of cooperating workers; "-" is stdout; /dev/stdout and /dev/stderr mean the descriptors; empty: none`,
 	},
 		func(c *Config) *string { return &c.Log.AccessFile }, text("path", nil)),
 	key(Key{

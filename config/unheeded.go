@@ -82,6 +82,9 @@ func (c *Config) Unheeded() []string {
 	return settings
 }
 
+// Sets says whether somebody has set the key, be it to its default.
+func (c *Config) Sets(key string) bool { return c.written[key] != "" }
+
 // remember notes how each key was written, which is not what a hosting platform
 // has said for everybody.
 func (l *loader) remember() {

@@ -69,7 +69,7 @@ func (s *Supervisor) first(c *config.Config) (r *revision, err error) {
 // checkLogs says whether the files of the logs could be written, which are opened
 // when the configuration is accepted.
 func checkLogs(c config.Log) error {
-	if err := accesslog.Check(c.File); err != nil {
+	if err := accesslog.Check(c.File); err != nil && c.File != config.Stdout {
 		return fmt.Errorf("cannot open the log: %w", err)
 	}
 	if c.AccessFile == "" {
@@ -156,7 +156,7 @@ func (s *Supervisor) held() (held []*socket.Set) {
 
 // socketOptions are the backlog, and who may connect to unix sockets.
 func (r *revision) socketOptions() socket.Options {
-	o := socket.Options{Backlog: r.config.Backlog}
+	o := socket.Options{Backlog: r.config.Backlog, Insist: r.config.Sets("backlog")}
 	if r.config.Umask.Set {
 		o.Mode = 0o777 &^ fs.FileMode(r.config.Umask.Mask)
 	}

@@ -19,7 +19,8 @@ import (
 type logs struct {
 	stderr  output
 	config  config.Log
-	file    *os.File // nil: stderr
+	to      output   // stderr or stdout; of no account with a file
+	file    *os.File // nil: to
 	queue   *queue
 	level   zap.AtomicLevel
 	encoder atomic.Pointer[encoder]
@@ -80,8 +81,12 @@ func (l *logs) Reopen() error {
 
 // open directs the log to the file; "-" is stderr.
 func (l *logs) open(path string) error {
-	if path == "-" {
-		l.queue.redirect(l.stderr, l.file)
+	if path == "-" || path == config.Stdout {
+		l.to = l.stderr
+		if path == config.Stdout {
+			l.to = newOutput(os.Stdout, nil)
+		}
+		l.queue.redirect(l.to, l.file)
 		l.file = nil
 		return nil
 	}
@@ -108,9 +113,10 @@ func (l *logs) Close() { l.queue.close() }
 
 // newEncoder returns the encoder of a format for the place in force.
 func (l *logs) newEncoder(format string) encoder {
-	onTerminal := l.file == nil && l.stderr.terminal
+	onTerminal := l.file == nil && l.to.terminal
 	if format == "console" || format == "auto" && onTerminal {
-		return consoleEncoder{colour: onTerminal && l.stderr.colour, workers: l.file == nil, keys: onTerminal}
+		workers := l.file == nil && l.to.screen == l.stderr.screen
+		return consoleEncoder{colour: onTerminal && l.to.colour, workers: workers, keys: workers && onTerminal}
 	}
 	c := zap.NewProductionEncoderConfig()
 	c.TimeKey = "time"

@@ -24,7 +24,7 @@ var errBusy = errors.New("busy")
 type destination struct {
 	fd     int
 	name   string
-	shared bool // stdout, which is not ours to close
+	shared bool // stdout or stderr, which are not ours to close
 	// regular files never make a writer wait for a reader, and take any number of
 	// bytes in one piece.
 	regular bool
@@ -34,10 +34,16 @@ type destination struct {
 	torn     bool // a line was given up after a part of it was written
 }
 
+// stderr is the path of the descriptor, whatever is behind it.
+const stderr = "/dev/stderr"
+
+// isStream says whether the path is a stream that the process was started with.
+func isStream(path string) bool { return path == "-" || path == stderr }
+
 // newDestination opens the path; "-" is stdout.
 func newDestination(path string, stdout int) (*destination, error) {
-	d := &destination{fd: stdout, name: "stdout", shared: true}
-	if path != "-" {
+	d := streamDestination(path, stdout)
+	if !isStream(path) {
 		fd, err := openFile(path)
 		if err != nil {
 			return nil, err
@@ -49,6 +55,14 @@ func newDestination(path string, stdout int) (*destination, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// streamDestination is that of a stream.
+func streamDestination(path string, stdout int) *destination {
+	if path == stderr {
+		return &destination{fd: unix.Stderr, name: "stderr", shared: true}
+	}
+	return &destination{fd: stdout, name: "stdout", shared: true}
 }
 
 // look finds out what kind of file it is.
@@ -66,7 +80,7 @@ func (d *destination) look() error {
 // told without opening it: it is not made, and whoever reads a named pipe does
 // not notice.
 func Check(path string) error {
-	if path == "-" {
+	if isStream(path) {
 		return nil
 	}
 	var stat unix.Stat_t

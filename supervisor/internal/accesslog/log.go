@@ -82,22 +82,22 @@ func (l *Log) OpenWriteEnd() (int, error) {
 
 // Reopen opens the file anew, after somebody renamed it. On error the lines go
 // where they went before. What has been read from the pipe by then may still go
-// to the old file; nothing is lost. There is nothing to do for stdout.
+// to the old file; nothing is lost. There is nothing to do for a stream.
 func (l *Log) Reopen() error {
 	l.mu.Lock()
 	path := l.path
 	l.mu.Unlock()
-	if path == "" || path == "-" {
+	if path == "" || isStream(path) {
 		return nil
 	}
 	return l.Move(path)
 }
 
 // Move has later lines go to another file, which may be a named pipe that
-// somebody reads; "-" is stdout. A file that does not exist is made with mode
-// 0640; a symbolic link is followed if root or the master's own user made it. On
-// error lines go where they went before. Opening the file may take as long as
-// its file system does.
+// somebody reads; "-" is stdout, and "/dev/stderr" the descriptor. A file that
+// does not exist is made with mode 0640; a symbolic link is followed if root or
+// the master's own user made it. On error lines go where they went before.
+// Opening the file may take as long as its file system does.
 func (l *Log) Move(path string) error {
 	d, err := l.destination(path)
 	l.mu.Lock()

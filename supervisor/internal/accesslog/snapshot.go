@@ -21,7 +21,7 @@ type Snapshot struct {
 	Path        string `json:"path"`
 	ReadEnd     int    `json:"read_end"`
 	WriteEnd    int    `json:"write_end"`
-	Destination int    `json:"destination"`      // -1: stdout, or none
+	Destination int    `json:"destination"`      // -1: a stream, or none
 	Waiting     bool   `json:"waiting,omitzero"` // there is none yet
 	Partial     int    `json:"partial,omitzero"`
 	Torn        bool   `json:"torn,omitzero"`
@@ -134,7 +134,7 @@ func restore(s Snapshot, stdout int, report func(error)) (*Log, error) {
 	}
 	d := &destination{fd: s.Destination, name: s.Path}
 	if s.Destination < 0 {
-		d.fd, d.name, d.shared = stdout, "stdout", true
+		d = streamDestination(s.Path, stdout)
 	}
 	if err := d.look(); err != nil {
 		return nil, fmt.Errorf("cannot restore the access log: %w", err)
