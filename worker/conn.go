@@ -92,7 +92,6 @@ type connection struct {
 
 	// The HTTP/1 requests of the connection, one after the other.
 	exchange exchange
-	writer   http1Writer
 }
 
 func (c *connection) close(raw net.Conn) error {

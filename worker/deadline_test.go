@@ -100,7 +100,7 @@ func TestBuffersAreProgress(t *testing.T) {
 	conn := newProcess(inheritance{}, nil).conns.add(accepted)
 	c := connectionOf(conn)
 	withConnection(t.Context(), c, conn)
-	c.exchange.begin(&http.Request{}, "")
+	c.exchange.begin(&http.Request{}, "", nil)
 	c.exchange.hijack()
 	c.exchange.progress.Store(0)
 	if n, err := (&net.Buffers{[]byte("to"), []byte("ken")}).WriteTo(conn); n != 5 || err != nil {

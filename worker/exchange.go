@@ -60,6 +60,7 @@ type exchange struct {
 	lingering atomic.Bool  // whoever closes the connection leaves that to linger
 
 	// The next ones belong to the request; ended ones have no successor.
+	writer    *http1Writer
 	head      bool // nothing but a header may answer it
 	bodyless  bool // it has no body itself
 	http10    bool
@@ -79,7 +80,8 @@ func (e *exchange) init(c *connection) {
 }
 
 // begin puts the request under watch.
-func (e *exchange) begin(r *http.Request, id string) {
+func (e *exchange) begin(r *http.Request, id string, w *http1Writer) {
+	e.writer = w
 	e.head = r.Method == http.MethodHead
 	e.bodyless = r.ContentLength == 0
 	e.http10 = !r.ProtoAtLeast(1, 1)
@@ -210,14 +212,14 @@ func (e *exchange) sent() int64 {
 }
 
 // account counts the request at its deadline.
-func (e *exchange) account() { e.conn.writer.account() }
+func (e *exchange) account() { e.writer.account() }
 
 // answer sends the answer that takes the place of the handler's, and reports
 // whether it did.
 func (e *exchange) answer() bool {
 	var w io.Writer = e.raw
 	if e.tls != nil {
-		writing := &e.conn.writer.writing
+		writing := &e.writer.writing
 		if !tryLock(writing) {
 			return false // the handler is sending
 		}
@@ -246,7 +248,7 @@ func (e *exchange) answer() bool {
 		e.lingering.Store(false)
 		return false
 	}
-	e.conn.writer.answered(len(body))
+	e.writer.answered(len(body))
 	return true
 }
 

@@ -48,11 +48,12 @@ func (h *handler) serve1(c *connection, w http.ResponseWriter, r *http.Request, 
 		panic(http.ErrAbortHandler) // pipelined behind a request that timed out
 	}
 	h.process.requestStarted(c)
-	w1 := &c.writer
 	id := requestID(r)
-	w1.writer = writer{inner: w, request: r, entry: h.process.access.open(r, id), process: h.process, watch: &e.watch, guarded: e.tls != nil, noKeepAlive: h.noKeepAlive}
-	w1.exchange, w1.header = e, nil
-	e.begin(r, id)
+	w1 := &http1Writer{
+		writer:   writer{inner: w, request: r, entry: h.process.access.open(r, id), process: h.process, watch: &e.watch, noKeepAlive: h.noKeepAlive},
+		exchange: e,
+	}
+	e.begin(r, id, w1)
 	defer w1.finish()
 	next.ServeHTTP(w1, r)
 	w1.returned = true

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/gosuper/gosuper/worker/scoreboard"
@@ -24,11 +25,12 @@ func (h *handler) serve2(c *connection, w http.ResponseWriter, r *http.Request, 
 	own := r.WithContext(ctx)
 	id := requestID(r)
 	w2 := &http2Writer{
-		writer: writer{inner: w, request: r, entry: h.process.access.open(r, id), process: h.process, watch: h.process.http2Watches.Get().(*watch), guarded: true, noKeepAlive: h.noKeepAlive},
+		writer: writer{inner: w, request: r, entry: h.process.access.open(r, id), process: h.process, watch: h.process.http2Watches.Get().(*watch), noKeepAlive: h.noKeepAlive},
 		cancel: cancel,
 	}
 	if own.Body != nil && own.Body != http.NoBody {
-		own.Body = &http2Body{ReadCloser: r.Body, writer: w2}
+		w2.body = &http2Body{ReadCloser: r.Body, watch: w2.watch}
+		own.Body = w2.body
 	}
 	w2.watch.ender = w2
 	w2.watch.begin(r.Method, requestPath(r), id)
@@ -41,15 +43,28 @@ func (h *handler) serve2(c *connection, w http.ResponseWriter, r *http.Request, 
 // http2Body is the body of a request, in which every byte received is progress.
 type http2Body struct {
 	io.ReadCloser
-	writer *http2Writer
+
+	mu    sync.Mutex // guards watch
+	watch *watch     // nil once the request is over
 }
 
 func (b *http2Body) Read(data []byte) (int, error) {
 	n, err := b.ReadCloser.Read(data)
-	if watch := b.writer.watch; n > 0 && watch.phase().running() {
-		watch.touch()
+	if n > 0 {
+		b.mu.Lock()
+		if b.watch != nil && b.watch.phase().running() {
+			b.watch.touch()
+		}
+		b.mu.Unlock()
 	}
 	return n, err
+}
+
+// finish lets go of the watch. The handler may have left somebody behind who reads.
+func (b *http2Body) finish() {
+	b.mu.Lock()
+	b.watch = nil
+	b.mu.Unlock()
 }
 
 // http2Writer is the writer of a request over HTTP/2. The handler gets a header of
@@ -58,6 +73,7 @@ func (b *http2Body) Read(data []byte) (int, error) {
 type http2Writer struct {
 	writer
 	cancel   context.CancelCauseFunc
+	body     *http2Body  // nil if there is none
 	header   http.Header // the handler's
 	buffered int         // bytes in net/http's buffer, at most
 }
@@ -66,24 +82,23 @@ type http2Writer struct {
 // it net/http uses the response for other requests.
 func (w *http2Writer) finish() {
 	w.watch.release() // first: an answer at the deadline may be waiting for the client
-	if w.enter() == nil {
+	if w.enterLast(w.reset) {
 		if w.status.Load() == 0 && w.returned {
 			w.begin(http.StatusOK)
 		}
 		maps.Copy(w.inner.Header(), w.header) // trailers
 		w.watch.over()
-		w.exit()
+	}
+	w.leave()
+	if w.body != nil {
+		w.body.finish()
 	}
 	w.conclude(scoreboard.Monotonic())
 	w.watch.ending.Lock() // held by an end that is under way
-	w.inner = spent{}
+	w.inner = nil
 	w.watch.ending.Unlock()
 	w.process.http2Watches.Put(w.watch)
-	w.watch = &noWatch // what the handler left behind must not find another's
 }
-
-// noWatch is the watch of requests that are over.
-var noWatch watch
 
 // begin hands the header to net/http.
 func (w *http2Writer) begin(status int) {
@@ -110,10 +125,14 @@ func (w *http2Writer) end(by phase) func() {
 			return nil // the stream has come to its end
 		}
 	}
-	// net/http resets a stream whose write deadline is over, also under a handler
-	// that is blocked in a write.
-	w.inner.(interface{ SetWriteDeadline(time.Time) error }).SetWriteDeadline(time.Unix(1, 0))
+	w.reset()
 	return nil
+}
+
+// reset has net/http reset the stream, which it does with one whose write deadline is
+// over, also under a handler that is blocked in a write.
+func (w *http2Writer) reset() {
+	w.inner.(interface{ SetWriteDeadline(time.Time) error }).SetWriteDeadline(time.Unix(1, 0))
 }
 
 // answer sends an answer that ends the stream. net/http ends streams when their
@@ -132,6 +151,11 @@ func (w *http2Writer) answer() {
 }
 
 func (w *http2Writer) Header() http.Header {
+	w.using.Lock()
+	defer w.using.Unlock()
+	if w.done {
+		return make(http.Header)
+	}
 	if w.header == nil {
 		w.header = make(http.Header)
 	}
@@ -222,5 +246,5 @@ func (w *http2Writer) FlushError() error {
 }
 
 func (w *http2Writer) Push(target string, opts *http.PushOptions) error {
-	return w.inner.(http.Pusher).Push(target, opts)
+	return w.use(func(inner http.ResponseWriter) error { return inner.(http.Pusher).Push(target, opts) })
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"net/http"
 	"sync"
-	"sync/atomic"
 
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
@@ -20,10 +19,10 @@ import (
 // the eyes of the master, which replaces the worker. All methods may be called by
 // any goroutine.
 type Request struct {
-	watch *watch
-	over  atomic.Bool
+	watch *watch // another request's once over
 
 	mu     sync.Mutex // guards what follows
+	over   bool
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	ended  bool // at its deadline
@@ -46,7 +45,9 @@ func (p *process) beginRequest(method, path string) *Request {
 // Progress says that the request is getting on: its timeout starts anew. Servers
 // of streams call it for every message sent or received. After End it does nothing.
 func (r *Request) Progress() {
-	if !r.over.Load() && r.watch.phase().running() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.over && r.watch.phase().running() {
 		r.watch.touch()
 	}
 }
@@ -61,7 +62,7 @@ func (r *Request) Context() context.Context {
 		switch {
 		case r.ended:
 			r.cancel(errTimeout)
-		case r.over.Load():
+		case r.over:
 			r.cancel(nil)
 		}
 	}
@@ -73,7 +74,11 @@ func (r *Request) Context() context.Context {
 // status outside 100 to 599 only the number of requests learns. A request that was
 // ended at its deadline was counted then, with 504. A second End does nothing.
 func (r *Request) End(status int) {
-	if !r.over.CompareAndSwap(false, true) {
+	r.mu.Lock()
+	again := r.over
+	r.over = true
+	r.mu.Unlock()
+	if again {
 		return
 	}
 	w := r.watch

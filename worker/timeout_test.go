@@ -285,8 +285,7 @@ func TestWriteGate(t *testing.T) {
 	c := connectionOf(p.conns.add(new(net.TCPConn)))
 	raw := &countingStream{}
 	c.exchange.raw = raw
-	c.writer.process, c.writer.watch = p, &c.exchange.watch
-	c.exchange.begin(&http.Request{Method: "GET"}, "")
+	c.exchange.begin(&http.Request{Method: "GET"}, "", &http1Writer{writer: writer{process: p, watch: &c.exchange.watch}})
 	c.exchange.expire(c.exchange.word.Load())
 	raw.written = 0
 	if n, err := c.exchange.write([]byte("HTTP/1.1 200 OK")); n != 0 || err != http.ErrHandlerTimeout || raw.written != 0 {

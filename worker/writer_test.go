@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -69,7 +70,7 @@ func TestAccounting(t *testing.T) {
 
 // TestWriterKeepsInterfaces asks in the ways in which handlers ask.
 func TestWriterKeepsInterfaces(t *testing.T) {
-	failed := make(chan error, 20)
+	failed := make(chan error, 40)
 	check := func(what string, ok bool) {
 		if !ok {
 			failed <- errors.New(what)
@@ -92,6 +93,13 @@ func TestWriterKeepsInterfaces(t *testing.T) {
 		check("ReaderFrom", readerFrom == h1)
 		check("Pusher", pusher == !h1)
 		check("CloseNotifier", closeNotifier)
+		_, unwrapper := w.(interface{ Unwrap() http.ResponseWriter })
+		check("Unwrap", !unwrapper)
+		for i := range reflect.TypeFor[*http.ResponseController]().NumMethod() {
+			name := reflect.TypeFor[*http.ResponseController]().Method(i).Name
+			_, has := reflect.TypeOf(w).MethodByName(name)
+			check("what http.ResponseController looks for in "+name, has || name == "Hijack" && !h1)
+		}
 		rc := http.NewResponseController(w)
 		check("SetReadDeadline", rc.SetReadDeadline(time.Time{}) == nil)
 		check("SetWriteDeadline", rc.SetWriteDeadline(time.Time{}) == nil)
@@ -302,6 +310,9 @@ func TestSpentWriter(t *testing.T) {
 	w.Header().Set("X", "y")
 	w.WriteHeader(500)
 	w.(http.Flusher).Flush()
+	if err := http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)); err == nil {
+		t.Error("a deadline after the handler's return succeeds")
+	}
 	if _, _, err := w.(http.Hijacker).Hijack(); err == nil {
 		t.Error("Hijack after the handler's return succeeds")
 	}
