@@ -106,10 +106,10 @@ func only(ctx context.Context, home control.Home) (*control.Client, error) {
 	}
 	hint := "start one with: gosuper [flags] COMMAND; one that runs elsewhere is reached by --control PATH or -c FILE"
 	root := control.Home{Dir: control.RootDir}
-	if others, _ := root.Find(ctx); home.UID != 0 && len(others) > 0 {
-		hint = "root runs " + listed(others) + ": use sudo"
-	} else if len(elsewhere) > 0 {
+	if len(elsewhere) > 0 {
 		hint = "those of another pid namespace, such as a container's, are meant only if it is said: --control " + strings.Join(elsewhere, ", --control ")
+	} else if others, _ := root.Find(ctx); home.UID != 0 && len(others) > 0 {
+		hint = "root runs " + listed(others) + ": use sudo"
 	}
 	return nil, failure{fmt.Errorf("no master of user %d is running", home.UID), hint}
 }
