@@ -42,12 +42,12 @@ type Memory struct {
 func (c *Config) Memory(root fs.FS, workers int) Memory {
 	m := Memory{Hard: max(c.MaxWorkerMemoryHard, 0)}
 	limit, at := memoryLimit(root)
-	reserve := max(limit/reservePart, reserveLeast)
+	reserve := reserveOf(limit)
 	surge := c.Surge.Of(workers)
 	switch {
 	case c.MaxWorkerMemoryHard != SizeAuto:
-		if at != "" {
-			m.Warnings = append(m.Warnings, c.overlap(workers, surge, reserve, limit, at)...)
+		if tight := c.Overlap(root, workers, m.Hard); tight != "" {
+			m.Warnings = append(m.Warnings, tight)
 		}
 	case at == "":
 		m.Why = "no memory limit of the own cgroup or an ancestor is known"
@@ -74,24 +74,34 @@ func (c *Config) Memory(root fs.FS, workers int) Memory {
 	return m
 }
 
-// overlap says whether the workers would not fit into the limit if each of them
-// took what it may, while one is replaced or even when none is.
-func (c *Config) overlap(workers, surge int, reserve, limit Size, at string) []string {
-	key, each := "max_worker_memory_hard", c.MaxWorkerMemoryHard
+// Overlap says what does not fit into the smallest memory limit, see
+// [Config.Memory], if each of so many workers takes what it may, while one is
+// replaced or even when none is: "" if all fits, or if nothing bounds either. hard
+// is the limit in force, 0: none.
+func (c *Config) Overlap(root fs.FS, workers int, hard Size) string {
+	key, each := "max_worker_memory_hard", hard
 	if each == 0 {
 		key, each = "max_worker_memory", c.MaxWorkerMemory
 	}
-	room := max(limit-reserve, 0) / max(each, 1)
-	if each == 0 || Size(workers+surge) <= room {
-		return nil
+	limit, at := memoryLimit(root)
+	if each == 0 || at == "" {
+		return ""
 	}
-	cure := fmt.Sprintf("at most %s each fit", inMiB(max(limit-reserve, 0)/Size(workers+surge)))
-	if Size(workers) <= room {
+	reserve := reserveOf(limit)
+	surge, left := c.Surge.Of(workers), max(limit-reserve, 0)
+	if Size(workers+surge) <= left/each {
+		return ""
+	}
+	cure := fmt.Sprintf("at most %s each fit", inMiB(left/Size(workers+surge)))
+	if Size(workers) <= left/each {
 		cure += ", or surge = 0, which stops a worker before its replacement starts"
 	}
-	return []string{fmt.Sprintf("the memory limit of %s (%s) has no room for %s that take %s = %s each, and %s for the master: %s",
-		limit, at, processes(workers, surge), key, each, inMiB(reserve), cure)}
+	return fmt.Sprintf("the memory limit of %s (%s) has no room for %s that take %s = %s each, and %s for the master: %s",
+		limit, at, processes(workers, surge), key, each, inMiB(reserve), cure)
 }
+
+// reserveOf is what of a limit is not for workers.
+func reserveOf(limit Size) Size { return max(limit/reservePart, reserveLeast) }
 
 // processes are workers, and those that are there while others are replaced.
 func processes(workers, surge int) string {

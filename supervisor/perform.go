@@ -58,6 +58,7 @@ func (s *Supervisor) perform(a fleet.Action) {
 		s.later = append(s.later, func() { s.bury(w, a) })
 	case fleet.Rescale:
 		s.log.Info("scaled", zap.Int("from", a.From), zap.Int("workers", a.To))
+		s.warnScaled(a)
 	case fleet.Apply:
 		s.apply(a)
 		if a.Reason == fleet.ReasonReload {

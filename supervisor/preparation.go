@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"errors"
+	"os"
 	"slices"
 
 	"go.uber.org/zap"
@@ -164,6 +165,9 @@ func (s *Supervisor) beginReload(p *preparation, r *revision, b *binding) (begun
 		return false, err
 	}
 	s.preparations.newest = nil
+	if n := s.fleet.TargetWith(r.workers); n != r.workers { // an operator has scaled it
+		r.memory = r.config.Memory(os.DirFS("/"), n)
+	}
 	s.adopt(r)
 	s.log.Info("reload started", zap.Int("revision", r.number), zap.Strings("changed", config.Diff(s.current.config, r.config)))
 	s.warn(r)

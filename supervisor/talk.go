@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 )
 
 // greet says what starts.
@@ -38,6 +39,17 @@ func (s *Supervisor) warn(r *revision) {
 		if r == s.current || !slices.Contains(s.current.memory.Warnings, w) { // a reload says what is new
 			s.log.Warn(w)
 		}
+	}
+}
+
+// warnScaled says that more workers may take more memory than there is. Those that
+// live keep the limit that they have: it would end workers that did nothing wrong.
+func (s *Supervisor) warnScaled(a fleet.Rescale) {
+	if a.To < a.From {
+		return
+	}
+	if tight := s.current.config.Overlap(os.DirFS("/"), a.To, s.current.memory.Hard); tight != "" {
+		s.log.Warn(tight)
 	}
 }
 

@@ -172,8 +172,20 @@ func TestHardLimitOfTheMachine(t *testing.T) {
 	}
 	m.count(t, 2, 0, "worker ready", nil)
 
-	// What would not fit is said.
+	// What would not fit is said, and a reload chooses for the number that there is.
 	from := m.mark()
+	m.signal(syscall.SIGTTIN)
+	m.wait(t, from, fmt.Sprintf("the memory limit of 400MiB (%s) has no room for 2 workers, 1 more while they are replaced, that take max_worker_memory_hard = 184MiB each, and 32MiB for the master: "+
+		"at most 122MiB each fit, or surge = 0, which stops a worker before its replacement starts", dir), nil)
+	m.count(t, 3, 0, "worker ready", nil)
+	m.signal(syscall.SIGHUP)
+	if e := m.wait(t, from, "max_worker_memory_hard = auto", nil); e.str("limit") != "122MiB" {
+		t.Errorf("it says %s", e.line)
+	}
+	m.wait(t, from, "reload done", nil)
+	m.signal(syscall.SIGTTOU)
+	m.wait(t, from, "scaled", match{"workers": 1})
+	from = m.mark()
 	m.rewrite(config(append(lines[:1], `max_worker_memory_hard = "185MiB"`)...))
 	m.signal(syscall.SIGHUP)
 	m.wait(t, from, "reload done", nil)

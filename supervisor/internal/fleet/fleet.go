@@ -146,6 +146,16 @@ func (f *Fleet) Worker(id int) (w Worker, alive bool) {
 // Target returns how many workers are asked for.
 func (f *Fleet) Target() int { return f.current.target }
 
+// TargetWith returns how many workers will be asked for when a configuration with
+// this number is accepted: what an operator scaled to is kept unless the
+// configured number changed.
+func (f *Fleet) TargetWith(workers int) int {
+	if workers == f.current.Workers {
+		return f.current.target
+	}
+	return workers
+}
+
 // Revision returns the revision in force and its generation.
 func (f *Fleet) Revision() (number, generation int) { return f.current.number, f.current.generation }
 

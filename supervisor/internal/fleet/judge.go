@@ -167,9 +167,7 @@ func (f *Fleet) accept(c *revision) {
 	} else {
 		f.end(f.current, Superseded, 0)
 	}
-	if c.Workers == f.current.Workers {
-		c.target = f.current.target
-	}
+	c.target = f.TargetWith(c.Workers)
 	f.generations++
 	c.generation = f.generations
 	f.current = c
