@@ -219,6 +219,9 @@ type Limits struct {
 	OOMScoreAdj int
 	// NoNewPrivs keeps it from gaining privileges by an exec.
 	NoNewPrivs bool
+	// Outlive lets the processes that it leaves behind outside its process group
+	// outlive it, and the master.
+	Outlive bool
 }
 
 // Watch is the table [watch].

@@ -78,6 +78,7 @@ var samples = map[string]sample{
 	"limits.nice":          {"-5", "-5"},
 	"limits.oom_score_adj": {"500", "500"},
 	"limits.no_new_privs":  {"true", "true"},
+	"limits.outlive":       {"true", "true"},
 }
 
 // partners are the keys that mean nothing without another.

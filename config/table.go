@@ -318,6 +318,12 @@ var keys = []Key{
 		Usage: "whether to keep it from gaining privileges by an exec, as of setuid programs (PR_SET_NO_NEW_PRIVS)",
 	},
 		func(c *Config) *bool { return &c.Limits.NoNewPrivs }, boolean),
+	key(Key{
+		Name: "limits.outlive",
+		Usage: "whether processes it has started and left behind, in a session or process group of their own, may outlive it and gosuper; " +
+			"false: they are ended with the worker, each named in a warning",
+	},
+		func(c *Config) *bool { return &c.Limits.Outlive }, boolean),
 
 	key(Key{
 		Name: "watch.paths", Repeat: true,

@@ -54,6 +54,16 @@ func (s *Supervisor) unserved(sockets *socket.Set) *socket.Set {
 	return sockets
 }
 
+// inUse says whether a worker lives that was given one of the sockets.
+func (s *Supervisor) inUse(sockets *socket.Set) bool {
+	for _, w := range s.workers {
+		if !w.gone && w.revision.sockets.Bits(sockets) != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // giveUp keeps new connections away from the sockets and has them closed soon,
 // beside those that are leaving already.
 func (s *Supervisor) giveUp(sockets *socket.Set) {
@@ -103,7 +113,16 @@ func (s *Supervisor) closeLeaving() {
 			l.look = now.Add(leaveLook)
 			return false
 		}
-		if err := l.sockets.Close(); err != nil {
+		waiting := l.sockets.Queue() > 0
+		if s.fleet.Stopping() && !waiting {
+			l.look = now.Add(time.Hour) // the end closes them, for all who may hold a copy
+			return false
+		}
+		closing := l.sockets.CloseForAll
+		if !waiting && s.inUse(l.sockets) {
+			closing = l.sockets.Close // to the event loop of a worker that drains the other is an error
+		}
+		if err := closing(); err != nil {
 			s.log.Warn("cannot close a listener", zap.Error(err))
 		}
 		return true

@@ -62,7 +62,7 @@ func play(t *testing.T, toml string, launched func(*stage, *worker) error, acts 
 		}, hands{
 			listen:     func(chan os.Signal) func() { return func() {} },
 			byTerminal: func(*terminal.Terminal, os.Signal) bool { return false },
-			launch:     st.launch, signal: st.signal, reap: st.reap, trees: st.trees, oom: st.oom,
+			launch:     st.launch, signal: st.signal, reap: st.reap, adopted: nobody, trees: st.trees, oom: st.oom,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -109,7 +109,7 @@ func (st *stage) signal(_ int, w *worker, d deed) error {
 	return nil
 }
 
-func (st *stage) reap(known func(int) bool) ([]process.Exit, int, error) {
+func (st *stage) reap(known func(int) bool) ([]process.Exit, []process.Orphan, error) {
 	exits := st.exits
 	st.exits = nil
 	for _, e := range exits {
@@ -117,8 +117,11 @@ func (st *stage) reap(known func(int) bool) ([]process.Exit, int, error) {
 			st.t.Errorf("pid %d reaped twice", e.Pid)
 		}
 	}
-	return exits, 0, nil
+	return exits, nil, nil
 }
+
+// nobody is what a master has adopted whose workers are not real.
+func nobody(func(int) bool) []process.Orphan { return nil }
 
 // exit ends a process.
 func (st *stage) exit(id, code int) {

@@ -9,14 +9,12 @@ import (
 
 // reap takes every exit there is.
 func (s *Supervisor) reap() {
-	exits, orphans, err := s.hands.reap(func(pid int) bool {
-		return s.pids[pid] != nil || s.development.pid == pid || s.trial.is(pid)
-	})
+	exits, orphans, err := s.hands.reap(s.knows)
 	if err != nil {
 		s.log.Error("cannot reap", zap.Error(err))
 	}
-	if orphans > 0 {
-		s.log.Debug("reaped orphans", zap.Int("count", orphans))
+	if len(orphans) > 0 {
+		s.log.Debug("reaped orphans", zap.Int("count", len(orphans)))
 	}
 	var built, tried *process.Status
 	var ended []*worker
@@ -30,6 +28,7 @@ func (s *Supervisor) reap() {
 			w := s.pids[e.Pid]
 			delete(s.pids, e.Pid)
 			w.status, w.gone = e.Status, true
+			s.leftovers.died(w)
 			ended = append(ended, w)
 		}
 	}
@@ -39,6 +38,7 @@ func (s *Supervisor) reap() {
 		s.note(fleet.Exited{ID: w.ID})
 	}
 	s.step()
+	s.sweep(orphans)
 	if built != nil {
 		s.built(*built)
 	}

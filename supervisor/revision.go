@@ -232,7 +232,7 @@ func (s *Supervisor) discard(r *revision) {
 	for _, other := range s.revisions {
 		orphaned = orphaned.Without(other.sockets)
 	}
-	if err := orphaned.Close(); err != nil {
+	if err := orphaned.CloseForAll(); err != nil {
 		s.log.Warn("cannot close a listener", zap.Error(err))
 	}
 	s.closeAdmin(r.admin)

@@ -23,8 +23,9 @@ func BenchmarkTick(b *testing.B) {
 				launch: func(s *Supervisor, f fleet.Worker) (*worker, error) {
 					return &worker{Worker: f, revision: s.revisions[f.Revision], pid: noPID + f.ID}, nil
 				},
-				reap: func(func(int) bool) ([]process.Exit, int, error) { return nil, 0, nil },
-				oom:  func() (uint64, bool) { return 0, false },
+				reap:    func(func(int) bool) ([]process.Exit, []process.Orphan, error) { return nil, nil, nil },
+				adopted: nobody,
+				oom:     func() (uint64, bool) { return 0, false },
 			})
 			if err != nil {
 				b.Fatal(err)

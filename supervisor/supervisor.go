@@ -47,7 +47,8 @@ type Supervisor struct {
 	pids      map[int]*worker
 	strays    []*process.Tail // stderr of workers that are gone, which others may hold
 	incidents books.Incidents
-	hurry     time.Time    // until then nobody's last words are waited for
+	hurry     time.Time // until then nobody's last words are waited for
+	leftovers leftovers
 	tally     *tally.Tally // what all workers that ever lived did
 
 	signals       chan os.Signal
@@ -95,7 +96,8 @@ type hands struct {
 	signal     func(pid int, w *worker, deed deed) error
 	try        func(s *Supervisor, path string, state int) (*trial, error)
 	become     func(p Program, environ []string, state int, descriptors []int, taken func() []syscall.Signal) error
-	reap       func(known func(pid int) bool) ([]process.Exit, int, error)
+	reap       func(known func(pid int) bool) ([]process.Exit, []process.Orphan, error)
+	adopted    func(known func(pid int) bool) []process.Orphan // the children that were not started here
 	trees      func(pids []int) ([]tree, error)
 	// oom is how many processes of our cgroup the kernel killed because memory ran
 	// out, workers among them.
@@ -112,7 +114,7 @@ func New(o Options) (*Supervisor, error) {
 		}
 	}
 	return newSupervisor(o, hands{
-		listen: listen, byTerminal: (*terminal.Terminal).Sent, launch: launch, signal: send, reap: process.Reap, trees: trees, oom: config.NewOOMCounter(os.DirFS("/")).Kills, try: try, become: become,
+		listen: listen, byTerminal: (*terminal.Terminal).Sent, launch: launch, signal: send, reap: process.Reap, adopted: process.Adopted, trees: trees, oom: config.NewOOMCounter(os.DirFS("/")).Kills, try: try, become: become,
 	})
 }
 
@@ -280,6 +282,7 @@ func (s *Supervisor) end() error {
 	for _, w := range s.workers { // those that SIGKILL did not end in time
 		s.log.Error("worker does not die", w.fields()...)
 	}
+	s.endLeftovers()
 	var all []*socket.Set
 	for _, r := range s.revisions {
 		all = append(all, r.sockets)
@@ -288,7 +291,9 @@ func (s *Supervisor) end() error {
 		all = append(all, l.sockets)
 	}
 	for _, set := range all {
-		if err := set.Close(); err != nil {
+		// What is in the descriptor store is the next master's.
+		err := set.Without(s.systemd.kept).CloseForAll()
+		if err = errors.Join(err, set.Close()); err != nil {
 			s.log.Warn("cannot close a listener", zap.Error(err))
 		}
 	}

@@ -132,8 +132,9 @@ func complaint(text, hint string) string {
 	return readable(strings.ReplaceAll(text, "\t", "    ")) // stack traces are indented with tabs
 }
 
-// bootHint recognises the one mistake that nearly everybody makes: a program
-// that binds its address itself, which the master already has.
+// bootHint recognises the two mistakes that nearly everybody makes: a program
+// that binds its address itself, which the master already has, and one that becomes
+// a daemon.
 func bootHint(e *supervisor.BootError) string {
 	if strings.HasPrefix(e.Status, "no READY=1 ") {
 		return `a worker says READY=1 to NOTIFY_SOCKET (sd_notify(3)) when it can serve; for one that never does, ready = "auto" or a time such as ready = "5s"`
@@ -143,6 +144,9 @@ func bootHint(e *supervisor.BootError) string {
 		if strings.Contains(line, "address already in use") || strings.Contains(line, "eaddrinuse") {
 			return "gosuper has bound the address already: the command must serve the socket it inherits, fd 3; see gosuper help protocol"
 		}
+	}
+	if e.Status == "exit status 0" {
+		return "it ended without an error, as a server does that puts itself into the background: the command must stay in the foreground"
 	}
 	return ""
 }

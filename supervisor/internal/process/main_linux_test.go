@@ -150,7 +150,7 @@ func await(t *testing.T, pid int) Status {
 		if err != nil {
 			t.Fatal(err)
 		}
-		orphanCount += orphans
+		orphanCount += len(orphans)
 		for _, e := range exits {
 			delete(family, e.Pid)
 			ends[e.Pid] = e.Status

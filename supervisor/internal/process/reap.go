@@ -11,20 +11,20 @@ type Exit struct {
 //
 // A pid that known accepts is a worker: its process group is killed, then it
 // is reaped and returned. Everything else is an orphan that this process
-// adopted, as PID 1 or by [BecomeSubreaper]: reaped and only counted.
+// adopted, as PID 1 or by [BecomeSubreaper].
 // Once Reap has returned a pid it may belong to anybody.
 //
 // What was found before an error is returned with it.
-func Reap(known func(pid int) bool) (exits []Exit, orphans int, err error) {
+func Reap(known func(pid int) bool) (exits []Exit, orphans []Orphan, err error) {
 	for {
-		exit, worker, err := take(known)
+		one, worker, err := take(known)
 		switch {
-		case err != nil || exit.Pid == 0:
+		case err != nil || one.Pid == 0:
 			return exits, orphans, err
 		case worker:
-			exits = append(exits, exit)
+			exits = append(exits, Exit{Pid: one.Pid, Status: one.Status})
 		default:
-			orphans++
+			orphans = append(orphans, one)
 		}
 	}
 }

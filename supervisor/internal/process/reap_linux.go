@@ -11,23 +11,25 @@ import (
 // take reaps one child that has ended, a worker or not; the pid is 0 if there
 // is none. A worker's group is ended first: while the leader is a zombie its
 // pid, and so the group's id, cannot be anyone else's. Afterwards it could.
-func take(known func(pid int) bool) (exit Exit, worker bool, err error) {
+func take(known func(pid int) bool) (one Orphan, worker bool, err error) {
 	pid, err := peek()
 	if err != nil {
-		return Exit{}, false, fmt.Errorf("cannot wait for workers: %w", err)
+		return Orphan{}, false, fmt.Errorf("cannot wait for workers: %w", err)
 	}
 	if pid == 0 {
-		return Exit{}, false, nil
+		return Orphan{}, false, nil
 	}
+	one = identify(pid)
 	if worker = known(pid); worker {
 		// There is nothing to do about members that refuse (EPERM: setuid programs).
 		_ = KillGroup(pid)
 	}
 	status, err := wait(pid)
 	if err != nil {
-		return Exit{}, false, fmt.Errorf("cannot wait for process %d: %w", pid, err)
+		return Orphan{}, false, fmt.Errorf("cannot wait for process %d: %w", pid, err)
 	}
-	return Exit{Pid: pid, Status: statusOf(status)}, worker, nil
+	one.Ended, one.Status = true, statusOf(status)
+	return one, worker, nil
 }
 
 func wait(pid int) (status syscall.WaitStatus, err error) {

@@ -77,7 +77,7 @@ func TestReapEndsGroup(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		orphanCount += orphans
+		orphanCount += len(orphans)
 		for _, e := range exits {
 			delete(family, e.Pid)
 			ends[e.Pid] = e.Status
@@ -115,7 +115,7 @@ func TestReapCountsOrphans(t *testing.T) {
 		if err != nil || len(exits) > 0 {
 			t.Fatalf("orphan was taken for a worker: %v, %v", exits, err)
 		}
-		orphanCount += orphans
+		orphanCount += len(orphans)
 	}
 	if text, err := io.ReadAll(h.in); err != nil || len(text) > 0 {
 		t.Errorf("read %q, %v", text, err)
@@ -140,7 +140,7 @@ func roleInit() {
 		if err != nil {
 			fatal(err)
 		}
-		total += orphans
+		total += len(orphans)
 		ended = append(ended, exits...)
 		if len(ended) > 0 && total >= 2 {
 			break
@@ -217,8 +217,8 @@ func TestReapWaitsForNothing(t *testing.T) {
 	spec.Files = []int{r}
 	pid := start(t, spec)
 	unix.Close(r)
-	if exits, orphans, err := Reap(func(int) bool { return true }); len(exits) > 0 || orphans > 0 || err != nil {
-		t.Errorf("Reap returned %v, %d, %v before anything ended", exits, orphans, err)
+	if exits, orphans, err := Reap(func(int) bool { return true }); len(exits) > 0 || len(orphans) > 0 || err != nil {
+		t.Errorf("Reap returned %v, %v, %v before anything ended", exits, orphans, err)
 	}
 	unix.Close(w)
 	await(t, pid)

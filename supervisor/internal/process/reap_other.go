@@ -11,21 +11,23 @@ import (
 // take reaps one child that has ended, a worker or not; the pid is 0 if there
 // is none. Neither syscall nor x/sys can look at a zombie here without taking
 // it, so the group of a worker is ended just after its leader was reaped.
-func take(known func(pid int) bool) (exit Exit, worker bool, err error) {
+func take(known func(pid int) bool) (one Orphan, worker bool, err error) {
 	for {
 		var status syscall.WaitStatus
 		pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG, nil)
 		switch {
 		case err == syscall.EINTR:
 		case err == syscall.ECHILD || err == nil && pid == 0:
-			return Exit{}, false, nil
+			return Orphan{}, false, nil
 		case err != nil:
-			return Exit{}, false, fmt.Errorf("cannot wait for workers: %w", err)
+			return Orphan{}, false, fmt.Errorf("cannot wait for workers: %w", err)
 		default:
 			if worker = known(pid); worker {
 				_ = KillGroup(pid)
 			}
-			return Exit{Pid: pid, Status: statusOf(status)}, worker, nil
+			one = identify(pid)
+			one.Ended, one.Status = true, statusOf(status)
+			return one, worker, nil
 		}
 	}
 }

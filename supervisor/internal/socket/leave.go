@@ -132,6 +132,22 @@ func (s *Set) Close() error {
 	return errors.Join(errs...)
 }
 
+// CloseForAll closes the sockets made here for whoever may hold a copy of them, so
+// that their addresses are free, and the others as [Set.Close] does.
+func (s *Set) CloseForAll() error {
+	var errs []error
+	for _, e := range s.all() {
+		closing := e.close
+		if e.own && e.listening {
+			closing = e.forsake
+		}
+		if err := closing(); err != nil {
+			errs = append(errs, fmt.Errorf("cannot close %s for all: %w", e.url, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 func (l *listener) close() error {
 	if l.fd < 0 {
 		return nil

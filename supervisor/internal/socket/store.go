@@ -56,7 +56,11 @@ func (l *listener) forsake() error {
 	if l.fd < 0 {
 		return nil
 	}
-	return errors.Join(unix.Shutdown(l.fd, unix.SHUT_RDWR), l.close())
+	err := unix.Shutdown(l.fd, unix.SHUT_RDWR)
+	if err == unix.ENOTCONN { // it does not listen, perhaps because somebody was quicker
+		err = nil
+	}
+	return errors.Join(err, l.close())
 }
 
 // Forsake closes the sockets of a set that [Inherit] found in the descriptor store and that taken does not hold, for

@@ -1,0 +1,184 @@
+package supervisor
+
+import (
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/worker/protocol"
+)
+
+// leftoverTime is how long the end of the master waits until what workers left
+// behind is gone: what those had started comes to light only then.
+const leftoverTime = 500 * time.Millisecond
+
+// leftovers are the processes that workers have left behind outside their group,
+// which SIGKILL takes, and that this master has adopted.
+type leftovers struct {
+	dead map[int]deadLeader // by pid, while the kernel gives that to nobody else
+	told map[int]bool       // pids that were named
+	lost bool               // the warning about what ended with its leader was given
+}
+
+// deadLeader is a worker whose session or process group may not be empty yet.
+type deadLeader struct {
+	id    int
+	alone bool // it ended by itself, when it was asked to, and knows nothing of gosuper
+}
+
+// knows says whether the process is a child that was started here.
+func (s *Supervisor) knows(pid int) bool {
+	return s.pids[pid] != nil || s.development.pid == pid || s.trial.is(pid)
+}
+
+// died notes that workers were reaped.
+func (l *leftovers) died(w *worker) {
+	if l.dead == nil {
+		l.dead, l.told = map[int]deadLeader{}, map[int]bool{}
+	}
+	asked := !w.until.IsZero()
+	l.dead[w.pid] = deadLeader{id: w.ID, alone: asked && !w.slain && !w.cooperates && w.status.Signal != syscall.SIGKILL}
+}
+
+// sweep ends what workers left behind that are gone themselves by now.
+func (s *Supervisor) sweep(reaped []process.Orphan) {
+	if len(s.leftovers.dead) == 0 && len(reaped) == 0 {
+		return // nobody was orphaned, and nobody lost whom he had orphaned
+	}
+	adopted := s.hands.adopted(s.knows)
+	s.lament(reaped)
+	for _, o := range adopted {
+		if _, ok := s.leftovers.dead[o.Group]; ok {
+			continue // SIGKILL is on its way to the whole group
+		}
+		if id := s.owner(o); id != 0 && !s.lives(id) && !o.Ended {
+			s.endLeftover(o, id)
+		}
+	}
+	s.leftovers.forget(adopted)
+}
+
+// forget drops what concerns nobody any more.
+func (l *leftovers) forget(adopted []process.Orphan) {
+	there := map[int]bool{}
+	for _, o := range adopted {
+		there[o.Pid], there[o.Group], there[o.Session] = true, true, true
+	}
+	for pid := range l.dead {
+		if !there[pid] {
+			delete(l.dead, pid)
+		}
+	}
+	for pid := range l.told {
+		if !there[pid] {
+			delete(l.told, pid)
+		}
+	}
+}
+
+// owner is the worker that a process comes from; 0: that is not known. The session
+// says so for certain. A process that has one of its own says it in its environment,
+// where it may lie, and is ended earlier or later for it.
+func (s *Supervisor) owner(o process.Orphan) int {
+	if w := s.pids[o.Session]; w != nil {
+		return w.ID
+	}
+	if dead, ok := s.leftovers.dead[o.Session]; ok {
+		return dead.id
+	}
+	id, err := strconv.Atoi(o.Value(protocol.EnvWorkerID))
+	if err != nil || id < 0 {
+		return 0
+	}
+	return id
+}
+
+// lives says whether a worker has not ended.
+func (s *Supervisor) lives(id int) bool {
+	w := s.workers[id]
+	return w != nil && !w.gone
+}
+
+// endLeftover ends a process that a worker left behind, or lets it live if the
+// configuration says so, and names it once.
+func (s *Supervisor) endLeftover(o process.Orphan, id int) {
+	outlive := s.current.config.Limits.Outlive
+	if !s.leftovers.told[o.Pid] {
+		s.leftovers.told[o.Pid] = true
+		fields := []zap.Field{zap.Int("pid", o.Pid), zap.String("command", o.Command)}
+		if id != 0 {
+			fields = append([]zap.Field{zap.Int("worker", id)}, fields...)
+		}
+		if outlive {
+			s.log.Info("worker left a process behind, which may outlive it", fields...)
+		} else {
+			s.log.Warn("worker left a process behind, which is ended: see limits.outlive", fields...)
+		}
+	}
+	if outlive {
+		return
+	}
+	if err := o.Kill(); err != nil {
+		s.log.Error("cannot end what a worker left behind", zap.Int("pid", o.Pid), zap.Error(err))
+	}
+}
+
+// endLeftovers ends all that workers have left behind, whosoever, when the master
+// ends.
+func (s *Supervisor) endLeftovers() {
+	if s.leftovers.told == nil {
+		s.leftovers.told = map[int]bool{}
+	}
+	limit := time.NewTimer(leftoverTime)
+	defer limit.Stop()
+	for {
+		_, reaped, _ := s.hands.reap(s.knows) // an error would have been told before
+		s.lament(reaped)
+		adopted := s.hands.adopted(s.knows)
+		for _, o := range adopted {
+			if _, ending := s.leftovers.dead[o.Group]; !ending && !o.Ended {
+				s.endLeftover(o, s.owner(o))
+			}
+		}
+		if len(adopted) == 0 || s.current.config.Limits.Outlive {
+			return
+		}
+		if !s.awaitChild(limit.C) {
+			return
+		}
+	}
+}
+
+// awaitChild waits for the end of some child, and says whether it came in time.
+func (s *Supervisor) awaitChild(late <-chan time.Time) bool {
+	for {
+		select {
+		case sig := <-s.signals:
+			if sig == os.Signal(syscall.SIGCHLD) {
+				return true
+			}
+		case <-late:
+			return false
+		}
+	}
+}
+
+// lament says once that processes ended by SIGKILL because the worker that leads
+// their group ended when it was asked to finish, as a shell does that has started a
+// server without exec: what the server was doing is lost.
+func (s *Supervisor) lament(reaped []process.Orphan) {
+	for _, o := range reaped {
+		dead, ok := s.leftovers.dead[o.Group]
+		if !ok || !dead.alone || s.leftovers.lost || o.Status.Signal != syscall.SIGKILL {
+			continue
+		}
+		s.leftovers.lost = true
+		s.log.Warn("worker ended at its stop signal before the processes it had started, which are killed with all they were doing: "+
+			"only the first process of a worker gets the signal; a shell script starts its server by exec",
+			zap.Int("worker", dead.id), zap.Int("pid", o.Pid))
+	}
+}
