@@ -11,7 +11,7 @@ import (
 // commands, and what to do here. Some of them are programs too, and one that is
 // taken for COMMAND does harm: ps is started again and again, shutdown obeys.
 var foreignCommands = map[string]string{
-	"start":     "gosuper [flags] COMMAND starts it, in the foreground; systemd runs it in the background: examples/systemd",
+	"start":     "gosuper [flags] COMMAND starts it, or gosuper -c FILE, in the foreground; in the background systemd does: examples/systemd",
 	"run":       "leave the word out: gosuper [flags] COMMAND",
 	"up":        "leave the word out: gosuper [flags] COMMAND",
 	"restart":   "gosuper reload replaces all workers; gosuper upgrade goes on with a new version of gosuper itself",
