@@ -243,24 +243,24 @@ func TestCommandsFindTheirMaster(t *testing.T) {
 		return m
 	}
 	first := run(`name = "first"`, `control = { socket = "auto" }`)
-	p.expects(0, "first  running .*", "", "status")
+	p.expects(0, "first  ready .*", "", "status")
 	if info, err := os.Stat(filepath.Join(runtime, "first.sock")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the socket is %v, %v", info, err)
 	}
 	second := run(`name = "second"`, `control = { socket = "auto" }`)
 	p.expects(1, "", fmt.Sprintf("gosuper: error: several masters are running: first .pid %d, %s/first.sock., second .pid %d, %[2]s/second.sock.\ngosuper: hint: .*-n NAME, -c FILE or --control PATH\n", first.pid(), runtime, second.pid()), "health")
-	p.expects(0, fmt.Sprintf("NAME +PID  STATE +READY +CONTROL\nfirst +%d  running  2 of 2  %s/first.sock\nsecond +%d  running  2 of 2  %[2]s/second.sock\n\n.*-n NAME.*\n", first.pid(), runtime, second.pid()), "", "status")
+	p.expects(0, fmt.Sprintf("NAME +PID  STATE +READY +CONTROL\nfirst +%d  ready  2 of 2  %s/first.sock\nsecond +%d  ready  2 of 2  %[2]s/second.sock\n\n.*-n NAME.*\n", first.pid(), runtime, second.pid()), "", "status")
 	p.expects(1, "", "gosuper: error: several masters are running: .*", "status", "--json")
-	p.expects(0, "second  running .*", "", "status", "-n", "second")
-	p.expects(0, "first  running .*", "", "-n", "first", "status")
-	p.expects(0, "second  running .*", "", "status", "--control", filepath.Join(runtime, "second.sock"))
-	p.expects(0, "second  running .*", "", "status", "-c", second.file)
-	p.expects(0, "first  running .*", "", "-c", first.file, "status")
-	p.expects(0, "first  running .*", "", "--config="+first.file, "status")
+	p.expects(0, "second  ready .*", "", "status", "-n", "second")
+	p.expects(0, "first  ready .*", "", "-n", "first", "status")
+	p.expects(0, "second  ready .*", "", "status", "--control", filepath.Join(runtime, "second.sock"))
+	p.expects(0, "second  ready .*", "", "status", "-c", second.file)
+	p.expects(0, "first  ready .*", "", "-c", first.file, "status")
+	p.expects(0, "first  ready .*", "", "--config="+first.file, "status")
 
 	// A mistake in the file is no obstacle, as long as it says who is meant.
 	first.rewrite("name = \"first\"\nworkres = 3\n")
-	p.expects(0, "first  running .*", "", "status", "-c", first.file)
+	p.expects(0, "first  ready .*", "", "status", "-c", first.file)
 	first.rewrite("workers = 3\n")
 	p.expects(1, "", "gosuper: error: .* says neither a name nor a command\ngosuper: hint: .*", "status", "-c", first.file)
 	first.rewrite("name = \n")
@@ -272,7 +272,7 @@ func TestCommandsFindTheirMaster(t *testing.T) {
 
 	second.signal(syscall.SIGKILL)
 	second.end()
-	p.expects(0, "first  running .*", "", "status")
+	p.expects(0, "first  ready .*", "", "status")
 	env := p
 	env.env = append([]string{"GOSUPER_CONTROL_SOCKET=" + filepath.Join(runtime, "second.sock")}, p.env...)
 	env.expects(1, "", "gosuper: error: cannot reach a master at "+runtime+"/second.sock: connection refused\n.*", "status")
@@ -292,9 +292,9 @@ func TestCommandsWithoutRuntimeFolder(t *testing.T) {
 			t.Errorf("there is a warning: %s", warnings[0].line)
 		}
 	}
-	p.expects(0, name+"  running .*", "", "status", "-c", m.file)
+	p.expects(0, name+"  ready .*", "", "status", "-c", m.file)
 	if os.Getuid() == 0 {
-		p.expects(0, name+"  running .*", "", "status") // there is no other of this user
+		p.expects(0, name+"  ready .*", "", "status") // there is no other of this user
 	}
 }
 

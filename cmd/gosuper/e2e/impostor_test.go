@@ -142,9 +142,9 @@ func TestImpostors(t *testing.T) {
 
 			m := start(t, how)
 			m.wait(t, 0, "ready", nil)
-			p.expects(0, name+"  running .*", "", "status", "-c", file)
-			p.expects(0, name+"  running .*", "", "status", "-n", name)
-			p.expects(0, name+"  running .*", "", "status")
+			p.expects(0, name+"  ready .*", "", "status", "-c", file)
+			p.expects(0, name+"  ready .*", "", "status", "-n", name)
+			p.expects(0, name+"  ready .*", "", "status")
 			if moved := m.all(0, movedOn, nil); (len(moved) == 1) != tc.moved || tc.moved && !strings.Contains(moved[0].str("error"), "address already in use") {
 				t.Errorf("of its address it says %v", moved)
 			}

@@ -141,7 +141,7 @@ func TestNeighbours(t *testing.T) {
 	if status := second.end(); status != 0 {
 		t.Errorf("exit status %d", status)
 	}
-	p.within(first).expects(0, "running, 2 of 2 workers ready\n", "", "health", "--ready")
+	p.within(first).expects(0, "ready, 2 of 2 workers ready\n", "", "health", "--ready")
 }
 
 // A folder of sockets that containers share, as a volume, tells no more.
@@ -183,7 +183,7 @@ func TestControlOfOneName(t *testing.T) {
 	for _, args := range [][]string{{"stop"}, {"stop", "-n", "agent"}, {"reload", "-c", second.file}} {
 		p.expects(1, "", "gosuper: error: several masters are running: "+both+"\ngosuper: hint: .*--control .*\n", args...)
 	}
-	p.expects(0, fmt.Sprintf("NAME +PID  STATE +READY +CONTROL\nagent +%d  running  2 of 2  %s\nagent +%d  running  2 of 2  %s\n\n.*--control .*\n", first.pid(), path, second.pid(), other), "", "status")
+	p.expects(0, fmt.Sprintf("NAME +PID  STATE +READY +CONTROL\nagent +%d  ready  2 of 2  %s\nagent +%d  ready  2 of 2  %s\n\n.*--control .*\n", first.pid(), path, second.pid(), other), "", "status")
 	second.signal(syscall.SIGTERM)
 	second.end()
 	if st := p.tells("-c", first.file); st.PID != first.pid() {
