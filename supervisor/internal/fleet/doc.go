@@ -36,6 +36,7 @@
 //   - A worker told to stop is gone or killed within its grace, and gets the
 //     stop signal once.
 //   - No spawn inside a backoff.
+//   - Before anything was ever ready, a boot that failed is tried again in one slot alone.
 //   - Never more than target+surge processes alive, draining ones included,
 //     except those already alive when the target shrank.
 //   - Places of living workers differ.

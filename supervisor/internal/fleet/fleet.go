@@ -179,6 +179,9 @@ func (f *Fleet) Reloading() bool {
 	return !f.stopping && (f.candidate != nil || f.fallback != nil)
 }
 
+// EverReady says whether some worker was ready once.
+func (f *Fleet) EverReady() bool { return f.everReady }
+
 // Stopping says whether the fleet was told to stop or gave up. It may still
 // serve, for the delay of a stop.
 func (f *Fleet) Stopping() bool { return f.stopping || !f.stopAt.IsZero() }

@@ -60,6 +60,7 @@ var mutants = []struct{ file, old, new, law string }{
 	{"record.go", "	if s.crashes < 2 {\n", "	if s.crashes < 2 || w.oversized {\n", "backoff too short"},
 	{"judge.go", "!w.expires.After(f.now) {", "w.expires.After(f.now) {", "replaced before its lifetime was over"},
 	{"record.go", "	why := ReasonCrash\n", "	why := ReasonGrace\n", "spawned for a reason that spawns nobody"},
+	{"spawn.go", "pioneer != i && s.failures > 0", "pioneer != i && s.failures > 1", "several slots tried again before anything was ready"},
 	{"judge.go", "		w.Recycle = ReasonLifetime\n", "", "lifetime ignored"},
 	{"record.go", "f.now.Sub(f.lateAt) < Lateness && f.now.Sub(w.seenStuck) < Lateness", "f.now.Sub(f.lateAt) < Lateness", "what looks saw for so long was not acted on"},
 	{"record.go", "f.now.Sub(f.lateAt) < Lateness && f.now.Sub(w.seenStuck) < Lateness", "false", "late loop punished"},

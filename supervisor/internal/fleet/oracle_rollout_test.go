@@ -50,3 +50,22 @@ func (o *oracle) credit(now time.Time) {
 	}
 	o.stepped = now
 }
+
+// pioneers says whether a slot may be tried before anything was ready: no boot failed
+// there, or no more failed elsewhere.
+func (o *oracle) pioneers(slot int) bool {
+	its := o.rows[slot]
+	if its == nil || its.boots == 0 {
+		return true
+	}
+	trying := map[int]bool{}
+	for _, w := range o.alive {
+		trying[w.Slot] = trying[w.Slot] || w.booting() && w.Slot != slot && w.Revision == o.current
+	}
+	for other, r := range o.rows {
+		if r.boots > its.boots || r.boots == its.boots && (other < slot || trying[other]) {
+			return false
+		}
+	}
+	return true
+}

@@ -256,6 +256,9 @@ func (o *oracle) spawned(now time.Time, a Spawn) string {
 	if spawns, own := reasons[a.Reason]; own && !spawns || a.Reason == "" || a.Reason == ReasonStart && o.up {
 		return "spawned for a reason that spawns nobody"
 	}
+	if w.Revision == o.current && !o.ever && !o.pioneers(w.Slot) {
+		return "several slots tried again before anything was ready"
+	}
 	if len(o.alive)+1 > o.limit() {
 		return "more than workers + surge alive"
 	}

@@ -91,12 +91,31 @@ func (f *Fleet) server(slot int) (newest *Worker) {
 // spawnMissing fills the empty slots that are not in a backoff. With surge 0
 // the slot that was emptied for a canary waits for it.
 func (f *Fleet) spawnMissing(r *room) {
+	pioneer := f.pioneer()
 	for i, s := range f.slots {
 		reserved := f.candidate != nil && f.candidate.canary == 0 && f.candidate.canarySlot == i
+		reserved = reserved || pioneer >= 0 && pioneer != i && s.failures > 0
 		if f.empty(i) && !s.inBackoff(f.current.number, f.now) && !reserved && f.free() > 0 && f.mayBoot(r) {
 			f.boot(r, i, f.current, s.why)
 		}
 	}
+}
+
+// pioneer returns the one slot in which a boot that failed is tried again before
+// anything was ever ready: what fails in one will fail in the others, and if it does
+// not, they follow at once. It is the one that has failed most, so that it stays the
+// same. -1: there is no such slot, or no need for one.
+func (f *Fleet) pioneer() int {
+	found, most := -1, 0
+	if f.everReady {
+		return found
+	}
+	for i, s := range f.slots {
+		if s.failures > most || s.failures == most && most > 0 && !f.empty(i) && f.empty(found) {
+			found, most = i, s.failures
+		}
+	}
+	return found
 }
 
 // spawnCanary starts the first worker of the candidate, if there is room.
