@@ -23,6 +23,9 @@ const pauseTime = 500 * time.Millisecond
 // After an error it is to be undone by resume all the same.
 func (s *Supervisor) pause() (said []message, err error) {
 	for _, w := range s.workers {
+		w.held.Release(settleTime)
+	}
+	for _, w := range s.workers {
 		if w.endpoint == nil {
 			continue
 		}

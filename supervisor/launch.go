@@ -31,7 +31,12 @@ func launch(s *Supervisor, f fleet.Worker) (started *worker, err error) {
 		return nil, err
 	}
 	defer w.endpoint.CloseChild()
-	if w.tail, err = process.NewTail(s.options.Stderr(f.ID)); err != nil {
+	stderr := s.options.Stderr(f.ID)
+	if !s.fleet.EverReady() && (f.ID > 1 || s.fleet.Target() > 1) {
+		w.held = process.Hold(stderr, heldFor)
+		stderr = w.held
+	}
+	if w.tail, err = process.NewTail(stderr); err != nil {
 		return nil, err
 	}
 	defer w.tail.CloseWriteEnd()

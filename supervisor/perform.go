@@ -69,7 +69,7 @@ func (s *Supervisor) perform(a fleet.Action) {
 	case fleet.Close:
 		s.giveUp(s.current.sockets)
 	case fleet.Up:
-		s.up = true
+		s.up, s.said = true, nil
 		s.log.Info("ready", zap.Int("workers", s.fleet.Target()), zap.Strings("bind", s.current.sockets.URLs()), zap.Bool("tls", s.current.config.TLS.Cert != ""))
 	case fleet.Halt:
 		s.halted, s.culprit = true, a.Culprit
@@ -106,6 +106,7 @@ func (s *Supervisor) announce(w *worker) {
 		s.log.Warn("cannot restore the listeners", zap.Error(err))
 	}
 	w.announced = true
+	w.held.Release(0)
 	s.spawns.add(time.Since(w.Spawned))
 	w.begin(time.Now())
 	s.log.Info("worker ready", w.fields(zap.Duration("after", w.age()), zap.Bool("cooperating", w.cooperates))...)
@@ -169,7 +170,7 @@ func (s *Supervisor) bury(w *worker, a fleet.Bury) {
 	}
 	lost, served := s.settleAccounts(w)
 	fields := append(w.fields(zap.String("status", w.ending()), zap.Duration("age", w.age())), served...)
-	s.letSettle(w.tail)
+	fields = append(fields, s.unfold(w, a.Worker)...)
 	s.enter(w, a, lost)
 	if a.Verdict == fleet.Retired {
 		s.log.Info("worker gone", append(fields, zap.String("reason", string(cmp.Or(w.why, fleet.ReasonLeft))))...)
@@ -184,7 +185,19 @@ func (s *Supervisor) bury(w *worker, a fleet.Bury) {
 
 // letSettle waits until what a worker wrote is passed on.
 func (s *Supervisor) letSettle(t *process.Tail) {
-	if now := time.Now(); t != nil && !s.hurry.After(now) && !t.Settle(settleTime) {
+	if t != nil {
+		s.waitFor(t.Settle)
+	}
+}
+
+// waitFor waits until something is passed on that a worker wrote, but not for one
+// after the other while nobody takes it.
+func (s *Supervisor) waitFor(passed func(atMost time.Duration) bool) {
+	now, atMost := time.Now(), settleTime
+	if s.hurry.After(now) {
+		atMost = 0
+	}
+	if !passed(atMost) && atMost > 0 {
 		s.hurry = now.Add(settleAgain)
 	}
 }

@@ -47,6 +47,7 @@ type Supervisor struct {
 	pids      map[int]*worker
 	strays    []*process.Tail // stderr of workers that are gone, which others may hold
 	incidents books.Incidents
+	said      *said     // by a worker that did not become ready; nil: there was none, or the fleet is up
 	hurry     time.Time // until then nobody's last words are waited for
 	leftovers leftovers
 	tally     *tally.Tally // what all workers that ever lived did
@@ -280,6 +281,7 @@ func (s *Supervisor) end() error {
 	s.endErrands()
 	s.endDevelopment()
 	for _, w := range s.workers { // those that SIGKILL did not end in time
+		w.held.Release(settleTime)
 		s.log.Error("worker does not die", w.fields()...)
 	}
 	s.endLeftovers()

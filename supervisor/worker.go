@@ -20,7 +20,8 @@ type worker struct {
 	endpoint *notify.Endpoint
 	memory   *scoreboard.Memory
 	tail     *process.Tail
-	limit    int // its own max_requests; 0: none
+	held     *process.Held // before where its stderr goes, at the first start
+	limit    int           // its own max_requests; 0: none
 
 	watch      watch
 	executed   bool // its own program runs
