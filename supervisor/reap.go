@@ -39,6 +39,9 @@ func (s *Supervisor) reap() {
 	}
 	s.step()
 	s.sweep(orphans)
+	if len(ended) > 0 {
+		s.mend(ended...)
+	}
 	if built != nil {
 		s.built(*built)
 	}

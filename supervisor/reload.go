@@ -70,6 +70,7 @@ func (s *Supervisor) reload(who ...*waiter) {
 		}
 		return
 	}
+	s.mend()
 	s.systemd.reloads++
 	s.prepare(who...)
 }

@@ -50,6 +50,7 @@ type Supervisor struct {
 	said      *said     // by a worker that did not become ready; nil: there was none, or the fleet is up
 	hurry     time.Time // until then nobody's last words are waited for
 	leftovers leftovers
+	mending   mending
 	tally     *tally.Tally // what all workers that ever lived did
 
 	signals       chan os.Signal
@@ -231,6 +232,7 @@ func (s *Supervisor) deadline() time.Time {
 	next = earlier(next, s.nextLeaving())
 	next = earlier(next, s.development.until)
 	next = earlier(next, s.trial.due())
+	next = earlier(next, s.mending.look)
 	return earlier(earlier(next, s.nextPatrol()), s.systemd.due())
 }
 
@@ -248,6 +250,7 @@ func (s *Supervisor) tick() {
 	s.reap()
 	s.readHeaders()
 	s.closeLeaving()
+	s.lookAfter(time.Now())
 	s.expireBuild()
 	s.patrol(time.Now())
 	s.step(fleet.Tick{})

@@ -35,6 +35,8 @@ var roles = map[string]func(args []string) error{
 	"shrink": shrink,
 	"loud":   loud,
 
+	"spoiler": spoiler,
+
 	"impostor": impostor,
 }
 

@@ -63,6 +63,12 @@ func listens(fd int) error {
 	return nil
 }
 
+// accepts: SO_ACCEPTCONN cannot be asked for.
+func accepts(int) bool { return true }
+
+// shut: nothing tells it.
+func shut(int) bool { return false }
+
 // bound: the kernel has no table of bound paths, so a socket about to listen looks stale.
 func bound(string) (bool, error) { return false, nil }
 

@@ -78,6 +78,20 @@ func listens(fd int) error {
 	return nil
 }
 
+// accepts reports whether a TCP socket listens: after shutdown(2) it does no more.
+func accepts(fd int) bool {
+	listens, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	return err != nil || listens != 0
+}
+
+// shut reports whether shutdown(2) was called on a unix socket that listens, which SO_ACCEPTCONN does not tell of it
+// (net/unix/af_unix.c, unix_poll and unix_stream_connect).
+func shut(fd int) bool {
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+	n, err := unix.Poll(fds, 0)
+	return err == nil && n > 0 && fds[0].Revents&(unix.POLLRDHUP|unix.POLLHUP) != 0
+}
+
 // bound reports whether a process has a socket bound to path, even if it does not listen yet.
 func bound(path string) (bool, error) {
 	table, err := os.Open("/proc/net/unix")
