@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/gosuper/gosuper/supervisor/control"
@@ -18,8 +19,11 @@ type master struct {
 
 	incidents []control.Incident
 
-	mu   sync.Mutex // guards what follows
-	asks []string   // what it was asked to do
+	serves bool // at each scrape as many requests more as the metrics have
+
+	mu      sync.Mutex // guards what follows
+	asks    []string   // what it was asked to do
+	scrapes uint64
 }
 
 func (m *master) asked(format string, args ...any) {
@@ -57,7 +61,23 @@ func (m *master) Incidents(context.Context) (control.Incidents, error) {
 }
 
 func (m *master) Health(context.Context) (control.Health, error) { return m.health, m.err }
-func (m *master) Metrics(context.Context) (Metrics, error)       { return m.metrics, m.err }
+
+func (m *master) Metrics(context.Context) (Metrics, error) {
+	now := m.metrics
+	if m.serves {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.scrapes++
+		more := *now.Durations
+		more.Counts = slices.Clone(more.Counts)
+		for i := range more.Counts {
+			more.Counts[i] *= m.scrapes
+		}
+		now.Durations = &more
+	}
+	return now, m.err
+}
+
 func (m *master) Status(_ context.Context, requests bool) (control.Status, error) {
 	st := m.status
 	if !requests {

@@ -50,9 +50,6 @@ func (e *Endpoint) servePage(w http.ResponseWriter, _ *http.Request) {
 	w.Write(page)
 }
 
-// shownIncidents is how many of them the page shows.
-const shownIncidents = 16
-
 // feed is what the page asks for once a second.
 type feed struct {
 	Actions bool           `json:"actions"` // whether the page may act
@@ -63,7 +60,7 @@ type feed struct {
 	Durations *Histogram `json:"durations"`
 	InFlight  *uint64    `json:"in_flight"`
 	Backlog   int        `json:"backlog"`
-	// The newest come first; no more of them than one looks through.
+	// The newest come first.
 	Incidents []control.Incident `json:"incidents"`
 }
 
@@ -89,6 +86,6 @@ func (e *Endpoint) serveFeed(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	json.NewEncoder(w).Encode(feed{ // fails only with the connection
 		Actions: e.acts(), Status: status, Codes: m.Codes, Durations: m.Durations, InFlight: status.InFlight(), Backlog: m.Backlog,
-		Incidents: past.Incidents[:min(len(past.Incidents), shownIncidents)],
+		Incidents: past.Incidents,
 	})
 }

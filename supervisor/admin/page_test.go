@@ -19,22 +19,33 @@ const evil = `<img src=x onerror="alert(1)"><script>alert(2)</script>`
 
 // busy is a master whose workers do something, and say evil things.
 func busy() *master {
-	m := &master{metrics: figures}
+	m := &master{metrics: figures, serves: true}
 	m.metrics.Durations = &Histogram{Bounds: []float64{0.001, 0.25}, Counts: []uint64{3, 2, 1}}
 	m.status = control.Status{
-		Name: "agent" + evil, PID: 4711, Version: "1.2.3", State: control.Running, Generation: 3, UptimeSeconds: 93784,
+		Name: "agent" + evil, PID: 4711, Version: "1.2.3", State: control.Running, Condition: control.FleetCrashLoop, ReadyWorkers: 2, Generation: 3, UptimeSeconds: 93784,
 		WorkersTarget: 3, Binds: []string{"tcp://127.0.0.1:8000"},
 		Workers: []control.Worker{
-			{ID: 7, Slot: 1, PID: 102, Generation: 3, State: "ready", Cooperating: true, AgeSeconds: 61, Requests: new(uint64(1234)), InFlight: new(uint64(2)), MaxRequests: 5000, MemoryBytes: 5 << 20, Restarts: 2, Status: evil},
+			{ID: 7, Slot: 1, PID: 102, Generation: 3, State: "ready", Cooperating: true, AgeSeconds: 61, Requests: new(uint64(1234)), InFlight: new(uint64(2)), MaxRequests: 5000, CPUSeconds: new(2.5), MemoryBytes: 5 << 20, Restarts: 2, Status: evil},
 			{ID: 5, Slot: 0, PID: 101, Generation: 3, State: "ready", AgeSeconds: 7200, MemoryBytes: 3 << 20},
 			{ID: 9, Slot: 2, PID: 103, Generation: 3, State: "starting", Cooperating: true, Requests: new(uint64), InFlight: new(uint64)},
 		},
 		Requests: []control.Request{
 			{Worker: 7, Method: "GET", Path: "/agent/stream", AgeSeconds: 1.5, IdleSeconds: 0.02, Streaming: true, RequestID: "abc"},
+			{Worker: 7, Method: "GET", Path: "/same", AgeSeconds: 3, IdleSeconds: 0.1, RequestID: "one"},
+			{Worker: 9, Method: "GET", Path: "/same", AgeSeconds: 5, IdleSeconds: 0.02, RequestID: "two"},
 			{Worker: 7, Method: evil, Path: "/" + evil, AgeSeconds: 12, IdleSeconds: 12, RequestID: evil},
 		},
-		Counters:   control.Counters{Requests: new(uint64(1234)), Restarts: map[control.Reason]uint64{control.Crash: 6, control.MaxRequests: 12, control.Scale: 0}},
+		Counters: control.Counters{Requests: new(uint64(1234)), Restarts: map[control.Reason]uint64{control.Crash: 6, control.MaxRequests: 12, control.Scale: 0}},
+		CrashLoop: &control.CrashLoop{
+			Slots: []int{0, 2}, Crashes: 18, NextSeconds: 12.3, Worker: 8, Status: "exit status 1", LastLines: []string{"Traceback", evil},
+		},
+		Unknown:    "requests are not known " + evil,
 		LastReload: control.Reload{Result: control.RolledBack, Error: "worker 8: exit status 1; its last lines:\n  " + evil},
+	}
+	m.incidents = []control.Incident{
+		{Worker: 8, Slot: 2, Reason: "startup", Status: "exit status 1", AgoSeconds: 61, AgeSeconds: 2, LastLines: []string{"Traceback", evil}},
+		{Worker: 3, Slot: 0, Reason: "startup", Status: "exit status 1", AgoSeconds: 90, AgeSeconds: 3, LastLines: []string{"Traceback", evil}},
+		{Worker: 6, Slot: 2, Reason: evil, Status: "killed by SIGKILL", AgoSeconds: 7200, AgeSeconds: 60, RequestsLost: new(uint64(3)), LastLines: []string{}},
 	}
 	return m
 }
@@ -49,7 +60,7 @@ func TestPage(t *testing.T) {
 	for _, width := range []int{1280, 390} {
 		for _, scheme := range []string{"light", "dark"} {
 			b.open(origin, width, 844, scheme)
-			b.until(`document.getElementById("charts") && document.querySelectorAll("#latency path").length === 3`)
+			b.until(`document.getElementById("charts") && document.querySelectorAll("#latency path").length === 3 && !!document.querySelector("#cpu")`)
 			if got := b.eval("document.documentElement.scrollWidth"); got != float64(width) {
 				t.Errorf("%d pixels %s: the page is %v wide", width, scheme, got)
 			}
@@ -71,29 +82,36 @@ func TestPage(t *testing.T) {
 	}
 	for selector, want := range map[string][]string{
 		"h1":     {"agent" + evil},
-		"#state": {"running"},
-		"#facts": {"gosuper 1.2.3 · pid 4711 · up 1 d 2 h · generation 3 · tcp://127.0.0.1:8000"},
+		"#state": {"crash loop (2 of 3 ready)"},
+		"#facts": {"gosuper 1.2.3 · pid 4711 · up 1 d 2 h · generation 3 · last reload rolled back · tcp://127.0.0.1:8000"},
 		"#workers td": {
-			"0", "5", "101", "ready", "3", "2 h 0 min", "plain", "–", "3 MiB", "0", "", "",
-			"1", "7", "102", "ready", "3", "1 min 1 s", "1,234 / 5,000", "2", "5 MiB", "2", evil, "",
-			"2", "9", "103", "starting", "3", "0 s", "0", "0", "–", "0", "", "",
+			"ready", "0", "5", "101", "3", "2 h 0 min", "-", "-", "-", "3 MiB", "0", "", "",
+			"ready", "1", "7", "102", "3", "1 min 1 s", "1,234 / 5,000", "2", "0%", "5 MiB", "2", evil, "",
+			"starting", "2", "9", "103", "3", "0 s", "0", "0", "-", "-", "0", "", "",
 		},
 		"#requests td": {
-			"7", "12 s", "12 s", "waiting", evil, "/" + evil, evil,
-			"7", "1.5 s", "20 ms", "streaming", "GET", "/agent/stream", "abc",
+			"1", "12 s", "12 s", "waiting", evil, "/" + evil, "7", evil,
+			"2", "5 s", "100 ms", "waiting", "GET", "/same", "7, 9", "",
+			"1", "1.5 s", "20 ms", "streaming", "GET", "/agent/stream", "7", "abc",
 		},
-		"#restarts dt":                 {"max requests", "crash"},
-		"#restarts dd:nth-of-type(2n)": {"12", "6"},
-		"#restarted":                   {"18"},
-		"#flight output":               {"2"},
-		"#memory output":               {"8 MiB in all"},
-		"#reloaded pre":                {"The last reload was rolled back. worker 8: exit status 1; its last lines:\n  " + evil},
+		"#count": {"4"},
+		"#incidents td": {
+			"startup", "2", "1 min 1 s", "2, 0", "8", "exit status 1", "2 s", "-", evil + "Traceback\n" + evil,
+			evil, "1", "2 h 0 min", "2", "6", "killed by SIGKILL", "1 min 0 s", "3", "",
+		},
+		"#ready":          {"2 of 3 ready · restarts: max requests 12, crash 6"},
+		"#unknown":        {"requests are not known " + evil},
+		"#looping pre":    {"Slots 0, 2 are in a crash loop: 18 crashes in a row, the next start in 12.3 s.\nWorker 8: exit status 1; its last lines:\nTraceback\n" + evil},
+		"#flight output":  {"2"},
+		"#latency output": {"median 1 ms, p99 250 ms"},
+		"#memory output":  {"8 MiB in all"},
+		"#reloaded pre":   {"The last reload was rolled back. worker 8: exit status 1; its last lines:\n  " + evil},
 	} {
 		if got := text(selector); !slices.Equal(got, want) {
 			t.Errorf("%s\n%q, want\n%q", selector, got, want)
 		}
 	}
-	if b.eval("document.querySelectorAll('img, main script, td script').length") != 0.0 {
+	if b.eval("document.querySelectorAll('img, main script, td script, pre script').length") != 0.0 {
 		t.Error("what workers say has become markup")
 	}
 	if b.eval("document.getElementById('actions').hidden") != true || len(text("#workers button")) > 0 {

@@ -8,7 +8,7 @@ import (
 // How much is kept: so many incidents, and of each so many bytes of last lines.
 const (
 	MaxIncidents = 64
-	MaxText      = 8 << 10
+	MaxText      = 4 << 10
 )
 
 // Incident is the end of one worker that nobody asked for, or that had to be forced.
