@@ -95,6 +95,29 @@ func TestMoreRequestsThanSlots(t *testing.T) {
 	}
 }
 
+// TestOverdueWithoutSlot has all slots taken by requests that get on when one more does
+// not end: the master sees that.
+func TestOverdueWithoutSlot(t *testing.T) {
+	f := idleFixture(t, inheritance{timeouts: timeouts{request: limit}})
+	f.timeouts = timeouts{}
+	for range scoreboard.MaxSlots {
+		defer f.beginRequest("GET", "/stream").End(200)
+	}
+	f.timeouts = timeouts{request: limit}
+	begin := scoreboard.Monotonic()
+	stuck := f.beginRequest("GET", "/stuck")
+	await(t, stuck.Context().Done())
+	until(t, "the master sees it", func() bool { return len(f.view.Requests()) > scoreboard.MaxSlots })
+	r := f.view.Requests()[scoreboard.MaxSlots]
+	if r.Path != "/stuck" || r.Flags != scoreboard.InUse|scoreboard.Ended || r.Start < begin || r.Progress != r.Start || r.Deadline != r.Start+int64(limit) {
+		t.Errorf("the board has %+v", r)
+	}
+	stuck.End(500)
+	if n := len(f.view.Requests()); n != scoreboard.MaxSlots {
+		t.Errorf("the board has %d requests after its end", n)
+	}
+}
+
 func TestBeat(t *testing.T) {
 	f := idleFixture(t, inheritance{watchdog: 20 * time.Millisecond})
 	first := f.view.Counters().Beat

@@ -77,11 +77,16 @@ type watch struct {
 	owning sync.Mutex   // held while slot is marked or given back
 	slot   atomic.Int32 // on the board, or NoSlot
 	hint   int32        // the slot before
+	left   bool         // the handler has returned; guarded by owning once the request has begun
+	said   said         // of a request that found no slot
 
 	ending sync.Mutex // held while the request is ended
 
 	alarm alarm // no later than the request is due
 }
+
+// said is what a client said that is on the board.
+type said struct{ method, path, id string }
 
 // watchPool holds watches for requests that share a connection or have none of ours.
 type watchPool struct{ sync.Pool }
@@ -106,7 +111,12 @@ func (w *watch) begin(method, path, id string) {
 	if limit := w.process.timeouts.request; limit > 0 {
 		deadline = now + int64(limit)
 	}
-	w.slot.Store(int32(w.process.board.Take(int(w.hint), now, deadline, method, path, id)))
+	slot := w.process.board.Take(int(w.hint), now, deadline, method, path, id)
+	w.slot.Store(int32(slot))
+	w.left = false
+	if slot == scoreboard.NoSlot {
+		w.said = said{method, path, id}
+	}
 	word := w.word.Load()&^(numberOne-1) + numberOne | uint64(waiting)
 	w.word.Store(word)
 	w.rearm(word)
@@ -171,6 +181,7 @@ func (w *watch) release() {
 	slot := w.slot.Load()
 	w.slot.Store(scoreboard.NoSlot)
 	w.process.board.Free(int(slot))
+	w.left, w.said = true, said{}
 	w.owning.Unlock()
 	if slot >= 0 {
 		w.hint = slot
@@ -293,7 +304,7 @@ func (w *watch) expire(word uint64) bool {
 		w.ending.Unlock()
 		return false
 	}
-	w.process.board.Mark(int(w.slot.Load()), scoreboard.Ended)
+	w.tellEnded(phase(word & phaseMask))
 	w.owning.Unlock()
 	w.process.board.TimedOut()
 	then := w.ender.end(by)
@@ -305,4 +316,25 @@ func (w *watch) expire(word uint64) bool {
 		then()
 	}
 	return true
+}
+
+// tellEnded says on the board that the request was ended in a phase while its handler
+// goes on, also of one that found no slot. It is called with owning.
+func (w *watch) tellEnded(in phase) {
+	slot := w.slot.Load()
+	if slot != scoreboard.NoSlot || w.left {
+		w.process.board.Mark(int(slot), scoreboard.Ended)
+		return
+	}
+	s := scoreboard.Slot{Start: w.start.Load(), Progress: w.progress.Load(), Flags: scoreboard.Ended}
+	if limit := w.process.timeouts.request; limit > 0 {
+		s.Deadline = s.Start + int64(limit)
+	}
+	switch in {
+	case streaming:
+		s.Flags |= scoreboard.Streaming
+	case upgraded:
+		s.Flags |= scoreboard.Upgraded
+	}
+	w.slot.Store(int32(w.process.board.TakeOverdue(s, w.said.method, w.said.path, w.said.id)))
 }

@@ -1,6 +1,9 @@
 package scoreboard
 
-import "unsafe"
+import (
+	"sync/atomic"
+	"unsafe"
+)
 
 // A Board is the worker's side: it is written by the worker and, for two words, by
 // the master. All methods may be called by any goroutine, and none of them
@@ -8,6 +11,7 @@ import "unsafe"
 type Board struct {
 	data  words
 	taken slotSet
+	late  atomic.Uint32 // which overdue slots are taken, one bit each
 }
 
 // Unshared returns a board that no master reads, for a program that runs alone.

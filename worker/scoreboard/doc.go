@@ -47,7 +47,9 @@
 //	   272    8  worker  requests that found no free slot
 //	   280    8  worker  lines of the access log that were dropped
 //	   288    8  worker  sum of the durations of finished requests, in nanoseconds
+//	   296    4  worker  number of overdue slots that were ever in use, as at 20
 //	   512  512  worker  durations of finished requests, a histogram of 64 counters
+//	  1024 3072  worker  overdue slots, 12 of 256 bytes
 //	  4096 61440 worker  request slots, 240 of 256 bytes
 //
 // All other bytes are reserved: write nothing there, and ignore what is there.
@@ -119,7 +121,11 @@
 // does.
 //
 // A request that finds all slots taken is counted at 272 and has none. It is
-// timed by the worker like any other.
+// timed by the worker like any other. If its deadline passes while the handler has not
+// returned it gets an overdue slot, in use and ended from the beginning, with its own
+// start and its last progress: a master is to see what does not end however many
+// requests there are. Overdue slots have the form of the others, at 1024 + 256 * index.
+// One that finds none has none: there are as many to be seen already.
 //
 // # Reading
 //

@@ -19,15 +19,15 @@ func inspect(t *testing.T, v View) {
 	v.Counters()
 	v.Histogram()
 	slots := v.AppendSlots(nil)
-	if len(slots) > int(h.SlotCount) || !ok && len(slots) > 0 {
+	if len(slots) > int(h.SlotCount)+MaxOverdue || !ok && len(slots) > 0 {
 		t.Errorf("%d slots of %d", len(slots), h.SlotCount)
 	}
 	for _, s := range slots {
-		if s.Index < 0 || s.Index >= MaxSlots || s.Sequence%2 != 0 || s.Flags&InUse == 0 {
+		if s.Index < 0 || s.Index >= MaxSlots+MaxOverdue || s.Sequence%2 != 0 || s.Flags&InUse == 0 {
 			t.Errorf("AppendSlots gives %+v", s)
 		}
 	}
-	for _, i := range []int{-1, 0, 1, int(h.SlotCount) - 1, MaxSlots - 1, MaxSlots, 1 << 40} {
+	for _, i := range []int{-1, 0, 1, int(h.SlotCount) - 1, MaxSlots - 1, MaxSlots, MaxSlots + MaxOverdue, 1 << 40} {
 		v.Request(i)
 	}
 	for _, r := range v.Requests() {

@@ -44,12 +44,18 @@ const (
 	OffsetUnslotted   = 272
 	OffsetLogDropped  = 280
 	OffsetDuration    = 288
+	OffsetOverdue     = 296 // the number of overdue slots
 	OffsetHistogram   = 512 // HistogramBuckets of 8 bytes each
+	OffsetOverdueSlot = 1024
 	OffsetSlots       = HeaderSize
 )
 
 // MaxSlots is the number of request slots on a board.
 const MaxSlots = (Size - HeaderSize) / SlotSize
+
+// MaxOverdue is the number of slots for requests that found none and are past their
+// deadline. Their numbers follow those of the others.
+const MaxOverdue = (HeaderSize - OffsetOverdueSlot) / SlotSize
 
 // Offsets in bytes from the start of a request slot.
 const (

@@ -31,30 +31,39 @@ const slotReads = 4
 // AppendSlots appends the slots in use to the slice and returns it. Slots that are
 // being written are left out, and so is everything where [View.Header] reports
 // false. Numbers are returned as they are found, which may be anything. It does
-// not allocate if the slice has room for [MaxSlots] more.
+// not allocate if the slice has room for [MaxSlots] and [MaxOverdue] more.
 func (v View) AppendSlots(slots []Slot) []Slot {
 	h, ok := v.Header()
 	if !ok {
 		return slots
 	}
 	w := v.words()
-	for i := range int(h.SlotCount) {
+	slots = w.appendSlots(slots, 0, int(h.SlotCount))
+	return w.appendSlots(slots, MaxSlots, w.overdue())
+}
+
+// appendSlots appends those of count slots from the first on that are in use.
+func (w words) appendSlots(slots []Slot, first, count int) []Slot {
+	for i := range count {
 		// Most slots are free: one look at one word is all they cost.
-		if Flags(w.slot(i).u32(slotFlags).Load())&InUse == 0 {
+		if Flags(w.slot(first+i).u32(slotFlags).Load())&InUse == 0 {
 			continue
 		}
-		if s, ok := w.readSlot(i, nil); ok {
+		if s, ok := w.readSlot(first+i, nil); ok {
 			slots = append(slots, s)
 		}
 	}
 	return slots
 }
 
+// overdue is the number of overdue slots to be read.
+func (w words) overdue() int { return int(min(w.u32(OffsetOverdue).Load(), MaxOverdue)) }
+
 // Request returns the request in a slot, with its text. It reports false if the
 // slot is not in use, is being written or does not exist.
 func (v View) Request(index int) (Request, bool) {
 	h, ok := v.Header()
-	if !ok || index < 0 || index >= int(h.SlotCount) {
+	if !ok || index < 0 || index >= int(h.SlotCount) && index < MaxSlots || index >= MaxSlots+v.words().overdue() {
 		return Request{}, false
 	}
 	var text slotText

@@ -54,26 +54,51 @@ func (b *Board) Take(hint int, start, deadline int64, method, path, id string) i
 		b.data.u64(OffsetUnslotted).Add(1)
 		return NoSlot
 	}
-	b.data.grow(uint32(i) + 1)
-	s := b.data.slot(i)
+	b.data.grow(OffsetSlotCount, uint32(i)+1)
+	b.fill(Slot{Index: i, Start: start, Progress: start, Deadline: deadline, Flags: InUse}, method, path, id)
+	return i
+}
+
+// TakeOverdue puts a request for which Take had no slot into one of those that are kept
+// for what is past its deadline, so that the master sees it however many others there
+// are. It returns the number, or [NoSlot]: as many as there is room for are seen then.
+// The Index and the Sequence of the request are ignored.
+func (b *Board) TakeOverdue(s Slot, method, path, id string) int {
+	for {
+		old := b.late.Load()
+		i := bits.TrailingZeros32(^old)
+		if i >= MaxOverdue {
+			return NoSlot
+		}
+		if b.late.CompareAndSwap(old, old|1<<i) {
+			b.data.grow(OffsetOverdue, uint32(i)+1)
+			s.Index = MaxSlots + i
+			b.fill(s, method, path, id)
+			return s.Index
+		}
+	}
+}
+
+// fill writes a slot.
+func (b *Board) fill(r Slot, method, path, id string) {
+	s := b.data.slot(r.Index)
 	// Odd whatever was there: the sequence only has to change.
 	sequence := s.u64(slotSequence).Load() | 1
 	s.u64(slotSequence).Store(sequence)
-	s.u64(slotStart).Store(uint64(start))
-	s.u64(slotProgress).Store(uint64(start))
-	s.u64(slotDeadline).Store(uint64(deadline))
+	s.u64(slotStart).Store(uint64(r.Start))
+	s.u64(slotProgress).Store(uint64(r.Progress))
+	s.u64(slotDeadline).Store(uint64(r.Deadline))
 	lengths := s.setText(slotMethod, MaxMethod, method) |
 		s.setText(slotPath, MaxPath, path)<<8 |
 		s.setText(slotID, MaxID, id)<<16
 	s.u32(slotMethodLength).Store(lengths)
-	s.u32(slotFlags).Store(uint32(InUse))
+	s.u32(slotFlags).Store(uint32(r.Flags | InUse))
 	s.u64(slotSequence).Store(sequence + 1)
-	return i
 }
 
-// grow makes the slots below count ones that are read.
-func (w words) grow(count uint32) {
-	word := w.u32(OffsetSlotCount)
+// grow makes the slots below count ones that are read, by the number at the offset.
+func (w words) grow(offset int, count uint32) {
+	word := w.u32(offset)
 	for old := word.Load(); old < count && !word.CompareAndSwap(old, count); old = word.Load() {
 	}
 }
@@ -96,6 +121,10 @@ func (b *Board) Mark(slot int, flags Flags) {
 func (b *Board) Free(slot int) {
 	if slot >= 0 {
 		b.data.slot(slot).u32(slotFlags).Store(0)
+		if slot >= MaxSlots {
+			b.late.And(^uint32(1 << (slot - MaxSlots)))
+			return
+		}
 		b.taken.free(slot)
 	}
 }
@@ -103,6 +132,9 @@ func (b *Board) Free(slot int) {
 // slot returns the memory of one slot, on which the offsets of a slot count.
 func (w words) slot(i int) words {
 	at := OffsetSlots + SlotSize*i
+	if i >= MaxSlots {
+		at = OffsetOverdueSlot + SlotSize*(i-MaxSlots)
+	}
 	return w[at : at+SlotSize : at+SlotSize]
 }
 

@@ -75,6 +75,41 @@ func TestAllSlots(t *testing.T) {
 	b.Free(NoSlot)
 }
 
+// TestOverdue shows what is past its deadline when all slots are taken by others.
+func TestOverdue(t *testing.T) {
+	b := Unshared()
+	b.WriteHeader(1)
+	v := View{mem: &Memory{data: b.data}}
+	for range MaxSlots {
+		b.Take(NoSlot, 1, 0, "GET", "/", "")
+	}
+	for range 2 {
+		for i := range MaxOverdue {
+			slot := b.TakeOverdue(Slot{Start: 5, Progress: 6, Deadline: 7, Flags: Streaming | Ended}, "PUT", "/late", "id")
+			want := Request{Slot{MaxSlots + i, 0, 5, 6, 7, InUse | Streaming | Ended}, "PUT", "/late", "id"}
+			r, ok := v.Request(slot)
+			if r.Sequence = 0; !ok || r != want {
+				t.Fatalf("slot %d holds %+v, want %+v", slot, r, want)
+			}
+		}
+		if slot := b.TakeOverdue(Slot{}, "", "", ""); slot != NoSlot {
+			t.Errorf("one too many has slot %d", slot)
+		}
+		if n := len(v.AppendSlots(nil)); n != MaxSlots+MaxOverdue {
+			t.Errorf("%d slots seen", n)
+		}
+		for i := range MaxOverdue {
+			b.Free(MaxSlots + i)
+		}
+		if n := len(v.AppendSlots(nil)); n != MaxSlots {
+			t.Errorf("%d slots seen after the end of the others", n)
+		}
+	}
+	if at := &b.data[OffsetOverdueSlot+MaxOverdue*SlotSize-1]; at != &b.data[OffsetSlots-1] {
+		t.Error("the overdue slots do not end where the others begin")
+	}
+}
+
 func TestHint(t *testing.T) {
 	b := Unshared()
 	if got := b.Take(100, 1, 0, "", "", ""); got != 100 {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gosuper/gosuper/cmd/internal/load"
+	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
 // limit is the timeout in these tests.
@@ -98,6 +99,21 @@ func (m *master) stopped(want match) event {
 		m.t.Errorf("want stopped with %v", want)
 	}
 	return last
+}
+
+// A request that does not end is found however many others its worker has.
+func TestTimeoutBesideManyStreams(t *testing.T) {
+	t.Parallel()
+	m := up(t, "workers = 1", `timeout = "1s"`, `graceful_timeout = "2s"`)
+	stuck := m.workers()[0]
+	const others = scoreboard.MaxSlots
+	tokens, _ := streams(t, m.addr(), "/tokens?n=10000&d=250ms", others)
+	answer := send(m.addr(), "/nap?d=60s", 1)
+	checkTimeouts(t, take(t, 1, answer))
+	m.wait(t, 0, "worker is stuck: a request does not end", match{"pid": stuck, "path": "/nap", "other_requests": others})
+	m.wait(t, 0, "worker gone", match{"pid": stuck, "reason": "timeout"})
+	take(t, others, tokens)
+	m.stopped(match{"timeouts": 1, "requests_lost": others})
 }
 
 // Requests beside a stuck one that do not end either get graceful_timeout. Then
