@@ -12,11 +12,18 @@ const lastLines = 20
 type epitaph struct {
 	status string
 	lines  []string
+	hint   string // at what kept it from being started; "": it was, or nothing is known
 }
+
+// unstarted is why a worker could not be started last, and what to do about it.
+type unstarted struct{ why, hint string }
 
 // of is the epitaph of a worker in words, for people.
 func (e epitaph) of(id int) string {
 	text := fmt.Sprintf("worker %d: %s", id, e.status)
+	if e.hint != "" {
+		return text + " (" + e.hint + ")"
+	}
 	if len(e.lines) == 0 {
 		return text + "; it wrote nothing to stderr"
 	}
@@ -25,9 +32,15 @@ func (e epitaph) of(id int) string {
 
 // epitaph is what is known of the end of a worker, dead or as good as dead.
 func (s *Supervisor) epitaph(id int) epitaph {
+	var e epitaph
 	if w := s.workers[id]; w != nil {
-		return epitaph{w.ending(), w.lastWords()}
+		e.status, e.lines = w.ending(), w.lastWords()
+	} else {
+		i, _ := s.incidents.Of(id)
+		e.status, e.lines = i.Status, i.Lines
 	}
-	i, _ := s.incidents.Of(id)
-	return epitaph{i.Status, i.Lines}
+	if e.status == s.unstarted.why {
+		e.hint = s.unstarted.hint
+	}
+	return e
 }

@@ -1,11 +1,13 @@
 package supervisor
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"os"
 
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/filewatch"
@@ -29,17 +31,18 @@ type BootError struct {
 	Worker int      // id of the worker after which the master gave up
 	Status string   // how it ended
 	Lines  []string // its last lines on stderr
+	Hint   string   // what to do about it; may be ""
 }
 
 func (e *BootError) Error() string {
-	return "the first workers could not boot: " + epitaph{e.Status, e.Lines}.of(e.Worker)
+	return "the first workers could not boot: " + epitaph{status: e.Status, lines: e.Lines}.of(e.Worker)
 }
 
 // public makes an error of the rooms below one that callers of this package
 // can look into.
 func public(err error) error {
 	if e, ok := errors.AsType[*socket.Error](err); ok {
-		return &Error{Err: err, Hint: e.Hint}
+		return &Error{Err: err, Hint: cmp.Or(e.Hint, lacking(err))}
 	}
 	if e, ok := errors.AsType[*filewatch.Error](err); ok {
 		return &Error{Err: err, Hint: e.Hint}
@@ -47,7 +50,21 @@ func public(err error) error {
 	if _, ok := errors.AsType[*config.Error](err); ok {
 		return err
 	}
-	return &Error{Err: err}
+	if e, ok := errors.AsType[*process.StartError](err); ok && e.Hint != "" {
+		return &Error{Err: err, Hint: e.Hint}
+	}
+	return &Error{Err: err, Hint: lacking(err)}
+}
+
+// lacking is a hint for what any system call may want.
+func lacking(err error) string {
+	switch {
+	case errors.Is(err, unix.EMFILE):
+		return process.OutOfFiles
+	case errors.Is(err, unix.ENFILE):
+		return process.OutOfFilesAll
+	}
+	return ""
 }
 
 // describe makes log fields of an error that may carry a hint.
@@ -55,16 +72,24 @@ func describe(err error) []zap.Field {
 	if e, ok := errors.AsType[*config.Error](err); ok && e.Hint != "" {
 		return []zap.Field{zap.String("error", e.Short()), zap.String("hint", e.Hint)}
 	}
-	if e, ok := public(err).(*Error); ok && e.Hint != "" {
-		return []zap.Field{zap.Error(err), zap.String("hint", e.Hint)}
+	if hint := hintOf(err); hint != "" {
+		return []zap.Field{zap.Error(err), zap.String("hint", hint)}
 	}
 	return []zap.Field{zap.Error(err)}
 }
 
+// hintOf is what to do about an error; may be "".
+func hintOf(err error) string {
+	if e, ok := public(err).(*Error); ok {
+		return e.Hint
+	}
+	return ""
+}
+
 // inWords is an error with its hint, for people.
 func inWords(err error) string {
-	if e, ok := public(err).(*Error); ok && e.Hint != "" {
-		return e.Error() + " (" + e.Hint + ")"
+	if hint := hintOf(err); hint != "" {
+		return err.Error() + " (" + hint + ")"
 	}
 	return err.Error()
 }

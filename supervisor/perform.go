@@ -90,7 +90,8 @@ func (s *Supervisor) spawn(a fleet.Spawn) {
 	s.tally.Join(w.ID, time.Now())
 	if err != nil {
 		w.failure = err.Error()
-		s.log.Error("cannot start worker", w.fields(zap.Error(err))...)
+		s.unstarted = unstarted{w.failure, hintOf(err)}
+		s.log.Error("cannot start worker", w.fields(describe(err)...)...)
 		return
 	}
 	s.later = append(s.later, func() {

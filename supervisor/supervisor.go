@@ -47,7 +47,8 @@ type Supervisor struct {
 	pids      map[int]*worker
 	strays    []*process.Tail // stderr of workers that are gone, which others may hold
 	incidents books.Incidents
-	said      *said     // by a worker that did not become ready; nil: there was none, or the fleet is up
+	said      *said // by a worker that did not become ready; nil: there was none, or the fleet is up
+	unstarted unstarted
 	hurry     time.Time // until then nobody's last words are waited for
 	leftovers leftovers
 	mending   mending
@@ -111,6 +112,9 @@ type hands struct {
 // system *Error.
 func New(o Options) (*Supervisor, error) {
 	if o.Inheritance == nil {
+		if err := process.CheckSystem(); err != nil {
+			return nil, public(err)
+		}
 		if err := buildFirst(o); err != nil {
 			return nil, err
 		}
@@ -317,7 +321,7 @@ func (s *Supervisor) end() error {
 	if s.culprit != 0 {
 		e := s.epitaph(s.culprit)
 		s.log.Error("gave up: the first workers could not boot", zap.Int("worker", s.culprit), zap.String("status", e.status))
-		return &BootError{Worker: s.culprit, Status: e.status, Lines: e.lines}
+		return &BootError{Worker: s.culprit, Status: e.status, Lines: e.lines, Hint: e.hint}
 	}
 	var served []zap.Field // else nobody knows
 	if s.tally.Heard() {

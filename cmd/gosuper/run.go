@@ -136,6 +136,9 @@ func complaint(text, hint string) string {
 // that binds its address itself, which the master already has, and one that becomes
 // a daemon.
 func bootHint(e *supervisor.BootError) string {
+	if e.Hint != "" {
+		return e.Hint
+	}
 	if strings.HasPrefix(e.Status, "no READY=1 ") {
 		return `a worker says READY=1 to NOTIFY_SOCKET (sd_notify(3)) when it can serve; for one that never does, ready = "auto" or a time such as ready = "5s"`
 	}

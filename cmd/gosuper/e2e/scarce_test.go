@@ -3,7 +3,9 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -19,6 +21,10 @@ const (
 		! touch "$DIR/x" 2>/dev/null && cd "$DIR" && exec "$@"`
 	noUser = `cd / && exec setpriv --reuid 54321 --regid 54321 --clear-groups --no-new-privs \
 		env -i ` + markName + `="$` + markName + `" PATH="$PATH" GORACE="$GORACE" "$@"`
+	noProc      = `mount -t tmpfs tmpfs /proc && exec "$@"`
+	noFiles     = `ulimit -n 20 && exec "$@"`
+	bigVariable = `printf 'BIG=%0131066d\n' 0 >"$DIR/vars" && exec "$@"`
+
 	noFolder = `mkdir "$DIR/in" && cd "$DIR/in" && chmod 700 "$DIR" && exec setpriv --reuid 54321 --regid 54321 --clear-groups "$@"`
 )
 
@@ -44,6 +50,7 @@ func TestScarceMachines(t *testing.T) {
 		{"read-only, socket", readOnly, []string{"-b", "unix:DIR/s"}, "cannot listen on unix:DIR/s: read-only file system"},
 		{"no name and no home", noUser, nil, ""},
 		{"no name, port of root", noUser, []string{"-b", "127.0.0.1:80"}, "cannot listen on 127.0.0.1:80: permission denied"},
+		{"no /proc", noProc, nil, "cannot start worker: stat /proc/self/exe: no such file or directory"},
 		{"no way to the folder", noFolder, nil, "chdir: cannot use DIR/in: permission denied"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -71,6 +78,35 @@ func TestScarceMachines(t *testing.T) {
 			if code := m.end(); code != 0 {
 				t.Errorf("exit status %d", code)
 			}
+		})
+	}
+}
+
+// What keeps every worker from being started is said with what to do about it.
+func TestNoWorkerCanStart(t *testing.T) {
+	needRoot(t)
+	need(t, "unshare")
+	for _, tc := range []struct {
+		name, machine string
+		args          []string
+		want          string // the error; the hint
+		hint          string
+	}{
+		{"no descriptors", noFiles, nil, "too many open files", "gosuper: hint: the master has no descriptors left: "},
+		{"a variable too long", bigVariable, []string{"-c", "DIR/s.toml"}, `the environment variable "BIG" has 131070 bytes with its name: argument list too long`, "gosuper: hint: the kernel takes 131071 in one variable (MAX_ARG_STRLEN), of which gosuper needs "},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, "s.toml"), fmt.Appendf(nil, "env_file = %q\n", dir+"/vars"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			m := scarce(t, tc.machine, dir, tc.args...)
+			if code := m.end(); code != 3 {
+				t.Errorf("exit status %d", code)
+			}
+			m.contains(t, tc.hint)
+			m.contains(t, tc.want)
 		})
 	}
 }

@@ -58,7 +58,7 @@ type Spec struct {
 // with, and is killed when the master ends.
 //
 // Start returns once the child has become the shim, in the order of a
-// millisecond. An error means that no child came to be. What fails later, the
+// millisecond. An error, a *[StartError], means that no child came to be. What fails later, the
 // worker's own exec above all, is written to the worker's stderr as
 // "gosuper: error: ..." with a hint, and its exit status is 127 if the
 // executable does not exist, else 126.
@@ -67,29 +67,29 @@ type Spec struct {
 // Start refuses, since the worker would die with that thread.
 func Start(spec Spec) (pid int, err error) {
 	if !onMainThread() {
-		return 0, errors.New("cannot start worker: not on the main thread")
+		return 0, &StartError{Err: errors.New("not on the main thread")}
 	}
 	exe, err := executable()
 	if err != nil {
-		return 0, fmt.Errorf("cannot start worker: %w", err)
+		return 0, &StartError{Err: err}
 	}
 	files, err := spec.files()
 	if err != nil {
-		return 0, fmt.Errorf("cannot start worker: %w", err)
+		return 0, &StartError{Err: err}
 	}
-	plan := spec.plan(len(files))
+	environ := spec.plan(len(files)).Environ()
 	watched, err := spec.watchExec(&files)
 	if err != nil {
-		return 0, fmt.Errorf("cannot start worker: %w", err)
+		return 0, &StartError{Err: err}
 	}
 	defer func() { watched(err == nil) }()
 	pid, err = fork(exe, []string{"gosuper: starting", spec.Path}, &syscall.ProcAttr{
-		Env:   plan.Environ(),
+		Env:   environ,
 		Files: files,
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	})
 	if err != nil {
-		return 0, fmt.Errorf("cannot start worker: cannot execute %s: %w", exe, err)
+		return 0, spec.refused(exe, environ, err)
 	}
 	return pid, nil
 }

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -10,7 +11,17 @@ import (
 
 // executable is the image that is running, even when its file has been replaced
 // by the next version or is gone.
-func executable() (string, error) { return "/proc/self/exe", nil }
+func executable() (string, error) { return self, nil }
+
+const self = "/proc/self/exe"
+
+// CheckSystem says whether there is what it takes to start workers.
+func CheckSystem() error {
+	if _, err := os.Stat(self); err != nil {
+		return &StartError{Err: err, Hint: NeedsProc}
+	}
+	return nil
+}
 
 // fork is syscall.ForkExec, with the signals of job control blocked in the child
 // until the shim resets its mask. Up to its setsid the child belongs to the group of

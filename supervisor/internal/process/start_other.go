@@ -11,6 +11,9 @@ import (
 // starts the next worker's shim from the new one.
 func executable() (string, error) { return os.Executable() }
 
+// CheckSystem says whether there is what it takes to start workers.
+func CheckSystem() error { return nil }
+
 func fork(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
 	return syscall.ForkExec(path, argv, attr)
 }
