@@ -109,10 +109,12 @@ func (c *Config) Environ(base []string, slot, place, id int) []string {
 	return environ
 }
 
-// Expand fills in "{slot}", "{place}" and "{id}" in a value of env. Other
-// braces stay as they are.
+// Expand fills in "{slot}", "{place}" and "{id}" in a value of env; "{{slot}}" and
+// so on are these words with one brace on either side. All other braces, be they
+// JSON or some template's, stay as they are.
 func Expand(value string, slot, place, id int) string {
 	return strings.NewReplacer(
+		"{{slot}}", "{slot}", "{{place}}", "{place}", "{{id}}", "{id}",
 		"{slot}", strconv.Itoa(slot),
 		"{place}", strconv.Itoa(place),
 		"{id}", strconv.Itoa(id),

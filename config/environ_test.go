@@ -75,3 +75,22 @@ func TestMistakesInEnvFile(t *testing.T) {
 		t.Errorf("got\n%s", strings.Join(got, "\n"))
 	}
 }
+
+func TestExpand(t *testing.T) {
+	for value, want := range map[string]string{
+		"{slot}-{place}-{id}":    "1-2-37",
+		"{{id}}":                 "{id}",
+		"{{slot}}{{place}}":      "{slot}{place}",
+		"{{{id}}}":               "{{id}}",
+		"{{id},{slot}}":          "{37,1}",
+		`{"id":{id}}`:            `{"id":37}`,
+		`{"a":{"b":1}}`:          `{"a":{"b":1}}`,
+		"{{x}} {{ id }} {ID}":    "{{x}} {{ id }} {ID}",
+		"{}{id":                  "{}{id",
+		"http://h/{{id}}?s={id}": "http://h/{id}?s=37",
+	} {
+		if got := Expand(value, 1, 2, 37); got != want {
+			t.Errorf("%s becomes %s, want %s", value, got, want)
+		}
+	}
+}

@@ -171,7 +171,8 @@ var keys = []Key{
 		func(c *Config) *int { return &c.Backlog }, count(1, maxCount)),
 	key(Key{
 		Name: "chdir", Flag: "chdir", Placeholder: "DIR",
-		Usage: "working folder of the workers, where other relative paths start; symlinks are followed anew for each generation",
+		Usage: "working folder of the workers, where other relative paths start; symlinks are followed anew for each generation; empty: the folder gosuper was started in, " +
+			"as $PWD names it (systemd's WorkingDirectory= does not tell of a symlink: name it here)",
 	},
 		func(c *Config) *string { return &c.Chdir }, text("path", nil)),
 	key(Key{
@@ -186,7 +187,7 @@ var keys = []Key{
 		func(c *Config) *string { return &c.Group }, accountKind("group")),
 	key(Key{
 		Name: "umask", Flag: "umask", Shorthand: "m", Placeholder: "MASK",
-		Usage: "file mode creation mask of the workers, in octal; empty: as the master",
+		Usage: "file mode creation mask of the workers, in octal, and of unix sockets in bind; empty: workers have the master's, and everybody who may enter the folder may connect (mode 0666)",
 	},
 		func(c *Config) *Umask { return &c.Umask }, umaskKind),
 	key(Key{
@@ -201,7 +202,7 @@ var keys = []Key{
 		func(c *Config) *string { return &c.EnvFile }, text("path", nil)),
 	envKey(Key{
 		Name: "env", Flag: "env", Shorthand: "e", Placeholder: "NAME=VALUE", Repeat: true,
-		Usage: `variables for the workers; "{slot}", "{place}" and "{id}" are filled in; flags add to those of the file`,
+		Usage: `variables for the workers; "{slot}", "{place}" and "{id}" are filled in, "{{id}}" stands for "{id}"; flags add to those of the file`,
 	}),
 
 	key(Key{

@@ -154,9 +154,14 @@ func (s *Supervisor) held() (held []*socket.Set) {
 	return held
 }
 
+// anybody may connect to a unix socket of bind by default, as with systemd's
+// SocketMode=, uvicorn and a port on loopback: who may not is kept out by the
+// folder, or by umask. Otherwise a proxy of another user, which all are, is refused.
+const anybody = 0o666
+
 // socketOptions are the backlog, and who may connect to unix sockets.
 func (r *revision) socketOptions() socket.Options {
-	o := socket.Options{Backlog: r.config.Backlog, Insist: r.config.Sets("backlog")}
+	o := socket.Options{Backlog: r.config.Backlog, Insist: r.config.Sets("backlog"), Mode: anybody}
 	if r.config.Umask.Set {
 		o.Mode = 0o777 &^ fs.FileMode(r.config.Umask.Mask)
 	}
