@@ -37,6 +37,7 @@ func (s *Supervisor) inherit(i *Inheritance) error {
 	}
 	s.fleet, s.tally = i.fleet, tally.Restore(e.Tally, scoreboard.Epoch())
 	s.last, s.boardless, s.innocentsLost, s.started, s.up = e.Last, e.Boardless, e.InnocentsLost, at(e.Started), e.Up
+	s.dropped.said = s.tally.Total().Counters.LogDropped
 	for reason, n := range e.Restarts {
 		s.restarts.by[reason] = n
 	}

@@ -220,6 +220,7 @@ func (s *Supervisor) settleAccounts(w *worker) (lost *uint64, fields []zap.Field
 	last := w.reading()
 	started := last.Counters.Started
 	lost = new(s.tally.Retire(w.ID, time.Now(), last))
+	s.dropped.tell(s.log, s.tally, time.Now())
 	fields = []zap.Field{zap.Uint64("requests", started)}
 	if *lost > 0 {
 		fields = append(fields, zap.Uint64("requests_lost", *lost))

@@ -69,6 +69,7 @@ func (s *Supervisor) look() control.Status {
 		total := s.tally.Total().Counters
 		c := &st.Counters
 		c.Requests, c.Timeouts, c.RequestsLost, c.InnocentsLost = new(total.Finished), new(total.Timeouts), new(s.tally.Lost()), new(s.innocentsLost)
+		c.Connections, c.RequestsUnslotted, c.AccessLinesDropped = new(total.Accepted), new(total.Unslotted), new(total.LogDropped)
 	}
 	for _, f := range s.fleet.Failing() {
 		st.Failing = append(st.Failing, control.Failing{Slot: f.Slot, Boots: f.Boots, Error: s.epitaph(f.Culprit).of(f.Culprit)})
@@ -101,6 +102,7 @@ func (s *Supervisor) readBoards(now time.Time) {
 			s.tally.Add(id, now, w.reading())
 		}
 	}
+	s.dropped.tell(s.log, s.tally, now)
 }
 
 // state is what the master is doing.

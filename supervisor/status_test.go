@@ -4,6 +4,7 @@ import (
 	"math"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -218,6 +219,59 @@ func TestRequestsLost(t *testing.T) {
 		if heir := heirOf(t, st.master); heir.tally.Lost() != 3 {
 			t.Errorf("after an upgrade %d are lost, want 3", heir.tally.Lost())
 		}
+		st.kill(3)
+		<-st.result
+	})
+}
+
+// TestBoardCounters: what boards count besides requests is in the status, and the lines
+// of the access log that workers drop are said in the log, once a minute at most, also
+// when nobody asks.
+func TestBoardCounters(t *testing.T) {
+	b := boards{}
+	play(t, "workers = 1\ntimeout = 10\n", b.launch, func(st *stage) {
+		st.say(1, notify.Message{Ready: true})
+		b[1].ConnAccepted()
+		for range scoreboard.MaxSlots + 2 {
+			b[1].Free(b[1].Take(scoreboard.NoSlot, 1, 0, "GET", "/", ""))
+		}
+		var kept []int
+		for range scoreboard.MaxSlots + 3 {
+			kept = append(kept, b[1].Take(scoreboard.NoSlot, scoreboard.Monotonic(), 0, "GET", "/", ""))
+		}
+		for _, slot := range kept {
+			b[1].Free(slot)
+		}
+		says := func(lines ...uint64) {
+			t.Helper()
+			var got []uint64
+			for _, e := range st.log.FilterMessage("workers dropped lines of the access log").All() {
+				got = append(got, e.ContextMap()["lines"].(uint64))
+			}
+			if !slices.Equal(got, lines) {
+				t.Errorf("the log says %v lines, want %v", got, lines)
+			}
+		}
+		for range 5 {
+			b[1].LogDropped()
+		}
+		says()
+		st.pass(12 * time.Second)
+		says(5)
+		b[1].LogDropped()
+		c := st.status().Counters
+		if *c.Connections != 1 || *c.RequestsUnslotted != 3 || *c.AccessLinesDropped != 6 {
+			t.Errorf("counters: %d connections, %d without a slot, %d lines", *c.Connections, *c.RequestsUnslotted, *c.AccessLinesDropped)
+		}
+		says(5)
+		st.pass(75 * time.Second)
+		says(5, 1)
+		heir := heirOf(t, st.master)
+		heir.dropped.tell(heir.log, heir.tally, time.Now())
+		says(5, 1)
+		b[1].LogDropped()
+		st.pass(2 * time.Minute)
+		says(5, 1, 1)
 		st.kill(3)
 		<-st.result
 	})

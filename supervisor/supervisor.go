@@ -66,6 +66,7 @@ type Supervisor struct {
 	halted        bool
 	culprit       int    // the worker because of whose boot the brain gave up
 	innocentsLost uint64 // requests that stuck workers took along
+	dropped       dropped
 
 	oomKills uint64            // of our cgroup, as last read
 	weighing bool              // memory is being looked at

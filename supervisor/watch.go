@@ -115,8 +115,12 @@ func (s *Supervisor) patrol(now time.Time) {
 	for _, w := range s.workers {
 		if !w.watch.look.IsZero() && !w.gone {
 			sights = append(sights, s.inspect(w, now))
+			if w.cooperates {
+				s.tally.Add(w.ID, now, w.reading())
+			}
 		}
 	}
+	s.dropped.tell(s.log, s.tally, now)
 	slices.SortFunc(sights, func(a, b fleet.Sight) int { return a.ID - b.ID })
 	s.step(fleet.Looked{Due: due, Sights: sights})
 }

@@ -142,6 +142,26 @@ func metrics() []metric {
 			numbers: func(m Metrics, emit func(float64, ...string)) { ifKnown(m.Status.Counters.Timeouts, emit) },
 		},
 		{
+			name: "gosuper_requests_lost_total", kind: counter, reported: true, help: "Requests that were in flight when their worker ended.",
+			numbers: func(m Metrics, emit func(float64, ...string)) { ifKnown(m.Status.Counters.RequestsLost, emit) },
+		},
+		{
+			name: "gosuper_innocents_lost_total", kind: counter, reported: true, help: "Lost requests that a stuck worker took along and that were not to blame for it.",
+			numbers: func(m Metrics, emit func(float64, ...string)) { ifKnown(m.Status.Counters.InnocentsLost, emit) },
+		},
+		{
+			name: "gosuper_requests_unslotted_total", kind: counter, reported: true, help: "Requests that found no room on their worker's board, where the master sees no more than 240; those past their deadline it sees.",
+			numbers: func(m Metrics, emit func(float64, ...string)) { ifKnown(m.Status.Counters.RequestsUnslotted, emit) },
+		},
+		{
+			name: "gosuper_connections_total", kind: counter, reported: true, help: "Connections that cooperating workers accepted.",
+			numbers: func(m Metrics, emit func(float64, ...string)) { ifKnown(m.Status.Counters.Connections, emit) },
+		},
+		{
+			name: "gosuper_access_lines_dropped_total", kind: counter, reported: true, help: "Lines of the access log that workers dropped, since nobody took them fast enough.",
+			numbers: func(m Metrics, emit func(float64, ...string)) { ifKnown(m.Status.Counters.AccessLinesDropped, emit) },
+		},
+		{
 			name: "gosuper_backlog", kind: gauge, help: "Connections that wait to be accepted; a unix socket with any counts as 1.",
 			numbers: func(m Metrics, emit func(float64, ...string)) { emit(float64(m.Backlog)) },
 		},

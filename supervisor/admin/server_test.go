@@ -109,7 +109,10 @@ var figures = Metrics{
 			{Slot: 1, State: "draining", Cooperating: true, InFlight: new(uint64(1)), MemoryBytes: 50},
 			{Slot: 2, State: "starting"},
 		},
-		Counters: control.Counters{Requests: new(uint64(46)), Timeouts: new(uint64(5)), Restarts: map[control.Reason]uint64{control.Crash: 6, control.ByReload: 7}},
+		Counters: control.Counters{
+			Requests: new(uint64(46)), Timeouts: new(uint64(5)), RequestsLost: new(uint64(15)), InnocentsLost: new(uint64(16)),
+			RequestsUnslotted: new(uint64(17)), Connections: new(uint64(18)), AccessLinesDropped: new(uint64(19)), Restarts: map[control.Reason]uint64{control.Crash: 6, control.ByReload: 7},
+		},
 	},
 	Codes:     &[5]uint64{0, 10, 11, 12, 13},
 	Durations: &Histogram{Bounds: []float64{0.001, 0.25}, Counts: []uint64{3, 2, 1}, Sum: 4.5},
@@ -131,8 +134,11 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	want := []string{
+		`gosuper_access_lines_dropped_total 19`,
 		`gosuper_backlog 14`,
 		`gosuper_build_info{version="1.2.3"} 1`,
+		`gosuper_connections_total 18`,
+		`gosuper_innocents_lost_total 16`,
 		`gosuper_reloads_total{result="ok"} 8`,
 		`gosuper_reloads_total{result="refused"} 9`,
 		`gosuper_reloads_total{result="rolled_back"} 0`,
@@ -144,11 +150,13 @@ func TestMetrics(t *testing.T) {
 		`gosuper_request_duration_seconds_count 6`,
 		`gosuper_request_timeouts_total 5`,
 		`gosuper_requests_in_flight 6`,
+		`gosuper_requests_lost_total 15`,
 		`gosuper_requests_total{code="1xx"} 0`,
 		`gosuper_requests_total{code="2xx"} 10`,
 		`gosuper_requests_total{code="3xx"} 11`,
 		`gosuper_requests_total{code="4xx"} 12`,
 		`gosuper_requests_total{code="5xx"} 13`,
+		`gosuper_requests_unslotted_total 17`,
 		`gosuper_worker_memory_bytes{slot="0"} 100`,
 		`gosuper_worker_memory_bytes{slot="1"} 250`,
 		`gosuper_worker_restarts_total{reason="crash"} 6`,

@@ -120,6 +120,13 @@ type Counters struct {
 	// among them that a stuck worker took along and that were not to blame for it.
 	RequestsLost  *uint64 `json:"requests_lost"`
 	InnocentsLost *uint64 `json:"innocents_lost"`
+	// Connections were accepted. RequestsUnslotted found no room on their worker's
+	// board: they are not listed until they are past their deadline.
+	// AccessLinesDropped are lines of the access log that workers could not get rid
+	// of.
+	Connections        *uint64 `json:"connections"`
+	RequestsUnslotted  *uint64 `json:"requests_unslotted"`
+	AccessLinesDropped *uint64 `json:"access_lines_dropped"`
 	// Restarts are the workers started to replace one, by reason; every reason
 	// is present.
 	Restarts map[Reason]uint64 `json:"restarts"`
