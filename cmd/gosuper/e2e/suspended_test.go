@@ -89,7 +89,7 @@ func TestStopAsksStuckWorkerForStacks(t *testing.T) {
 	streams(t, m.addr(), "/tokens?n=10000&d=60ms", 1)
 	suspend(t, pid)
 	begin := time.Now()
-	m.stopped(match{"requests_lost": 0})
+	m.stopped(match{"requests_lost": 1})
 	gone := m.wait(t, 0, "worker gone", match{"pid": pid, "reason": "stop"})
 	t.Logf("gone after %v: %s", gone.at.Sub(begin), gone.str("status"))
 	m.contains(t, "SIGABRT: abort")
