@@ -29,11 +29,12 @@ const patience = 60 * time.Second
 
 // helpers are programs that tests run as real processes. They talk over stdin and stdout, a line at a time.
 var helpers = map[string]func(){
-	"accept":   helperAccept,
-	"spoil":    helperSpoil,
-	"inherit":  helperInherit,
-	"restore":  helperRestore,
-	"validate": helperValidate,
+	"accept":    helperAccept,
+	"elsewhere": helperElsewhere,
+	"spoil":     helperSpoil,
+	"inherit":   helperInherit,
+	"restore":   helperRestore,
+	"validate":  helperValidate,
 }
 
 var helpersUsed = make(map[string]bool)

@@ -34,8 +34,8 @@ func admit(int) error { return errors.ErrUnsupported }
 
 func refuses(int) bool { return false }
 
-// listeningAt: there is no list of unix sockets.
-func listeningAt(string) (int, error) { return 0, errors.ErrUnsupported }
+// boundTo: there is no list of unix sockets.
+func boundTo(int, string, fileID) bool { return false }
 
 // replace makes the descriptor old mean what fd means, and closes fd.
 func replace(old, fd int) error {
@@ -70,7 +70,7 @@ func accepts(int) bool { return true }
 func shut(int) bool { return false }
 
 // bound: the kernel has no table of bound paths, so a socket about to listen looks stale.
-func bound(string) (bool, error) { return false, nil }
+func bound(string, fileID) (bool, error) { return false, nil }
 
 // pin identifies the socket file at path. Without O_PATH its inode number cannot be kept from being reused.
 func pin(path string) (id fileID, release func(), err error) {

@@ -1,12 +1,9 @@
 package socket
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"math"
-	"os"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -90,42 +87,6 @@ func shut(fd int) bool {
 	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
 	n, err := unix.Poll(fds, 0)
 	return err == nil && n > 0 && fds[0].Revents&(unix.POLLRDHUP|unix.POLLHUP) != 0
-}
-
-// bound reports whether a process has a socket bound to path, even if it does not listen yet.
-func bound(path string) (bool, error) {
-	table, err := os.Open("/proc/net/unix")
-	if errors.Is(err, os.ErrNotExist) {
-		return false, nil // no /proc: a socket about to listen looks stale
-	}
-	if err != nil {
-		return false, fmt.Errorf("cannot tell whether the socket is in use: %w", err)
-	}
-	defer table.Close()
-	lines := bufio.NewScanner(table)
-	for lines.Scan() {
-		if strings.HasSuffix(lines.Text(), " "+path) { // the last column
-			return true, nil
-		}
-	}
-	return false, lines.Err()
-}
-
-// listeningAt is how many sockets listen at path, or did before another one took it.
-func listeningAt(path string) (n int, err error) {
-	table, err := os.Open("/proc/net/unix")
-	if err != nil {
-		return 0, fmt.Errorf("cannot tell who listens at the path: %w", err)
-	}
-	defer table.Close()
-	lines := bufio.NewScanner(table)
-	for lines.Scan() {
-		// Num RefCount Protocol Flags Type St Inode Path, see proc(5); the flag is __SO_ACCEPTCON.
-		if fields := strings.Fields(lines.Text()); len(fields) > 7 && fields[3] == "00010000" && strings.HasSuffix(lines.Text(), " "+path) {
-			n++
-		}
-	}
-	return n, lines.Err()
 }
 
 // pin identifies the socket file at path and keeps its inode number from being given to another file until release

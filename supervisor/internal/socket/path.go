@@ -100,7 +100,7 @@ func (op *opening) removeStale(path string) error {
 			return fmt.Errorf("%w by this master's own %s", unix.EADDRINUSE, e.url)
 		}
 	}
-	if err := op.probe(path); err != nil {
+	if err := op.probe(path, seen); err != nil {
 		return err
 	}
 	if there, err := identify(path); err != nil || there != seen {
@@ -112,8 +112,8 @@ func (op *opening) removeStale(path string) error {
 	return nil
 }
 
-// probe returns nil if nobody holds the socket at path.
-func (op *opening) probe(path string) error {
+// probe returns nil if nobody holds the socket at path, which is the file seen.
+func (op *opening) probe(path string, seen fileID) error {
 	fd, err := op.socket(unix.AF_UNIX)
 	if err != nil {
 		return fmt.Errorf("cannot make a socket: %w", err)
@@ -122,7 +122,7 @@ func (op *opening) probe(path string) error {
 	err = unix.Connect(fd, &unix.SockaddrUnix{Name: path})
 	switch err {
 	case unix.ECONNREFUSED:
-		if held, err := bound(path); err != nil || !held {
+		if held, err := bound(path, seen); err != nil || !held {
 			return err
 		}
 	case unix.ENOENT: // removed meanwhile, and bind will tell

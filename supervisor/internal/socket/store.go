@@ -34,7 +34,7 @@ func adoptStored(fd int) *listener {
 	}
 	path := strings.TrimPrefix(l.url, "unix://")
 	file, err := identify(path)
-	if n, listErr := listeningAt(path); err != nil || listErr != nil || n != 1 {
+	if err != nil || !boundTo(fd, path, file) {
 		_ = l.forsake()
 		return l
 	}
