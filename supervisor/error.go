@@ -41,6 +41,9 @@ func (e *BootError) Error() string {
 // public makes an error of the rooms below one that callers of this package
 // can look into.
 func public(err error) error {
+	if errors.Is(err, ErrStopped) {
+		return ErrStopped
+	}
 	if e, ok := errors.AsType[*socket.Error](err); ok {
 		return &Error{Err: err, Hint: cmp.Or(e.Hint, lacking(err))}
 	}

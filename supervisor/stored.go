@@ -24,8 +24,14 @@ func (s *Supervisor) bindFirst(r *revision) (*socket.Set, error) {
 		if err != nil {
 			return nil, err
 		}
-		if opened, err = socket.Open(addresses, r.socketOptions(), stored); err != nil {
-			return nil, err
+		options := r.socketOptions()
+		options.Again = s.waitWhileTaken()
+		opened, err = socket.Open(addresses, options, stored)
+		if s.halted {
+			err = ErrStopped
+		}
+		if err != nil {
+			return nil, errors.Join(err, opened.Close())
 		}
 	}
 	s.activated, s.systemd.kept = activated, stored

@@ -110,7 +110,7 @@ type hands struct {
 
 // New prepares a master: it resolves the configuration and binds its
 // addresses. Errors of the configuration are *config.Error, those of the
-// system *Error.
+// system *Error, and a signal that ends the wait for an address is ErrStopped.
 func New(o Options) (*Supervisor, error) {
 	if o.Inheritance == nil {
 		if err := process.CheckSystem(); err != nil {
@@ -149,17 +149,19 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 	if o.Inheritance != nil {
 		return s, s.inherit(o.Inheritance)
 	}
+	// Before the pid file invites somebody to send one.
+	s.deafen = s.hands.listen(s.signals)
 	rev, err := s.first(o.Config)
 	if err != nil {
+		s.deafen()
 		return nil, public(err)
 	}
 	if err := s.follow(o.Config); err != nil {
+		s.deafen()
 		rev.sockets.Close()
 		s.closeAdmin(rev.admin)
 		return nil, public(err)
 	}
-	// Before the pid file invites somebody to send one.
-	s.deafen = s.hands.listen(s.signals)
 	pid, err := openPidfile(o.Config.PIDFile)
 	if err != nil {
 		s.deafen()

@@ -137,8 +137,11 @@ func (a *app) supervise(source config.Source) error {
 		Program:     program,
 		Inheritance: inheritance,
 	})
-	if err == nil {
+	switch {
+	case err == nil:
 		err = s.Run()
+	case errors.Is(err, supervisor.ErrStopped):
+		err = nil
 	}
 	logs.Close()
 	if err != nil || stderr.terminal {

@@ -12,6 +12,7 @@ type Error struct {
 	Address string // as configured, or what the socket was passed as
 	Err     error  // wraps the errno, where the kernel said no
 	Hint    string // one sentence for the user, lower case, no period; empty where there is nothing to say
+	Taken   bool   // another process has the address, and may be about to end
 }
 
 func (e *Error) Error() string { return "cannot listen on " + e.Address + ": " + e.Err.Error() }
@@ -24,7 +25,8 @@ func failed(a Address, err error) error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
-	return &Error{Address: a.String(), Err: err, Hint: hint(a, err)}
+	// As the kernel said it: what was found out here, that this master has it itself, has words around it.
+	return &Error{Address: a.String(), Err: err, Hint: hint(a, err), Taken: err == error(unix.EADDRINUSE)}
 }
 
 func hint(a Address, err error) string {

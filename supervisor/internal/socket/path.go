@@ -135,6 +135,7 @@ func (op *opening) probe(path string, seen fileID) error {
 		Address: "unix:" + path,
 		Err:     fmt.Errorf("%w by another process", unix.EADDRINUSE),
 		Hint:    "find it with: ss -lxp src " + path,
+		Taken:   true,
 	}
 }
 

@@ -25,6 +25,9 @@ type Options struct {
 	// UID and GID are to own a unix socket's path, normally those of the workers. 0 leaves them alone: the path
 	// then belongs to the master's user, which is what 0 says anyway where the master may choose.
 	UID, GID int
+	// Again is asked after each try at an address that another process has, and may wait before it says whether there
+	// is to be one more; nil: there is not. Processes that end keep their sockets until their memory is freed.
+	Again func(*Error) bool
 }
 
 // A listener is one socket. Sets share it by pointer while both hold its address.
@@ -82,6 +85,9 @@ func (op *opening) open(addresses []Address, held []*Set) (*Set, error) {
 	op.set = op.options.newSet()
 	for _, a := range addresses {
 		l, err := op.listener(a)
+		for err != nil && op.again(failed(a, err)) {
+			l, err = op.listener(a)
+		}
 		if err != nil {
 			// Why the address was refused is what the user has to know; closing has nothing to add.
 			_ = op.set.Without(&Set{entries: op.held}).Close()
@@ -90,6 +96,12 @@ func (op *opening) open(addresses []Address, held []*Set) (*Set, error) {
 		op.set.entries = append(op.set.entries, entry{address: a, listener: l})
 	}
 	return op.set, nil
+}
+
+// again says whether to try once more after an error, which may take its time.
+func (op *opening) again(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Taken && op.options.Again != nil && op.options.Again(e)
 }
 
 // unlimited is a backlog above every net.core.somaxconn in use; listen(2) cuts it to that.
