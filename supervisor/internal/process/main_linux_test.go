@@ -32,6 +32,7 @@ var roles = map[string]func(){
 	"hog":           roleHog,
 	"stranger":      roleStranger,
 	"checker":       roleChecker,
+	"waiting":       roleWaiting,
 }
 
 // patience is the cap on waiting for something that always happens.

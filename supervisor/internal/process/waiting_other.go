@@ -1,0 +1,8 @@
+//go:build unix && !linux
+
+package process
+
+// Waiting needs /proc, which is Linux's: nothing can be seen here.
+func (t Tree) Waiting(sockets []uint64, _ *Credential) Waiting {
+	return Waiting{On: make([]bool, len(sockets)), Unsure: true}
+}
