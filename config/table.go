@@ -103,7 +103,7 @@ var keys = []Key{
 		func(c *Config) *time.Duration { return &c.KeepAlive }, duration(0)),
 	key(Key{
 		Name: "ready", Flag: "ready", Placeholder: "auto|notify|DUR",
-		Usage: "when a worker is ready: notify: on READY=1; a duration: alive for so long; auto: notify for cooperating workers, else 1s",
+		Usage: "when a worker is ready: notify: on READY=1; a duration: alive for so long; auto: notify for cooperating workers, else alive for 1s and waiting for connections on a socket it was given",
 	},
 		func(c *Config) *Ready { return &c.Ready }, readyKind),
 

@@ -63,7 +63,8 @@ type ReadyMode int
 
 const (
 	// ReadyAuto waits for READY=1 if the worker cooperates, or one of the same
-	// command before it did; else it is ReadyAfter.
+	// command before it did; else until the worker is old enough and waits for
+	// connections.
 	ReadyAuto ReadyMode = iota
 	// ReadyNotify waits for READY=1.
 	ReadyNotify

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"time"
 
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
@@ -158,7 +159,7 @@ func (s *Supervisor) inheritWorkers(e *estate) {
 func (s *Supervisor) inheritWorker(f fleet.Worker, e estateWorker) (w *worker, err error) {
 	w = &worker{
 		Worker: f, pid: e.PID, revision: s.revisions[f.Revision], limit: e.Limit, executed: true,
-		announced: e.Announced, cooperates: e.Cooperates, newer: e.Newer,
+		signs: time.Now(), announced: e.Announced, cooperates: e.Cooperates, newer: e.Newer,
 		why: e.Why, until: at(e.Until), failure: e.Failure, words: e.Words, says: e.Says, slain: e.Slain,
 		watch: watch{
 			look: at(e.Look), beats: e.Beats, beat: e.Beat, beatAt: at(e.BeatAt),

@@ -31,18 +31,20 @@ const noPID = 1 << 23
 // stage is a master whose processes are made of nothing, in a bubble of
 // synctest: time passes when everybody waits.
 type stage struct {
-	t      *testing.T
-	master *Supervisor
-	start  time.Time
-	exits  []process.Exit
-	deeds  []string // what the master did to processes, and when
-	log    *observer.ObservedLogs
-	load   func() (*config.Config, []string, error)
-	result chan error
-	memory sync.Map // of a process, by pid, in MiB
-	looks  atomic.Int32
-	blind  atomic.Bool // the looks fail
-	kills  uint64      // for want of memory, by the kernel
+	t         *testing.T
+	master    *Supervisor
+	start     time.Time
+	exits     []process.Exit
+	deeds     []string // what the master did to processes, and when
+	log       *observer.ObservedLogs
+	load      func() (*config.Config, []string, error)
+	result    chan error
+	memory    sync.Map    // of a process, by pid, in MiB
+	elsewhere sync.Map    // pids of those that do not wait for connections
+	blind     atomic.Bool // nobody can see that anyway
+	waits     atomic.Int32
+	looks     atomic.Int32
+	kills     uint64 // for want of memory, by the kernel
 
 	// launched is called for every worker, in the goroutine of the loop.
 	launched func(*worker) error
@@ -62,7 +64,7 @@ func play(t *testing.T, toml string, launched func(*stage, *worker) error, acts 
 		}, hands{
 			listen:     func(chan os.Signal) func() { return func() {} },
 			byTerminal: func(*terminal.Terminal, os.Signal) bool { return false },
-			launch:     st.launch, signal: st.signal, reap: st.reap, adopted: nobody, trees: st.trees, oom: st.oom,
+			launch:     st.launch, signal: st.signal, reap: st.reap, adopted: nobody, trees: st.trees, waiting: st.waiting, oom: st.oom,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -210,7 +212,7 @@ func TestFailedLaunchBacksOff(t *testing.T) {
 		}
 		return nil
 	}, func(st *stage) {
-		st.pass(2 * time.Second)
+		st.pass(20 * time.Second) // it has really started
 		st.exit(1, 1)
 		if n := launches.Load(); n != 2 {
 			t.Errorf("%d launches after the first crash, want 2: one at once and then a backoff", n)
@@ -253,6 +255,7 @@ func TestIdleMasterSleeps(t *testing.T) {
 		for id := 1; id <= 4; id++ {
 			st.say(id, notify.Message{Ready: true})
 		}
+		st.pass(time.Minute) // for as long a header may still be written
 		if next := st.master.deadline(); !next.IsZero() {
 			t.Errorf("an idle master wakes up at %v", next.Sub(st.start))
 		}
@@ -260,6 +263,6 @@ func TestIdleMasterSleeps(t *testing.T) {
 		if err := <-st.result; err != nil {
 			t.Error(err)
 		}
-		st.expect("deeds", st.deeds, []string{"0s stop 1", "0s stop 2", "0s stop 3", "0s stop 4", "30s kill 1", "30s kill 2", "30s kill 3", "30s kill 4"})
+		st.expect("deeds", st.deeds, []string{"1m0s stop 1", "1m0s stop 2", "1m0s stop 3", "1m0s stop 4", "1m30s kill 1", "1m30s kill 2", "1m30s kill 3", "1m30s kill 4"})
 	})
 }

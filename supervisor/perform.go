@@ -37,6 +37,10 @@ func (s *Supervisor) perform(a fleet.Action) {
 		s.blame(s.workers[a.ID], a)
 	case fleet.Recovered:
 		s.log.Info("worker is no longer stuck, and is replaced all the same", s.workers[a.ID].fields()...)
+	case fleet.Withdraw:
+		s.withdraw(s.workers[a.ID])
+	case fleet.Plain:
+		s.warnPlain(s.workers[a.ID])
 	case fleet.Retire:
 		s.retire(s.workers[a.ID], a)
 	case fleet.Hasten:
@@ -111,8 +115,8 @@ func (s *Supervisor) announce(w *worker) {
 	s.spawns.add(time.Since(w.Spawned))
 	w.begin(time.Now())
 	s.log.Info("worker ready", w.fields(zap.Duration("after", w.age()), zap.Bool("cooperating", w.cooperates))...)
-	if !w.cooperates {
-		s.warnPlain(w)
+	if !w.cooperates && w.memory != nil {
+		w.signs = time.Now().Add(headerLook)
 	}
 }
 

@@ -19,17 +19,23 @@ type boards map[int]*scoreboard.Board
 
 // launch gives each worker a board with its header written.
 func (b boards) launch(st *stage, w *worker) error {
+	if err := b.blank(st, w); err != nil {
+		return err
+	}
+	b[w.ID].WriteHeader(w.pid)
+	return nil
+}
+
+// blank gives each worker a board without a header.
+func (b boards) blank(st *stage, w *worker) error {
 	m, err := scoreboard.Create()
 	if err != nil {
 		st.t.Skip("no shared memory here")
 	}
 	st.t.Cleanup(func() { m.Close() })
 	w.memory, w.limit = m, w.revision.config.MaxRequests
-	if b[w.ID], err = scoreboard.Open(int(m.File().Fd())); err != nil {
-		return err
-	}
-	b[w.ID].WriteHeader(w.pid)
-	return nil
+	b[w.ID], err = scoreboard.Open(int(m.File().Fd()))
+	return err
 }
 
 func (st *stage) status() control.Status {
@@ -140,7 +146,7 @@ func TestPlainWorkersAreUnknown(t *testing.T) {
 		}
 		return b.launch(st, w)
 	}
-	play(t, "workers = 2\nready = \"1s\"\n", launch, func(st *stage) {
+	play(t, "workers = 2\nready = \"1s\"\n[restart]\nreset_after = 1\n", launch, func(st *stage) {
 		says := func(sentence string, total *uint64, inFlight ...*uint64) {
 			t.Helper()
 			got := st.status()

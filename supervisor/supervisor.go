@@ -42,6 +42,7 @@ type Supervisor struct {
 	access    *accesslog.Log    // nil: no access log
 	busy      *scoreboard.Fleet // how busy each place is; nil: there is no shared memory
 	boardless bool              // there is no shared memory here; said once
+	blind     bool              // nor is it to be seen whether a worker waits for connections; said once
 
 	workers   map[int]*worker // alive, by id
 	pids      map[int]*worker
@@ -103,6 +104,8 @@ type hands struct {
 	reap       func(known func(pid int) bool) ([]process.Exit, []process.Orphan, error)
 	adopted    func(known func(pid int) bool) []process.Orphan // the children that were not started here
 	trees      func(pids []int) ([]tree, error)
+	// waiting is called from other goroutines.
+	waiting func(pid int, inodes []uint64, user *process.Credential) process.Waiting
 	// oom is how many processes of our cgroup the kernel killed because memory ran
 	// out, workers among them.
 	oom func() (kills uint64, ok bool)
@@ -121,7 +124,7 @@ func New(o Options) (*Supervisor, error) {
 		}
 	}
 	return newSupervisor(o, hands{
-		listen: listen, byTerminal: (*terminal.Terminal).Sent, launch: launch, signal: send, reap: process.Reap, adopted: process.Adopted, trees: trees, oom: config.NewOOMCounter(os.DirFS("/")).Kills, try: try, become: become,
+		listen: listen, byTerminal: (*terminal.Terminal).Sent, launch: launch, signal: send, reap: process.Reap, adopted: process.Adopted, trees: trees, waiting: waiting, oom: config.NewOOMCounter(os.DirFS("/")).Kills, try: try, become: become,
 	})
 }
 
@@ -240,6 +243,7 @@ func (s *Supervisor) deadline() time.Time {
 	next = earlier(next, s.development.until)
 	next = earlier(next, s.trial.due())
 	next = earlier(next, s.mending.look)
+	next = earlier(next, s.nextSigns())
 	return earlier(earlier(next, s.nextPatrol()), s.systemd.due())
 }
 
@@ -259,6 +263,7 @@ func (s *Supervisor) tick() {
 	s.closeLeaving()
 	s.lookAfter(time.Now())
 	s.expireBuild()
+	s.lookForSigns(time.Now())
 	s.patrol(time.Now())
 	s.step(fleet.Tick{})
 	s.hurryTrial(time.Now())

@@ -69,6 +69,15 @@ func (s *Supervisor) withoutBoards(err error) {
 	}
 }
 
+// warnBlind says once that plain workers count as ready because of their age
+// alone.
+func (s *Supervisor) warnBlind(w *worker) {
+	if !s.blind {
+		s.blind = true
+		s.log.Warn("cannot see whether workers wait for connections: a plain one counts as ready after 1s; let it say READY=1, or give ready a duration", w.fields()...)
+	}
+}
+
 // warnPlain says once what the configuration asks for that a plain worker
 // cannot do.
 func (s *Supervisor) warnPlain(w *worker) {

@@ -24,8 +24,10 @@ type worker struct {
 	limit    int           // its own max_requests; 0: none
 
 	watch      watch
-	executed   bool // its own program runs
-	announced  bool // was ready
+	signs      time.Time // when to look for what it does not say; zero: there is nothing to be seen
+	looking    bool      // at its processes, just now
+	executed   bool      // its own program runs
+	announced  bool      // was ready
 	cooperates bool
 	newer      bool // speaks a version of the protocol unknown here; said once
 	gone       bool // reaped: its pid may be another's by now
@@ -89,9 +91,11 @@ func (s *Supervisor) hear(m message) {
 	if w == nil {
 		return
 	}
+	s.readHeader(w)
 	if m.executed {
 		w.executed = true
 		s.note(fleet.Executed{ID: m.id})
+		w.signs = time.Now()
 	}
 	if m.HasStatus {
 		w.says = m.Status
@@ -108,7 +112,6 @@ func (s *Supervisor) hear(m message) {
 		s.note(fleet.Extend{ID: m.id, By: m.ExtendTimeout})
 	}
 	if m.Ready {
-		s.readHeader(w)
 		s.note(fleet.SaidReady{ID: m.id})
 	}
 	if m.Recycle != "" {
@@ -132,21 +135,22 @@ func (s *Supervisor) listenTo(m message) {
 		}
 	}
 	s.step()
+	s.lookForSigns(time.Now())
+	s.step()
 }
 
-// readHeaders looks whether starting workers have become cooperating ones.
+// readHeaders looks whether workers have become cooperating ones.
 func (s *Supervisor) readHeaders() {
 	for w := range s.fleet.Workers() {
-		if w.State == fleet.Starting {
-			s.readHeader(s.workers[w.ID])
-		}
+		s.readHeader(s.workers[w.ID])
 	}
 }
 
-// readHeader tells the brain once that the worker wrote its header. One of a
-// version this master does not know is treated as a plain worker.
+// readHeader tells the brain once that the worker wrote its header, and begins
+// the watch over one that is ready. One of a version this master does not know is
+// treated as a plain worker.
 func (s *Supervisor) readHeader(w *worker) {
-	if w == nil || w.cooperates {
+	if w == nil || w.cooperates || w.memory == nil {
 		return
 	}
 	header, ok := w.view().Header()
@@ -154,6 +158,9 @@ func (s *Supervisor) readHeader(w *worker) {
 	case ok:
 		w.cooperates = true
 		s.note(fleet.Cooperates{ID: w.ID})
+		if w.announced && w.watch.look.IsZero() {
+			w.begin(time.Now())
+		}
 	case header.Version > scoreboard.Version && !w.newer:
 		w.newer = true
 		s.log.Warn("worker speaks a newer protocol and is treated as a plain one: upgrade gosuper",

@@ -17,7 +17,7 @@ import (
 func TestPlainFleetIsNotIdle(t *testing.T) {
 	t.Parallel()
 	line, path := controlled(t)
-	m := up(t, line, "workers = 1", command(plain), admin("127.0.0.1:0"))
+	m := up(t, line, "workers = 1", command(plain), admin("127.0.0.1:0"), `restart = { reset_after = "10ms" }`)
 	served := m.load(load.Plan{Connections: 2})
 	served.more(100)
 	if result := served.end(); result.Complete == 0 {

@@ -28,6 +28,14 @@ type (
 	// same, as one that nobody is in a hurry to see gone.
 	Recovered struct{ ID int }
 
+	// Withdraw takes an Announce back: the worker turned out to be one whose word
+	// counts, and it has not given it yet.
+	Withdraw struct{ ID int }
+
+	// Plain says, once, that a ready worker had all the time it needed to write
+	// its header and has not: it is a plain one.
+	Plain struct{ ID int }
+
 	// Retire sends the worker its stop signal; it has until Until.
 	Retire struct {
 		ID     int
@@ -95,6 +103,8 @@ type (
 
 func (Spawn) action()      {}
 func (Announce) action()   {}
+func (Withdraw) action()   {}
+func (Plain) action()      {}
 func (FoundStuck) action() {}
 func (Recovered) action()  {}
 func (Retire) action()     {}

@@ -62,5 +62,8 @@
 //     loop was late, and a worker that is no longer stuck is not held to be so.
 //   - The fleet is called ready when every slot has a ready worker, and a crash
 //     loop is called one.
+//   - The order in which a worker writes its header, says READY=1, grows old enough
+//     and begins to wait for connections does not matter.
+//   - A worker that was ready by its looks alone and goes soon is a failed boot.
 //   - When workers behave, the fleet converges to what was asked.
 package fleet

@@ -20,6 +20,10 @@ type (
 	// SaidReady is a worker's READY=1.
 	SaidReady struct{ ID int }
 
+	// Waits says that a process of a worker waits for connections on one of its
+	// sockets, or that nobody can tell.
+	Waits struct{ ID int }
+
 	// Cooperates says that a worker wrote the header of its scoreboard.
 	Cooperates struct{ ID int }
 
@@ -74,6 +78,7 @@ func (Tick) event()         {}
 func (Exited) event()       {}
 func (Executed) event()     {}
 func (SaidReady) event()    {}
+func (Waits) event()        {}
 func (Cooperates) event()   {}
 func (SaidStopping) event() {}
 func (Recycle) event()      {}

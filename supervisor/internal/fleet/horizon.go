@@ -18,7 +18,7 @@ func (f *Fleet) Horizon() time.Time {
 		}
 	}
 	for _, w := range f.workers {
-		if !w.due.IsZero() { // not yet killed
+		if w.State != Ready && !w.due.IsZero() { // not yet killed
 			consider(w.due.Add(AbortGrace))
 		}
 	}

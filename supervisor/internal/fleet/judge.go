@@ -20,8 +20,11 @@ func (f *Fleet) escalate() {
 		f.close(f.now.Add(f.current.GracefulTimeout))
 	}
 	for _, w := range f.workers {
-		if !w.aliveAt.IsZero() && !w.aliveAt.After(f.now) {
+		if f.looksReady(w) {
 			f.announce(w)
+			if w.cooperates {
+				f.prove(w)
+			}
 		}
 		if !w.expires.IsZero() && !w.expires.After(f.now) {
 			f.grownOld(w)
@@ -33,6 +36,10 @@ func (f *Fleet) escalate() {
 		case Starting:
 			w.failed = true
 			f.abort(w, ReasonStartup)
+		case Ready:
+			w.due = time.Time{}
+			f.prove(w)
+			f.do(Plain{w.ID})
 		case Draining:
 			f.expire(w)
 		case Stopping:
@@ -94,7 +101,7 @@ func (f *Fleet) kill(w *Worker, why Reason) {
 	w.State = Stopping
 	w.due, w.aliveAt = time.Time{}, time.Time{}
 	if (w.failed || w.oversized) && !w.told && !w.blamed {
-		f.blame(w, w.verdict())
+		f.blame(w, f.verdict(w))
 	}
 	f.do(Kill{w.ID, why})
 }
@@ -112,7 +119,7 @@ func (f *Fleet) judge() {
 	if f.candidate != nil && f.candidate.canary != 0 {
 		f.judgeCanary()
 	}
-	if f.everReady || f.fallback != nil || f.candidate != nil {
+	if f.served() || f.fallback != nil || f.candidate != nil {
 		return
 	}
 	for _, s := range f.slots {

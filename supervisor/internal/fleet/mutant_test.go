@@ -41,7 +41,7 @@ var mutants = []struct{ file, old, new, law string }{
 	{"judge.go", "|| s.early >= r.StartupAttempts", "", "failing revision not rolled back"},
 	{"record.go", "			f.slots[w.Slot].crashes, f.slots[w.Slot].early = 0, 0\n", "", "backoff too long"},
 	{"record.go", "		f.current.crashes = 0\n", "", "rolled back without need"},
-	{"judge.go", "	if f.everReady || f.fallback", "	if f.fallback", "gave up after something was ready"},
+	{"judge.go", "	if f.served() || f.fallback", "	if f.fallback", "gave up after something was ready"},
 	{"plan.go", "		if i != keep {", "		if i != keep && w.Recycle != \"\" {", "reload done with an old worker serving"},
 	{"plan.go", "			f.hasten(w, f.stopBy)\n", "", "grace prolonged"},
 	{"spawn.go", "	if f.stopping {\n		return\n	}\n	r := f.survey()\n", "	if f.gaveUp != 0 {\n		return\n	}\n	r := f.survey()\n", "spawn while stopping"},
@@ -59,7 +59,7 @@ var mutants = []struct{ file, old, new, law string }{
 	{"judge.go", "if w.oversized && !w.killed {", "if !w.killed {", "killed without need"},
 	{"record.go", "	if s.crashes < 2 {\n", "	if s.crashes < 2 || w.oversized {\n", "backoff too short"},
 	{"judge.go", "!w.expires.After(f.now) {", "w.expires.After(f.now) {", "replaced before its lifetime was over"},
-	{"record.go", "	why := ReasonCrash\n", "	why := ReasonGrace\n", "spawned for a reason that spawns nobody"},
+	{"worker.go", "	return ReasonCrash\n", "	return ReasonGrace\n", "spawned for a reason that spawns nobody"},
 	{"spawn.go", "pioneer != i && s.failures > 0", "pioneer != i && s.failures > 1", "several slots tried again before anything was ready"},
 	{"judge.go", "		w.Recycle = ReasonLifetime\n", "", "lifetime ignored"},
 	{"record.go", "f.now.Sub(f.lateAt) < Lateness && f.now.Sub(w.seenStuck) < Lateness", "f.now.Sub(f.lateAt) < Lateness", "what looks saw for so long was not acted on"},
@@ -73,6 +73,13 @@ var mutants = []struct{ file, old, new, law string }{
 	{"condition.go", "case sum.Ready == sum.Target:", "case sum.Ready > 0:", "a degraded fleet called ready"},
 	{"condition.go", "} else if f.up && (", "} else if (", "a starting fleet called degraded"},
 	{"condition.go", "	case f.Reloading():\n", "	case f.candidate != nil:\n", "a reloading fleet called"},
+	{"ready.go", "		f.withdraw(w)\n", "", "ready against its header"},
+	{"ready.go", "	case w.State == Ready:\n		f.prove(w)\n", "", "acted on the dead"},
+	{"ready.go", "&& w.waits &&", "&&", "ready without a reason"},
+	{"ready.go", "r.Ready == ReadyAuto && w.waits", "r.Ready != ReadyNotify && w.waits && r.Ready == ReadyNotify", "its looks do not count"},
+	{"ready.go", "r.number == w.Revision && r.Ready != ReadyAlive:", "r.number == w.Revision && r.Ready != ReadyAlive && w.cooperates:", "its word does not count"},
+	{"ready.go", "by.After(w.due) {", "by.After(w.due) && w.cooperates {", "taken for a plain worker too early"},
+	{"record.go", "w.guessed && !w.oversized && !f.stayed(w, f.now):", "w.guessed && w.oversized:", "failed boot misjudged"},
 }
 
 // TestMutants shows that the oracles bite: each mutant of the brain is caught

@@ -13,6 +13,13 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 	stopped := slices.Contains(events, Event(Stop{})) || slices.Contains(events, Event(Stop{Quick: true}))
 	quick := slices.Contains(events, Event(Stop{Quick: true}))
 	switch a := a.(type) {
+	case Announce, Withdraw, FoundStuck, Recovered:
+	case Bury:
+		o.believe(slices.Index(events, Event(Exited{a.Worker.ID})))
+	default: // what events have left behind
+		o.believe(len(events))
+	}
+	switch a := a.(type) {
 	case Spawn:
 		if !o.serving() {
 			return "spawn while stopping"
@@ -26,12 +33,8 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 		if late && !slices.Contains(events, Event(SaidReady{a.ID})) {
 			return "late loop believed"
 		}
-		w.ready, w.readyAt, o.ever = true, now, true
-		if w.Revision == o.current {
-			o.all.boots = 0
-			if row := o.rows[w.Slot]; row != nil {
-				row.boots = 0
-			}
+		if broken := o.announced(now, w); broken != "" {
+			return broken
 		}
 	case FoundStuck:
 		w := o.alive[a.ID]
@@ -48,6 +51,20 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 			return "acted on the dead"
 		}
 		w.found = false
+	case Withdraw:
+		w := o.alive[a.ID]
+		if w == nil || w.told || !w.ready || !w.header || w.word && !slices.Contains(events, Event(SaidReady{a.ID})) {
+			return "acted on the dead"
+		}
+		w.ready, w.readyAt = false, time.Time{}
+	case Plain:
+		w := o.alive[a.ID]
+		if w == nil || w.told || !w.ready || w.header || w.startBy.After(now.Add(Lateness)) { // a late step gives more time to who is ready already
+			return "taken for a plain worker too early"
+		}
+		if w.guess {
+			o.proved(w)
+		}
 	case Retire:
 		return o.retired(now, a, stopped)
 	case Hasten:
@@ -134,7 +151,7 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 			o.quick = true
 		}
 	case Halt:
-		if a.Culprit != 0 && o.ever {
+		if a.Culprit != 0 && o.served() {
 			return "gave up after something was ready"
 		}
 		for _, w := range o.alive {
@@ -213,6 +230,9 @@ func (o *oracle) buried(now time.Time, a Bury) string {
 	if a.Verdict == Retired && !a.Worker.left {
 		return ""
 	}
+	if w.Revision == o.current && (a.Verdict == BootFailed) != (!w.ready || o.stillborn(now, w)) && a.Verdict != Retired {
+		return "failed boot misjudged"
+	}
 	if w.ended.IsZero() {
 		o.count(now, w)
 	}
@@ -242,7 +262,7 @@ func (o *oracle) count(now time.Time, w *life) {
 	if w.Revision != o.current {
 		return
 	}
-	o.all.count(w, o.stayed(w, now))
+	o.all.count(w, o.stayed(w, now), o.stillborn(now, w))
 	if w.Slot >= o.target {
 		return
 	}
@@ -252,7 +272,7 @@ func (o *oracle) count(now time.Time, w *life) {
 	if o.rows[w.Slot] == nil {
 		o.rows[w.Slot] = &row{}
 	}
-	o.rows[w.Slot].count(w, o.stayed(w, now))
+	o.rows[w.Slot].count(w, o.stayed(w, now), o.stillborn(now, w))
 	if c == nil || o.stayed(w, now) {
 		c = &crashes{}
 		o.crashes[key] = c

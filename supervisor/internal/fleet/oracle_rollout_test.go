@@ -6,9 +6,9 @@ import "time"
 // boot that succeeds is one among boots, a worker that stays one among crashes.
 type row struct{ boots, crashes int }
 
-func (r *row) count(w *life, stayed bool) {
+func (r *row) count(w *life, stayed, stillborn bool) {
 	switch {
-	case !w.ready:
+	case !w.ready || stillborn:
 		r.boots++
 	case !stayed && !w.left:
 		r.crashes++
@@ -41,6 +41,9 @@ func (o *oracle) credit(now time.Time) {
 			continue
 		}
 		o.all.crashes = 0
+		if w.guess {
+			o.started(w.Slot)
+		}
 		if r := o.rows[w.Slot]; r != nil {
 			r.crashes = 0
 		}

@@ -25,7 +25,7 @@ func (o *oracle) stop(now time.Time, quick bool) {
 	end := now.Add(grace + KillGrace)
 	switch {
 	case !quick && !o.stopAt.IsZero():
-	case !quick && o.ever && s.StopDelay > 0:
+	case !quick && o.served() && s.StopDelay > 0:
 		o.delay = now.Add(s.StopDelay)
 		o.stopAt = end.Add(s.StopDelay)
 	case o.stopAt.IsZero() || end.Before(o.stopAt):

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -12,7 +13,7 @@ type oracle struct {
 	settings map[int]Settings
 	current  int // revision in force
 	target   int
-	ever     bool         // some worker was announced
+	ever     bool         // some worker was ready and did not prove to be none
 	up       bool         // every slot had a ready worker once
 	closed   bool         // the stop has begun
 	scaled   bool         // the target was raised
@@ -32,6 +33,9 @@ type oracle struct {
 	lateFrom time.Time    // first of a row of late steps; zero: there is none
 	targets  map[int]int  // of revisions that were replaced
 	prev     map[int]bool // told or aborted before this step
+	headers  map[int]bool // revisions one of whose workers wrote its header
+	event    int          // number of the event under way
+	proofs   []proof      // not yet believed
 }
 
 type life struct {
@@ -52,6 +56,7 @@ type life struct {
 	stuck     bool      // long enough for it to be acted on
 	found     bool      // what the brain said of it
 	innocents int
+	looks
 }
 
 // booting says whether the worker is starting.
@@ -65,7 +70,7 @@ type crashes struct {
 func newOracle(number int, s Settings) *oracle {
 	return &oracle{
 		settings: map[int]Settings{number: s}, current: number, target: s.Workers,
-		reloads: map[int]bool{}, targets: map[int]int{}, alive: map[int]*life{}, crashes: map[[2]int]*crashes{}, rows: map[int]*row{},
+		reloads: map[int]bool{}, targets: map[int]int{}, headers: map[int]bool{}, alive: map[int]*life{}, crashes: map[[2]int]*crashes{}, rows: map[int]*row{},
 	}
 }
 
@@ -89,7 +94,8 @@ func (o *oracle) check(f *Fleet, now time.Time, events ...Event) (actions []Acti
 		o.prev[id] = w.told || !w.aborted.IsZero()
 	}
 	o.credit(now)
-	for _, ev := range events {
+	for i, ev := range events {
+		o.event = i
 		o.before(now, ev, late)
 	}
 	if late {
@@ -105,7 +111,8 @@ func (o *oracle) check(f *Fleet, now time.Time, events ...Event) (actions []Acti
 			return actions, broken
 		}
 	}
-	if broken = o.overdue(now); broken != "" {
+	o.believe(len(events))
+	if broken = cmp.Or(o.overdue(now), o.misread(now, late)); broken != "" {
 		return actions, broken
 	}
 	if broken = o.condition(f, now); broken != "" {
@@ -115,7 +122,9 @@ func (o *oracle) check(f *Fleet, now time.Time, events ...Event) (actions []Acti
 	if o.next, ok = f.Deadline(); ok && !o.next.After(now) {
 		return actions, "deadline in the past"
 	}
-	ages := slices.ContainsFunc(f.workers, func(w *Worker) bool { return w.expires.Equal(o.next) })
+	ages := slices.ContainsFunc(f.workers, func(w *Worker) bool {
+		return w.expires.Equal(o.next) || w.State == Ready && w.due.Equal(o.next)
+	})
 	if ok && !ages && f.Horizon().Before(o.next) {
 		return actions, "horizon before the next deadline"
 	}
@@ -143,6 +152,7 @@ func (o *oracle) postpone(now time.Time) {
 			later(&w.startBy)
 		}
 		later(&w.aborted)
+		later(&w.oldAt)
 	}
 	if before := o.delay; !before.IsZero() {
 		later(&o.delay)
@@ -158,6 +168,7 @@ func (o *oracle) postpone(now time.Time) {
 
 // before notes what the event will have changed by the time of the actions.
 func (o *oracle) before(now time.Time, ev Event, late bool) {
+	o.see(now, ev)
 	switch ev := ev.(type) {
 	case Reload:
 		o.settings[ev.Revision], o.reloads[ev.Revision] = ev.Settings, true
@@ -176,7 +187,7 @@ func (o *oracle) before(now time.Time, ev Event, late bool) {
 			w.oversized = true
 		}
 	case Extend:
-		if w := o.alive[ev.ID]; w != nil && now.Add(ev.By).After(w.startBy) {
+		if w := o.alive[ev.ID]; w != nil && (w.booting() || w.guess) && now.Add(ev.By).After(w.startBy) {
 			w.startBy = now.Add(ev.By)
 		}
 	case SaidStopping:
@@ -256,7 +267,7 @@ func (o *oracle) spawned(now time.Time, a Spawn) string {
 	if spawns, own := reasons[a.Reason]; own && !spawns || a.Reason == "" || a.Reason == ReasonStart && o.up {
 		return "spawned for a reason that spawns nobody"
 	}
-	if w.Revision == o.current && !o.ever && !o.pioneers(w.Slot) {
+	if w.Revision == o.current && !o.served() && !o.pioneers(w.Slot) {
 		return "several slots tried again before anything was ready"
 	}
 	if len(o.alive)+1 > o.limit() {
@@ -284,6 +295,7 @@ func (o *oracle) spawned(now time.Time, a Spawn) string {
 		return "replaced during the delay"
 	}
 	o.alive[w.ID] = &life{Worker: w, reason: a.Reason, startBy: now.Add(s.StartupTimeout)}
+	o.alive[w.ID].expected = o.headers[w.Revision]
 	if a.Reason == ReasonLifetime && !o.aged(now, w.Slot) {
 		return "replaced before its lifetime was over"
 	}

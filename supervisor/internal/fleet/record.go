@@ -19,8 +19,12 @@ func (f *Fleet) record(ev Event) {
 			}
 		}
 	case SaidReady:
-		if w := f.worker(ev.ID); w != nil && w.State == Starting && f.of(w).Ready != ReadyAlive {
-			f.announce(w)
+		if w := f.worker(ev.ID); w != nil {
+			f.saidReady(w)
+		}
+	case Waits:
+		if w := f.worker(ev.ID); w != nil && w.State == Starting {
+			w.waits = true
 		}
 	case Cooperates:
 		if w := f.worker(ev.ID); w != nil && !w.cooperates {
@@ -51,7 +55,7 @@ func (f *Fleet) record(ev Event) {
 			w.oversized = true
 		}
 	case Extend:
-		if w := f.worker(ev.ID); w != nil && w.State == Starting {
+		if w := f.worker(ev.ID); w != nil && (w.State == Starting || w.State == Ready && w.guessed) {
 			if due := f.now.Add(ev.By); due.After(w.due) {
 				w.due = due
 			}
@@ -74,19 +78,6 @@ func (f *Fleet) of(w *Worker) *revision {
 		}
 	}
 	return f.current
-}
-
-// cooperates notes that the worker speaks the protocol: only its READY=1
-// counts, and the same is expected of every later worker of its command.
-func (f *Fleet) cooperates(w *Worker) {
-	w.cooperates = true
-	r := f.of(w)
-	if r.number == w.Revision {
-		r.cooperates = true
-	}
-	if r.Ready == ReadyAuto {
-		w.aliveAt = time.Time{}
-	}
 }
 
 // see notes what a look saw of a worker: that it has to go soon, or no longer
@@ -118,32 +109,25 @@ func (f *Fleet) see(w *Worker, sight Sight) {
 	}
 }
 
-// announce makes a starting worker ready.
-func (f *Fleet) announce(w *Worker) {
-	w.State = Ready
-	w.ReadyAt = f.now
-	w.due, w.aliveAt = time.Time{}, time.Time{}
-	f.everReady = true
-	if w.Slot < len(f.slots) && f.slots[w.Slot].revision == w.Revision {
-		f.slots[w.Slot].failures = 0
-	}
-	if r := f.of(w); r.number == w.Revision {
-		r.failures = 0
-		if r.Lifetime > 0 {
-			w.expires = f.now.Add(r.Lifetime + time.Duration(f.draw()*float64(r.LifetimeJitter)))
-		}
-	}
-	f.do(Announce{w.ID})
-}
-
 // bury removes a worker that is gone and draws the lesson of its exit.
 func (f *Fleet) bury(w *Worker) {
 	f.part(w)
-	verdict := w.verdict()
+	verdict := f.verdict(w)
 	if !w.told && !w.blamed {
 		f.blame(w, verdict)
 	}
 	f.do(Bury{Worker: *w, Verdict: verdict, Reason: w.fault(verdict), Backoff: w.backoff})
+}
+
+// verdict is what it means when the worker goes now.
+func (f *Fleet) verdict(w *Worker) Verdict {
+	switch {
+	case w.told || w.left && !w.ReadyAt.IsZero():
+		return Retired
+	case w.ReadyAt.IsZero(), w.guessed && !w.oversized && !f.stayed(w, f.now):
+		return BootFailed
+	}
+	return Crashed
 }
 
 // blame counts an exit nobody asked for, or a worker that had to be killed,
@@ -202,13 +186,17 @@ func (f *Fleet) stayed(w *Worker, at time.Time) bool {
 }
 
 // credit forgives the crashes before a worker that has now stayed for long
-// enough: those of its slot, and, in a rollout, of all.
+// enough: those of its slot, and, in a rollout, of all. Of one that was guessed
+// to be ready it forgives the failed boots as well.
 func (f *Fleet) credit(before time.Time) {
 	for _, w := range f.workers {
 		if w.State != Ready || !f.own(w) || !f.stayed(w, f.now) || f.stayed(w, before) {
 			continue
 		}
 		f.current.crashes = 0
+		if w.guessed {
+			f.started(w)
+		}
 		if w.Slot < len(f.slots) && f.slots[w.Slot].revision == w.Revision {
 			f.slots[w.Slot].crashes, f.slots[w.Slot].early = 0, 0
 		}
@@ -288,7 +276,7 @@ func (f *Fleet) stop(quick bool) {
 		switch {
 		case quick:
 			f.close(f.now.Add(QuickGrace))
-		case f.everReady && f.current.StopDelay > 0:
+		case f.served() && f.current.StopDelay > 0:
 			f.stopAt = f.now.Add(f.current.StopDelay)
 		default:
 			f.close(f.now.Add(graceful))

@@ -45,7 +45,7 @@ type ReadyMode int
 
 // The ways a worker becomes ready.
 const (
-	ReadyAuto   ReadyMode = iota // READY=1 if the worker cooperates or one of its command did before; else READY=1 or ReadyAfter
+	ReadyAuto   ReadyMode = iota // READY=1 if the worker cooperates or one of its command did before; else READY=1, or alive for ReadyAfter and waiting for connections
 	ReadyNotify                  // READY=1 alone
 	ReadyAlive                   // alive for ReadyAfter
 )

@@ -57,6 +57,8 @@ type WorkerSnapshot struct {
 	ReadyAt    time.Duration `json:"ready_at,omitzero"`
 	Recycle    Reason        `json:"recycle,omitzero"`
 	Cooperates bool          `json:"cooperates,omitzero"`
+	Waits      bool          `json:"waits,omitzero"`
+	Guessed    bool          `json:"guessed,omitzero"`
 	Told       bool          `json:"told,omitzero"`
 	Stuck      bool          `json:"stuck,omitzero"`
 	Innocents  int           `json:"innocents,omitzero"`
@@ -101,7 +103,7 @@ func (f *Fleet) Snapshot(epoch time.Time) Snapshot {
 		s.Workers = append(s.Workers, WorkerSnapshot{
 			ID: w.ID, Slot: w.Slot, Place: w.Place, Revision: w.Revision, Generation: w.Generation,
 			State: w.State.String(), Spawned: since(w.Spawned), ReadyAt: since(w.ReadyAt), Recycle: w.Recycle,
-			Cooperates: w.cooperates, Told: w.told, Stuck: w.Stuck, Innocents: w.Innocents, Oversized: w.oversized, Left: w.left,
+			Cooperates: w.cooperates, Waits: w.waits, Guessed: w.guessed, Told: w.told, Stuck: w.Stuck, Innocents: w.Innocents, Oversized: w.oversized, Left: w.left,
 			Failed: w.failed, Killed: w.killed, Blamed: w.blamed, Backoff: w.backoff,
 			AliveAt: since(w.aliveAt), Due: since(w.due), Expires: since(w.expires), SeenStuck: since(w.seenStuck),
 		})
@@ -152,7 +154,7 @@ func Restore(s Snapshot, epoch time.Time, draw func() float64) (*Fleet, error) {
 		f.join(&Worker{
 			ID: w.ID, Slot: w.Slot, Place: w.Place, Revision: w.Revision, Generation: w.Generation,
 			State: State(state), Spawned: at(w.Spawned), ReadyAt: at(w.ReadyAt), Recycle: w.Recycle,
-			cooperates: w.Cooperates, told: w.Told, Stuck: w.Stuck, Innocents: w.Innocents, oversized: w.Oversized, left: w.Left,
+			cooperates: w.Cooperates, waits: w.Waits, guessed: w.Guessed, told: w.Told, Stuck: w.Stuck, Innocents: w.Innocents, oversized: w.Oversized, left: w.Left,
 			failed: w.Failed, killed: w.Killed, blamed: w.Blamed, backoff: w.Backoff,
 			aliveAt: at(w.AliveAt), due: at(w.Due), expires: at(w.Expires), seenStuck: at(w.SeenStuck),
 		})

@@ -107,7 +107,7 @@ func (f *Fleet) spawnMissing(r *room) {
 // same. -1: there is no such slot, or no need for one.
 func (f *Fleet) pioneer() int {
 	found, most := -1, 0
-	if f.everReady {
+	if f.served() {
 		return found
 	}
 	for i, s := range f.slots {

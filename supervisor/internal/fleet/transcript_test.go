@@ -123,6 +123,10 @@ func (tr *transcript) say(a Action) string {
 		return fmt.Sprintf("found %d stuck, innocents %d (%s)", a.ID, a.Innocents, a.Reason)
 	case Recovered:
 		return fmt.Sprintf("recovered %d", a.ID)
+	case Withdraw:
+		return fmt.Sprintf("withdraw %d", a.ID)
+	case Plain:
+		return fmt.Sprintf("plain %d", a.ID)
 	case Retire:
 		return fmt.Sprintf("retire %d until %v (%s)", a.ID, a.Until.Sub(tr.start), a.Reason)
 	case Hasten:
@@ -183,6 +187,8 @@ func (tr *transcript) event(words []string) (Event, error) {
 		return Executed{id}, err
 	case "ready":
 		return SaidReady{id}, err
+	case "waits":
+		return Waits{id}, err
 	case "cooperates":
 		return Cooperates{id}, err
 	case "stopping":

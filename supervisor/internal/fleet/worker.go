@@ -32,6 +32,8 @@ type Worker struct {
 	Innocents  int       // requests of a stuck worker that are not to blame
 
 	cooperates bool
+	waits      bool // for connections, as far as can be seen
+	guessed    bool // ready, but neither by its word nor for long: its header or its end may prove that wrong
 	told       bool // the stop signal was sent
 	oversized  bool // to be killed at once
 	left       bool // said STOPPING=1 unasked
@@ -40,24 +42,31 @@ type Worker struct {
 	blamed     bool // its end was counted against its slot
 	backoff    time.Duration
 	expires    time.Time // when a replacement is ordered for its age; zero: never
-	aliveAt    time.Time // ready when still alive then; zero: not to be told by its age
-	due        time.Time // when the present state is escalated; zero: never
+	aliveAt    time.Time // old enough then to be taken for ready; zero: not to be told by its age
+	due        time.Time // when the present state is escalated, or a ready worker has had the time to write its header; zero: never
 	seenStuck  time.Time // since when each look at it says that it is stuck; zero: the last did not
+}
+
+// LookFrom returns from when on it matters whether the worker waits for
+// connections; zero: it does not.
+func (w *Worker) LookFrom() time.Time {
+	if w.State != Starting || w.waits {
+		return time.Time{}
+	}
+	return w.aliveAt
+}
+
+// HeaderUntil returns until when a ready worker without a header may still write
+// it; zero: it is not waited for.
+func (w *Worker) HeaderUntil() time.Time {
+	if w.State != Ready || w.cooperates {
+		return time.Time{}
+	}
+	return w.due
 }
 
 // serving says whether the worker may have requests that nobody told it to finish.
 func (w *Worker) serving() bool { return w.State == Starting || w.State == Ready }
-
-// verdict is what it means when the worker goes now.
-func (w *Worker) verdict() Verdict {
-	switch {
-	case w.told || w.left && !w.ReadyAt.IsZero():
-		return Retired
-	case w.ReadyAt.IsZero():
-		return BootFailed
-	}
-	return Crashed
-}
 
 // fault is what was wrong with a worker that went with this verdict, if nobody had
 // told it to.

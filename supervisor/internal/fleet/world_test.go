@@ -30,6 +30,7 @@ type world struct {
 	oracle  *oracle
 	queue   timeline
 	kinds   map[int]kind // by revision
+	manners map[int]manners
 	lastRev int
 	hung    map[int]hang // what looks will see, by id
 	guarded bool         // a look is in the timeline
@@ -59,10 +60,11 @@ func (t *timeline) Pop() any {
 func newWorld(r *rand.Rand) *world {
 	w := &world{
 		r: r, now: time.Unix(1_000_000, 0), lastRev: 1,
-		kinds: map[int]kind{}, hung: map[int]hang{}, tardy: r.IntN(8) == 0,
+		kinds: map[int]kind{}, manners: map[int]manners{}, hung: map[int]hang{}, tardy: r.IntN(8) == 0,
 	}
 	s := w.settings()
 	w.kinds[1] = w.pick(8, 1, 1, 1, 1)
+	w.manners[1] = w.mannersFor(s)
 	w.fleet = New(1, s, w.r.Float64)
 	w.oracle = newOracle(1, s)
 	return w
@@ -240,8 +242,7 @@ func (w *world) live(x Worker) {
 	if w.calm {
 		boot = w.ms(300)
 	}
-	w.after(boot/4, Cooperates{x.ID})
-	w.after(boot, SaidReady{x.ID})
+	w.show(x, boot)
 	if !w.calm && w.r.IntN(5) == 0 {
 		w.after(boot+w.ms(9000), Recycle{x.ID, "max_requests"})
 	}
@@ -266,6 +267,7 @@ func (w *world) meddle() {
 		w.after(0, Extend{id, w.ms(9000)})
 	case 11:
 		w.after(0, SaidReady{id})
+		w.after(w.ms(500), Waits{id})
 	case 12:
 		for x := range w.fleet.Workers() {
 			w.after(0, Recycle{x.ID, "recycle"})
@@ -294,8 +296,9 @@ func (w *world) meddle() {
 
 func (w *world) reload(k kind) {
 	w.lastRev++
-	w.kinds[w.lastRev] = k
-	w.after(0, Reload{w.lastRev, w.settings()})
+	s := w.settings()
+	w.kinds[w.lastRev], w.manners[w.lastRev] = k, w.mannersFor(s)
+	w.after(0, Reload{w.lastRev, s})
 }
 
 // tell prints events in one line.

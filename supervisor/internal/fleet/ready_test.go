@@ -1,0 +1,77 @@
+package fleet
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+)
+
+// signs are what a worker can show in any order, each of them or not.
+var signs = map[string]Event{"header": Cooperates{1}, "word": SaidReady{1}, "waits": Waits{1}, "executed": Executed{1}}
+
+// The order in which a worker shows that it runs, waits, has a header and is ready
+// does not matter, nor does the second at which its age begins to count.
+func TestOrderOfSigns(t *testing.T) {
+	names := []string{"executed", "header", "waits", "word"}
+	for shown := range 1 << len(names) {
+		var subset []string
+		for i, name := range names {
+			if shown&(1<<i) != 0 {
+				subset = append(subset, name)
+			}
+		}
+		want := ""
+		for _, order := range permutations(subset) {
+			for gap := range 1 << len(order) { // what takes more than a second to follow
+				got := endOf(order, gap)
+				if want == "" {
+					want = got
+				}
+				if got != want {
+					t.Errorf("%v with gaps %b: %s; another order: %s", order, gap, got, want)
+				}
+			}
+		}
+	}
+}
+
+// endOf is what the brain thinks in the end of a worker with these signs.
+func endOf(order []string, gaps int) string {
+	now := time.Unix(1000, 0)
+	f := New(1, Settings{
+		Command: "app", Workers: 1, Surge: Surge{Count: 1}, Ready: ReadyAuto, ReadyAfter: time.Second,
+		StartupTimeout: time.Minute, ResetAfter: 10 * time.Second, StartupAttempts: 3,
+	}, func() float64 { return 0.5 })
+	step := func(after time.Duration, ev Event) { now = now.Add(after); f.Step(now, ev) }
+	step(0, Tick{})
+	for i, name := range order {
+		step(time.Millisecond+time.Duration(gaps>>i&1)*1200*time.Millisecond, signs[name])
+	}
+	step(1500*time.Millisecond, Tick{})
+	soon := fmt.Sprintf("%v cooperates=%t guessed=%t", f.workers[0].State, f.workers[0].cooperates, f.workers[0].guessed)
+	plain := 0
+	for due, ok := f.Deadline(); ok && due.Before(time.Unix(1200, 0)); due, ok = f.Deadline() {
+		for _, a := range f.Step(due, Tick{}) {
+			if _, is := a.(Plain); is {
+				plain++
+			}
+		}
+	}
+	return fmt.Sprintf("%s, plain %d, ready after all %t", soon, plain, f.everReady)
+}
+
+// permutations are all orders of the words.
+func permutations(words []string) [][]string {
+	if len(words) < 2 {
+		return [][]string{words}
+	}
+	var all [][]string
+	for i, first := range words {
+		rest := slices.Delete(slices.Clone(words), i, i+1)
+		for _, p := range permutations(rest) {
+			all = append(all, append([]string{first}, p...))
+		}
+	}
+	return all
+}

@@ -1,0 +1,113 @@
+package supervisor
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+)
+
+// What a worker does not say has to be looked for, as long as it is young: that it
+// waits for connections, which makes a plain one ready, and the header that one
+// may still write which counts as ready already. The older it gets, the less often;
+// when it is not young any more nobody looks, and an idle fleet costs nothing.
+const (
+	waitsLook  = 50 * time.Millisecond // and from then on a 16th of its age, but waitsMost
+	waitsMost  = time.Second
+	headerLook = 100 * time.Millisecond // and from then on a quarter of its age
+	together   = 20 * time.Millisecond  // looks that fall so close together are one
+)
+
+// waiting looks whether one of the processes of a worker waits for connections
+// on the sockets with these inodes.
+func waiting(pid int, inodes []uint64, user *process.Credential) process.Waiting {
+	trees, err := process.Trees([]int{pid})
+	if err != nil {
+		return process.Waiting{On: make([]bool, len(inodes)), Unsure: true}
+	}
+	return trees[0].Waiting(inodes, user)
+}
+
+// nextSigns is when to look at the first worker; zero: never.
+func (s *Supervisor) nextSigns() (next time.Time) {
+	for _, w := range s.workers {
+		next = earlier(next, w.signs)
+	}
+	return next
+}
+
+// lookForSigns looks at all workers whose time has come.
+func (s *Supervisor) lookForSigns(now time.Time) {
+	for _, w := range s.workers {
+		if !w.signs.IsZero() && !w.signs.After(now.Add(together)) {
+			s.lookOut(w, now)
+		}
+	}
+}
+
+// lookOut looks at a worker if there is something to be seen of it now, and
+// decides when to do so next.
+func (s *Supervisor) lookOut(w *worker, now time.Time) {
+	s.readHeader(w)
+	known, alive := s.fleet.Worker(w.ID)
+	w.signs = time.Time{}
+	if !alive || w.gone {
+		return
+	}
+	age := now.Sub(known.Spawned)
+	switch from := known.LookFrom(); {
+	case from.After(now):
+		w.signs = from
+	case !from.IsZero():
+		s.lookAtProcesses(w)
+	case known.HeaderUntil().After(now) && w.memory != nil:
+		w.signs = now.Add(max(headerLook, age/4))
+	}
+}
+
+// lookAtProcesses has a goroutine look whether the worker waits for connections.
+// What that reads belongs to the worker, which may be able to keep its reader
+// waiting: it is at its own expense.
+func (s *Supervisor) lookAtProcesses(w *worker) {
+	if w.looking {
+		return
+	}
+	w.looking = true
+	pid, inodes, user := w.pid, w.revision.sockets.Inodes(w.Slot), w.revision.credential
+	go func() {
+		seen := s.hands.waiting(pid, inodes, user)
+		s.ask(context.Background(), func() { s.saw(w, seen) }) // else the master has ended
+	}()
+}
+
+// saw takes note of a look at the processes of a worker.
+func (s *Supervisor) saw(w *worker, seen process.Waiting) {
+	w.looking = false
+	if w.gone || s.workers[w.ID] != w {
+		return
+	}
+	s.readHeader(w)
+	s.step()
+	known, _ := s.fleet.Worker(w.ID)
+	switch {
+	case known.LookFrom().IsZero():
+	case seen.Any() || seen.Unsure:
+		if !seen.Any() {
+			s.warnBlind(w)
+		}
+		s.step(fleet.Waits{ID: w.ID})
+	default:
+		now := time.Now()
+		w.signs = now.Add(min(max(waitsLook, now.Sub(known.Spawned)/16), waitsMost))
+	}
+}
+
+// withdraw notes that a worker is not ready after all.
+func (s *Supervisor) withdraw(w *worker) {
+	w.announced = false
+	w.watch.look = time.Time{}
+	s.log.Info("worker is not ready yet: it speaks the worker protocol after all, and has not said READY=1", w.fields(zap.Duration("after", w.age()))...)
+}
