@@ -51,12 +51,18 @@ func newClient(address string, t trust) *Client {
 
 // Status asks what runs, with the requests in flight if they are wanted.
 func (c *Client) Status(ctx context.Context, withRequests bool) (st Status, err error) {
-	return st, c.do(ctx, http.MethodGet, "/v1/status", options{"requests": withRequests}, nil, &st)
+	err = c.do(ctx, http.MethodGet, "/v1/status", options{"requests": withRequests}, nil, &st)
+	st.ofOlder()
+	return st, err
 }
 
 // Health asks what a probe wants to know.
 func (c *Client) Health(ctx context.Context) (h Health, err error) {
-	return h, c.do(ctx, http.MethodGet, "/v1/health", nil, nil, &h)
+	err = c.do(ctx, http.MethodGet, "/v1/health", nil, nil, &h)
+	if h.Condition == "" {
+		h.Condition = Condition(h.State)
+	}
+	return h, err
 }
 
 // Reload has the configuration loaded and the workers replaced. Without wait the

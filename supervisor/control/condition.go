@@ -57,3 +57,27 @@ type Incident struct {
 	RequestsLost *uint64  `json:"requests_lost"`
 	LastLines    []string `json:"last_lines"`
 }
+
+// ofOlder fills in what a master does not say that has not been upgraded yet, and
+// takes back what it should not have said: 0 for what plain workers do not tell.
+func (s *Status) ofOlder() {
+	if s.Condition != "" {
+		return
+	}
+	s.Condition = Condition(s.State)
+	slots := map[int]bool{}
+	for i := range s.Workers {
+		w := &s.Workers[i]
+		if w.State == "ready" {
+			slots[w.Slot] = true
+		}
+		if !w.Cooperating {
+			w.Requests, w.InFlight = nil, nil
+		}
+	}
+	s.ReadyWorkers = len(slots)
+	if cooperating, _ := s.kinds(); cooperating == 0 && s.Counters.Requests != nil && *s.Counters.Requests == 0 {
+		s.Counters.Requests, s.Counters.Timeouts, s.Counters.InnocentsLost = nil, nil, nil
+	}
+	s.Explain()
+}

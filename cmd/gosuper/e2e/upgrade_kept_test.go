@@ -166,7 +166,7 @@ func TestUpgradeCommand(t *testing.T) {
 	m.wait(t, 0, "ready", nil)
 	install(t, other, binary)
 	p.expects(0, "upgraded from .* to "+nextVersion+"\n", "", "upgrade", "-c", m.file)
-	p.expects(0, ".*running .*", "", "status", "-c", m.file)
+	p.expects(0, ".* ready .*", "", "status", "-c", m.file)
 	m.upgrade()
 	m.rewrite(how.config + "workerz = 2\n")
 	p.expects(1, "", "gosuper: error: the upgrade was refused, and nothing was changed: .*exit status 2\n.*workerz.*", "upgrade", "-c", m.file)

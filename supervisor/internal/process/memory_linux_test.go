@@ -116,6 +116,36 @@ func TestTreeMemory(t *testing.T) {
 	}
 }
 
+// The time of a process counts, and that of a child which has ended.
+func TestTreeCPU(t *testing.T) {
+	h := newHandshake(t)
+	spec := sh(`busy() { i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; }
+		busy; (busy); echo 1; read x; busy; echo 2; read x`)
+	spec.Files = []int{h.childIn, h.childOut, 2}
+	tree := Tree{start(t, spec)}
+	h.started()
+	had := func() time.Duration {
+		t.Helper()
+		var n int
+		h.json(t, &n)
+		cpu, err := tree.CPU()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cpu
+	}
+	two := had()
+	fmt.Fprintln(h.out)
+	three := had()
+	// One more of the three that take equally long, as exactly as the kernel counts.
+	if one := three - two; one <= 0 || two < one/2 || two > 6*one {
+		t.Errorf("after two rounds it had %v, after three %v", two, three)
+	}
+	if _, err := (Tree{1 << 30}).CPU(); err == nil {
+		t.Error("nobody has had time")
+	}
+}
+
 // Every process of a tree counts.
 func TestTreeMemoryOfAll(t *testing.T) {
 	worker, others := familyTree(t)
