@@ -4,11 +4,13 @@ package e2e
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // Files from which a reload would wait for ever, or read for ever, are refused by
@@ -84,5 +86,63 @@ func TestConfigurationFromPipe(t *testing.T) {
 		if after[slot] == pid || after[slot] == 0 {
 			t.Errorf("slot %d has pid %d before and %d after", slot, pid, after[slot])
 		}
+	}
+}
+
+// slowNames makes a machine whose name server takes questions and says nothing.
+const slowNames = `echo "nameserver $SERVER" >"$DIR/resolv.conf" && mount --bind "$DIR/resolv.conf" /etc/resolv.conf && exec "$@"`
+
+// While a name of bind is looked up in vain the fleet is looked after as ever, and
+// a stop does not wait for it, at a reload nor at the start.
+func TestNameServerIsSilent(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	need(t, "unshare")
+	machine := func(second int, lines ...string) (m *master, question func()) {
+		t.Helper()
+		// The port cannot be chosen, the address can.
+		at := fmt.Sprintf("127.%d.%d.%d", second, os.Getpid()>>8&0xff, os.Getpid()&0xff)
+		server, err := net.ListenPacket("udp", at+":53")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { server.Close() })
+		m = start(t, launch{
+			before: []string{"unshare", "--mount", "sh", "-c", slowNames, "sh"},
+			env:    []string{"DIR=" + t.TempDir(), "SERVER=" + at},
+			config: config(append(lines, "workers = 1")...),
+		})
+		return m, func() {
+			t.Helper()
+			server.SetReadDeadline(time.Now().Add(patience))
+			if _, _, err := server.ReadFrom(make([]byte, 512)); err != nil {
+				t.Fatal("the name was not looked up: ", err)
+			}
+		}
+	}
+	m, question := machine(53)
+	m.wait(t, 0, "ready", nil)
+	m.rewrite(config("workers = 1", `bind = ["127.0.0.1:0", "nowhere.example:0"]`))
+	m.signal(syscall.SIGHUP)
+	question()
+	from := m.mark()
+	if err := syscall.Kill(m.workers()[0], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	m.wait(t, from, "worker ready", nil)
+	m.signal(syscall.SIGTERM)
+	if status := m.end(); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+	if strings.Contains(m.String(), "reload refused") {
+		t.Error("the look-up was over before the master was")
+	}
+
+	m, question = machine(54, `bind = ["nowhere.example:0"]`)
+	question()
+	m.signal(syscall.SIGTERM)
+	m.end()
+	if m.String() != "" {
+		t.Errorf("a stop of a master that looks up a name: %s", m)
 	}
 }
