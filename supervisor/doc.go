@@ -18,6 +18,11 @@
 // the process, because that is the thread whose end the kernel tells the
 // workers about (PR_SET_PDEATHSIG), and the only one that outlives an exec.
 //
+// Nothing that the loop does waits for a file system, a name server or a reader.
+// What may have to is done by other goroutines, which bring their results to the
+// loop: a reload is prepared (preparation.go) and the master's own files are moved
+// and opened anew (errands.go) beside it.
+//
 // # Configurations
 //
 // A configuration that passed validation becomes a revision: with its command
