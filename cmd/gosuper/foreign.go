@@ -33,7 +33,7 @@ var foreignCommands = map[string]string{
 	"test":      "gosuper check validates the configuration and prints it",
 	"validate":  "gosuper check validates the configuration and prints it",
 	"import":    "this version reads no gunicorn.conf.py: most keys have the same names in supervisor.toml, see gosuper help config",
-	"incidents": "this version keeps no list: the log says why each worker died, with its last lines",
+	"incidents": "the page of --admin ADDR lists them, and so does GET /v1/incidents on the control socket; the log says why each worker died",
 }
 
 // foreignCommand is the mistake of a first word that is a command elsewhere.
