@@ -148,7 +148,8 @@ type Config struct {
 // Restart is the table [restart]. The first crash of a slot respawns at once;
 // backoff starts with the second within ResetAfter, counted from ready.
 type Restart struct {
-	// BackoffMin is the first delay; above 0. Each further one is longer.
+	// BackoffMin is the first delay; above 0. Each further one is twice the one
+	// before, up to BackoffMax, and drawn from between half of that and the whole.
 	BackoffMin time.Duration
 	// BackoffMax is the longest delay; at least BackoffMin.
 	BackoffMax time.Duration

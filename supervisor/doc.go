@@ -14,7 +14,8 @@
 // the brain in package fleet, and each action the brain answers with is
 // performed before the next event is looked at. Nothing else touches the
 // state, so there is no lock around it: who wants to know or change something
-// has the loop do it between two events. The loop runs on the main thread of
+// has the loop do it between two events. Only the memory of the workers, which takes
+// long to measure, is kept beside it, by those who ask, and has a lock of its own. The loop runs on the main thread of
 // the process, because that is the thread whose end the kernel tells the
 // workers about (PR_SET_PDEATHSIG), and the only one that outlives an exec.
 //

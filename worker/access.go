@@ -71,8 +71,8 @@ type accessLog struct {
 	seconds atomic.Pointer[second] // the one last written
 }
 
-// newAccessLog writes to a descriptor that must be non-blocking already: the master
-// and all workers share that property, so that it cannot be changed here.
+// newAccessLog writes to a descriptor that must be non-blocking already, as the master
+// hands it out: one that is not comes from somebody else, who may hold it too.
 func newAccessLog(fd int, json bool, worker uint64) (*accessLog, error) {
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 	if err != nil {

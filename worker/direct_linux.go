@@ -21,8 +21,9 @@ import (
 // starts another thread in it, and goes on looking every 20 µs for more of the kind. Of
 // short requests a tenth of the processor time is spent on that.
 //
-// A call of at most pieceSize bytes is over in microseconds, and MSG_DONTWAIT keeps it
-// from blocking even after somebody has made the socket blocking, as the Fd method of
+// A call of at most pieceSize bytes copies these and waits for nobody at the other end:
+// while it lasts, which is microseconds unless the kernel has to find memory first, the
+// scheduler cannot take the processor away. MSG_DONTWAIT keeps it from blocking even after somebody has made the socket blocking, as the Fd method of
 // a copy does for all who share it. Waiting, deadlines and closing are left to package
 // net, and errors are as it would give them.
 //

@@ -153,8 +153,9 @@
 // # The access log
 //
 // Each finished request is one write(2) of one line of at most 4096 bytes to
-// GOSUPER_ACCESS_FD, a non-blocking pipe; do not change that, since all share it. A
-// line that gives EAGAIN is dropped and counted. "combined" is
+// GOSUPER_ACCESS_FD, a pipe that is non-blocking for this worker; leave it so, since
+// no request waits for the log. A line that gives EAGAIN is dropped and counted.
+// "combined" is
 //
 //	ADDRESS - - [02/Jan/2006:15:04:05 +0000] "METHOD TARGET PROTOCOL" STATUS BYTES "REFERER" "USER AGENT" DURATION FIRST WORKER "REQUEST ID" ENDED
 //

@@ -54,7 +54,7 @@ func TestWorkerLimits(t *testing.T) {
 		before: []string{"sh", "-c", `cd / && exec "$@"`, "sh", setpriv, "--reuid", "65534", "--clear-groups"},
 		args:   []string{self}, env: []string{"GOSUPER_LIMITS_NICE=-7"},
 	})
-	if code := refused.end(); code != 2 || !strings.Contains(refused.String(), "limits.nice: -7 is below the 0 of the master") {
+	if code := refused.end(); code != 2 || !strings.Contains(refused.String(), "limits.nice: -7 is below the "+before["nice"]+" of the master") {
 		t.Errorf("exit status %d: %s", code, refused)
 	}
 }
