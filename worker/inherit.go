@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"golang.org/x/sys/unix"
 
@@ -217,11 +218,34 @@ func (e *environment) fail(name string, err error) {
 // strayError explains that another process has been started in this one's place.
 func strayError(id, owner string) error {
 	between := ""
-	if cmdline, err := os.ReadFile("/proc/" + owner + "/cmdline"); err == nil {
-		words := strings.Split(strings.TrimRight(string(cmdline), "\x00"), "\x00")
-		between = fmt.Sprintf(" (%s)", strings.Join(words, " "))
+	if command := commandOf(owner); command != "" {
+		between = fmt.Sprintf(" (%s)", command)
 	}
 	return fmt.Errorf("cannot serve as worker %s: gosuper started process %s%s, which started this one, process %d: "+
 		"signals and sockets are for process %s; name this program itself as the command, or have it replaced by exec, as in sh -c 'exec program'",
 		id, owner, between, os.Getpid(), owner)
+}
+
+// maxCommand is how much of a command line is said, in bytes.
+const maxCommand = 200
+
+// commandOf returns the command line of a process as far as it helps to tell what it
+// is, on one line and printable; its name where it has none; "" if that is not known.
+func commandOf(pid string) string {
+	text, err := os.ReadFile("/proc/" + pid + "/cmdline")
+	if command := strings.TrimRight(string(text), "\x00"); err == nil && command != "" {
+		text = []byte(strings.ReplaceAll(command, "\x00", " "))
+	} else if text, err = os.ReadFile("/proc/" + pid + "/comm"); err != nil {
+		return ""
+	}
+	command := strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, strings.TrimSpace(string(text)))
+	if len(command) > maxCommand {
+		command = strings.ToValidUTF8(command[:maxCommand], "") + " ..."
+	}
+	return command
 }
