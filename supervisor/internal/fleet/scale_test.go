@@ -13,8 +13,7 @@ var sizes = []int{10, 100, 1000, 10_000}
 // bench is a fleet of workers that do as they are told, for benchmarks.
 type bench struct {
 	*Fleet
-	now   time.Time
-	alive []int
+	now time.Time
 }
 
 // launch starts a fleet whose workers are being spawned.
@@ -29,16 +28,21 @@ func launch(n int) *bench {
 // serve starts a fleet whose workers are all ready.
 func serve(n int) *bench {
 	b := launch(n)
-	for id := 1; id <= n; id++ {
-		b.step(SaidReady{id})
-	}
+	b.step(allReady(n)...)
 	return b
 }
 
+func allReady(n int) (all []Event) {
+	for id := 1; id <= n; id++ {
+		all = append(all, SaidReady{id})
+	}
+	return all
+}
+
 // step lets a millisecond pass.
-func (b *bench) step(ev Event) []Action {
+func (b *bench) step(events ...Event) []Action {
 	b.now = b.now.Add(time.Millisecond)
-	return b.Step(b.now, ev)
+	return b.Step(b.now, events...)
 }
 
 // settle has whoever is spawned become ready and whoever is retired end, until
@@ -122,11 +126,7 @@ func TestWholeFleetInOneStep(t *testing.T) {
 	if got := b.Alive(); got != n {
 		t.Fatalf("%d workers alive after the first step, want %d", got, n)
 	}
-	var all []Event
-	for id := 1; id <= n; id++ {
-		all = append(all, SaidReady{id})
-	}
-	actions := b.Step(b.now, all...)
+	actions := b.step(allReady(n)...)
 	if last, ok := actions[len(actions)-1].(Up); len(actions) != n+1 || !ok {
 		t.Errorf("%d actions when all become ready at once, the last %T%v; want %d of them and Up", len(actions), last, last, n)
 	}
