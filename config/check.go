@@ -142,6 +142,7 @@ func (l *loader) finish() {
 	if c.Ready.Mode == ReadyAuto && c.Ready.After >= c.StartupTimeout && l.sound("startup_timeout") {
 		l.warn("startup_timeout is so short that a plain worker, which is ready when alive for %s, never is", formatDuration(c.Ready.After))
 	}
+	l.checkServer(environMap(l.source.Environ))
 	l.warnings = append(l.warnings, foreignVariables(environMap(l.source.Environ), c.Command)...)
 	l.compareTimeouts()
 	l.compareLimits()

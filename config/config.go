@@ -136,6 +136,9 @@ type Config struct {
 	// written is how the keys were written that somebody set: "--timeout",
 	// "GOSUPER_TIMEOUT", "timeout".
 	written map[string]string
+	// used are the variables of a hosting platform that said something: what
+	// they are meant for is done, and workers do not get them.
+	used []string
 	// fileEnv is what EnvFile said when it was loaded.
 	fileEnv map[string]string
 	// certPEM and keyPEM are what the files of TLS said when they were loaded, as

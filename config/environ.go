@@ -92,12 +92,13 @@ func checkVariable(name string) error {
 
 // Environ returns the environment of a worker, but for what the worker protocol
 // adds: base, the environment of the master, without the variables by which the
-// master's own supervisor speaks to it; over that the env_file; over that env,
-// its placeholders filled in as by [Expand]. Placeholders anywhere else are
+// master's own supervisor speaks to it, and without PORT and WEB_CONCURRENCY if
+// they were used here: a server would bind, or multiply, once more; over that the
+// env_file; over that env, its placeholders filled in as by [Expand]. Placeholders anywhere else are
 // plain text. No variable is in it twice.
 func (c *Config) Environ(base []string, slot, place, id int) []string {
 	vars := environMap(base)
-	maps.DeleteFunc(vars, func(name, _ string) bool { return isReserved(name) })
+	maps.DeleteFunc(vars, func(name, _ string) bool { return isReserved(name) || slices.Contains(c.used, name) })
 	maps.Copy(vars, c.fileEnv)
 	for name, value := range c.Env {
 		vars[name] = Expand(value, slot, place, id)

@@ -13,6 +13,7 @@ type plain Config
 type saved struct {
 	*plain
 	Written    map[string]string `json:"written,omitzero"`
+	Used       []string          `json:"used,omitzero"`
 	FileEnv    map[string]string `json:"fileEnv,omitzero"`
 	CertPEM    []byte            `json:"certPEM,omitzero"`
 	KeyPEM     []byte            `json:"keyPEM,omitzero"`
@@ -22,7 +23,7 @@ type saved struct {
 // MarshalJSON returns all there is to the configuration, secrets included, for
 // another version of this program to go on with: see [Config.UnmarshalJSON].
 func (c *Config) MarshalJSON() ([]byte, error) {
-	return json.Marshal(saved{(*plain)(c), c.written, c.fileEnv, c.certPEM, c.keyPEM, []byte(c.searchPath)})
+	return json.Marshal(saved{(*plain)(c), c.written, c.used, c.fileEnv, c.certPEM, c.keyPEM, []byte(c.searchPath)})
 }
 
 // UnmarshalJSON reads what another version wrote. Keys that it did not have yet
@@ -33,6 +34,6 @@ func (c *Config) UnmarshalJSON(text []byte) error {
 		return fmt.Errorf("cannot read a saved configuration: %w", err)
 	}
 	*c = Config(*all.plain)
-	c.written, c.fileEnv, c.certPEM, c.keyPEM, c.searchPath = all.Written, all.FileEnv, all.CertPEM, all.KeyPEM, string(all.SearchPath)
+	c.written, c.used, c.fileEnv, c.certPEM, c.keyPEM, c.searchPath = all.Written, all.Used, all.FileEnv, all.CertPEM, all.KeyPEM, string(all.SearchPath)
 	return nil
 }

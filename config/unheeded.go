@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 )
 
 // cooperative are the keys that ask a worker to do something itself, which only
@@ -86,11 +87,13 @@ func (c *Config) Unheeded() []string {
 func (c *Config) Sets(key string) bool { return c.written[key] != "" }
 
 // remember notes how each key was written, which is not what a hosting platform
-// has said for everybody.
+// has said for everybody, and which variables of the platform were used.
 func (l *loader) remember() {
-	l.config.written = map[string]string{}
+	l.config.written, l.config.used = map[string]string{}, nil
 	for key, from := range l.origins {
 		switch {
+		case from.layer == layerPlatform:
+			l.config.used = append(l.config.used, from.from)
 		case from.layer < layerFile:
 		case from.from != "":
 			l.config.written[key] = from.from
@@ -98,4 +101,5 @@ func (l *loader) remember() {
 			l.config.written[key] = key
 		}
 	}
+	slices.Sort(l.config.used)
 }
