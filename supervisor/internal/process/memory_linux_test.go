@@ -138,7 +138,7 @@ func TestTreeCPU(t *testing.T) {
 	fmt.Fprintln(h.out)
 	three := had()
 	// One more of the three that take equally long, as exactly as the kernel counts.
-	if one := three - two; one <= 0 || two < one/2 || two > 6*one {
+	if one := three - two; one <= 0 || two < one*13/10 || two > 6*one {
 		t.Errorf("after two rounds it had %v, after three %v", two, three)
 	}
 	if _, err := (Tree{1 << 30}).CPU(); err == nil {
