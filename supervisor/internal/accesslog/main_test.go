@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 		work(n)
 		os.Exit(0)
 	}
+	syscall.Umask(0o022) // whoever runs the tests may have another
 	os.Exit(m.Run())
 }
 

@@ -2,6 +2,7 @@ package process
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -44,6 +45,12 @@ func TestMain(m *testing.M) {
 	if role, ok := os.LookupEnv(roleEnv); ok {
 		roles[role]()
 		os.Exit(0)
+	}
+	// Whoever runs the tests may have another umask, and workers of other users are this
+	// very program.
+	syscall.Umask(0o022)
+	if self, err := os.Executable(); err != nil || os.Chmod(self, 0o755) != nil {
+		fatal(errors.New("cannot make the test program executable for all"))
 	}
 	// What helpers leave behind comes here, where its end can be seen.
 	if err := BecomeSubreaper(); err != nil {
