@@ -149,7 +149,7 @@ type connectionKey struct{}
 // withConnection prepares a connection for HTTP. conn is what net/http sees of it.
 func withConnection(ctx context.Context, c *connection, conn net.Conn) context.Context {
 	c.exchange.tls, _ = conn.(*tls.Conn)
-	c.patience.defers.Store(true)
+	c.patience.begin()
 	ctx, c.exchange.cancel = context.WithCancelCause(ctx)
 	return context.WithValue(ctx, connectionKey{}, c) // last, since it is looked for by each request
 }

@@ -1,4 +1,4 @@
-//go:build !race
+//go:build !race && !msan && !asan
 
 package worker
 
@@ -28,7 +28,8 @@ import (
 // net, and errors are as it would give them.
 //
 // The race detector learns from package syscall that what was written happens before
-// it is read, so with it all is left to package net.
+// it is read, and the memory sanitizers that it was filled, so with these all is left to
+// package net.
 type direct struct {
 	stream
 	raw      syscall.RawConn

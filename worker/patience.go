@@ -47,14 +47,14 @@ func (p *patience) init(conn net.Conn) {
 
 // set is SetReadDeadline.
 func (p *patience) set(t time.Time) error {
-	if !p.defers.Load() {
-		return p.conn.SetReadDeadline(t)
-	}
 	var want int64
 	if !t.IsZero() {
 		want = max(int64(t.Sub(epoch)), past)
 	}
 	p.want.Store(want)
+	if !p.defers.Load() {
+		return p.conn.SetReadDeadline(t)
+	}
 	if want == past || p.raised.Load() {
 		if err := p.intervene(); err != nil {
 			return err
@@ -64,6 +64,15 @@ func (p *patience) set(t time.Time) error {
 		p.arm(want)
 	}
 	return nil
+}
+
+// begin takes the deadlines over, also one that package net was given before.
+func (p *patience) begin() {
+	p.defers.Store(true)
+	if want := p.want.Load(); want != 0 {
+		_ = p.conn.SetReadDeadline(time.Time{}) // fails if it is closed
+		p.arm(want)
+	}
 }
 
 // read reads from what lies beneath the connection, by its deadline. A read may fail for

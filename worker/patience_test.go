@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"os"
 	"runtime"
 	"testing"
@@ -176,5 +177,21 @@ func TestPatienceAborts(t *testing.T) {
 		if n, err := server.Read(buf); n != 1 || err != nil {
 			t.Fatalf("%d: the next read gives %d, %v", i, n, err)
 		}
+	}
+}
+
+// TestDeadlineBeforeHTTP has a hook of the server set a deadline that net/http then moves.
+func TestDeadlineBeforeHTTP(t *testing.T) {
+	for _, deadline := range []time.Time{time.Unix(1, 0), time.Now().Add(forever)} {
+		srv := &http.Server{Handler: http.HandlerFunc(ok), ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			if err := conn.SetReadDeadline(deadline); err != nil {
+				t.Error(err)
+			}
+			return ctx
+		}}
+		f := start(t, srv, forever, hold(t))
+		c := dial(t, f.addr)
+		c.mustGet(t, "/")
+		c.mustGet(t, "/")
 	}
 }
