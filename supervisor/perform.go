@@ -141,6 +141,9 @@ func (s *Supervisor) abort(w *worker, a fleet.Abort) {
 		return
 	}
 	w.failure = "not ready within startup_timeout"
+	if w.idle {
+		w.failure = "not ready within startup_timeout: it waits for connections on no socket that it was given"
+	}
 	if w.revision.config.Ready.Mode == config.ReadyNotify || w.cooperates {
 		w.failure = "no READY=1 within startup_timeout"
 	}

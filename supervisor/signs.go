@@ -95,11 +95,13 @@ func (s *Supervisor) saw(w *worker, seen process.Waiting) {
 	switch {
 	case known.LookFrom().IsZero():
 	case seen.Any() || seen.Unsure:
+		w.idle = false
 		if !seen.Any() {
 			s.warnBlind(w)
 		}
 		s.step(fleet.Waits{ID: w.ID})
 	default:
+		w.idle = true
 		now := time.Now()
 		w.signs = now.Add(min(max(waitsLook, now.Sub(known.Spawned)/16), waitsMost))
 	}

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -126,6 +127,17 @@ func TestPlainWorkerIsReadyWhenItWaits(t *testing.T) {
 			t.Errorf("an idle master wakes up in %v", time.Until(next))
 		}
 		st.end()
+	})
+}
+
+// Why a plain worker is not ready is said.
+func TestPlainWorkerThatServesElsewhere(t *testing.T) {
+	play(t, "workers = 1\nstartup_timeout = 10\n[restart]\nstartup_attempts = 1\n", silent, func(st *stage) {
+		st.elsewhere.Store(noPID+1, true)
+		err, ok := (<-st.result).(*BootError)
+		if !ok || !strings.HasPrefix(err.Status, "not ready within startup_timeout: it waits for connections on no socket that it was given") {
+			t.Errorf("the master ended with %v", err)
+		}
 	})
 }
 

@@ -26,6 +26,7 @@ type worker struct {
 	watch      watch
 	signs      time.Time // when to look for what it does not say; zero: there is nothing to be seen
 	looking    bool      // at its processes, just now
+	idle       bool      // it waited for no connection when they were looked at last
 	executed   bool      // its own program runs
 	announced  bool      // was ready
 	cooperates bool
