@@ -41,31 +41,6 @@ type revision struct {
 	tooLow     bool        // the warning about max_worker_memory was given
 }
 
-// first makes the first revision, before there is anything to keep running.
-func (s *Supervisor) first(c *config.Config) (r *revision, err error) {
-	if r, err = resolve(c); err != nil {
-		return nil, err
-	}
-	r.number = 1
-	if err := r.openTLS(); err != nil {
-		return nil, err
-	}
-	r.sockets, err = s.bindFirst(r)
-	if err == nil {
-		err = s.bindAdmin(r)
-	}
-	if path := c.Log.AccessFile; path != "" && err == nil {
-		if s.access, err = accesslog.New(s.accessTrouble); err == nil {
-			err = s.access.Move(path)
-		}
-	}
-	if err != nil {
-		s.discard(r)
-		return nil, err
-	}
-	return r, nil
-}
-
 // checkLogs says whether the files of the logs could be written, which are opened
 // when the configuration is accepted.
 func checkLogs(c config.Log) error {

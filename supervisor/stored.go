@@ -13,7 +13,7 @@ import (
 // systemd passed win over bind. Those that a master before this one left in the
 // descriptor store are as good as bound: with what waits in their queues they
 // are taken where bind asks for the same address, and closed otherwise.
-func (s *Supervisor) bindFirst(r *revision) (*socket.Set, error) {
+func (s *Supervisor) bindFirst(r *revision, quit <-chan struct{}) (*socket.Set, error) {
 	activated, stored, err := socket.Inherit(s.options.Environ, r.socketOptions())
 	if err != nil {
 		return nil, err
@@ -25,13 +25,9 @@ func (s *Supervisor) bindFirst(r *revision) (*socket.Set, error) {
 			return nil, err
 		}
 		options := r.socketOptions()
-		options.Again = s.waitWhileTaken()
-		opened, err = socket.Open(addresses, options, stored)
-		if s.halted {
-			err = ErrStopped
-		}
-		if err != nil {
-			return nil, errors.Join(err, opened.Close())
+		options.Again = s.waitWhileTaken(quit)
+		if opened, err = socket.Open(addresses, options, stored); err != nil {
+			return nil, err
 		}
 	}
 	s.activated, s.systemd.kept = activated, stored

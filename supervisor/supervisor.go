@@ -154,7 +154,7 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 	}
 	// Before the pid file invites somebody to send one.
 	s.deafen = s.hands.listen(s.signals)
-	rev, err := s.first(o.Config)
+	rev, err := s.firstUnlessStopped(o.Config)
 	if err != nil {
 		s.deafen()
 		return nil, public(err)

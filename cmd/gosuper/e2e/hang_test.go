@@ -141,8 +141,7 @@ func TestNameServerIsSilent(t *testing.T) {
 	m, question = machine(54, `bind = ["nowhere.example:0"]`)
 	question()
 	m.signal(syscall.SIGTERM)
-	m.end()
-	if m.String() != "" {
-		t.Errorf("a stop of a master that looks up a name: %s", m)
+	if status := m.end(); status != 0 || m.String() != "" {
+		t.Errorf("a stop of a master that looks up a name: exit status %d, %s", status, m)
 	}
 }
