@@ -37,8 +37,9 @@ type revision struct {
 	sockets    *socket.Set
 	admin      *socket.Set // of the admin listener; nil: none
 	tls        int         // descriptor of certificate and key; -1: none
-	plain      bool        // the warning about what a plain worker cannot do was given
-	tooLow     bool        // the warning about max_worker_memory was given
+	unserved   unserved
+	plain      bool // the warning about what a plain worker cannot do was given
+	tooLow     bool // the warning about max_worker_memory was given
 }
 
 // checkLogs says whether the files of the logs could be written, which are opened

@@ -64,7 +64,7 @@ func (s *Supervisor) lookOut(w *worker, now time.Time) {
 	case !from.IsZero():
 		s.lookAtProcesses(w)
 	case known.HeaderUntil().After(now) && w.memory != nil:
-		w.signs = now.Add(max(headerLook, age/4))
+		w.signs = earlier(now.Add(max(headerLook, age/4)), s.lookAtQueues(w.revision, now))
 	}
 }
 
@@ -96,6 +96,7 @@ func (s *Supervisor) saw(w *worker, seen process.Waiting) {
 	case known.LookFrom().IsZero():
 	case seen.Any() || seen.Unsure:
 		w.idle = false
+		w.revision.unserved.see(seen)
 		if !seen.Any() {
 			s.warnBlind(w)
 		}

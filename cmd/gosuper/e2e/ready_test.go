@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -112,6 +113,34 @@ func TestPlainReadiness(t *testing.T) {
 		})
 	}
 }
+
+// A plain server that serves one of two addresses is told when somebody waits at
+// the other one.
+func TestUnservedAddress(t *testing.T) {
+	foreign, err := filepath.Abs("testdata/foreign")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := up(t, "workers = 2", command(need(t, "python3"), filepath.Join(foreign, "starts_socket.py"), "poll"),
+		fmt.Sprintf("env = { READY = %q, FAIL = \"\" }", foreign), `bind = ["127.0.0.1:0", "127.0.0.1:0"]`)
+	binds := m.binds(m.wait(t, 0, "starting", nil))
+	if len(m.all(0, unservedWarning, nil)) > 0 {
+		t.Error("it is said before anybody waits")
+	}
+	for _, addr := range binds {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	m.wait(t, 0, unservedWarning, match{"bind": "tcp://" + binds[1]})
+	if all := m.all(0, unservedWarning, nil); len(all) > 1 {
+		t.Errorf("%d warnings, want one", len(all))
+	}
+}
+
+const unservedWarning = "nobody accepts the connections to an address: the command serves another socket, or only the first"
 
 // never fails the test if something happens before a time.
 func never(t *testing.T, until time.Time, happens func() bool, what string) {
