@@ -93,7 +93,8 @@ func TestUpgradeGap(t *testing.T) {
 		}
 		m.await(t, "both slots to be served", func() bool { return len(m.workers()) == 2 })
 		m.await(t, "the reload to be over", func() bool {
-			return len(m.all(from, "reload started", nil)) == len(m.all(from, "reload done", nil))
+			// It begins some time after the signal was heard.
+			return len(m.all(from, "signal", match{"signal": "SIGHUP"})) == len(m.all(from, "reload done", nil))
 		})
 	}
 	t.Logf("%d of %d signals were dropped", dropped, tenth(30)+1)
