@@ -47,6 +47,7 @@ type estate struct {
 	Started       time.Duration             `json:"started"`
 	Up            bool                      `json:"up,omitzero"`
 	NoHangup      bool                      `json:"no_hangup,omitzero"` // SIGHUP was ignored at the very start
+	Guests        []int                     `json:"guests,omitzero"`    // sessions
 	Restarts      map[control.Reason]uint64 `json:"restarts"`
 	SlotRestarts  map[int]uint64            `json:"slot_restarts"`
 	LastReload    control.Reload            `json:"last_reload"`

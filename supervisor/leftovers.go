@@ -2,11 +2,13 @@ package supervisor
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/worker/protocol"
@@ -19,9 +21,10 @@ const leftoverTime = 500 * time.Millisecond
 // leftovers are the processes that workers have left behind outside their group,
 // which SIGKILL takes, and that this master has adopted.
 type leftovers struct {
-	dead map[int]deadLeader // by pid, while the kernel gives that to nobody else
-	told map[int]bool       // pids that were named
-	lost bool               // the warning about what ended with its leader was given
+	dead   map[int]deadLeader // by pid, while the kernel gives that to nobody else
+	told   map[int]bool       // pids that were named
+	lost   bool               // the warning about what ended with its leader was given
+	guests []int              // sessions of children that this process had before it was a master
 }
 
 // deadLeader is a worker whose session or process group may not be empty yet.
@@ -33,6 +36,29 @@ type deadLeader struct {
 // knows says whether the process is a child that was started here.
 func (s *Supervisor) knows(pid int) bool {
 	return s.pids[pid] != nil || s.development.pid == pid || s.trial.is(pid)
+}
+
+// meetGuests notes which children there are before the first worker. A script that
+// starts something beside the master and becomes the master by exec leaves them to it.
+func (s *Supervisor) meetGuests() {
+	for _, o := range s.hands.adopted(s.knows) {
+		s.leftovers.guests = append(s.leftovers.guests, o.Session)
+	}
+}
+
+// adopted are the children that may come from workers. A worker and all that it starts
+// are in sessions of their own, which nobody enters from another: who is in that of the
+// master, or of a guest, was there without any worker.
+func (s *Supervisor) adopted() []process.Orphan {
+	ours, err := unix.Getsid(0)
+	there := map[int]bool{}
+	orphans := slices.DeleteFunc(s.hands.adopted(s.knows), func(o process.Orphan) bool {
+		there[o.Session] = true
+		return err == nil && o.Session == ours || slices.Contains(s.leftovers.guests, o.Session)
+	})
+	// The kernel may give the number of a session that is gone to another one.
+	s.leftovers.guests = slices.DeleteFunc(s.leftovers.guests, func(session int) bool { return !there[session] })
+	return orphans
 }
 
 // died notes that workers were reaped.
@@ -49,7 +75,7 @@ func (s *Supervisor) sweep(reaped []process.Orphan) {
 	if len(s.leftovers.dead) == 0 && len(reaped) == 0 {
 		return // nobody was orphaned, and nobody lost whom he had orphaned
 	}
-	adopted := s.hands.adopted(s.knows)
+	adopted := s.adopted()
 	s.lament(reaped)
 	for _, o := range adopted {
 		if _, ok := s.leftovers.dead[o.Group]; ok {
@@ -128,7 +154,7 @@ func (s *Supervisor) endLeftover(o process.Orphan, id int) {
 }
 
 // endLeftovers ends all that workers have left behind, whosoever, when the master
-// ends.
+// ends, and nothing else.
 func (s *Supervisor) endLeftovers() {
 	if s.leftovers.told == nil {
 		s.leftovers.told = map[int]bool{}
@@ -138,7 +164,7 @@ func (s *Supervisor) endLeftovers() {
 	for {
 		_, reaped, _ := s.hands.reap(s.knows) // an error would have been told before
 		s.lament(reaped)
-		adopted := s.hands.adopted(s.knows)
+		adopted := s.adopted()
 		for _, o := range adopted {
 			if _, ending := s.leftovers.dead[o.Group]; !ending && !o.Ended {
 				s.endLeftover(o, s.owner(o))

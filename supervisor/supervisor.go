@@ -201,6 +201,7 @@ func (s *Supervisor) Run() error {
 		s.log.Warn("cannot adopt orphans", zap.Error(err))
 	}
 	if s.options.Inheritance == nil {
+		s.meetGuests()
 		s.greet()
 	}
 	s.meetManager()

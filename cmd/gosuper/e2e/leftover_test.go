@@ -5,6 +5,7 @@ package e2e
 import (
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -49,6 +50,48 @@ func TestLeftovers(t *testing.T) {
 	}
 	if left := marked(m.tag); len(left) > 0 {
 		t.Errorf("the master has left %v behind", left)
+	}
+}
+
+// What a script has started before it became the master is no worker's, over an upgrade
+// too, whatever its environment says, and in a session of its own or not.
+func TestLeftoversGuests(t *testing.T) {
+	m := start(t, launch{
+		config: config(command(leaving()...)),
+		before: []string{"sh", "-c", `sleep 2000 & setsid sleep 2000 & exec "$@"`, "sh"},
+		env:    []string{"GOSUPER_WORKER_ID=1000"},
+	})
+	guests := func() (pids []int) {
+		for pid, what := range marked(m.tag) {
+			if strings.HasPrefix(what, "sleep 2000") {
+				pids = append(pids, pid)
+			}
+		}
+		return pids
+	}
+	t.Cleanup(func() {
+		for _, pid := range guests() {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	})
+	m.wait(t, 0, "ready", nil)
+	for range 2 {
+		before := m.sleepers()
+		m.reload()
+		eventually(t, "what the old workers had is gone", func() bool {
+			return len(m.sleepers()) == 2 && !slices.ContainsFunc(m.sleepers(), func(pid int) bool { return slices.Contains(before, pid) })
+		})
+		if n := len(guests()); n != 2 {
+			t.Fatalf("%d of 2 guests have outlived workers", n)
+		}
+		m.upgrade()
+	}
+	m.signal(syscall.SIGTERM)
+	if status := m.end(); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+	if n := len(guests()); n != 2 || len(m.sleepers()) != 0 {
+		t.Errorf("%d of 2 guests have outlived the master, and %d of workers", n, len(m.sleepers()))
 	}
 }
 
