@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -17,6 +18,11 @@ import (
 // newest counts: the others wait for a file server or a name server that has
 // stopped answering. One more begins when one of them comes back.
 const maxPreparations = 4
+
+// turnTime is how long a preparation waits until another one has bound its addresses,
+// which normally takes no longer than looking up a few names in vain. After it the
+// other one is taken for one that will not come back.
+const turnTime = 30 * time.Second
 
 // A preparation is a reload of which the brain does not know yet: files are read,
 // names looked up, addresses bound. Any of that may take long, or for ever, so a
@@ -117,13 +123,24 @@ func (s *Supervisor) prepareAside(p *preparation, inForce *config.Config) error 
 	if err := r.openTLS(); err != nil {
 		return err
 	}
-	s.preparations.turn <- struct{}{} // two of them would be in each other's way
+	done := s.preparations.takeTurn()
 	err = s.bindAside(p, r)
-	<-s.preparations.turn
+	done()
 	if err != nil {
 		r.closeTLS()
 	}
 	return err
+}
+
+// takeTurn waits until no other preparation binds, which would be in the way, but not
+// for one that never comes back.
+func (p *preparations) takeTurn() (done func()) {
+	select {
+	case p.turn <- struct{}{}:
+		return func() { <-p.turn }
+	case <-time.After(turnTime):
+		return func() {}
+	}
 }
 
 // bindAside binds what the revision asks for and hands it over to the loop.

@@ -120,6 +120,34 @@ func TestPreparationsAreFew(t *testing.T) {
 	})
 }
 
+// TestPreparationHangsWhileItBinds: the next reload waits for it, but not for ever.
+func TestPreparationHangsWhileItBinds(t *testing.T) {
+	ready := notify.Message{Ready: true}
+	play(t, oneWorker, silent, func(st *stage) {
+		s := st.master
+		st.say(1, ready)
+		s.preparations.turn <- struct{}{} // is what one has that never comes back
+		began := time.Now()
+		for i := range 2 {
+			over := st.reload()
+			time.Sleep(turnTime + time.Millisecond)
+			synctest.Wait()
+			st.say(2+i, ready)
+			select {
+			case got := <-over:
+				if got.Result != control.OK || s.preparations.alive != 0 {
+					t.Errorf("the reload: %+v", got)
+				}
+			case <-time.After(turnTime):
+				t.Fatalf("the reload is not over after %v", time.Since(began))
+			}
+		}
+		<-s.preparations.turn
+		st.kill(syscall.SIGQUIT)
+		<-st.result
+	})
+}
+
 // TestPreparationLosesItsSocket: what a reload was to take over is closed while
 // its addresses are bound.
 func TestPreparationLosesItsSocket(t *testing.T) {
