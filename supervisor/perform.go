@@ -3,6 +3,7 @@ package supervisor
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -117,6 +118,9 @@ func (s *Supervisor) announce(w *worker) {
 	s.log.Info("worker ready", w.fields(zap.Duration("after", w.age()), zap.Bool("cooperating", w.cooperates))...)
 	if !w.cooperates && w.memory != nil {
 		w.signs = time.Now().Add(headerLook)
+		if w.revision.config.Ready.Mode == config.ReadyAfter {
+			s.lookAtProcesses(w) // else it was looked at before
+		}
 	}
 }
 
@@ -143,6 +147,9 @@ func (s *Supervisor) abort(w *worker, a fleet.Abort) {
 	w.failure = "not ready within startup_timeout"
 	if w.idle {
 		w.failure = "not ready within startup_timeout: it waits for connections on no socket that it was given"
+		if len(w.elsewhere) > 0 {
+			w.failure += ", and listens on " + strings.Join(w.elsewhere, " and ")
+		}
 	}
 	if w.revision.config.Ready.Mode == config.ReadyNotify || w.cooperates {
 		w.failure = "no READY=1 within startup_timeout"

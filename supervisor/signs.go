@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -28,7 +29,11 @@ func waiting(pid int, inodes []uint64, user *process.Credential) process.Waiting
 	if err != nil {
 		return process.Waiting{On: make([]bool, len(inodes)), Unsure: true}
 	}
-	return trees[0].Waiting(inodes, user)
+	seen := trees[0].Waiting(inodes, user)
+	if slices.Contains(seen.On, false) {
+		seen.Elsewhere = trees[0].Listening(inodes)
+	}
+	return seen
 }
 
 // nextSigns is when to look at the first worker; zero: never.
@@ -64,7 +69,9 @@ func (s *Supervisor) lookOut(w *worker, now time.Time) {
 	case !from.IsZero():
 		s.lookAtProcesses(w)
 	case known.HeaderUntil().After(now) && w.memory != nil:
-		w.signs = earlier(now.Add(max(headerLook, age/4)), s.lookAtQueues(w.revision, now))
+		w.signs = earlier(now.Add(max(headerLook, age/4)), s.lookAtQueues(w, now))
+	case len(w.revision.unserved.since) > 0:
+		w.signs = earlier(now.Add(unservedLook), s.lookAtQueues(w, now))
 	}
 }
 
@@ -92,8 +99,13 @@ func (s *Supervisor) saw(w *worker, seen process.Waiting) {
 	s.readHeader(w)
 	s.step()
 	known, _ := s.fleet.Worker(w.ID)
+	w.elsewhere = seen.Elsewhere
+	now := time.Now()
 	switch {
+	case w.cooperates:
 	case known.LookFrom().IsZero():
+		w.revision.unserved.see(seen)
+		s.warnUnserved(w, now)
 	case seen.Any() || seen.Unsure:
 		w.idle = false
 		w.revision.unserved.see(seen)
@@ -103,8 +115,12 @@ func (s *Supervisor) saw(w *worker, seen process.Waiting) {
 		s.step(fleet.Waits{ID: w.ID})
 	default:
 		w.idle = true
-		now := time.Now()
 		w.signs = now.Add(min(max(waitsLook, now.Sub(known.Spawned)/16), waitsMost))
+		if len(seen.Elsewhere) > 0 {
+			w.revision.unserved.see(seen)
+			s.warnUnserved(w, now)
+			w.signs = earlier(w.signs, s.lookAtQueues(w, now))
+		}
 	}
 }
 

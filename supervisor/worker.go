@@ -27,6 +27,7 @@ type worker struct {
 	signs      time.Time // when to look for what it does not say; zero: there is nothing to be seen
 	looking    bool      // at its processes, just now
 	idle       bool      // it waited for no connection when they were looked at last
+	elsewhere  []string  // where they listened then beside the sockets that it was given
 	executed   bool      // its own program runs
 	announced  bool      // was ready
 	cooperates bool

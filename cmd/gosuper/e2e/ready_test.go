@@ -140,6 +140,35 @@ func TestUnservedAddress(t *testing.T) {
 	}
 }
 
+// A plain server that binds an address of its own is told so, with that address,
+// when somebody waits at the one that it was given, whether it counts as ready or
+// not.
+func TestServesElsewhere(t *testing.T) {
+	for _, ready := range []string{"auto", "1s"} {
+		t.Run(ready, func(t *testing.T) {
+			t.Parallel()
+			m := start(t, launch{config: config("workers = 1", fmt.Sprintf("ready = %q", ready),
+				command(need(t, "python3"), "-m", "http.server", "--bind", "127.0.0.1", "0"))})
+			m.wait(t, 0, "worker started", nil)
+			conn, err := net.Dial("tcp", m.addr())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			e := m.wait(t, 0, unservedWarning, nil)
+			elsewhere, _ := e.fields["listens_on"].([]any)
+			if len(elsewhere) != 1 {
+				t.Fatalf("the server listens on %v, want one address", e.fields["listens_on"])
+			}
+			own, err := net.Dial("tcp", elsewhere[0].(string))
+			if err != nil {
+				t.Fatal(err)
+			}
+			own.Close()
+		})
+	}
+}
+
 const unservedWarning = "nobody accepts the connections to an address: the command serves another socket, or only the first"
 
 // never fails the test if something happens before a time.

@@ -8,6 +8,9 @@ type Waiting struct {
 	// Unsure says that not all could be seen: sockets that nobody seems to wait on
 	// may be waited on all the same.
 	Unsure bool
+	// Elsewhere is where they listen by TCP beside these sockets, filled in by who
+	// wants to know.
+	Elsewhere []string
 }
 
 // Any says whether somebody waits on any of the sockets.
