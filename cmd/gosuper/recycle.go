@@ -33,6 +33,13 @@ func (a *app) newRecycle() *cobra.Command {
 	}, func(ctx context.Context, m *control.Client, _ []string) error {
 		soon, cancel := soon(ctx)
 		defer cancel()
+		var before control.Status
+		if wait { // afterwards nobody could tell the slot of a worker that is gone already
+			var err error
+			if before, err = m.Status(soon, false); err != nil {
+				return err
+			}
+		}
 		r, err := m.Recycle(soon, which)
 		if err != nil {
 			return err
@@ -44,7 +51,9 @@ func (a *app) newRecycle() *cobra.Command {
 		if !wait {
 			return a.say("to be replaced: " + strings.Join(ids, " "))
 		}
-		if err := a.await(ctx, m, replaced(r.Workers)); err != nil {
+		judge := replaced(r.Workers)
+		judge(before)
+		if err := a.await(ctx, m, judge); err != nil {
 			return err
 		}
 		return a.say("replaced: " + strings.Join(ids, " "))

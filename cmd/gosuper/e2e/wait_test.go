@@ -127,6 +127,19 @@ func TestCommandsWaitInVain(t *testing.T) {
 	}
 }
 
+// A worker that is gone before anybody looks is not replaced for that.
+func TestCommandsWaitWithoutSurge(t *testing.T) {
+	t.Parallel()
+	curse := filepath.Join(t.TempDir(), "curse")
+	line, path := controlled(t)
+	up(t, line, "surge = 0", `ready = "1s"`, command("sh", "-c", "[ ! -e "+curse+" ] || exit 3; exec sleep 1000"))
+	if err := os.WriteFile(curse, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const why = "gosuper: error: worker 1 is not replaced, as its replacement does not boot: worker \\d+: exit status 3; it wrote nothing to stderr\ngosuper: hint: .*\n"
+	person{t: t}.expects(1, "", why, "recycle", "1", "--wait", "--control", path)
+}
+
 // Who waits goes on while the master becomes its next version.
 func TestCommandsWaitOverAnUpgrade(t *testing.T) {
 	t.Parallel()
