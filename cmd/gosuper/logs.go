@@ -9,9 +9,9 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/buffer"
 	"go.uber.org/zap/zapcore"
-	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/files"
 )
 
 // logs is the destination of the master's own log: stderr or a file, which may
@@ -90,22 +90,14 @@ func (l *logs) open(path string) error {
 		l.file = nil
 		return nil
 	}
-	f, err := openLog(path)
+	fd, err := files.OpenLog(path)
 	if err != nil {
-		return err
+		return fmt.Errorf("cannot open the log: %w", err)
 	}
+	f := os.NewFile(uintptr(fd), path)
 	l.queue.redirect(f, l.file)
 	l.file = f
 	return nil
-}
-
-// openLog opens the file. A named pipe without a reader would block the master.
-func openLog(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|unix.O_NONBLOCK|unix.O_NOCTTY, 0o640)
-	if err != nil {
-		return nil, fmt.Errorf("cannot open the log: %w", err)
-	}
-	return f, nil
 }
 
 // Close writes what is still queued, as far as the reader lets it.

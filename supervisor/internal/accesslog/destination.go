@@ -3,13 +3,12 @@ package accesslog
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gosuper/gosuper/supervisor/files"
 	"github.com/gosuper/gosuper/supervisor/internal/terminal"
 )
 
@@ -44,7 +43,7 @@ func isStream(path string) bool { return path == "-" || path == stderr }
 func newDestination(path string, stdout int) (*destination, error) {
 	d := streamDestination(path, stdout)
 	if !isStream(path) {
-		fd, err := openFile(path)
+		fd, err := files.OpenLog(path)
 		if err != nil {
 			return nil, err
 		}
@@ -83,42 +82,7 @@ func Check(path string) error {
 	if isStream(path) {
 		return nil
 	}
-	var stat unix.Stat_t
-	err := unix.Stat(path, &stat)
-	switch {
-	case err == nil && stat.Mode&unix.S_IFMT == unix.S_IFDIR:
-		err = unix.EISDIR
-	case err == nil:
-		err = unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK, unix.AT_EACCESS)
-	case err == unix.ENOENT:
-		path = filepath.Dir(path)
-		err = unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
-	}
-	if err != nil {
-		return &os.PathError{Op: "write", Path: path, Err: err}
-	}
-	return nil
-}
-
-// openFile opens a file for appending. Logs are often symbolic links, to a volume
-// or to /dev/stdout. But where the folder belongs to the workers' user, one of
-// them could plant a link to a file of the master's, who would append to it what
-// workers say; so a link counts only if it is one of ours.
-func openFile(path string) (int, error) {
-	// A named pipe without a reader is an error, instead of blocking the master.
-	const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_APPEND | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
-	fd, err := unix.Open(path, flags|unix.O_NOFOLLOW, 0o640)
-	if err == unix.ELOOP {
-		var link unix.Stat_t
-		if err := unix.Lstat(path, &link); err == nil && link.Uid != 0 && int(link.Uid) != os.Geteuid() {
-			return -1, fmt.Errorf("%s is a link made by user %d, which is not followed", path, link.Uid)
-		}
-		fd, err = unix.Open(path, flags, 0o640)
-	}
-	if err != nil {
-		return -1, &os.PathError{Op: "open", Path: path, Err: err}
-	}
-	return fd, nil
+	return files.CheckLog(path)
 }
 
 // write writes as many of the lines as it can at once and returns their length:

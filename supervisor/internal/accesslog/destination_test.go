@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/supervisor/files"
 )
 
 func TestOpenFile(t *testing.T) {
@@ -132,7 +134,7 @@ func TestPartialLines(t *testing.T) {
 		t.Fatalf("wrote %d, %v", n, err)
 	}
 	path := filepath.Join(t.TempDir(), "file")
-	fd, err := openFile(path)
+	fd, err := files.OpenLog(path)
 	if err != nil {
 		t.Fatal(err)
 	}
