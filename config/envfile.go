@@ -13,7 +13,7 @@ func (l *loader) readEnvFile() {
 	if path == "" {
 		return
 	}
-	data, err := readFile(path)
+	data, err := l.source.readFile(path)
 	if err != nil {
 		l.fail("env_file", wrong("", "%s: %s", path, whyNot("cannot read it", err)))
 		return

@@ -49,7 +49,7 @@ func (l *loader) fileText() (string, *Error) {
 		l.warn("%s cannot be read twice: reloads go on with what it said at the start", l.source.File)
 		return strings.TrimPrefix(*text, "\ufeff"), nil
 	}
-	data, err := readFile(l.source.path())
+	data, err := l.source.readFile(l.source.path())
 	if err != nil {
 		return "", &Error{File: l.source.File, Msg: whyNot("cannot read the configuration", err)}
 	}

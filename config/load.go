@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -24,6 +25,9 @@ type Source struct {
 	Command []string
 	// Dir is the folder gosuper was started in; "": the current one.
 	Dir string
+	// Open opens a file for reading, of any kind and without waiting; nil: as the
+	// system does. A master that is root has to mind who could have put it there.
+	Open func(path string) (*os.File, error)
 
 	text *string // what File said, see Once; nil: it is read by each Load
 }

@@ -16,8 +16,12 @@ const maxFile = 256 << 10
 // readFile reads a file of at most maxFile bytes, which has to be a regular one:
 // a named pipe would keep a master waiting for a writer, and opening a device may
 // already do something to it.
-func readFile(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+func (s Source) readFile(path string) ([]byte, error) {
+	open := s.Open
+	if open == nil {
+		open = openFile
+	}
+	f, err := open(path)
 	if errors.Is(err, syscall.ENXIO) { // which is what opening a socket gives
 		err = errors.New("it is a socket or a device, not a regular file")
 	}
@@ -33,6 +37,11 @@ func readFile(path string) ([]byte, error) {
 		return nil, fmt.Errorf("it is %s, not a regular file", kindOfFile(m))
 	}
 	return readLimited(f)
+}
+
+// openFile opens whatever is there.
+func openFile(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
 }
 
 // readLimited reads to the end, which comes after at most maxFile bytes.

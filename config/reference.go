@@ -19,6 +19,9 @@ A reload reads the files again; flags and variables stay those of the start.
 A duration is "500ms", "30s", "2m", "1h30m", or a bare number of seconds.
 A size is "512MiB", "2GB", or a bare number of bytes.
 A relative path starts in chdir, and chdir in the folder gosuper was started in.
+The master follows no link that others than root and its own user made or could have put there. A file that others could
+have put in its place counts only if it is theirs, in a folder of their own; a log also if it is root's or the master's.
+A master that is not root reads whatever it can.
 Every mistake is reported at once; a reload that finds one changes nothing.
 `
 

@@ -30,11 +30,11 @@ func (l *loader) readTLS() {
 		l.fail("tls.key", wrong("", "is nothing without tls.cert"))
 		return
 	}
-	chain, leaf, err := readChain(t.Cert)
+	chain, leaf, err := l.source.readChain(t.Cert)
 	if err != nil {
 		l.fail("tls.cert", err)
 	}
-	key, err := readKey(t.Key)
+	key, err := l.source.readKey(t.Key)
 	if err != nil {
 		l.fail("tls.key", err)
 	}
@@ -56,8 +56,8 @@ func (l *loader) readTLS() {
 
 // readChain returns the certificates of a file, each of which can be parsed, and
 // the first of them.
-func readChain(path string) (chain []byte, leaf *x509.Certificate, err error) {
-	blocks, err := readPEM(path)
+func (s Source) readChain(path string) (chain []byte, leaf *x509.Certificate, err error) {
+	blocks, err := s.readPEM(path)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -82,8 +82,8 @@ func readChain(path string) (chain []byte, leaf *x509.Certificate, err error) {
 
 // readKey returns the first private key of a file. That it can be parsed shows
 // only with its certificate.
-func readKey(path string) ([]byte, error) {
-	blocks, err := readPEM(path)
+func (s Source) readKey(path string) ([]byte, error) {
+	blocks, err := s.readPEM(path)
 	if err != nil {
 		return nil, err
 	}
@@ -98,8 +98,8 @@ func readKey(path string) ([]byte, error) {
 }
 
 // readPEM returns the PEM blocks of a file.
-func readPEM(path string) ([]*pem.Block, error) {
-	data, err := readFile(path)
+func (s Source) readPEM(path string) ([]*pem.Block, error) {
+	data, err := s.readFile(path)
 	if err != nil {
 		return nil, wrong("", "%s: %s", path, whyNot("cannot read it", err))
 	}

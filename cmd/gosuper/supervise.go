@@ -11,6 +11,7 @@ import (
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor"
+	"github.com/gosuper/gosuper/supervisor/files"
 )
 
 const superviseLong = `gosuper binds the listening sockets, starts COMMAND as several workers that
@@ -93,7 +94,7 @@ func (a *app) addConfiguration(cmd *cobra.Command) (source func(command []string
 	completeFlags(cmd)
 	cmd.ValidArgsFunction = completeArguments
 	return func(command []string) config.Source {
-		return config.Source{File: *file, Environ: a.environ, Flags: values.given(), Command: command, Dir: workingDir()}
+		return config.Source{File: *file, Environ: a.environ, Flags: values.given(), Command: command, Dir: workingDir(), Open: files.OpenInput}
 	}
 }
 
