@@ -192,7 +192,7 @@ var keys = []Key{
 		func(c *Config) *Umask { return &c.Umask }, umaskKind),
 	key(Key{
 		Name: "pidfile", Flag: "pid", Shorthand: "p", Placeholder: "FILE",
-		Usage: "file for the pid of the master; empty: none",
+		Usage: "file for the pid of the master; one that is there has to be empty or have a pid in it, belong to root or the master's user, have one name, and not be for others to write; empty: none",
 	},
 		func(c *Config) *string { return &c.PIDFile }, text("path", nil)),
 	key(Key{

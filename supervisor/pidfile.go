@@ -1,12 +1,16 @@
 package supervisor
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/supervisor/files"
 )
 
 // pidfile is a file with the pid of the master, held by flock: in containers
@@ -22,13 +26,9 @@ func openPidfile(path string) (*pidfile, error) {
 		return nil, nil
 	}
 	for {
-		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY, 0o644)
+		f, err := files.OpenPID(path)
 		if err != nil {
 			return nil, fmt.Errorf("cannot write the pid file: %w", err)
-		}
-		if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-			f.Close()
-			return nil, errors.Join(err, fmt.Errorf("cannot write the pid file %s: it is not a regular file", path))
 		}
 		if err := lock(f); err != nil {
 			owner := make([]byte, 32)
@@ -36,11 +36,15 @@ func openPidfile(path string) (*pidfile, error) {
 			f.Close()
 			return nil, fmt.Errorf("cannot take the pid file %s: it is held by a running master (pid %.20s)", path, firstLine(owner[:n]))
 		}
-		if !isAt(f, path) { // the holder before us removed the file that we opened
+		if !files.IsAt(f, path) { // the holder before us removed the file that we opened
 			f.Close()
 			continue
 		}
-		if err := write(f); err != nil {
+		err = checkPid(f)
+		if err == nil {
+			err = write(f)
+		}
+		if err != nil {
 			f.Close()
 			return nil, fmt.Errorf("cannot write the pid file: %w", err)
 		}
@@ -48,11 +52,20 @@ func openPidfile(path string) (*pidfile, error) {
 	}
 }
 
-// isAt says whether the open file is the one at the path.
-func isAt(f *os.File, path string) bool {
-	ours, err := f.Stat()
-	there, pathErr := os.Lstat(path)
-	return err == nil && pathErr == nil && os.SameFile(ours, there)
+// maxPid is the length of the longest text that is taken for a pid.
+const maxPid = 24
+
+// checkPid says why the file is none for a pid, and not to be lost: it says
+// something else.
+func checkPid(f *os.File) error {
+	text, err := io.ReadAll(io.NewSectionReader(f, 0, maxPid+1))
+	if err != nil {
+		return err
+	}
+	if pid := bytes.TrimSpace(text); len(text) > maxPid || len(bytes.Trim(pid, "0123456789")) > 0 {
+		return fmt.Errorf("%s is the file of something else: it has more than a pid in it", f.Name())
+	}
+	return nil
 }
 
 func lock(f *os.File) error {
@@ -91,8 +104,6 @@ func (p *pidfile) close() {
 	if p == nil {
 		return
 	}
-	if isAt(p.file, p.path) { // somebody may have put another master's there
-		os.Remove(p.path)
-	}
+	_ = files.Remove(p.file, p.path) // unless somebody has put another master's there
 	p.file.Close()
 }

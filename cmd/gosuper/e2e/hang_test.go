@@ -33,7 +33,7 @@ func TestReloadRefusesWhatIsNoFile(t *testing.T) {
 		{fmt.Sprintf("env_file = %q", fifo), "env_file: " + fifo + ": cannot read it: it is a FIFO, not a regular file"},
 		{`env_file = "/dev/zero"`, "env_file: /dev/zero: cannot read it: it is a device, not a regular file"},
 		{fmt.Sprintf("[tls]\ncert = %q\nkey = %q", fifo, fifo), "tls.cert: " + fifo + ": cannot read it: it is a FIFO, not a regular file"},
-		{fmt.Sprintf("pidfile = %q", fifo), "cannot write the pid file " + fifo + ": it is not a regular file"},
+		{fmt.Sprintf("pidfile = %q", fifo), "cannot write the pid file: " + fifo + " is not a regular file"},
 	} {
 		from := m.mark()
 		m.rewrite(config(tc.lines))
