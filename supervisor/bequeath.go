@@ -108,7 +108,7 @@ func (s *Supervisor) bequeath(said []message) estate {
 	e.Fleet, e.Tally = s.fleet.Snapshot(epoch), s.tally.Snapshot(epoch)
 	e.Current, e.Last = s.current.number, s.last
 	e.Boardless, e.InnocentsLost, e.Started, e.Up = s.boardless, s.innocentsLost, moment(s.started), s.up
-	e.NoHangup, e.Guests = s.terminal.Forgives(), s.leftovers.guests
+	e.NoHangup, e.Guests, e.Shared = s.terminal.Forgives(), s.leftovers.guests, s.leftovers.shared
 	e.Restarts, e.SlotRestarts = s.restarts.by, s.restarts.slots
 	e.LastReload, e.NewestReload, e.EndedReloads = s.reloads.last, s.reloads.newest, s.reloads.ended
 	e.Spawns = estateSpawns{spawnBounds, s.spawns.counts, s.spawns.sum}

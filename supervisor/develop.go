@@ -168,6 +168,7 @@ func (s *Supervisor) build() {
 		s.log.Error("cannot build, nothing was replaced", zap.Error(err))
 		return
 	}
+	s.leftovers.shared = true // build tools leave servers of their own behind
 	s.log.Info("building", zap.Strings("command", r.config.Watch.Build), zap.Int("pid", d.pid))
 }
 

@@ -48,6 +48,7 @@ type estate struct {
 	Up            bool                      `json:"up,omitzero"`
 	NoHangup      bool                      `json:"no_hangup,omitzero"` // SIGHUP was ignored at the very start
 	Guests        []int                     `json:"guests,omitzero"`    // sessions
+	Shared        bool                      `json:"shared,omitzero"`    // not only workers leave processes to the master
 	Restarts      map[control.Reason]uint64 `json:"restarts"`
 	SlotRestarts  map[int]uint64            `json:"slot_restarts"`
 	LastReload    control.Reload            `json:"last_reload"`

@@ -36,7 +36,7 @@ func (s *Supervisor) inherit(i *Inheritance) error {
 	if e.NoHangup {
 		s.terminal.Forgive()
 	}
-	s.leftovers.guests = e.Guests
+	s.leftovers.guests, s.leftovers.shared = e.Guests, e.Shared
 	s.fleet, s.tally = i.fleet, tally.Restore(e.Tally, scoreboard.Epoch())
 	s.last, s.boardless, s.innocentsLost, s.started, s.up = e.Last, e.Boardless, e.InnocentsLost, at(e.Started), e.Up
 	s.dropped.said = s.tally.Total().Counters.LogDropped

@@ -160,7 +160,7 @@ type deed int
 const (
 	deedStop  deed = iota // ask it to finish
 	deedAbort             // ask it for its stacks, also if it was stopped
-	deedKill              // end its process group
+	deedKill              // end it and all that it has started, or its process group alone
 )
 
 func (d deed) String() string { return [...]string{"stop", "abort", "kill"}[d] }
@@ -176,6 +176,9 @@ func send(pid int, w *worker, d deed) error {
 		}
 		return process.Continue(pid)
 	default:
-		return process.KillGroup(pid)
+		if w.revision.config.Limits.Outlive {
+			return process.KillGroup(pid)
+		}
+		return process.KillTree(pid)
 	}
 }

@@ -1,9 +1,12 @@
 package supervisor
 
 import (
+	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -23,8 +26,10 @@ const leftoverTime = 500 * time.Millisecond
 type leftovers struct {
 	dead   map[int]deadLeader // by pid, while the kernel gives that to nobody else
 	told   map[int]bool       // pids that were named
+	owners map[int][]int      // ids of the workers that a process may come from, by its pid
 	lost   bool               // the warning about what ended with its leader was given
 	guests []int              // sessions of children that this process had before it was a master
+	shared bool               // there were such, or a build: what they leave behind comes here as well
 }
 
 // deadLeader is a worker whose session or process group may not be empty yet.
@@ -43,6 +48,7 @@ func (s *Supervisor) knows(pid int) bool {
 func (s *Supervisor) meetGuests() {
 	for _, o := range s.hands.adopted(s.knows) {
 		s.leftovers.guests = append(s.leftovers.guests, o.Session)
+		s.leftovers.shared = true
 	}
 }
 
@@ -64,7 +70,7 @@ func (s *Supervisor) adopted() []process.Orphan {
 // died notes that workers were reaped.
 func (l *leftovers) died(w *worker) {
 	if l.dead == nil {
-		l.dead, l.told = map[int]deadLeader{}, map[int]bool{}
+		l.dead, l.told, l.owners = map[int]deadLeader{}, map[int]bool{}, map[int][]int{}
 	}
 	asked := !w.until.IsZero()
 	l.dead[w.pid] = deadLeader{id: w.ID, alone: asked && !w.slain && !w.cooperates && w.status.Signal != syscall.SIGKILL}
@@ -75,14 +81,17 @@ func (s *Supervisor) sweep(reaped []process.Orphan) {
 	if len(s.leftovers.dead) == 0 && len(reaped) == 0 {
 		return // nobody was orphaned, and nobody lost whom he had orphaned
 	}
+	for _, o := range reaped {
+		delete(s.leftovers.owners, o.Pid)
+	}
 	adopted := s.adopted()
 	s.lament(reaped)
 	for _, o := range adopted {
 		if _, ok := s.leftovers.dead[o.Group]; ok {
 			continue // SIGKILL is on its way to the whole group
 		}
-		if id := s.owner(o); id != 0 && !s.lives(id) && !o.Ended {
-			s.endLeftover(o, id)
+		if owners := s.owners(o); !o.Ended && owners != nil && !slices.ContainsFunc(owners, s.lives) {
+			s.endLeftover(o, owners)
 		}
 	}
 	s.leftovers.forget(adopted)
@@ -99,29 +108,41 @@ func (l *leftovers) forget(adopted []process.Orphan) {
 			delete(l.dead, pid)
 		}
 	}
-	for pid := range l.told {
-		if !there[pid] {
-			delete(l.told, pid)
-		}
-	}
+	maps.DeleteFunc(l.told, func(pid int, _ bool) bool { return !there[pid] })
+	maps.DeleteFunc(l.owners, func(pid int, _ []int) bool { return !there[pid] })
 }
 
-// owner is the worker that a process comes from; 0: that is not known. The session
-// says so for certain. A process that has one of its own says it in its environment,
-// where it may lie, and is ended earlier or later for it.
-func (s *Supervisor) owner(o process.Orphan) int {
+// owners are the workers that a process may come from: one, as a rule; nil: that is
+// not known. The session says so for certain. A process that has one of its own says
+// it in its environment, where it may lie, and is ended earlier or later for it. One
+// that does not say it comes from one of the workers there were when it was seen
+// first, and has to end with the last of them; unless it may be from somebody else
+// whose children are adopted here. Whatever it becomes later changes nothing.
+func (s *Supervisor) owners(o process.Orphan) []int {
+	if known, ok := s.leftovers.owners[o.Pid]; ok {
+		return known
+	}
+	var owners []int
 	if w := s.pids[o.Session]; w != nil {
-		return w.ID
+		owners = []int{w.ID}
+	} else if dead, ok := s.leftovers.dead[o.Session]; ok {
+		owners = []int{dead.id}
+	} else if id, err := strconv.Atoi(o.Value(protocol.EnvWorkerID)); err == nil {
+		owners = []int{id}
+	} else if !s.leftovers.shared && os.Getpid() != 1 {
+		owners = append(owners, noWorker)
+		for id, w := range s.workers {
+			if w.executed || w.announced {
+				owners = append(owners, id)
+			}
+		}
 	}
-	if dead, ok := s.leftovers.dead[o.Session]; ok {
-		return dead.id
-	}
-	id, err := strconv.Atoi(o.Value(protocol.EnvWorkerID))
-	if err != nil || id < 0 {
-		return 0
-	}
-	return id
+	s.leftovers.owners[o.Pid] = owners
+	return owners
 }
+
+// noWorker is no worker's id.
+const noWorker = 0
 
 // lives says whether a worker has not ended.
 func (s *Supervisor) lives(id int) bool {
@@ -131,13 +152,13 @@ func (s *Supervisor) lives(id int) bool {
 
 // endLeftover ends a process that a worker left behind, or lets it live if the
 // configuration says so, and names it once.
-func (s *Supervisor) endLeftover(o process.Orphan, id int) {
+func (s *Supervisor) endLeftover(o process.Orphan, owners []int) {
 	outlive := s.current.config.Limits.Outlive
 	if !s.leftovers.told[o.Pid] {
 		s.leftovers.told[o.Pid] = true
 		fields := []zap.Field{zap.Int("pid", o.Pid), zap.String("command", o.Command)}
-		if id != 0 {
-			fields = append([]zap.Field{zap.Int("worker", id)}, fields...)
+		if len(owners) == 1 && owners[0] != noWorker {
+			fields = append([]zap.Field{zap.Int("worker", owners[0])}, fields...)
 		}
 		if outlive {
 			s.log.Info("worker left a process behind, which may outlive it", fields...)
@@ -157,7 +178,7 @@ func (s *Supervisor) endLeftover(o process.Orphan, id int) {
 // ends, and nothing else.
 func (s *Supervisor) endLeftovers() {
 	if s.leftovers.told == nil {
-		s.leftovers.told = map[int]bool{}
+		s.leftovers.told, s.leftovers.owners = map[int]bool{}, map[int][]int{}
 	}
 	limit := time.NewTimer(leftoverTime)
 	defer limit.Stop()
@@ -167,14 +188,24 @@ func (s *Supervisor) endLeftovers() {
 		adopted := s.adopted()
 		for _, o := range adopted {
 			if _, ending := s.leftovers.dead[o.Group]; !ending && !o.Ended {
-				s.endLeftover(o, s.owner(o))
+				s.endLeftover(o, s.owners(o))
 			}
 		}
 		if len(adopted) == 0 || s.current.config.Limits.Outlive {
 			return
 		}
 		if !s.awaitChild(limit.C) {
+			s.nameRest(adopted)
 			return
+		}
+	}
+}
+
+// nameRest says what is left of what workers left behind.
+func (s *Supervisor) nameRest(adopted []process.Orphan) {
+	for _, o := range adopted {
+		if !o.Ended {
+			s.log.Error("what a worker left behind does not die", zap.Int("pid", o.Pid), zap.String("command", o.Command))
 		}
 	}
 }
@@ -206,5 +237,23 @@ func (s *Supervisor) lament(reaped []process.Orphan) {
 		s.log.Warn("worker ended at its stop signal before the processes it had started, which are killed with all they were doing: "+
 			"only the first process of a worker gets the signal; a shell script starts its server by exec",
 			zap.Int("worker", dead.id), zap.Int("pid", o.Pid))
+	}
+}
+
+// nameUndying says which workers SIGKILL has not ended in time; nil: there are none.
+func (s *Supervisor) nameUndying() *Error {
+	var pids []string
+	for _, id := range slices.Sorted(maps.Keys(s.workers)) {
+		w := s.workers[id]
+		w.held.Release(settleTime)
+		s.log.Error("worker does not die", w.fields()...)
+		pids = append(pids, strconv.Itoa(w.pid))
+	}
+	if len(pids) == 0 {
+		return nil
+	}
+	return &Error{
+		Err:  fmt.Errorf("workers do not die of SIGKILL: process %s", strings.Join(pids, ", ")),
+		Hint: "they run as a user whom gosuper may not signal, or wait in the kernel for a file system or device that does not answer",
 	}
 }

@@ -190,7 +190,7 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 }
 
 // Run supervises until a signal ends it, and returns nil then; a *BootError if
-// the first workers could not boot. It must be called on the main goroutine,
+// the first workers could not boot, an *Error if some did not even die of SIGKILL. It must be called on the main goroutine,
 // locked to the main thread.
 func (s *Supervisor) Run() error {
 	defer s.deafen()
@@ -296,10 +296,7 @@ func (s *Supervisor) end() error {
 	s.inform()
 	s.endErrands()
 	s.endDevelopment()
-	for _, w := range s.workers { // those that SIGKILL did not end in time
-		w.held.Release(settleTime)
-		s.log.Error("worker does not die", w.fields()...)
-	}
+	undying := s.nameUndying()
 	s.endLeftovers()
 	var all []*socket.Set
 	for _, r := range s.revisions {
@@ -336,6 +333,10 @@ func (s *Supervisor) end() error {
 	if s.tally.Heard() {
 		total := s.tally.Total().Counters
 		served = []zap.Field{zap.Uint64("requests", total.Finished), zap.Uint64("timeouts", total.Timeouts), zap.Uint64("requests_lost", s.tally.Lost())}
+	}
+	if undying != nil {
+		s.log.Error("stopped, but not all workers are gone", append(served, zap.Error(undying.Err))...)
+		return undying
 	}
 	s.log.Info("stopped", served...)
 	return nil

@@ -38,6 +38,11 @@ var roles = map[string]func(args []string) error{
 	"spoiler": spoiler,
 
 	"impostor": impostor,
+
+	"shout":  shout,
+	"hoard":  hoard,
+	"typist": typist,
+	"risen":  risen,
 }
 
 var usedRoles sync.Map // names of roles that a test asked for
@@ -179,6 +184,10 @@ func newHandler() *http.ServeMux {
 	handle := func(path string, f http.HandlerFunc) {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("X-Worker-Pid", strconv.Itoa(os.Getpid()))
+			if only := r.FormValue("only"); only != "" && only != strconv.Itoa(os.Getpid()) {
+				w.WriteHeader(http.StatusMisdirectedRequest)
+				return
+			}
 			f(w, r)
 		})
 	}
@@ -204,6 +213,7 @@ func newHandler() *http.ServeMux {
 		}
 	})
 	handleSlow(handle)
+	handleHostile(handle)
 	handle("/leak", leak)
 	handle("/facts", func(w http.ResponseWriter, _ *http.Request) { json.NewEncoder(w).Encode(ownFacts()) })
 	return mux

@@ -4,7 +4,7 @@
 // A worker has two ways to speak, with the same text on both. The datagram socket of sd_notify(3) is for programs
 // that know systemd: an abstract address, since a path would lie in a directory that workers of another user cannot
 // enter. Anybody in the network namespace can find it and write to it, so a datagram is believed only if the
-// kernel says it comes from the worker's process group or from a descendant of the worker. The other way is a
+// kernel says it comes from the worker's session, which nobody can enter, or from a descendant. The other way is a
 // connected pair whose far end the worker inherits: the descriptor is the identity, languages without unix
 // datagrams can write to it, and it hangs up when the master dies.
 //

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -107,9 +108,6 @@ func TestWhoIsBelieved(t *testing.T) {
 	address := protocol.EnvNotifySocket + "=" + e.Address()
 	worker := start(t, helper("say", address))
 	stranger := start(t, helper("say", address))
-	member := helper("say", address)
-	member.SysProcAttr.Pgid = worker.Process.Pid
-	sibling := start(t, member)
 	l := serve(e, worker.Process.Pid)
 	if err := sendTo(e.Address(), "STATUS=the master itself"); err != nil {
 		t.Fatal(err)
@@ -117,13 +115,12 @@ func TestWhoIsBelieved(t *testing.T) {
 	for _, c := range []struct {
 		who  *process
 		text string
-	}{{stranger, "stranger"}, {worker, "worker"}, {stranger, "stranger"}, {sibling, "group"}} {
+	}{{stranger, "stranger"}, {worker, "worker"}, {stranger, "stranger"}} {
 		if answer := c.who.ask(t, "STATUS="+c.text); answer != "<nil>" {
 			t.Fatal(answer)
 		}
 	}
 	l.want(t, status("worker"))
-	l.want(t, status("group"))
 
 	e = open(t)
 	parent := start(t, helper("parent", protocol.EnvNotifySocket+"="+e.Address()))
@@ -132,6 +129,22 @@ func TestWhoIsBelieved(t *testing.T) {
 		t.Fatal(answer)
 	}
 	l.want(t, status("descendant"))
+
+	e = open(t)
+	leader := start(t, helper("orphan", protocol.EnvNotifySocket+"="+e.Address()))
+	orphan, err := strconv.Atoi(leader.line(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { leader.Process.Kill() })
+	if group, err := syscall.Getpgid(orphan); err != nil || group == leader.Process.Pid {
+		t.Fatalf("the orphan is in group %d, %v", group, err)
+	}
+	l = serve(e, leader.Process.Pid)
+	if answer := leader.ask(t, "STATUS=of its session"); answer != "<nil>" {
+		t.Fatal(answer)
+	}
+	l.want(t, status("of its session"))
 }
 
 func TestBelongs(t *testing.T) {

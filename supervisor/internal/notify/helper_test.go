@@ -33,6 +33,7 @@ const patience = 60 * time.Second
 var helpers = map[string]func(){
 	"say":    helperSay,
 	"parent": helperParent,
+	"orphan": helperOrphan,
 	"flood":  helperFlood,
 	"master": helperMaster,
 	"worker": helperWorker,
@@ -59,13 +60,13 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// helper is a command that runs a helper in a process group of its own, as a worker is.
+// helper is a command that runs a helper in a session of its own, as a worker is.
 func helper(name string, env ...string) *exec.Cmd {
 	helpersUsed[name] = true
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(append(os.Environ(), env...), helperVariable+"="+name, noExitSleep)
 	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	return cmd
 }
 
@@ -136,6 +137,23 @@ func helperParent() {
 	if err := cmd.Run(); err != nil {
 		fmt.Println(err)
 	}
+}
+
+// helperOrphan has a process of its session speak that is in another group, and whose parent has ended. It says
+// first which one that is.
+func helperOrphan() {
+	self, err := os.Executable()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	cmd := exec.Command("bash", "-c", `set -m; "$0" <&3 & echo $!`, self)
+	cmd.Env = append(os.Environ(), helperVariable+"=say")
+	cmd.ExtraFiles, cmd.Stdout, cmd.Stderr = []*os.File{os.Stdin}, os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
+		fmt.Println(err)
+	}
+	unix.Pause() // it lives on, and is none of its ancestors
 }
 
 // helperFlood sends statuses on GOSUPER_NOTIFY_FD or NOTIFY_SOCKET, as many as it is told and as fast as it can, and

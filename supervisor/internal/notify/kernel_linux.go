@@ -83,14 +83,20 @@ func read(fd int, text, control []byte) (report, error) {
 	return r, nil
 }
 
-// belongs reports whether sender is the worker, in its process group, or descends from it. A sender that has
-// exited already, and is not the worker, does not: nothing can be known about it any more.
+// belongs reports whether sender is the worker, in its session, or descends from it. A session is what nobody can
+// enter from another; a process group can be joined by all of its session, which is the worker's own, unless an older
+// version of the master has started the worker. A sender that has exited already, and is not the worker, does not
+// belong: nothing can be known about it any more.
 func belongs(sender, worker int) bool {
 	if sender <= 0 { // from outside our pid namespace
 		return false
 	}
 	if sender == worker {
 		return true
+	}
+	session, err := unix.Getsid(sender)
+	if err != nil || session == worker {
+		return err == nil
 	}
 	if group, err := unix.Getpgid(sender); err != nil || group == worker {
 		return err == nil

@@ -58,7 +58,14 @@ func (r *procReader) ended(pid int) bool {
 		return true
 	}
 	after := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
-	return len(after) == 0 || slices.Contains([]string{"Z", "X"}, string(after[0]))
+	if len(after) < 7 {
+		return true
+	}
+	// It may take a while to give its memory back: the flags are those of the kernel's
+	// include/linux/sched.h.
+	const exiting = 0x4
+	flags, _ := decimal(after[6])
+	return slices.Contains([]string{"Z", "X"}, string(after[0])) || flags&exiting != 0
 }
 
 // commandLine makes a line of the arguments in /proc/PID/cmdline.

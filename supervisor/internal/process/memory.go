@@ -16,7 +16,7 @@ const (
 )
 
 // A Tree is the processes of one worker as [Trees] found them: the worker, its
-// descendants, and what else is in its process group. They may be gone by now.
+// descendants, and what else is in its session. They may be gone by now.
 type Tree []int
 
 // TreeMemory returns the memory in bytes of a worker and all its processes. It

@@ -14,7 +14,8 @@ import (
 // Trees finds the processes of each of the workers, in their order. Processes
 // that come or go meanwhile may be missing. Below the same subreaper as the
 // workers it finds also those whose parent has ended, if they stayed in the
-// worker's process group.
+// worker's session: nobody enters that from another, so that no worker can have
+// another one pay for its memory.
 func Trees(workers []int) ([]Tree, error) {
 	var r procReader
 	children := r.children
@@ -30,12 +31,18 @@ func Trees(workers []int) ([]Tree, error) {
 
 // plant makes the trees, given who the children of a process are.
 func plant(workers []int, children func(pid int) []int) []Tree {
-	orphans := map[int][]int{} // by group
+	orphans := map[int][]int{} // by session, and by group
 	for _, pid := range children(os.Getpid()) {
 		if slices.Contains(workers, pid) {
 			continue
 		}
-		if group, err := unix.Getpgid(pid); err == nil {
+		session, err := unix.Getsid(pid)
+		if err != nil {
+			continue
+		}
+		orphans[session] = append(orphans[session], pid)
+		// A worker leads a group alone where an older version has started it.
+		if group, err := unix.Getpgid(pid); err == nil && group != session {
 			orphans[group] = append(orphans[group], pid)
 		}
 	}
