@@ -221,8 +221,9 @@ type Limits struct {
 	// OOMScoreAdj is how readily the kernel kills it when memory runs out, -1000
 	// to 1000; 0: as the master.
 	OOMScoreAdj int
-	// NoNewPrivs keeps it from gaining privileges by an exec.
-	NoNewPrivs bool
+	// NoNewPrivs keeps it from gaining privileges by an exec. Automatic, it is On
+	// where User is set and the system has such a thing.
+	NoNewPrivs AutoBool
 	// Outlive lets the processes that it leaves behind outside its process group
 	// outlive it, and the master.
 	Outlive bool
@@ -265,7 +266,7 @@ func Default() *Config {
 			StartupAttempts: 3,
 		},
 		Log:     Log{Level: "info", Format: "auto", File: "-", AccessFormat: "combined"},
-		Limits:  Limits{Core: -1},
+		Limits:  Limits{Core: -1, NoNewPrivs: AutoBool{Auto: true}},
 		Watch:   Watch{Paths: []string{"."}},
 		Control: Control{Socket: "auto"},
 	}

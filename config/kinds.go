@@ -80,6 +80,31 @@ var boolean = kind[bool]{
 	print: strconv.FormatBool,
 }
 
+// autoBoolean is yes or no, or a word that leaves it to gosuper.
+var autoBoolean = kind[AutoBool]{
+	doc: `true, false or "auto"`,
+	parse: func(in input) (AutoBool, error) {
+		if in.isText() && in.text() == "auto" || in.value == any("auto") {
+			return AutoBool{Auto: true}, nil
+		}
+		_, isBool := in.value.(bool)
+		if !isBool && !(in.isText() && (in.text() == "true" || in.text() == "false")) {
+			if in.isText() {
+				return AutoBool{}, wrong("", `must be true, false or "auto", not %s`, quote(in.text()))
+			}
+			return AutoBool{}, mistyped(in, `true, false or "auto"`)
+		}
+		on, err := boolean.parse(in)
+		return AutoBool{On: on}, err
+	},
+	print: func(b AutoBool) string {
+		if b.Auto {
+			return quote("auto")
+		}
+		return strconv.FormatBool(b.On)
+	},
+}
+
 // autoDuration is a duration, or a word that leaves it to gosuper.
 func autoDuration(word string) kind[AutoDuration] {
 	doc := durationDoc + ", or " + quote(word)

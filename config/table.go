@@ -316,9 +316,9 @@ var keys = []Key{
 		func(c *Config) *int { return &c.Limits.OOMScoreAdj }, count(-1000, 1000)),
 	key(Key{
 		Name:  "limits.no_new_privs",
-		Usage: "whether to keep it from gaining privileges by an exec, as of setuid programs (PR_SET_NO_NEW_PRIVS)",
+		Usage: "whether to keep it from gaining privileges by an exec, as of setuid programs such as sudo (PR_SET_NO_NEW_PRIVS); auto: where user is set",
 	},
-		func(c *Config) *bool { return &c.Limits.NoNewPrivs }, boolean),
+		func(c *Config) *AutoBool { return &c.Limits.NoNewPrivs }, autoBoolean),
 	key(Key{
 		Name: "limits.outlive",
 		Usage: "whether processes it has started and left behind, in a session or process group of their own, may outlive it and gosuper; " +

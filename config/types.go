@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -56,6 +57,25 @@ type AutoDuration struct {
 	Duration time.Duration
 	// Auto tells that it was chosen.
 	Auto bool
+}
+
+// AutoBool is a yes or no that gosuper decides itself unless one is written.
+type AutoBool struct {
+	// On is what is in force, decided or written.
+	On bool
+	// Auto tells that it was decided.
+	Auto bool
+}
+
+// UnmarshalJSON reads also the bare true or false that versions wrote which decided
+// nothing.
+func (b *AutoBool) UnmarshalJSON(text []byte) error {
+	*b = AutoBool{}
+	if json.Unmarshal(text, &b.On) == nil {
+		return nil
+	}
+	type plain AutoBool
+	return json.Unmarshal(text, (*plain)(b))
 }
 
 // ReadyMode is the way in which a worker is found to be ready.

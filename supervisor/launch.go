@@ -133,7 +133,7 @@ func limitsEnv(c *config.Config) map[string]int64 {
 func limitsOfProcess(c *config.Config) process.Limits {
 	l := process.Limits{
 		NoFile: uint64(c.Limits.NoFile), AS: uint64(c.Limits.AS),
-		Nice: c.Limits.Nice, OOMScoreAdj: c.Limits.OOMScoreAdj, NoNewPrivs: c.Limits.NoNewPrivs,
+		Nice: c.Limits.Nice, OOMScoreAdj: c.Limits.OOMScoreAdj, NoNewPrivs: c.Limits.NoNewPrivs.On,
 	}
 	if core := uint64(c.Limits.Core); c.Limits.Core >= 0 {
 		l.Core = &core

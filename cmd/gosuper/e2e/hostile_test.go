@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -135,6 +136,19 @@ func handleHostile(handle func(string, http.HandlerFunc)) {
 	handle("/outcast", func(w http.ResponseWriter, _ *http.Request) {
 		run(w, "sh", "-c", "env -i setsid sleep 1000 >/dev/null 2>&1 & echo $!")
 	})
+	handle("/key", func(w http.ResponseWriter, _ *http.Request) {
+		text := make([]byte, 100)
+		id, err := unix.KeyctlSearch(unix.KEY_SPEC_SESSION_KEYRING, "user", "e2e", 0)
+		n := 0
+		if err == nil {
+			n, err = unix.KeyctlBuffer(unix.KEYCTL_READ, id, text, 0)
+		}
+		if err != nil {
+			fmt.Fprint(w, err)
+			return
+		}
+		w.Write(text[:n])
+	})
 	handle("/hoard", func(w http.ResponseWriter, r *http.Request) {
 		cmd := exec.Command(self0(), "as", "hoard", r.FormValue("mb"))
 		cmd.Env, cmd.SysProcAttr = []string{"NONE=1"}, &syscall.SysProcAttr{Setsid: true}
@@ -200,6 +214,50 @@ func TestHostileNeighbour(t *testing.T) {
 			m.wait(t, 0, "worker status", match{"pid": victim, "status": "in peace"})
 			for _, e := range m.all(0, "worker started", match{"reason": "betrayal"}) {
 				t.Errorf("the attacker has the victim replaced: %s", e.line)
+			}
+		})
+	}
+}
+
+// keyholder puts a secret into a session keyring of its own and becomes its arguments.
+func keyholder(args []string) error {
+	runtime.LockOSThread() // credentials are those of a thread, and of what it execs
+	if _, err := unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0); err != nil {
+		return err
+	}
+	if _, err := unix.AddKey("user", "e2e", []byte("secret"), unix.KEY_SPEC_SESSION_KEYRING); err != nil {
+		return err
+	}
+	return syscall.Exec(args[0], args, os.Environ())
+}
+
+// A worker of another user has not the keys of the master, and gains no privileges.
+func TestHostileKeys(t *testing.T) {
+	needRoot(t)
+	for _, tc := range []struct {
+		user, limits string
+		key, noPrivs string
+	}{
+		{user: "", key: "secret", noPrivs: "0"},
+		{user: "0", key: "secret", noPrivs: "1"},
+		{user: "65534", key: "required key not available", noPrivs: "1"},
+		{user: "65534", limits: "no_new_privs = false", key: "required key not available", noPrivs: "0"},
+		{user: "", limits: "no_new_privs = true", key: "secret", noPrivs: "1"},
+	} {
+		t.Run(fmt.Sprintf("user %s %s", tc.user, tc.limits), func(t *testing.T) {
+			m := start(t, launch{
+				before: as("keyholder"),
+				config: config(`chdir = "/usr"`, fmt.Sprintf("user = %q", tc.user), "[limits]", tc.limits),
+			})
+			m.wait(t, 0, "ready", nil)
+			if _, key, err := m.get("/key"); err != nil || key != tc.key {
+				t.Errorf("the key is %q, %v, want %q", key, err, tc.key)
+			}
+			if got := status(m.workers()[0])["NoNewPrivs"]; got != tc.noPrivs {
+				t.Errorf("NoNewPrivs is %s, want %s", got, tc.noPrivs)
+			}
+			if got := status(m.pid())["NoNewPrivs"]; got != "0" {
+				t.Errorf("NoNewPrivs of the master is %s", got)
 			}
 		})
 	}

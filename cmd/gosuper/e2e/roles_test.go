@@ -39,10 +39,11 @@ var roles = map[string]func(args []string) error{
 
 	"impostor": impostor,
 
-	"shout":  shout,
-	"hoard":  hoard,
-	"typist": typist,
-	"risen":  risen,
+	"shout":     shout,
+	"hoard":     hoard,
+	"typist":    typist,
+	"risen":     risen,
+	"keyholder": keyholder,
 }
 
 var usedRoles sync.Map // names of roles that a test asked for

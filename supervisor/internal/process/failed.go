@@ -31,6 +31,12 @@ func init() {
 func explain(f *shim.Failure) (problem, hint string, status int) {
 	err := syscall.Errno(f.Errno)
 	switch f.Step {
+	case shim.StepKeyring:
+		problem = fmt.Sprintf("a session keyring: %v", err)
+		if err == syscall.EDQUOT {
+			hint = "the user of the master has no room for another key: see kernel.keys.maxkeys and /proc/key-users"
+		}
+		return problem, hint, shim.ExitCannot
 	case shim.StepUser:
 		problem = fmt.Sprintf("setuid %d, setgid %d: %v", f.Plan.User.UID, f.Plan.User.GID, err)
 		if err == syscall.EPERM {

@@ -9,6 +9,7 @@ const (
 	StepCore                    //
 	StepNice                    //
 	StepOOMScoreAdj             //
+	StepKeyring                 // leaving the keyring of the master
 	StepUser                    // changing groups and user
 	StepNoNewPrivs              // giving up the ways to other users
 	StepChdir                   // entering the folder
@@ -55,7 +56,8 @@ func init() {
 
 // run returns only if a step fails. The order matters: signals first, so that
 // from here on a stop signal ends the process as it would end a program without
-// handlers; limits before the user, who may not set all of them; the folder after
+// handlers; limits before the user, who may not set all of them; the keyring before the user, whose
+// quota of keys others may have used up; the folder after
 // the user, who may be the only one allowed to enter it; the death signal after the user, as the kernel clears it with a change of
 // credentials (prctl(2), PR_SET_PDEATHSIG); the parent after the death signal,
 // since for a master that died before that no signal comes; and the address space
@@ -69,6 +71,9 @@ func (p *Plan) run() (Step, uintptr) {
 		return step, errno
 	}
 	if p.User != nil {
+		if errno := p.User.leaveKeyring(); errno != 0 {
+			return StepKeyring, errno
+		}
 		if errno := p.User.become(); errno != 0 {
 			return StepUser, errno
 		}

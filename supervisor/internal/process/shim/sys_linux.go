@@ -87,6 +87,22 @@ func (u *User) become() (errno uintptr) {
 	return errno
 }
 
+// leaveKeyring gives another user a session keyring of its own, and an empty one: who
+// has that of the master, keyrings(7), can read all keys in it, whoever owns them.
+// Where there are no keys, or containers are kept from them, there is nothing to leave.
+func (u *User) leaveKeyring() (errno uintptr) {
+	const keyctlJoinSessionKeyring, eperm, enosys = 1, 1, 38
+	uid, _ := call(sysGetuid, 0, 0, 0)
+	if uid == uintptr(u.UID) {
+		return 0
+	}
+	const anonymous = 0
+	if _, errno = call(sysKeyctl, keyctlJoinSessionKeyring, anonymous, 0); errno == eperm || errno == enosys {
+		return 0
+	}
+	return errno
+}
+
 // dropBoundingSet keeps programs with capabilities of their own from getting any.
 func dropBoundingSet() {
 	const prCapbsetDrop = 24

@@ -28,6 +28,9 @@ func (u *User) become() (errno uintptr) {
 	return number(syscall.Setuid(int(u.UID)))
 }
 
+// leaveKeyring does nothing: keyrings are Linux's.
+func (u *User) leaveKeyring() (errno uintptr) { return 0 }
+
 // dieWithMaster does nothing: PR_SET_PDEATHSIG is Linux's.
 func dieWithMaster() {}
 

@@ -10,6 +10,7 @@ const (
 	sysFcntl         = 72
 	sysChdir         = 80
 	sysUmask         = 95
+	sysGetuid        = 102
 	sysGetppid       = 110
 	sysSetgroups     = 116
 	sysSetresuid     = 117
@@ -18,6 +19,7 @@ const (
 	sysSetpriority   = 141
 	sysPrctl         = 157
 	sysExitGroup     = 231
+	sysKeyctl        = 250
 	sysOpenat        = 257
 	sysPrlimit64     = 302
 	sysCloseRange    = 436

@@ -21,6 +21,8 @@ const (
 	sysPrctl         = 167
 	sysGetpid        = 172
 	sysGetppid       = 173
+	sysGetuid        = 174
+	sysKeyctl        = 219
 	sysExecve        = 221
 	sysPrlimit64     = 261
 	sysCloseRange    = 436

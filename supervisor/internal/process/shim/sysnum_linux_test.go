@@ -15,6 +15,8 @@ func TestSystemCallNumbers(t *testing.T) {
 		{"rt_sigprocmask", sysRtSigprocmask, unix.SYS_RT_SIGPROCMASK},
 		{"getpid", sysGetpid, unix.SYS_GETPID},
 		{"getppid", sysGetppid, unix.SYS_GETPPID},
+		{"getuid", sysGetuid, unix.SYS_GETUID},
+		{"keyctl", sysKeyctl, unix.SYS_KEYCTL},
 		{"execve", sysExecve, unix.SYS_EXECVE},
 		{"chdir", sysChdir, unix.SYS_CHDIR},
 		{"umask", sysUmask, unix.SYS_UMASK},
