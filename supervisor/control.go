@@ -119,7 +119,7 @@ func (c *controls) are(p place, environ []string) bool {
 // serve begins to answer.
 func (c *controls) serve() {
 	if c.controlSocket != nil {
-		go c.server.Serve(c.listener)
+		c.server.Serve(c.listener)
 	}
 }
 

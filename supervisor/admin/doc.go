@@ -15,6 +15,7 @@
 //
 // Everybody who can connect is answered, so it belongs on a loopback address, a
 // unix socket or a network of operators. Connections are few, requests small and
-// slow clients cut off, so that a stranger can at most keep others from watching,
-// and the workers not from serving.
+// slow clients cut off. Who holds connections without asking loses them to the next
+// that come, so that a stranger keeps neither probes from being answered nor the
+// workers from serving.
 package admin

@@ -11,11 +11,12 @@ import (
 	"time"
 
 	"github.com/gosuper/gosuper/supervisor/control"
+	"github.com/gosuper/gosuper/supervisor/internal/httpd"
 )
 
 // What strangers may take of the master.
 const (
-	maxConnections = 64               // on each listener; more wait in its queue
+	maxConnections = 64               // on each listener
 	maxHeader      = 16 << 10         // bytes of a request's header
 	headerTimeout  = 5 * time.Second  // for the header of a request, body included
 	writeTimeout   = 10 * time.Second // from the end of the header to that of the answer
@@ -40,57 +41,36 @@ func New(source Source, log *log.Logger) *Server {
 
 // Endpoint is one listener with its connections.
 type Endpoint struct {
-	server   *Server
-	listener net.Listener
-	local    bool // only this machine can connect
-	rights   atomic.Int32
-	http     *http.Server
-	active   control.Active
-	accepted chan struct{} // closed when no connection is accepted any more
+	server *Server
+	local  bool // only this machine can connect
+	rights atomic.Int32
+	http   *httpd.Server
 }
 
 // Serve answers on the listener, which it takes over, until the endpoint is
 // closed.
 func (s *Server) Serve(l net.Listener, rights Rights) *Endpoint {
-	e := &Endpoint{server: s, listener: limit(l, maxConnections), local: isLocal(l.Addr())}
+	e := &Endpoint{server: s, local: isLocal(l.Addr())}
 	e.Grant(rights)
-	e.http = &http.Server{
-		Handler:           e.handler(),
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       headerTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          s.log,
-	}
-	e.http.ConnState, e.accepted = e.active.Track, make(chan struct{})
-	go func() {
-		defer close(e.accepted)
-		if err := e.http.Serve(e.listener); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
-			s.log.Printf("the admin listener has ended: %v", err)
-		}
-	}()
+	e.http = httpd.New(httpd.Options{
+		Handler: e.handler(), Connections: maxConnections, HeaderBytes: maxHeader,
+		HeaderTimeout: headerTimeout, ReadTimeout: headerTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		Log: s.log,
+	})
+	e.http.Serve(l)
 	return e
 }
 
 // Close closes the listener at once, and the connections when they have their
 // answers, soon after; then the channel it returns is closed.
 func (e *Endpoint) Close() (over <-chan struct{}) {
-	// Not left to Shutdown, which does not know it before Serve has begun.
-	e.listener.Close()
+	e.http.Close()
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
-		select {
-		case <-e.accepted:
-		case <-ctx.Done():
-		}
-		e.active.Wait(ctx)
-		if e.http.Shutdown(ctx) != nil {
-			e.http.Close()
-		}
+		e.http.Shutdown(ctx)
 	}()
 	return closed
 }

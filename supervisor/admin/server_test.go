@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -246,29 +247,8 @@ func TestLimits(t *testing.T) {
 	if line, err := bufio.NewReader(big).ReadString('\n'); err == nil && !strings.Contains(line, " 431 ") {
 		t.Errorf("a big header: %q", line)
 	}
-	var all []net.Conn
-	for range maxConnections {
-		c := dial()
-		defer c.Close()
-		fmt.Fprintf(c, "GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
-		if line, _ := bufio.NewReader(c).ReadString('\n'); !strings.Contains(line, " 200 ") {
-			t.Fatalf("connection %d: %q", len(all), line)
-		}
-		all = append(all, c)
-	}
-	late := dial()
-	defer late.Close()
-	fmt.Fprintf(late, "GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
-	late.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
-	if _, err := late.Read(make([]byte, 1)); !errors.Is(err, context.DeadlineExceeded) && !isTimeout(err) {
-		t.Errorf("one too many is answered: %v", err)
-	}
-	all[0].Close()
-	late.SetReadDeadline(time.Now().Add(patience))
-	if line, _ := bufio.NewReader(late).ReadString('\n'); !strings.Contains(line, " 200 ") {
-		t.Errorf("when a place is free: %q", line)
-	}
-	silent := all[1]
+	silent := dial()
+	defer silent.Close()
 	fmt.Fprintf(silent, "GET /health HTTP/1.1\r\nHost")
 	if text, err := io.ReadAll(silent); err != nil || strings.Contains(string(text), " 200 ") {
 		t.Errorf("half a header: %q, %v", text, err)
@@ -280,9 +260,39 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-func isTimeout(err error) bool {
-	timeout, ok := errors.AsType[net.Error](err)
-	return ok && timeout.Timeout()
+// TestProbesFindRoom: however many connect and do nothing, or little, probes are
+// answered in time.
+func TestProbesFindRoom(t *testing.T) {
+	pages := strings.Repeat("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", 1000)
+	for name, says := range map[string]string{
+		"silent":      "",
+		"half asking": "GET /health HTTP/1.1\r\nHost",
+		"idle":        "GET /health HTTP/1.1\r\nHost: a\r\n\r\n",
+		"sending":     "GET /health HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n",
+		"not reading": pages,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, address := serve(t, &master{health: control.Health{Ready: true}})
+			var wg sync.WaitGroup
+			defer wg.Wait()
+			for range 200 {
+				c, err := net.Dial("tcp", address)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				wg.Go(func() { io.WriteString(c, says) }) // blocks where nothing is read for long
+			}
+			for range 6 {
+				begin := time.Now()
+				status, _, _ := get(t, "http://"+address+"/health/ready")
+				if took := time.Since(begin); status != 200 || took > headerTimeout/2 {
+					t.Errorf("%d after %v", status, took)
+				}
+			}
+		})
+	}
 }
 
 // TestClose: also of an endpoint that has just begun, on a unix socket.

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -28,16 +27,11 @@ func serve(t *testing.T, h http.Handler) string {
 		t.Fatal(err)
 	}
 	s := NewServer(h, log.New(io.Discard, "", 0))
-	over := make(chan struct{})
-	go func() {
-		defer close(over)
-		s.Serve(l)
-	}()
+	s.Serve(l)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		s.Shutdown(ctx)
-		<-over
 	})
 	return address
 }
@@ -81,7 +75,7 @@ func TestShutdownLetsAnswersOut(t *testing.T) {
 	asked := make(chan struct{})
 	h := NewHandler(f)
 	s := NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { close(asked); h.ServeHTTP(w, r) }), log.New(io.Discard, "", 0))
-	go s.Serve(l)
+	s.Serve(l)
 	told := make(chan error)
 	go func() { told <- NewClient(l.Addr().String()).Stop(t.Context(), false, true) }()
 	<-asked
@@ -138,32 +132,29 @@ func TestWatchEnds(t *testing.T) {
 	}
 }
 
-// TestConnectionsAreBounded: those beyond the bound wait, and have their turn.
-func TestConnectionsAreBounded(t *testing.T) {
-	address := serve(t, NewHandler(&fake{}))
-	var held []net.Conn
-	for range maxConnections {
-		c, err := net.Dial("unix", address)
+// TestFullHouse: whoever holds all connections without asking keeps nobody out, and
+// those who wait for what they have asked stay.
+func TestFullHouse(t *testing.T) {
+	f := &fake{ended: make(chan struct{})}
+	address := serve(t, NewHandler(f))
+	c := NewClient(address)
+	told := make(chan error)
+	go func() { told <- c.Stop(t.Context(), false, true) }()
+	for range 3 * maxConnections {
+		silent, err := net.Dial("unix", address)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer c.Close()
-		held = append(held, c)
+		defer silent.Close()
+		io.WriteString(silent, "POST /v1/scale HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
 	}
-	late, err := net.Dial("unix", address)
-	if err != nil {
-		t.Fatal(err)
+	begin := time.Now()
+	if _, err := c.Status(t.Context(), false); err != nil || time.Since(begin) > headerTime/2 {
+		t.Errorf("after %v: %v", time.Since(begin), err)
 	}
-	defer late.Close()
-	io.WriteString(late, "GET /v1/status HTTP/1.1\r\nHost: gosuper\r\n\r\n")
-	late.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
-	if n, err := late.Read(make([]byte, 1)); n > 0 || err == nil {
-		t.Error("there is an answer beyond the bound")
-	}
-	late.SetReadDeadline(time.Now().Add(patience))
-	held[0].Close()
-	if answer, err := http.ReadResponse(bufio.NewReader(late), nil); err != nil || answer.StatusCode != http.StatusOK {
-		t.Errorf("after a place became free: %v, %v", answer, err)
+	close(f.ended)
+	if err := <-told; err != nil {
+		t.Error(err)
 	}
 }
 
