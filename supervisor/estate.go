@@ -212,5 +212,9 @@ func imprintOf(path string) (imprint, error) {
 	if err := unix.Stat(path, &stat); err != nil {
 		return imprint{}, &fs.PathError{Op: "stat", Path: path, Err: err}
 	}
-	return imprint{uint64(stat.Dev), stat.Ino, stat.Size, stat.Mtim.Nano()}, nil
+	return imprintFrom(&stat), nil
+}
+
+func imprintFrom(stat *unix.Stat_t) imprint {
+	return imprint{uint64(stat.Dev), stat.Ino, stat.Size, stat.Mtim.Nano()}
 }

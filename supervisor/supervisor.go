@@ -15,6 +15,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/handover"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 	"github.com/gosuper/gosuper/supervisor/internal/tally"
@@ -99,8 +100,8 @@ type hands struct {
 	byTerminal func(*terminal.Terminal, os.Signal) bool
 	launch     func(*Supervisor, fleet.Worker) (*worker, error)
 	signal     func(pid int, w *worker, deed deed) error
-	try        func(s *Supervisor, path string, state int) (*trial, error)
-	become     func(p Program, environ []string, state int, descriptors []int, taken func() []syscall.Signal) error
+	try        func(s *Supervisor, c candidate, state int) (*trial, error)
+	become     func(program int, argv, environ []string, state int, descriptors []int, taken func() []syscall.Signal) error
 	reap       func(known func(pid int) bool) ([]process.Exit, []process.Orphan, error)
 	adopted    func(known func(pid int) bool) []process.Orphan // the children that were not started here
 	trees      func(pids []int) ([]tree, error)
@@ -124,7 +125,7 @@ func New(o Options) (*Supervisor, error) {
 		}
 	}
 	return newSupervisor(o, hands{
-		listen: listen, byTerminal: (*terminal.Terminal).Sent, launch: launch, signal: send, reap: process.Reap, adopted: process.Adopted, trees: trees, waiting: waiting, oom: config.NewOOMCounter(os.DirFS("/")).Kills, try: try, become: become,
+		listen: listen, byTerminal: (*terminal.Terminal).Sent, launch: launch, signal: send, reap: process.Reap, adopted: process.Adopted, trees: trees, waiting: waiting, oom: config.NewOOMCounter(os.DirFS("/")).Kills, try: try, become: handover.Exec,
 	})
 }
 

@@ -1,15 +1,20 @@
 package supervisor
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 
+	"github.com/gosuper/gosuper/supervisor/files"
+	"github.com/gosuper/gosuper/supervisor/internal/handover"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 )
 
@@ -23,14 +28,17 @@ const (
 	TrialAnswer = "gosuper: ready to take over"
 )
 
-// trialState is the descriptor at which a new version finds the state.
-const trialState = 3
+// trialState is the descriptor at which a new version finds the state, and
+// trialProgram that of which it is executed.
+const (
+	trialState   = 3
+	trialProgram = 4
+)
 
 // trial is a new version that is being tried.
 type trial struct {
+	candidate
 	pid    int
-	path   string
-	file   imprint
 	until  time.Time // when it is given up; zero: it was
 	late   bool
 	answer *process.Tail
@@ -47,28 +55,35 @@ func (t *trial) due() time.Time {
 	return t.until
 }
 
-// findProgram returns the file that is behind the path now.
-func findProgram(path string) (string, imprint, error) {
-	resolved, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return "", imprint{}, fmt.Errorf("cannot find the program gosuper was started from: %w", err)
-	}
-	info, err := os.Stat(resolved)
+// candidate is the program behind the path that gosuper was started from.
+type candidate struct {
+	path    string // without links
+	file    imprint
+	program *os.File // what is executed, whatever the path means by then
+}
+
+// findProgram finds the program that is behind the path now. Nobody but root and
+// our own user could have put it there: it is to run as we do.
+func findProgram(path string) (c candidate, err error) {
+	c.program, c.path, err = files.OpenProgram(path)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return c, fmt.Errorf("cannot find the program gosuper was started from: %w", err)
 	case err != nil:
-		return "", imprint{}, fmt.Errorf("cannot look at the program gosuper was started from: %w", err)
-	case !info.Mode().IsRegular():
-		return "", imprint{}, fmt.Errorf("%s is not a file", resolved)
-	case info.Mode()&0o111 == 0:
-		return "", imprint{}, fmt.Errorf("%s is not executable", resolved)
+		return c, fmt.Errorf("cannot use the program gosuper was started from: %w", err)
 	}
-	file, err := imprintOf(resolved)
-	return resolved, file, err
+	var stat unix.Stat_t
+	if err := unix.Fstat(int(c.program.Fd()), &stat); err != nil {
+		c.program.Close()
+		return c, fmt.Errorf("cannot look at the program gosuper was started from: %w", err)
+	}
+	c.file = imprintFrom(&stat)
+	return c, nil
 }
 
 // try starts a new version that is to say whether it could go on.
-func try(s *Supervisor, path string, state int) (t *trial, err error) {
-	t = &trial{}
+func try(s *Supervisor, c candidate, state int) (t *trial, err error) {
+	t = &trial{candidate: c}
 	if t.answer, err = process.NewTail(io.Discard); err != nil {
 		return nil, err
 	}
@@ -80,15 +95,24 @@ func try(s *Supervisor, path string, state int) (t *trial, err error) {
 	defer t.words.CloseWriteEnd()
 	args := s.options.Program.Args
 	t.pid, err = process.Start(process.Spec{
-		Path: path, Env: s.options.Environ,
+		Path: handover.Path(trialProgram), Env: s.options.Environ,
 		Argv:  slices.Insert(slices.Clone(args), 1, fmt.Sprintf("--%s=%d", TrialFlag, trialState)),
-		Files: []int{process.Null, t.answer.WriteEnd(), t.words.WriteEnd(), state},
+		Files: []int{process.Null, t.answer.WriteEnd(), t.words.WriteEnd(), state, int(c.program.Fd())},
 	})
 	if err != nil {
 		t.close()
 		return nil, err
 	}
 	return t, nil
+}
+
+// lines are the last lines that it wrote, where it is called by its path.
+func (t *trial) lines() []string {
+	lines := t.words.Lines(lastLines)
+	for i := range lines {
+		lines[i] = strings.ReplaceAll(lines[i], handover.Path(trialProgram), t.path)
+	}
+	return lines
 }
 
 func (t *trial) close() {

@@ -130,7 +130,7 @@ func (s *Supervisor) upgrade() {
 	}
 	s.upgrades.looking = true
 	go func() {
-		path, file, err := findProgram(s.options.Program.Path)
+		c, err := findProgram(s.options.Program.Path)
 		s.askAnyway(func() {
 			s.upgrades.looking = false
 			if err != nil {
@@ -138,7 +138,8 @@ func (s *Supervisor) upgrade() {
 				return
 			}
 			s.whenSettled(func() {
-				if err := s.beginTrial(path, file); err != nil {
+				if err := s.beginTrial(c); err != nil {
+					c.program.Close()
 					s.refuseUpgrade(err, nil)
 				}
 			})
@@ -154,7 +155,7 @@ func (s *Supervisor) refuseUpgrade(err error, lines []string) {
 	s.upgrades.tell()
 }
 
-func (s *Supervisor) beginTrial(path string, file imprint) error {
+func (s *Supervisor) beginTrial(c candidate) error {
 	if err := s.upgradable(); err != nil {
 		return err
 	}
@@ -164,13 +165,13 @@ func (s *Supervisor) beginTrial(path string, file imprint) error {
 			return err
 		}
 		defer unix.Close(state)
-		t, err := s.hands.try(s, path, state)
+		t, err := s.hands.try(s, c, state)
 		if err != nil {
-			return fmt.Errorf("cannot try %s: %w", path, err)
+			return fmt.Errorf("cannot try %s: %w", c.path, err)
 		}
-		t.path, t.file, t.until = path, file, time.Now().Add(trialTime)
+		t.until = time.Now().Add(trialTime)
 		s.trial = t
-		s.log.Info("upgrade: trying the new version", zap.String("path", path), zap.Int("pid", t.pid))
+		s.log.Info("upgrade: trying the new version", zap.String("path", c.path), zap.Int("pid", t.pid))
 		return nil
 	})
 }
@@ -198,10 +199,12 @@ func (s *Supervisor) endTrial(status process.Status) {
 	defer t.close()
 	err := t.verdict(status)
 	if err != nil {
-		s.refuseUpgrade(err, t.words.Lines(lastLines))
+		t.program.Close()
+		s.refuseUpgrade(err, t.lines())
 		return
 	}
 	if err := s.upgradable(); err != nil {
+		t.program.Close()
 		s.refuseUpgrade(err, nil)
 		return
 	}
@@ -214,6 +217,7 @@ func (s *Supervisor) endTrial(status process.Status) {
 			if err == nil {
 				err = s.replace(t)
 			}
+			t.program.Close()
 			s.refuseUpgrade(err, nil) // else this is another program by now
 			s.openDoors()
 		})
@@ -229,7 +233,9 @@ func (s *Supervisor) replace(t *trial) error {
 	}
 	var taken []syscall.Signal
 	err := s.standstill(func(e estate) error {
-		descriptors := e.descriptors()
+		// The new version closes what it finds there and does not know.
+		program := int(t.program.Fd())
+		descriptors := append(e.descriptors(), program)
 		state, err := handover.Write(e, descriptors)
 		if err != nil {
 			return err
@@ -238,20 +244,15 @@ func (s *Supervisor) replace(t *trial) error {
 		if err := t.unchanged(); err != nil { // closing the doors took its time
 			return err
 		}
-		next := Program{t.path, s.options.Program.Args}
-		return s.hands.become(next, s.options.Environ, state, descriptors, func() []syscall.Signal {
+		err = s.hands.become(program, s.options.Program.Args, s.options.Environ, state, descriptors, func() []syscall.Signal {
 			taken = s.pendingSignals()
 			return taken
 		})
+		return fmt.Errorf("cannot go on as %s: %w", t.path, err)
 	})
 	s.deafen = s.hands.listen(s.signals)
 	for _, sig := range taken {
 		s.handle(sig)
 	}
 	return err
-}
-
-// become executes a program in the place of this one.
-func become(p Program, environ []string, state int, descriptors []int, taken func() []syscall.Signal) error {
-	return handover.Exec(p.Path, p.Args, environ, state, descriptors, taken)
 }

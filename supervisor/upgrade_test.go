@@ -196,12 +196,12 @@ func TestUpgradeInTheLoop(t *testing.T) {
 		s.options.Program.Path += "-which-is-not-there"
 		refused("cannot find the program gosuper was started from")
 		s.options.Program.Path = self
-		s.hands.try = func(*Supervisor, string, int) (*trial, error) { return nil, errors.New("no fork") }
+		s.hands.try = func(_ *Supervisor, c candidate, _ int) (*trial, error) { return nil, errors.New("no fork") }
 		refused("no fork")
 
 		var tried *trial
-		s.hands.try = func(*Supervisor, string, int) (*trial, error) {
-			tried = &trial{pid: 999}
+		s.hands.try = func(_ *Supervisor, c candidate, _ int) (*trial, error) {
+			tried = &trial{candidate: c, pid: 999}
 			for _, tail := range []**process.Tail{&tried.answer, &tried.words} {
 				var err error
 				if *tail, err = process.RestoreTail(process.TailSnapshot{Pipe: -1, Kept: []byte(TrialAnswer + "\n")}, nil); err != nil {
@@ -210,7 +210,7 @@ func TestUpgradeInTheLoop(t *testing.T) {
 			}
 			return tried, nil
 		}
-		s.hands.become = func(Program, []string, int, []int, func() []syscall.Signal) error { return errors.New("no exec") }
+		s.hands.become = func(int, []string, []string, int, []int, func() []syscall.Signal) error { return errors.New("no exec") }
 		verdict := func(status process.Status, problem string) {
 			t.Helper()
 			st.kill(syscall.SIGUSR2)

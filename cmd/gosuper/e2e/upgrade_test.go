@@ -71,6 +71,12 @@ func (m *master) upgrade() {
 	if after := m.workers(); !maps.Equal(before, after) {
 		m.t.Errorf("the workers were %v and are %v", before, after)
 	}
+	// Which is what ps, pgrep and killall go by.
+	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", m.pid()))
+	name, nameErr := os.ReadFile(fmt.Sprintf("/proc/%d/comm", m.pid()))
+	if want := strings.TrimSuffix(filepath.Base(exe), " (deleted)"); err != nil || nameErr != nil || strings.TrimSpace(string(name)) != want[:min(len(want), 15)] {
+		m.t.Errorf("the master is called %q and executes %q, %v, %v", name, exe, err, nameErr)
+	}
 }
 
 func TestUpgradesLoseNothing(t *testing.T) {

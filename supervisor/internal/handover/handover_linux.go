@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -62,13 +64,18 @@ var (
 	blocked = []syscall.Signal{syscall.SIGUSR1, syscall.SIGUSR2}
 )
 
-// Exec replaces this image by that of the program. It returns only if that
+// Path is the path of a descriptor, by which it can be executed even if it is that
+// of a script.
+func Path(fd int) string { return fmt.Sprintf("/proc/self/fd/%d", fd) }
+
+// Exec replaces this image by that of the program, a descriptor: what was looked at
+// is what is executed. The new image inherits it as one of the descriptors. Exec returns only if that
 // fails, and then nothing has changed but for the soft RLIMIT_NOFILE, which is
 // the one that the process was started with, and for [ignored] signals, which
 // signal.Notify brings back. The caller is on the main thread, and no other
 // goroutine holds what must not be lost. Just before, taken is asked for the
 // signals that were delivered and not handled.
-func Exec(path string, argv, environ []string, state int, descriptors []int, taken func() []syscall.Signal) error {
+func Exec(program int, argv, environ []string, state int, descriptors []int, taken func() []syscall.Signal) error {
 	all := append(slices.Clone(descriptors), state)
 	defer closeOnExec(all, true)
 	if err := closeOnExec(all, false); err != nil {
@@ -84,9 +91,9 @@ func Exec(path string, argv, environ []string, state int, descriptors []int, tak
 	signal.Ignore(ignored...)
 	// First, where package shim looks for it.
 	environ = append([]string{Variable + "=" + letter(state, taken())}, environ...)
-	err := syscall.Exec(path, argv, environ)
+	err := syscall.Exec(Path(program), argv, environ)
 	_ = unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil)
-	return fmt.Errorf("cannot execute %s: %w", path, err)
+	return fmt.Errorf("cannot execute it: %w", err)
 }
 
 // closeOnExec sets or clears FD_CLOEXEC.
@@ -104,8 +111,15 @@ func closeOnExec(fds []int, on bool) error {
 }
 
 // Adopt takes the descriptors over: all are close-on-exec again, and those that
-// are not wanted are closed.
+// are not wanted are closed. The process, which the kernel has named after the
+// descriptor of its program, has the name of its file again. The caller is on the
+// main thread.
 func (s *State) Adopt(wanted []int) error {
+	if exe, err := os.Executable(); err == nil {
+		if name, err := unix.ByteSliceFromString(filepath.Base(exe)); err == nil {
+			_ = unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&name[0])), 0, 0, 0)
+		}
+	}
 	for _, fd := range s.Descriptors {
 		if !slices.Contains(wanted, fd) {
 			unix.Close(fd)

@@ -72,8 +72,13 @@ func TestExecFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(fd)
+	folder, err := unix.Open(t.TempDir(), unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(folder)
 	asked := false
-	err = Exec(t.TempDir(), []string{"x"}, nil, fd, nil, func() []syscall.Signal { asked = true; return nil })
+	err = Exec(folder, []string{"x"}, nil, fd, nil, func() []syscall.Signal { asked = true; return nil })
 	signal.Reset(ignored...)
 	if !errors.Is(err, unix.EACCES) || !asked {
 		t.Errorf("executing a folder: %v; asked for signals: %v", err, asked)
@@ -85,7 +90,7 @@ func TestExecFails(t *testing.T) {
 	if err := unix.PthreadSigmask(unix.SIG_BLOCK, nil, &mask); err != nil || mask.Val[0] != 0 {
 		t.Errorf("mask %#x, %v", mask.Val[0], err)
 	}
-	if err := Exec("/bin/true", []string{"true"}, nil, fd, []int{1 << 20}, nil); !errors.Is(err, unix.EBADF) {
+	if err := Exec(folder, []string{"true"}, nil, fd, []int{1 << 20}, nil); !errors.Is(err, unix.EBADF) {
 		t.Errorf("keeping a descriptor that is not there: %v", err)
 	}
 }

@@ -16,8 +16,11 @@ func Write(any, []int) (int, error) { return -1, errUnsupported }
 // Read is as Write.
 func Read(int, int) (*State, error) { return nil, errUnsupported }
 
+// Path is the path of a descriptor.
+func Path(fd int) string { return fmt.Sprintf("/dev/fd/%d", fd) }
+
 // Exec is as Write.
-func Exec(string, []string, []string, int, []int, func() []syscall.Signal) error {
+func Exec(int, []string, []string, int, []int, func() []syscall.Signal) error {
 	return errUnsupported
 }
 
