@@ -106,6 +106,10 @@ type Config struct {
 	// EnvFile is the file of further variables for workers, absolute; "": none.
 	// Load has read it.
 	EnvFile string
+	// EnvPass says which variables of the master's environment workers get: names,
+	// and names with a * for any text at the beginning, the end or both; nil: all,
+	// as in the state of a version that knew no such thing.
+	EnvPass []string
 	// Env holds variables for workers. "{slot}", "{place}" and "{id}" in the
 	// values are still to be filled in: see [Config.Environ].
 	Env map[string]string
@@ -259,6 +263,7 @@ func Default() *Config {
 		StopSignal:        mustSignal("SIGTERM"),
 		AbortSignal:       mustSignal("SIGABRT"),
 		Backlog:           2048,
+		EnvPass:           []string{"*"},
 		Restart: Restart{
 			BackoffMin:      100 * time.Millisecond,
 			BackoffMax:      30 * time.Second,

@@ -90,14 +90,64 @@ func checkVariable(name string) error {
 	return nil
 }
 
+// envPassKind is a list of names of variables, or of what they begin or end with.
+var envPassKind = func() kind[[]string] {
+	k := texts("list of names", checkEnvPass, func([]string) error { return nil })
+	parse := k.parse
+	k.parse = func(in input) ([]string, error) {
+		list, err := parse(in)
+		if list == nil {
+			list = []string{} // none is not all
+		}
+		return list, err
+	}
+	return k
+}()
+
+// checkEnvPass checks one of the names of env_pass.
+func checkEnvPass(pattern string) error {
+	name := strings.TrimSuffix(strings.TrimPrefix(pattern, "*"), "*")
+	switch {
+	case pattern == "":
+		return wrong("", "must be the name of a variable, not %s", quote(pattern))
+	case strings.Contains(name, "*"):
+		return wrong("", "must have its * at the beginning or the end, not as in %s", quote(pattern))
+	case strings.ContainsAny(name, "=\x00"):
+		return wrong("write the value into env", "must be the name of a variable, not %s", quote(pattern))
+	case isReserved(name):
+		return wrong("", "must not name %s, which gosuper itself gives to its workers or keeps from them", name)
+	}
+	return nil
+}
+
+// passes says whether workers get the variable of the master.
+func (c *Config) passes(name string) bool {
+	return c.EnvPass == nil || slices.ContainsFunc(c.EnvPass, func(pattern string) bool {
+		rest, anyStart := strings.CutPrefix(pattern, "*")
+		rest, anyEnd := strings.CutSuffix(rest, "*")
+		switch {
+		case anyStart && anyEnd:
+			return strings.Contains(name, rest)
+		case anyStart:
+			return strings.HasSuffix(name, rest)
+		case anyEnd:
+			return strings.HasPrefix(name, rest)
+		}
+		return name == rest
+	})
+}
+
 // Environ returns the environment of a worker, but for what the worker protocol
-// adds: base, the environment of the master, without the variables by which the
-// master's own supervisor speaks to it, and without PORT and WEB_CONCURRENCY if
+// adds: base, the environment of the master, as far as env_pass names it; over
+// that own, which the worker gets in any case; both without the variables by which
+// the master's own supervisor speaks to it, and without PORT and WEB_CONCURRENCY if
 // they were used here: a server would bind, or multiply, once more; over that the
 // env_file; over that env, its placeholders filled in as by [Expand]. Placeholders anywhere else are
 // plain text. No variable is in it twice.
-func (c *Config) Environ(base []string, slot, place, id int) []string {
+func (c *Config) Environ(base, own []string, slot, place, id int) []string {
 	vars := environMap(base)
+	maps.DeleteFunc(vars, func(name, _ string) bool { return !c.passes(name) })
+	maps.Copy(vars, environMap(own))
 	maps.DeleteFunc(vars, func(name, _ string) bool { return isReserved(name) || slices.Contains(c.used, name) })
 	maps.Copy(vars, c.fileEnv)
 	for name, value := range c.Env {

@@ -23,7 +23,7 @@ func TestEnviron(t *testing.T) {
 		"BASE2=file", "BASE3=env", "BASE=a=b", "BOTH=env", "BRACES={slot}", "EMPTY=", "FILE=file", "HOME=/root",
 		"INHERITED={slot}", `JSON={"slots":17}`, "LISTEN_ADDRESS=kept", "PORT=902317", "WATCHDOG=kept",
 	}
-	got := c.Environ(base, 2, 3, 17)
+	got := c.Environ(base, nil, 2, 3, 17)
 	slices.Sort(got)
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
@@ -31,6 +31,37 @@ func TestEnviron(t *testing.T) {
 	}
 	if c.Env["PORT"] != "90{slot}{place}{id}" {
 		t.Error("the configuration was changed")
+	}
+}
+
+func TestEnvPass(t *testing.T) {
+	base := []string{"A=1", "AB=1", "BA=1", "BAB=1", "PATH=/bin", "USER=root", "NOTIFY_SOCKET=/x", "GOSUPER_ENV_PASS=X"}
+	for pass, want := range map[string]string{
+		`["*"]`: "A=1 AB=1 BA=1 BAB=1 OWN=1 PATH=/bin USER=own X=1", `[]`: "OWN=1 USER=own X=1",
+		`["A"]`: "A=1 OWN=1 USER=own X=1", `["A*"]`: "A=1 AB=1 OWN=1 USER=own X=1", `["*A"]`: "A=1 BA=1 OWN=1 USER=own X=1",
+		`["*A*"]`: "A=1 AB=1 BA=1 BAB=1 OWN=1 PATH=/bin USER=own X=1", `["a", "PATH"]`: "OWN=1 PATH=/bin USER=own X=1",
+	} {
+		c, _ := mustLoad(t, Source{Command: []string{"a"}, File: write(t, "s.toml", "env_pass = "+pass+"\nenv = { X = \"1\" }")})
+		if got := strings.Join(c.Environ(base, []string{"OWN=1", "USER=own"}, 0, 0, 1), " "); got != want {
+			t.Errorf("%s: %s, want %s", pass, got, want)
+		}
+	}
+	c, _ := mustLoad(t, Source{Command: []string{"a"}, Environ: []string{"GOSUPER_ENV_PASS=A,P*"}})
+	if got := c.Environ(base, nil, 0, 0, 1); !slices.Equal(got, []string{"A=1", "PATH=/bin"}) {
+		t.Errorf("by environment: %q", got)
+	}
+	// What a version wrote that passed everything.
+	if got := new(Config).Environ(base, nil, 0, 0, 1); len(got) != 6 {
+		t.Errorf("without a word about it: %q", got)
+	}
+	for pass, want := range map[string]string{
+		`"*"`: "env_pass must be a list", `[""]`: "the name of a variable", `["A*B"]`: "at the beginning or the end", `["A=1"]`: "the name of a variable",
+		`["NOTIFY_SOCKET"]`: "must not name NOTIFY_SOCKET", `["GOSUPER_*"]`: "must not name GOSUPER_",
+	} {
+		err := loadError(Source{Command: []string{"a"}, File: write(t, "s.toml", "env_pass = "+pass)})
+		if err == nil || !strings.Contains(strings.ReplaceAll(err.Error(), ": ", " "), want) {
+			t.Errorf("%s: %v, want %s", pass, err, want)
+		}
 	}
 }
 

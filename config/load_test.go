@@ -46,6 +46,7 @@ var samples = map[string]sample{
 	"umask":                    {`"027"`, "27"},
 	"pidfile":                  {`"/run/api.pid"`, "/run/api.pid"},
 	"env_file":                 {`"ENVFILE"`, "ENVFILE"},
+	"env_pass":                 {`["LANG", "LC_*"]`, "LANG,LC_*"},
 	"env":                      {toml: `{ A = "{slot}", "b.c" = "" }`},
 	"restart.backoff_min":      {`"1s"`, "1s"},
 	"restart.backoff_max":      {`"1h"`, "1h"},

@@ -200,6 +200,12 @@ var keys = []Key{
 		Usage: "file of NAME=VALUE lines for the workers, read again by a reload; empty: none",
 	},
 		func(c *Config) *string { return &c.EnvFile }, text("path", nil)),
+	key(Key{
+		Name: "env_pass", Repeat: true,
+		Usage: `which variables of its own environment gosuper passes on to the workers: names, and names with a * at the beginning or the end, ` +
+			`such as "LC_*"; what env_file, env and gosuper itself give is not meant, PATH is`,
+	},
+		func(c *Config) *[]string { return &c.EnvPass }, envPassKind),
 	envKey(Key{
 		Name: "env", Flag: "env", Shorthand: "e", Placeholder: "NAME=VALUE", Repeat: true,
 		Usage: `variables for the workers; "{slot}", "{place}" and "{id}" are filled in, "{{id}}" stands for "{id}"; flags add to those of the file`,

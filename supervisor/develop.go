@@ -46,7 +46,7 @@ func buildFirst(o Options) error {
 	}
 	o.Log.Info("building: the command does not exist yet", zap.Strings("command", c.Watch.Build))
 	cmd := exec.Cmd{
-		Path: path, Args: c.Watch.Build, Dir: c.Chdir, Env: c.Environ(o.Environ, 0, 0, 0),
+		Path: path, Args: c.Watch.Build, Dir: c.Chdir, Env: c.Environ(nil, o.Environ, 0, 0, 0),
 		Stdout: os.Stderr, Stderr: os.Stderr, SysProcAttr: endsWithMaster(),
 	}
 	if err := cmd.Run(); err != nil {
@@ -146,7 +146,7 @@ func (s *Supervisor) shown(path string) string {
 }
 
 // build starts a build. It runs as the master itself, with the environment of a
-// worker, and writes to the master's own stderr.
+// worker that gets all of the master's, and writes to the master's own stderr.
 func (s *Supervisor) build() {
 	d, r := &s.development, s.current
 	path, err := r.config.ResolveBuild()
@@ -159,7 +159,7 @@ func (s *Supervisor) build() {
 	d.ledger.Begin(d.begun)
 	d.pid, err = process.Start(process.Spec{
 		Path: path, Argv: r.config.Watch.Build, Dir: r.resolved.Dir,
-		Env:   r.config.Environ(s.options.Environ, 0, 0, 0),
+		Env:   r.config.Environ(nil, s.options.Environ, 0, 0, 0),
 		Files: []int{process.Null, unix.Stderr, unix.Stderr},
 	})
 	if err != nil {

@@ -3,7 +3,6 @@ package supervisor
 import (
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -46,7 +45,7 @@ func launch(s *Supervisor, f fleet.Worker) (started *worker, err error) {
 	}
 
 	files := []int{process.Null, unix.Stdout, w.tail.WriteEnd()}
-	env := r.config.Environ(slices.Concat(s.options.Environ, r.identity), f.Slot, f.Place, f.ID)
+	env := r.config.Environ(s.options.Environ, r.identity, f.Slot, f.Place, f.ID)
 	give := func(name, value string) { env = append(env, name+"="+value) }
 
 	sockets := r.sockets.Fds(f.Slot)

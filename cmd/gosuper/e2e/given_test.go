@@ -107,6 +107,41 @@ func TestSlotsAndPlaces(t *testing.T) {
 	}
 }
 
+// Of the environment of the master workers get what env_pass says, after a reload
+// what it says then, beside what they are given in any case.
+func TestWorkerEnvironmentPass(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	lines := []string{`user = "65534"`, `chdir = "/usr"`, `env = { GIVEN = "1" }`}
+	m := start(t, launch{
+		config: config(append(lines, `env_pass = ["E2E_*"]`)...),
+		env:    []string{"E2E_PASSED=1", "SECRET=1", "HOME=/root"},
+	})
+	m.wait(t, 0, "ready", nil)
+	expect := func(passed, secret, path bool) {
+		t.Helper()
+		for _, f := range m.family(2) {
+			for name, want := range map[string]bool{
+				"E2E_PASSED": passed, "SECRET": secret, "PATH": path, "GIVEN": true, "GOSUPER_SLOT": true, "LISTEN_FDS": true, "HOME": true, "USER": true,
+			} {
+				if got := slices.Contains(f.Given, name); got != want {
+					t.Errorf("%s is there: %v", name, got)
+				}
+			}
+			if home := f.Env["HOME"]; home == "/root" {
+				t.Error("HOME is that of the master")
+			}
+		}
+	}
+	expect(true, false, false)
+	m.rewrite(config(append(lines, `env_pass = ["E2E_MARK", "*ECRET", "PATH"]`)...))
+	m.reload()
+	expect(false, true, true)
+	m.rewrite(config(lines...))
+	m.reload()
+	expect(true, true, true)
+}
+
 // Limits, signals and identity of a worker are what was asked for, whatever the
 // master was started with.
 func TestWorkerCredentials(t *testing.T) {
