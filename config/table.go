@@ -274,7 +274,8 @@ var keys = []Key{
 
 	key(Key{
 		Name: "admin.bind", Flag: "admin", Placeholder: "ADDR",
-		Usage: `address of the admin listener, "host:port" or "unix:/path", for /health, /health/ready, /metrics and a page at /; empty: none`,
+		Usage: `address of the admin listener, "host:port" or "unix:/path", for /health, /health/ready, /metrics and a page at /; ` +
+			"on a loopback address all but the probes is for those who ask by an address or localhost; empty: none",
 	},
 		func(c *Config) *string { return &c.Admin.Bind }, text("address", checkAdmin)),
 	key(Key{

@@ -45,7 +45,8 @@ func isLocal(a net.Addr) bool {
 // it. A site whose name resolves to a loopback address (DNS rebinding) has the
 // browser take its script and this server for one origin, but cannot keep the
 // browser from saying whom it believes to talk to. Elsewhere the names of this
-// machine are not known, and nobody may act.
+// machine, by which it is scraped, are not known, and nobody may act. Probes tell
+// no more than that the master is well, and come by any name.
 func (e *Endpoint) named(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if e.local && !isOwnName(r.Host) {
@@ -99,7 +100,7 @@ func (e *Endpoint) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", probed(e.server.serveHealth))
 	mux.HandleFunc("GET /health/ready", probed(e.server.serveReady))
-	mux.HandleFunc("GET /metrics", e.server.serveMetrics)
+	mux.HandleFunc("GET /metrics", e.named(e.server.serveMetrics))
 	mux.HandleFunc("GET /{$}", e.named(e.servePage))
 	mux.HandleFunc("GET /feed", e.named(e.serveFeed))
 	mux.HandleFunc("GET /v1/status", e.named(func(w http.ResponseWriter, r *http.Request) {

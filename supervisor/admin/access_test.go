@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/gosuper/gosuper/supervisor/control"
 )
 
 // send sends a request with these headers, "Host" among them, and returns the
@@ -93,15 +95,14 @@ func TestActions(t *testing.T) {
 	}
 }
 
-// TestNames: who asks by the name of another site sees nothing but probes and
-// metrics.
+// TestNames: who asks by the name of another site sees nothing but probes.
 func TestNames(t *testing.T) {
-	_, address := serve(t, &master{})
+	_, address := serve(t, &master{health: control.Health{Ready: true}})
 	for host, own := range map[string]bool{
 		"127.0.0.1": true, "127.0.0.1:80": true, "[::1]:80": true, "[::1]": true, "10.1.2.3:9090": true, "localhost": true, "LocalHost:80": true, "a.localhost": true,
 		"evil.example": false, "evil.example:80": false, "localhost.evil.example": false, "notlocalhost": false, "127.0.0.1.evil.example": false, "localhost.": false,
 	} {
-		for path, always := range map[string]bool{"/": false, "/feed": false, "/v1/status": false, "/health": true, "/metrics": true} {
+		for path, always := range map[string]bool{"/": false, "/feed": false, "/v1/status": false, "/metrics": false, "/health": true, "/health/ready": true} {
 			status, body := send(t, "GET", "http://"+address+path, "", map[string]string{"Host": host})
 			if want := own || always; (status == 200) != want || !want && status != 403 {
 				t.Errorf("%s of %s: %d %s", path, host, status, body)
@@ -119,6 +120,9 @@ func TestNobodyElseActs(t *testing.T) {
 	url := "http://127.0.0.1:" + port
 	if status, _ := send(t, "POST", url+"/v1/reload", "{}", map[string]string{actionHeader: "1", "Content-Type": "application/json"}); status != 403 || m.done() != nil {
 		t.Errorf("an action: %d", status)
+	}
+	if status, body := send(t, "GET", url+"/metrics", "", map[string]string{"Host": "agents.monitoring.svc:9090"}); status != 200 {
+		t.Errorf("a scrape by the name of a service: %d %s", status, body)
 	}
 	status, body := send(t, "GET", url+"/feed", "", map[string]string{"Host": "agents.example"})
 	var f feed
