@@ -19,9 +19,9 @@ A reload reads the files again; flags and variables stay those of the start.
 A duration is "500ms", "30s", "2m", "1h30m", or a bare number of seconds.
 A size is "512MiB", "2GB", or a bare number of bytes.
 A relative path starts in chdir, and chdir in the folder gosuper was started in.
-The master follows no link that others than root and its own user made or could have put there. A file that others could
-have put in its place counts only if it is theirs, in a folder of their own; a log also if it is root's or the master's.
-A master that is not root reads whatever it can.
+The master follows no link that others than root and its own user made, or could have put there. Where others may write,
+a log has to have one name and be root's, the master's, or that of the owner of the folder; so has what a master that is
+root reads, and in a folder of another user it has to be that user's.
 Every mistake is reported at once; a reload that finds one changes nothing.
 `
 

@@ -6,8 +6,8 @@
 // So a path is walked folder by folder, and it is remembered whether anybody but
 // root and the user of this process could have had a hand in it. The rule for links
 // is that of the kernel's fs.protected_symlinks, for every folder instead of sticky
-// ones only: a link counts if root or this user made it, and if only these can
-// change the folders that it stands in. Of files that others could have put in
+// ones only: a link counts if root or this user made it, and no folder on the way to
+// it belongs to others or is for all to write. Of files that others could have put in
 // their place, only those count by which nobody gains anything. Who owns / is
 // trusted like root: in a user namespace, root outside has another number.
 //

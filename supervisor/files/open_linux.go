@@ -71,9 +71,10 @@ func (p *place) checkLog() error {
 }
 
 // OpenInput opens a file for reading. For root, a file that others could have put
-// there counts only if it belongs to the owner of its folder and has no other name,
-// so that nobody has root read to him what he could not read himself. Of what kind
-// it is the caller has to look at; opening does not wait.
+// there counts only if it has no other name, and is one of root's where no folder on
+// the way belongs to others, or that of the owner of its folder: so nobody has root
+// read to him what he could not read himself. Of what kind it is the caller has to
+// look at; opening does not wait.
 func OpenInput(path string) (*os.File, error) {
 	if os.Geteuid() != 0 {
 		return os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
@@ -82,7 +83,7 @@ func OpenInput(path string) (*os.File, error) {
 		switch {
 		case p.file == nil:
 			return -1, unix.ENOENT
-		case p.closed() || p.theirs() || p.why == "" && p.ours():
+		case p.closed() || p.theirs() || p.ours() && len(p.strangers) == 0:
 			return p.openAs(unix.O_RDONLY)
 		}
 		return -1, p.whose()

@@ -129,7 +129,7 @@ func TestOpen(t *testing.T) {
 		}, "il", "x may be written by others"},
 		{"a program in their folder", func(w world) string { w.file("theirs/x", 0, 0o755); return "theirs/x" }, "lp", "theirs/x could have been put there by others: "},
 		{"a program below their folder", func(w world) string { w.file("theirs/ours/x", 0, 0o755); return "theirs/ours/x" }, "lp", "theirs is a folder of user 1234567"},
-		{"a program where a group may write", func(w world) string { w.file("group/x", 0, 0o755); return "group/x" }, "lp", "group may be written by others"},
+		{"a program where a group may write", func(w world) string { w.file("group/x", 0, 0o755); return "group/x" }, "ilp", "group may be written by others"},
 		{"a program in a sticky folder", func(w world) string { w.file("tmp/x", 0, 0o755); return "tmp/x" }, "ielp", ""},
 		{"a program moved to a sticky folder", func(w world) string { w.file("x", 0, 0o755); w.second("tmp/x", "x"); return "tmp/x" }, "", "tmp/x has 2 names"},
 
@@ -149,6 +149,14 @@ func TestOpen(t *testing.T) {
 		{"our link in their folder", func(w world) string { w.link("theirs/l", "../mine", 0); return "theirs/l" }, "", "theirs is a folder of user 1234567"},
 		{"our link below their folder", func(w world) string { w.link("theirs/ours/l", "../../mine", 0); return "theirs/ours/l" }, "", "which is not followed"},
 		{"our link where all may write", func(w world) string { w.link("anybody/l", "../mine", 0); return "anybody/l" }, "", "anybody may be written by others"},
+		{"our link where a group may write", func(w world) string { w.link("group/l", "../mine", 0); return "group/l" }, "ilp", "is not executable"},
+		{"a program by our link where a group may write", func(w world) string {
+			w.file("x", 0, 0o755)
+			w.link("group/l", w.path("x"), 0)
+			return "group/l"
+		}, "ilp", "group may be written by others"},
+		{"our link of two names where a group may write", func(w world) string { w.link("l", "mine", 0); w.second("group/l", "l"); return "group/l" }, "", "it has 2 names"},
+		{"their link where a group may write", func(w world) string { w.link("group/l", "../mine", other); return "group/l" }, "", "is a link made by user"},
 		{"their link", func(w world) string { w.link("theirs/l", "../mine", other); return "theirs/l" }, "", "theirs/l is a link made by user 1234567, which is not followed"},
 		{"their link in a sticky folder", func(w world) string { w.link("tmp/l", "../mine", other); return "tmp/l" }, "", "is a link made by user"},
 		{"their link in our folder", func(w world) string { w.link("l", "mine", other); return "l" }, "", "is a link made by user"},
@@ -165,6 +173,8 @@ func TestOpen(t *testing.T) {
 		{"their file in a sticky folder", func(w world) string { w.file("tmp/x", other, 0o644); return "tmp/x" }, "", "tmp may be written by others"},
 		{"our file in their folder", func(w world) string { w.file("theirs/x", 0, 0o600); return "theirs/x" }, "lp", "could have been put there by others"},
 		{"our file in a sticky folder", func(w world) string { w.file("tmp/x", 0, 0o600); return "tmp/x" }, "ilp", ""},
+		{"our file where all may write", func(w world) string { w.file("anybody/x", 0, 0o600); return "anybody/x" }, "ilp", "is not executable"},
+		{"a second name where all may write", func(w world) string { w.second("anybody/x", "mine"); return "anybody/x" }, "", "anybody/x has 2 names"},
 		{"a second name in our folder", func(w world) string { w.second("x", "mine"); return "x" }, "il", "x has 2 names (hard links)"},
 		{"a second name in their folder", func(w world) string { w.second("theirs/x", "mine"); return "theirs/x" }, "", "theirs/x has 2 names"},
 		{"a second name in a sticky folder", func(w world) string { w.second("tmp/x", "mine"); return "tmp/x" }, "", "tmp/x has 2 names"},

@@ -110,8 +110,7 @@ func find(path string, others ...uint32) (_ *place, err error) {
 	return p, nil
 }
 
-// begin goes to the root. Nothing on the way there has to be remembered: only a
-// link that is trusted leads back.
+// begin goes to the root. What is known of the way there is not forgotten.
 func (p *place) begin() error {
 	fd, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -171,15 +170,17 @@ func (p *place) enter(fd int, stat *unix.Stat_t, path string) {
 	}
 }
 
-// mayFollow says why a link in the folder does not count.
+// mayFollow says why a link in the folder does not count. That a group may write
+// there is no reason, as it is in Ubuntu's /var/log, where systemd makes links: who
+// is in it could at most move a link of ours from elsewhere.
 func (p *place) mayFollow(name string, link *unix.Stat_t) error {
 	path := filepath.Join(p.path, name)
 	switch {
 	case !p.trusts(link.Uid):
 		return fmt.Errorf("%s is a link made by user %d, which is not followed", path, link.Uid)
-	case p.why != "":
+	case p.anybody || len(p.strangers) > 0:
 		return fmt.Errorf("%s is a link that others could have put there, which is not followed: %s", path, p.why)
-	case p.open && link.Nlink > 1:
+	case !p.closed() && link.Nlink > 1:
 		return fmt.Errorf("%s is a link that others could have put there, which is not followed: it has %d names", path, link.Nlink)
 	}
 	return nil
