@@ -26,6 +26,7 @@ var topics = []struct {
 	{"signals", "what signals do to the master, and which ones workers get", signalsText},
 	{"metrics", "what /metrics of the admin listener shows", admin.Reference},
 	{"protocol", "what a worker is given, and what it may say", func() string { return protocolText }},
+	{"security", "what is promised against workers and neighbours, and what is not", func() string { return securityText }},
 	{"words", "what worker, slot, place, generation, cooperating and plain mean", func() string { return wordsText }},
 }
 
@@ -122,6 +123,9 @@ func keyNames() []string {
 //
 //go:embed protocol.txt
 var protocolText string
+
+//go:embed security.txt
+var securityText string
 
 //go:embed signals.txt
 var signalsTail string

@@ -47,10 +47,10 @@ func TestSignalsText(t *testing.T) {
 	}
 }
 
-// TestSignalsTextKeys looks for every key that the text speaks of: names with
-// an underscore in them.
-func TestSignalsTextKeys(t *testing.T) {
-	for word := range strings.FieldsFuncSeq(signalsTail, func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') }) {
+// TestTextKeys looks for every key that the texts speak of: names with an
+// underscore in them.
+func TestTextKeys(t *testing.T) {
+	for word := range strings.FieldsFuncSeq(signalsTail+securityText, func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') }) {
 		if strings.Contains(word, "_") && !hasKey(word) {
 			t.Errorf("no key %s", word)
 		}
