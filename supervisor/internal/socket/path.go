@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -65,25 +66,43 @@ func owner(id int) int {
 // may remove it.
 //
 // Between finding the file dead and removing it, another master may have done both and put its own there. A lock on
-// the directory, which vanishes with its holder and leaves no file behind, makes that one step among masters. For
-// other programs, which know of no lock, the file is looked at once more just before it is removed.
+// the directory, which vanishes with its holder and leaves no file behind, makes that one step among masters. Any user
+// who can read the directory can hold it too, and for ever: so it is waited for no longer than a master may need it.
+// For whoever is without it, and for other programs, which know of no lock, the file is looked at once more just before
+// it is removed.
 func (op *opening) rebind(fd int, path string) error {
 	dir, err := unix.Open(filepath.Dir(path), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("cannot open the directory: %w", err)
 	}
 	defer unix.Close(dir)
-	switch err := unix.Flock(dir, unix.LOCK_EX|unix.LOCK_NB); err {
-	case nil:
-	case unix.EWOULDBLOCK:
-		return fmt.Errorf("%w: another process has locked the directory, and replaces the stale socket itself", unix.EADDRINUSE)
-	default:
+	if err := lock(dir); err != nil {
 		return fmt.Errorf("cannot lock the directory: %w", err)
 	}
 	if err := op.removeStale(path); err != nil {
 		return err
 	}
 	return unix.Bind(fd, &unix.SockaddrUnix{Name: path})
+}
+
+// lockTime is how long another master may take to find a file dead and to replace it, and lockLook how often it is
+// looked whether it is done.
+const (
+	lockTime = 500 * time.Millisecond
+	lockLook = 5 * time.Millisecond
+)
+
+// lock waits for the lock on a directory until whoever has it cannot be a master that needs it.
+func lock(dir int) error {
+	for end := time.Now().Add(lockTime); ; time.Sleep(lockLook) {
+		switch err := unix.Flock(dir, unix.LOCK_EX|unix.LOCK_NB); {
+		case err == unix.EINTR:
+		case err != unix.EWOULDBLOCK:
+			return err
+		case time.Now().After(end):
+			return nil
+		}
+	}
 }
 
 func (op *opening) removeStale(path string) error {

@@ -182,25 +182,47 @@ func TestStalePathIsReplacedOnce(t *testing.T) {
 	}
 }
 
+// locked holds the lock on a directory until the function it returns is called.
+func locked(t *testing.T, dir string) (unlock func()) {
+	t.Helper()
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Flock(fd, unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	unlock = sync.OnceFunc(func() { unix.Close(fd) })
+	t.Cleanup(unlock)
+	return unlock
+}
+
 // While another master is at it the stale file is left to that one.
 func TestStalePathIsReplacedUnderLock(t *testing.T) {
 	dir := t.TempDir()
 	stale(t, dir+"/s")
-	lock, err := unix.Open(dir, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(lock)
-	if err := unix.Flock(lock, unix.LOCK_EX); err != nil {
-		t.Fatal(err)
-	}
-	if s, err := Open(mustParse(t, "unix:"+dir+"/s"), Options{}); !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), "locked") {
-		t.Errorf("%v, %v", s, err)
-	}
-	if err := unix.Flock(lock, unix.LOCK_UN); err != nil {
+	unlock := locked(t, dir)
+	tried := make(chan error)
+	go func() {
+		_, err := Open(mustParse(t, "unix:"+dir+"/s"), Options{})
+		tried <- err
+	}()
+	if err := os.Remove(dir + "/s"); err != nil {
 		t.Fatal(err)
 	}
 	listen(t, "unix:"+dir+"/s")
+	unlock()
+	if err := <-tried; !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("beside another master's: %v", err)
+	}
+}
+
+// Who does nothing but hold the lock, as every user can, keeps no master from its path.
+func TestLockOfStrangerHoldsNobodyUp(t *testing.T) {
+	dir := t.TempDir()
+	stale(t, dir+"/s")
+	locked(t, dir)
+	mustDial(t, listen(t, "unix:"+dir+"/s").URLs()[0])
 }
 
 func TestModeOfPath(t *testing.T) {
