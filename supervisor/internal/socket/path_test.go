@@ -201,16 +201,16 @@ func locked(t *testing.T, dir string) (unlock func()) {
 func TestStalePathIsReplacedUnderLock(t *testing.T) {
 	dir := t.TempDir()
 	stale(t, dir+"/s")
+	listen(t, "unix:"+dir+"/live")
 	unlock := locked(t, dir)
 	tried := make(chan error)
 	go func() {
 		_, err := Open(mustParse(t, "unix:"+dir+"/s"), Options{})
 		tried <- err
 	}()
-	if err := os.Remove(dir + "/s"); err != nil {
+	if err := os.Rename(dir+"/live", dir+"/s"); err != nil { // at once, so that there is no moment without a file
 		t.Fatal(err)
 	}
-	listen(t, "unix:"+dir+"/s")
 	unlock()
 	if err := <-tried; !errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("beside another master's: %v", err)
