@@ -174,6 +174,9 @@ func (f *Fleet) accept(c *revision) {
 	} else {
 		f.end(f.current, Superseded, 0)
 	}
+	if f.count(func(w *Worker) bool { return w.State == Ready && w.Revision != c.number }) > 0 {
+		f.everReady = true // whoever goes for the reload served until then
+	}
 	c.target = f.TargetWith(c.Workers)
 	f.generations++
 	c.generation = f.generations

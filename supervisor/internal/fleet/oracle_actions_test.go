@@ -288,6 +288,9 @@ func (o *oracle) applied(a Apply) string {
 	ready := false
 	for _, w := range o.alive {
 		ready = ready || w.ready && w.Revision == a.Revision
+		if a.Reason == ReasonReload && w.Revision != a.Revision && w.ready && !w.told && !w.killed && w.aborted.IsZero() {
+			o.ever = true // it served until a reload took its place
+		}
 	}
 	if a.Reason == ReasonReload && !ready {
 		return "accepted without a ready worker"
