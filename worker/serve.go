@@ -156,15 +156,22 @@ func (p *process) finish(srv *http.Server) {
 	_ = srv.Shutdown(ctx)
 }
 
-// awaitAbort returns at once, unless handlers have outlived their requests for so long
-// that the master takes the worker for stuck. Then it is about to ask for the stacks
-// of all goroutines, which say where these handlers are.
+// awaitAbort returns at once, unless the master asks for the stacks of all goroutines,
+// or is about to: handlers have outlived their requests for so long that it takes the
+// worker for stuck, or the worker itself, which was stopped, comes too late for the end
+// that the master has set. What handlers are at then, the stacks say.
 func (p *process) awaitAbort() {
 	until := p.board.DrainUntil()
-	if until == 0 || p.orphaned.Load() != 0 || p.overtime.Load() == 0 || until-p.overtimeSince.Load() < int64(stuckGrace) {
+	if until == 0 || p.orphaned.Load() != 0 {
 		return
 	}
-	for end := fromMonotonic(until).Add(abortGrace); time.Now().Before(end) && p.overtime.Load() > 0; {
+	working := func() bool { return p.overtime.Load() > 0 }
+	if scoreboard.Monotonic() >= until {
+		working = p.handlersAtWork
+	} else if until-p.overtimeSince.Load() < int64(stuckGrace) {
+		return
+	}
+	for end := fromMonotonic(until).Add(abortGrace); time.Now().Before(end) && working(); {
 		time.Sleep(drainTick)
 	}
 }
