@@ -41,7 +41,7 @@ func (s *Supervisor) perform(a fleet.Action) {
 	case fleet.Withdraw:
 		s.withdraw(s.workers[a.ID])
 	case fleet.Plain:
-		s.warnPlain(s.workers[a.ID])
+		s.warnPlain(s.workers[a.ID].revision)
 	case fleet.Retire:
 		s.retire(s.workers[a.ID], a)
 	case fleet.Hasten:

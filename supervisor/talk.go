@@ -35,6 +35,9 @@ func (s *Supervisor) warn(r *revision) {
 	if r.memory.Why != "" {
 		s.log.Info("max_worker_memory_hard = auto", zap.String("limit", limitText(r.memory.Hard)), zap.String("why", r.memory.Why))
 	}
+	if r.config.PlainServer() != "" { // others may turn out to speak the protocol
+		s.warnPlain(r)
+	}
 	for _, w := range r.memory.Warnings {
 		if r == s.current || !slices.Contains(s.current.memory.Warnings, w) { // a reload says what is new
 			s.log.Warn(w)
@@ -80,12 +83,12 @@ func (s *Supervisor) warnBlind(w *worker) {
 
 // warnPlain says once what the configuration asks for that a plain worker
 // cannot do.
-func (s *Supervisor) warnPlain(w *worker) {
-	idle := w.revision.config.Unheeded()
-	if len(idle) == 0 || w.revision.plain {
+func (s *Supervisor) warnPlain(r *revision) {
+	idle := r.config.Unheeded()
+	if len(idle) == 0 || r.plain {
 		return
 	}
-	w.revision.plain = true
+	r.plain = true
 	s.log.Warn("settings have no effect on a worker that does not speak the worker protocol: use its own, or see gosuper help protocol",
-		w.fields(zap.Strings("settings", idle))...)
+		zap.Strings("settings", idle))
 }

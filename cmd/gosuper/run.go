@@ -145,13 +145,15 @@ func bootHint(e *supervisor.BootError) string {
 	if strings.HasPrefix(e.Status, "no READY=1 ") {
 		return `a worker says READY=1 to NOTIFY_SOCKET (sd_notify(3)) when it can serve; for one that never does, ready = "auto" or a time such as ready = "5s"`
 	}
+	told := false // what went wrong: a shell that does not exec ends with 0 all the same
 	for _, line := range e.Lines {
 		line = strings.ToLower(line)
+		told = told || strings.Contains(line, "error") || strings.Contains(line, "cannot")
 		if strings.Contains(line, "address already in use") || strings.Contains(line, "eaddrinuse") {
 			return "gosuper has bound the address already: the command must serve the socket it inherits, fd 3; see gosuper help protocol"
 		}
 	}
-	if e.Status == "exit status 0" {
+	if e.Status == "exit status 0" && !told {
 		return "it ended without an error, as a server does that puts itself into the background: the command must stay in the foreground"
 	}
 	return ""

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor"
 	"github.com/gosuper/gosuper/supervisor/control"
 )
 
@@ -59,5 +60,24 @@ func TestStatusOfCommands(t *testing.T) {
 	}
 	if got := status(unhealthy{&config.Errors{}}); got != exitRuntime {
 		t.Errorf("a probe with a broken configuration: status %d, want %d", got, exitRuntime)
+	}
+}
+
+// The hint about a server that goes into the background is for one that ended in
+// silence, and not for a shell that ends with 0 after its server has failed.
+func TestBootHint(t *testing.T) {
+	for _, tc := range []struct {
+		lines []string
+		hint  bool
+	}{
+		{nil, true},
+		{[]string{"starting"}, true},
+		{[]string{"cannot serve as worker 1: gosuper started process 7 (sh wrap.sh), not this one"}, false},
+		{[]string{"Error: no such model"}, false},
+	} {
+		hint := bootHint(&supervisor.BootError{Worker: 1, Status: "exit status 0", Lines: tc.lines})
+		if strings.Contains(hint, "background") != tc.hint {
+			t.Errorf("after %q the hint is %q", tc.lines, hint)
+		}
 	}
 }

@@ -25,6 +25,12 @@ func TestUnheededSettings(t *testing.T) {
 		t.Errorf("it says so %d times", n)
 	}
 
+	m = start(t, launch{config: config(command(uvicorn(t), "nothing:app", "--fd", "3"), "request_timeout = 60")})
+	m.wait(t, 0, "worker started", nil)
+	if n := len(m.all(0, warning, nil)); n != 1 {
+		t.Errorf("of a server that is known it is said %d times before it starts, want once", n)
+	}
+
 	m = up(t, "request_timeout = 60", "keepalive = 5")
 	if n := len(m.all(0, warning, nil)); n > 0 {
 		t.Error("it says so of cooperating workers")

@@ -42,7 +42,6 @@ var mutants = []struct{ file, old, new, law string }{
 	{"record.go", "			f.slots[w.Slot].crashes, f.slots[w.Slot].early = 0, 0\n", "", "backoff too long"},
 	{"record.go", "		f.current.crashes = 0\n", "", "rolled back without need"},
 	{"judge.go", "	if f.served() || f.fallback", "	if f.fallback", "gave up after something was ready"},
-	{"judge.go", "		f.everReady = true // whoever", "		// whoever", "gave up after something was ready"},
 	{"plan.go", "		if i != keep {", "		if i != keep && w.Recycle != \"\" {", "reload done with an old worker serving"},
 	{"plan.go", "			f.hasten(w, f.stopBy)\n", "", "grace prolonged"},
 	{"spawn.go", "	if f.stopping {\n		return\n	}\n	r := f.survey()\n", "	if f.gaveUp != 0 {\n		return\n	}\n	r := f.survey()\n", "spawn while stopping"},
