@@ -23,10 +23,19 @@ import (
 func heirOf(t *testing.T, s *Supervisor) *Supervisor {
 	t.Helper()
 	e := s.bequeath([]message{{id: 2, Message: notify.Message{Stopping: true}}})
-	if s.busy != nil {
-		var err error // both will close it
-		if e.Busy, err = unix.FcntlInt(uintptr(e.Busy), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+	double := func(fd *int) { // both will close it
+		t.Helper()
+		var err error
+		if *fd, err = unix.FcntlInt(uintptr(*fd), unix.F_DUPFD_CLOEXEC, 0); err != nil {
 			t.Fatal(err)
+		}
+	}
+	if s.busy != nil {
+		double(&e.Busy)
+	}
+	for i := range e.Workers {
+		if e.Workers[i].Board >= 0 {
+			double(&e.Workers[i].Board)
 		}
 	}
 	fd, err := handover.Write(e, e.descriptors())

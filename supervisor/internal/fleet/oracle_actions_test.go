@@ -27,10 +27,10 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 		return o.spawned(now, a)
 	case Announce:
 		w := o.alive[a.ID]
-		if w == nil || w.told && !slices.Contains(events, Event(SaidStopping{a.ID})) || w.ready {
+		if w == nil || w.told && !slices.Contains(events, Event(SaidStopping(a))) || w.ready {
 			return "acted on the dead"
 		}
-		if late && !slices.Contains(events, Event(SaidReady{a.ID})) {
+		if late && !slices.Contains(events, Event(SaidReady(a))) {
 			return "late loop believed"
 		}
 		if broken := o.announced(now, w); broken != "" {
@@ -53,7 +53,7 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 		w.found = false
 	case Withdraw:
 		w := o.alive[a.ID]
-		if w == nil || w.told || !w.ready || !w.header || w.word && !slices.Contains(events, Event(SaidReady{a.ID})) {
+		if w == nil || w.told || !w.ready || !w.header || w.word && !slices.Contains(events, Event(SaidReady(a))) {
 			return "acted on the dead"
 		}
 		w.ready, w.readyAt = false, time.Time{}
