@@ -31,7 +31,7 @@ func (o *oracle) see(now time.Time, ev Event) {
 	case Cooperates:
 		if w := o.alive[ev.ID]; w != nil && !w.exited {
 			w.header, o.headers[w.Revision] = true, true
-			if w.ready && (o.settings[w.Revision].Ready != ReadyAuto || !w.startBy.After(now) || w.stuck) {
+			if w.ready && !w.told && !w.killed && w.aborted.IsZero() && (o.settings[w.Revision].Ready != ReadyAuto || !w.startBy.After(now) || w.stuck) {
 				o.proven(w) // whatever it is, it has been ready for long
 			}
 		}
