@@ -32,6 +32,10 @@ type leftovers struct {
 	shared bool               // there were such, or a build: what they leave behind comes here as well
 }
 
+func newLeftovers() leftovers {
+	return leftovers{dead: map[int]deadLeader{}, told: map[int]bool{}, owners: map[int][]int{}}
+}
+
 // deadLeader is a worker whose session or process group may not be empty yet.
 type deadLeader struct {
 	id    int
@@ -69,9 +73,6 @@ func (s *Supervisor) adopted() []process.Orphan {
 
 // died notes that workers were reaped.
 func (l *leftovers) died(w *worker) {
-	if l.dead == nil {
-		l.dead, l.told, l.owners = map[int]deadLeader{}, map[int]bool{}, map[int][]int{}
-	}
 	asked := !w.until.IsZero()
 	l.dead[w.pid] = deadLeader{id: w.ID, alone: asked && !w.slain && !w.cooperates && w.status.Signal != syscall.SIGKILL}
 }
@@ -177,9 +178,6 @@ func (s *Supervisor) endLeftover(o process.Orphan, owners []int) {
 // endLeftovers ends all that workers have left behind, whosoever, when the master
 // ends, and nothing else.
 func (s *Supervisor) endLeftovers() {
-	if s.leftovers.told == nil {
-		s.leftovers.told, s.leftovers.owners = map[int]bool{}, map[int][]int{}
-	}
 	limit := time.NewTimer(leftoverTime)
 	defer limit.Stop()
 	for {

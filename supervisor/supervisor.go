@@ -146,6 +146,7 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 
 		preparations: preparations{turn: make(chan struct{}, 1)},
 
+		leftovers:  newLeftovers(),
 		footprints: footprints{by: map[int]*footprint{}},
 		upgrades:   upgrades{last: control.Upgrade{Result: control.None}},
 	}
