@@ -1,12 +1,10 @@
 package config
 
-import "runtime"
-
 // compareLimits checks what the limits of a worker's life say together.
 func (l *loader) compareLimits() {
 	c := l.config
 	if c.Limits.NoNewPrivs.Auto {
-		c.Limits.NoNewPrivs.On = c.User != "" && runtime.GOOS == "linux"
+		c.Limits.NoNewPrivs.On = c.User != ""
 	}
 	if c.MaxRequestsJitter > 0 && c.MaxRequests == 0 && l.sound("max_requests", "max_requests_jitter") {
 		l.warn("max_requests_jitter has no effect while max_requests is 0")

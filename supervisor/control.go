@@ -1,3 +1,5 @@
+//go:build linux
+
 package supervisor
 
 import (
@@ -6,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"runtime"
 	"syscall"
 	"time"
 
@@ -222,9 +223,6 @@ func listenerOf(fd int) (net.Listener, error) {
 // bindAbstract makes the socket at an address that has no file and hence no
 // mode: who connects is looked at all the same.
 func bindAbstract(p place, address string) (*controlSocket, error) {
-	if runtime.GOOS != "linux" {
-		return nil, fmt.Errorf("cannot listen on %s: %w", address, errors.ErrUnsupported)
-	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: address, Net: "unix"})
 	if err != nil {
 		return nil, err

@@ -1,3 +1,5 @@
+//go:build linux
+
 package supervisor
 
 import (
@@ -6,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -47,7 +50,7 @@ func buildFirst(o Options) error {
 	o.Log.Info("building: the command does not exist yet", zap.Strings("command", c.Watch.Build))
 	cmd := exec.Cmd{
 		Path: path, Args: c.Watch.Build, Dir: c.Chdir, Env: c.Environ(nil, o.Environ, 0, 0, 0),
-		Stdout: os.Stderr, Stderr: os.Stderr, SysProcAttr: endsWithMaster(),
+		Stdout: os.Stderr, Stderr: os.Stderr, SysProcAttr: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
 	}
 	if err := cmd.Run(); err != nil {
 		return &Error{Err: fmt.Errorf("the build failed: %w", err)}

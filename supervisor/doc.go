@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package supervisor is the master: one loop that owns all state, and the hands
 // that do what the brain decides.
 //

@@ -1,7 +1,8 @@
+//go:build linux
+
 package supervisor
 
 import (
-	"errors"
 	"slices"
 	"time"
 
@@ -70,7 +71,7 @@ func (s *Supervisor) giveUp(sockets *socket.Set) {
 	if sockets = s.notLeaving(sockets); sockets.Len() == 0 {
 		return
 	}
-	if err := sockets.Quiesce(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+	if err := sockets.Quiesce(); err != nil {
 		s.log.Warn("cannot keep new connections away", zap.Error(err))
 	}
 	now := time.Now()

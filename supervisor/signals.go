@@ -1,9 +1,10 @@
+//go:build linux
+
 package supervisor
 
 import (
 	"os"
 	"os/signal"
-	"slices"
 	"strconv"
 	"syscall"
 
@@ -37,9 +38,10 @@ func Signals() []Signal {
 
 // ignored are the signals that would end a process that does not expect them.
 // SIGABRT keeps its dump of all stacks, and the signals of faults and of job
-// control their meaning.
+// control their meaning. 34 is SIGRTMIN.
 var ignored = []os.Signal{
 	syscall.SIGWINCH, syscall.SIGALRM, syscall.SIGVTALRM, syscall.SIGIO, syscall.SIGPIPE,
+	syscall.SIGPWR, syscall.SIGSTKFLT, syscall.Signal(34),
 }
 
 // fromTerminal are the signals that a terminal sends, too, by which it means
@@ -53,7 +55,7 @@ func listen(to chan os.Signal) (stop func()) {
 	for _, s := range Signals() {
 		all = append(all, s.Signal)
 	}
-	signal.Ignore(slices.Concat(ignored, ignoredHere)...)
+	signal.Ignore(ignored...)
 	signal.Notify(to, all...)
 	terminal.Watch(fromTerminal...)
 	return func() {

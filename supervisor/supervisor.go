@@ -1,3 +1,5 @@
+//go:build linux
+
 package supervisor
 
 import (
@@ -199,7 +201,7 @@ func (s *Supervisor) Run() error {
 	defer s.controls.finish()
 	defer close(s.ended)
 	s.controls.serve()
-	if err := process.BecomeSubreaper(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+	if err := process.BecomeSubreaper(); err != nil {
 		s.log.Warn("cannot adopt orphans", zap.Error(err))
 	}
 	if s.options.Inheritance == nil {

@@ -1,3 +1,5 @@
+//go:build linux
+
 package supervisor
 
 import (
@@ -94,9 +96,6 @@ func (s *Supervisor) weighAll() {
 		if err != nil && time.Since(complained) >= complainAgain {
 			complained = time.Now()
 			s.askAnyway(func() { s.log.Warn("max_worker_memory has no effect at the moment", zap.Error(err)) })
-		}
-		if errors.Is(err, errors.ErrUnsupported) {
-			return // for good: weighing stays set
 		}
 		pause := weighSoft
 		for _, w := range all {

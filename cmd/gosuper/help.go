@@ -6,29 +6,27 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/gosuper/gosuper/config"
-	"github.com/gosuper/gosuper/supervisor"
-	"github.com/gosuper/gosuper/supervisor/admin"
 )
 
-// topics are the pages of gosuper help TOPIC. They are made from the code that
-// they describe.
-var topics = []struct {
+// topic is a page of gosuper help TOPIC.
+type topic struct {
 	name, short string
 	text        func() string
-}{
-	{"config", "every key of the configuration", config.Reference},
-	{"signals", "what signals do to the master, and which ones workers get", signalsText},
-	{"metrics", "what /metrics of the admin listener shows", admin.Reference},
+}
+
+// topics are made from the code that they describe.
+var topics = slices.Concat([]topic{{"config", "every key of the configuration", config.Reference}}, masterTopics, []topic{
 	{"protocol", "what a worker is given, and what it may say", func() string { return protocolText }},
 	{"security", "what is promised against workers and neighbours, and what is not", func() string { return securityText }},
 	{"words", "what worker, slot, place, generation, cooperating and plain mean", func() string { return wordsText }},
-}
+})
 
 // wordsText explains what stands in the log and in gosuper status.
 const wordsText = `  worker       one process that runs COMMAND; its id is never given again
@@ -126,17 +124,3 @@ var protocolText string
 
 //go:embed security.txt
 var securityText string
-
-//go:embed signals.txt
-var signalsTail string
-
-// signalsText is the table of signals to the master, and what workers get.
-func signalsText() string {
-	var b strings.Builder
-	b.WriteString("Signals to the master:\n\n")
-	for _, s := range supervisor.Signals() {
-		fmt.Fprintf(&b, "  %-6s %s\n", s.Name, wrap(s.Effect, 71, "         "))
-	}
-	b.WriteString(signalsTail)
-	return b.String()
-}

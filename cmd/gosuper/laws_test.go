@@ -146,6 +146,36 @@ func TestWorkerIsLight(t *testing.T) {
 	t.Error("no package worker")
 }
 
+// TestMasterIsForLinux: no file of the master stands in for what another system
+// lacks, and gosuper there is built without it. What people run there, workers
+// and checks of a configuration, is built as here.
+func TestMasterIsForLinux(t *testing.T) {
+	goFiles(t, func(name, text string) {
+		if !strings.HasPrefix(name, "supervisor/") {
+			return
+		}
+		constraint, _, _ := strings.Cut(text, "\npackage ")
+		if strings.Contains(constraint, "//go:build") && strings.Contains(constraint, "!linux") || strings.Contains(path.Base(name), "_darwin") {
+			t.Errorf("%s is for another system than Linux", name)
+		}
+	})
+	there := map[string]goPackage{}
+	for _, p := range list(t, "darwin", "-deps") {
+		there[p.ImportPath] = p
+	}
+	for _, name := range []string{"cmd/gosuper", "config", "worker", "worker/protocol", "worker/scoreboard"} {
+		p, ok := there[module+"/"+name]
+		if !ok {
+			t.Errorf("%s is not for macOS", name)
+		}
+		for _, d := range p.Deps {
+			if within([]string{module + "/supervisor"}, d) {
+				t.Errorf("on macOS %s pulls in %s", name, d)
+			}
+		}
+	}
+}
+
 // allowedFor returns what the nearest folder with a law allows.
 func allowedFor(t *testing.T, folder string) []string {
 	for f := folder; f != "."; f = path.Dir(f) {

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -6,8 +8,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -18,12 +18,6 @@ import (
 // answerTime is how long a master that is well may take to answer what needs no
 // waiting for workers.
 const answerTime = 10 * time.Second
-
-// failure is what went wrong at run time, and what to do about it.
-type failure struct {
-	error
-	hint string
-}
 
 // target says which running master is meant.
 type target struct{ control, file, name string }
@@ -163,17 +157,6 @@ func (a *app) newCommand(cmd *cobra.Command, do func(ctx context.Context, m *con
 	return cmd
 }
 
-// usageArgs makes a mistake in the arguments one of usage.
-func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		err := check(cmd, args)
-		if err != nil && !as[usageError](err) {
-			return usageError{err, "see " + cmd.CommandPath() + " --help"}
-		}
-		return err
-	}
-}
-
 // soon is the context of a question that needs no waiting.
 func soon(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, answerTime)
@@ -192,14 +175,4 @@ func soonUnless(waits bool, ctx context.Context) (context.Context, context.Cance
 func (a *app) say(text string) error {
 	_, err := fmt.Fprintln(a.stdout, strings.TrimRight(readable(text), "\n"))
 	return err
-}
-
-// readable replaces what a terminal might act upon.
-func readable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\n' || unicode.IsGraphic(r) {
-			return r
-		}
-		return utf8.RuneError
-	}, text)
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -11,9 +13,6 @@ import (
 // queueBytes bounds the log lines that wait for a slow reader. What comes on
 // top is dropped and counted.
 const queueBytes = 1 << 20
-
-// flushTime is what a slow reader gets when the master ends.
-const flushTime = time.Second
 
 // queue writes log lines in a goroutine of its own. None of its methods waits
 // for the reader, but for close.

@@ -7,12 +7,12 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gosuper/gosuper/config"
-	"github.com/gosuper/gosuper/supervisor"
-	"github.com/gosuper/gosuper/supervisor/control"
 )
 
 // The exit statuses of the master.
@@ -25,6 +25,12 @@ const (
 
 // usageError is a mistake on the command line.
 type usageError struct {
+	error
+	hint string
+}
+
+// failure is what went wrong at run time, and what to do about it.
+type failure struct {
 	error
 	hint string
 }
@@ -51,10 +57,8 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 // newRoot is gosuper with all its commands.
 func (a *app) newRoot() *cobra.Command {
 	root := a.newSupervise()
-	root.AddCommand(
-		a.newStatus(), a.newTop(), a.newReload(), a.newScale(), a.newRecycle(), a.newStop(), a.newUpgrade(), a.newHealth(),
-		a.newCheck(), a.newVersion(), a.newCompletion(root), a.newMan(root),
-	)
+	root.AddCommand(a.masterCommands(root)...)
+	root.AddCommand(a.newCheck(), a.newVersion(), a.newCompletion(root))
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.SetHelpCommand(a.newHelp(root))
@@ -66,15 +70,14 @@ func (a *app) newRoot() *cobra.Command {
 
 // status is the exit status that stands for an error.
 func status(err error) int {
-	switch {
-	case err == nil:
+	if err == nil {
 		return exitOK
-	case as[unhealthy](err):
-		return exitRuntime
-	case as[usageError](err), as[*config.Error](err), as[*config.Errors](err):
+	}
+	if code, ok := masterStatus(err); ok {
+		return code
+	}
+	if as[usageError](err) || as[*config.Error](err) || as[*config.Errors](err) {
 		return exitUsage
-	case as[*supervisor.BootError](err):
-		return exitBoot
 	}
 	return exitRuntime
 }
@@ -97,26 +100,14 @@ func message(err error) string {
 	if e, ok := errors.AsType[*config.Error](err); ok {
 		return complaint(e.Short(), e.Hint)
 	}
-	if e, ok := errors.AsType[*supervisor.Error](err); ok {
-		return complaint(e.Error(), e.Hint)
-	}
-	if e, ok := errors.AsType[*supervisor.BootError](err); ok {
-		return complaint(e.Error(), bootHint(e))
-	}
 	if e, ok := errors.AsType[usageError](err); ok {
 		return complaint(e.Error(), e.hint)
 	}
 	if e, ok := errors.AsType[failure](err); ok {
 		return complaint(e.Error(), e.hint)
 	}
-	if e, ok := errors.AsType[several](err); ok {
-		return complaint(e.Error(), e.hint())
-	}
-	if e, ok := errors.AsType[*control.Error](err); ok {
-		return complaint(e.Error(), e.Hint)
-	}
-	if e, ok := errors.AsType[*control.Unreachable](err); ok {
-		return complaint(e.Error(), e.Hint)
+	if hint, e := masterHint(err); e != nil {
+		return complaint(e.Error(), hint)
 	}
 	return complaint(err.Error(), "")
 }
@@ -132,32 +123,18 @@ func complaint(text, hint string) string {
 	return readable(strings.ReplaceAll(text, "\t", "    ")) // stack traces are indented with tabs
 }
 
-// bootHint recognises the two mistakes that nearly everybody makes: a program
-// that binds its address itself, which the master already has, and one that becomes
-// a daemon.
-func bootHint(e *supervisor.BootError) string {
-	if strings.Contains(e.Status, "no socket that it was given") {
-		return "the command must serve the socket it inherits, fd 3 (uvicorn: --fd 3); a program that serves nothing needs ready = \"1s\""
-	}
-	if e.Hint != "" {
-		return e.Hint
-	}
-	if strings.HasPrefix(e.Status, "no READY=1 ") {
-		return `a worker says READY=1 to NOTIFY_SOCKET (sd_notify(3)) when it can serve; for one that never does, ready = "auto" or a time such as ready = "5s"`
-	}
-	told := false // what went wrong: a shell that does not exec ends with 0 all the same
-	for _, line := range e.Lines {
-		line = strings.ToLower(line)
-		told = told || strings.Contains(line, "error") || strings.Contains(line, "cannot")
-		if strings.Contains(line, "address already in use") || strings.Contains(line, "eaddrinuse") {
-			return "gosuper has bound the address already: the command must serve the socket it inherits, fd 3; see gosuper help protocol"
+// readable replaces what a terminal might act upon.
+func readable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || unicode.IsGraphic(r) {
+			return r
 		}
-	}
-	if e.Status == "exit status 0" && !told {
-		return "it ended without an error, as a server does that puts itself into the background: the command must stay in the foreground"
-	}
-	return ""
+		return utf8.RuneError
+	}, text)
 }
+
+// flushTime is what a slow reader gets when the process ends.
+const flushTime = time.Second
 
 // deliver writes the last words of the process, in one piece and not for
 // longer than a stopped reader may keep it from ending.

@@ -3,15 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gosuper/gosuper/config"
-	"github.com/gosuper/gosuper/supervisor"
-	"github.com/gosuper/gosuper/supervisor/files"
 )
 
 const superviseLong = `gosuper binds the listening sockets, starts COMMAND as several workers that
@@ -44,14 +41,9 @@ func (a *app) newSupervise() *cobra.Command {
 	check := cmd.Flags().Bool("check-config", false, "validate the configuration, print the effective one as TOML and start nothing")
 	cmd.Flags().BoolP("help", "h", false, "print this help")
 	printVersion := cmd.Flags().BoolP("version", "V", false, "print the version")
-	trial := cmd.Flags().Int(supervisor.TrialFlag, noTrial, "say whether this version could go on with the state at `FD`")
-	cmd.Flags().MarkHidden(supervisor.TrialFlag)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		if *printVersion {
 			return a.printVersion()
-		}
-		if *trial != noTrial {
-			return commandError(cmd, a.rehearse(source(args), *trial), source(args))
 		}
 		if err := foreignCommand(cmd, args); err != nil {
 			return err
@@ -61,6 +53,7 @@ func (a *app) newSupervise() *cobra.Command {
 		}
 		return commandError(cmd, a.supervise(source(args)), source(args))
 	}
+	a.addTrial(cmd, source)
 	return cmd
 }
 
@@ -94,61 +87,8 @@ func (a *app) addConfiguration(cmd *cobra.Command) (source func(command []string
 	completeFlags(cmd)
 	cmd.ValidArgsFunction = completeArguments
 	return func(command []string) config.Source {
-		return config.Source{File: *file, Environ: a.environ, Flags: values.given(), Command: command, Dir: workingDir(), Open: files.OpenInput}
+		return config.Source{File: *file, Environ: a.environ, Flags: values.given(), Command: command, Dir: workingDir(), Open: openInput}
 	}
-}
-
-// supervise runs the master until it ends.
-func (a *app) supervise(source config.Source) error {
-	inheritance, err := supervisor.Inherited()
-	if err != nil {
-		return err
-	}
-	var c *config.Config
-	var warnings []string
-	var program supervisor.Program
-	if inheritance != nil {
-		// Whatever the files say by now: workers were accepted with this.
-		c, program = inheritance.Config(), inheritance.Program()
-		source.Dir = c.Dir
-	} else {
-		source = source.Once()
-		if c, warnings, err = config.Load(source); err != nil {
-			return err
-		}
-		program = a.program(c.Dir)
-	}
-	stderr := newOutput(os.Stderr, a.environ)
-	logs, err := openLogs(c.Log, stderr)
-	if err != nil && inheritance != nil {
-		logs, err = logsOnStderr(c.Log, stderr, err)
-	}
-	if err != nil {
-		return err
-	}
-	s, err := supervisor.New(supervisor.Options{
-		Config:      c,
-		Warnings:    warnings,
-		Reconfigure: func() (*config.Config, []string, error) { return config.Load(source) },
-		Environ:     a.environ,
-		Log:         logs.Logger(),
-		Logs:        logs,
-		Stderr:      stderr.worker,
-		Version:     version(),
-		Program:     program,
-		Inheritance: inheritance,
-	})
-	switch {
-	case err == nil:
-		err = s.Run()
-	case errors.Is(err, supervisor.ErrStopped):
-		err = nil
-	}
-	logs.Close()
-	if err != nil || stderr.terminal {
-		deliver(stderr, "") // what comes now begins a line
-	}
-	return err
 }
 
 // check prints the effective configuration.
@@ -157,14 +97,14 @@ func (a *app) check(source config.Source) error {
 	if err != nil {
 		return err
 	}
-	here, err := supervisor.Check(c)
+	chosen, doubts, err := a.find(c)
 	if err != nil {
 		return err
 	}
-	for _, w := range slices.Concat(warnings, here.Warnings, budget(c, a.environ)) {
+	for _, w := range slices.Concat(warnings, doubts) {
 		fmt.Fprintf(a.stderr, "gosuper: warning: %s\n", w)
 	}
-	_, err = fmt.Fprintln(a.stdout, strings.TrimRight(c.TOML(here.Chosen), "\n"))
+	_, err = fmt.Fprintln(a.stdout, strings.TrimRight(c.TOML(chosen), "\n"))
 	return err
 }
 

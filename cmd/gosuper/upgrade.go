@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -43,6 +45,19 @@ func (a *app) newUpgrade() *cobra.Command {
 
 // noTrial is the value of the flag that was not given.
 const noTrial = -1
+
+// addTrial gives gosuper itself the flag by which a master asks a new version.
+func (a *app) addTrial(root *cobra.Command, source func(command []string) config.Source) {
+	state := root.Flags().Int(supervisor.TrialFlag, noTrial, "say whether this version could go on with the state at `FD`")
+	root.Flags().MarkHidden(supervisor.TrialFlag)
+	run := root.RunE
+	root.RunE = func(cmd *cobra.Command, args []string) error {
+		if *state == noTrial {
+			return run(cmd, args)
+		}
+		return commandError(cmd, a.rehearse(source(args), *state), source(args))
+	}
+}
 
 // rehearse is what a master has a new version do before it becomes that: it says
 // on stdout whether it could go on.

@@ -43,3 +43,14 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	}
 	return usageError{fmt.Errorf("%s takes no argument: %q", cmd.CommandPath(), args[0]), "see " + cmd.CommandPath() + " --help"}
 }
+
+// usageArgs makes a mistake in the arguments one of usage.
+func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		err := check(cmd, args)
+		if err != nil && !as[usageError](err) {
+			return usageError{err, "see " + cmd.CommandPath() + " --help"}
+		}
+		return err
+	}
+}

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package admin is the HTTP interface for those who watch over a master: probes
 // of load balancers and containers, Prometheus, and people with a browser.
 //

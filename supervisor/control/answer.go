@@ -1,3 +1,5 @@
+//go:build linux
+
 package control
 
 // Health is what a probe wants to know.

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package control is how a running master is asked and told things: the types
 // of its HTTP and JSON interface, the server inside the master, and the client
 // that the command line is.

@@ -1,3 +1,5 @@
+//go:build linux
+
 package control
 
 import (
@@ -5,6 +7,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // peer is the process at the other end of a unix socket: of an accepted
@@ -65,4 +69,13 @@ func PIDNamespace() string {
 		return ""
 	}
 	return strings.Trim(link, "pid:[]")
+}
+
+// credentials is the other end of a unix socket, by unix(7), SO_PEERCRED.
+func credentials(fd int) (peer, error) {
+	cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil {
+		return peer{}, err
+	}
+	return peer{uid: int(cred.Uid), pid: int(cred.Pid)}, nil
 }

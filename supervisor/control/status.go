@@ -1,3 +1,5 @@
+//go:build linux
+
 package control
 
 // Status is what runs, at one moment. All slices are in the order of worker

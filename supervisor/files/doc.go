@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package files opens the files of a master that may be root, in folders in which
 // others may write: its logs, its pid file, what it reads, and the program that it
 // becomes. A path is only a wish: who may write in one of its folders decides what
@@ -10,6 +12,4 @@
 // it belongs to others or is for all to write. Of files that others could have put in
 // their place, only those count by which nobody gains anything. Who owns / is
 // trusted like root: in a user namespace, root outside has another number.
-//
-// Other systems than Linux open what the path says.
 package files

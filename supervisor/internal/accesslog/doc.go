@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package accesslog is the master's side of the access log: a pipe into which all
 // workers write, and one goroutine that copies whole lines from it to the file.
 //

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package handover passes what a master knows and holds from one image of its
 // process to the next: an upgrade in place.
 //

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package notify receives what workers report about themselves: that they are ready, that they stop, that they
 // want to be replaced. [Endpoint] is the master's ear for one worker, [Message] what it hears.
 //

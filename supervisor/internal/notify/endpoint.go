@@ -1,3 +1,5 @@
+//go:build linux
+
 package notify
 
 import (
@@ -16,7 +18,7 @@ import (
 // Its methods are for one goroutine, the supervisor's loop; messages come from others.
 type Endpoint struct {
 	address  string
-	datagram *os.File // nil where there are no abstract addresses
+	datagram *os.File // nil: not made yet
 	pair     *os.File
 	child    int // -1 once closed
 	closed   bool
@@ -39,19 +41,14 @@ func New() (*Endpoint, error) {
 		inbox: inbox{done: make(chan struct{})},
 	}
 	fd, address, err := newDatagram()
-	switch {
-	case errors.Is(err, errors.ErrUnsupported):
-	case err != nil:
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot make a notify socket: %w", err), e.Close())
-	default:
-		e.datagram = os.NewFile(uintptr(fd), "notify socket")
-		e.address = address
 	}
+	e.datagram, e.address = os.NewFile(uintptr(fd), "notify socket"), address
 	return e, nil
 }
 
-// Address is for NOTIFY_SOCKET: "@" and a name that cannot be guessed, in the abstract namespace of unix(7). It is
-// empty where the kernel has none.
+// Address is for NOTIFY_SOCKET: "@" and a name that cannot be guessed, in the abstract namespace of unix(7).
 func (e *Endpoint) Address() string { return e.address }
 
 // ChildFd is the descriptor that the worker is to inherit for GOSUPER_NOTIFY_FD, -1 after CloseChild. It is

@@ -1,6 +1,17 @@
+//go:build linux
+
 package process
 
-import "syscall"
+import (
+	"bytes"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
 
 // Orphan is a process that this one has adopted: its parent has ended, and left it
 // behind. What it says of itself, environment and command, may be a lie.
@@ -33,4 +44,71 @@ func (o Orphan) Kill() error {
 		return KillGroup(o.Pid)
 	}
 	return kill(o.Pid, o.Pid, syscall.SIGKILL)
+}
+
+// maxCommand bounds the command of an [Orphan] in bytes.
+const maxCommand = 200
+
+// Adopted returns the children of this process that are not known: what it has adopted
+// as PID 1 or by [BecomeSubreaper], and not reaped yet.
+func Adopted(known func(pid int) bool) (orphans []Orphan) {
+	var r procReader
+	children := r.children(os.Getpid())
+	if !r.listsChildren() {
+		all, err := r.scan()
+		if err != nil {
+			return nil
+		}
+		children = all[os.Getpid()]
+	}
+	for _, pid := range children {
+		if known(pid) {
+			continue
+		}
+		o := identify(pid)
+		o.Ended = r.ended(pid)
+		// Of a process that ends just now there is neither; nobody needs to know it.
+		if text, err := r.read("/proc/" + strconv.Itoa(pid) + "/cmdline"); err == nil {
+			o.Command = commandLine(text)
+		}
+		if text, err := r.read("/proc/" + strconv.Itoa(pid) + "/environ"); err == nil {
+			o.Env = strings.Split(string(text), "\x00")
+		}
+		orphans = append(orphans, o)
+	}
+	return orphans
+}
+
+// identify returns who a child is, dead or alive, that was not reaped yet.
+func identify(pid int) Orphan {
+	o := Orphan{Pid: pid}
+	o.Group, _ = unix.Getpgid(pid)
+	o.Session, _ = unix.Getsid(pid)
+	return o
+}
+
+// ended reports whether a child is a zombie, or about to be one.
+func (r *procReader) ended(pid int) bool {
+	text, err := r.read("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return true
+	}
+	after := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
+	if len(after) < 7 {
+		return true
+	}
+	// It may take a while to give its memory back: the flags are those of the kernel's
+	// include/linux/sched.h.
+	const exiting = 0x4
+	flags, _ := decimal(after[6])
+	return slices.Contains([]string{"Z", "X"}, string(after[0])) || flags&exiting != 0
+}
+
+// commandLine makes a line of the arguments in /proc/PID/cmdline.
+func commandLine(text []byte) string {
+	line := cleanLine(bytes.ReplaceAll(bytes.TrimRight(text, "\x00"), []byte{0}, []byte{' '}))
+	if len(line) > maxCommand {
+		line = strings.ToValidUTF8(line[:maxCommand], "") + "..."
+	}
+	return line
 }

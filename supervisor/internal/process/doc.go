@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package process is the master's hands on its children: it starts workers,
 // hears of their end, ends their process groups, keeps the last words they
 // wrote to stderr and reads what memory they take. It decides nothing.

@@ -1,3 +1,5 @@
+//go:build linux
+
 package process
 
 // keep is how much of a worker's stderr is remembered.

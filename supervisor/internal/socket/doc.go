@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package socket owns the listening sockets that the workers accept from.
 //
 // The master binds, never accepts. Every worker inherits the same sockets, that is the same open file

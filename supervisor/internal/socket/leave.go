@@ -1,3 +1,5 @@
+//go:build linux
+
 package socket
 
 import (
@@ -13,8 +15,7 @@ import (
 // which sends a load balancer elsewhere at once: TCP by a reset, unix because the path is removed.
 //
 // Sockets that came from outside (systemd, fd://) are left alone: whoever passed them goes on using them, and
-// would find them deaf. Where the kernel has no such means the error is errors.ErrUnsupported, and unix sockets
-// are quiesced nevertheless. [Set.Listen] takes quiesced sockets back into service.
+// would find them deaf. [Set.Listen] takes quiesced sockets back into service.
 func (s *Set) Quiesce() error {
 	var errs []error
 	for _, e := range s.all() {

@@ -1,3 +1,5 @@
+//go:build linux
+
 package socket
 
 // A Plan is an [Open] in three steps. Whoever owns the held sets makes the plan and takes the result; what may take

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package terminal is what the master has to do with the terminal it was started
 // from: whether it is still there, which signals came from it, and how to write to
 // it without being stopped.

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package shim is the few steps between the fork of a worker and the exec of
 // its program, the ones that only the new process itself can take.
 //
@@ -15,7 +17,7 @@
 // Since Go 1.21 packages are initialised in the order of their import paths,
 // each as soon as its own imports are done. This one imports nothing but
 // unsafe, so it is due at once, while syscall already waits for a dozen others.
-// The price is paid in sys_linux.go: linknames to what syscall is made of, and
+// The price is paid in sys.go: linknames to what syscall is made of, and
 // system call numbers. It buys a good tenth of the time from fork to the worker's
 // exec, which stays below 1.5 times what the start of an empty Go program takes.
 // In package process a test reads the order off a real binary, and

@@ -1,3 +1,5 @@
+//go:build linux
+
 package shim
 
 // key is the environment entry that makes a process the shim. It comes first,

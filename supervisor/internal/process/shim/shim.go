@@ -1,3 +1,5 @@
+//go:build linux
+
 package shim
 
 // Step is what the shim was at when it failed.

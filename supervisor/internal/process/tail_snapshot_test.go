@@ -1,0 +1,118 @@
+//go:build linux
+
+package process
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// successor takes the place of a paused Tail, with a descriptor that survives
+// the end of the one before.
+func successor(t *testing.T, before *Tail, dst io.Writer) *Tail {
+	t.Helper()
+	text, err := json.Marshal(before.Snapshot())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s TailSnapshot
+	if err := json.Unmarshal(text, &s); err != nil {
+		t.Fatal(err)
+	}
+	if s.Pipe >= 0 {
+		if s.Pipe, err = unix.FcntlInt(uintptr(s.Pipe), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before.Close()
+	after, err := RestoreTail(s, dst)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(after.Close)
+	return after
+}
+
+func pause(t *testing.T, tail *Tail) {
+	t.Helper()
+	select {
+	case <-tail.Pause():
+	case <-time.After(patience):
+		t.Fatal("the tail does not pause")
+	}
+}
+
+func TestTailSuccessorsPassEveryByte(t *testing.T) {
+	var got bytes.Buffer
+	tail, w := newTail(t, &got)
+	var want bytes.Buffer
+	for i := range 40_000 {
+		fmt.Fprintf(&want, "line %d\n", i)
+	}
+	written := make(chan error, 1)
+	go func() {
+		_, err := w.Write(want.Bytes())
+		w.Close()
+		written <- err
+	}()
+	for !tail.Ended() {
+		pause(t, tail)
+		n := got.Len()
+		if got.Len() != n {
+			t.Fatal("a paused tail passes on")
+		}
+		if n%3 == 0 {
+			tail.Resume()
+			continue
+		}
+		tail = successor(t, tail, &got)
+	}
+	if err := <-written; err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got.Bytes(), want.Bytes()) {
+		t.Errorf("%d bytes arrived of %d, or others", got.Len(), want.Len())
+	}
+	if lines := tail.Lines(2); !slices.Equal(lines, []string{"line 39998", "line 39999"}) {
+		t.Errorf("last lines %q", lines)
+	}
+	pause(t, tail)
+	if after := successor(t, tail, &got); !after.Ended() || !slices.Equal(after.Lines(1), []string{"line 39999"}) {
+		t.Errorf("a tail that had ended: %v, %q", after.Ended(), after.Lines(1))
+	}
+}
+
+func TestTailPauseOfABlockedDestination(t *testing.T) {
+	dst := newGate()
+	tail, w := newTail(t, dst)
+	w.WriteString("one\n")
+	<-dst.entered
+	paused := tail.Pause()
+	tail.Resume()
+	select {
+	case <-paused:
+		t.Error("paused with bytes in hand")
+	default:
+	}
+	close(dst.open)
+	w.WriteString("two\n")
+	tail.Settle(patience)
+	if got := dst.String(); got != "one\ntwo\n" {
+		t.Errorf("passed on %q", got)
+	}
+	tail.Resume() // nothing to end
+	pause(t, tail)
+	tail.Resume()
+	w.WriteString("three\n")
+	tail.Settle(patience)
+	if got := dst.String(); got != "one\ntwo\nthree\n" {
+		t.Errorf("passed on %q", got)
+	}
+}

@@ -1,6 +1,0 @@
-//go:build !amd64
-
-package process
-
-// Calls that this architecture does not have.
-const sysPoll, sysSelect = -2, -2

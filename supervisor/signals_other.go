@@ -1,8 +1,0 @@
-//go:build unix && !linux
-
-package supervisor
-
-import "os"
-
-// ignoredHere are signals that only Linux has.
-var ignoredHere []os.Signal
