@@ -107,17 +107,17 @@ func (s *Supervisor) bequeath(said []message) estate {
 	epoch := scoreboard.Epoch()
 	e := newEstate()
 	e.Version, e.Program = s.options.Version, s.options.Program
-	e.Fleet, e.Tally = s.fleet.Snapshot(epoch), s.tally.Snapshot(epoch)
+	e.Fleet, e.Tally = s.fleet, s.tally.Snapshot(epoch)
 	e.Current, e.Last = s.current.number, s.last
-	e.Boardless, e.InnocentsLost, e.Started, e.Up = s.boardless, s.innocentsLost, moment(s.started), s.up
+	e.Boardless, e.InnocentsLost, e.Started, e.Up = s.boardless, s.innocentsLost, s.started, s.up
 	e.NoHangup, e.Guests, e.Shared = s.terminal.Forgives(), s.leftovers.guests, s.leftovers.shared
 	e.Restarts, e.SlotRestarts = s.restarts.by, s.restarts.slots
 	e.LastReload, e.NewestReload, e.EndedReloads = s.reloads.last, s.reloads.newest, s.reloads.ended
 	e.Spawns = estateSpawns{spawnBounds, s.spawns.counts, s.spawns.sum}
 	e.Incidents = s.incidents
-	e.OOMKills, e.Slimmed = s.oomKills, map[int]time.Duration{}
+	e.OOMKills, e.Slimmed = s.oomKills, map[int]time.Time{}
 	for slot, t := range s.slimmed {
-		e.Slimmed[slot] = moment(t)
+		e.Slimmed[slot] = t
 	}
 
 	var sets []*socket.Set
@@ -141,7 +141,7 @@ func (s *Supervisor) bequeath(said []message) estate {
 		e.Control = &estateControl{c.place.socket, c.place.name, c.address, index(c.sockets), c.spare}
 	}
 	for _, l := range s.leaving {
-		e.LeavingSets = append(e.LeavingSets, estateLeaving{index(l.sockets), moment(l.since), moment(l.look)})
+		e.LeavingSets = append(e.LeavingSets, estateLeaving{index(l.sockets), l.since, l.look})
 	}
 	e.Sockets = socket.Snap(sets...)
 
@@ -171,9 +171,9 @@ func (s *Supervisor) bequeath(said []message) estate {
 func (w *worker) bequeath() estateWorker {
 	e := estateWorker{
 		ID: w.ID, PID: w.pid, Revision: w.revision.number, Board: -1, Limit: w.limit,
-		Look: moment(w.watch.look), Beats: w.watch.beats, Beat: w.watch.beat, BeatAt: moment(w.watch.beatAt),
+		Look: w.watch.look, Beats: w.watch.beats, Beat: w.watch.beat, BeatAt: w.watch.beatAt,
 		Announced: w.announced, Cooperates: w.cooperates, Newer: w.newer,
-		Why: w.why, Until: moment(w.until), Failure: w.failure, Words: w.words, Says: w.says, Slain: w.slain,
+		Why: w.why, Until: w.until, Failure: w.failure, Words: w.words, Says: w.says, Slain: w.slain,
 	}
 	if w.endpoint != nil {
 		snapshot := w.endpoint.Snapshot()

@@ -13,96 +13,99 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/handover"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
+	"github.com/gosuper/gosuper/supervisor/internal/state"
 	"github.com/gosuper/gosuper/supervisor/internal/tally"
+	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
 // estate is the whole state of a master as one version writes it and another
 // reads it. A field is never given another meaning: a new one takes its place.
-// Times are those of [moment]; a descriptor or an index of -1 is none.
+// A descriptor or an index of -1 is none.
 type estate struct {
-	Version   string                 `json:"version"` // of the program, for people
-	Program   Program                `json:"program"`
-	Fleet     fleet.Snapshot         `json:"fleet"`
-	Tally     tally.Snapshot         `json:"tally"`
-	Sockets   socket.Snapshot        `json:"sockets"`
-	Activated int                    `json:"activated"`        // index of a set
-	Leaving   *estateLeaving         `json:"leaving,omitzero"` // of versions that knew only one
-	Revisions []estateRevision       `json:"revisions"`
-	Current   int                    `json:"current"` // number of a revision
-	Last      int                    `json:"last"`
-	Workers   []estateWorker         `json:"workers"`
-	Strays    []process.TailSnapshot `json:"strays,omitzero"`
-	Access    *accesslog.Snapshot    `json:"access,omitzero"`
-	Busy      int                    `json:"busy"` // descriptor
-	Boardless bool                   `json:"boardless,omitzero"`
-	Pidfile   *estatePidfile         `json:"pidfile,omitzero"`
-	Words     []estateEpitaph        `json:"words,omitzero"` // of versions before incidents
-	Incidents books.Incidents        `json:"incidents,omitzero"`
-	Messages  []estateMessage        `json:"messages,omitzero"` // not yet heard
+	Version   string                 `state:"version"` // of the program, for people
+	Program   Program                `state:"program"`
+	Fleet     *fleet.Fleet           `state:"fleet"`
+	Tally     tally.Snapshot         `state:"tally"`
+	Sockets   socket.Snapshot        `state:"sockets"`
+	Activated int                    `state:"activated"` // index of a set
+	Leaving   *estateLeaving         `state:"leaving"`   // of versions that knew only one
+	Revisions []estateRevision       `state:"revisions"`
+	Current   int                    `state:"current"` // number of a revision
+	Last      int                    `state:"last"`
+	Workers   []estateWorker         `state:"workers"`
+	Strays    []process.TailSnapshot `state:"strays"`
+	Access    *accesslog.Snapshot    `state:"access"`
+	Busy      int                    `state:"busy,fd"` // descriptor
+	Boardless bool                   `state:"boardless"`
+	Pidfile   *estatePidfile         `state:"pidfile"`
+	Words     []estateEpitaph        `state:"words"` // of versions before incidents
+	Incidents books.Incidents        `state:"incidents"`
+	Messages  []estateMessage        `state:"messages"` // not yet heard
 
-	LeavingSets []estateLeaving `json:"leaving_sets,omitzero"`
+	LeavingSets []estateLeaving `state:"leaving_sets"`
 
-	InnocentsLost uint64                    `json:"innocents_lost,omitzero"`
-	Started       time.Duration             `json:"started"`
-	Up            bool                      `json:"up,omitzero"`
-	NoHangup      bool                      `json:"no_hangup,omitzero"` // SIGHUP was ignored at the very start
-	Guests        []int                     `json:"guests,omitzero"`    // sessions
-	Shared        bool                      `json:"shared,omitzero"`    // not only workers leave processes to the master
-	Restarts      map[control.Reason]uint64 `json:"restarts"`
-	SlotRestarts  map[int]uint64            `json:"slot_restarts"`
-	LastReload    control.Reload            `json:"last_reload"`
-	NewestReload  int                       `json:"newest_reload,omitzero"`
-	EndedReloads  map[string]uint64         `json:"ended_reloads,omitzero"`
-	Spawns        estateSpawns              `json:"spawns"`
-	OOMKills      uint64                    `json:"oom_kills,omitzero"`
-	Slimmed       map[int]time.Duration     `json:"slimmed,omitzero"`
-	Control       *estateControl            `json:"control,omitzero"`
-	Stored        int                       `json:"stored"` // index of a set
+	InnocentsLost uint64                    `state:"innocents_lost"`
+	Started       time.Time                 `state:"started"`
+	Up            bool                      `state:"up"`
+	NoHangup      bool                      `state:"no_hangup"` // SIGHUP was ignored at the very start
+	Guests        []int                     `state:"guests"`    // sessions
+	Shared        bool                      `state:"shared"`    // not only workers leave processes to the master
+	Restarts      map[control.Reason]uint64 `state:"restarts"`
+	SlotRestarts  map[int]uint64            `state:"slot_restarts"`
+	LastReload    control.Reload            `state:"last_reload"`
+	NewestReload  int                       `state:"newest_reload"`
+	EndedReloads  map[string]uint64         `state:"ended_reloads"`
+	Spawns        estateSpawns              `state:"spawns"`
+	OOMKills      uint64                    `state:"oom_kills"`
+	Slimmed       map[int]time.Time         `state:"slimmed"`
+	Control       *estateControl            `state:"control"`
+	Stored        int                       `state:"stored"` // index of a set
 }
 
 // newEstate is a state in which nothing is known: what is not zero then.
 func newEstate() estate { return estate{Activated: -1, Busy: -1, Stored: -1} }
 
 type estateSpawns struct {
-	Bounds []time.Duration `json:"bounds"`
-	Counts []uint64        `json:"counts"`
-	Sum    time.Duration   `json:"sum"`
+	Bounds []time.Duration `state:"bounds"`
+	Counts []uint64        `state:"counts"`
+	Sum    time.Duration   `state:"sum"`
 }
 
 type estateControl struct {
-	Socket  string `json:"socket"`
-	Name    string `json:"name"`
-	Address string `json:"address"`
-	Set     int    `json:"set"`
-	Fd      int    `json:"fd"` // of an abstract address
+	Socket  string `state:"socket"`
+	Name    string `state:"name"`
+	Address string `state:"address"`
+	Set     int    `state:"set"`
+	Fd      int    `state:"fd,fd"` // of an abstract address
 }
 
 type estateLeaving struct {
-	Set   int           `json:"set"`
-	Since time.Duration `json:"since"`
-	Look  time.Duration `json:"look"`
+	Set   int       `state:"set"`
+	Since time.Time `state:"since"`
+	Look  time.Time `state:"look"`
 }
 
 type estateRevision struct {
-	Number     int                 `json:"number"`
-	Config     *config.Config      `json:"config"`
-	Dir        string              `json:"dir"`
-	Path       string              `json:"path"`
-	Executable imprint             `json:"executable"`
-	Workers    int                 `json:"workers"`
-	Auto       string              `json:"auto,omitzero"`
-	Credential *process.Credential `json:"credential,omitzero"`
-	Identity   []string            `json:"identity,omitzero"`
-	Set        int                 `json:"set"`
-	TLS        int                 `json:"tls"` // descriptor
-	Plain      bool                `json:"plain,omitzero"`
-	Admin      int                 `json:"admin"` // index of a set
-	Tight      string              `json:"tight,omitzero"`
-	TooLow     bool                `json:"too_low,omitzero"`
-	Hard       *config.Size        `json:"hard,omitzero"` // nil: as the configuration says
+	Number     int                 `state:"number"`
+	Config     *config.Config      `state:"config"`
+	Dir        string              `state:"dir"`
+	Path       string              `state:"path"`
+	Executable imprint             `state:"executable"`
+	Workers    int                 `state:"workers"`
+	Auto       string              `state:"auto"`
+	Credential *process.Credential `state:"credential"`
+	Identity   []string            `state:"identity"`
+	Set        int                 `state:"set"`
+	TLS        int                 `state:"tls,fd"` // descriptor
+	Plain      bool                `state:"plain"`
+	Admin      int                 `state:"admin"` // index of a set
+	Tight      string              `state:"tight"`
+	TooLow     bool                `state:"too_low"`
+	Hard       *config.Size        `state:"hard"` // nil: as the configuration says
 }
 
 // hard is the limit in force. A version that knew none but written ones said
@@ -115,44 +118,44 @@ func (r *estateRevision) hard() config.Size {
 }
 
 type estateWorker struct {
-	ID       int                   `json:"id"`
-	PID      int                   `json:"pid"`
-	Revision int                   `json:"revision"`
-	Endpoint *notify.Snapshot      `json:"endpoint,omitzero"`
-	Board    int                   `json:"board"` // descriptor
-	Tail     *process.TailSnapshot `json:"tail,omitzero"`
-	Limit    int                   `json:"limit,omitzero"`
+	ID       int                   `state:"id"`
+	PID      int                   `state:"pid"`
+	Revision int                   `state:"revision"`
+	Endpoint *notify.Snapshot      `state:"endpoint"`
+	Board    int                   `state:"board,fd"` // descriptor
+	Tail     *process.TailSnapshot `state:"tail"`
+	Limit    int                   `state:"limit"`
 
-	Look   time.Duration `json:"look,omitzero"`
-	Beats  bool          `json:"beats,omitzero"`
-	Beat   uint64        `json:"beat,omitzero"`
-	BeatAt time.Duration `json:"beat_at,omitzero"`
+	Look   time.Time `state:"look"`
+	Beats  bool      `state:"beats"`
+	Beat   uint64    `state:"beat"`
+	BeatAt time.Time `state:"beat_at"`
 
-	Announced  bool          `json:"announced,omitzero"`
-	Cooperates bool          `json:"cooperates,omitzero"`
-	Newer      bool          `json:"newer,omitzero"`
-	Why        fleet.Reason  `json:"why,omitzero"`
-	Until      time.Duration `json:"until,omitzero"`
-	Failure    string        `json:"failure,omitzero"`
-	Words      []string      `json:"words,omitzero"`
-	Says       string        `json:"says,omitzero"`
-	Slain      bool          `json:"slain,omitzero"`
+	Announced  bool         `state:"announced"`
+	Cooperates bool         `state:"cooperates"`
+	Newer      bool         `state:"newer"`
+	Why        fleet.Reason `state:"why"`
+	Until      time.Time    `state:"until"`
+	Failure    string       `state:"failure"`
+	Words      []string     `state:"words"`
+	Says       string       `state:"says"`
+	Slain      bool         `state:"slain"`
 }
 
 type estatePidfile struct {
-	Fd   int    `json:"fd"`
-	Path string `json:"path"`
+	Fd   int    `state:"fd,fd"`
+	Path string `state:"path"`
 }
 
 type estateEpitaph struct {
-	ID     int      `json:"id"`
-	Status string   `json:"status"`
-	Lines  []string `json:"lines"`
+	ID     int      `state:"id"`
+	Status string   `state:"status"`
+	Lines  []string `state:"lines"`
 }
 
 type estateMessage struct {
-	ID      int            `json:"id"`
-	Message notify.Message `json:"message"`
+	ID      int            `state:"id"`
+	Message notify.Message `state:"message"`
 }
 
 // leaving are all sockets that leave.
@@ -163,42 +166,16 @@ func (l *estate) leaving() []estateLeaving {
 	return append([]estateLeaving{*l.Leaving}, l.LeavingSets...)
 }
 
-// descriptors are all that the state refers to.
-func (l *estate) descriptors() []int {
-	fds := l.Sockets.Fds()
-	add := func(all ...int) {
-		for _, fd := range all {
-			if fd >= 0 {
-				fds = append(fds, fd)
-			}
-		}
+// write writes the state into memory of which it returns the descriptor. Descriptors
+// are all that the next image finds: what is in the state, and others.
+func (l *estate) write(others ...int) (fd int, descriptors []int, err error) {
+	text, descriptors, err := state.Write(l, scoreboard.Epoch())
+	if err != nil {
+		return -1, nil, err
 	}
-	add(l.Busy)
-	for _, r := range l.Revisions {
-		add(r.TLS)
-	}
-	for _, w := range l.Workers {
-		add(w.Board)
-		if w.Endpoint != nil {
-			add(w.Endpoint.Pair, w.Endpoint.Datagram)
-		}
-		if w.Tail != nil {
-			add(w.Tail.Pipe)
-		}
-	}
-	for _, t := range l.Strays {
-		add(t.Pipe)
-	}
-	if a := l.Access; a != nil {
-		add(a.ReadEnd, a.WriteEnd, a.Destination)
-	}
-	if l.Control != nil {
-		add(l.Control.Fd)
-	}
-	if l.Pidfile != nil {
-		add(l.Pidfile.Fd)
-	}
-	return fds
+	descriptors = append(descriptors, others...)
+	fd, err = handover.Write(text, descriptors)
+	return fd, descriptors, err
 }
 
 // imprint tells whether a file is still the one that it was.

@@ -39,8 +39,8 @@ func (s *Supervisor) inherit(i *Inheritance) error {
 		s.terminal.Forgive()
 	}
 	s.leftovers.guests, s.leftovers.shared = e.Guests, e.Shared
-	s.fleet, s.tally = i.fleet, tally.Restore(e.Tally, scoreboard.Epoch())
-	s.last, s.boardless, s.innocentsLost, s.started, s.up = e.Last, e.Boardless, e.InnocentsLost, at(e.Started), e.Up
+	s.fleet, s.tally = e.Fleet, tally.Restore(e.Tally, scoreboard.Epoch())
+	s.last, s.boardless, s.innocentsLost, s.started, s.up = e.Last, e.Boardless, e.InnocentsLost, e.Started, e.Up
 	s.dropped.said = s.tally.Total().Counters.LogDropped
 	for reason, n := range e.Restarts {
 		s.restarts.by[reason] = n
@@ -55,7 +55,7 @@ func (s *Supervisor) inherit(i *Inheritance) error {
 	s.spawns.inherit(e.Spawns)
 	s.oomKills = e.OOMKills
 	for slot, d := range e.Slimmed {
-		s.slimmed[slot] = at(d)
+		s.slimmed[slot] = d
 	}
 	for _, r := range e.Revisions {
 		s.revisions[r.Number] = &revision{
@@ -68,7 +68,7 @@ func (s *Supervisor) inherit(i *Inheritance) error {
 	s.current = s.revisions[e.Current]
 	s.activated, s.systemd.kept = i.set(e.Activated), i.set(e.Stored)
 	for _, l := range e.leaving() {
-		s.leaving = append(s.leaving, &leaving{sockets: i.set(l.Set), since: at(l.Since), look: at(l.Look)})
+		s.leaving = append(s.leaving, &leaving{sockets: i.set(l.Set), since: l.Since, look: l.Look})
 	}
 	for _, w := range e.Words {
 		s.incidents.Add(books.Incident{Worker: w.ID, Status: w.Status, Lines: w.Lines})
@@ -163,9 +163,9 @@ func (s *Supervisor) inheritWorker(f fleet.Worker, e estateWorker) (w *worker, e
 	w = &worker{
 		Worker: f, pid: e.PID, revision: s.revisions[f.Revision], limit: e.Limit, executed: true,
 		signs: time.Now(), announced: e.Announced, cooperates: e.Cooperates, newer: e.Newer,
-		why: e.Why, until: at(e.Until), failure: e.Failure, words: e.Words, says: e.Says, slain: e.Slain,
+		why: e.Why, until: e.Until, failure: e.Failure, words: e.Words, says: e.Says, slain: e.Slain,
 		watch: watch{
-			look: at(e.Look), beats: e.Beats, beat: e.Beat, beatAt: at(e.BeatAt),
+			look: e.Look, beats: e.Beats, beat: e.Beat, beatAt: e.BeatAt,
 		},
 	}
 	if e.Board >= 0 {

@@ -3,21 +3,19 @@
 package supervisor
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"slices"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/config"
-	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
+	"github.com/gosuper/gosuper/supervisor/internal/state"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -28,7 +26,7 @@ type Inheritance struct {
 	rest    *handover.State
 	fd      int
 	current *estateRevision
-	fleet   *fleet.Fleet
+	fds     []int // that the state refers to
 	sockets []*socket.Set
 	signals []syscall.Signal // delivered, and not yet handled
 }
@@ -73,8 +71,8 @@ func readInheritance(fd, pid int) (*Inheritance, error) {
 // understand makes of a state what needs no descriptors.
 func understand(rest *handover.State) (i *Inheritance, err error) {
 	i = &Inheritance{rest: rest, state: newEstate()}
-	if err := json.Unmarshal(rest.Master, &i.state); err != nil {
-		return nil, fmt.Errorf("cannot read the state of the master: %w", err)
+	if i.fds, err = state.Read(rest.Master, &i.state, scoreboard.Epoch()); err != nil {
+		return nil, err
 	}
 	l := &i.state
 	for n := range l.Revisions {
@@ -88,8 +86,11 @@ func understand(rest *handover.State) (i *Inheritance, err error) {
 	if i.current == nil {
 		return nil, errors.New("cannot read the state of the master: no configuration is in force")
 	}
-	if i.fleet, err = fleet.Restore(l.Fleet, scoreboard.Epoch(), rand.Float64); err != nil {
-		return nil, err
+	if l.Fleet == nil {
+		return nil, errors.New("cannot read the state of the master: there is no fleet")
+	}
+	if err := l.Fleet.Resume(rand.Float64); err != nil {
+		return nil, fmt.Errorf("cannot read the state of the master: %w", err)
 	}
 	if i.sockets, err = socket.Restore(l.Sockets); err != nil {
 		return nil, err
@@ -118,7 +119,7 @@ func (i *Inheritance) check() error {
 	known := func(n int) bool {
 		return slices.ContainsFunc(l.Revisions, func(r estateRevision) bool { return r.Number == n })
 	}
-	for n := range i.fleet.Revisions() {
+	for n := range i.state.Fleet.Revisions() {
 		if !known(n) {
 			return fmt.Errorf("cannot read the state of the master: there is no revision %d", n)
 		}
@@ -127,7 +128,7 @@ func (i *Inheritance) check() error {
 	for _, w := range l.Workers {
 		handles[w.ID] = true
 	}
-	for w := range i.fleet.Workers() {
+	for w := range i.state.Fleet.Workers() {
 		if !handles[w.ID] {
 			return fmt.Errorf("cannot read the state of the master: there is no worker %d", w.ID)
 		}
@@ -146,22 +147,5 @@ func (i *Inheritance) set(n int) *socket.Set {
 // accept takes the descriptors over.
 func (i *Inheritance) accept() error {
 	unix.Close(i.fd)
-	return i.rest.Adopt(i.state.descriptors())
-}
-
-// at is a moment of the state as a time.
-func at(d time.Duration) time.Time {
-	if d == 0 {
-		return time.Time{}
-	}
-	return scoreboard.Epoch().Add(d)
-}
-
-// moment is a time as it is in the state: since the start of the monotonic
-// clock, 0 for the zero time.
-func moment(t time.Time) time.Duration {
-	if t.IsZero() {
-		return 0
-	}
-	return t.Sub(scoreboard.Epoch())
+	return i.rest.Adopt(i.fds)
 }

@@ -15,7 +15,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/supervisor/control"
-	"github.com/gosuper/gosuper/supervisor/internal/handover"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 )
 
@@ -162,7 +161,7 @@ func (s *Supervisor) beginTrial(c candidate) error {
 		return err
 	}
 	return s.standstill(func(e estate) error {
-		state, err := handover.Write(e, e.descriptors())
+		state, _, err := e.write()
 		if err != nil {
 			return err
 		}
@@ -237,8 +236,7 @@ func (s *Supervisor) replace(t *trial) error {
 	err := s.standstill(func(e estate) error {
 		// The new version closes what it finds there and does not know.
 		program := int(t.program.Fd())
-		descriptors := append(e.descriptors(), program)
-		state, err := handover.Write(e, descriptors)
+		state, descriptors, err := e.write(program)
 		if err != nil {
 			return err
 		}

@@ -3,9 +3,13 @@
 package supervisor
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
+	"reflect"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,6 +23,8 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/state"
+	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
 // heirOf makes a master of what another would leave to it now.
@@ -40,7 +46,7 @@ func heirOf(t *testing.T, s *Supervisor) *Supervisor {
 			double(&e.Workers[i].Board)
 		}
 	}
-	fd, err := handover.Write(e, e.descriptors())
+	fd, _, err := e.write()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,11 +69,15 @@ func text(t *testing.T, s *Supervisor) string {
 	t.Helper()
 	e := s.bequeath(nil)
 	e.Busy = 0
-	b, err := json.MarshalIndent(e, "", " ")
+	b, _, err := state.Write(&e, scoreboard.Epoch())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(b)
+	var text bytes.Buffer
+	if err := json.Indent(&text, b, "", " "); err != nil {
+		t.Fatal(err)
+	}
+	return text.String()
 }
 
 // TestHardLimitOfOthers: a version that knew only written limits has said nothing
@@ -145,7 +155,8 @@ func TestFirstEstate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, generation := i.fleet.Revision()
+	brain := i.state.Fleet
+	_, generation := brain.Revision()
 	w := i.state.Workers[0]
 	for _, fact := range []struct {
 		what  string
@@ -153,7 +164,7 @@ func TestFirstEstate(t *testing.T) {
 	}{
 		{"configuration", i.Config().Workers.N == 2 && i.Config().Command[0] == "/bin/true" && i.Config().KeepAlive == 5*time.Second},
 		{"program", i.Program().Path == "/usr/bin/gosuper" && len(i.Program().Args) == 3},
-		{"brain", generation == 2 && i.fleet.Target() == 2 && i.fleet.Alive() == len(i.state.Workers)},
+		{"brain", generation == 2 && brain.Target() == 2 && brain.Alive() == len(i.state.Workers)},
 		{"workers", w.ID == 2 && w.PID == 8388610 && w.Announced && w.Says == "ready ü"},
 		{"counters", i.state.InnocentsLost == 7 && i.state.Restarts[control.Crash] == 1 && i.state.SlotRestarts[0] == 2},
 		{"sockets", i.set(i.current.Set).Len() == 1 && i.state.Leaving != nil},
@@ -169,7 +180,7 @@ func TestEstatesWithHoles(t *testing.T) {
 	for text, problem := range map[string]string{
 		`{}`: "no configuration is in force",
 		`{"current": 1, "revisions": [{"number": 1}]}`:                                                                               "a revision has no configuration",
-		`{"current": 1, "revisions": [{"number": 1, "config": {}}]}`:                                                                 "no revision is in force",
+		`{"current": 1, "revisions": [{"number": 1, "config": {}}]}`:                                                                 "there is no fleet",
 		`{"current": 1, "revisions": [{"number": 1, "config": {}, "set": 3}], "fleet": {"current": {"number": 1}}}`:                  "there are no sockets",
 		`{"current": 1, "revisions": [{"number": 1, "config": {}}], "sockets": {"sets": [{}]}, "fleet": {"current": {"number": 2}}}`: "there is no revision 2",
 		`{"current": 1, "revisions": [{"number": 1, "config": {}}], "sockets": {"sets": [{}]},
@@ -246,4 +257,78 @@ func TestUpgradeInTheLoop(t *testing.T) {
 		}
 		st.expect("deeds", st.deeds, []string{"0s stop 1", "0s stop 2", "30s kill 1", "30s kill 2"})
 	})
+}
+
+// What masters wrote is read, all of it: who reads it could write the same again.
+// The second file is what a master wrote whose workers drained, crashed and waited,
+// with an access log, a store of the service manager, and incidents.
+func TestStoredStates(t *testing.T) {
+	for _, test := range []struct {
+		file    string
+		givenUp []string // facts that nobody has any more
+	}{
+		{"testdata/estate-1.json", []string{"stuck", "NoNewPrivs"}}, // which has become one of three
+		{"testdata/estate-2.json", nil},
+	} {
+		master, err := os.ReadFile(test.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i, err := understand(&handover.State{Version: 1, Master: master})
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, _, err := state.Write(&i.state, scoreboard.Epoch())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lost := lost(t, master, again, test.givenUp); len(lost) > 0 {
+			t.Errorf("%s: lost is %v", test.file, lost)
+		}
+	}
+}
+
+// lost are the facts of a text of JSON that are not in another one, which leaves out
+// zero values.
+func lost(t *testing.T, before, after []byte, givenUp []string) (lost []string) {
+	t.Helper()
+	var was, is any
+	if err := errors.Join(json.Unmarshal(before, &was), json.Unmarshal(after, &is)); err != nil {
+		t.Fatal(err)
+	}
+	var compare func(path string, was, is any)
+	compare = func(path string, was, is any) {
+		if slices.Contains(givenUp, path[strings.LastIndexByte(path, '.')+1:]) {
+			return
+		}
+		switch was := was.(type) {
+		case map[string]any:
+			is, _ := is.(map[string]any)
+			for key, one := range was {
+				compare(path+"."+key, one, is[key])
+			}
+		case []any:
+			is, _ := is.([]any)
+			for i, one := range was {
+				if i == len(is) {
+					lost = append(lost, path)
+					return
+				}
+				compare(fmt.Sprintf("%s[%d]", path, i), one, is[i])
+			}
+		default:
+			if was != is && !(is == nil && reflect.ValueOf(was).IsZero()) {
+				lost = append(lost, fmt.Sprintf("%s: %v, is %v", path, was, is))
+			}
+		}
+	}
+	compare("", was, is)
+	return lost
+}
+
+// Each fact says whether the next image has it, too.
+func TestNoFactIsForgotten(t *testing.T) {
+	if untold := state.Untold(reflect.TypeFor[estate]()); len(untold) > 0 {
+		t.Errorf("an upgrade would lose %v: tag them with their name in the state, or as transient", untold)
+	}
 }

@@ -48,6 +48,7 @@ var mayImport = map[string][]string{
 	"supervisor/admin":              {module + "/supervisor/control", module + "/supervisor/internal/httpd", "github.com/prometheus/client_golang"},
 	"supervisor/internal/fleet":     {},
 	"supervisor/internal/books":     {},
+	"supervisor/internal/state":     {},
 	"supervisor/internal/process":   {sys, module + "/supervisor/internal/process", module + "/supervisor/internal/terminal"},
 	"supervisor/internal/socket":    {sys},
 	"supervisor/internal/notify":    {sys, module + "/worker/protocol"},

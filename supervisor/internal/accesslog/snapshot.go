@@ -20,16 +20,16 @@ type held struct {
 // Snapshot is a log for another image of this process to go on with: the
 // descriptors stay open over the exec.
 type Snapshot struct {
-	Path        string `json:"path"`
-	ReadEnd     int    `json:"read_end"`
-	WriteEnd    int    `json:"write_end"`
-	Destination int    `json:"destination"`      // -1: a stream, or none
-	Waiting     bool   `json:"waiting,omitzero"` // there is none yet
-	Partial     int    `json:"partial,omitzero"`
-	Torn        bool   `json:"torn,omitzero"`
-	Lines       []byte `json:"lines,omitzero"`
-	Rest        []byte `json:"rest,omitzero"`
-	Lost        uint64 `json:"lost,omitzero"`
+	Path        string `state:"path"`
+	ReadEnd     int    `state:"read_end,fd"`
+	WriteEnd    int    `state:"write_end,fd"`
+	Destination int    `state:"destination,fd"` // -1: a stream, or none
+	Waiting     bool   `state:"waiting"`        // there is none yet
+	Partial     int    `state:"partial"`
+	Torn        bool   `state:"torn"`
+	Lines       []byte `state:"lines"`
+	Rest        []byte `state:"rest"`
+	Lost        uint64 `state:"lost"`
 }
 
 // Pause stops copying. When the channel it returns is closed nothing is read or

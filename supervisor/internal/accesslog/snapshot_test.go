@@ -4,7 +4,6 @@ package accesslog
 
 import (
 	"bytes"
-	"encoding/json"
 	"io"
 	"os"
 	"path/filepath"
@@ -14,18 +13,21 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/supervisor/internal/state"
 )
 
 // successor takes the place of a paused log, with descriptors that survive the
 // end of the one before.
 func successor(t *testing.T, before *Log) *Log {
 	t.Helper()
-	text, err := json.Marshal(before.Snapshot())
+	snapshot := before.Snapshot()
+	text, _, err := state.Write(&snapshot, time.Unix(0, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var s Snapshot
-	if err := json.Unmarshal(text, &s); err != nil {
+	if _, err := state.Read(text, &s, time.Unix(0, 0)); err != nil {
 		t.Fatal(err)
 	}
 	for _, fd := range []*int{&s.ReadEnd, &s.WriteEnd, &s.Destination} {

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"errors"
 	"iter"
 	"slices"
 	"time"
@@ -8,32 +9,32 @@ import (
 
 // Fleet is the state of the brain. It belongs to one goroutine.
 type Fleet struct {
-	draw func() float64 // uniform in [0,1), for the jitter of backoffs
+	draw func() float64 `state:"-"` // uniform in [0,1), for the jitter of backoffs
 
-	current   *revision // in force
-	fallback  *revision // during a rollout: the last whose workers were all ready
-	candidate *revision // being tried by its canary
+	current   *revision `state:"current"`   // in force
+	fallback  *revision `state:"fallback"`  // during a rollout: the last whose workers were all ready
+	candidate *revision `state:"candidate"` // being tried by its canary
 
-	workers     []*Worker   // alive, by id
-	teams       [][]*Worker // the same by slot, which may be one that is no longer wanted
-	slots       []*slot     // 0..current.target-1
-	lastID      int
-	generations int  // accepted so far
-	everReady   bool // some worker was ready once
-	up          bool
+	workers     []*Worker   `state:"workers"` // alive, by id
+	teams       [][]*Worker `state:"-"`       // the same by slot, which may be one that is no longer wanted
+	slots       []*slot     `state:"slots"`   // 0..current.target-1
+	lastID      int         `state:"last_id"`
+	generations int         `state:"generations"` // accepted so far
+	everReady   bool        `state:"ever_ready"`  // some worker was ready once
+	up          bool        `state:"up"`
 
-	stopAt   time.Time // when a stop that was asked for begins; zero: none waits
-	stopping bool      // it began
-	quick    bool      // nobody is asked for stacks any more
-	stopBy   time.Time // and the common grace is over then
-	gaveUp   int       // id of the worker because of which the brain gave up
-	halted   bool
+	stopAt   time.Time `state:"stop_at"`  // when a stop that was asked for begins; zero: none waits
+	stopping bool      `state:"stopping"` // it began
+	quick    bool      `state:"quick"`    // nobody is asked for stacks any more
+	stopBy   time.Time `state:"stop_by"`  // and the common grace is over then
+	gaveUp   int       `state:"gave_up"`  // id of the worker because of which the brain gave up
+	halted   bool      `state:"halted"`
 
-	now       time.Time
-	lateAt    time.Time // the last step that came too long after it was due
-	lateSince time.Time // the first of those between which there was no time to make up for them; zero: there was
-	late      bool      // this step comes too long after it was due, for which nobody is punished
-	actions   []Action
+	now       time.Time `state:"now"`
+	lateAt    time.Time `state:"late_at"`    // the last step that came too long after it was due
+	lateSince time.Time `state:"late_since"` // the first of those between which there was no time to make up for them; zero: there was
+	late      bool      `state:"-"`          // this step comes too long after it was due, for which nobody is punished
+	actions   []Action  `state:"-"`
 }
 
 // New returns a fleet that has no workers yet; the first Step spawns them.
@@ -44,6 +45,22 @@ func New(number int, s Settings, draw func() float64) *Fleet {
 	f.current = &revision{Settings: s, number: number, generation: 1, target: s.Workers, canarySlot: -1}
 	f.fitSlots(ReasonStart)
 	return f
+}
+
+// Resume makes a brain of what another wrote down. It takes part in time again with
+// its next step. An error means that it was not one of a brain; other mistakes in it
+// are repaired by the steps to come.
+func (f *Fleet) Resume(draw func() float64) error {
+	if f.current == nil {
+		return errors.New("no revision of the fleet is in force")
+	}
+	slices.SortFunc(f.workers, func(a, b *Worker) int { return a.ID - b.ID })
+	f.draw, f.teams = draw, nil
+	for _, w := range f.workers {
+		f.assign(w)
+	}
+	f.fitSlots(ReasonStart)
+	return nil
 }
 
 // Step records the events, in their order, and returns what is to be done now.
@@ -242,6 +259,11 @@ func (f *Fleet) in(slot int) (starting, ready []*Worker) {
 // join adds a worker to the fleet, and part removes it. Its slot is for good.
 func (f *Fleet) join(w *Worker) {
 	f.workers = append(f.workers, w)
+	f.assign(w)
+}
+
+// assign makes a worker one of its slot's.
+func (f *Fleet) assign(w *Worker) {
 	for len(f.teams) <= w.Slot {
 		f.teams = append(f.teams, nil)
 	}

@@ -1,6 +1,10 @@
 package fleet
 
-import "time"
+import (
+	"fmt"
+	"slices"
+	"time"
+)
 
 // State is a stage in the life of a worker.
 type State int
@@ -17,34 +21,48 @@ var states = [...]string{"starting", "ready", "draining", "stopping"}
 
 func (s State) String() string { return states[s] }
 
+// MarshalText and UnmarshalText are how a state is written down, whatever its
+// number is.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText is the inverse of MarshalText.
+func (s *State) UnmarshalText(text []byte) error {
+	at := slices.Index(states[:], string(text))
+	if at < 0 {
+		return fmt.Errorf("no worker can be %q", text)
+	}
+	*s = State(at)
+	return nil
+}
+
 // Worker is one process of the fleet as the brain sees it.
 type Worker struct {
-	ID         int
-	Slot       int
-	Place      int
-	Revision   int
-	Generation int
-	State      State
-	Spawned    time.Time
-	ReadyAt    time.Time // zero: was never ready
-	Recycle    Reason    // set: a replacement was ordered, for this reason
-	Stuck      bool      // to be replaced at once: what a look saw of it does not end
-	Innocents  int       // requests of a stuck worker that are not to blame
+	ID         int       `state:"id"`
+	Slot       int       `state:"slot"`
+	Place      int       `state:"place"`
+	Revision   int       `state:"revision"`
+	Generation int       `state:"generation"`
+	State      State     `state:"state"`
+	Spawned    time.Time `state:"spawned"`
+	ReadyAt    time.Time `state:"ready_at"`  // zero: was never ready
+	Recycle    Reason    `state:"recycle"`   // set: a replacement was ordered, for this reason
+	Stuck      bool      `state:"stuck"`     // to be replaced at once: what a look saw of it does not end
+	Innocents  int       `state:"innocents"` // requests of a stuck worker that are not to blame
 
-	cooperates bool
-	waits      bool // for connections, as far as can be seen
-	guessed    bool // ready, but neither by its word nor for long: its header or its end may prove that wrong
-	told       bool // the stop signal was sent
-	oversized  bool // to be killed at once
-	left       bool // said STOPPING=1 unasked
-	failed     bool // missed its startup timeout
-	killed     bool // SIGKILL was sent
-	blamed     bool // its end was counted against its slot
-	backoff    time.Duration
-	expires    time.Time // when a replacement is ordered for its age; zero: never
-	aliveAt    time.Time // old enough then to be taken for ready; zero: not to be told by its age
-	due        time.Time // when the present state is escalated, or a ready worker has had the time to write its header; zero: never
-	seenStuck  time.Time // since when each look at it says that it is stuck; zero: the last did not
+	cooperates bool          `state:"cooperates"`
+	waits      bool          `state:"waits"`     // for connections, as far as can be seen
+	guessed    bool          `state:"guessed"`   // ready, but neither by its word nor for long: its header or its end may prove that wrong
+	told       bool          `state:"told"`      // the stop signal was sent
+	oversized  bool          `state:"oversized"` // to be killed at once
+	left       bool          `state:"left"`      // said STOPPING=1 unasked
+	failed     bool          `state:"failed"`    // missed its startup timeout
+	killed     bool          `state:"killed"`    // SIGKILL was sent
+	blamed     bool          `state:"blamed"`    // its end was counted against its slot
+	backoff    time.Duration `state:"backoff"`
+	expires    time.Time     `state:"expires"`    // when a replacement is ordered for its age; zero: never
+	aliveAt    time.Time     `state:"alive_at"`   // old enough then to be taken for ready; zero: not to be told by its age
+	due        time.Time     `state:"due"`        // when the present state is escalated, or a ready worker has had the time to write its header; zero: never
+	seenStuck  time.Time     `state:"seen_stuck"` // since when each look at it says that it is stuck; zero: the last did not
 }
 
 // LookFrom returns from when on it matters whether the worker waits for
@@ -84,13 +102,13 @@ func (w *Worker) fault(verdict Verdict) Reason {
 
 // slot is one position of the fleet and what befell it.
 type slot struct {
-	why      Reason    // why the next worker will be spawned here
-	revision int       // whose crashes these are
-	crashes  int       // within reset_after of each other
-	failures int       // boots failed in a row
-	early    int       // crashes soon after ready, in a row
-	culprit  int       // id of the last worker that failed or crashed so
-	until    time.Time // no spawn of this revision before
+	why      Reason    `state:"why"`      // why the next worker will be spawned here
+	revision int       `state:"revision"` // whose crashes these are
+	crashes  int       `state:"crashes"`  // within reset_after of each other
+	failures int       `state:"failures"` // boots failed in a row
+	early    int       `state:"early"`    // crashes soon after ready, in a row
+	culprit  int       `state:"culprit"`  // id of the last worker that failed or crashed so
+	until    time.Time `state:"until"`    // no spawn of this revision before
 }
 
 // inBackoff says whether a worker of the revision may not be spawned yet.
@@ -100,15 +118,15 @@ func (s *slot) inBackoff(revision int, now time.Time) bool {
 
 // revision is one configuration and how it fares.
 type revision struct {
-	Settings
-	number     int
-	generation int
-	target     int // Workers, or what it was scaled to
+	Settings   `state:"settings"`
+	number     int `state:"number"`
+	generation int `state:"generation"`
+	target     int `state:"target"` // Workers, or what it was scaled to
 
-	canary     int // id of the worker that tries it; 0: not spawned
-	canarySlot int // slot that was emptied for the canary where surge is 0; -1: none
-	cooperates bool
-	failures   int // boots failed in a row, that is with none between them that succeeded
-	crashes    int // crashes soon after ready, in a row, that is with no worker between them that stayed for ResetAfter
-	culprit    int // id of the last worker that failed or crashed so
+	canary     int  `state:"canary"`      // id of the worker that tries it; 0: not spawned
+	canarySlot int  `state:"canary_slot"` // slot that was emptied for the canary where surge is 0; -1: none
+	cooperates bool `state:"cooperates"`
+	failures   int  `state:"failures"` // boots failed in a row, that is with none between them that succeeded
+	crashes    int  `state:"crashes"`  // crashes soon after ready, in a row, that is with no worker between them that stayed for ResetAfter
+	culprit    int  `state:"culprit"`  // id of the last worker that failed or crashed so
 }

@@ -17,9 +17,9 @@ import (
 // seals make memory that nobody can change.
 const seals = unix.F_SEAL_WRITE | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
 
-// Write writes a state into memory that nobody can change, and returns its
+// Write writes a state, the text of which is JSON, into memory that nobody can change, and returns its
 // descriptor, which is close-on-exec.
-func Write(master any, descriptors []int) (fd int, err error) {
+func Write(master []byte, descriptors []int) (fd int, err error) {
 	text, err := encode(master, descriptors)
 	if err != nil {
 		return -1, err

@@ -20,7 +20,7 @@ func TestWriteAndRead(t *testing.T) {
 	}
 	defer r.Close()
 	kept, unwanted := int(r.Fd()), int(w.Fd())
-	fd, err := Write(map[string]int{"answer": 42}, []int{kept, unwanted})
+	fd, err := Write([]byte(`{"answer":42}`), []int{kept, unwanted})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestReadRefuses(t *testing.T) {
 func TestExecFails(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	fd, err := Write(1, nil)
+	fd, err := Write([]byte("1"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,15 +25,11 @@ type State struct {
 }
 
 // encode makes the text of a state.
-func encode(master any, descriptors []int) ([]byte, error) {
-	text, err := json.Marshal(master)
-	if err == nil {
-		if replaced(text) {
-			err = errors.New("a name or a path is not UTF-8")
-		} else {
-			text, err = json.Marshal(State{Version, os.Getpid(), descriptors, text})
-		}
+func encode(master []byte, descriptors []int) ([]byte, error) {
+	if replaced(master) {
+		return nil, errors.New("cannot write down the state: a name or a path is not UTF-8")
 	}
+	text, err := json.Marshal(State{Version, os.Getpid(), descriptors, master})
 	if err != nil {
 		return nil, fmt.Errorf("cannot write down the state: %w", err)
 	}

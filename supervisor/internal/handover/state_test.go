@@ -3,6 +3,7 @@
 package handover
 
 import (
+	"encoding/json"
 	"os"
 	"slices"
 	"strings"
@@ -21,7 +22,11 @@ func TestEncode(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			text, err := encode(map[string]string{"path": test.text}, []int{7})
+			master, err := json.Marshal(map[string]string{"path": test.text})
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := encode(master, []int{7})
 			if (err == nil) != test.ok {
 				t.Fatalf("error %v", err)
 			}

@@ -12,11 +12,11 @@ import (
 // Snapshot is an endpoint for another image of this process to go on with: the descriptors stay open over the exec, and
 // what the worker says meanwhile waits in them.
 type Snapshot struct {
-	Address  string  `json:"address,omitzero"`
-	Pair     int     `json:"pair"`
-	Datagram int     `json:"datagram"` // -1: none
-	Known    Message `json:"known"`
-	Pending  Message `json:"pending"`
+	Address  string  `state:"address"`
+	Pair     int     `state:"pair,fd"`
+	Datagram int     `state:"datagram,fd"` // -1: none
+	Known    Message `state:"known"`
+	Pending  Message `state:"pending"`
 }
 
 // Pause stops to receive. When the channel it returns is closed, deliver is not running and will not be called before

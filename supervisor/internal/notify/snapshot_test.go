@@ -3,7 +3,6 @@
 package notify
 
 import (
-	"encoding/json"
 	"os"
 	"strings"
 	"testing"
@@ -11,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gosuper/gosuper/supervisor/internal/state"
 	"github.com/gosuper/gosuper/worker/protocol"
 )
 
@@ -18,12 +18,13 @@ import (
 // the end of the one before.
 func successor(t *testing.T, e *Endpoint) *Endpoint {
 	t.Helper()
-	text, err := json.Marshal(e.Snapshot())
+	snapshot := e.Snapshot()
+	text, _, err := state.Write(&snapshot, time.Unix(0, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var s Snapshot
-	if err := json.Unmarshal(text, &s); err != nil {
+	if _, err := state.Read(text, &s, time.Unix(0, 0)); err != nil {
 		t.Fatal(err)
 	}
 	for _, fd := range []*int{&s.Pair, &s.Datagram} {

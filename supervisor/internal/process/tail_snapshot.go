@@ -11,9 +11,9 @@ import (
 // TailSnapshot is a Tail for another image of this process to go on with: the
 // pipe stays open over the exec.
 type TailSnapshot struct {
-	Pipe    int    `json:"pipe"` // -1: it has ended
-	Kept    []byte `json:"kept"`
-	Dropped bool   `json:"dropped,omitzero"`
+	Pipe    int    `state:"pipe,fd"` // -1: it has ended
+	Kept    []byte `state:"kept"`
+	Dropped bool   `state:"dropped"`
 }
 
 // Pause stops reading. When the channel it returns is closed, all that was read

@@ -4,7 +4,6 @@ package process
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -12,18 +11,21 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/supervisor/internal/state"
 )
 
 // successor takes the place of a paused Tail, with a descriptor that survives
 // the end of the one before.
 func successor(t *testing.T, before *Tail, dst io.Writer) *Tail {
 	t.Helper()
-	text, err := json.Marshal(before.Snapshot())
+	snapshot := before.Snapshot()
+	text, _, err := state.Write(&snapshot, time.Unix(0, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var s TailSnapshot
-	if err := json.Unmarshal(text, &s); err != nil {
+	if _, err := state.Read(text, &s, time.Unix(0, 0)); err != nil {
 		t.Fatal(err)
 	}
 	if s.Pipe >= 0 {

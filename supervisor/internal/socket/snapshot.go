@@ -11,39 +11,39 @@ import (
 // Snapshot is several sets, some of which share sockets, for another image of
 // this process to go on with: the descriptors stay open over the exec.
 type Snapshot struct {
-	Listeners []ListenerSnapshot `json:"listeners"`
-	Sets      []SetSnapshot      `json:"sets"`
+	Listeners []ListenerSnapshot `state:"listeners"`
+	Sets      []SetSnapshot      `state:"sets"`
 }
 
 // ListenerSnapshot is one socket.
 type ListenerSnapshot struct {
-	Fd        int            `json:"fd"`
-	URL       string         `json:"url"`
-	Bound     netip.AddrPort `json:"bound"`
-	Dual      bool           `json:"dual,omitzero"`
-	Path      string         `json:"path,omitzero"`
-	Dev       uint64         `json:"dev,omitzero"`
-	Ino       uint64         `json:"ino,omitzero"`
-	Own       bool           `json:"own,omitzero"`
-	Listening bool           `json:"listening,omitzero"`
-	Quiesced  bool           `json:"quiesced,omitzero"`
+	Fd        int            `state:"fd,fd"`
+	URL       string         `state:"url"`
+	Bound     netip.AddrPort `state:"bound"`
+	Dual      bool           `state:"dual"`
+	Path      string         `state:"path"`
+	Dev       uint64         `state:"dev"`
+	Ino       uint64         `state:"ino"`
+	Own       bool           `state:"own"`
+	Listening bool           `state:"listening"`
+	Quiesced  bool           `state:"quiesced"`
 }
 
 // SetSnapshot is one set.
 type SetSnapshot struct {
-	Entries []EntrySnapshot `json:"entries"`
-	Backlog int             `json:"backlog"`
-	Insist  bool            `json:"insist,omitzero"`
-	Mode    fs.FileMode     `json:"mode,omitzero"`
-	UID     int             `json:"uid,omitzero"`
-	GID     int             `json:"gid,omitzero"`
+	Entries []EntrySnapshot `state:"entries"`
+	Backlog int             `state:"backlog"`
+	Insist  bool            `state:"insist"`
+	Mode    fs.FileMode     `state:"mode"`
+	UID     int             `state:"uid"`
+	GID     int             `state:"gid"`
 }
 
 // EntrySnapshot is one address of a set.
 type EntrySnapshot struct {
-	Address  string `json:"address"`
-	Name     string `json:"name,omitzero"`
-	Listener int    `json:"listener"` // index in Listeners
+	Address  string `state:"address"`
+	Name     string `state:"name"`
+	Listener int    `state:"listener"` // index in Listeners
 }
 
 // Snap takes a snapshot of the sets, which may be nil.

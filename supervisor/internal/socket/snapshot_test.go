@@ -3,22 +3,25 @@
 package socket
 
 import (
-	"encoding/json"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/gosuper/gosuper/supervisor/internal/state"
 )
 
 // successors are the sets that take the place of these.
 func successors(t *testing.T, sets ...*Set) []*Set {
 	t.Helper()
-	text, err := json.Marshal(Snap(sets...))
+	snapshot := Snap(sets...)
+	text, _, err := state.Write(&snapshot, time.Unix(0, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var s Snapshot
-	if err := json.Unmarshal(text, &s); err != nil {
+	if _, err := state.Read(text, &s, time.Unix(0, 0)); err != nil {
 		t.Fatal(err)
 	}
 	restored, err := Restore(s)
@@ -74,7 +77,7 @@ func TestRestoreOfNonsense(t *testing.T) {
 		`{"sets": [{"entries": [{"address": ":1", "listener": -1}]}]}`,
 	} {
 		var s Snapshot
-		if err := json.Unmarshal([]byte(text), &s); err != nil {
+		if _, err := state.Read([]byte(text), &s, time.Unix(0, 0)); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := Restore(s); err == nil {

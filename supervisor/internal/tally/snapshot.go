@@ -11,28 +11,28 @@ import (
 // by name, so that one which only one of the two knows moves none of the
 // others. Times are durations since an epoch on which both agree.
 type Snapshot struct {
-	Counters     map[string]uint64 `json:"counters"`
-	Histogram    []uint64          `json:"histogram"`
-	Microseconds uint64            `json:"microseconds"`
-	Heard        bool              `json:"heard,omitzero"`
-	Lost         uint64            `json:"lost,omitzero"`
-	Workers      []WorkerSnapshot  `json:"workers"`
+	Counters     map[string]uint64 `state:"counters"`
+	Histogram    []uint64          `state:"histogram"`
+	Microseconds uint64            `state:"microseconds"`
+	Heard        bool              `state:"heard"`
+	Lost         uint64            `state:"lost"`
+	Workers      []WorkerSnapshot  `state:"workers"`
 }
 
 // WorkerSnapshot is what is remembered of a worker.
 type WorkerSnapshot struct {
-	ID           int             `json:"id"`
-	Joined       time.Duration   `json:"joined"`
-	Counters     map[string]Cell `json:"counters"`
-	Histogram    []Cell          `json:"histogram"`
-	Microseconds uint64          `json:"microseconds"`
+	ID           int             `state:"id"`
+	Joined       time.Duration   `state:"joined"`
+	Counters     map[string]Cell `state:"counters"`
+	Histogram    []Cell          `state:"histogram"`
+	Microseconds uint64          `state:"microseconds"`
 }
 
 // Cell is one counter of one worker.
 type Cell struct {
-	Mark   uint64        `json:"mark"`
-	At     time.Duration `json:"at"`
-	Credit uint64        `json:"credit"`
+	Mark   uint64        `state:"mark"`
+	At     time.Duration `state:"at"`
+	Credit uint64        `state:"credit"`
 }
 
 // names are those of counters, in their order.

@@ -1,12 +1,12 @@
 package tally
 
 import (
-	"encoding/json"
 	"math/rand/v2"
 	"reflect"
 	"testing"
 	"time"
 
+	"github.com/gosuper/gosuper/supervisor/internal/state"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -14,12 +14,13 @@ import (
 func successor(t *testing.T, before *Tally) *Tally {
 	t.Helper()
 	epoch := time.Unix(0, 0)
-	text, err := json.Marshal(before.Snapshot(epoch))
+	snapshot := before.Snapshot(epoch)
+	text, _, err := state.Write(&snapshot, time.Unix(0, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var s Snapshot
-	if err := json.Unmarshal(text, &s); err != nil {
+	if _, err := state.Read(text, &s, time.Unix(0, 0)); err != nil {
 		t.Fatal(err)
 	}
 	after := Restore(s, epoch)
@@ -58,7 +59,7 @@ func TestRestoreOfAnother(t *testing.T) {
 	text := `{"counters": {"finished": 7, "laughs": 3}, "histogram": [1, 2], "microseconds": 30, "workers": [{"id": 4, "joined": 1, "microseconds": 5,
 		"counters": {"finished": {"mark": 5, "credit": 100}, "laughs": {"mark": 3}}, "from_the_future": true}]}`
 	var s Snapshot
-	if err := json.Unmarshal([]byte(text), &s); err != nil {
+	if _, err := state.Read([]byte(text), &s, time.Unix(0, 0)); err != nil {
 		t.Fatal(err)
 	}
 	tally := Restore(s, time.Unix(0, 0))

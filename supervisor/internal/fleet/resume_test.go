@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"encoding/json"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -9,6 +8,8 @@ import (
 	"testing"
 	"time"
 	"unsafe"
+
+	"github.com/gosuper/gosuper/supervisor/internal/state"
 )
 
 // successor is the brain that goes on where this one stops, after a journey
@@ -16,16 +17,15 @@ import (
 func successor(t *testing.T, f *Fleet) *Fleet {
 	t.Helper()
 	epoch := time.Unix(0, 0)
-	text, err := json.Marshal(f.Snapshot(epoch))
+	text, _, err := state.Write(f, epoch)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var s Snapshot
-	if err := json.Unmarshal(text, &s); err != nil {
+	next := new(Fleet)
+	if _, err := state.Read(text, next, epoch); err != nil {
 		t.Fatal(err)
 	}
-	next, err := Restore(s, epoch, f.draw)
-	if err != nil {
+	if err := next.Resume(f.draw); err != nil {
 		t.Fatal(err)
 	}
 	was, is := *f, *next
@@ -113,20 +113,20 @@ func TestSuccessors(t *testing.T) {
 	}
 }
 
-func TestRestore(t *testing.T) {
+func TestResume(t *testing.T) {
 	current := `"current": {"settings": {"Workers": 2, "FromTheFuture": 1}, "number": 7, "target": 2}`
 	tests := []struct{ name, text, problem string }{
 		{"what is missing and what is unknown", `{` + current + `, "from_the_future": 1}`, ""},
-		{"no revision", `{}`, "cannot restore the fleet: no revision is in force"},
-		{"unknown state", `{` + current + `, "workers": [{"id": 3, "state": "dreaming"}]}`, `cannot restore the fleet: worker 3 is "dreaming"`},
+		{"no revision", `{}`, "no revision of the fleet is in force"},
+		{"unknown state", `{` + current + `, "workers": [{"id": 3, "state": "dreaming"}]}`, `cannot read the state: workers: State: no worker can be "dreaming"`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			var s Snapshot
-			if err := json.Unmarshal([]byte(test.text), &s); err != nil {
-				t.Fatal(err)
+			f := new(Fleet)
+			_, err := state.Read([]byte(test.text), f, time.Unix(0, 0))
+			if err == nil {
+				err = f.Resume(rand.Float64)
 			}
-			f, err := Restore(s, time.Unix(0, 0), rand.Float64)
 			switch {
 			case err != nil && err.Error() != test.problem || err == nil && test.problem != "":
 				t.Errorf("error %v, want %q", err, test.problem)

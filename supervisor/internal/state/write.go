@@ -1,0 +1,150 @@
+package state
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Write returns the text of the struct that v points to, and the descriptors in it.
+// Moments are counted from the epoch.
+func Write(v any, epoch time.Time) (text []byte, fds []int, err error) {
+	w := writer{epoch: epoch, tables: map[string]*table{}}
+	root := w.write(reflect.ValueOf(v).Elem()).(object)
+	for path, t := range w.tables {
+		first, second, _ := strings.Cut(path, ".")
+		if root[first] == nil {
+			root[first] = object{}
+		}
+		root[first].(object)[second] = t.all
+	}
+	if text, err = json.Marshal(root); err != nil {
+		return nil, nil, fmt.Errorf("cannot write down the state: %w", err)
+	}
+	return text, w.fds, nil
+}
+
+type object map[string]any
+
+type writer struct {
+	epoch  time.Time
+	tables map[string]*table
+	fds    []int
+}
+
+// table holds the objects that others share.
+type table struct {
+	all []any
+	at  map[any]int // by pointer
+}
+
+// write makes of a value what encoding/json makes a text of.
+func (w *writer) write(v reflect.Value) any {
+	switch t := v.Type(); {
+	case t == timeType:
+		if at := v.Interface().(time.Time); !at.IsZero() {
+			return int64(at.Sub(w.epoch))
+		}
+		return 0
+	case !ours(t):
+		if v.CanAddr() {
+			return v.Addr().Interface() // which may have the methods
+		}
+		return v.Interface()
+	case t.Kind() == reflect.Struct:
+		o := object{}
+		w.fill(o, v)
+		return o
+	case v.IsNil():
+		return nil
+	case t.Kind() == reflect.Pointer:
+		return w.write(v.Elem())
+	case t.Kind() == reflect.Slice:
+		all := make([]any, v.Len())
+		for i := range all {
+			all[i] = w.writeShared(v.Index(i))
+		}
+		return all
+	}
+	o := object{}
+	for at := v.MapRange(); at.Next(); {
+		o[fmt.Sprint(at.Key())] = w.writeShared(at.Value())
+	}
+	return o
+}
+
+// fill writes the fields of a struct.
+func (w *writer) fill(o object, v reflect.Value) {
+	if !v.CanAddr() { // in a map
+		copied := reflect.New(v.Type()).Elem()
+		copied.Set(v)
+		v = copied
+	}
+	fields, _ := fieldsOf(v.Type())
+	for _, f := range fields {
+		switch one := f.of(v); {
+		case f.inline && one.Kind() == reflect.Pointer:
+			if !one.IsNil() {
+				w.fill(o, one.Elem())
+			}
+		case f.inline:
+			w.fill(o, one)
+		case f.fd:
+			if one.Int() >= 0 {
+				w.fds = append(w.fds, int(one.Int()))
+			}
+			o[f.name] = one.Int()
+		case tableOf(one.Type()) != "":
+			o[f.name] = w.writeShared(one)
+		case one.IsZero() && !writesItself(one.Type()):
+		case f.key != "":
+			o[f.name] = w.list(one, f.key)
+		default:
+			o[f.name] = w.write(one)
+		}
+	}
+}
+
+// list makes a list of a map whose keys are numbers.
+func (w *writer) list(v reflect.Value, key string) []any {
+	all := map[int]any{}
+	for at := v.MapRange(); at.Next(); {
+		o := w.write(at.Value()).(object)
+		o[key] = at.Key().Int()
+		all[int(at.Key().Int())] = o
+	}
+	list := make([]any, 0, len(all))
+	for _, n := range slices.Sorted(maps.Keys(all)) {
+		list = append(list, all[n])
+	}
+	return list
+}
+
+// writeShared writes an object into its table and returns its index, -1 for nil;
+// what is in no table is written here.
+func (w *writer) writeShared(v reflect.Value) any {
+	path := tableOf(v.Type())
+	switch {
+	case path == "":
+		return w.write(v)
+	case v.IsNil():
+		return -1
+	}
+	t := w.tables[path]
+	if t == nil {
+		t = &table{at: map[any]int{}}
+		w.tables[path] = t
+	}
+	n, known := t.at[v.Interface()]
+	if !known {
+		n = len(t.all)
+		t.at[v.Interface()] = n
+		t.all = append(t.all, nil)
+		t.all[n] = w.write(v)
+	}
+	return n
+}
