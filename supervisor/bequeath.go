@@ -136,7 +136,7 @@ func (s *Supervisor) bequeath(said []message) estate {
 			Set: index(r.sockets), TLS: r.tls, Plain: r.plain, Admin: index(r.admin), Tight: r.tight, TooLow: r.tooLow, Hard: &r.memory.Hard,
 		})
 	}
-	e.Activated, e.Stored = index(s.activated), index(s.systemd.kept)
+	e.Activated, e.Stored = index(s.activated), index(s.kept)
 	if c := s.controls.controlSocket; c != nil {
 		e.Control = &estateControl{c.place.socket, c.place.name, c.address, index(c.sockets), c.spare}
 	}

@@ -9,12 +9,23 @@ import (
 	"syscall"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
+	"github.com/gosuper/gosuper/supervisor/internal/socket"
 )
 
 // ErrStopped says that the master was told to stop before it had all that it needs.
 var ErrStopped = errors.New("stopped before the first workers were started")
+
+// How long a master that starts waits for an address that another process has, and
+// how often it tries. The workers of a master that was killed die with it, and each
+// keeps the address until its memory is freed, which takes a second for gigabytes.
+const (
+	takenTime  = 5 * time.Second
+	takenRetry = 50 * time.Millisecond
+)
 
 // firstUnlessStopped makes the first revision. A name server or a file server that
 // does not answer is not waited for when a signal says to stop; signals that say
@@ -89,4 +100,57 @@ func (s *Supervisor) first(c *config.Config, quit <-chan struct{}) (r *revision,
 		return nil, err
 	}
 	return r, nil
+}
+
+// bindFirst opens the sockets of the first revision. Those that socket units of
+// systemd passed win over bind. Those that a master before this one left in the
+// descriptor store are as good as bound: with what waits in their queues they
+// are taken where bind asks for the same address, and closed otherwise.
+func (s *Supervisor) bindFirst(r *revision, quit <-chan struct{}) (*socket.Set, error) {
+	activated, stored, err := socket.Inherit(s.options.Environ, r.socketOptions())
+	if err != nil {
+		return nil, err
+	}
+	opened := activated
+	if activated == nil {
+		addresses, err := r.addresses()
+		if err != nil {
+			return nil, err
+		}
+		options := r.socketOptions()
+		options.Again = s.waitWhileTaken(quit)
+		if opened, err = socket.Open(addresses, options, stored); err != nil {
+			return nil, err
+		}
+	}
+	s.activated, s.kept = activated, stored
+	if stored == nil {
+		return opened, nil
+	}
+	if err := stored.Forsake(opened); err != nil {
+		s.log.Warn("cannot close what is not wanted of the descriptor store", zap.Error(err))
+	}
+	if err := opened.Claim(r.socketOptions()); err != nil {
+		s.log.Warn("cannot change who may connect", zap.Error(err))
+	}
+	return opened, nil
+}
+
+// waitWhileTaken returns what decides whether a taken address is tried again: for
+// some seconds in all, until quit is closed.
+func (s *Supervisor) waitWhileTaken(quit <-chan struct{}) func(*socket.Error) bool {
+	var until time.Time
+	return func(e *socket.Error) bool {
+		now := time.Now()
+		if until.IsZero() {
+			until = now.Add(takenTime)
+			s.log.Warn("an address is in use by another process, trying again", zap.String("bind", e.Address), zap.Duration("for", takenTime))
+		}
+		select {
+		case <-quit:
+			return false
+		case <-time.After(takenRetry):
+			return now.Before(until)
+		}
+	}
 }

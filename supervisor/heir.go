@@ -66,7 +66,7 @@ func (s *Supervisor) inherit(i *Inheritance) error {
 		s.revisions[r.Number].memory.Hard = r.hard()
 	}
 	s.current = s.revisions[e.Current]
-	s.activated, s.systemd.kept = i.set(e.Activated), i.set(e.Stored)
+	s.activated, s.kept = i.set(e.Activated), i.set(e.Stored)
 	for _, l := range e.leaving() {
 		s.leaving = append(s.leaving, &leaving{sockets: i.set(l.Set), since: l.Since, look: l.Look})
 	}

@@ -17,6 +17,7 @@ import (
 // reloads is what became of the reloads asked for, and who waits for it.
 type reloads struct {
 	last    control.Reload
+	begun   int // since this master began
 	newest  int // revision of the last that was asked for; 0: it was refused, or there was none
 	waiting map[int][]chan control.Reload
 	ended   map[string]uint64 // how many ended so, with names of the metric
@@ -73,7 +74,7 @@ func (s *Supervisor) reload(who ...*waiter) {
 		return
 	}
 	s.mend()
-	s.systemd.reloads++
+	s.reloads.begun++
 	s.prepare(who...)
 }
 

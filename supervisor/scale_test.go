@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -39,7 +40,7 @@ func BenchmarkTick(b *testing.B) {
 			}
 			s.step()
 			if !s.up {
-				b.Fatal(s.summary())
+				b.Fatal(s.summary(time.Now(), s.phase()))
 			}
 			for b.Loop() {
 				s.tick()

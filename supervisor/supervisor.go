@@ -18,6 +18,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
+	"github.com/gosuper/gosuper/supervisor/internal/manager"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 	"github.com/gosuper/gosuper/supervisor/internal/tally"
@@ -41,6 +42,7 @@ type Supervisor struct {
 	last      int // number of the newest revision
 	pidfile   *pidfile
 	activated *socket.Set       // what systemd passed; nil: nothing
+	kept      *socket.Set       // what is in its descriptor store
 	leaving   []*leaving        // sockets that are about to be closed
 	access    *accesslog.Log    // nil: no access log
 	busy      *scoreboard.Fleet // how busy each place is; nil: there is no shared memory
@@ -62,11 +64,11 @@ type Supervisor struct {
 	deafen        func() // ends the delivery of signals
 	terminal      *terminal.Terminal
 	messages      chan message
-	asks          chan func()   // what other goroutines want the loop to do
-	ended         chan struct{} // closed when the loop is over
-	systemd       systemd
-	later         []func()      // what can wait until the actions of a step are performed
-	pending       []fleet.Event // what the brain is told in the next step
+	asks          chan func()      // what other goroutines want the loop to do
+	ended         chan struct{}    // closed when the loop is over
+	manager       *manager.Manager // nil: there is none
+	later         []func()         // what can wait until the actions of a step are performed
+	pending       []fleet.Event    // what the brain is told in the next step
 	halted        bool
 	culprit       int    // the worker because of whose boot the brain gave up
 	innocentsLost uint64 // requests that stuck workers took along
@@ -249,7 +251,7 @@ func (s *Supervisor) deadline() time.Time {
 	next = earlier(next, s.trial.due())
 	next = earlier(next, s.mending.look)
 	next = earlier(next, s.nextSigns())
-	return earlier(earlier(next, s.nextPatrol()), s.systemd.due())
+	return earlier(earlier(next, s.nextPatrol()), s.manager.Due())
 }
 
 // earlier returns the earlier of two times, of which zero is never.
@@ -311,7 +313,7 @@ func (s *Supervisor) end() error {
 	}
 	for _, set := range all {
 		// What is in the descriptor store is the next master's.
-		err := set.Without(s.systemd.kept).CloseForAll()
+		err := set.Without(s.kept).CloseForAll()
 		if err = errors.Join(err, set.Close()); err != nil {
 			s.log.Warn("cannot close a listener", zap.Error(err))
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/manager"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 )
 
@@ -31,7 +32,7 @@ func (l *listener) Send(assignments ...string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.busy {
-		return notify.ErrBusy
+		return manager.ErrBusy
 	}
 	text := usec.ReplaceAllString(strings.Join(assignments, " "), "MONOTONIC_USEC=now")
 	l.heard = append(l.heard, fmt.Sprintf("%v %s", time.Since(l.start), strings.ReplaceAll(text, "\n", " ")))
@@ -62,8 +63,8 @@ func (l *listener) read(yes bool) {
 func listenTo(t *testing.T, watchdog time.Duration, toml string, acts func(*stage, *listener)) {
 	l := &listener{}
 	play(t, toml, func(st *stage, _ *worker) error {
-		if d := &st.master.systemd; d.manager == nil {
-			l.start, d.manager, d.watchdog = st.start, l, watchdog
+		if st.master.manager == nil {
+			l.start, st.master.manager = st.start, manager.New(l, watchdog)
 		}
 		return nil
 	}, func(st *stage) { acts(st, l) })

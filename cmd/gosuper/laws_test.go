@@ -52,6 +52,7 @@ var mayImport = map[string][]string{
 	"supervisor/internal/process":   {sys, module + "/supervisor/internal/process", module + "/supervisor/internal/terminal"},
 	"supervisor/internal/socket":    {sys},
 	"supervisor/internal/notify":    {sys, module + "/worker/protocol"},
+	"supervisor/internal/manager":   {sys, module + "/supervisor/internal/notify", module + "/worker/protocol"},
 	"supervisor/internal/filewatch": {"github.com/fsnotify/fsnotify"},
 	"supervisor/internal/accesslog": {sys, module + "/supervisor/files", module + "/supervisor/internal/terminal"},
 	"supervisor/internal/terminal":  {sys},

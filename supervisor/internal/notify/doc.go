@@ -15,7 +15,4 @@
 // and the sender waits, at its own expense. And the loop is told only what is new, at a bounded rate:
 // status and timeouts are merged meanwhile, the last one wins. READY, STOPPING and RECYCLE are news exactly once
 // and never wait for that rate, so no flood can lose or delay them in here.
-//
-// The other direction is [Manager]: what the master itself says to the service manager that started it, usually
-// systemd, in the same language.
 package notify

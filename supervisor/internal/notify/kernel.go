@@ -140,8 +140,3 @@ func cutLast(b []byte, sep byte) (before, after []byte, found bool) {
 	}
 	return b, nil, false
 }
-
-// newSender makes a socket to send datagrams from.
-func newSender() (int, error) {
-	return unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-}

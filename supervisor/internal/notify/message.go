@@ -75,16 +75,16 @@ func parse(text []byte) (m Message, barrier bool) {
 
 func (m *Message) assign(line string) {
 	if v, ok := strings.CutPrefix(line, protocol.NotifyStatus); ok {
-		m.HasStatus, m.Status = true, printable(v)
+		m.HasStatus, m.Status = true, Printable(v)
 	} else if v, ok := strings.CutPrefix(line, protocol.NotifyExtendTimeout); ok {
-		m.ExtendTimeout = microseconds(v)
+		m.ExtendTimeout = Microseconds(v)
 	} else if v, ok := strings.CutPrefix(line, protocol.NotifyRecycle); ok {
 		m.Recycle = reason(v)
 	}
 }
 
-// printable replaces what a terminal or a log might act upon, and cuts at a whole character.
-func printable(s string) string {
+// Printable replaces what a terminal or a log might act upon, and cuts at a whole character.
+func Printable(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r
@@ -101,8 +101,8 @@ func printable(s string) string {
 	return s[:n]
 }
 
-// microseconds is 0 for what is not a number.
-func microseconds(s string) time.Duration {
+// Microseconds is the time of a number in decimal, a day at most; 0 for what is not a number.
+func Microseconds(s string) time.Duration {
 	n, err := strconv.ParseUint(s, 10, 64)
 	if err != nil && n != math.MaxUint64 { // out of range is the largest number
 		return 0

@@ -1,6 +1,6 @@
 //go:build linux
 
-package notify
+package manager
 
 import (
 	"errors"
@@ -37,20 +37,31 @@ func newSystemd(t *testing.T, address string) systemd {
 // read is the next message, and the descriptors that came with it.
 func (s systemd) read(t *testing.T) (string, []int) {
 	t.Helper()
-	r, err := read(s.fd, make([]byte, 4096), make([]byte, controlSize))
+	text, control := make([]byte, 4096), make([]byte, unix.CmsgSpace(4))
+	n, oobn, _, _, err := unix.Recvmsg(s.fd, text, control, unix.MSG_CMSG_CLOEXEC)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(r.text), r.descriptors
+	messages, err := unix.ParseSocketControlMessage(control[:oobn])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fds []int
+	for _, m := range messages {
+		if fds, err = unix.ParseUnixRights(&m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return string(text[:n]), fds
 }
 
 func find(t *testing.T, environ ...string) *Manager {
 	t.Helper()
-	m, err := FindManager(environ)
+	m, err := Find(environ)
 	if err != nil || m == nil {
 		t.Fatal(m, err)
 	}
-	t.Cleanup(func() { m.Close() })
+	t.Cleanup(func() { unix.Close(m.link.(datagrams).fd) })
 	return m
 }
 
@@ -62,7 +73,7 @@ func TestManagerHears(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newSystemd(t, address)
 			m := find(t, "NOTIFY_SOCKET="+address)
-			if err := m.Send("READY=1", Status("all\n  well\x07"), ExtendTimeout(90*time.Second)); err != nil {
+			if err := m.link.Send("READY=1", status("all\n  well\x07"), extendTimeout(90*time.Second)); err != nil {
 				t.Fatal(err)
 			}
 			if got, fds := s.read(t); got != "READY=1\nSTATUS=all well�\nEXTEND_TIMEOUT_USEC=90000000" || len(fds) > 0 {
@@ -101,7 +112,7 @@ func TestReloadingSaysWhen(t *testing.T) {
 		return ts.Nano() / 1000
 	}
 	before := clock()
-	usec, ok := strings.CutPrefix(Reloading(), "RELOADING=1\nMONOTONIC_USEC=")
+	usec, ok := strings.CutPrefix(reloading(), "RELOADING=1\nMONOTONIC_USEC=")
 	after := clock()
 	if got, err := strconv.ParseInt(usec, 10, 64); !ok || err != nil || got < before || got > after {
 		t.Errorf("%s is not between %d and %d", usec, before, after)
@@ -115,25 +126,25 @@ func TestManagerIsNotWaitedFor(t *testing.T) {
 	m := find(t, "NOTIFY_SOCKET="+address)
 	sent := 0
 	for err := error(nil); err == nil; sent++ {
-		if err = m.Send("STATUS=" + strconv.Itoa(sent)); err != nil && !errors.Is(err, ErrBusy) {
+		if err = m.link.Send("STATUS=" + strconv.Itoa(sent)); err != nil && !errors.Is(err, ErrBusy) {
 			t.Fatal(err)
 		}
 	}
 	for range sent - 1 {
 		s.read(t)
 	}
-	if err := m.Send("READY=1"); err != nil {
+	if err := m.link.Send("READY=1"); err != nil {
 		t.Error(err)
 	}
 	if err := os.Remove(address); err != nil {
 		t.Fatal(err)
 	}
-	if err := m.Send("READY=1"); err == nil || errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), address) {
+	if err := m.link.Send("READY=1"); err == nil || errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), address) {
 		t.Errorf("nobody is there, but the error is %v", err)
 	}
 }
 
-func TestFindManager(t *testing.T) {
+func TestFind(t *testing.T) {
 	self, other := "WATCHDOG_PID="+strconv.Itoa(os.Getpid()), "WATCHDOG_PID=1"
 	for _, c := range []struct {
 		environ  string
@@ -159,7 +170,7 @@ func TestFindManager(t *testing.T) {
 		{environ: "NOTIFY_SOCKET=/n FDSTORE=0 WATCHDOG_USEC=soon", found: true},
 		{environ: "NOTIFY_SOCKET=/n FDSTORE=0 WATCHDOG_USEC=-1", found: true},
 	} {
-		m, err := FindManager(strings.Fields(c.environ))
+		m, err := Find(strings.Fields(c.environ))
 		switch {
 		case c.err != "":
 			if err == nil || !strings.Contains(err.Error(), c.err) || m != nil {
@@ -168,10 +179,10 @@ func TestFindManager(t *testing.T) {
 		case err != nil || (m != nil) != c.found:
 			t.Errorf("%s: %v, %v", c.environ, m, err)
 		case m != nil:
-			if m.Watchdog() != c.watchdog || m.Keeps() != c.keeps {
-				t.Errorf("%s: watchdog %v, keeps %v", c.environ, m.Watchdog(), m.Keeps())
+			if m.watchdog != c.watchdog || m.Keeps() != c.keeps {
+				t.Errorf("%s: watchdog %v, keeps %v", c.environ, m.watchdog, m.Keeps())
 			}
-			m.Close()
+			unix.Close(m.link.(datagrams).fd)
 		}
 	}
 }
