@@ -159,7 +159,7 @@ func (s *Supervisor) bequeath(said []message) estate {
 		e.Busy = int(s.busy.File().Fd())
 	}
 	if s.pidfile != nil {
-		e.Pidfile = &estatePidfile{int(s.pidfile.file.Fd()), s.pidfile.path}
+		e.Pidfile = &estatePidfile{s.pidfile.Fd(), s.pidfile.Path()}
 	}
 	for _, m := range said {
 		e.Messages = append(e.Messages, estateMessage{m.id, m.Message})

@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
+	"github.com/gosuper/gosuper/supervisor/internal/pidfile"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 )
 
@@ -39,7 +40,7 @@ func (s *Supervisor) planBinding(r *revision) (*binding, error) {
 	if p := placeOf(r.config); p.socket != "auto" && !s.controls.are(p, s.options.Environ) {
 		b.control = &p
 	}
-	if s.pidfile == nil || s.pidfile.path != r.config.PIDFile {
+	if s.pidfile.Path() != r.config.PIDFile {
 		b.pidfile = r.config.PIDFile
 	}
 	return b, nil
@@ -53,8 +54,8 @@ func (b *binding) bind(environ []string) error {
 			return err
 		}
 	}
-	p, err := openPidfile(b.pidfile)
-	p.close()
+	p, err := pidfile.Open(b.pidfile)
+	p.Close()
 	if err == nil && b.sockets != nil {
 		err = b.sockets.Bind()
 	}

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/pidfile"
 )
 
 // An errand is something about the master's own files, which may take as long as
@@ -97,16 +98,16 @@ func (s *Supervisor) moveFiles(c *config.Config) {
 		return func() func() { return complain("the access log", access.Move(c.Log.AccessFile)) }
 	})
 	s.send(func() func() func() {
-		if s.pidfile != nil && s.pidfile.path == c.PIDFile || s.pidfile == nil && c.PIDFile == "" {
+		if s.pidfile.Path() == c.PIDFile {
 			return nil
 		}
 		before := s.pidfile
 		return func() func() {
-			next, err := openPidfile(c.PIDFile)
+			next, err := pidfile.Open(c.PIDFile)
 			if err != nil {
 				return complain("the pid file", err)
 			}
-			before.close()
+			before.Close()
 			return func() { s.pidfile = next }
 		}
 	})

@@ -19,6 +19,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
+	"github.com/gosuper/gosuper/supervisor/internal/pidfile"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/tally"
 	"github.com/gosuper/gosuper/worker/scoreboard"
@@ -77,7 +78,7 @@ func (s *Supervisor) inherit(i *Inheritance) error {
 		s.incidents.Add(i)
 	}
 	if e.Pidfile != nil {
-		s.pidfile = &pidfile{file: os.NewFile(uintptr(e.Pidfile.Fd), e.Pidfile.Path), path: e.Pidfile.Path}
+		s.pidfile = pidfile.Restore(e.Pidfile.Fd, e.Pidfile.Path)
 	}
 	s.upgrades.last = control.Upgrade{Result: control.OK, From: e.Version, To: s.options.Version}
 	s.inheritControl(i)

@@ -5,7 +5,6 @@ package supervisor
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -292,20 +291,5 @@ func TestManyDeathsBesideASlowReader(t *testing.T) {
 	}
 	if took := time.Since(begin); took > dead*settleTime/2 {
 		t.Errorf("the loop stood still for %v", took)
-	}
-}
-
-// TestPidfileIsAFile: what else is there is neither waited for nor written to.
-func TestPidfileIsAFile(t *testing.T) {
-	path := t.TempDir() + "/pid"
-	if err := syscall.Mkfifo(path, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if p, err := openPidfile(path); err == nil {
-		p.close()
-		t.Error("a FIFO is a pid file")
-	}
-	if info, err := os.Lstat(path); err != nil || info.Mode()&os.ModeNamedPipe == 0 {
-		t.Errorf("it is gone: %v", err)
 	}
 }

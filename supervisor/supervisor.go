@@ -19,6 +19,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
 	"github.com/gosuper/gosuper/supervisor/internal/manager"
+	"github.com/gosuper/gosuper/supervisor/internal/pidfile"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 	"github.com/gosuper/gosuper/supervisor/internal/tally"
@@ -40,7 +41,7 @@ type Supervisor struct {
 	revisions map[int]*revision
 	current   *revision
 	last      int // number of the newest revision
-	pidfile   *pidfile
+	pidfile   *pidfile.File
 	activated *socket.Set       // what systemd passed; nil: nothing
 	kept      *socket.Set       // what is in its descriptor store
 	leaving   []*leaving        // sockets that are about to be closed
@@ -171,7 +172,7 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 		s.closeAdmin(rev.admin)
 		return nil, public(err)
 	}
-	pid, err := openPidfile(o.Config.PIDFile)
+	pid, err := pidfile.Open(o.Config.PIDFile)
 	if err != nil {
 		s.deafen()
 		rev.sockets.Close()
@@ -187,7 +188,7 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 	s.fleet = fleet.New(rev.number, rev.settings(), rand.Float64)
 	if err := s.openControl(o.Config); err != nil {
 		s.deafen()
-		pid.close()
+		pid.Close()
 		rev.sockets.Close()
 		s.closeAdmin(rev.admin)
 		return nil, public(err)
@@ -325,7 +326,7 @@ func (s *Supervisor) end() error {
 		delete(s.revisions, n)
 		s.closeAdmin(r.admin)
 	}
-	s.pidfile.close()
+	s.pidfile.Close()
 	if s.access != nil {
 		s.access.Close()
 		s.reportLost(s.access.Lost())

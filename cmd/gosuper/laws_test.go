@@ -53,6 +53,7 @@ var mayImport = map[string][]string{
 	"supervisor/internal/socket":    {sys},
 	"supervisor/internal/notify":    {sys, module + "/worker/protocol"},
 	"supervisor/internal/manager":   {sys, module + "/supervisor/internal/notify", module + "/worker/protocol"},
+	"supervisor/internal/pidfile":   {sys, module + "/supervisor/files"},
 	"supervisor/internal/filewatch": {"github.com/fsnotify/fsnotify"},
 	"supervisor/internal/accesslog": {sys, module + "/supervisor/files", module + "/supervisor/internal/terminal"},
 	"supervisor/internal/terminal":  {sys},

@@ -1,45 +1,46 @@
 //go:build linux
 
-package supervisor
+package pidfile
 
 import (
 	"errors"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 )
 
-func TestPidfile(t *testing.T) {
+func TestOpen(t *testing.T) {
 	path := t.TempDir() + "/pid"
-	first, err := openPidfile(path)
+	first, err := Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openPidfile(path); err == nil || !strings.Contains(err.Error(), "held by a running master") {
+	if _, err := Open(path); err == nil || !strings.Contains(err.Error(), "held by a running master") {
 		t.Errorf("a held pid file gives %v", err)
 	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	second, err := openPidfile(path)
+	second, err := Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	first.close()
+	first.Close()
 	if _, err := os.Stat(path); err != nil {
 		t.Errorf("the pid file of another master was removed: %v", err)
 	}
-	second.close()
+	second.Close()
 	if _, err := os.Stat(path); err == nil {
 		t.Error("the own pid file was left behind")
 	}
-	if _, err := openPidfile(t.TempDir() + "/missing/pid"); err == nil {
+	if _, err := Open(t.TempDir() + "/missing/pid"); err == nil {
 		t.Error("a pid file in a folder that does not exist was opened")
 	}
 }
 
 // No file but that of a pid is emptied, or removed in the end.
-func TestPidfileOfSomethingElse(t *testing.T) {
+func TestOfSomethingElse(t *testing.T) {
 	tests := []struct {
 		name, text string
 		prepare    func(path string) error
@@ -75,15 +76,15 @@ func TestPidfileOfSomethingElse(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			p, err := openPidfile(path)
+			p, err := Open(path)
 			if test.want == "" {
 				if err != nil {
 					t.Fatal(err)
 				}
-				p.close()
+				p.Close()
 				return
 			}
-			p.close()
+			p.Close()
 			if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("it is %v, want the path and %q", err, test.want)
 			}
@@ -91,5 +92,20 @@ func TestPidfileOfSomethingElse(t *testing.T) {
 				t.Errorf("the file is %v, %v", info, err)
 			}
 		})
+	}
+}
+
+// TestIsAFile: what else is there is neither waited for nor written to.
+func TestIsAFile(t *testing.T) {
+	path := t.TempDir() + "/pid"
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := Open(path); err == nil {
+		p.Close()
+		t.Error("a FIFO is a pid file")
+	}
+	if info, err := os.Lstat(path); err != nil || info.Mode()&os.ModeNamedPipe == 0 {
+		t.Errorf("it is gone: %v", err)
 	}
 }

@@ -1,6 +1,10 @@
 //go:build linux
 
-package supervisor
+// Package pidfile is the file that names a running master.
+//
+// It is held by flock: in containers pids repeat, so that a pid which is alive
+// proves nothing.
+package pidfile
 
 import (
 	"bytes"
@@ -15,15 +19,14 @@ import (
 	"github.com/gosuper/gosuper/supervisor/files"
 )
 
-// pidfile is a file with the pid of the master, held by flock: in containers
-// pids repeat, so that a pid which is alive proves nothing. nil: there is none.
-type pidfile struct {
+// A File is a pid file that this process holds; nil: there is none.
+type File struct {
 	file *os.File
 	path string
 }
 
-// openPidfile takes the file and writes the pid into it; "" is no file.
-func openPidfile(path string) (*pidfile, error) {
+// Open takes the file and writes the pid of this process into it; "" is no file.
+func Open(path string) (*File, error) {
 	if path == "" {
 		return nil, nil
 	}
@@ -50,7 +53,7 @@ func openPidfile(path string) (*pidfile, error) {
 			f.Close()
 			return nil, fmt.Errorf("cannot write the pid file: %w", err)
 		}
-		return &pidfile{file: f, path: path}, nil
+		return &File{file: f, path: path}, nil
 	}
 }
 
@@ -101,8 +104,25 @@ func firstLine(b []byte) string {
 	return string(b)
 }
 
-// close removes the file and gives it free.
-func (p *pidfile) close() {
+// Restore is the pid file that this process has held as the descriptor since before
+// it became another program.
+func Restore(fd int, path string) *File {
+	return &File{file: os.NewFile(uintptr(fd), path), path: path}
+}
+
+// Fd is the descriptor, for [Restore].
+func (p *File) Fd() int { return int(p.file.Fd()) }
+
+// Path is where the file is, as it was given to Open; "": there is none.
+func (p *File) Path() string {
+	if p == nil {
+		return ""
+	}
+	return p.path
+}
+
+// Close removes the file and gives it free.
+func (p *File) Close() {
 	if p == nil {
 		return
 	}
