@@ -10,17 +10,19 @@ import (
 )
 
 // A request is accounted for once, which is to say counted and written to the access
-// log: when its handler has returned or panicked, or at its deadline if that comes
+// log: when its handler has returned or panicked, and over HTTP/1, if its client has yet
+// to send a body, when net/http has sent the answer; or at its deadline if that comes
 // first. A handler that returns later changes nothing.
 
-// conclude accounts for a request whose handler has just returned or panicked.
-func (w *writer) conclude(now int64) {
+// conclude accounts for a request whose handler has returned or panicked, and whose
+// client is gone or not.
+func (w *writer) conclude(now int64, gone bool) {
 	if w.watch.settle() {
 		if w.status.Load() == 0 {
 			w.status.Store(http.StatusInternalServerError)
 		}
 		if duration := w.count(now); w.entry != nil {
-			w.log(duration, w.ending())
+			w.log(duration, w.ending(gone))
 		}
 	} else {
 		w.process.overtime.Add(-1)
@@ -53,12 +55,17 @@ func (w *writer) count(now int64) time.Duration {
 	return w.process.requestFinished(w.watch, now, int(w.status.Load()))
 }
 
-// ending is why a request ended whose handler has returned.
-func (w *writer) ending() ending {
+// clientGone reports whether net/http has found that. Nobody asks but the log.
+func (w *writer) clientGone() bool {
+	return w.process.access != nil && w.request.Context().Err() != nil
+}
+
+// ending is why a request ended whose handler has returned or panicked.
+func (w *writer) ending(gone bool) ending {
 	switch {
 	case !w.returned:
 		return endedPanic
-	case w.request.Context().Err() == nil:
+	case !gone:
 		return endedOK
 	case w.process.drains.Load() && time.Now().After(w.process.deadline()):
 		return endedDrain
@@ -75,8 +82,10 @@ func (w *writer) log(duration time.Duration, why ending) {
 	switch first := w.watch.first.Load(); {
 	case first != 0:
 		e.answered, e.firstByte = true, time.Duration(first-w.watch.start.Load())
-	case why != endedTimeout && w.returned: // net/http is about to send it
+	case why == endedOK: // net/http is about to send it
 		e.answered, e.firstByte = true, duration
+	default:
+		e.bytes = 0
 	}
 	if !w.process.access.write(e) {
 		w.process.board.LogDropped()

@@ -13,6 +13,8 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
 const (
@@ -58,6 +60,9 @@ type exchange struct {
 	holders   atomic.Int32 // of the slot: the handler, and a connection that it has hijacked
 	hijacked  atomic.Bool  // the connection is one of them
 	lingering atomic.Bool  // whoever closes the connection leaves that to linger
+	unsent    atomic.Bool  // the handler has returned, and net/http has yet to send the answer
+	lost      atomic.Bool  // the client has hung up
+	answering atomic.Bool  // with TLS: what is written next is the answer at the deadline
 
 	// The next ones belong to the request; ended ones have no successor.
 	writer    *http1Writer
@@ -87,6 +92,9 @@ func (e *exchange) begin(r *http.Request, id string, w *http1Writer) {
 	e.http10 = !r.ProtoAtLeast(1, 1)
 	e.delimited = e.http10
 	e.holders.Store(1)
+	if e.lost.Load() {
+		e.lost.Store(false)
+	}
 	e.watch.begin(r.Method, requestPath(r), id)
 }
 
@@ -118,6 +126,20 @@ func (e *exchange) gone() {
 	if e.hijacked.CompareAndSwap(true, false) {
 		e.drop()
 	}
+	e.conclude(false)
+}
+
+// conclude concludes a request whose handler returned before its client had sent all
+// of the body: what became of the answer is known only now.
+func (e *exchange) conclude(sent bool) {
+	if !e.unsent.CompareAndSwap(true, false) {
+		return
+	}
+	if !sent && e.phase() == streaming {
+		e.first.Store(0) // it was about to be
+	}
+	e.writer.conclude(scoreboard.Monotonic(), !sent || e.lost.Load())
+	e.drop()
 }
 
 // admit is asked before anything is written.
@@ -127,17 +149,24 @@ func (e *exchange) admit() error {
 		if !e.advance(streaming) {
 			return e.admit()
 		}
-	case p.ended() && e.tls == nil:
-		// With TLS the answer passes here too; the writer holds back the handler.
+	case p.ended() && !e.answering.Swap(false):
 		return errTimeout
 	}
 	// What is written while waiting is an informational response.
 	return nil
 }
 
-// write sends a piece after the other. What net/http holds back until the handler has
-// returned fits into its buffers and counts as one: when it was sent, nobody asks.
-func (e *exchange) write(data []byte) (n int, err error) {
+func (e *exchange) write(data []byte) (int, error) {
+	n, err := e.send(data)
+	if e.unsent.Load() {
+		e.conclude(n > 0)
+	}
+	return n, err
+}
+
+// send sends a piece after the other. What net/http holds back until the handler has
+// returned fits into its buffers and counts as one.
+func (e *exchange) send(data []byte) (n int, err error) {
 	for {
 		if err := e.admit(); err != nil {
 			return n, err
@@ -163,6 +192,9 @@ func (e *exchange) write(data []byte) (n int, err error) {
 
 func (e *exchange) read(data []byte) (int, error) {
 	n, err := e.conn.patience.read(e.raw, data)
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		e.lost.Store(true)
+	}
 	switch p := e.phase(); {
 	case p.running() && n > 0:
 		e.touch()
@@ -211,19 +243,23 @@ func (e *exchange) sent() int64 {
 	return 0
 }
 
-// account counts the request at its deadline.
-func (e *exchange) account() { e.writer.account() }
+// account counts the request at its deadline. Where the handler has returned already,
+// nothing is left of it.
+func (e *exchange) account() {
+	e.writer.account()
+	e.conclude(false)
+}
 
 // answer sends the answer that takes the place of the handler's, and reports
 // whether it did.
 func (e *exchange) answer() bool {
 	var w io.Writer = e.raw
 	if e.tls != nil {
-		writing := &e.writer.writing
-		if !tryLock(writing) {
-			return false // the handler is sending
+		// A handler that is sending loses to the answer first. One that waits in a
+		// write for the rest of the body has nothing to lose.
+		if writing := &e.writer.writing; tryLock(writing) {
+			defer writing.Unlock()
 		}
-		defer writing.Unlock()
 		w = e.tls
 	}
 	e.lingering.Store(true)
@@ -235,10 +271,12 @@ func (e *exchange) answer() bool {
 	if e.head {
 		body = ""
 	}
+	e.answering.Store(e.tls != nil)
 	_, err := fmt.Fprintf(w, "HTTP/%s 504 Gateway Timeout\r\n"+
 		"Date: %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nRetry-After: %s\r\nConnection: close\r\n\r\n%s",
 		proto, time.Now().UTC().Format(http.TimeFormat), len(timeoutText), retryAfter, body)
 	if e.tls != nil && err == nil {
+		e.answering.Store(true)
 		err = e.tls.CloseWrite()
 	}
 	if err == nil {

@@ -27,26 +27,36 @@ func (w *http1Writer) finish() {
 		if w.status.Load() == 0 && !w.hijacked && w.returned {
 			w.begin(http.StatusOK) // net/http is about to send an empty answer
 		}
-		if w.exchange.tls != nil && !w.hijacked {
-			// What net/http sends from here on, no lock holds back.
-			w.watch.advance(streaming)
-		}
 	}
 	w.leave()
+	// An idle connection holds on to nothing of its last request.
+	w.inner, w.header = nil, nil
+	unsent := w.returned && w.watch.phase() == committed
+	if unsent && !w.exchange.bodyless {
+		// net/http may wait for the rest of the body before it sends the answer, and
+		// the client may withhold it.
+		if w.clientGone() {
+			w.exchange.lost.Store(true) // asked now, before net/http cancels the context
+		}
+		w.request = nil
+		w.exchange.unsent.Store(true)
+		if w.watch.phase() != committed {
+			w.exchange.conclude(false) // ended just now, by who may not have seen it
+		}
+		return
+	}
 	now := scoreboard.Monotonic()
-	w.conclude(now)
+	w.conclude(now, w.clientGone())
+	w.request = nil
 	if w.hijacked {
 		w.exchange.cancel(nil) // net/http does so too
 	}
 	w.exchange.drop()
-	if w.returned && w.exchange.bodyless && w.watch.phase() == committed {
-		// net/http sends what it has at this very moment, with no body to be read
-		// before: the time of one is that of the other.
+	if unsent {
+		// net/http sends it at this very moment: the time of one is that of the other.
 		w.watch.touchAt(now)
 		w.watch.move(streaming)
 	}
-	// An idle connection holds on to nothing of its last request.
-	w.inner, w.header, w.request = nil, nil, nil
 }
 
 // begin also notes how the client will find the end of the response.

@@ -93,7 +93,7 @@ func (w *http2Writer) finish() {
 	if w.body != nil {
 		w.body.finish()
 	}
-	w.conclude(scoreboard.Monotonic())
+	w.conclude(scoreboard.Monotonic(), w.clientGone())
 	w.watch.ending.Lock() // held by an end that is under way
 	w.inner = nil
 	w.watch.ending.Unlock()

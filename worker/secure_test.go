@@ -72,14 +72,19 @@ func trusting(protocols ...string) *tls.Config {
 // startMaybeTLS serves with limits, over TLS if secure.
 func startMaybeTLS(t testing.TB, secure bool, h http.HandlerFunc, limits timeouts) *fixture {
 	t.Helper()
-	in := inheritance{keepAlive: forever, timeouts: limits}
+	return startAs(t, quiet(h), maybeTLS(t, inheritance{keepAlive: forever, timeouts: limits}, secure), hold(t))
+}
+
+// maybeTLS has a worker inherit a certificate too.
+func maybeTLS(t testing.TB, in inheritance, secure bool) inheritance {
+	t.Helper()
 	if secure {
 		var err error
 		if in.certificate, err = readPair(pairFile(t)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return startAs(t, quiet(h), in, hold(t))
+	return in
 }
 
 // dial connects to the fixture, over TLS if it has a certificate.
