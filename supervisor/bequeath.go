@@ -115,7 +115,7 @@ func (s *Supervisor) bequeath(said []message) estate {
 	e.LastReload, e.NewestReload, e.EndedReloads = s.reloads.last, s.reloads.newest, s.reloads.ended
 	e.Spawns = estateSpawns{spawnBounds, s.spawns.counts, s.spawns.sum}
 	e.Incidents = s.incidents
-	e.OOMKills, e.Slimmed = s.oomKills, map[int]time.Time{}
+	e.OOMKills, e.Slimmed = s.oom.Kills, map[int]time.Time{}
 	for slot, t := range s.slimmed {
 		e.Slimmed[slot] = t
 	}

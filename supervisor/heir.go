@@ -54,7 +54,7 @@ func (s *Supervisor) inherit(i *Inheritance) error {
 	}
 	maps.Copy(s.reloads.ended, e.EndedReloads)
 	s.spawns.inherit(e.Spawns)
-	s.oomKills = e.OOMKills
+	s.oom.Kills = e.OOMKills
 	for slot, d := range e.Slimmed {
 		s.slimmed[slot] = d
 	}

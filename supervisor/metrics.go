@@ -26,7 +26,7 @@ func (s *Supervisor) Metrics(ctx context.Context) (m admin.Metrics, err error) {
 		m.Backlog = s.current.sockets.Queue()
 	})
 	if err == nil {
-		s.footprints.recall(m.Status.Workers)
+		tellWeights(m.Status.Workers, s.scales.Recall)
 	}
 	return m, err
 }

@@ -22,7 +22,7 @@ func (s *Supervisor) Status(ctx context.Context, withRequests bool) (control.Sta
 	if err := s.ask(ctx, func() { st = s.look() }); err != nil {
 		return st, err
 	}
-	s.footprints.fill(st.Workers)
+	tellWeights(st.Workers, s.scales.Weigh)
 	if !withRequests {
 		return st, nil
 	}

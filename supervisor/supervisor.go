@@ -21,6 +21,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/manager"
 	"github.com/gosuper/gosuper/supervisor/internal/pidfile"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/scales"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 	"github.com/gosuper/gosuper/supervisor/internal/tally"
 	"github.com/gosuper/gosuper/supervisor/internal/terminal"
@@ -75,9 +76,10 @@ type Supervisor struct {
 	innocentsLost uint64 // requests that stuck workers took along
 	dropped       dropped
 
-	oomKills uint64            // of our cgroup, as last read
-	weighing bool              // memory is being looked at
-	slimmed  map[int]time.Time // when a slot last lost a worker to max_worker_memory
+	scales   *scales.Scales
+	oom      *scales.OOM
+	weighing bool // memory is being looked at
+	slimmed  scales.Slimmed
 
 	started  time.Time
 	up       bool // every slot had a ready worker once
@@ -87,8 +89,6 @@ type Supervisor struct {
 
 	preparations preparations
 	errands      errands
-
-	footprints footprints // asked for by other goroutines
 
 	admin       *admin.Server           // nil: no endpoint was ever opened
 	endpoints   map[int]*admin.Endpoint // by descriptor of the listener
@@ -109,7 +109,7 @@ type hands struct {
 	become     func(program int, argv, environ []string, state int, descriptors []int, taken func() []syscall.Signal) error
 	reap       func(known func(pid int) bool) ([]process.Exit, []process.Orphan, error)
 	adopted    func(known func(pid int) bool) []process.Orphan // the children that were not started here
-	trees      func(pids []int) ([]tree, error)
+	trees      func(pids []int) ([]scales.Tree, error)
 	// waiting is called from other goroutines.
 	waiting func(pid int, inodes []uint64, user *process.Credential) process.Waiting
 	// oom is how many processes of our cgroup the kernel killed because memory ran
@@ -130,7 +130,7 @@ func New(o Options) (*Supervisor, error) {
 		}
 	}
 	return newSupervisor(o, hands{
-		listen: listen, byTerminal: (*terminal.Terminal).Sent, launch: launch, signal: send, reap: process.Reap, adopted: process.Adopted, trees: trees, waiting: waiting, oom: config.NewOOMCounter(os.DirFS("/")).Kills, try: try, become: handover.Exec,
+		listen: listen, byTerminal: (*terminal.Terminal).Sent, launch: launch, signal: send, reap: process.Reap, adopted: process.Adopted, trees: scales.Trees, waiting: waiting, oom: config.NewOOMCounter(os.DirFS("/")).Kills, try: try, become: handover.Exec,
 	})
 }
 
@@ -146,16 +146,14 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 		tally:    tally.New(),
 		started:  time.Now(),
 		restarts: newRestarts(),
-		slimmed:  map[int]time.Time{},
-		reloads:  reloads{last: control.Reload{Result: control.None}, waiting: map[int][]chan control.Reload{}, ended: map[string]uint64{}},
+		scales:   scales.New(h.trees), oom: scales.NewOOM(h.oom), slimmed: scales.Slimmed{},
+		reloads: reloads{last: control.Reload{Result: control.None}, waiting: map[int][]chan control.Reload{}, ended: map[string]uint64{}},
 
 		preparations: preparations{turn: make(chan struct{}, 1)},
 
-		leftovers:  newLeftovers(),
-		footprints: footprints{by: map[int]*footprint{}},
-		upgrades:   upgrades{last: control.Upgrade{Result: control.None}},
+		leftovers: newLeftovers(),
+		upgrades:  upgrades{last: control.Upgrade{Result: control.None}},
 	}
-	s.oomKills, _ = s.hands.oom()
 	if o.Inheritance != nil {
 		return s, s.inherit(o.Inheritance)
 	}

@@ -13,13 +13,15 @@ import (
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/scales"
 )
 
 // takes is the memory of a process made of nothing, in MiB.
 type takes int
 
-func (n takes) Resident() uint64         { return uint64(n) * 2 << 20 }
-func (n takes) Private() (uint64, error) { return uint64(n) << 20, nil }
+func (n takes) Resident() uint64            { return uint64(n) * 2 << 20 }
+func (n takes) CPU() (time.Duration, error) { return 0, errors.New("not known") }
+func (n takes) Private() (uint64, error)    { return uint64(n) << 20, nil }
 func (n takes) Memory() (uint64, process.MemoryKind, error) {
 	switch n {
 	case 0:
@@ -33,7 +35,7 @@ func (n takes) Memory() (uint64, process.MemoryKind, error) {
 // hangs is what a process takes that cannot be measured for now.
 const hangs = 1 << 20
 
-func (st *stage) trees(pids []int) (all []tree, err error) {
+func (st *stage) trees(pids []int) (all []scales.Tree, err error) {
 	st.looks.Add(1)
 	if st.blind.Load() {
 		return nil, syscall.EMFILE
@@ -173,22 +175,6 @@ func TestMemoryOfOneHangs(t *testing.T) {
 		st.pass(time.Hour)
 		st.end()
 	})
-}
-
-// What takes long to measure is measured rarely, and judged all the same.
-func TestMemoryOfTheLarge(t *testing.T) {
-	f := footprints{by: map[int]*footprint{}}
-	its, begin := &suspicion{}, time.Now()
-	for i, c := range []struct {
-		after time.Duration
-		bytes uint64
-		want  time.Duration
-	}{{0, 90, -1}, {time.Second, 110, 0}, {5 * time.Second, 110, 4 * time.Second}, {5 * time.Second, 110, 4 * time.Second}, {9 * time.Second, 100, -1}, {13 * time.Second, 101, 0}} {
-		f.by[1] = &footprint{at: begin.Add(c.after), bytes: c.bytes}
-		if got := its.over(f.of(1), 100); got != c.want {
-			t.Errorf("figure %d: over the limit for %v, want %v", i, got, c.want)
-		}
-	}
 }
 
 // A reload that takes the limit away ends the looking, one that brings it

@@ -54,6 +54,7 @@ var mayImport = map[string][]string{
 	"supervisor/internal/notify":    {sys, module + "/worker/protocol"},
 	"supervisor/internal/manager":   {sys, module + "/supervisor/internal/notify", module + "/worker/protocol"},
 	"supervisor/internal/pidfile":   {sys, module + "/supervisor/files"},
+	"supervisor/internal/scales":    {module + "/supervisor/internal/process"},
 	"supervisor/internal/filewatch": {"github.com/fsnotify/fsnotify"},
 	"supervisor/internal/accesslog": {sys, module + "/supervisor/files", module + "/supervisor/internal/terminal"},
 	"supervisor/internal/terminal":  {sys},

@@ -1,0 +1,214 @@
+//go:build linux
+
+package scales
+
+import (
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+)
+
+// How memory is measured for people: a figure is good for so long, a new one is
+// waited for so long, and one that is late is better than another kind of
+// figure for so long. Those who ask regularly wait less.
+const (
+	memoryFresh = time.Second
+	memoryWait  = 100 * time.Millisecond
+	memoryStale = 10 * time.Second
+	recallWait  = 5 * time.Millisecond
+)
+
+// memoryShare bounds what measuring costs: a worker is measured for at most one
+// part in so many of the time.
+const memoryShare = 10
+
+// A Tree is the processes of a worker, a [process.Tree].
+type Tree interface {
+	Resident() uint64
+	Private() (uint64, error)
+	Memory() (uint64, process.MemoryKind, error)
+	CPU() (time.Duration, error)
+}
+
+// Trees is [process.Trees].
+func Trees(pids []int) ([]Tree, error) {
+	found, err := process.Trees(pids)
+	all := make([]Tree, len(found))
+	for i, t := range found {
+		all[i] = t
+	}
+	return all, err
+}
+
+// A Worker is one that can be weighed.
+type Worker struct {
+	ID  int // of no other worker, ever
+	PID int // 0: it has no process
+}
+
+// A Weight is what a worker takes.
+type Weight struct {
+	Bytes uint64 // of memory, as far as it is known
+	Kind  process.MemoryKind
+	CPU   time.Duration // on a processor so far; below 0: not known
+}
+
+// Scales remember what workers weighed last. Any goroutine may use them.
+type Scales struct {
+	trees func(pids []int) ([]Tree, error)
+
+	mu sync.Mutex // guards by and what is in it
+	by map[int]*figure
+}
+
+// New are scales that find the processes of workers, as [Trees] does.
+func New(trees func(pids []int) ([]Tree, error)) *Scales {
+	return &Scales{trees: trees, by: map[int]*figure{}}
+}
+
+// figure is the memory of one worker.
+type figure struct {
+	bytes uint64
+	kind  process.MemoryKind
+	at    time.Time     // when the measurement began
+	took  time.Duration // what it took
+	busy  chan struct{} // closed when one under way is over; nil: there is none
+}
+
+// Weigh returns the weight of each of the workers, for people: it may take a tenth
+// of a second. Those that are not among them are forgotten.
+func (s *Scales) Weigh(workers []Worker) []Weight {
+	trees, now := s.refresh(workers, memoryWait)
+	weights := weightless(workers, trees)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, t := range trees {
+		if one := s.by[workers[i].ID]; one != nil && now.Sub(one.at) < memoryStale {
+			weights[i].Bytes, weights[i].Kind = one.bytes, one.kind
+		} else if bytes, err := t.Private(); err == nil && workers[i].PID > 0 {
+			weights[i].Bytes, weights[i].Kind = bytes, process.RSS
+		}
+	}
+	return weights
+}
+
+// Recall is Weigh with the last figure of memory, however old it is: for those who
+// ask regularly, cannot wait, and draw a line that another kind of figure would
+// break.
+func (s *Scales) Recall(workers []Worker) []Weight {
+	trees, _ := s.refresh(workers, recallWait)
+	weights := weightless(workers, trees)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, w := range workers {
+		if one := s.by[w.ID]; one != nil && !one.at.IsZero() {
+			weights[i].Bytes, weights[i].Kind = one.bytes, one.kind
+		}
+	}
+	return weights
+}
+
+// weightless is what is known without measuring memory. No process can keep its time
+// on a processor from being read, so nothing is waited for.
+func weightless(workers []Worker, trees []Tree) []Weight {
+	weights := make([]Weight, len(workers))
+	for i := range weights {
+		weights[i].CPU = -1
+	}
+	for i, t := range trees {
+		if had, err := t.CPU(); err == nil && workers[i].PID > 0 {
+			weights[i].CPU = had
+		}
+	}
+	return weights
+}
+
+// refresh has the figures measured that are not fresh any more, and waits for
+// them for a while. It returns the processes of each worker and the time that it
+// began; nil where they cannot be found.
+func (s *Scales) refresh(workers []Worker, wait time.Duration) ([]Tree, time.Time) {
+	now := time.Now()
+	pids, living := make([]int, len(workers)), map[int]bool{}
+	for i, w := range workers {
+		pids[i], living[w.ID] = w.PID, true
+	}
+	trees, err := s.trees(pids)
+	if err != nil {
+		return nil, now
+	}
+	s.Keep(living)
+	these := map[int]Tree{}
+	for i, w := range workers {
+		if w.PID > 0 {
+			these[w.ID] = trees[i]
+		}
+	}
+	s.renew(these, memoryFresh, wait)
+	return trees, now
+}
+
+// renew has workers measured, by id, whose figures are not fresh any more, and
+// waits for them for a while.
+func (s *Scales) renew(trees map[int]Tree, fresh, wait time.Duration) {
+	now := time.Now()
+	var waitFor []chan struct{}
+	s.mu.Lock()
+	for id, t := range trees {
+		one := s.by[id]
+		if one == nil {
+			one = &figure{}
+			s.by[id] = one
+		}
+		if one.busy == nil && now.Sub(one.at) >= max(fresh, memoryShare*one.took) {
+			one.busy = make(chan struct{})
+			go s.measure(one, t)
+		}
+		if one.busy != nil {
+			waitFor = append(waitFor, one.busy)
+		}
+	}
+	s.mu.Unlock()
+
+	enough := time.NewTimer(wait)
+	defer enough.Stop()
+	for _, busy := range waitFor {
+		select {
+		case <-busy:
+		case <-enough.C:
+			return
+		}
+	}
+}
+
+// measure takes one measurement.
+func (s *Scales) measure(one *figure, t Tree) {
+	begin := time.Now()
+	bytes, kind, err := t.Memory()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil {
+		one.bytes, one.kind, one.at, one.took = bytes, kind, begin, time.Since(begin)
+	}
+	close(one.busy)
+	one.busy = nil
+}
+
+// of returns the last figure of a worker; that at the zero time is none.
+func (s *Scales) of(id int) figure {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if one := s.by[id]; one != nil {
+		return *one
+	}
+	return figure{}
+}
+
+// Keep drops all workers but these. A measurement that hangs goes on with what it
+// has.
+func (s *Scales) Keep(living map[int]bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.by, func(id int, _ *figure) bool { return !living[id] })
+}
