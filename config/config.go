@@ -186,7 +186,12 @@ type Log struct {
 	AccessFile string
 	// AccessFormat is "combined" or "json".
 	AccessFormat string
+	// Workers is how what workers write is passed on: "raw", or [Wrapped].
+	Workers string
 }
+
+// Wrapped is the value of log.workers for lines that say whose they are.
+const Wrapped = "wrapped"
 
 // Control is the table [control].
 type Control struct {
@@ -270,7 +275,7 @@ func Default() *Config {
 			ResetAfter:      10 * time.Second,
 			StartupAttempts: 3,
 		},
-		Log:     Log{Level: "info", Format: "auto", File: "-", AccessFormat: "combined"},
+		Log:     Log{Level: "info", Format: "auto", File: "-", AccessFormat: "combined", Workers: "raw"},
 		Limits:  Limits{Core: -1, NoNewPrivs: AutoBool{Auto: true}},
 		Watch:   Watch{Paths: []string{"."}},
 		Control: Control{Socket: "auto"},

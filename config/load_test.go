@@ -57,6 +57,7 @@ var samples = map[string]sample{
 	"log.file":                 {`"/var/log/api.log"`, "/var/log/api.log"},
 	"log.access_file":          {`"-"`, "-"},
 	"log.access_format":        {`"json"`, "json"},
+	"log.workers":              {`"wrapped"`, "wrapped"},
 	"control.socket":           {`"/run/api.sock"`, "/run/api.sock"},
 	"shutdown.delay":           {`"15s"`, "15"},
 	"admin.bind":               {`"127.0.0.1:9090"`, "127.0.0.1:9090"},

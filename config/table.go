@@ -1,12 +1,13 @@
 package config
 
 import (
+	"slices"
 	"time"
 )
 
 // keys is the table of keys. Keys of one table stand together, those of no
 // table first.
-var keys = []Key{
+var keys = slices.Concat([]Key{
 	key(Key{
 		Name:  "command",
 		Usage: "program of the workers and its arguments; COMMAND on the command line wins",
@@ -259,6 +260,13 @@ var keys = []Key{
 		func(c *Config) *string { return &c.Log.AccessFormat }, choice("combined", "json")),
 
 	key(Key{
+		Name: "log.workers",
+		Usage: "what workers write to stdout and stderr: raw, as it is, but for what drives a terminal on one; " +
+			"wrapped, each line in one like the log's, with the worker and the stream",
+	},
+		func(c *Config) *string { return &c.Log.Workers }, choice("raw", Wrapped)),
+
+	key(Key{
 		Name: "control.socket", Flag: "control", Placeholder: "PATH|off",
 		Usage: "unix socket on which gosuper status and its like find this master; auto: NAME.sock in /run/gosuper for root, " +
 			"else in $XDG_RUNTIME_DIR/gosuper; off: none",
@@ -294,57 +302,7 @@ var keys = []Key{
 		Usage: "file of the private key of that certificate, in PEM; only the master needs to be able to read it",
 	},
 		func(c *Config) *string { return &c.TLS.Key }, text("path", nil)),
-
-	key(Key{
-		Name:  "limits.nofile",
-		Usage: "descriptors a worker may have open (RLIMIT_NOFILE, as all limits soft and hard); 0: what gosuper was started with",
-	},
-		func(c *Config) *int { return &c.Limits.NoFile }, count(0, maxCount)),
-	key(Key{
-		Name:  "limits.core",
-		Usage: "size of its core file (RLIMIT_CORE); 0: none; -1: as the master",
-	},
-		func(c *Config) *Size { return &c.Limits.Core }, size(0, -1)),
-	key(Key{
-		Name: "limits.as",
-		Usage: "address space of each of its processes (RLIMIT_AS), most of which runtimes reserve without using it: " +
-			"for memory, see max_worker_memory; 0: as the master",
-	},
-		func(c *Config) *Size { return &c.Limits.AS }, size(MiB, 0)),
-	key(Key{
-		Name:  "limits.nice",
-		Usage: "its nice value; 0: as the master",
-	},
-		func(c *Config) *int { return &c.Limits.Nice }, count(-20, 19)),
-	key(Key{
-		Name:  "limits.oom_score_adj",
-		Usage: "how readily the kernel kills it when memory runs out: from -1000, never, to 1000, first; 0: as the master",
-	},
-		func(c *Config) *int { return &c.Limits.OOMScoreAdj }, count(-1000, 1000)),
-	key(Key{
-		Name:  "limits.no_new_privs",
-		Usage: "whether to keep it from gaining privileges by an exec, as of setuid programs such as sudo (PR_SET_NO_NEW_PRIVS); auto: where user is set",
-	},
-		func(c *Config) *AutoBool { return &c.Limits.NoNewPrivs }, autoBoolean),
-	key(Key{
-		Name: "limits.outlive",
-		Usage: "whether processes it has started and left behind, in a session or process group of their own, may outlive it and gosuper; " +
-			"false: they are ended with the worker, each named in a warning",
-	},
-		func(c *Config) *bool { return &c.Limits.Outlive }, boolean),
-
-	key(Key{
-		Name: "watch.paths", Repeat: true,
-		Usage: "with reload, the files and folders whose changes count; hidden folders, node_modules, virtual environments, caches, " +
-			"logs, databases and the files of editors do not",
-	},
-		func(c *Config) *[]string { return &c.Watch.Paths }, texts("list of paths", anyText, checkWatched)),
-	key(Key{
-		Name: "watch.build", Repeat: true,
-		Usage: "with reload, a program and its arguments that is run first, without a shell; if it fails nothing is replaced",
-	},
-		func(c *Config) *[]string { return &c.Watch.Build }, texts("list of strings", anyText, checkBuild)),
-}
+}, limitKeys)
 
 // maxCount is the largest count: it fits everywhere, and sums of two do.
 const maxCount = 1_000_000_000

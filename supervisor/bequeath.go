@@ -81,9 +81,7 @@ func (s *Supervisor) tails() []*process.Tail {
 	s.strays = slices.DeleteFunc(s.strays, (*process.Tail).Ended)
 	all := slices.Clone(s.strays)
 	for _, w := range s.workers {
-		if w.tail != nil {
-			all = append(all, w.tail)
-		}
+		all = append(all, w.tails()...)
 	}
 	return all
 }
@@ -146,10 +144,14 @@ func (s *Supervisor) bequeath(said []message) estate {
 	e.Sockets = socket.Snap(sets...)
 
 	for _, id := range slices.Sorted(maps.Keys(s.workers)) {
-		e.Workers = append(e.Workers, s.workers[id].bequeath())
+		w := s.workers[id]
+		e.Workers = append(e.Workers, w.bequeath())
+		if w.stdout != nil {
+			e.Strays = append(e.Strays, estateStray{TailSnapshot: w.stdout.Snapshot(), Worker: id})
+		}
 	}
 	for _, t := range s.strays {
-		e.Strays = append(e.Strays, t.Snapshot())
+		e.Strays = append(e.Strays, estateStray{TailSnapshot: t.Snapshot()})
 	}
 	if s.access != nil {
 		snapshot := s.access.Snapshot()

@@ -10,7 +10,7 @@ import (
 // lastLines is how many of a worker's last lines explain its death.
 const lastLines = 20
 
-// epitaph is how a worker ended and the last lines it wrote to stderr.
+// epitaph is how a worker ended and the last lines it wrote.
 type epitaph struct {
 	status string
 	lines  []string
@@ -27,7 +27,7 @@ func (e epitaph) of(id int) string {
 		return text + " (" + e.hint + ")"
 	}
 	if len(e.lines) == 0 {
-		return text + "; it wrote nothing to stderr"
+		return text + "; it wrote nothing"
 	}
 	return text + "; its last lines:\n  " + strings.Join(e.lines, "\n  ")
 }

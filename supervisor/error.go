@@ -32,7 +32,7 @@ func (e *Error) Unwrap() error { return e.Err }
 type BootError struct {
 	Worker int      // id of the worker after which the master gave up
 	Status string   // how it ended
-	Lines  []string // its last lines on stderr
+	Lines  []string // the last that it wrote
 	Hint   string   // what to do about it; may be ""
 }
 
@@ -99,7 +99,7 @@ func inWords(err error) string {
 	return err.Error()
 }
 
-// NewOutput returns a writer for the master's stderr, for its own log and for
-// what workers write: a reader that is gone is an error and does not end the
+// NewOutput returns a writer for the master's stdout or stderr, for its own log and
+// for what workers write: a reader that is gone is an error and does not end the
 // process, and one that is slow is waited for.
 func NewOutput(stderr *os.File) io.Writer { return process.NewOutput(stderr) }

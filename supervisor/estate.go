@@ -26,25 +26,25 @@ import (
 // reads it. A field is never given another meaning: a new one takes its place.
 // A descriptor or an index of -1 is none.
 type estate struct {
-	Version   string                 `state:"version"` // of the program, for people
-	Program   Program                `state:"program"`
-	Fleet     *fleet.Fleet           `state:"fleet"`
-	Tally     tally.Snapshot         `state:"tally"`
-	Sockets   socket.Snapshot        `state:"sockets"`
-	Activated int                    `state:"activated"` // index of a set
-	Leaving   *estateLeaving         `state:"leaving"`   // of versions that knew only one
-	Revisions []estateRevision       `state:"revisions"`
-	Current   int                    `state:"current"` // number of a revision
-	Last      int                    `state:"last"`
-	Workers   []estateWorker         `state:"workers"`
-	Strays    []process.TailSnapshot `state:"strays"`
-	Access    *accesslog.Snapshot    `state:"access"`
-	Busy      int                    `state:"busy,fd"` // descriptor
-	Boardless bool                   `state:"boardless"`
-	Pidfile   *estatePidfile         `state:"pidfile"`
-	Words     []estateEpitaph        `state:"words"` // of versions before incidents
-	Incidents books.Incidents        `state:"incidents"`
-	Messages  []estateMessage        `state:"messages"` // not yet heard
+	Version   string              `state:"version"` // of the program, for people
+	Program   Program             `state:"program"`
+	Fleet     *fleet.Fleet        `state:"fleet"`
+	Tally     tally.Snapshot      `state:"tally"`
+	Sockets   socket.Snapshot     `state:"sockets"`
+	Activated int                 `state:"activated"` // index of a set
+	Leaving   *estateLeaving      `state:"leaving"`   // of versions that knew only one
+	Revisions []estateRevision    `state:"revisions"`
+	Current   int                 `state:"current"` // number of a revision
+	Last      int                 `state:"last"`
+	Workers   []estateWorker      `state:"workers"`
+	Strays    []estateStray       `state:"strays"`
+	Access    *accesslog.Snapshot `state:"access"`
+	Busy      int                 `state:"busy,fd"` // descriptor
+	Boardless bool                `state:"boardless"`
+	Pidfile   *estatePidfile      `state:"pidfile"`
+	Words     []estateEpitaph     `state:"words"` // of versions before incidents
+	Incidents books.Incidents     `state:"incidents"`
+	Messages  []estateMessage     `state:"messages"` // not yet heard
 
 	LeavingSets []estateLeaving `state:"leaving_sets"`
 
@@ -140,6 +140,14 @@ type estateWorker struct {
 	Words      []string     `state:"words"`
 	Says       string       `state:"says"`
 	Slain      bool         `state:"slain"`
+}
+
+// estateStray is a pipe that somebody may still write to. One that is the stdout of
+// a worker that lives is among them too, lest it end with a version that knows of no
+// such pipes.
+type estateStray struct {
+	process.TailSnapshot `state:",inline"`
+	Worker               int `state:"worker"` // 0: it is gone
 }
 
 type estatePidfile struct {

@@ -3,6 +3,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"os"
@@ -84,6 +85,7 @@ func (s *Supervisor) inherit(i *Inheritance) error {
 	s.inheritControl(i)
 	s.inheritLogs(e)
 	s.inheritWorkers(e)
+	s.inheritStrays(e)
 	return nil
 }
 
@@ -126,8 +128,21 @@ func (s *Supervisor) inheritLogs(e *estate) {
 			s.access = nil
 		}
 	}
+}
+
+// inheritStrays goes on with the pipes that are not a worker's first. Workers come
+// before them.
+func (s *Supervisor) inheritStrays(e *estate) {
 	for _, t := range e.Strays {
-		if tail, err := process.RestoreTail(t, s.options.Stderr(0)); err == nil {
+		stream := cmp.Or(t.Stream, Stderr)
+		if w := s.workers[t.Worker]; w != nil && w.tail != nil && w.stdout == nil {
+			stdout, err := w.tail.RestoreBeside(t.TailSnapshot, s.options.Streams.Worker(w.ID, stream))
+			if err == nil {
+				w.stdout = stdout
+			}
+			continue
+		}
+		if tail, err := process.RestoreTail(t.TailSnapshot, s.options.Streams.Worker(0, stream)); err == nil {
 			s.strays = append(s.strays, tail)
 		}
 	}
@@ -179,7 +194,7 @@ func (s *Supervisor) inheritWorker(f fleet.Worker, e estateWorker) (w *worker, e
 	}
 	if e.Tail != nil {
 		var failed error
-		w.tail, failed = process.RestoreTail(*e.Tail, s.options.Stderr(f.ID))
+		w.tail, failed = process.RestoreTail(*e.Tail, s.options.Streams.Worker(f.ID, cmp.Or(e.Tail.Stream, Stderr)))
 		err = errors.Join(err, failed)
 	}
 	if e.Endpoint != nil {

@@ -32,22 +32,22 @@ func launch(s *Supervisor, f fleet.Worker) (started *worker, err error) {
 		return nil, err
 	}
 	defer w.endpoint.CloseChild()
-	stderr := s.options.Stderr(f.ID)
-	if !s.fleet.EverReady() && (f.ID > 1 || s.fleet.Target() > 1) {
-		w.held = process.Hold(stderr, heldFor)
-		stderr = w.held
-	}
-	if w.tail, err = process.NewTail(stderr); err != nil {
+	defer func() {
+		for _, t := range w.tails() {
+			t.CloseWriteEnd()
+		}
+	}()
+	if err := w.openOutput(s); err != nil {
 		return nil, err
 	}
-	defer w.tail.CloseWriteEnd()
 	if w.memory, err = scoreboard.Create(); err != nil {
 		s.withoutBoards(err)
 		w.memory = nil
 	}
 
-	files := []int{process.Null, unix.Stdout, w.tail.WriteEnd()}
-	env := r.config.Environ(s.options.Environ, r.identity, f.Slot, f.Place, f.ID)
+	stdout, stderr := w.outputFds()
+	files := []int{process.Null, stdout, stderr}
+	env := promptly(r.config.Environ(s.options.Environ, r.identity, f.Slot, f.Place, f.ID))
 	give := func(name, value string) { env = append(env, name+"="+value) }
 
 	sockets := r.sockets.Fds(f.Slot)

@@ -61,7 +61,7 @@ func play(t *testing.T, toml string, launched func(*stage, *worker) error, acts 
 		st.load = func() (*config.Config, []string, error) { return c, nil, nil }
 		st.launched = func(w *worker) error { return launched(st, w) }
 		m, err := newSupervisor(Options{
-			Config: c, Log: zap.New(core), Stderr: toStderr,
+			Config: c, Log: zap.New(core), Streams: toStderr{},
 			Reconfigure: func() (*config.Config, []string, error) { return st.load() },
 		}, hands{
 			listen:     func(chan os.Signal) func() { return func() {} },
@@ -79,7 +79,10 @@ func play(t *testing.T, toml string, launched func(*stage, *worker) error, acts 
 }
 
 // toStderr has all workers write to the stderr of the test.
-func toStderr(int) io.Writer { return os.Stderr }
+type toStderr struct{}
+
+func (toStderr) Worker(int, Stream) io.Writer { return os.Stderr }
+func (toStderr) Joined() bool                 { return false }
 
 func load(t testing.TB, toml string) *config.Config {
 	t.Helper()

@@ -3,8 +3,6 @@
 package supervisor
 
 import (
-	"io"
-
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/config"
@@ -27,9 +25,8 @@ type Options struct {
 	Log *zap.Logger
 	// Logs moves the log when the configuration says so; nil: it stays.
 	Logs Logs
-	// Stderr is where the stderr of the worker with that id goes, or of what some
-	// worker left behind: 0.
-	Stderr func(worker int) io.Writer
+	// Streams are where the output of workers goes.
+	Streams Streams
 	// Version is told to whoever asks.
 	Version string
 	// Program is how this program was started, and what an upgrade in place

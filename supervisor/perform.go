@@ -115,6 +115,7 @@ func (s *Supervisor) announce(w *worker) {
 	}
 	w.announced = true
 	w.held.Release(0)
+	w.held.Forget()
 	s.spawns.add(time.Since(w.Spawned))
 	w.begin(time.Now())
 	s.log.Info("worker ready", w.fields(zap.Duration("after", w.age()), zap.Bool("cooperating", w.cooperates))...)
@@ -195,9 +196,7 @@ func (s *Supervisor) bury(w *worker, a fleet.Bury) {
 		s.log.Error("worker "+a.Verdict.String(), append(fields, zap.Duration("backoff", a.Backoff.Round(time.Millisecond)), zap.Strings("last_lines", w.lastWords()))...)
 	}
 	w.release()
-	if w.tail != nil {
-		s.strays = append(slices.DeleteFunc(s.strays, (*process.Tail).Ended), w.tail)
-	}
+	s.strays = append(slices.DeleteFunc(s.strays, (*process.Tail).Ended), w.tails()...)
 }
 
 // letSettle waits until what a worker wrote is passed on.
@@ -261,7 +260,7 @@ func (w *worker) ending() string {
 	return w.failure + " (" + w.status.String() + ")"
 }
 
-// lastWords are the last lines of the worker's stderr that explain its end.
+// lastWords are the last lines that the worker wrote, which explain its end.
 func (w *worker) lastWords() []string {
 	if w.words != nil || w.tail == nil {
 		return w.words

@@ -271,7 +271,7 @@ func TestManyDeathsBesideASlowReader(t *testing.T) {
 	s := &Supervisor{}
 	var tails []*process.Tail
 	for i := range dead {
-		tail, err := process.NewTail(reader)
+		tail, err := process.NewTail(process.Stderr, reader)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -64,7 +64,7 @@ func TestReloadWaits(t *testing.T) {
 
 		over = st.reload()
 		st.exit(3, 4)
-		if got := <-over; got.err != nil || got.Result != control.RolledBack || got.Error != "worker 3: exit status 4; it wrote nothing to stderr" {
+		if got := <-over; got.err != nil || got.Result != control.RolledBack || got.Error != "worker 3: exit status 4; it wrote nothing" {
 			t.Errorf("a canary that dies: %+v", got)
 		}
 		last(control.RolledBack, "worker 3")

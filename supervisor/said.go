@@ -13,7 +13,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 )
 
-// heldFor is how much later than it was written the stderr of a worker is seen
+// heldFor is how much later than it was written what a worker writes to stderr is seen
 // before anything was ever ready: if the worker ends meanwhile, with what another
 // has said already, it is not said again. What the first of one worker writes is
 // seen at once.
@@ -57,7 +57,7 @@ func (s *Supervisor) unfold(w *worker, known fleet.Worker) (fields []zap.Field) 
 		}
 		return []zap.Field{zap.String("wrote", fmt.Sprintf("the same %s as worker %d", count, s.said.id))}
 	case first:
-		s.said = &said{w.ID, w.pid, w.tail.Kept()}
+		s.said = &said{w.ID, w.pid, w.held.Seen()}
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ func BenchmarkTick(b *testing.B) {
 	for _, n := range []int{10, 100, 1000, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			c := load(b, fmt.Sprintf("workers = %d\nready = \"notify\"\nwatchdog = \"1h\"\n", n))
-			s, err := newSupervisor(Options{Config: c, Log: zap.NewNop(), Stderr: toStderr}, hands{
+			s, err := newSupervisor(Options{Config: c, Log: zap.NewNop(), Streams: toStderr{}}, hands{
 				listen: func(chan os.Signal) func() { return func() {} },
 				launch: func(s *Supervisor, f fleet.Worker) (*worker, error) {
 					return &worker{Worker: f, revision: s.revisions[f.Revision], pid: noPID + f.ID}, nil

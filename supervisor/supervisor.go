@@ -53,7 +53,7 @@ type Supervisor struct {
 
 	workers   map[int]*worker // alive, by id
 	pids      map[int]*worker
-	strays    []*process.Tail // stderr of workers that are gone, which others may hold
+	strays    []*process.Tail // output of workers that are gone, which others may hold
 	incidents books.Incidents
 	said      *said // by a worker that did not become ready; nil: there was none, or the fleet is up
 	unstarted unstarted
@@ -325,10 +325,7 @@ func (s *Supervisor) end() error {
 		s.closeAdmin(r.admin)
 	}
 	s.pidfile.Close()
-	if s.access != nil {
-		s.access.Close()
-		s.reportLost(s.access.Lost())
-	}
+	s.endOutput()
 	if s.culprit != 0 {
 		e := s.epitaph(s.culprit)
 		s.log.Error("gave up: the first workers could not boot", zap.Int("worker", s.culprit), zap.String("status", e.status))

@@ -125,7 +125,7 @@ func TestServiceManagerHearsOfFailedReloads(t *testing.T) {
 		st.kill(syscall.SIGHUP)
 		st.exit(2, 1)
 		heard := l.take()
-		if want := "0s READY=1 STATUS=1 worker ready, generation 1; reload rolled back: worker 2: exit status 1; it wrote nothing to stderr"; heard[len(heard)-1] != want {
+		if want := "0s READY=1 STATUS=1 worker ready, generation 1; reload rolled back: worker 2: exit status 1; it wrote nothing"; heard[len(heard)-1] != want {
 			t.Errorf("heard %q, want %q at the end", heard, want)
 		}
 		st.kill(syscall.SIGHUP) // another replaces it
@@ -205,7 +205,7 @@ func TestServiceManagerIsAskedAgain(t *testing.T) {
 		l.read(true)
 		st.pass(time.Second)
 		st.expect("what it missed", l.take(), []string{
-			"10.1s READY=1 STATUS=1 worker ready, generation 1; reload rolled back: worker 2: exit status 1; it wrote nothing to stderr",
+			"10.1s READY=1 STATUS=1 worker ready, generation 1; reload rolled back: worker 2: exit status 1; it wrote nothing",
 		})
 		l.read(false)
 		st.kill(syscall.SIGHUP)

@@ -86,11 +86,11 @@ func findProgram(path string) (c candidate, err error) {
 // try starts a new version that is to say whether it could go on.
 func try(s *Supervisor, c candidate, state int) (t *trial, err error) {
 	t = &trial{candidate: c}
-	if t.answer, err = process.NewTail(io.Discard); err != nil {
+	if t.answer, err = process.NewTail(process.Stdout, io.Discard); err != nil {
 		return nil, err
 	}
 	defer t.answer.CloseWriteEnd()
-	if t.words, err = process.NewTail(io.Discard); err != nil {
+	if t.words, err = process.NewTail(process.Stderr, io.Discard); err != nil {
 		t.answer.Close()
 		return nil, err
 	}

@@ -55,7 +55,7 @@ func heirOf(t *testing.T, s *Supervisor) *Supervisor {
 		t.Fatal(err)
 	}
 	heir, err := newSupervisor(Options{
-		Config: i.Config(), Log: zap.NewNop(), Stderr: toStderr, Inheritance: i,
+		Config: i.Config(), Log: zap.NewNop(), Streams: toStderr{}, Inheritance: i,
 		Program: i.Program(), Version: s.options.Version,
 	}, s.hands)
 	if err != nil {

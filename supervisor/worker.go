@@ -21,8 +21,9 @@ type worker struct {
 	revision *revision
 	endpoint *notify.Endpoint
 	memory   *scoreboard.Memory
-	tail     *process.Tail
-	held     *process.Held // before where its stderr goes, at the first start
+	tail     *process.Tail // its stderr, or all output; it remembers for both
+	stdout   *process.Tail // nil: tail is that, too
+	held     *process.Held // before where tail goes, at the first start
 	limit    int           // its own max_requests; 0: none
 
 	watch      watch
@@ -84,8 +85,10 @@ func (w *worker) release() {
 	if w.memory != nil {
 		w.memory.Close()
 	}
-	if w.tail != nil && w.pid == 0 {
-		w.tail.Close() // else it closes itself, when the last who can write is gone
+	if w.pid == 0 {
+		for _, t := range w.tails() {
+			t.Close() // else it closes itself, when the last who can write is gone
+		}
 	}
 }
 

@@ -48,10 +48,10 @@ func (a *app) supervise(source config.Source) error {
 		}
 		program = a.program(c.Dir)
 	}
-	stderr := newOutput(os.Stderr, a.environ)
-	logs, err := openLogs(c.Log, stderr)
+	streams := newStreams(a.environ)
+	logs, err := openLogs(c.Log, streams)
 	if err != nil && inheritance != nil {
-		logs, err = logsOnStderr(c.Log, stderr, err)
+		logs, err = logsOnStderr(c.Log, streams, err)
 	}
 	if err != nil {
 		return err
@@ -63,7 +63,7 @@ func (a *app) supervise(source config.Source) error {
 		Environ:     a.environ,
 		Log:         logs.Logger(),
 		Logs:        logs,
-		Stderr:      stderr.worker,
+		Streams:     streams,
 		Version:     version(),
 		Program:     program,
 		Inheritance: inheritance,
@@ -75,8 +75,10 @@ func (a *app) supervise(source config.Source) error {
 		err = nil
 	}
 	logs.Close()
-	if err != nil || stderr.terminal {
-		deliver(stderr, "") // what comes now begins a line
+	for _, s := range streams.each() {
+		if err != nil || s.terminal {
+			deliver(s, "") // what comes now begins a line
+		}
 	}
 	return err
 }

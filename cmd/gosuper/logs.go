@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -13,15 +14,16 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor"
 	"github.com/gosuper/gosuper/supervisor/files"
 )
 
 // logs is the destination of the master's own log: stderr or a file, which may
 // change while the master runs.
 type logs struct {
-	stderr  output
+	streams streams
 	config  config.Log
-	to      output   // stderr or stdout; of no account with a file
+	to      *screen  // stderr or stdout; of no account with a file
 	file    *os.File // nil: to
 	queue   *queue
 	level   zap.AtomicLevel
@@ -33,16 +35,10 @@ type encoder interface {
 	EncodeEntry(zapcore.Entry, []zapcore.Field) (*buffer.Buffer, error)
 }
 
-// output is stderr, and who reads it.
-type output struct {
-	*screen
-	terminal bool // a person, who likes colours or not
-}
-
 // openLogs starts the log. Lines are written by a goroutine of their own, so
 // that a reader of stderr who has stopped reading cannot stop the master.
-func openLogs(c config.Log, stderr output) (*logs, error) {
-	l := &logs{stderr: stderr, level: zap.NewAtomicLevel()}
+func openLogs(c config.Log, s streams) (*logs, error) {
+	l := &logs{streams: s, level: zap.NewAtomicLevel()}
 	l.queue = newQueue(l.lost)
 	if err := l.Apply(c); err != nil {
 		return nil, err
@@ -66,8 +62,9 @@ func (l *logs) Apply(c config.Log) error {
 	}
 	e := l.newEncoder(c.Format)
 	l.encoder.Store(&e)
-	console, isConsole := e.(consoleEncoder)
-	l.stderr.marks.Store(isConsole && console.keys)
+	for _, s := range l.streams.each() {
+		s.manner.Store(l.manner(c, e, s))
+	}
 	l.level.SetLevel(level)
 	l.config = c
 	return nil
@@ -84,9 +81,9 @@ func (l *logs) Reopen() error {
 // open directs the log to the file; "-" is stderr.
 func (l *logs) open(path string) error {
 	if path == "-" || path == config.Stdout {
-		l.to = l.stderr
+		l.to = l.streams.stderr
 		if path == config.Stdout {
-			l.to = newOutput(os.Stdout, nil)
+			l.to = l.streams.stdout
 		}
 		l.queue.redirect(l.to, l.file)
 		l.file = nil
@@ -109,7 +106,7 @@ func (l *logs) Close() { l.queue.close() }
 func (l *logs) newEncoder(format string) encoder {
 	onTerminal := l.file == nil && l.to.terminal
 	if format == "console" || format == "auto" && onTerminal {
-		workers := l.file == nil && l.to.screen == l.stderr.screen
+		workers := l.file == nil && l.to == l.streams.stderr
 		return consoleEncoder{colour: onTerminal && l.to.colour, workers: workers, keys: workers && onTerminal}
 	}
 	c := zap.NewProductionEncoderConfig()
@@ -117,6 +114,38 @@ func (l *logs) newEncoder(format string) encoder {
 	c.EncodeTime = zapcore.RFC3339NanoTimeEncoder
 	c.EncodeDuration = zapcore.StringDurationEncoder
 	return zapcore.NewJSONEncoder(c)
+}
+
+// manner is how what workers write is passed on to a screen. In a log for people
+// wrapped lines are those that begin with a number.
+func (l *logs) manner(c config.Log, e encoder, s *screen) *manner {
+	console, isConsole := e.(consoleEncoder)
+	wrapped := c.Workers == config.Wrapped
+	m := &manner{safe: s.terminal || wrapped && isConsole}
+	m.marks = isConsole && (wrapped || s.terminal && console.keys)
+	if wrapped && !isConsole {
+		m.wrap = l.wrap
+	}
+	return m
+}
+
+// wrap makes a line of the log of what a worker wrote.
+func (l *logs) wrap(worker int, stream supervisor.Stream, line []byte, whole bool) string {
+	var fields []zap.Field
+	if worker > 0 {
+		fields = append(fields, zap.Int("worker", worker))
+	}
+	if stream != supervisor.Both {
+		fields = append(fields, zap.String("stream", string(stream)))
+	}
+	if fields = append(fields, zap.ByteString("line", line)); !whole {
+		fields = append(fields, zap.Bool("goes_on", true))
+	}
+	text, err := l.encode(zapcore.Entry{Level: zapcore.InfoLevel, Time: time.Now(), Message: "worker output"}, fields)
+	if err != nil {
+		return ""
+	}
+	return text
 }
 
 // lost makes the line that stands for lines which nobody read in time.
@@ -136,7 +165,25 @@ func (l *logs) encode(e zapcore.Entry, fields []zapcore.Field) (string, error) {
 		return "", err
 	}
 	defer line.Free()
-	return line.String(), nil
+	return withoutControls(line.String()), nil
+}
+
+// withoutControls escapes as JSON does what drives a terminal and zap writes as it
+// is: DEL and the controls of ISO 6429 above it.
+func withoutControls(line string) string {
+	control := func(r rune) bool { return r >= 0x7f && r < 0xa0 }
+	if !strings.ContainsFunc(line, control) {
+		return line
+	}
+	var b strings.Builder
+	for _, r := range line {
+		if control(r) {
+			fmt.Fprintf(&b, `\u%04x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 // core is the zapcore.Core of logs.

@@ -4,8 +4,11 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"testing"
+
+	"github.com/gosuper/gosuper/supervisor"
 )
 
 // TestScreen: who writes what, and what stands there.
@@ -39,17 +42,17 @@ func TestScreen(t *testing.T) {
 		{"colours belong to the text", true, []write{{1, "\x1b[32mINFO\x1b[0m: x\n"}}, "[1] \x1b[32mINFO\x1b[0m: x\n"},
 		{"lines of Windows", true, []write{{1, "a\r\nb\r\n"}}, "[1] a\r\n[1] b\r\n"},
 		{"half a letter", true, []write{{1, "\xc3"}, {1, "\xa9\n"}}, "[1] é\n"},
-		{"half a sequence", true, []write{{1, "\x1b["}, {1, "2Ka\n"}}, "[1] \x1b[2Ka\n"},
+		{"half a sequence", true, []write{{1, "\x1b["}, {1, "2Ka\n"}}, "\x1b[2K[1] a\n"},
 		{"nothing", true, []write{{1, ""}, {1, "a\n"}, {1, ""}}, "[1] a\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out strings.Builder
-			s := &screen{w: &out}
-			s.marks.Store(c.marks)
-			workers := map[int]func([]byte) (int, error){0: s.Write, -1: s.worker(0).Write}
+			s := newScreen(&out)
+			s.manner.Store(&manner{marks: c.marks, safe: c.marks})
+			workers := map[int]func([]byte) (int, error){0: s.Write, -1: s.worker(0, supervisor.Stderr).Write}
 			for _, one := range c.says {
 				if workers[one.worker] == nil {
-					workers[one.worker] = s.worker(one.worker).Write
+					workers[one.worker] = s.worker(one.worker, supervisor.Stderr).Write
 				}
 				if n, err := workers[one.worker]([]byte(one.text)); n != len(one.text) || err != nil {
 					t.Fatalf("%q: %d, %v", one.text, n, err)
@@ -62,32 +65,91 @@ func TestScreen(t *testing.T) {
 	}
 }
 
-// TestScreenKeepsEveryByte: but for what it puts in between, a screen writes what
-// it was given, however it is cut.
-func TestScreenKeepsEveryByte(t *testing.T) {
-	text := "\x1b[2K\x1b[1;31mred\r\n\n\r\r10%\r\x1b[K20%\n\x1b[\x1b[3\x1b(0 \xff\xfe last"
-	for cut := range len(text) {
-		var out strings.Builder
-		s := &screen{w: &out, colour: true}
-		s.marks.Store(true)
-		w := s.worker(3)
-		fmt.Fprint(w, text[:cut])
-		fmt.Fprint(w, text[cut:])
-		if got := strings.ReplaceAll(out.String(), w.(*source).mark(), ""); got != text {
-			t.Errorf("cut at %d: %q", cut, got)
+// TestScreenEscapes: on a terminal nothing that a worker writes reaches what is not
+// its own line, and nothing else is lost.
+func TestScreenEscapes(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"the line above", "\x1b[1A\x1b[2Kx\n", `[1] \x1b[1A\x1b[2Kx`},
+		{"the number, by the cursor", "x\x1b[1Gy\b\n", `[1] x\x1b[1Gy\x08`},
+		{"the number, by erasing", "x\x1b[1Ky\x1b[2Kz\n", `[1] x\x1b[1Ky\x1b[2Kz`},
+		{"the rest of the line", "x\x1b[K\x1b[0K\n", "[1] x\x1b[K\x1b[0K"},
+		{"the title", "\x1b]0;root\a\n", `[1] \x1b]0;root\x07`},
+		{"a device", "\x1bP$q\x1b\\\x1b_x\n", `[1] \x1bP$q\x1b\\x1b_x`},
+		{"all of it", "\x1bc\x0e\v\f\x7f\n", `[1] \x1bc\x0e\x0b\x0c\x7f`},
+		{"controls of one byte", "\x9b1A\x9d0;x\x9c\n", `[1] \x9b1A\x9d0;x\x9c`},
+		{"the same as letters", "\u009b1A\u0085\n", `[1] \u009b1A\u0085`},
+		{"the other way", "\u202egnorw\u2028\n", `[1] \u202egnorw\u2028`},
+		{"a private mode", "\x1b[?1049h\x1b[>4m\x1b[38;5;1 m\n", `[1] \x1b[?1049h\x1b[>4m\x1b[38;5;1 m`},
+		{"a colour without end", "\x1b[" + strings.Repeat("1;", 40) + "m\n", `[1] \x1b[` + strings.Repeat("1;", 40) + "m"},
+		{"a colour that stays", "\x1b[8mhidden\n", "[1] \x1b[8mhidden\x1b[0m"},
+		{"a colour that would colour the number", "\x1b[8mx\ry\n", "[1] \x1b[8mx\r\x1b[0m[1] y"},
+		{"colours and letters", "\x1b[1;38:5:208mé\x1b(B\x1b[m 👩‍🚀\tß\n", "[1] \x1b[1;38:5:208mé\x1b(B\x1b[m 👩‍🚀\tß"},
+		{"half a letter at the end", "\xc3", `[1] \xc3`},
+		{"half a sequence at the end", "\x1b[1", `[1] \x1b[1`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for split := range len(c.text) {
+				var out strings.Builder
+				s := newScreen(&out)
+				s.manner.Store(&manner{marks: true, safe: true})
+				w := s.worker(1, supervisor.Stdout).(*source)
+				io.WriteString(w, c.text[:split])
+				io.WriteString(w, c.text[split:])
+				w.Flush()
+				io.WriteString(s, "log\n")
+				if got := strings.TrimSuffix(out.String(), "\nlog\n"); got != c.want {
+					t.Errorf("cut at %d: %q, not %q", split, got, c.want)
+				}
+			}
+		})
+	}
+}
+
+// TestScreenWraps: each line of a worker is one of the log, whatever comes between
+// its pieces, and however long it is.
+func TestScreenWraps(t *testing.T) {
+	var out strings.Builder
+	s := newScreen(&out)
+	io.WriteString(s.worker(2, supervisor.Stderr), "raw")
+	s.manner.Store(&manner{wrap: func(worker int, stream supervisor.Stream, line []byte, whole bool) string {
+		if len(line) > 20 {
+			line = fmt.Append(nil, len(line))
 		}
+		return fmt.Sprintln(worker, stream, string(line), whole)
+	}})
+	w, other := s.worker(1, supervisor.Stdout), s.worker(1, supervisor.Stderr)
+	io.WriteString(w, "a\n\nb")
+	io.WriteString(other, "c\n")
+	io.WriteString(s, "log\n")
+	io.WriteString(w, "d\r\n")
+	io.WriteString(w, strings.Repeat("x", 3*wrappedLine/2))
+	io.WriteString(w, "\n\xff\x1b[1A")
+	w.(*source).Flush()
+	w.(*source).Flush()
+	want := fmt.Sprintf("raw\n1 stdout a true\n1 stdout  true\n1 stderr c true\nlog\n1 stdout bd\r true\n"+
+		"1 stdout %d false\n1 stdout %d true\n1 stdout \xff\x1b[1A true\n", wrappedLine, wrappedLine/2)
+	if out.String() != want {
+		t.Errorf("%q, not %q", out.String(), want)
+	}
+	io.WriteString(w, "half")
+	s.manner.Store(new(manner))
+	out.Reset()
+	io.WriteString(w, " a line\n")
+	if out.String() != "half a line\n" {
+		t.Errorf("raw again: %q", out.String())
 	}
 }
 
 // TestScreenColours: each worker has its own, and none is that of a level.
 func TestScreenColours(t *testing.T) {
-	s := &screen{colour: true}
-	first := s.worker(1).(*source).mark()
-	if !strings.HasPrefix(first, "\x1b[") || !strings.Contains(first, "[1]\x1b[0m ") || first[:5] == s.worker(2).(*source).mark()[:5] {
-		t.Errorf("%q, then %q", first, s.worker(2).(*source).mark())
+	s := newScreen(io.Discard)
+	s.colour = true
+	first := s.worker(1, supervisor.Stderr).(*source).mark()
+	if !strings.HasPrefix(first, "\x1b[") || !strings.Contains(first, "[1]\x1b[0m ") || first[:5] == s.worker(2, supervisor.Stderr).(*source).mark()[:5] {
+		t.Errorf("%q, then %q", first, s.worker(2, supervisor.Stderr).(*source).mark())
 	}
 	for id := range 20 {
-		if mark := s.worker(id).(*source).mark(); strings.Contains(mark, "\x1b["+red+"m") || strings.Contains(mark, "\x1b["+yellow+"m") {
+		if mark := s.worker(id, supervisor.Stderr).(*source).mark(); strings.Contains(mark, "\x1b["+red+"m") || strings.Contains(mark, "\x1b["+yellow+"m") {
 			t.Errorf("%q", mark)
 		}
 	}

@@ -71,7 +71,7 @@ func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
 		how, args = args[0], args[1:]
 	}
 	if neg || len(args) == 0 {
-		ts.Fatalf("usage: start [-tty|-stuck] PROGRAM [ARG...]")
+		ts.Fatalf("usage: start [-tty|-window|-stuck] PROGRAM [ARG...]")
 	}
 	cmd := &exec.Cmd{Path: lookPath(ts, args[0]), Args: args, Dir: ts.MkAbs("."), Env: environ(ts)}
 	out, err := os.Create(ts.MkAbs("out"))
@@ -80,6 +80,9 @@ func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
 	stderr, after := openStderr(ts, how)
 	defer stderr.Close()
 	cmd.Stdout, cmd.Stderr = out, stderr
+	if how == "-window" { // a terminal for both, as people have it
+		cmd.Stdout = stderr
+	}
 	ts.Check(cmd.Start())
 	done := make(chan struct{})
 	*programOf(ts) = program{cmd, done}

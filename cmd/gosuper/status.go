@@ -141,7 +141,7 @@ func crashLoopText(c *control.CrashLoop) string {
 	case c.Worker == 0:
 		return text
 	case len(c.LastLines) == 0:
-		return text + fmt.Sprintf("worker %d: %s; it wrote nothing to stderr\n", c.Worker, c.Status)
+		return text + fmt.Sprintf("worker %d: %s; it wrote nothing\n", c.Worker, c.Status)
 	}
 	return text + fmt.Sprintf("worker %d: %s; its last lines:\n  %s\n", c.Worker, c.Status, strings.Join(c.LastLines, "\n  "))
 }

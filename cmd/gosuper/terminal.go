@@ -3,6 +3,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"strings"
 
@@ -12,17 +13,53 @@ import (
 )
 
 // newOutput describes a file that somebody may be looking at.
-func newOutput(f *os.File, environ []string) output {
-	o := output{screen: &screen{w: supervisor.NewOutput(f)}, terminal: isTerminal(f)}
-	o.colour = o.terminal
+func newOutput(f *os.File, environ []string) *screen {
+	s := newScreen(supervisor.NewOutput(f))
+	s.terminal = isTerminal(f)
+	s.colour = s.terminal
 	for _, e := range environ {
 		// https://no-color.org: set to anything but nothing.
 		value, set := strings.CutPrefix(e, "NO_COLOR=")
 		if set && value != "" || e == "TERM=dumb" {
-			o.colour = false
+			s.colour = false
 		}
 	}
-	return o
+	return s
+}
+
+// streams are stdout and stderr of the master.
+type streams struct{ stdout, stderr *screen }
+
+// newStreams looks at both: where they are the same file there is one screen.
+func newStreams(environ []string) streams {
+	s := streams{stderr: newOutput(os.Stderr, environ)}
+	one, err := os.Stdout.Stat()
+	other, otherErr := os.Stderr.Stat()
+	if err == nil && otherErr == nil && os.SameFile(one, other) {
+		s.stdout = s.stderr
+	} else {
+		s.stdout = newOutput(os.Stdout, environ)
+	}
+	return s
+}
+
+// Worker implements [supervisor.Streams].
+func (s streams) Worker(id int, stream supervisor.Stream) io.Writer {
+	if stream == supervisor.Stdout {
+		return s.stdout.worker(id, stream)
+	}
+	return s.stderr.worker(id, stream)
+}
+
+// Joined implements [supervisor.Streams].
+func (s streams) Joined() bool { return s.stdout == s.stderr }
+
+// each are the two, or the one.
+func (s streams) each() []*screen {
+	if s.Joined() {
+		return []*screen{s.stderr}
+	}
+	return []*screen{s.stdout, s.stderr}
 }
 
 func isTerminal(f *os.File) bool {

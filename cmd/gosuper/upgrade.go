@@ -104,9 +104,9 @@ func (a *app) program(dir string) supervisor.Program {
 
 // logsOnStderr is the log of a master that was upgraded in place while its log
 // cannot be opened any more.
-func logsOnStderr(c config.Log, stderr output, why error) (*logs, error) {
+func logsOnStderr(c config.Log, s streams, why error) (*logs, error) {
 	c.File = "-"
-	l, err := openLogs(c, stderr)
+	l, err := openLogs(c, s)
 	if err == nil {
 		l.Logger().Error("cannot open the log after an upgrade: it goes to stderr until the next reload", zap.Error(why))
 	}

@@ -29,7 +29,7 @@ type CrashLoop struct {
 	// NextSeconds is the time until one of them gets another; 0: one is there.
 	NextSeconds float64 `json:"next_seconds"`
 	// Worker is the id of the last that ended, Status how, and LastLines what it
-	// wrote last to stderr.
+	// wrote last.
 	Worker    int      `json:"worker"`
 	Status    string   `json:"status"`
 	LastLines []string `json:"last_lines"`

@@ -7,7 +7,10 @@
 //
 // A worker is an ordinary program, started by execve. It leads its own process
 // group, has default signal dispositions, an empty signal mask and /dev/null as
-// its standard input. It is told what it needs by its environment:
+// its standard input. Its standard output and error are pipes, or one pipe for
+// both, from which the master passes on what is written: programs that look for a
+// terminal find none. Where the master's own output is one, PYTHONUNBUFFERED is 1
+// unless the user has set it. A worker is told what it needs by its environment:
 //
 //   - LISTEN_FDS=n, LISTEN_PID, LISTEN_FDNAMES: the descriptors 3 to 3+n-1 are
 //     listening sockets, in the order of the `bind` setting. They are

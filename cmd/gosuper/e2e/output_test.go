@@ -42,8 +42,8 @@ func newReader(t *testing.T) *reader {
 }
 
 // What a worker writes to stderr goes through the master byte for byte, and costs
-// it little more time than writing to the master's own stderr would. Its stdout is
-// the master's.
+// it little more time than writing to the master's own stderr would. Its stdout goes
+// to the master's.
 func TestStderrIsPassedOn(t *testing.T) {
 	amount := tenth(100 << 20)
 	want := sha256.New()

@@ -42,6 +42,7 @@ var roles = map[string]func(args []string) error{
 	"shout":     shout,
 	"hoard":     hoard,
 	"typist":    typist,
+	"vandal":    vandal,
 	"risen":     risen,
 	"keyholder": keyholder,
 }

@@ -136,7 +136,7 @@ func TestCommandsWaitWithoutSurge(t *testing.T) {
 	if err := os.WriteFile(curse, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	const why = "gosuper: error: worker 1 is not replaced, as its replacement does not boot: worker \\d+: exit status 3; it wrote nothing to stderr\ngosuper: hint: .*\n"
+	const why = "gosuper: error: worker 1 is not replaced, as its replacement does not boot: worker \\d+: exit status 3; it wrote nothing\ngosuper: hint: .*\n"
 	person{t: t}.expects(1, "", why, "recycle", "1", "--wait", "--control", path)
 }
 

@@ -26,7 +26,7 @@ type Incident struct {
 	Age    time.Duration `json:"age"`
 	// Lost is how many requests it took along; nil: nobody knows.
 	Lost *uint64 `json:"lost,omitempty"`
-	// Lines are the last that it wrote to stderr, oldest first.
+	// Lines are the last that it wrote, oldest first.
 	Lines []string `json:"lines,omitempty"`
 }
 

@@ -1,8 +1,8 @@
 //go:build linux
 
 // Package process is the master's hands on its children: it starts workers,
-// hears of their end, ends their process groups, keeps the last words they
-// wrote to stderr and reads what memory they take. It decides nothing.
+// hears of their end, ends their process groups, passes on what they write and
+// keeps the last of it, and reads what memory they take. It decides nothing.
 //
 // [Start] forks the master's own binary, and the [shim] in it becomes the
 // worker. That must happen on the main thread: a worker is asked to die with

@@ -26,11 +26,16 @@ type Held struct {
 	text  []byte      // at most keep bytes
 	timer *time.Timer // passes the text on
 	free  bool        // nothing is kept back any more
+	ended bool        // the destination is to be flushed behind the text
+	seen  ring        // what went through, until Forget
+	blind bool        // nothing is remembered any more
 }
 
 // Hold returns a writer that passes on to dst what is written, each byte so much
-// later at most.
-func Hold(dst io.Writer, atMost time.Duration) *Held { return &Held{dst: dst, most: atMost} }
+// later at most; with 0 nothing is kept back, but remembered all the same.
+func Hold(dst io.Writer, atMost time.Duration) *Held {
+	return &Held{dst: dst, most: atMost, free: atMost == 0}
+}
 
 // Write keeps the bytes, or passes them on after Release. It fails as dst does.
 func (h *Held) Write(b []byte) (int, error) {
@@ -47,6 +52,9 @@ func (h *Held) Write(b []byte) (int, error) {
 func (h *Held) keeps(b []byte) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if !h.blind {
+		h.seen.write(b)
+	}
 	if h.free || len(h.text)+len(b) > keep {
 		return false
 	}
@@ -67,14 +75,17 @@ func (h *Held) pass() {
 // passOn is pass for a caller that holds order.
 func (h *Held) passOn() {
 	h.mu.Lock()
-	text := h.text
-	h.text = nil
+	text, ended := h.text, h.ended
+	h.text, h.ended = nil, false
 	if h.timer != nil {
 		h.timer.Stop()
 	}
 	h.mu.Unlock()
 	if len(text) > 0 {
 		_, _ = h.dst.Write(text) // as in Tail: what dst does not take is lost
+	}
+	if ended {
+		h.flush()
 	}
 }
 
@@ -93,6 +104,10 @@ func (h *Held) ReleaseExcept(other []byte, atMost time.Duration) (lines int, pas
 		return 0, true
 	}
 	h.mu.Lock()
+	if h.free && len(h.text) == 0 {
+		h.mu.Unlock()
+		return 0, true
+	}
 	h.free = true
 	start := sameEnd(h.text, other)
 	lines = bytes.Count(h.text[start:], []byte("\n"))
@@ -137,9 +152,43 @@ func sameEnd(text, other []byte) (start int) {
 	return start
 }
 
-// Kept returns what is remembered of all that went through, the last 64 KiB.
-func (t *Tail) Kept() []byte {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.kept.bytes()
+// Seen returns what is remembered of all that went through, the last 64 KiB.
+func (h *Held) Seen() []byte {
+	if h == nil {
+		return nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.seen.bytes()
+}
+
+// Forget ends remembering: nobody will ask for what went through.
+func (h *Held) Forget() {
+	if h == nil {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.seen, h.blind = ring{}, true
+}
+
+// Flush has the destination write what it keeps back, if it does, behind what is
+// kept back here.
+func (h *Held) Flush() {
+	h.mu.Lock()
+	later := len(h.text) > 0
+	h.ended = later
+	h.mu.Unlock()
+	if !later {
+		h.order.Lock()
+		defer h.order.Unlock()
+		h.flush()
+	}
+}
+
+// flush is Flush for a caller that holds order.
+func (h *Held) flush() {
+	if f, ok := h.dst.(Flusher); ok {
+		f.Flush()
+	}
 }

@@ -14,25 +14,37 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Tail is the way of one worker's stderr through the master: every byte is
+// Stream is one of the outputs of a process, or both as one pipe.
+type Stream string
+
+// The streams. A zero one stands for Stderr.
+const (
+	Stdout Stream = "stdout"
+	Stderr Stream = "stderr"
+	Both   Stream = "both"
+)
+
+// Tail is the way of one worker's output through the master: every byte is
 // passed on as it comes, and the last 64 KiB are kept, so that a death can be
-// explained by the worker's last words.
+// explained by the worker's last words. One whose stdout and stderr have a pipe
+// each has a Tail for each, which remember together: see [Tail.Beside].
 //
 // It holds the reading end of a pipe, whose writing end is the worker's
-// stderr. The worker waits only while the destination makes the master wait;
+// stream. The worker waits only while the destination makes the master wait;
 // a destination that fails is written to no more than the bytes at hand, which
 // are then lost, and the worker notices nothing.
 type Tail struct {
-	dst  io.Writer
-	pipe *os.File // read end, non-blocking, on the runtime's poller
-	conn syscall.RawConn
+	dst    io.Writer
+	stream Stream
+	pipe   *os.File // read end, non-blocking, on the runtime's poller
+	conn   syscall.RawConn
+	kept   *memory
 
 	endOnce  sync.Once
 	writeEnd int
 
 	mu       sync.Mutex    // guards what follows, and reading from the pipe
-	kept     ring          // what was read last
-	passing  bool          // read from the pipe, not yet passed on
+	passing  int           // bytes that were read from the pipe, and are not yet passed on
 	done     bool          // nothing will be read any more
 	paused   chan struct{} // closed when the goroutine has ended for a pause; nil: none is asked for
 	progress chan struct{} // closed when passing or done changes; nil if nobody waits
@@ -46,41 +58,73 @@ const pipeSize = 64 << 10
 // cost none.
 var buffers = sync.Pool{New: func() any { return new([pipeSize]byte) }}
 
+// Flusher is a destination that keeps back what is no whole line. At the end of
+// the pipe, and for a pause, it is told to write that too.
+type Flusher interface{ Flush() }
+
 // NewTail makes the pipe and starts passing on to dst, usually a [NewOutput].
 // Writing to dst is done from one goroutine per Tail, which ends with the pipe.
-func NewTail(dst io.Writer) (*Tail, error) {
+func NewTail(stream Stream, dst io.Writer) (*Tail, error) {
+	return newTail(stream, dst, new(memory))
+}
+
+// Beside is NewTail for the other stream of the same worker: what is kept of
+// both is kept in the order in which it came.
+func (t *Tail) Beside(stream Stream, dst io.Writer) (*Tail, error) {
+	return newTail(stream, dst, t.kept)
+}
+
+func newTail(stream Stream, dst io.Writer, kept *memory) (*Tail, error) {
 	r, w, err := pipe()
 	if err != nil {
-		return nil, fmt.Errorf("cannot make a pipe for stderr: %w", err)
+		return nil, fmt.Errorf("cannot make a pipe for the output of a worker: %w", err)
 	}
-	// Only the read end: the worker must find its stderr blocking, and os.Pipe
+	// Only the read end: the worker must find its stream blocking, and os.Pipe
 	// would make both non-blocking.
-	if err := unix.SetNonblock(r, true); err != nil {
+	err = unix.SetNonblock(r, true)
+	if err != nil {
 		unix.Close(r)
-		unix.Close(w)
-		return nil, fmt.Errorf("cannot make a pipe for stderr: %w", err)
 	}
-	t := &Tail{dst: dst, writeEnd: w}
-	if err := t.open(r); err != nil {
-		unix.Close(w)
-		return nil, fmt.Errorf("cannot make a pipe for stderr: %w", err)
+	t := &Tail{dst: dst, stream: stream, kept: kept, writeEnd: w}
+	if err == nil {
+		err = t.open(r)
 	}
+	if err != nil {
+		unix.Close(w)
+		return nil, fmt.Errorf("cannot make a pipe for the output of a worker: %w", err)
+	}
+	kept.join(t)
 	go t.pass()
 	return t, nil
 }
 
 // open takes the read end over.
 func (t *Tail) open(r int) (err error) {
-	t.pipe = os.NewFile(uintptr(r), "stderr of a worker")
+	t.pipe = os.NewFile(uintptr(r), "output of a worker")
 	if t.conn, err = t.pipe.SyscallConn(); err != nil {
 		t.pipe.Close()
 	}
 	return err
 }
 
-// WriteEnd is the descriptor for the worker's stderr. It is close-on-exec and
+// Stream is which stream it is.
+func (t *Tail) Stream() Stream { return t.stream }
+
+// WriteEnd is the descriptor for the worker's stream. It is close-on-exec and
 // valid until CloseWriteEnd.
 func (t *Tail) WriteEnd() int { return t.writeEnd }
+
+// Own gives the pipe to the user whom the worker will be, so that it can open its
+// streams by their names, /dev/stdout and /dev/stderr; nil: that is our own.
+func (t *Tail) Own(c *Credential) error {
+	if c == nil {
+		return nil
+	}
+	if err := unix.Fchown(t.writeEnd, int(c.Uid), int(c.Gid)); err != nil {
+		return fmt.Errorf("cannot give a worker the pipe that it writes to: %w", err)
+	}
+	return nil
+}
 
 // CloseWriteEnd closes the master's copy of the writing end. Until then the
 // pipe has no end. Call it right after [Start], also when that failed.
@@ -93,6 +137,9 @@ func (t *Tail) pass() {
 	for {
 		chunk, n, err := t.read()
 		if n <= 0 {
+			if f, ok := t.dst.(Flusher); ok {
+				f.Flush()
+			}
 			if t.finish(err) {
 				return
 			}
@@ -103,7 +150,7 @@ func (t *Tail) pass() {
 		_, _ = t.dst.Write(chunk[:n])
 		buffers.Put(chunk)
 		t.mu.Lock()
-		t.passing = false
+		t.passing = 0
 		t.report()
 		t.mu.Unlock()
 	}
@@ -128,8 +175,8 @@ func (t *Tail) read() (chunk *[pipeSize]byte, n int, err error) {
 			chunk = nil // it may be another's while this one waits
 			return err != unix.EAGAIN
 		}
-		t.kept.write(chunk[:n])
-		t.passing = true
+		t.kept.write(t, chunk[:n])
+		t.passing = n
 		return true
 	})
 	if err != nil {
@@ -167,31 +214,37 @@ func (t *Tail) report() {
 	}
 }
 
-// Settle returns when everything that was written to the pipe before the call
-// has been read and passed on, or after atMost, and reports which it was. What
-// is written to the destination next then comes behind the worker's last words.
-// It does not wait for the end of the pipe, which a process the worker left
-// behind may hold open for days.
+// Settle returns when everything that the worker wrote before the call, to this
+// stream or the one beside it, has been read and passed on, or after atMost, and
+// reports which it was. What is written to the destination next then comes behind
+// the worker's last words. It does not wait for the end of the pipe, which a
+// process the worker left behind may hold open for days.
 func (t *Tail) Settle(atMost time.Duration) bool {
 	timer := time.NewTimer(atMost)
 	defer timer.Stop()
-	for {
-		t.mu.Lock()
-		if t.done || !t.passing && t.empty() {
-			t.mu.Unlock()
-			return true
-		}
-		if t.progress == nil {
-			t.progress = make(chan struct{})
-		}
-		progress := t.progress
-		t.mu.Unlock()
-		select {
-		case <-progress:
-		case <-timer.C:
-			return false
+	for _, one := range t.kept.members() {
+		for progress := one.unsettled(); progress != nil; progress = one.unsettled() {
+			select {
+			case <-progress:
+			case <-timer.C:
+				return false
+			}
 		}
 	}
+	return true
+}
+
+// unsettled is nil if nothing is under way, else closed when there is progress.
+func (t *Tail) unsettled() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.done || t.passing == 0 && t.empty() {
+		return nil
+	}
+	if t.progress == nil {
+		t.progress = make(chan struct{})
+	}
+	return t.progress
 }
 
 // empty reports that nothing is in the pipe. The caller holds mu, without
@@ -205,24 +258,35 @@ func (t *Tail) empty() bool {
 	return n == 0
 }
 
-// Lines returns the last n lines, oldest first, without blank ones and made
-// safe for a log: see cleanLine. A line whose beginning is no longer kept is
-// left out unless it is the only one. On Linux what still waits in the pipe,
-// because the destination takes nothing, counts too.
+// Lines returns the last n lines of the worker, on this stream and the one beside
+// it, oldest first, without blank ones and made safe for a log: see cleanLine. A
+// line whose beginning is no longer kept is left out unless it is the only one. On
+// Linux what still waits in a pipe, because the destination takes nothing, counts
+// too.
 func (t *Tail) Lines(n int) []string {
-	t.mu.Lock()
-	text, whole := t.kept.bytes(), !t.kept.dropped
-	if !t.done {
-		// It fails only once the pipe is closed.
-		_ = t.conn.Control(func(fd uintptr) { text = append(text, unread(int(fd))...) })
+	all := t.kept.members()
+	for _, one := range all {
+		one.mu.Lock()
+		defer one.mu.Unlock()
 	}
-	t.mu.Unlock()
+	text, whole, last := t.kept.bytes()
+	for _, one := range all {
+		if one.done {
+			continue
+		}
+		// It fails only once the pipe is closed.
+		_ = one.conn.Control(func(fd uintptr) {
+			if more := unread(int(fd)); len(more) > 0 {
+				text, last = append(endLine(text, last, one), more...), one
+			}
+		})
+	}
 	return lastLines(text, whole, n)
 }
 
 // Close stops passing on. A process that still writes to the pipe gets EPIPE,
 // so leave a Tail open while something the worker left behind may still want
-// its stderr: at the end of the pipe the Tail closes itself. Close does not
+// to write: at the end of the pipe the Tail closes itself. Close does not
 // wait for a destination that blocks. It may be called more than once.
 func (t *Tail) Close() {
 	t.CloseWriteEnd()

@@ -53,7 +53,7 @@ func pause(t *testing.T, tail *Tail) {
 
 func TestTailSuccessorsPassEveryByte(t *testing.T) {
 	var got bytes.Buffer
-	tail, w := newTail(t, &got)
+	tail, w := tailTo(t, &got)
 	var want bytes.Buffer
 	for i := range 40_000 {
 		fmt.Fprintf(&want, "line %d\n", i)
@@ -93,7 +93,7 @@ func TestTailSuccessorsPassEveryByte(t *testing.T) {
 
 func TestTailPauseOfABlockedDestination(t *testing.T) {
 	dst := newGate()
-	tail, w := newTail(t, dst)
+	tail, w := tailTo(t, dst)
 	w.WriteString("one\n")
 	<-dst.entered
 	paused := tail.Pause()

@@ -20,10 +20,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// newTail returns a Tail and a file for its write end.
-func newTail(t *testing.T, dst io.Writer) (*Tail, *os.File) {
+// tailTo returns a Tail and a file for its write end.
+func tailTo(t *testing.T, dst io.Writer) (*Tail, *os.File) {
 	t.Helper()
-	tail, err := NewTail(dst)
+	tail, err := NewTail(Stderr, dst)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func (g *gate) Write(b []byte) (int, error) {
 
 func TestTailPassesEveryByte(t *testing.T) {
 	var got bytes.Buffer
-	tail, w := newTail(t, &got)
+	tail, w := tailTo(t, &got)
 	rng := rand.New(rand.NewPCG(1, 2))
 	want := make([]byte, 3<<20)
 	for i := range want {
@@ -72,7 +72,7 @@ func TestTailPassesEveryByte(t *testing.T) {
 	if !bytes.Equal(got.Bytes(), want) {
 		t.Error("what was passed on is not what was written")
 	}
-	if kept := tail.kept.bytes(); !bytes.Equal(kept, want[len(want)-keep:]) {
+	if kept := tail.kept.ring.bytes(); !bytes.Equal(kept, want[len(want)-keep:]) {
 		t.Errorf("kept %d bytes, and not the last %d that were written", len(kept), keep)
 	}
 }
@@ -80,7 +80,7 @@ func TestTailPassesEveryByte(t *testing.T) {
 // A worker's stderr blocks, as any other program's does, while the master's
 // end of it must not hold a thread.
 func TestTailPipeModes(t *testing.T) {
-	_, w := newTail(t, io.Discard)
+	_, w := tailTo(t, io.Discard)
 	conn, err := w.SyscallConn()
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +103,7 @@ func (w *writes) Write(b []byte) (int, error) {
 func TestTailKeepsWritesWhole(t *testing.T) {
 	const count, size = 300, 4096 // PIPE_BUF
 	var got writes
-	tail, w := newTail(t, &got)
+	tail, w := tailTo(t, &got)
 	var wg sync.WaitGroup
 	for i := range 4 {
 		wg.Go(func() {
@@ -131,7 +131,7 @@ func TestTailKeepsWritesWhole(t *testing.T) {
 // passed on once and in order when it does.
 func TestTailLinesBehindABlockedDestination(t *testing.T) {
 	g := newGate()
-	tail, w := newTail(t, g)
+	tail, w := tailTo(t, g)
 	w.WriteString("first\n")
 	<-g.entered
 	w.WriteString("second\nlast")
@@ -156,7 +156,7 @@ func TestTailLinesBehindABlockedDestination(t *testing.T) {
 func TestTailSettle(t *testing.T) {
 	t.Run("at the end", func(t *testing.T) {
 		var got bytes.Buffer
-		tail, w := newTail(t, &got)
+		tail, w := tailTo(t, &got)
 		w.WriteString("last words\n")
 		w.Close()
 		tail.Settle(patience)
@@ -166,7 +166,7 @@ func TestTailSettle(t *testing.T) {
 	})
 	t.Run("pipe held by another process", func(t *testing.T) {
 		var got bytes.Buffer
-		tail, w := newTail(t, &got)
+		tail, w := tailTo(t, &got)
 		w.WriteString("last words\n")
 		tail.Settle(patience) // w stays open
 		if got.String() != "last words\n" {
@@ -174,7 +174,7 @@ func TestTailSettle(t *testing.T) {
 		}
 	})
 	t.Run("nothing written", func(t *testing.T) {
-		tail, _ := newTail(t, io.Discard)
+		tail, _ := tailTo(t, io.Discard)
 		tail.Settle(patience)
 		if lines := tail.Lines(5); lines != nil {
 			t.Errorf("lines %q", lines)
@@ -183,7 +183,7 @@ func TestTailSettle(t *testing.T) {
 	t.Run("destination blocks", func(t *testing.T) {
 		dst := newGate()
 		defer close(dst.open)
-		tail, w := newTail(t, dst)
+		tail, w := tailTo(t, dst)
 		w.WriteString("stuck\n")
 		<-dst.entered
 		begin := time.Now()
@@ -199,7 +199,7 @@ func TestTailSettle(t *testing.T) {
 }
 
 func TestTailClose(t *testing.T) {
-	tail, w := newTail(t, io.Discard)
+	tail, w := tailTo(t, io.Discard)
 	tail.Close()
 	tail.Close()
 	tail.Settle(patience)
@@ -221,7 +221,7 @@ func TestTailDrainsWhenDestinationFails(t *testing.T) {
 	defer full.Close()
 	for name, dst := range map[string]io.Writer{"error": failing{}, "full disk": NewOutput(full)} {
 		t.Run(name, func(t *testing.T) {
-			tail, w := newTail(t, dst)
+			tail, w := tailTo(t, dst)
 			chunk := bytes.Repeat([]byte("x"), 1000)
 			for range 1000 {
 				if _, err := w.Write(chunk); err != nil {
@@ -239,7 +239,7 @@ func TestTailDrainsWhenDestinationFails(t *testing.T) {
 
 // roleBrokenStderr passes a worker's stderr on to a stderr that nobody reads.
 func roleBrokenStderr() {
-	tail := must(NewTail(NewOutput(os.Stderr)))
+	tail := must(NewTail(Stderr, NewOutput(os.Stderr)))
 	pid := must(Start(Spec{Path: "/bin/sh", Argv: []string{"sh", "-c", "echo one >&2; echo two >&2"}, Files: []int{Null, Null, tail.WriteEnd()}}))
 	tail.CloseWriteEnd()
 	must(wait(pid))
@@ -303,7 +303,7 @@ func TestTailMemory(t *testing.T) {
 	tails := make([]*Tail, count)
 	for i := range tails {
 		var w *os.File
-		tails[i], w = newTail(t, io.Discard)
+		tails[i], w = tailTo(t, io.Discard)
 		fmt.Fprintln(w, "hello")
 	}
 	for _, tail := range tails {

@@ -1,0 +1,130 @@
+//go:build linux
+
+package supervisor
+
+import (
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/terminal"
+)
+
+// Stream is one of the outputs of a worker, or both as one pipe.
+type Stream = process.Stream
+
+// The streams.
+const (
+	Stdout = process.Stdout
+	Stderr = process.Stderr
+	Both   = process.Both
+)
+
+// Streams are stdout and stderr of the master, to which the log and all workers
+// write. Its methods may be called by any goroutine.
+type Streams interface {
+	// Worker returns what a stream of the worker with that id is written to, or of
+	// what some worker left behind: 0. It may be a [process.Flusher]. Both is for a
+	// worker that has one pipe as both, and goes where Stderr goes.
+	Worker(id int, stream Stream) io.Writer
+	// Joined reports that both go to the same place.
+	Joined() bool
+}
+
+// drainTime is what whoever reads the output of workers gets to take what is left
+// of it when the master ends.
+const drainTime = time.Second
+
+// openOutput makes the pipes that the worker writes to. It never gets a descriptor
+// of the master, with which it could empty the master's log or change how it is
+// written to.
+//
+// Where both streams go to the same place, one pipe is both of them, as it is for a
+// program behind 2>&1: what it writes stays in order. Lines that are to say which
+// stream they come from need two.
+func (w *worker) openOutput(s *Supervisor) (err error) {
+	r, id := w.revision, w.ID
+	stream := Stderr
+	if s.options.Streams.Joined() && r.config.Log.Workers != config.Wrapped {
+		stream = Both
+	}
+	dst := s.options.Streams.Worker(id, stream)
+	if !s.fleet.EverReady() {
+		atMost := heldFor
+		if id == 1 && s.fleet.Target() == 1 {
+			atMost = 0
+		}
+		w.held = process.Hold(dst, atMost)
+		dst = w.held
+	}
+	if w.tail, err = process.NewTail(stream, dst); err != nil {
+		return err
+	}
+	if stream != Both {
+		if w.stdout, err = w.tail.Beside(Stdout, s.options.Streams.Worker(id, Stdout)); err != nil {
+			return err
+		}
+	}
+	for _, t := range w.tails() {
+		if err := t.Own(r.credential); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// outputFds are the descriptors of the worker's stdout and stderr.
+func (w *worker) outputFds() (stdout, stderr int) {
+	stdout, stderr = w.tail.WriteEnd(), w.tail.WriteEnd()
+	if w.stdout != nil {
+		stdout = w.stdout.WriteEnd()
+	}
+	return stdout, stderr
+}
+
+// tails are the worker's pipes, as far as they exist.
+func (w *worker) tails() []*process.Tail {
+	return slices.DeleteFunc([]*process.Tail{w.tail, w.stdout}, func(t *process.Tail) bool { return t == nil })
+}
+
+// unbuffered is the variable that has Python write what it prints at once. It does
+// that by itself on a terminal alone, and workers have a pipe.
+const unbuffered = "PYTHONUNBUFFERED"
+
+// promptly adds to a worker's environment what has its prints appear at once where
+// somebody watches. Elsewhere, and where it is set, all is as it would be without
+// the master: whole blocks cost a busy worker less.
+func promptly(env []string) []string {
+	set := slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, unbuffered+"=") })
+	if set || !terminal.Is(unix.Stdout) {
+		return env
+	}
+	return append(env, unbuffered+"=1")
+}
+
+// endOutput has what workers wrote last be passed on before the master ends.
+func (s *Supervisor) endOutput() {
+	if s.access != nil {
+		s.access.Close()
+		s.reportLost(s.access.Lost())
+	}
+	limit := time.Now().Add(drainTime)
+	tails := s.tails()
+	for _, t := range tails {
+		t.Settle(time.Until(limit))
+	}
+	timer := time.NewTimer(time.Until(limit))
+	defer timer.Stop()
+	for _, t := range tails {
+		select {
+		case <-t.Pause():
+		case <-timer.C:
+			return
+		}
+	}
+}
