@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gosuper/gosuper/supervisor/control"
+	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 )
 
@@ -108,7 +109,9 @@ func TestIncidents(t *testing.T) {
 			st.expect("incidents", got, want)
 		}
 		check(st.master)
-		if before, after := st.master.incidents.All, heirOf(t, st.master).incidents.All; len(after) != len(before) || after[0].At != before[0].At {
+		var before []books.Incident
+		st.in(func() { before = slices.Clone(st.master.incidents.All) })
+		if after := st.heir().incidents.All; len(after) != len(before) || after[0].At != before[0].At {
 			t.Errorf("incidents %+v become %+v by an upgrade", before, after)
 		}
 		st.kill(syscall.SIGQUIT)

@@ -142,10 +142,23 @@ func (st *stage) kill(sig syscall.Signal) {
 	synctest.Wait()
 }
 
-// pass lets time pass.
+// pass lets time pass. The loop may change what the test has read of it until now,
+// and has to know that it was read: that time passes tells nobody what came before.
 func (st *stage) pass(d time.Duration) {
+	select {
+	case st.master.asks <- func() {}:
+	default: // it hangs, or has ended
+	}
 	time.Sleep(d)
 	synctest.Wait()
+}
+
+// in has the loop call do, which may read and change all that it owns.
+func (st *stage) in(do func()) {
+	st.t.Helper()
+	if err := st.master.ask(st.t.Context(), do); err != nil {
+		st.t.Fatal(err)
+	}
 }
 
 func (st *stage) say(id int, m notify.Message) {

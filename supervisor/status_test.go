@@ -224,7 +224,7 @@ func TestRequestsLost(t *testing.T) {
 		if len(lines) != 1 || lines[0].ContextMap()["requests_lost"] != uint64(3) {
 			t.Errorf("the log says %v", lines)
 		}
-		if heir := heirOf(t, st.master); heir.tally.Lost() != 3 {
+		if heir := st.heir(); heir.tally.Lost() != 3 {
 			t.Errorf("after an upgrade %d are lost, want 3", heir.tally.Lost())
 		}
 		st.kill(3)
@@ -274,7 +274,7 @@ func TestBoardCounters(t *testing.T) {
 		says(5)
 		st.pass(75 * time.Second)
 		says(5, 1)
-		heir := heirOf(t, st.master)
+		heir := st.heir()
 		heir.dropped.tell(heir.log, heir.tally, time.Now())
 		says(5, 1)
 		b[1].LogDropped()

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gosuper/gosuper/config"
@@ -203,7 +204,8 @@ func TestServiceManagerIsAskedAgain(t *testing.T) {
 		st.exit(2, 1)
 		st.pass(10 * time.Second)
 		l.read(true)
-		st.pass(time.Second)
+		time.Sleep(time.Second) // and nothing else wakes the loop
+		synctest.Wait()
 		st.expect("what it missed", l.take(), []string{
 			"10.1s READY=1 STATUS=1 worker ready, generation 1; reload rolled back: worker 2: exit status 1; it wrote nothing",
 		})

@@ -27,26 +27,14 @@ import (
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
-// heirOf makes a master of what another would leave to it now.
-func heirOf(t *testing.T, s *Supervisor) *Supervisor {
+// heir makes a master of what the one on the stage would leave to it now. Its loop
+// does not run: it is the test's own.
+func (st *stage) heir() *Supervisor {
+	t, s := st.t, st.master
 	t.Helper()
-	e := s.bequeath([]message{{id: 2, Message: notify.Message{Stopping: true}}})
-	double := func(fd *int) { // both will close it
-		t.Helper()
-		var err error
-		if *fd, err = unix.FcntlInt(uintptr(*fd), unix.F_DUPFD_CLOEXEC, 0); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if s.busy != nil {
-		double(&e.Busy)
-	}
-	for i := range e.Workers {
-		if e.Workers[i].Board >= 0 {
-			double(&e.Workers[i].Board)
-		}
-	}
-	fd, _, err := e.write()
+	var fd int
+	var err error
+	st.in(func() { fd, err = leave(s) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,18 +52,38 @@ func heirOf(t *testing.T, s *Supervisor) *Supervisor {
 	return heir
 }
 
+// leave writes what a master would leave, which will go on all the same.
+func leave(s *Supervisor) (fd int, err error) {
+	e := s.bequeath([]message{{id: 2, Message: notify.Message{Stopping: true}}})
+	var shared []*int // both will close them
+	if s.busy != nil {
+		shared = append(shared, &e.Busy)
+	}
+	for i := range e.Workers {
+		if e.Workers[i].Board >= 0 {
+			shared = append(shared, &e.Workers[i].Board)
+		}
+	}
+	for _, fd := range shared {
+		if *fd, err = unix.FcntlInt(uintptr(*fd), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+			return -1, err
+		}
+	}
+	fd, _, err = e.write()
+	return fd, err
+}
+
 // text is what a master would leave, but for what only the moment decides.
-func text(t *testing.T, s *Supervisor) string {
-	t.Helper()
+func text(s *Supervisor) string {
 	e := s.bequeath(nil)
 	e.Busy = 0
 	b, _, err := state.Write(&e, scoreboard.Epoch())
 	if err != nil {
-		t.Fatal(err)
+		return err.Error()
 	}
 	var text bytes.Buffer
 	if err := json.Indent(&text, b, "", " "); err != nil {
-		t.Fatal(err)
+		return err.Error()
 	}
 	return text.String()
 }
@@ -110,15 +118,19 @@ func TestHeirKnowsAll(t *testing.T) {
 		st.kill(syscall.SIGHUP)
 		st.say(4, notify.Message{Ready: true})
 		st.pass(time.Second)
-		for range 2 {
-			s.leaving = append(s.leaving, &leaving{sockets: s.current.sockets, since: time.Now(), look: time.Now().Add(time.Second)})
-		}
-		s.innocentsLost = 7
-		s.current.memory.Hard = 5 * config.GiB // which was chosen then, whatever the machine says by now
-		if before, after := text(t, s), text(t, heirOf(t, s)); before != after {
+		var before string
+		st.in(func() {
+			for range 2 {
+				s.leaving = append(s.leaving, &leaving{sockets: s.current.sockets, since: time.Now(), look: time.Now().Add(time.Second)})
+			}
+			s.innocentsLost = 7
+			s.current.memory.Hard = 5 * config.GiB // which was chosen then, whatever the machine says by now
+			before = text(s)
+		})
+		if after := text(st.heir()); before != after {
 			t.Errorf("the master left\n%s\nand its heir would leave\n%s", before, after)
 		}
-		s.leaving = nil
+		st.in(func() { s.leaving = nil })
 		st.kill(syscall.SIGQUIT)
 		<-st.result
 	})
@@ -132,7 +144,7 @@ func TestHeirCountsWorkers(t *testing.T) {
 		}
 		st.say(1, notify.Message{Recycle: "tired"})
 		st.say(3, notify.Message{Ready: true})
-		heir := heirOf(t, st.master)
+		heir := st.heir()
 		heir.log = st.master.log
 		heir.greetAgain(heir.options.Inheritance)
 		said := st.log.FilterMessage("upgraded").All()
