@@ -224,7 +224,7 @@ var keys = slices.Concat([]Key{
 		func(c *Config) *time.Duration { return &c.Restart.BackoffMax }, duration(aboveZero)),
 	key(Key{
 		Name:  "restart.reset_after",
-		Usage: "a worker that was ready for so long clears its slot's crashes, and in a rollout those of the new workers before it; 0: nothing does",
+		Usage: "a worker that was ready for so long clears its slot's crashes, and in a rollout those of the new workers before it; 0: nothing does. Workers of a slot that want to be replaced are so once within it (0: within restart.backoff_max)",
 	},
 		func(c *Config) *time.Duration { return &c.Restart.ResetAfter }, duration(0)),
 	key(Key{

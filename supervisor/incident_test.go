@@ -85,6 +85,7 @@ func TestIncidents(t *testing.T) {
 			old := id
 			next(func() { st.say(old, notify.Message{Recycle: reason}) })
 			st.exit(old, 0)
+			st.pass(10 * time.Second) // so long the next wish would wait
 		}
 		old := id
 		next(func() { st.say(old, notify.Message{Recycle: "recycle"}) })

@@ -40,6 +40,9 @@ func (s *Supervisor) perform(a fleet.Action) {
 		s.blame(s.workers[a.ID], a)
 	case fleet.Recovered:
 		s.log.Info("worker is no longer stuck, and is replaced all the same", s.workers[a.ID].fields()...)
+	case fleet.Defer:
+		s.log.Warn("worker wants to be replaced so soon after another one of its slot that it has to wait: see restart.reset_after",
+			s.workers[a.ID].fields(zap.String("reason", string(a.Reason)), zap.Duration("for", time.Until(a.Until).Round(time.Millisecond)))...)
 	case fleet.Withdraw:
 		s.withdraw(s.workers[a.ID])
 	case fleet.Plain:

@@ -29,7 +29,7 @@ func TestRestartsByReason(t *testing.T) {
 				t.Fatalf("no worker was started for %s", reason)
 			}
 			st.say(id, ready)
-			st.pass(5 * time.Second)
+			st.pass(10 * time.Second) // so long the next wish would wait
 			got := st.status().Counters.Restarts
 			for _, r := range control.Reasons() {
 				if n, ok := got[r]; !ok || n != want[r] {
@@ -63,6 +63,50 @@ func TestRestartsByReason(t *testing.T) {
 		synctest.Wait()
 		next(control.Scale)
 		st.kill(3)
+		<-st.result
+	})
+}
+
+// Of the workers of a slot one is granted its wish to be replaced within reset_after.
+// That it has served as many requests as it may is no wish if the board shows so many.
+func TestWishes(t *testing.T) {
+	b := boards{}
+	play(t, "workers = 1\nready = \"notify\"\nmax_requests = 2\ndrain_timeout = 1\n[restart]\nreset_after = 60\n", b.launch, func(st *stage) {
+		id := 1
+		st.say(id, notify.Message{Ready: true})
+		wish := func(reason string, granted bool) {
+			t.Helper()
+			st.say(id, notify.Message{Recycle: reason})
+			if got := st.status().Workers; len(got) > 1 != granted {
+				t.Fatalf("worker %d says %q: workers %+v", id, reason, got)
+			}
+			if granted {
+				id++
+				st.say(id, notify.Message{Ready: true})
+				st.pass(5 * time.Second)
+			}
+		}
+		wish("tired", true)
+		wish("tired", false)
+		b[id].RequestStarted()
+		st.exit(id, 1)
+		id++
+		st.say(id, notify.Message{Ready: true})
+		wish("max_requests", false) // after none
+		st.pass(time.Minute)
+		id++ // now it was granted
+		st.say(id, notify.Message{Ready: true})
+		st.pass(5 * time.Second)
+		for range 3 {
+			b[id].RequestStarted()
+			b[id].RequestStarted()
+			wish("max_requests", true)
+		}
+		wish("max_requests", false)
+		if n := st.log.FilterMessageSnippet("has to wait: see restart.reset_after").Len(); n != 3 {
+			t.Errorf("it was said %d times that a worker has to wait, want once of each of 3", n)
+		}
+		st.kill(syscall.SIGQUIT)
 		<-st.result
 	})
 }

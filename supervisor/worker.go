@@ -122,11 +122,21 @@ func (s *Supervisor) hear(m message) {
 		s.note(fleet.SaidReady{ID: m.id})
 	}
 	if m.Recycle != "" {
-		s.note(fleet.Recycle{ID: m.id, Reason: fleet.Given(m.Recycle)})
+		s.note(w.wish(fleet.Given(m.Recycle)))
 	}
 	if m.Stopping {
 		s.note(fleet.SaidStopping{ID: m.id})
 	}
+}
+
+// wish is what it means that the worker wants to be replaced. Where max_requests is
+// configured, one that has served so many, as far as its board tells, says what was
+// asked for: that is no wish of its own, which may have to wait.
+func (w *worker) wish(why fleet.Reason) fleet.Event {
+	if why == fleet.ReasonRequests && w.limit > 0 && w.view().Counters().Started >= uint64(w.limit) {
+		return fleet.Recycle{ID: w.ID, Reason: why}
+	}
+	return fleet.Wish{ID: w.ID, Reason: why}
 }
 
 // listenTo hears a message and others that are there already: as many at most

@@ -63,6 +63,36 @@ func TestHostileNeighbour(t *testing.T) {
 	}
 }
 
+// Workers that wish to be replaced as soon as they serve, as their predecessors did,
+// are so once in each slot, whatever they say why.
+func TestHostileWishes(t *testing.T) {
+	for _, reason := range []string{"tired", "max_requests"} {
+		t.Run(reason, func(t *testing.T) {
+			m := up(t, "drain_timeout = 1", "[restart]", `reset_after = "1h"`, "[log]", `level = "debug"`)
+			granted := func(slot int) int { return len(m.all(0, "worker started", match{"reason": reason, "slot": slot})) }
+			for round := range 5 {
+				from, slots := m.mark(), m.workers()
+				for _, pid := range slots {
+					heard := fmt.Sprint("heard-", round)
+					m.ask(pid, "/say?text=STATUS%3D"+heard+"%0AX_GOSUPER_RECYCLE%3D"+reason)
+					m.wait(t, from, "worker status", match{"pid": pid, "status": heard})
+				}
+				for slot, pid := range slots {
+					if round == 0 {
+						m.wait(t, from, "worker gone", match{"pid": pid})
+					}
+					if n := granted(slot); n != 1 {
+						t.Fatalf("in slot %d %d workers were granted their wish to be replaced, want 1", slot, n)
+					}
+				}
+			}
+			if m.signal(syscall.SIGTERM); m.end() != 0 || granted(0) != 1 || granted(1) != 1 {
+				t.Errorf("in slots 0 and 1 %d and %d workers were granted their wish to be replaced, want 1 each", granted(0), granted(1))
+			}
+		})
+	}
+}
+
 // A worker of another user has not the keys of the master, and gains no privileges.
 func TestHostileKeys(t *testing.T) {
 	needRoot(t)

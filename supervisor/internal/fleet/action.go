@@ -28,6 +28,13 @@ type (
 	// same, as one that nobody is in a hurry to see gone.
 	Recovered struct{ ID int }
 
+	// Defer says that a worker has to wait with its [Wish].
+	Defer struct {
+		ID     int
+		Reason Reason
+		Until  time.Time
+	}
+
 	// Withdraw takes an Announce back: the worker turned out to be one whose word
 	// counts, and it has not given it yet.
 	Withdraw struct{ ID int }
@@ -103,6 +110,7 @@ type (
 
 func (Spawn) action()      {}
 func (Announce) action()   {}
+func (Defer) action()      {}
 func (Withdraw) action()   {}
 func (Plain) action()      {}
 func (FoundStuck) action() {}

@@ -47,6 +47,7 @@
 //     after ready with no worker between them that stays for ResetAfter. The rows
 //     of one slot count as well as that of all, for a rollout waits for its slot.
 //   - At most surge recyclings at once (one, where surge is 0).
+//   - A slot is granted one wish of its workers within ResetAfter, and none is forgotten.
 //   - After a stop the fleet is empty within its grace, and whoever is stuck has been
 //     asked for its stacks, unless the stop is a quick one. Until the delay of the
 //     stop is over it serves as before and replaces who crashes or is stuck, but

@@ -36,6 +36,14 @@ type (
 		Reason Reason
 	}
 
+	// Wish is a worker's own word that it wants to be replaced gracefully. A slot is
+	// granted one wish within ResetAfter, whichever worker has it; one that comes sooner
+	// waits.
+	Wish struct {
+		ID     int
+		Reason Reason
+	}
+
 	// Looked is what a look at some workers saw that was to happen at Due; zero:
 	// the time of the look does not matter. Each look tells all that it sees, whether it is new or not: of two looks that
 	// say the same the brain may have had no use for the first.
@@ -82,6 +90,7 @@ func (Waits) event()        {}
 func (Cooperates) event()   {}
 func (SaidStopping) event() {}
 func (Recycle) event()      {}
+func (Wish) event()         {}
 func (Looked) event()       {}
 func (Oversized) event()    {}
 func (Extend) event()       {}

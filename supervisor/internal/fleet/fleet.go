@@ -80,6 +80,7 @@ func (f *Fleet) Step(now time.Time, events ...Event) []Action {
 	}
 	f.escalate()
 	f.judge()
+	f.grant()
 	f.retire()
 	f.spawn()
 	f.conclude()
@@ -126,6 +127,7 @@ func (f *Fleet) Deadline() (time.Time, bool) {
 		consider(w.due)
 		consider(w.aliveAt)
 		consider(w.expires)
+		consider(f.grantAt(w))
 	}
 	consider(f.stopAt)
 	if !f.stopping {
@@ -235,7 +237,7 @@ func (f *Fleet) fitSlots(why Reason) {
 // resetSlots forgets the crashes of all slots: another revision is in force.
 func (f *Fleet) resetSlots(why Reason) {
 	for _, s := range f.slots {
-		*s = slot{why: s.why}
+		*s = slot{why: s.why, wished: s.wished}
 	}
 	f.fitSlots(why)
 }

@@ -79,6 +79,13 @@ var mutants = []struct{ file, old, new, law string }{
 	{"ready.go", "r.Ready == ReadyAuto && w.waits", "r.Ready != ReadyNotify && w.waits && r.Ready == ReadyNotify", "its looks do not count"},
 	{"ready.go", "r.number == w.Revision && r.Ready != ReadyAlive:", "r.number == w.Revision && r.Ready != ReadyAlive && w.cooperates:", "its word does not count"},
 	{"ready.go", "by.After(w.due) {", "by.After(w.due) && w.cooperates {", "taken for a plain worker too early"},
+	{"wish.go", "cmp.Or(f.current.ResetAfter,", "cmp.Or(f.current.ResetAfter/2,", "wish granted too soon"},
+	{"wish.go", "f.current.ResetAfter, f.current.BackoffMax)", "f.current.ResetAfter, 1)", "wish granted too soon"},
+	{"wish.go", "w.Recycle, f.slots[w.Slot].wished = w.wish, f.now", "w.Recycle = w.wish", "wish granted too soon"},
+	{"record.go", "slot{revision: r.number, wished: s.wished}", "slot{revision: r.number}", "wish granted too soon"},
+	{"fleet.go", "slot{why: s.why, wished: s.wished}", "slot{why: s.why}", "wish granted too soon"},
+	{"fleet.go", "		consider(f.grantAt(w))\n", "", "wish forgotten"},
+	{"wish.go", "!w.serving() || w.Recycle", "!w.serving() || w.guessed || w.Recycle", "wish forgotten"},
 	{"record.go", "w.guessed && !w.oversized && !f.stayed(w, f.now):", "w.guessed && w.oversized:", "failed boot misjudged"},
 }
 

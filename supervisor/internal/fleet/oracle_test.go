@@ -28,14 +28,15 @@ type oracle struct {
 	stopAt   time.Time // when a stop must be over; zero: none
 	quick    bool      // it is a quick one
 	halted   bool
-	next     time.Time    // last deadline
-	lateAt   time.Time    // last late step
-	lateFrom time.Time    // first of a row of late steps; zero: there is none
-	targets  map[int]int  // of revisions that were replaced
-	prev     map[int]bool // told or aborted before this step
-	headers  map[int]bool // revisions one of whose workers wrote its header
-	event    int          // number of the event under way
-	proofs   []proof      // not yet believed
+	next     time.Time         // last deadline
+	lateAt   time.Time         // last late step
+	lateFrom time.Time         // first of a row of late steps; zero: there is none
+	targets  map[int]int       // of revisions that were replaced
+	prev     map[int]bool      // told or aborted before this step
+	headers  map[int]bool      // revisions one of whose workers wrote its header
+	event    int               // number of the event under way
+	proofs   []proof           // not yet believed
+	granted  map[int]time.Time // when a worker of the slot was replaced last because it wished it
 }
 
 type life struct {
@@ -51,6 +52,7 @@ type life struct {
 	until     time.Time // of its retirement
 	startBy   time.Time
 	recycling bool
+	wished    time.Time // since when it wants to be replaced; zero: it does not, or that was decided
 	oversized bool
 	seen      time.Time // since when each look says that it is stuck; zero: it is not
 	stuck     bool      // long enough for it to be acted on
@@ -70,7 +72,7 @@ type crashes struct {
 func newOracle(number int, s Settings) *oracle {
 	return &oracle{
 		settings: map[int]Settings{number: s}, current: number, target: s.Workers,
-		reloads: map[int]bool{}, targets: map[int]int{}, headers: map[int]bool{}, alive: map[int]*life{}, crashes: map[[2]int]*crashes{}, rows: map[int]*row{},
+		reloads: map[int]bool{}, targets: map[int]int{}, headers: map[int]bool{}, alive: map[int]*life{}, crashes: map[[2]int]*crashes{}, rows: map[int]*row{}, granted: map[int]time.Time{},
 	}
 }
 
@@ -112,7 +114,7 @@ func (o *oracle) check(f *Fleet, now time.Time, events ...Event) (actions []Acti
 		}
 	}
 	o.believe(len(events))
-	if broken = cmp.Or(o.overdue(now), o.misread(now, late)); broken != "" {
+	if broken = cmp.Or(o.overdue(now), o.misread(now, late), o.wishes(f, now)); broken != "" {
 		return actions, broken
 	}
 	if broken = o.condition(f, now); broken != "" {
@@ -123,7 +125,7 @@ func (o *oracle) check(f *Fleet, now time.Time, events ...Event) (actions []Acti
 		return actions, "deadline in the past"
 	}
 	ages := slices.ContainsFunc(f.workers, func(w *Worker) bool {
-		return w.expires.Equal(o.next) || w.State == Ready && w.due.Equal(o.next)
+		return w.expires.Equal(o.next) || f.grantAt(w).Equal(o.next) || w.State == Ready && w.due.Equal(o.next)
 	})
 	if ok && !ages && f.Horizon().Before(o.next) {
 		return actions, "horizon before the next deadline"
@@ -175,6 +177,10 @@ func (o *oracle) before(now time.Time, ev Event, late bool) {
 	case Recycle:
 		if w := o.alive[ev.ID]; w != nil && !w.told {
 			w.recycling = true
+		}
+	case Wish:
+		if w := o.alive[ev.ID]; w != nil && !w.told && !w.killed && w.aborted.IsZero() && w.wished.IsZero() {
+			w.wished, w.recycling = now, true
 		}
 	case Looked:
 		for _, sight := range ev.Sights {
@@ -317,10 +323,6 @@ func (o *oracle) replacements() int {
 		}
 	}
 	return len(slots)
-}
-
-func recycling(why Reason) bool {
-	return why == "recycle" || why == "max_requests" || why == ReasonLifetime
 }
 
 // aged says whether a worker of the slot was ready for its whole lifetime; also

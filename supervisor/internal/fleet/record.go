@@ -44,6 +44,10 @@ func (f *Fleet) record(ev Event) {
 		if w := f.worker(ev.ID); w != nil && w.serving() && w.Recycle == "" {
 			w.Recycle = ev.Reason
 		}
+	case Wish:
+		if w := f.worker(ev.ID); w != nil && w.wish == "" {
+			w.wish = ev.Reason
+		}
 	case Looked:
 		for _, sight := range ev.Sights {
 			if w := f.worker(sight.ID); w != nil && (w.State == Ready || w.State == Draining) {
@@ -159,7 +163,7 @@ func (f *Fleet) blame(w *Worker, verdict Verdict) {
 	}
 	s := f.slots[w.Slot]
 	if settled || s.revision != r.number {
-		*s = slot{revision: r.number}
+		*s = slot{revision: r.number, wished: s.wished}
 	}
 	s.why = why
 	switch {

@@ -123,6 +123,8 @@ func (tr *transcript) say(a Action) string {
 		return fmt.Sprintf("found %d stuck, innocents %d (%s)", a.ID, a.Innocents, a.Reason)
 	case Recovered:
 		return fmt.Sprintf("recovered %d", a.ID)
+	case Defer:
+		return fmt.Sprintf("defer %d until %v (%s)", a.ID, a.Until.Sub(tr.start), a.Reason)
 	case Withdraw:
 		return fmt.Sprintf("withdraw %d", a.ID)
 	case Plain:
@@ -195,6 +197,8 @@ func (tr *transcript) event(words []string) (Event, error) {
 		return SaidStopping{id}, err
 	case "recycle":
 		return Recycle{id, "max_requests"}, err
+	case "wishes":
+		return Wish{id, "tired"}, err
 	case "stuck":
 		innocents := 0
 		if len(words) > 2 {

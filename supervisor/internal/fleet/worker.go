@@ -58,6 +58,8 @@ type Worker struct {
 	failed     bool          `state:"failed"`    // missed its startup timeout
 	killed     bool          `state:"killed"`    // SIGKILL was sent
 	blamed     bool          `state:"blamed"`    // its end was counted against its slot
+	wish       Reason        `state:"wish"`      // for which it wants to be replaced; "": it does not
+	deferred   bool          `state:"deferred"`  // it was said that it has to wait for that
 	backoff    time.Duration `state:"backoff"`
 	expires    time.Time     `state:"expires"`    // when a replacement is ordered for its age; zero: never
 	aliveAt    time.Time     `state:"alive_at"`   // old enough then to be taken for ready; zero: not to be told by its age
@@ -109,6 +111,7 @@ type slot struct {
 	early    int       `state:"early"`    // crashes soon after ready, in a row
 	culprit  int       `state:"culprit"`  // id of the last worker that failed or crashed so
 	until    time.Time `state:"until"`    // no spawn of this revision before
+	wished   time.Time `state:"wished"`   // when a worker was granted its wish last; zero: none was
 }
 
 // inBackoff says whether a worker of the revision may not be spawned yet.

@@ -34,6 +34,7 @@ type world struct {
 	lastRev int
 	hung    map[int]hang // what looks will see, by id
 	guarded bool         // a look is in the timeline
+	weary   int          // so many of ten workers wish to be replaced
 	calm    bool         // from now on everything behaves
 	tardy   bool         // the loop is late again and again
 	steps   int
@@ -61,6 +62,7 @@ func newWorld(r *rand.Rand) *world {
 	w := &world{
 		r: r, now: time.Unix(1_000_000, 0), lastRev: 1,
 		kinds: map[int]kind{}, manners: map[int]manners{}, hung: map[int]hang{}, tardy: r.IntN(8) == 0,
+		weary: max(r.IntN(20)-10, 1),
 	}
 	s := w.settings()
 	w.kinds[1] = w.pick(8, 1, 1, 1, 1)
@@ -245,6 +247,9 @@ func (w *world) live(x Worker) {
 	w.show(x, boot)
 	if !w.calm && w.r.IntN(5) == 0 {
 		w.after(boot+w.ms(9000), Recycle{x.ID, "max_requests"})
+	}
+	if !w.calm && w.r.IntN(10) < w.weary {
+		w.after(w.ms(int(boot/time.Millisecond)+2000), Wish{x.ID, wished})
 	}
 }
 

@@ -1,0 +1,49 @@
+package fleet
+
+import (
+	"cmp"
+	"time"
+)
+
+// wished is the reason of workers that wish to be replaced, and of nobody else.
+const wished = "wished"
+
+// wishes says whether workers are replaced because they wish it more often than they
+// may be, or not at all.
+func (o *oracle) wishes(f *Fleet, now time.Time) string {
+	s := o.settings[o.current]
+	pause := cmp.Or(s.ResetAfter, s.BackoffMax)
+	for w := range f.Workers() {
+		known := o.alive[w.ID]
+		if known == nil || known.wished.IsZero() {
+			continue
+		}
+		last, again := o.granted[w.Slot]
+		free := !again || now.Sub(last) >= pause
+		switch {
+		case w.Recycle == wished && !free:
+			return "wish granted too soon"
+		case w.Recycle == wished:
+			o.granted[w.Slot] = now
+			known.wished = time.Time{}
+		case known.told, known.killed, !known.aborted.IsZero(), w.Slot >= o.target, w.Recycle != "":
+			known.wished = time.Time{} // it goes for another reason
+		case free:
+			return "wish forgotten"
+		default:
+			if next, ok := f.Deadline(); !ok || next.After(last.Add(pause)) {
+				return "wish forgotten"
+			}
+		}
+	}
+	for slot := range o.granted {
+		if slot >= o.target {
+			delete(o.granted, slot) // another one will have its number
+		}
+	}
+	return ""
+}
+
+func recycling(why Reason) bool {
+	return why == "recycle" || why == "max_requests" || why == wished || why == ReasonLifetime
+}

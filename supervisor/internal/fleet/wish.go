@@ -1,0 +1,38 @@
+package fleet
+
+import (
+	"cmp"
+	"time"
+)
+
+// grant orders a replacement for every worker that wishes it, unless it has to wait:
+// one that did nothing but wish would keep the fleet booting, as one that crashes
+// would without a backoff.
+func (f *Fleet) grant() {
+	for _, w := range f.workers {
+		at := f.grantAt(w)
+		switch {
+		case at.IsZero():
+		case at.After(f.now):
+			if !w.deferred {
+				w.deferred = true
+				f.do(Defer{w.ID, w.wish, at})
+			}
+		default:
+			w.Recycle, f.slots[w.Slot].wished = w.wish, f.now
+		}
+	}
+}
+
+// grantAt returns when the wish of a worker may be granted: at once, if none was in
+// its slot within ResetAfter; zero: it has none, or goes anyway. Where crashes are
+// never forgiven a wish waits for as long as a crash loop may.
+func (f *Fleet) grantAt(w *Worker) time.Time {
+	if w.wish == "" || !w.serving() || w.Recycle != "" || w.Slot >= len(f.slots) {
+		return time.Time{}
+	}
+	if last := f.slots[w.Slot].wished; !last.IsZero() {
+		return last.Add(cmp.Or(f.current.ResetAfter, f.current.BackoffMax))
+	}
+	return f.now
+}
