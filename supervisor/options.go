@@ -6,6 +6,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
 )
 
 // Options is what a master needs to run. All fields but Reconfigure and Logs
@@ -35,6 +36,22 @@ type Options struct {
 	// Inheritance is what the image before this one left, and Config is its
 	// configuration then; nil: there was none.
 	Inheritance *Inheritance
+}
+
+// prepare sees to what a master needs of this process and of the system before it
+// begins: workers are kept out of its memory and its descriptors, and what is to be
+// built first is.
+func (o *Options) prepare() error {
+	if err := process.Conceal(); err != nil {
+		o.Log.Warn("workers without a user of their own can read and trace the master", zap.Error(err))
+	}
+	if o.Inheritance != nil {
+		return nil
+	}
+	if err := process.CheckSystem(); err != nil {
+		return public(err)
+	}
+	return buildFirst(*o)
 }
 
 // Logs is the destination of the log. Its methods are called by one goroutine at a

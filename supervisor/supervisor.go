@@ -121,13 +121,8 @@ type hands struct {
 // addresses. Errors of the configuration are *config.Error, those of the
 // system *Error, and a signal that ends the wait for an address is ErrStopped.
 func New(o Options) (*Supervisor, error) {
-	if o.Inheritance == nil {
-		if err := process.CheckSystem(); err != nil {
-			return nil, public(err)
-		}
-		if err := buildFirst(o); err != nil {
-			return nil, err
-		}
+	if err := o.prepare(); err != nil {
+		return nil, err
 	}
 	return newSupervisor(o, hands{
 		listen: listen, byTerminal: (*terminal.Terminal).Sent, launch: launch, signal: send, reap: process.Reap, adopted: process.Adopted, trees: scales.Trees, waiting: waiting, oom: config.NewOOMCounter(os.DirFS("/")).Kills, try: try, become: handover.Exec,

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -30,6 +31,9 @@ func measure(t testing.TB, pid int) (f footprint) {
 	t.Helper()
 	dir := fmt.Sprintf("/proc/%d", pid)
 	fds, err := os.ReadDir(dir + "/fd")
+	if os.Getuid() != 0 && errors.Is(err, os.ErrPermission) {
+		t.Skip("only root may look into a master")
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

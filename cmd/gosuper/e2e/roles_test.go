@@ -216,6 +216,7 @@ func newHandler() *http.ServeMux {
 	})
 	handleSlow(handle)
 	handleHostile(handle)
+	handlePry(handle)
 	handle("/leak", leak)
 	handle("/facts", func(w http.ResponseWriter, _ *http.Request) { json.NewEncoder(w).Encode(ownFacts()) })
 	return mux

@@ -41,6 +41,7 @@ func init() {
 		return
 	}
 	if hasPrefix(environ[0], upgradeKey) {
+		conceal()
 		ignoreStops()
 		return
 	}

@@ -65,6 +65,13 @@ func ignoreStops() {
 	}
 }
 
+// conceal closes a master to its workers again, which the exec of this image has
+// opened: see process.Conceal.
+func conceal() {
+	const prSetDumpable = 4
+	call(sysPrctl, prSetDumpable, 0, 0)
+}
+
 // become changes groups and user for good, saved ids included. The calls
 // concern this thread alone, where setuid(2) of libc and syscall stop and
 // change all of them.
