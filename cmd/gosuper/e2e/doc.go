@@ -5,7 +5,8 @@
 // the tests have it. Workers are the test binary itself, run again in one of the
 // roles of roles_test.go, which speak the worker protocol; the program in
 // testdata/plain, which does not; and servers of other languages where the
-// machine has them. A role that no test uses fails the run.
+// machine has them. A role that no test uses fails the run. What the kernel of the
+// machine lacks is tested in a virtual one: see guest_test.go.
 //
 // A test starts a master with start or up and follows it by its log, which is
 // JSON and so a sequence of events to wait for: nothing is ever slept for. Every

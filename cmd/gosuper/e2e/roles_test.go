@@ -41,6 +41,7 @@ var roles = map[string]func(args []string) error{
 
 	"shout":     shout,
 	"hoard":     hoard,
+	"enter":     enter,
 	"typist":    typist,
 	"vandal":    vandal,
 	"risen":     risen,
