@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -50,7 +51,7 @@ type scenario struct {
 // play plays a scenario on all its targets, and gives the report what it shows.
 // What goes wrong with another target than gosuper leaves that one out.
 func (b *bench) play(ctx context.Context, s scenario, r *report) error {
-	specs := s.specs(b)
+	specs := b.choose(s.specs(b))
 	rounds := (b.rounds + 2) / 3
 	stage := turns
 	if s.lasting {
@@ -65,6 +66,38 @@ func (b *bench) play(ctx context.Context, s scenario, r *report) error {
 		}
 	}
 	fmt.Fprintf(b.stderr, "%s: %d rounds, %s\n", s.name, rounds, time.Since(began).Round(time.Second))
+	return nil
+}
+
+// choose leaves out what gosuper, the first of the targets, is not to be compared with,
+// and adds the variants of it.
+func (b *bench) choose(specs []spec) []spec {
+	ours := specs[0]
+	chosen := slices.DeleteFunc(specs, func(s spec) bool {
+		return s.name != ours.name && len(b.against) > 0 && !slices.Contains(b.against, s.name)
+	})
+	for _, v := range b.variants {
+		other := ours
+		other.name += " " + v
+		other.env = []string{v}
+		chosen = append(chosen, other)
+	}
+	return chosen
+}
+
+// known is an error if there is nobody of a name that gosuper is to be compared with.
+func (b *bench) known(chosen []scenario) error {
+	var names []string
+	for _, s := range chosen {
+		for _, other := range s.specs(b)[1:] {
+			names = append(names, other.name)
+		}
+	}
+	for _, name := range b.against {
+		if !slices.Contains(names, name) {
+			return usageError{fmt.Errorf("no target %q to compare with", name)}
+		}
+	}
 	return nil
 }
 

@@ -12,10 +12,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -114,6 +117,64 @@ func envOf(cmd *exec.Cmd, name string) string {
 	return value
 }
 
+// TestColumns: the table has the targets that were asked for and no others, and says
+// how gosuper compares with each in what a request costs and how long it takes.
+func TestColumns(t *testing.T) {
+	cmd, _ := program(t, "--rounds=1", "--duration=100ms", "--connections=4", "--against=one bare", "--variant=GOMAXPROCS=1", "steady")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(out), "\n")
+	if want := "| scenario | figure | gosuper | one bare | gosuper GOMAXPROCS=1 |"; lines[0] != want {
+		t.Errorf("columns are %s, want %s", lines[0], want)
+	}
+	for _, figure := range []string{"requests per second", "CPU time per request", "p50", "p99", "p99.9", "longest"} {
+		i := slices.IndexFunc(lines, func(line string) bool { return strings.Contains(line, "| "+figure+" |") })
+		if i < 0 || strings.Count(lines[i], "; ratio ") != 2 {
+			t.Errorf("no ratios of %q in\n%s", figure, out)
+		}
+	}
+}
+
+// TestVariant: the workers of a variant have its variable, and others do not.
+func TestVariant(t *testing.T) {
+	b := &bench{options: options{variants: []string{brand + "=of a variant"}}}
+	specs := b.choose([]spec{b.gosuper(2), b.bare("bare", 2)})
+	if len(specs) != 3 || specs[0].env != nil || specs[1].env != nil {
+		t.Fatalf("%+v", specs)
+	}
+	runtime.LockOSThread() // targets live as long as the thread
+	b.options.gosuper, b.agent, b.dir = filepath.Join(bin, "gosuper"), filepath.Join(bin, "agent-server"), t.TempDir()
+	target, err := b.start(t.Context(), b.choose([]spec{b.gosuper(2)})[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer target.stop()
+	if n := branded(brand + "=of a variant"); n != 3 {
+		t.Errorf("%d processes have the variable, want the master and two workers", n)
+	}
+}
+
+// TestSessions: bare processes have a session each, as workers of gosuper have, since
+// the kernel may share out processors by session.
+func TestSessions(t *testing.T) {
+	runtime.LockOSThread() // targets live as long as the thread
+	t.Setenv(asProgram, "1")
+	b := &bench{dir: t.TempDir()}
+	target, err := b.start(t.Context(), b.bare("bare", 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer target.stop()
+	for _, pid := range target.roots() {
+		if sid, err := unix.Getsid(pid); sid != pid || err != nil {
+			t.Errorf("process %d is of session %d, %v", pid, sid, err)
+		}
+	}
+}
+
 // TestNothingSurvives: however this program ends, its targets end with it.
 func TestNothingSurvives(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGKILL} {
@@ -189,6 +250,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"--rounds=0", "steady"}, "rounds"},
 		{[]string{"--agent=/nowhere", "steady"}, "--agent"},
 		{[]string{"--speed"}, "--speed"},
+		{[]string{"--against=nobody", "steady"}, `no target "nobody"`},
+		{[]string{"--variant=nothing", "steady"}, "NAME=VALUE"},
 	} {
 		t.Run(tc.args[0], func(t *testing.T) {
 			cmd, _ := program(t, tc.args...)

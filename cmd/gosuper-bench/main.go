@@ -75,6 +75,8 @@ type options struct {
 	duration    time.Duration // of one run; longer where a scenario needs it
 	connections int           // at the same time
 	fleet       int           // workers of the large fleet in idle
+	against     []string      // names of the targets that gosuper is compared with; empty: all
+	variants    []string      // NAME=VALUE, each a gosuper of its own with that in its environment
 }
 
 func newCommand(stdout, stderr io.Writer) *cobra.Command {
@@ -114,6 +116,8 @@ func newCommand(stdout, stderr io.Writer) *cobra.Command {
 	flags.DurationVar(&o.duration, "duration", time.Second, "length of one run, as far as the scenario does not need more")
 	flags.IntVar(&o.connections, "connections", 16, "connections at the same time")
 	flags.IntVar(&o.fleet, "fleet", 256, "workers of the large fleet in idle")
+	flags.StringSliceVar(&o.against, "against", nil, "compare only with these targets, as the table's `columns` name them; default all")
+	flags.StringArrayVar(&o.variants, "variant", nil, "compare also with gosuper that has `NAME=VALUE` in its environment, which workers inherit; may be repeated")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	cmd.SetHelpCommand(&cobra.Command{Hidden: true})
 	cmd.AddCommand(newAgent())
@@ -145,6 +149,11 @@ func (o options) run(ctx context.Context, chosen []scenario, stdout, stderr io.W
 	if o.rounds < 1 || o.duration <= 0 || o.connections < 2 || o.fleet < 1 {
 		return usageError{errors.New("rounds and fleet are at least 1, connections at least 2, and a duration is above 0")}
 	}
+	for _, v := range o.variants {
+		if name, _, found := strings.Cut(v, "="); !found || name == "" {
+			return usageError{fmt.Errorf("variant %q is not NAME=VALUE", v)}
+		}
+	}
 	for flag, path := range map[string]string{"gosuper": o.gosuper, "agent": o.agent} {
 		if unix.Access(path, unix.X_OK) != nil {
 			return usageError{fmt.Errorf("no program %s: build it, or name it with --%s", path, flag)}
@@ -155,6 +164,9 @@ func (o options) run(ctx context.Context, chosen []scenario, stdout, stderr io.W
 		return err
 	}
 	defer b.close()
+	if err := b.known(chosen); err != nil {
+		return err
+	}
 	var r report
 	for _, s := range chosen {
 		if err := b.play(ctx, s, &r); err != nil {

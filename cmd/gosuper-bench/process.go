@@ -44,9 +44,11 @@ func begin(cmd *exec.Cmd, socket *os.File, mark string, parts int) (*process, er
 	cmd.Stdout, cmd.Stderr = p, p
 	// Whoever survives the process may have its output open.
 	cmd.WaitDelay = time.Second
-	// A group of its own, so that ^C reaches this program alone, which ends its
-	// targets one after the other.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	// A session of its own, so that ^C reaches this program alone, which ends its
+	// targets one after the other, and so that bare processes get what gosuper's workers
+	// have: where the kernel groups by session what shares the processors
+	// (sched_autogroup_enabled), those of one session share the turn of one.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}

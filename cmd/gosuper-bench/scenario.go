@@ -96,17 +96,20 @@ func even(ctx context.Context, b *bench, t *target) (sample, error) {
 
 // throughput is that of kept connections, dealt out evenly if over is above 0.
 func throughput(ctx context.Context, b *bench, t *target, over int) (sample, error) {
-	ctx, cancel := context.WithTimeout(ctx, b.duration)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	plan := load.Plan{Addr: t.addr, Path: "/health", Connections: b.connections, Mode: load.KeepAlive, Timeout: requestTime, Even: over}
-	before := cpuOf(t.roots()...)
+	var before time.Duration
+	plan.Begin = func() { // making even connections is no part of it
+		before = cpuOf(t.roots()...)
+		time.AfterFunc(b.duration, cancel)
+	}
 	result := plan.Run(ctx)
 	used := cpuOf(t.roots()...) - before
 	if result.Complete == 0 {
 		return nil, fmt.Errorf("no answer: %v", result)
 	}
 	cpu := span("CPU time per request", used/time.Duration(result.Complete))
-	cpu.compared = true
 	busiest := 0
 	for _, n := range result.Workers {
 		busiest = max(busiest, n)
@@ -115,14 +118,18 @@ func throughput(ctx context.Context, b *bench, t *target, over int) (sample, err
 		perSecond("requests", float64(result.Complete)/result.Elapsed.Seconds()), cpu,
 		share("share of the busiest process", float64(busiest)/float64(result.Complete)),
 	}
-	return append(s, outcome(result, true)...), nil
+	s = append(s, outcome(result, true)...)
+	for i := range s {
+		s[i].compared = true
+	}
+	return s, nil
 }
 
 // outcome is what became of requests.
 func outcome(r *load.Result, lossless bool) sample {
 	return sample{
 		seen("complete", map[string]int{"requests": r.Complete}), losses("lost", r, lossless),
-		span("p50", r.Latency.Quantile(0.5)), span("p99", r.Latency.Quantile(0.99)), slowest("longest", r),
+		span("p50", r.Latency.Quantile(0.5)), span("p99", r.Latency.Quantile(0.99)), span("p99.9", r.Latency.Quantile(0.999)), slowest("longest", r),
 	}
 }
 

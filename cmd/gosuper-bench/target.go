@@ -26,6 +26,7 @@ type spec struct {
 	mark    string   // what a part says when it is ready
 	parts   int      // of one process, that say so
 	workers int      // in all
+	env     []string // besides that of this program
 }
 
 // supervised reports whether one process is the master of the others.
@@ -131,7 +132,7 @@ func (b *bench) start(ctx context.Context, s spec) (*target, error) {
 	t := &target{spec: s, addr: addr, socket: socket}
 	t.command = func() *exec.Cmd {
 		cmd := exec.Command(s.args[0], s.args[1:]...)
-		cmd.Dir, cmd.Env = b.dir, environ()
+		cmd.Dir, cmd.Env = b.dir, slices.Concat(environ(), s.env)
 		return cmd
 	}
 	began := time.Now()

@@ -59,6 +59,8 @@ type Plan struct {
 	// workers has the same number of them, give or take one; others are closed again.
 	// For kept connections to workers that say their pid.
 	Even int
+	// Begin is called once, when those are made and the run begins; nil: nobody is told.
+	Begin func()
 	// Count ends the run after so many requests; 0: only the context ends it.
 	Count int64
 	// Timeout bounds each request, dialling included; 0: 30 s. What takes longer
@@ -98,6 +100,9 @@ func (p Plan) Run(ctx context.Context) *Result {
 		clients[i] = &client{plan: p, request: request, result: newResult()}
 	}
 	p.even(ctx, clients)
+	if p.Begin != nil {
+		p.Begin()
+	}
 	begin := time.Now()
 	var running sync.WaitGroup
 	for i := range clients {

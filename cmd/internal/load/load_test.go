@@ -87,7 +87,12 @@ func TestEven(t *testing.T) {
 		defer mu.Unlock()
 		connections[a.Pid][a.Local] = true
 	}}
+	var made []int64
+	plan.Begin = func() { made = append(made, accepted.Load()) }
 	r := plan.Run(t.Context())
+	if len(made) != 1 || made[0] != accepted.Load() {
+		t.Errorf("connections when the run began: %d; %d in the end", made, accepted.Load())
+	}
 	if r.Complete != 900 || len(connections[1]) > 5 || len(connections[2]) > 5 || len(connections[1])+len(connections[2]) != 9 {
 		t.Errorf("%v over %d and %d connections", r, len(connections[1]), len(connections[2]))
 	}
