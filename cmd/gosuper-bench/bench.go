@@ -41,8 +41,9 @@ type scenario struct {
 	specs func(b *bench) []spec
 	// run makes one sample.
 	run func(ctx context.Context, b *bench, t *target) (sample, error)
-	// lasting: targets stay for all rounds, and each run of another has one of
-	// gosuper of its own beside it, so that the two of a pair follow each other.
+	// lasting: targets stay for several rounds, and each of the others has a gosuper of
+	// its own beside it, so that the two of a pair follow each other and have worked,
+	// and rested, for as long.
 	lasting bool
 	// named: it is played only if it is asked for.
 	named bool
@@ -61,6 +62,9 @@ func (b *bench) play(ctx context.Context, s scenario, r *report) error {
 	p := &player{bench: b, scenario: s, report: r, live: map[string]*target{}, failed: map[string]bool{}}
 	defer p.end()
 	for round := range rounds {
+		if round%lasts == 0 {
+			p.end() // what one process is like by chance is not what all are like
+		}
 		if err := stage(ctx, p, specs, round); err != nil {
 			return err
 		}
@@ -101,6 +105,9 @@ func (b *bench) known(chosen []scenario) error {
 	return nil
 }
 
+// lasts is for how many rounds a target stays.
+const lasts = 5
+
 // turns lets all targets have a run each, every other round the other way round.
 func turns(ctx context.Context, p *player, specs []spec, round int) error {
 	samples := map[string]sample{}
@@ -110,7 +117,7 @@ func turns(ctx context.Context, p *player, specs []spec, round int) error {
 			s = specs[len(specs)-1-i]
 		}
 		var err error
-		if samples[s.name], err = p.run(ctx, s); err != nil {
+		if samples[s.name], err = p.run(ctx, s, ""); err != nil {
 			return err
 		}
 	}
@@ -130,7 +137,7 @@ func pairs(ctx context.Context, p *player, specs []spec, round int) error {
 				s = specs[0]
 			}
 			var err error
-			if samples[s.name], err = p.run(ctx, s); err != nil {
+			if samples[s.name], err = p.run(ctx, s, " beside "+other.name); err != nil {
 				return err
 			}
 		}
@@ -144,7 +151,7 @@ type player struct {
 	*bench
 	scenario scenario
 	report   *report
-	live     map[string]*target // those that last, by name
+	live     map[string]*target // those that last, by name and pair
 	failed   map[string]bool    // those that are left out
 }
 
@@ -152,14 +159,15 @@ func (p *player) end() {
 	for _, t := range p.live {
 		t.stop()
 	}
+	clear(p.live)
 }
 
-// run makes a sample of a target; nil if that is left out.
-func (p *player) run(ctx context.Context, s spec) (sample, error) {
+// run makes a sample of a target, in a pair if that has a name; nil if it is left out.
+func (p *player) run(ctx context.Context, s spec, pair string) (sample, error) {
 	if p.failed[s.name] {
 		return nil, nil
 	}
-	got, err := p.sample(ctx, s)
+	got, err := p.sample(ctx, s, s.name+pair)
 	if err != nil {
 		if s.name == "gosuper" || ctx.Err() != nil {
 			return nil, err
@@ -172,15 +180,15 @@ func (p *player) run(ctx context.Context, s spec) (sample, error) {
 	return got, nil
 }
 
-func (p *player) sample(ctx context.Context, s spec) (sample, error) {
-	t := p.live[s.name]
+func (p *player) sample(ctx context.Context, s spec, key string) (sample, error) {
+	t := p.live[key]
 	if t == nil {
 		var err error
 		if t, err = p.start(ctx, s); err != nil {
 			return nil, err
 		}
 		if p.scenario.lasting {
-			p.live[s.name] = t
+			p.live[key] = t
 			if _, err := p.scenario.run(ctx, p.bench, t); err != nil { // warm it up
 				return nil, err
 			}

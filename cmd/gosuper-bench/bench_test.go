@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -172,6 +173,38 @@ func TestSessions(t *testing.T) {
 		if sid, err := unix.Getsid(pid); sid != pid || err != nil {
 			t.Errorf("process %d is of session %d, %v", pid, sid, err)
 		}
+	}
+}
+
+// TestPairs: the two of a pair work and rest for as long as each other, and none stays
+// for long.
+func TestPairs(t *testing.T) {
+	runtime.LockOSThread() // targets live as long as the thread
+	t.Setenv(asProgram, "1")
+	b := &bench{options: options{rounds: lasts + 1}, dir: t.TempDir(), stderr: io.Discard}
+	runs := map[*target]int{}
+	var order []string
+	err := b.play(t.Context(), scenario{
+		lasting: true,
+		specs: func(b *bench) []spec {
+			return []spec{b.bare("gosuper", 1), b.bare("one", 1), b.bare("other", 1)}
+		},
+		run: func(_ context.Context, _ *bench, target *target) (sample, error) {
+			runs[target]++
+			order = append(order, target.name)
+			return sample{perSecond("runs", 1)}, nil
+		},
+	}, new(report))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var counts []int
+	for _, n := range runs {
+		counts = append(counts, n-1) // less the one that warms it up
+	}
+	slices.Sort(counts)
+	if want := []int{1, 1, 1, 1, lasts, lasts, lasts, lasts}; !slices.Equal(counts, want) {
+		t.Errorf("targets had %v runs, want %v; in this order: %v", counts, want, order)
 	}
 }
 
