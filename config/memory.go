@@ -22,13 +22,13 @@ const (
 type Memory struct {
 	// Hard is above what a worker is killed: MaxWorkerMemoryHard, or what "auto"
 	// means here; 0: it is not.
-	Hard Size
+	Hard Size `state:"hard"`
 	// Why says what an automatic Hard comes from, or why there is none; "": it is
 	// not automatic.
-	Why string
+	Why string `state:"-"`
 	// Warnings are about what does not fit into the limit, and what the kernel does
 	// then.
-	Warnings []string
+	Warnings []string `state:"-"`
 }
 
 // Memory finds out what the smallest memory limit of the own cgroup and all its

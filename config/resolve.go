@@ -14,11 +14,11 @@ import (
 // that all its workers run the same files even when a link is moved meanwhile.
 type Resolved struct {
 	// Dir is the working folder, absolute.
-	Dir string
+	Dir string `state:"dir"`
 	// Path is the executable, absolute. The worker's argv[0] is nevertheless
 	// the first word of the command, by which programs like busybox and the
 	// python of a virtual environment know what they are.
-	Path string
+	Path string `state:"path"`
 }
 
 // Resolve follows the symlinks of chdir and of the program of the command, as

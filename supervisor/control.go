@@ -28,24 +28,24 @@ const controlQueue = 64
 // controls are where the master is asked and told things: the control socket, and
 // the server on it.
 type controls struct {
-	server *control.Server
-	*controlSocket
+	server         *control.Server `state:"-"`
+	*controlSocket `state:"control"`
 }
 
 // controlSocket is one control socket; nil: there is none.
 type controlSocket struct {
-	place    place
-	address  string
-	sockets  *socket.Set // nil where the address is an abstract one
-	spare    int         // a copy of the listener's descriptor where it is; else -1
-	listener *net.UnixListener
-	taken    error // why it is not at the address of its name; nil: it is
+	place    place             `state:",inline"`
+	address  string            `state:"address"`
+	sockets  *socket.Set       `state:"set"`   // nil where the address is an abstract one
+	spare    int               `state:"fd,fd"` // a copy of the listener's descriptor where it is; else -1
+	listener *net.UnixListener `state:"-"`
+	taken    error             `state:"-"` // why it is not at the address of its name; nil: it is
 }
 
 // place is where a control socket is wanted.
 type place struct {
-	socket string // the key
-	name   string // of the master, where it matters
+	socket string `state:"socket"` // the key
+	name   string `state:"name"`   // of the master, where it matters
 }
 
 func placeOf(c *config.Config) place {

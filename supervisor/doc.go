@@ -37,10 +37,11 @@
 // # Upgrades
 //
 // A master can become another version of itself: everything that it knows and
-// holds is an estate, which package handover passes to the next image of the
-// process. Each room below has a snapshot of its own. Before the exec all other
+// holds is written down as the tags of the fields say (package state), and package
+// handover passes that to the next image of the process. Before the exec all other
 // goroutines come to a standstill in which nothing is in their hands, or the
-// upgrade is refused.
+// upgrade is refused (pause.go); the next image opens again what has descriptors
+// (resume.go).
 //
 // # Trust
 //

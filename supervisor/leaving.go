@@ -24,9 +24,9 @@ const (
 // leaving are sockets that will be closed as soon as nobody waits in their
 // queues. Those that are given up at one time are looked at together.
 type leaving struct {
-	sockets *socket.Set
-	since   time.Time
-	look    time.Time // when to look at the queues next
+	sockets *socket.Set `state:"set"`
+	since   time.Time   `state:"since"`
+	look    time.Time   `state:"look"` // when to look at the queues next
 }
 
 // leave prepares the retirement of a worker that has sockets which the current

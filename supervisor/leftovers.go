@@ -26,12 +26,12 @@ const leftoverTime = 500 * time.Millisecond
 // leftovers are the processes that workers have left behind outside their group,
 // which SIGKILL takes, and that this master has adopted.
 type leftovers struct {
-	dead   map[int]deadLeader // by pid, while the kernel gives that to nobody else
-	told   map[int]bool       // pids that were named
-	owners map[int][]int      // ids of the workers that a process may come from, by its pid
-	lost   bool               // the warning about what ended with its leader was given
-	guests []int              // sessions of children that this process had before it was a master
-	shared bool               // there were such, or a build: what they leave behind comes here as well
+	dead   map[int]deadLeader `state:"-"`      // by pid, while the kernel gives that to nobody else
+	told   map[int]bool       `state:"-"`      // pids that were named
+	owners map[int][]int      `state:"-"`      // ids of the workers that a process may come from, by its pid
+	lost   bool               `state:"-"`      // the warning about what ended with its leader was given
+	guests []int              `state:"guests"` // sessions of children that this process had before it was a master
+	shared bool               `state:"shared"` // there were such, or a build: what they leave behind comes here as well
 }
 
 func newLeftovers() leftovers {

@@ -5,6 +5,7 @@ package supervisor
 import (
 	"context"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/gosuper/gosuper/supervisor/admin"
@@ -61,13 +62,14 @@ var spawnBounds = []time.Duration{
 
 // spawns are the times that workers took until they were ready.
 type spawns struct {
-	counts []uint64 // one more than spawnBounds
-	sum    time.Duration
+	bounds []time.Duration `state:"bounds"` // spawnBounds
+	counts []uint64        `state:"counts"` // one more than spawnBounds
+	sum    time.Duration   `state:"sum"`
 }
 
 func (s *spawns) add(d time.Duration) {
 	if s.counts == nil {
-		s.counts = make([]uint64, len(spawnBounds)+1)
+		s.bounds, s.counts = spawnBounds, make([]uint64, len(spawnBounds)+1)
 	}
 	i := 0
 	for i < len(spawnBounds) && d > spawnBounds[i] {
@@ -75,6 +77,22 @@ func (s *spawns) add(d time.Duration) {
 	}
 	s.counts[i]++
 	s.sum += d
+}
+
+// fit takes counts over whose buckets may be those of another version.
+func (s *spawns) fit() {
+	was := *s
+	if s.counts == nil || slices.Equal(was.bounds, spawnBounds) {
+		return
+	}
+	s.bounds, s.counts = spawnBounds, make([]uint64, len(spawnBounds)+1)
+	for i, n := range was.counts {
+		bucket := len(spawnBounds)
+		if i < len(was.bounds) {
+			bucket, _ = slices.BinarySearch(spawnBounds, was.bounds[i])
+		}
+		s.counts[bucket] += n
+	}
 }
 
 func (s *spawns) histogram() *admin.Histogram {

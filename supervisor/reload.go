@@ -16,11 +16,11 @@ import (
 
 // reloads is what became of the reloads asked for, and who waits for it.
 type reloads struct {
-	last    control.Reload
-	begun   int // since this master began
-	newest  int // revision of the last that was asked for; 0: it was refused, or there was none
-	waiting map[int][]chan control.Reload
-	ended   map[string]uint64 // how many ended so, with names of the metric
+	last    control.Reload                `state:"last_reload"`
+	begun   int                           `state:"-"`             // since this master began
+	newest  int                           `state:"newest_reload"` // revision of the last that was asked for; 0: it was refused, or there was none
+	waiting map[int][]chan control.Reload `state:"-"`
+	ended   map[string]uint64             `state:"ended_reloads"` // how many ended so, with names of the metric
 }
 
 // prepareTime is how long somebody waits to hear whether the configuration is

@@ -9,8 +9,8 @@ import (
 
 // restarts counts the workers that were started after the first ones.
 type restarts struct {
-	by    map[control.Reason]uint64 // every reason is there
-	slots map[int]uint64
+	by    map[control.Reason]uint64 `state:"restarts"` // every reason is there
+	slots map[int]uint64            `state:"slot_restarts"`
 }
 
 // counted is what a restart for each reason of the brain is counted as. The first

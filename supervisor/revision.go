@@ -25,23 +25,23 @@ import (
 // workers need: what the command means today, who they run as, where they
 // listen.
 type revision struct {
-	number     int
-	config     *config.Config
-	warnings   []string
-	resolved   config.Resolved
-	executable imprint // as it was when the revision was made
-	workers    int
-	auto       string // why "auto" means that number
-	tight      string // why even that number is too large; "": it is not
-	memory     config.Memory
-	credential *process.Credential
-	identity   []string // HOME, USER and LOGNAME of the credential
-	sockets    *socket.Set
-	admin      *socket.Set // of the admin listener; nil: none
-	tls        int         // descriptor of certificate and key; -1: none
-	unserved   unserved
-	plain      bool // the warning about what a plain worker cannot do was given
-	tooLow     bool // the warning about max_worker_memory was given
+	number     int                 `state:"number"`
+	config     *config.Config      `state:"config"`
+	warnings   []string            `state:"-"`
+	resolved   config.Resolved     `state:",inline"`
+	executable imprint             `state:"executable"` // as it was when the revision was made
+	workers    int                 `state:"workers"`
+	auto       string              `state:"auto"`  // why "auto" means that number
+	tight      string              `state:"tight"` // why even that number is too large; "": it is not
+	memory     config.Memory       `state:",inline"`
+	credential *process.Credential `state:"credential"`
+	identity   []string            `state:"identity"` // HOME, USER and LOGNAME of the credential
+	sockets    *socket.Set         `state:"set"`
+	admin      *socket.Set         `state:"admin"`  // of the admin listener; nil: none
+	tls        int                 `state:"tls,fd"` // descriptor of certificate and key; -1: none
+	unserved   unserved            `state:"-"`
+	plain      bool                `state:"plain"`   // the warning about what a plain worker cannot do was given
+	tooLow     bool                `state:"too_low"` // the warning about max_worker_memory was given
 }
 
 // checkLogs says whether the files of the logs could be written, which are opened
@@ -219,4 +219,24 @@ func (s *Supervisor) discard(r *revision) {
 		s.log.Warn("cannot close a listener", zap.Error(err))
 	}
 	s.closeAdmin(r.admin)
+}
+
+// imprint tells whether a file is still the one that it was.
+type imprint struct {
+	Dev     uint64 `json:"dev"`
+	Ino     uint64 `json:"ino"`
+	Size    int64  `json:"size"`
+	ModTime int64  `json:"mod_time"` // nanoseconds
+}
+
+func imprintOf(path string) (imprint, error) {
+	var stat unix.Stat_t
+	if err := unix.Stat(path, &stat); err != nil {
+		return imprint{}, &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	return imprintFrom(&stat), nil
+}
+
+func imprintFrom(stat *unix.Stat_t) imprint {
+	return imprint{uint64(stat.Dev), stat.Ino, stat.Size, stat.Mtim.Nano()}
 }

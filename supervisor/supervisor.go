@@ -13,7 +13,6 @@ import (
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/admin"
-	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
@@ -34,68 +33,69 @@ const places = 1024
 
 // Supervisor is one master. Its state belongs to the goroutine that calls Run.
 type Supervisor struct {
-	options Options
-	log     *zap.Logger
-	hands   hands
+	options Options     `state:"-"`
+	log     *zap.Logger `state:"-"`
+	hands   hands       `state:"-"`
 
-	fleet     *fleet.Fleet
-	revisions map[int]*revision
-	current   *revision
-	last      int // number of the newest revision
-	pidfile   *pidfile.File
-	activated *socket.Set       // what systemd passed; nil: nothing
-	kept      *socket.Set       // what is in its descriptor store
-	leaving   []*leaving        // sockets that are about to be closed
-	access    *accesslog.Log    // nil: no access log
-	busy      *scoreboard.Fleet // how busy each place is; nil: there is no shared memory
-	boardless bool              // there is no shared memory here; said once
-	blind     bool              // nor is it to be seen whether a worker waits for connections; said once
+	fleet     *fleet.Fleet      `state:"fleet"`
+	revisions map[int]*revision `state:"revisions,list=number"`
+	current   *revision         `state:"-"`
+	last      int               `state:"last"` // number of the newest revision
+	pidfile   *pidfile.File     `state:"pidfile"`
+	activated *socket.Set       `state:"activated"`    // what systemd passed; nil: nothing
+	kept      *socket.Set       `state:"stored"`       // what is in its descriptor store
+	leaving   []*leaving        `state:"leaving_sets"` // sockets that are about to be closed
+	access    *accesslog.Log    `state:"-"`            // nil: no access log
+	busy      *scoreboard.Fleet `state:"-"`            // how busy each place is; nil: there is no shared memory
+	page      int               `state:"busy,fd"`      // of busy, while the state is written and read
+	boardless bool              `state:"boardless"`    // there is no shared memory here; said once
+	blind     bool              `state:"-"`            // nor is it to be seen whether a worker waits for connections; said once
 
-	workers   map[int]*worker // alive, by id
-	pids      map[int]*worker
-	strays    []*process.Tail // output of workers that are gone, which others may hold
-	incidents books.Incidents
-	said      *said // by a worker that did not become ready; nil: there was none, or the fleet is up
-	unstarted unstarted
-	hurry     time.Time // until then nobody's last words are waited for
-	leftovers leftovers
-	mending   mending
-	tally     *tally.Tally // what all workers that ever lived did
+	workers   map[int]*worker `state:"workers,list=id"` // alive, by id
+	pids      map[int]*worker `state:"-"`
+	strays    []*process.Tail `state:"-"` // output of workers that are gone, which others may hold
+	incidents books.Incidents `state:"incidents"`
+	said      *said           `state:"-"` // by a worker that did not become ready; nil: there was none, or the fleet is up
+	unstarted unstarted       `state:"-"`
+	hurry     time.Time       `state:"-"` // until then nobody's last words are waited for
+	leftovers leftovers       `state:",inline"`
+	mending   mending         `state:"-"`
+	tally     *tally.Tally    `state:"tally"` // what all workers that ever lived did
 
-	signals       chan os.Signal
-	deafen        func() // ends the delivery of signals
-	terminal      *terminal.Terminal
-	messages      chan message
-	asks          chan func()      // what other goroutines want the loop to do
-	ended         chan struct{}    // closed when the loop is over
-	manager       *manager.Manager // nil: there is none
-	later         []func()         // what can wait until the actions of a step are performed
-	pending       []fleet.Event    // what the brain is told in the next step
-	halted        bool
-	culprit       int    // the worker because of whose boot the brain gave up
-	innocentsLost uint64 // requests that stuck workers took along
-	dropped       dropped
+	signals       chan os.Signal     `state:"-"`
+	deafen        func()             `state:"-"` // ends the delivery of signals
+	terminal      *terminal.Terminal `state:"-"`
+	messages      chan message       `state:"-"`
+	asks          chan func()        `state:"-"` // what other goroutines want the loop to do
+	ended         chan struct{}      `state:"-"` // closed when the loop is over
+	manager       *manager.Manager   `state:"-"` // nil: there is none
+	later         []func()           `state:"-"` // what can wait until the actions of a step are performed
+	pending       []fleet.Event      `state:"-"` // what the brain is told in the next step
+	halted        bool               `state:"-"`
+	culprit       int                `state:"-"`              // the worker because of whose boot the brain gave up
+	innocentsLost uint64             `state:"innocents_lost"` // requests that stuck workers took along
+	dropped       dropped            `state:"-"`
 
-	scales   *scales.Scales
-	oom      *scales.OOM
-	weighing bool // memory is being looked at
-	slimmed  scales.Slimmed
+	scales   *scales.Scales `state:"-"`
+	oom      *scales.OOM    `state:",inline"`
+	weighing bool           `state:"-"` // memory is being looked at
+	slimmed  scales.Slimmed `state:"slimmed"`
 
-	started  time.Time
-	up       bool // every slot had a ready worker once
-	restarts restarts
-	reloads  reloads
-	controls controls
+	started  time.Time `state:"started"`
+	up       bool      `state:"up"` // every slot had a ready worker once
+	restarts restarts  `state:",inline"`
+	reloads  reloads   `state:",inline"`
+	controls controls  `state:",inline"`
 
-	preparations preparations
-	errands      errands
+	preparations preparations `state:"-"`
+	errands      errands      `state:"-"`
 
-	admin       *admin.Server           // nil: no endpoint was ever opened
-	endpoints   map[int]*admin.Endpoint // by descriptor of the listener
-	spawns      spawns
-	development development
-	trial       *trial // of a new version; nil: none is under way
-	upgrades    upgrades
+	admin       *admin.Server           `state:"-"` // nil: no endpoint was ever opened
+	endpoints   map[int]*admin.Endpoint `state:"-"` // by descriptor of the listener
+	spawns      spawns                  `state:"spawns"`
+	development development             `state:"-"`
+	trial       *trial                  `state:"-"` // of a new version; nil: none is under way
+	upgrades    upgrades                `state:"-"`
 }
 
 // hands are the system calls of the loop, and the seam for its tests.
@@ -130,28 +130,11 @@ func New(o Options) (*Supervisor, error) {
 }
 
 func newSupervisor(o Options, h hands) (*Supervisor, error) {
-	s := &Supervisor{
-		options: o, log: o.Log, hands: h,
-		signals:   make(chan os.Signal, 64),
-		terminal:  terminal.Find(),
-		revisions: map[int]*revision{},
-		workers:   map[int]*worker{}, pids: map[int]*worker{},
-		messages: make(chan message),
-		asks:     make(chan func()), ended: make(chan struct{}),
-		tally:    tally.New(),
-		started:  time.Now(),
-		restarts: newRestarts(),
-		scales:   scales.New(h.trees), oom: scales.NewOOM(h.oom), slimmed: scales.Slimmed{},
-		reloads: reloads{last: control.Reload{Result: control.None}, waiting: map[int][]chan control.Reload{}, ended: map[string]uint64{}},
-
-		preparations: preparations{turn: make(chan struct{}, 1)},
-
-		leftovers: newLeftovers(),
-		upgrades:  upgrades{last: control.Upgrade{Result: control.None}},
-	}
 	if o.Inheritance != nil {
-		return s, s.inherit(o.Inheritance)
+		return newHeir(o, h)
 	}
+	s := newState()
+	s.attach(o, h)
 	// Before the pid file invites somebody to send one.
 	s.deafen = s.hands.listen(s.signals)
 	rev, err := s.firstUnlessStopped(o.Config)

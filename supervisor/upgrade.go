@@ -160,8 +160,8 @@ func (s *Supervisor) beginTrial(c candidate) error {
 	if err := s.upgradable(); err != nil {
 		return err
 	}
-	return s.standstill(func(e estate) error {
-		state, _, err := e.write()
+	return s.standstill(func(all *saved) error {
+		state, _, err := all.write()
 		if err != nil {
 			return err
 		}
@@ -179,10 +179,10 @@ func (s *Supervisor) beginTrial(c candidate) error {
 
 // standstill calls do with the state of the master while nothing else happens
 // in this process. It may be that do never returns.
-func (s *Supervisor) standstill(do func(estate) error) error {
+func (s *Supervisor) standstill(do func(*saved) error) error {
 	said, err := s.pause()
 	if err == nil {
-		err = do(s.bequeath(said))
+		err = do(s.save(said))
 	}
 	s.resume()
 	for _, m := range said {
@@ -233,10 +233,10 @@ func (s *Supervisor) replace(t *trial) error {
 		return err
 	}
 	var taken []syscall.Signal
-	err := s.standstill(func(e estate) error {
+	err := s.standstill(func(all *saved) error {
 		// The new version closes what it finds there and does not know.
 		program := int(t.program.Fd())
-		state, descriptors, err := e.write(program)
+		state, descriptors, err := all.write(program)
 		if err != nil {
 			return err
 		}

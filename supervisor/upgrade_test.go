@@ -6,10 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
-	"reflect"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,8 +16,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/config"
-	"github.com/gosuper/gosuper/supervisor/control"
-	"github.com/gosuper/gosuper/supervisor/internal/handover"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/state"
@@ -54,14 +49,14 @@ func (st *stage) heir() *Supervisor {
 
 // leave writes what a master would leave, which will go on all the same.
 func leave(s *Supervisor) (fd int, err error) {
-	e := s.bequeath([]message{{id: 2, Message: notify.Message{Stopping: true}}})
+	all := s.save([]message{{id: 2, Message: notify.Message{Stopping: true}}})
 	var shared []*int // both will close them
-	if s.busy != nil {
-		shared = append(shared, &e.Busy)
+	if s.page >= 0 {
+		shared = append(shared, &s.page)
 	}
-	for i := range e.Workers {
-		if e.Workers[i].Board >= 0 {
-			shared = append(shared, &e.Workers[i].Board)
+	for _, w := range s.workers {
+		if w.board >= 0 {
+			shared = append(shared, &w.board)
 		}
 	}
 	for _, fd := range shared {
@@ -69,15 +64,18 @@ func leave(s *Supervisor) (fd int, err error) {
 			return -1, err
 		}
 	}
-	fd, _, err = e.write()
+	fd, _, err = all.write()
 	return fd, err
 }
 
 // text is what a master would leave, but for what only the moment decides.
 func text(s *Supervisor) string {
-	e := s.bequeath(nil)
-	e.Busy = 0
-	b, _, err := state.Write(&e, scoreboard.Epoch())
+	all := s.save(nil)
+	s.page = 0
+	for _, w := range s.workers {
+		w.board = min(w.board, 0)
+	}
+	b, _, err := state.Write(all, scoreboard.Epoch())
 	if err != nil {
 		return err.Error()
 	}
@@ -86,20 +84,6 @@ func text(s *Supervisor) string {
 		return err.Error()
 	}
 	return text.String()
-}
-
-// TestHardLimitOfOthers: a version that knew only written limits has said nothing
-// beside them.
-func TestHardLimitOfOthers(t *testing.T) {
-	for written, want := range map[config.Size]config.Size{0: 0, config.GiB: config.GiB, config.SizeAuto: 0} {
-		r := estateRevision{Config: &config.Config{MaxWorkerMemoryHard: written}}
-		if got := r.hard(); got != want {
-			t.Errorf("%s: %s, want %s", written, got, want)
-		}
-		if r.Hard = new(config.MiB); r.hard() != config.MiB {
-			t.Errorf("%s: what was in force is not", written)
-		}
-	}
 }
 
 func TestHeirKnowsAll(t *testing.T) {
@@ -154,55 +138,6 @@ func TestHeirCountsWorkers(t *testing.T) {
 		st.kill(syscall.SIGQUIT)
 		<-st.result
 	})
-}
-
-// What the first version wrote is understood for ever. The file is not to be
-// changed; a field that is given up has to be read on.
-func TestFirstEstate(t *testing.T) {
-	master, err := os.ReadFile("testdata/estate-1.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	i, err := understand(&handover.State{Version: 1, Master: master})
-	if err != nil {
-		t.Fatal(err)
-	}
-	brain := i.state.Fleet
-	_, generation := brain.Revision()
-	w := i.state.Workers[0]
-	for _, fact := range []struct {
-		what  string
-		holds bool
-	}{
-		{"configuration", i.Config().Workers.N == 2 && i.Config().Command[0] == "/bin/true" && i.Config().KeepAlive == 5*time.Second},
-		{"program", i.Program().Path == "/usr/bin/gosuper" && len(i.Program().Args) == 3},
-		{"brain", generation == 2 && brain.Target() == 2 && brain.Alive() == len(i.state.Workers)},
-		{"workers", w.ID == 2 && w.PID == 8388610 && w.Announced && w.Says == "ready ü"},
-		{"counters", i.state.InnocentsLost == 7 && i.state.Restarts[control.Crash] == 1 && i.state.SlotRestarts[0] == 2},
-		{"sockets", i.set(i.current.Set).Len() == 1 && i.state.Leaving != nil},
-		{"last words", len(i.state.Words) == 1 && i.state.Words[0].ID == 1},
-	} {
-		if !fact.holds {
-			t.Errorf("%s: %+v", fact.what, i.state)
-		}
-	}
-}
-
-func TestEstatesWithHoles(t *testing.T) {
-	for text, problem := range map[string]string{
-		`{}`: "no configuration is in force",
-		`{"current": 1, "revisions": [{"number": 1}]}`:                                                                               "a revision has no configuration",
-		`{"current": 1, "revisions": [{"number": 1, "config": {}}]}`:                                                                 "there is no fleet",
-		`{"current": 1, "revisions": [{"number": 1, "config": {}, "set": 3}], "fleet": {"current": {"number": 1}}}`:                  "there are no sockets",
-		`{"current": 1, "revisions": [{"number": 1, "config": {}}], "sockets": {"sets": [{}]}, "fleet": {"current": {"number": 2}}}`: "there is no revision 2",
-		`{"current": 1, "revisions": [{"number": 1, "config": {}}], "sockets": {"sets": [{}]},
-			"fleet": {"current": {"number": 1}, "workers": [{"id": 5, "state": "ready", "revision": 1}]}}`: "there is no worker 5",
-		`[]`: "cannot unmarshal",
-	} {
-		if _, err := understand(&handover.State{Master: []byte(text)}); err == nil || !strings.Contains(err.Error(), problem) {
-			t.Errorf("%s\n%v, want %q", text, err, problem)
-		}
-	}
 }
 
 // An upgrade is refused while something else is under way, and goes wrong
@@ -269,78 +204,4 @@ func TestUpgradeInTheLoop(t *testing.T) {
 		}
 		st.expect("deeds", st.deeds, []string{"0s stop 1", "0s stop 2", "30s kill 1", "30s kill 2"})
 	})
-}
-
-// What masters wrote is read, all of it: who reads it could write the same again.
-// The second file is what a master wrote whose workers drained, crashed and waited,
-// with an access log, a store of the service manager, and incidents.
-func TestStoredStates(t *testing.T) {
-	for _, test := range []struct {
-		file    string
-		givenUp []string // facts that nobody has any more
-	}{
-		{"testdata/estate-1.json", []string{"stuck", "NoNewPrivs"}}, // which has become one of three
-		{"testdata/estate-2.json", nil},
-	} {
-		master, err := os.ReadFile(test.file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		i, err := understand(&handover.State{Version: 1, Master: master})
-		if err != nil {
-			t.Fatal(err)
-		}
-		again, _, err := state.Write(&i.state, scoreboard.Epoch())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if lost := lost(t, master, again, test.givenUp); len(lost) > 0 {
-			t.Errorf("%s: lost is %v", test.file, lost)
-		}
-	}
-}
-
-// lost are the facts of a text of JSON that are not in another one, which leaves out
-// zero values.
-func lost(t *testing.T, before, after []byte, givenUp []string) (lost []string) {
-	t.Helper()
-	var was, is any
-	if err := errors.Join(json.Unmarshal(before, &was), json.Unmarshal(after, &is)); err != nil {
-		t.Fatal(err)
-	}
-	var compare func(path string, was, is any)
-	compare = func(path string, was, is any) {
-		if slices.Contains(givenUp, path[strings.LastIndexByte(path, '.')+1:]) {
-			return
-		}
-		switch was := was.(type) {
-		case map[string]any:
-			is, _ := is.(map[string]any)
-			for key, one := range was {
-				compare(path+"."+key, one, is[key])
-			}
-		case []any:
-			is, _ := is.([]any)
-			for i, one := range was {
-				if i == len(is) {
-					lost = append(lost, path)
-					return
-				}
-				compare(fmt.Sprintf("%s[%d]", path, i), one, is[i])
-			}
-		default:
-			if was != is && !(is == nil && reflect.ValueOf(was).IsZero()) {
-				lost = append(lost, fmt.Sprintf("%s: %v, is %v", path, was, is))
-			}
-		}
-	}
-	compare("", was, is)
-	return lost
-}
-
-// Each fact says whether the next image has it, too.
-func TestNoFactIsForgotten(t *testing.T) {
-	if untold := state.Untold(reflect.TypeFor[estate]()); len(untold) > 0 {
-		t.Errorf("an upgrade would lose %v: tag them with their name in the state, or as transient", untold)
-	}
 }

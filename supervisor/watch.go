@@ -66,12 +66,12 @@ func after(start, limit int64) int64 {
 // watch is what it takes to look at the board of a worker: whether it is stuck
 // the brain knows.
 type watch struct {
-	look    time.Time // when to look next; zero: nothing can become due
-	beats   bool      // it said WATCHDOG=1 at least once
-	beat    uint64
-	beatAt  time.Time
-	slots   []scoreboard.Slot
-	overdue scoreboard.Slot // the oldest request that the last look found past its time
+	look    time.Time         `state:"look"`  // when to look next; zero: nothing can become due
+	beats   bool              `state:"beats"` // it said WATCHDOG=1 at least once
+	beat    uint64            `state:"beat"`
+	beatAt  time.Time         `state:"beat_at"`
+	slots   []scoreboard.Slot `state:"-"`
+	overdue scoreboard.Slot   `state:"-"` // the oldest request that the last look found past its time
 }
 
 // begin starts the watch over a worker that became ready. There is nothing to

@@ -16,40 +16,42 @@ import (
 // worker is one living process and what ties the master to it. A part that
 // does not exist (no shared memory on this system) is nil.
 type worker struct {
-	fleet.Worker
-	pid      int
-	revision *revision
-	endpoint *notify.Endpoint
-	memory   *scoreboard.Memory
-	tail     *process.Tail // its stderr, or all output; it remembers for both
-	stdout   *process.Tail // nil: tail is that, too
-	held     *process.Held // before where tail goes, at the first start
-	limit    int           // its own max_requests; 0: none
+	fleet.Worker `state:"-"`
+	pid          int                   `state:"pid"`
+	revision     *revision             `state:"-"`
+	endpoint     *notify.Endpoint      `state:"endpoint"`
+	memory       *scoreboard.Memory    `state:"-"`
+	board        int                   `state:"board,fd"` // of memory, while the state is written and read
+	tail         *process.Tail         `state:"-"`        // its stderr, or all output; it remembers for both
+	first        *process.TailSnapshot `state:"tail"`     // of tail, while the state is written and read
+	stdout       *process.Tail         `state:"-"`        // nil: tail is that, too
+	held         *process.Held         `state:"-"`        // before where tail goes, at the first start
+	limit        int                   `state:"limit"`    // its own max_requests; 0: none
 
-	watch      watch
-	signs      time.Time // when to look for what it does not say; zero: there is nothing to be seen
-	looking    bool      // at its processes, just now
-	idle       bool      // it waited for no connection when they were looked at last
-	elsewhere  []string  // where they listened then beside the sockets that it was given
-	executed   bool      // its own program runs
-	announced  bool      // was ready
-	cooperates bool
-	newer      bool // speaks a version of the protocol unknown here; said once
-	gone       bool // reaped: its pid may be another's by now
-	slain      bool // SIGKILL was sent from here
-	status     process.Status
-	why        fleet.Reason // of its retirement
-	until      time.Time    // when that ends
-	failure    string       // what was wrong before it exited; "": nothing
-	words      []string     // its last lines when the failure was noticed
-	says       string       // what it last said about itself
+	watch      watch          `state:",inline"`
+	signs      time.Time      `state:"-"`         // when to look for what it does not say; zero: there is nothing to be seen
+	looking    bool           `state:"-"`         // at its processes, just now
+	idle       bool           `state:"-"`         // it waited for no connection when they were looked at last
+	elsewhere  []string       `state:"-"`         // where they listened then beside the sockets that it was given
+	executed   bool           `state:"-"`         // its own program runs
+	announced  bool           `state:"announced"` // was ready
+	cooperates bool           `state:"cooperates"`
+	newer      bool           `state:"newer"` // speaks a version of the protocol unknown here; said once
+	gone       bool           `state:"-"`     // reaped: its pid may be another's by now
+	slain      bool           `state:"slain"` // SIGKILL was sent from here
+	status     process.Status `state:"-"`
+	why        fleet.Reason   `state:"why"`     // of its retirement
+	until      time.Time      `state:"until"`   // when that ends
+	failure    string         `state:"failure"` // what was wrong before it exited; "": nothing
+	words      []string       `state:"words"`   // its last lines when the failure was noticed
+	says       string         `state:"says"`    // what it last said about itself
 }
 
 // message is what a worker said.
 type message struct {
-	id       int
-	executed bool // the worker's own program runs
-	notify.Message
+	id             int  `state:"id"`
+	executed       bool `state:"-"` // the worker's own program runs
+	notify.Message `state:"message"`
 }
 
 // post hands a message to the loop, unless the worker is given up meanwhile.

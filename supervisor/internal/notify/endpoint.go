@@ -17,14 +17,16 @@ import (
 //
 // Its methods are for one goroutine, the supervisor's loop; messages come from others.
 type Endpoint struct {
-	address  string
-	datagram *os.File // nil: not made yet
-	pair     *os.File
-	child    int // -1 once closed
-	closed   bool
-	readers  sync.WaitGroup
-	pausing  chan struct{} // closed by Pause; nil: nothing is received
-	inbox    inbox
+	address    string         `state:"address"`
+	datagram   *os.File       `state:"-"` // nil: not made yet
+	pair       *os.File       `state:"-"`
+	pairFd     int            `state:"pair,fd"`
+	datagramFd int            `state:"datagram,fd"`
+	child      int            `state:"-"` // -1 once closed
+	closed     bool           `state:"-"`
+	readers    sync.WaitGroup `state:"-"`
+	pausing    chan struct{}  `state:"-"` // closed by Pause; nil: nothing is received
+	inbox      inbox          `state:",inline"`
 }
 
 // New makes an endpoint. It takes three descriptors, two once [Endpoint.CloseChild] was called. The kernel bounds what
@@ -35,17 +37,43 @@ func New() (*Endpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a notify pair: %w", err)
 	}
-	e := &Endpoint{
-		pair:  os.NewFile(uintptr(near), "notify pair"),
-		child: far,
-		inbox: inbox{done: make(chan struct{})},
-	}
 	fd, address, err := newDatagram()
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot make a notify socket: %w", err), e.Close())
+		unix.Close(near)
+		unix.Close(far)
+		return nil, fmt.Errorf("cannot make a notify socket: %w", err)
 	}
-	e.datagram, e.address = os.NewFile(uintptr(fd), "notify socket"), address
+	e := &Endpoint{address: address, pairFd: near, datagramFd: fd}
+	if err := e.Reopen(); err != nil {
+		return nil, err
+	}
+	e.child = far
 	return e, nil
+}
+
+// Reopen makes of an endpoint that was written down one that can be served.
+func (e *Endpoint) Reopen() error {
+	e.child, e.inbox.done = -1, make(chan struct{})
+	e.pair, e.datagram = os.NewFile(uintptr(e.pairFd), "notify pair"), os.NewFile(uintptr(e.datagramFd), "notify socket")
+	if e.pair == nil || e.datagram == nil {
+		return fmt.Errorf("cannot open the notify sockets of a worker again: %w", os.ErrInvalid)
+	}
+	return nil
+}
+
+// Pause stops to receive. When the channel it returns is closed, deliver is not running and will not be called before
+// the next Serve, and nothing that was received is lost. Until then deliver must go on being answered. What the
+// worker says meanwhile waits in the sockets.
+func (e *Endpoint) Pause() <-chan struct{} {
+	e.stop()
+	e.setReadDeadline(time.Unix(1, 0))
+	paused := make(chan struct{})
+	go func() {
+		e.readers.Wait()
+		e.inbox.hold()
+		close(paused)
+	}()
+	return paused
 }
 
 // Address is for NOTIFY_SOCKET: "@" and a name that cannot be guessed, in the abstract namespace of unix(7).

@@ -16,14 +16,14 @@ const (
 // An inbox passes on what is new, at a bounded rate.
 type inbox struct {
 	// mu guards all of it. It is held while deliver runs, which keeps deliveries in order and lets close wait.
-	mu      sync.Mutex
-	deliver func(Message)
-	done    chan struct{} // closed when nothing is to be delivered any more
-	known   Message       // what was delivered so far
-	pending Message       // what is to be delivered next
-	full    time.Time     // when all of the burst is available again
-	timer   *time.Timer   // runs while something is pending
-	held    bool          // what is pending stays so
+	mu      sync.Mutex    `state:"-"`
+	deliver func(Message) `state:"-"`
+	done    chan struct{} `state:"-"`       // closed when nothing is to be delivered any more
+	known   Message       `state:"known"`   // what was delivered so far
+	pending Message       `state:"pending"` // what is to be delivered next
+	full    time.Time     `state:"-"`       // when all of the burst is available again
+	timer   *time.Timer   `state:"-"`       // runs while something is pending
+	held    bool          `state:"-"`       // what is pending stays so
 }
 
 // put takes a message in. It returns once the message was delivered, or noted for later, or found to be old.

@@ -21,8 +21,9 @@ import (
 
 // A File is a pid file that this process holds; nil: there is none.
 type File struct {
-	file *os.File
-	path string
+	fd   int      `state:"fd,fd"`
+	file *os.File `state:"-"`
+	path string   `state:"path"`
 }
 
 // Open takes the file and writes the pid of this process into it; "" is no file.
@@ -53,7 +54,7 @@ func Open(path string) (*File, error) {
 			f.Close()
 			return nil, fmt.Errorf("cannot write the pid file: %w", err)
 		}
-		return &File{file: f, path: path}, nil
+		return &File{fd: int(f.Fd()), file: f, path: path}, nil
 	}
 }
 
@@ -106,9 +107,7 @@ func firstLine(b []byte) string {
 
 // Restore is the pid file that this process has held as the descriptor since before
 // it became another program.
-func Restore(fd int, path string) *File {
-	return &File{file: os.NewFile(uintptr(fd), path), path: path}
-}
+func (f *File) Reopen() { f.file = os.NewFile(uintptr(f.fd), f.path) }
 
 // Fd is the descriptor, for [Restore].
 func (p *File) Fd() int { return int(p.file.Fd()) }

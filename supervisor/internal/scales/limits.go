@@ -152,8 +152,8 @@ func (s Slimmed) May(slot int, now time.Time) bool {
 type OOM struct {
 	// Kills is how many processes of our cgroup the kernel had killed when that was
 	// last read.
-	Kills uint64
-	count func() (kills uint64, ok bool)
+	Kills uint64                         `state:"oom_kills"`
+	count func() (kills uint64, ok bool) `state:"-"`
 }
 
 // NewOOM begins to count.

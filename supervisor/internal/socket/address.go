@@ -179,3 +179,12 @@ func (a Address) In(dir string) Address {
 	}
 	return a
 }
+
+// MarshalText and UnmarshalText are how an address is written down.
+func (a Address) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// UnmarshalText is the inverse of MarshalText.
+func (a *Address) UnmarshalText(text []byte) (err error) {
+	*a, err = Parse(string(text))
+	return err
+}

@@ -16,7 +16,10 @@ import (
 var errNotSocket = errors.New("the file there is not a socket")
 
 // A fileID tells files apart. The zero value is none.
-type fileID struct{ dev, ino uint64 }
+type fileID struct {
+	dev uint64 `state:"dev"`
+	ino uint64 `state:"ino"`
+}
 
 func (op *opening) openPath(a Address) (*listener, error) {
 	if err := a.checkPath(); err != nil {

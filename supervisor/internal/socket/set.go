@@ -18,46 +18,51 @@ import (
 type Options struct {
 	// Backlog is how many connections may wait in each socket's accept queue; 0 and whatever is above
 	// net.core.somaxconn mean that limit of the kernel.
-	Backlog int
+	Backlog int `state:"backlog"`
 	// Insist has sockets that came from outside get that backlog, too; they keep the one they came with otherwise.
-	Insist bool
+	Insist bool `state:"insist"`
 	// Mode is the permission of a unix socket's path; whoever may write may connect. 0 leaves it to the umask of
 	// the process, which usually means that only the owner may connect.
-	Mode fs.FileMode
+	Mode fs.FileMode `state:"mode"`
 	// UID and GID are to own a unix socket's path, normally those of the workers. 0 leaves them alone: the path
 	// then belongs to the master's user, which is what 0 says anyway where the master may choose.
-	UID, GID int
+	UID int `state:"uid"`
+	GID int `state:"gid"`
 	// Again is asked after each try at an address that another process has, and may wait before it says whether there
 	// is to be one more; nil: there is not. Processes that end keep their sockets until their memory is freed.
-	Again func(*Error) bool
+	Again func(*Error) bool `state:"-"`
 }
 
 // A listener is one socket. Sets share it by pointer while both hold its address.
 type listener struct {
-	fd        int            // -1 once closed
-	url       string         // what it is bound to
-	bound     netip.AddrPort // TCP only
-	dual      bool           // bound to [::] and takes IPv4 as well
-	file      fileID         // unix only: what was bound; the zero value when there is no path to remove
-	path      string         // unix only, with file
-	own       bool           // made here: nobody outside the fleet shares it
-	left      bool           // by a master before this one, and not yet in use
-	listening bool
-	quiesced  bool
-	denied    bool // its backlog is not ours to set
+	_ struct{} `state:"sockets.listeners,table"`
+
+	fd        int            `state:"fd,fd"`   // -1 once closed
+	url       string         `state:"url"`     // what it is bound to
+	bound     netip.AddrPort `state:"bound"`   // TCP only
+	dual      bool           `state:"dual"`    // bound to [::] and takes IPv4 as well
+	file      fileID         `state:",inline"` // unix only: what was bound; the zero value when there is no path to remove
+	path      string         `state:"path"`    // unix only, with file
+	own       bool           `state:"own"`     // made here: nobody outside the fleet shares it
+	left      bool           `state:"-"`       // by a master before this one, and not yet in use
+	listening bool           `state:"listening"`
+	quiesced  bool           `state:"quiesced"`
+	denied    bool           `state:"-"` // its backlog is not ours to set
 }
 
 type entry struct {
-	address Address
-	name    string // systemd's; empty: by position
-	*listener
+	address   Address `state:"address"`
+	name      string  `state:"name"` // systemd's; empty: by position
+	*listener `state:"listener"`
 }
 
 // A Set is listening sockets in their order of configuration. It is immutable but for what happens to the sockets.
 // A nil *Set is an empty one.
 type Set struct {
-	entries []entry
-	options Options // with a backlog above 0
+	_ struct{} `state:"sockets.sets,table"`
+
+	entries []entry `state:"entries"`
+	options Options `state:",inline"` // with a backlog above 0
 }
 
 // Open returns the set of these addresses. Sockets with the same address in one of the held sets (nil ones are

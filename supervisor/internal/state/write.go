@@ -1,9 +1,9 @@
 package state
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -49,7 +49,7 @@ func (w *writer) write(v reflect.Value) any {
 		if at := v.Interface().(time.Time); !at.IsZero() {
 			return int64(at.Sub(w.epoch))
 		}
-		return 0
+		return nil
 	case !ours(t):
 		if v.CanAddr() {
 			return v.Addr().Interface() // which may have the methods
@@ -71,8 +71,8 @@ func (w *writer) write(v reflect.Value) any {
 		return all
 	}
 	o := object{}
-	for at := v.MapRange(); at.Next(); {
-		o[fmt.Sprint(at.Key())] = w.writeShared(at.Value())
+	for _, key := range sortedKeys(v) {
+		o[fmt.Sprint(key)] = w.writeShared(v.MapIndex(key))
 	}
 	return o
 }
@@ -111,17 +111,23 @@ func (w *writer) fill(o object, v reflect.Value) {
 
 // list makes a list of a map whose keys are numbers.
 func (w *writer) list(v reflect.Value, key string) []any {
-	all := map[int]any{}
-	for at := v.MapRange(); at.Next(); {
-		o := w.write(at.Value()).(object)
-		o[key] = at.Key().Int()
-		all[int(at.Key().Int())] = o
-	}
-	list := make([]any, 0, len(all))
-	for _, n := range slices.Sorted(maps.Keys(all)) {
-		list = append(list, all[n])
+	list := make([]any, 0, v.Len())
+	for _, n := range sortedKeys(v) {
+		o := w.write(v.MapIndex(n)).(object)
+		o[key] = n.Int()
+		list = append(list, o)
 	}
 	return list
+}
+
+// sortedKeys are the keys of a map, by which the same state is always the same text.
+func sortedKeys(m reflect.Value) []reflect.Value {
+	return slices.SortedFunc(slices.Values(m.MapKeys()), func(a, b reflect.Value) int {
+		if a.CanInt() {
+			return cmp.Compare(a.Int(), b.Int())
+		}
+		return cmp.Compare(a.String(), b.String())
+	})
 }
 
 // writeShared writes an object into its table and returns its index, -1 for nil;

@@ -54,25 +54,58 @@ type Reading struct {
 
 // Tally holds the totals. The zero value is not usable; see [New].
 type Tally struct {
-	total        []uint64
-	microseconds uint64
-	heard        bool   // some board was ever read
-	lost         uint64 // requests that ended with their worker
-	workers      map[int]*worker
+	total        vector[uint64]  `state:",inline"`
+	microseconds uint64          `state:"microseconds"`
+	heard        bool            `state:"heard"` // some board was ever read
+	lost         uint64          `state:"lost"`  // requests that ended with their worker
+	workers      map[int]*worker `state:"workers,list=id"`
 }
 
 // worker is what is remembered of one that lives.
 type worker struct {
-	joined       time.Time
-	cells        []cell
-	microseconds uint64 // of the sum, how much is believed
+	joined       time.Time    `state:"joined"`
+	cells        vector[cell] `state:",inline"`
+	microseconds uint64       `state:"microseconds"` // of the sum, how much is believed
 }
 
 // cell is one counter of one worker.
 type cell struct {
-	mark   uint64        // the last value believed
-	at     time.Duration // when that was, since the worker joined
-	credit uint64        // what it may grow by besides what the time gives
+	mark   uint64        `state:"mark"`   // the last value believed
+	at     time.Duration `state:"at"`     // when that was, since the worker joined
+	credit uint64        `state:"credit"` // what it may grow by besides what the time gives
+}
+
+// vector is something for each counter and for each bucket. Counters go by name, so
+// that one which only one version knows moves none of the others.
+type vector[T any] struct {
+	counters  map[string]*T `state:"counters"`
+	histogram []T           `state:"histogram"`
+}
+
+// names are those of counters, in their order.
+var names = []string{
+	"started", "finished", "accepted", "timeouts", "unslotted", "log_dropped",
+	"status_1xx", "status_2xx", "status_3xx", "status_4xx", "status_5xx",
+}
+
+// of returns what there is for the place in a reading; first is what there
+// is before the first.
+func (v *vector[T]) of(place int, first T) *T {
+	if place >= len(names) {
+		for place -= len(names); place >= len(v.histogram); {
+			v.histogram = append(v.histogram, first)
+		}
+		return &v.histogram[place]
+	}
+	one := v.counters[names[place]]
+	if one == nil {
+		one = &first
+		if v.counters == nil {
+			v.counters = make(map[string]*T, len(names))
+		}
+		v.counters[names[place]] = one
+	}
+	return one
 }
 
 // New returns a Tally of no workers.
@@ -95,22 +128,16 @@ func (t *Tally) Add(id int, now time.Time, r Reading) {
 	}
 	t.heard = true
 	at := now.Sub(w.joined)
-	buckets := len(counters(&scoreboard.Counters{}))
 	var least, most uint64
 	for i, value := range values(r) {
-		if i == len(w.cells) {
-			// Readings are not exact to the moment, and one of the first may come
-			// right after the start.
-			w.cells = append(w.cells, cell{credit: MaxRate})
-		}
-		if i == len(t.total) {
-			t.total = append(t.total, 0)
-		}
+		// Readings are not exact to the moment, and one of the first may come right
+		// after the start.
+		total, grown := t.total.of(i, 0), w.cells.of(i, cell{credit: MaxRate}).grow(value, at)
 		// A total that began anew would have gone backwards.
-		more := min(w.cells[i].grow(value, at), math.MaxUint64-t.total[i])
-		t.total[i] += more
-		if i >= buckets {
-			low, high := bounds(i - buckets)
+		more := min(grown, math.MaxUint64-*total)
+		*total += more
+		if i >= len(names) {
+			low, high := bounds(i - len(names))
 			least, most = sum(least, more, low), sum(most, more, high)
 		}
 	}
@@ -146,8 +173,8 @@ func bounds(bucket int) (low, high uint64) {
 func (t *Tally) Retire(id int, now time.Time, last Reading) (lost uint64) {
 	t.Add(id, now, last)
 	if w := t.workers[id]; w != nil {
-		// In the order of counters.
-		if started, finished := w.cells[0].mark, w.cells[1].mark; started > finished {
+		// In the order of names.
+		if started, finished := w.cells.of(0, cell{}).mark, w.cells.of(1, cell{}).mark; started > finished {
 			lost = started - finished
 		}
 	}
@@ -160,7 +187,8 @@ func (t *Tally) Retire(id int, now time.Time, last Reading) (lost uint64) {
 func (t *Tally) Forget(id int) { delete(t.workers, id) }
 
 // Heard says whether any board was ever read: if not, the totals say nothing.
-func (t *Tally) Heard() bool { return t.heard }
+// A total that a version wrote which did not note it says so as well.
+func (t *Tally) Heard() bool { return t.heard || t.Total().Counters.Started > 0 }
 
 // Lost returns how many requests retired workers took along.
 func (t *Tally) Lost() uint64 { return t.lost }
@@ -168,15 +196,12 @@ func (t *Tally) Lost() uint64 { return t.lost }
 // Total returns the totals.
 func (t *Tally) Total() Reading {
 	var r Reading
-	fields := counters(&r.Counters)
-	for i, value := range t.total {
-		if i < len(fields) {
-			*fields[i] = value
-		} else {
-			r.Histogram = append(r.Histogram, value)
+	for i, field := range counters(&r.Counters) {
+		if counted := t.total.counters[names[i]]; counted != nil {
+			*field = *counted
 		}
 	}
-	r.Microseconds = t.microseconds
+	r.Histogram, r.Microseconds = slices.Clone(t.total.histogram), t.microseconds
 	return r
 }
 

@@ -115,7 +115,7 @@ func TestNoOverflow(t *testing.T) {
 	tally, now := New(), time.Now()
 	tally.Join(1, now)
 	tally.Add(1, now, started(5))
-	tally.total[0] = math.MaxUint64 - 3
+	*tally.total.of(0, 0) = math.MaxUint64 - 3
 	tally.Add(1, now, started(7))
 	tally.Add(1, now, started(100))
 	if got := tally.Total().Counters.Started; got != math.MaxUint64 {

@@ -18,16 +18,15 @@ import (
 // the end of the one before.
 func successor(t *testing.T, e *Endpoint) *Endpoint {
 	t.Helper()
-	snapshot := e.Snapshot()
-	text, _, err := state.Write(&snapshot, time.Unix(0, 0))
+	text, _, err := state.Write(e, time.Unix(0, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var s Snapshot
-	if _, err := state.Read(text, &s, time.Unix(0, 0)); err != nil {
+	next := new(Endpoint)
+	if _, err := state.Read(text, next, time.Unix(0, 0)); err != nil {
 		t.Fatal(err)
 	}
-	for _, fd := range []*int{&s.Pair, &s.Datagram} {
+	for _, fd := range []*int{&next.pairFd, &next.datagramFd} {
 		if *fd, err = unix.FcntlInt(uintptr(*fd), unix.F_DUPFD_CLOEXEC, 0); err != nil {
 			t.Fatal(err)
 		}
@@ -35,8 +34,7 @@ func successor(t *testing.T, e *Endpoint) *Endpoint {
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
-	next, err := Restore(s)
-	if err != nil {
+	if err := next.Reopen(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { next.Close() })

@@ -1,0 +1,139 @@
+//go:build linux
+
+package supervisor
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/gosuper/gosuper/supervisor/internal/notify"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+)
+
+// pauseTime is what the goroutines that copy what workers write get to come to
+// a point where nothing is in their hands. They need it only where a reader of
+// the log or the access log is slow.
+const pauseTime = 500 * time.Millisecond
+
+// pause brings all other goroutines to a standstill in which nothing is lost
+// when they end. What workers say meanwhile is returned, to be heard later.
+// After an error it is to be undone by resume all the same.
+func (s *Supervisor) pause() (said []message, err error) {
+	for _, w := range s.workers {
+		w.held.Release(settleTime)
+	}
+	for _, w := range s.workers {
+		if w.endpoint == nil {
+			continue
+		}
+		for paused, over := w.endpoint.Pause(), false; !over; {
+			select {
+			case m := <-s.messages: // it waits for nobody but this loop
+				said = append(said, m)
+			case <-paused:
+				over = true
+			}
+		}
+	}
+	// All are asked before the first is waited for.
+	waits := map[string][]<-chan struct{}{}
+	for _, t := range s.tails() {
+		waits["stderr"] = append(waits["stderr"], t.Pause())
+	}
+	if s.access != nil {
+		waits["the access log"] = append(waits["the access log"], s.access.Pause())
+	}
+	limit := time.After(pauseTime)
+	for what, all := range waits {
+		for _, paused := range all {
+			select {
+			case <-paused:
+			case <-limit:
+				return said, fmt.Errorf("whoever reads %s is too slow", what)
+			}
+		}
+	}
+	return said, nil
+}
+
+// resume undoes pause.
+func (s *Supervisor) resume() {
+	for _, w := range s.workers {
+		w.first = nil
+		if w.endpoint != nil {
+			w.serve(s)
+		}
+	}
+	for _, t := range s.tails() {
+		t.Resume()
+	}
+	if s.access != nil {
+		s.access.Resume()
+	}
+}
+
+// tails are those of the workers, and of processes that dead ones left behind.
+func (s *Supervisor) tails() []*process.Tail {
+	s.strays = slices.DeleteFunc(s.strays, (*process.Tail).Ended)
+	all := slices.Clone(s.strays)
+	for _, w := range s.workers {
+		all = append(all, w.tails()...)
+	}
+	return all
+}
+
+// pendingSignals are those that nobody has handled yet.
+func (s *Supervisor) pendingSignals() (pending []syscall.Signal) {
+	for {
+		select {
+		case sig := <-s.signals:
+			if sig, ok := sig.(syscall.Signal); ok && sig != syscall.SIGCHLD { // all are reaped anyway
+				pending = append(pending, sig)
+			}
+		default:
+			return pending
+		}
+	}
+}
+
+// save is the whole state of the master, which is paused. Only descriptors that are
+// elsewhere have to be entered.
+func (s *Supervisor) save(said []message) *saved {
+	s.page = -1
+	if s.busy != nil {
+		s.page = int(s.busy.File().Fd())
+	}
+	for _, w := range s.workers {
+		if w.board = -1; w.memory != nil {
+			w.board = int(w.memory.File().Fd())
+		}
+	}
+	all := &saved{noHangup: s.terminal.Forgives(), version: s.options.Version, program: s.options.Program, current: s.current.number, messages: said, master: s}
+	if s.access != nil {
+		snapshot := s.access.Snapshot()
+		all.access = &snapshot
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.workers)) {
+		w := s.workers[id]
+		if w.tail != nil {
+			snapshot := w.tail.Snapshot()
+			w.first = &snapshot
+		}
+		if w.stdout != nil {
+			all.strays = append(all.strays, stray{TailSnapshot: w.stdout.Snapshot(), Worker: id})
+		}
+	}
+	for _, t := range s.strays {
+		all.strays = append(all.strays, stray{TailSnapshot: t.Snapshot()})
+	}
+	return all
+}
+
+// serve has the worker's endpoint deliver to the loop.
+func (w *worker) serve(s *Supervisor) {
+	id := w.ID
+	w.endpoint.Serve(w.pid, func(m notify.Message) { w.post(s, message{id: id, Message: m}) })
+}

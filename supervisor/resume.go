@@ -1,0 +1,185 @@
+//go:build linux
+
+package supervisor
+
+import (
+	"cmp"
+	"errors"
+	"os"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/supervisor/control"
+	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/handover"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/worker/scoreboard"
+)
+
+// newHeir is the master that has left the inheritance, with all that has descriptors
+// opened again. There is no way back, so what cannot be opened is done without as far
+// as possible.
+func newHeir(o Options, h hands) (*Supervisor, error) {
+	i := o.Inheritance
+	if err := i.accept(); err != nil {
+		return nil, err
+	}
+	s := i.master
+	kills := s.oom.Kills
+	s.attach(o, h)
+	s.oom.Kills = kills
+	if early := handover.Early(); early != nil {
+		s.signals = early
+	}
+	s.deafen = s.hands.listen(s.signals)
+	if i.noHangup {
+		s.terminal.Forgive()
+	}
+	s.dropped.said = s.tally.Total().Counters.LogDropped
+	s.spawns.fit()
+	if s.pidfile != nil {
+		s.pidfile.Reopen()
+	}
+	s.upgrades.last = control.Upgrade{Result: control.OK, From: i.version, To: o.Version}
+	s.reopenControl()
+	s.reopenLogs(i.access)
+	if s.page >= 0 {
+		s.busy = reopen(s, s.page, scoreboard.AdoptFleet) // nil: spreading is left to chance
+	}
+	alive := map[int]*worker{}
+	for f := range s.fleet.Workers() {
+		w := s.workers[f.ID]
+		w.Worker, w.revision, w.executed, w.signs = f, s.revisions[f.Revision], true, time.Now()
+		w.reopen(s)
+		alive[w.ID], s.pids[w.pid] = w, w
+	}
+	s.workers = alive
+	s.reopenStrays(i.strays)
+	return s, nil
+}
+
+// reopen maps memory again; nil: that failed.
+func reopen[M any](s *Supervisor, fd int, adopt func(fd int) (*M, error)) *M {
+	m, err := adopt(fd)
+	if err != nil {
+		s.log.Error("cannot go on with shared memory", zap.Error(err))
+		unix.Close(fd)
+		return nil
+	}
+	return m
+}
+
+// reopenControl goes on with the control socket, which is one of the conveniences.
+func (s *Supervisor) reopenControl() {
+	if err := s.newControlServer(); err != nil {
+		s.controls.controlSocket = nil
+	}
+	if c := s.controls.controlSocket; c != nil {
+		if err := c.reopen(); err != nil {
+			s.log.Error("cannot go on with the control socket", zap.Error(err))
+			s.controls.controlSocket = nil
+		}
+	}
+}
+
+// reopenLogs goes on with what is written for the workers.
+func (s *Supervisor) reopenLogs(access *accesslog.Snapshot) {
+	if access != nil {
+		var err error
+		if s.access, err = accesslog.Restore(*access, s.accessTrouble); err != nil {
+			s.log.Error("cannot go on with the access log", zap.Error(err))
+			s.access = nil
+		}
+	}
+}
+
+// reopenStrays goes on with the pipes that are not a worker's first. Workers come
+// before them.
+func (s *Supervisor) reopenStrays(all []stray) {
+	for _, t := range all {
+		stream := cmp.Or(t.Stream, Stderr)
+		if w := s.workers[t.Worker]; w != nil && w.tail != nil && w.stdout == nil {
+			stdout, err := w.tail.RestoreBeside(t.TailSnapshot, s.options.Streams.Worker(w.ID, stream))
+			if err == nil {
+				w.stdout = stdout
+			}
+			continue
+		}
+		if tail, err := process.RestoreTail(t.TailSnapshot, s.options.Streams.Worker(0, stream)); err == nil {
+			s.strays = append(s.strays, tail)
+		}
+	}
+}
+
+// reopen goes on with what a worker says.
+func (w *worker) reopen(s *Supervisor) {
+	var errs [2]error
+	if w.board >= 0 {
+		w.memory = reopen(s, w.board, scoreboard.Adopt)
+	}
+	if first := w.first; first != nil {
+		w.tail, errs[0] = process.RestoreTail(*first, s.options.Streams.Worker(w.ID, cmp.Or(first.Stream, Stderr)))
+		w.first = nil
+	}
+	if w.endpoint != nil {
+		if errs[1] = w.endpoint.Reopen(); errs[1] == nil {
+			w.serve(s)
+		} else {
+			w.endpoint = nil
+		}
+	}
+	if err := errors.Join(errs[:]...); err != nil {
+		s.log.Error("cannot go on with all that a worker says", w.fields(zap.Error(err))...)
+	}
+}
+
+// greetAgain says what goes on. Workers that only finish what they have are not
+// counted with those that there are to be.
+func (s *Supervisor) greetAgain(i *Inheritance) {
+	fields := []zap.Field{
+		zap.String("from", i.version), zap.String("version", s.options.Version),
+		zap.Int("pid", os.Getpid()), zap.Strings("bind", s.current.sockets.URLs()), zap.Int("workers", s.fleet.Target()),
+	}
+	draining := 0
+	for w := range s.fleet.Workers() {
+		if w.State == fleet.Draining || w.State == fleet.Stopping {
+			draining++
+		}
+	}
+	if draining > 0 {
+		fields = append(fields, zap.Int("draining", draining))
+	}
+	s.log.Info("upgraded", fields...)
+}
+
+// begin has the brain take its first step. After an upgrade it first hears what
+// happened in the gap.
+func (s *Supervisor) begin() {
+	i := s.options.Inheritance
+	if i == nil {
+		s.step(fleet.Tick{})
+		return
+	}
+	s.greetAgain(i)
+	for _, r := range s.revisions {
+		s.openAdmin(r) // all were in force once
+	}
+	s.openAdmin(s.current) // whose rights count where they share an address
+	for _, w := range s.workers {
+		s.weigh(w)
+	}
+	if err := s.follow(s.current.config); err != nil {
+		s.log.Error("cannot watch files", describe(err)...)
+	}
+	for _, m := range i.messages {
+		s.hear(m)
+	}
+	s.step()
+	s.tick()
+	for _, sig := range i.signals {
+		s.handle(sig)
+	}
+}

@@ -1,0 +1,205 @@
+//go:build linux
+
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/control"
+	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
+	"github.com/gosuper/gosuper/supervisor/internal/books"
+	"github.com/gosuper/gosuper/supervisor/internal/handover"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/scales"
+	"github.com/gosuper/gosuper/supervisor/internal/state"
+	"github.com/gosuper/gosuper/supervisor/internal/tally"
+	"github.com/gosuper/gosuper/supervisor/internal/terminal"
+	"github.com/gosuper/gosuper/worker/scoreboard"
+)
+
+// saved is the whole state of a master as one version writes it and another reads
+// it: what the fields of the master, and of all that it holds, say in their tags. A
+// name is never given another meaning: a new one takes its place.
+type saved struct {
+	version  string              `state:"version"` // of the program, for people
+	program  Program             `state:"program"`
+	current  int                 `state:"current"`   // number of the revision in force
+	messages []message           `state:"messages"`  // not yet heard
+	noHangup bool                `state:"no_hangup"` // SIGHUP was ignored at the very start
+	access   *accesslog.Snapshot `state:"access"`
+	strays   []stray             `state:"strays"`
+	master   *Supervisor         `state:",inline"`
+
+	// Of versions that knew only one set that leaves.
+	leaving *leaving `state:"leaving"`
+	// Of versions before incidents.
+	words []struct {
+		ID     int      `state:"id"`
+		Status string   `state:"status"`
+		Lines  []string `state:"lines"`
+	} `state:"words"`
+}
+
+// stray is a pipe that somebody may still write to. One that is the stdout of
+// a worker that lives is among them too, lest it end with a version that knows of no
+// such pipes.
+type stray struct {
+	process.TailSnapshot `state:",inline"`
+	Worker               int `state:"worker"` // 0: it is gone
+}
+
+// newState is that of a master that knows and holds nothing yet.
+func newState() *Supervisor {
+	return &Supervisor{
+		signals:   make(chan os.Signal, 64),
+		revisions: map[int]*revision{},
+		workers:   map[int]*worker{}, pids: map[int]*worker{},
+		messages: make(chan message),
+		asks:     make(chan func()), ended: make(chan struct{}),
+		tally:    tally.New(),
+		started:  time.Now(),
+		restarts: newRestarts(),
+		slimmed:  scales.Slimmed{},
+		reloads:  reloads{last: control.Reload{Result: control.None}, waiting: map[int][]chan control.Reload{}, ended: map[string]uint64{}},
+
+		preparations: preparations{turn: make(chan struct{}, 1)},
+
+		leftovers: newLeftovers(),
+		upgrades:  upgrades{last: control.Upgrade{Result: control.None}},
+	}
+}
+
+// attach gives a state what it works with.
+func (s *Supervisor) attach(o Options, h hands) {
+	s.options, s.log, s.hands, s.terminal = o, o.Log, h, terminal.Find()
+	s.scales, s.oom = scales.New(h.trees), scales.NewOOM(h.oom)
+}
+
+// write writes the state into memory of which it returns the descriptor. Descriptors
+// are all that the next image finds: what is in the state, and others.
+func (s *saved) write(others ...int) (fd int, descriptors []int, err error) {
+	text, descriptors, err := state.Write(s, scoreboard.Epoch())
+	if err != nil {
+		return -1, nil, err
+	}
+	descriptors = append(descriptors, others...)
+	fd, err = handover.Write(text, descriptors)
+	return fd, descriptors, err
+}
+
+// Inheritance is what the image of this process before an upgrade in place left
+// to the one after it.
+type Inheritance struct {
+	saved
+	rest    *handover.State
+	fd      int
+	fds     []int            // that the state refers to
+	signals []syscall.Signal // delivered, and not yet handled
+}
+
+// Inherited returns what an image before this one has left, and nil if this is
+// the first. Errors mean that there is something which cannot be read.
+func Inherited() (*Inheritance, error) {
+	fd, signals, ok := handover.Inherited()
+	if !ok {
+		return nil, nil
+	}
+	i, err := readInheritance(fd, os.Getpid())
+	if err == nil {
+		i.signals = signals
+	}
+	return i, err
+}
+
+// Config is the configuration in force.
+func (i *Inheritance) Config() *config.Config { return i.master.current.config }
+
+// Program is how the first image was started.
+func (i *Inheritance) Program() Program { return i.program }
+
+// Rehearse says, in the process that tries a new version, whether that could go
+// on with what its parent would leave to it, as far as that can be told without
+// having it. It returns what Inherited would.
+func Rehearse(fd int) (*Inheritance, error) { return readInheritance(fd, os.Getppid()) }
+
+func readInheritance(fd, pid int) (*Inheritance, error) {
+	rest, err := handover.Read(fd, pid)
+	if err != nil {
+		return nil, err
+	}
+	i, err := understand(rest)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the state of the master: %w", err)
+	}
+	i.fd = fd
+	return i, nil
+}
+
+// understand makes of a state what needs no descriptors.
+func understand(rest *handover.State) (i *Inheritance, err error) {
+	i = &Inheritance{rest: rest, saved: saved{master: newState()}}
+	s := i.master
+	if i.fds, err = state.Read(rest.Master, &i.saved, scoreboard.Epoch()); err != nil {
+		return nil, err
+	}
+	for n, r := range s.revisions {
+		if r.config == nil {
+			return nil, fmt.Errorf("revision %d has no configuration", n)
+		}
+		r.number = n
+		if r.memory.Hard == 0 { // or nothing was written beside what is configured
+			r.memory.Hard = max(r.config.MaxWorkerMemoryHard, 0)
+		}
+	}
+	if s.current = s.revisions[i.current]; s.current == nil {
+		return nil, errors.New("no configuration is in force")
+	}
+	if s.fleet == nil {
+		return nil, errors.New("there is no fleet")
+	}
+	if err := s.fleet.Resume(rand.Float64); err != nil {
+		return nil, err
+	}
+	for n := range s.fleet.Revisions() {
+		if s.revisions[n] == nil {
+			return nil, fmt.Errorf("there is no revision %d", n)
+		}
+	}
+	for f := range s.fleet.Workers() {
+		if s.workers[f.ID] == nil {
+			return nil, fmt.Errorf("there is no worker %d", f.ID)
+		}
+	}
+	s.joinOld(i)
+	return i, nil
+}
+
+// joinOld makes what older versions wrote part of the state.
+func (s *Supervisor) joinOld(i *Inheritance) {
+	if i.leaving != nil {
+		s.leaving = append([]*leaving{i.leaving}, s.leaving...)
+	}
+	later := s.incidents.All
+	s.incidents = books.Incidents{}
+	for _, w := range i.words {
+		s.incidents.Add(books.Incident{Worker: w.ID, Status: w.Status, Lines: w.Lines})
+	}
+	for _, one := range later {
+		s.incidents.Add(one)
+	}
+	i.leaving, i.words = nil, nil
+}
+
+// accept takes the descriptors over.
+func (i *Inheritance) accept() error {
+	unix.Close(i.fd)
+	return i.rest.Adopt(i.fds)
+}

@@ -1,0 +1,193 @@
+//go:build linux
+
+package supervisor
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/control"
+	"github.com/gosuper/gosuper/supervisor/internal/handover"
+	"github.com/gosuper/gosuper/supervisor/internal/state"
+	"github.com/gosuper/gosuper/worker/scoreboard"
+)
+
+// TestHardLimitOfOthers: a version that knew only written limits has said nothing
+// beside them.
+func TestHardLimitOfOthers(t *testing.T) {
+	for written, want := range map[config.Size]config.Size{0: 0, config.GiB: config.GiB, config.SizeAuto: 0} {
+		c, err := json.Marshal(&config.Config{MaxWorkerMemoryHard: written})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for beside, want := range map[string]config.Size{"": want, `, "hard": 1048576`: config.MiB} {
+			text := fmt.Sprintf(`{"current": 1, "fleet": {"current": {"number": 1}}, "revisions": [{"number": 1, "config": %s%s}]}`, c, beside)
+			i, err := understand(&handover.State{Master: []byte(text)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := i.master.current.memory.Hard; got != want {
+				t.Errorf("%s: %s, want %s", text, got, want)
+			}
+		}
+	}
+}
+
+// What the first version wrote is understood for ever. The file is not to be
+// changed; a field that is given up has to be read on.
+func TestFirstState(t *testing.T) {
+	master, err := os.ReadFile("testdata/estate-1.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	i, err := understand(&handover.State{Version: 1, Master: master})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := i.master
+	_, generation := s.fleet.Revision()
+	w := s.workers[2]
+	last, died := s.incidents.Of(1)
+	for _, fact := range []struct {
+		what  string
+		holds bool
+	}{
+		{"configuration", i.Config().Workers.N == 2 && i.Config().Command[0] == "/bin/true" && i.Config().KeepAlive == 5*time.Second},
+		{"program", i.Program().Path == "/usr/bin/gosuper" && len(i.Program().Args) == 3},
+		{"brain", generation == 2 && s.fleet.Target() == 2 && s.fleet.Alive() == len(s.workers)},
+		{"workers", w.pid == 8388610 && w.announced && w.says == "ready ü"},
+		{"counters", s.innocentsLost == 7 && s.restarts.by[control.Crash] == 1 && s.restarts.slots[0] == 2},
+		{"sockets", s.current.sockets.Len() == 1 && len(s.leaving) == 1},
+		{"last words", died && last.Status == "exit status 3"},
+	} {
+		if !fact.holds {
+			t.Errorf("%s: %+v", fact.what, s)
+		}
+	}
+}
+
+func TestStatesWithHoles(t *testing.T) {
+	for text, problem := range map[string]string{
+		`{}`: "no configuration is in force",
+		`{"current": 1, "revisions": [{"number": 1}]}`:                                                                               "revision 1 has no configuration",
+		`{"current": 1, "revisions": [{"number": 1, "config": {}}]}`:                                                                 "there is no fleet",
+		`{"current": 1, "revisions": [{"number": 1, "config": {}, "set": 3}], "fleet": {"current": {"number": 1}}}`:                  "there is no 3 in sockets.sets",
+		`{"current": 1, "revisions": [{"number": 1, "config": {}}], "sockets": {"sets": [{}]}, "fleet": {"current": {"number": 2}}}`: "there is no revision 2",
+		`{"current": 1, "revisions": [{"number": 1, "config": {}}], "sockets": {"sets": [{}]},
+			"fleet": {"current": {"number": 1}, "workers": [{"id": 5, "state": "ready", "revision": 1}]}}`: "there is no worker 5",
+		`[]`: "cannot unmarshal",
+	} {
+		if _, err := understand(&handover.State{Master: []byte(text)}); err == nil || !strings.Contains(err.Error(), problem) {
+			t.Errorf("%s\n%v, want %q", text, err, problem)
+		}
+	}
+}
+
+// What masters wrote is read, all of it: who reads it could write the same again.
+// The second file is what a master wrote whose workers drained, crashed and waited,
+// with an access log, a store of the service manager, and incidents.
+func TestStoredStates(t *testing.T) {
+	for _, test := range []struct {
+		file    string
+		givenUp []string // what is known from elsewhere, or has become another fact
+	}{
+		{"testdata/estate-1.json", []string{"workers.revision", "workers.stuck", "leaving", "words", "revisions.config.Limits.NoNewPrivs"}},
+		{"testdata/estate-2.json", []string{"workers.revision"}},
+	} {
+		master, err := os.ReadFile(test.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i, err := understand(&handover.State{Version: 1, Master: master})
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, _, err := state.Write(&i.saved, scoreboard.Epoch())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lost := lost(t, master, again, test.givenUp); len(lost) > 0 {
+			t.Errorf("%s: lost is %v", test.file, lost)
+		}
+	}
+}
+
+// withSockets puts the sockets of a state where they are referred to: their order
+// means nothing.
+func withSockets(state any) any {
+	root := state.(map[string]any)
+	tables, _ := root["sockets"].(map[string]any)
+	delete(root, "sockets")
+	var resolve func(any) any
+	resolve = func(all any) any {
+		switch all := all.(type) {
+		case []any:
+			for i := range all {
+				all[i] = resolve(all[i])
+			}
+		case map[string]any:
+			for key, one := range all {
+				table, ok := map[string]string{"listener": "listeners", "set": "sets", "admin": "sets", "activated": "sets", "stored": "sets"}[key]
+				if n, isNumber := one.(float64); ok && isNumber && n >= 0 {
+					one = tables[table].([]any)[int(n)]
+				}
+				all[key] = resolve(one)
+			}
+		}
+		return all
+	}
+	return resolve(root)
+}
+
+// lost are the facts of a text of JSON that are not in another one, which leaves out
+// zero values.
+func lost(t *testing.T, before, after []byte, givenUp []string) (lost []string) {
+	t.Helper()
+	var was, is any
+	if err := errors.Join(json.Unmarshal(before, &was), json.Unmarshal(after, &is)); err != nil {
+		t.Fatal(err)
+	}
+	var compare func(path string, was, is any)
+	compare = func(path string, was, is any) {
+		if slices.Contains(givenUp, path) {
+			return
+		}
+		switch was := was.(type) {
+		case map[string]any:
+			is, _ := is.(map[string]any)
+			for key, one := range was {
+				compare(strings.TrimPrefix(path+"."+key, "."), one, is[key])
+			}
+		case []any:
+			is, _ := is.([]any)
+			for i, one := range was {
+				if i == len(is) {
+					lost = append(lost, path)
+					return
+				}
+				compare(path, one, is[i])
+			}
+		default:
+			if was != is && !(is == nil && reflect.ValueOf(was).IsZero()) {
+				lost = append(lost, fmt.Sprintf("%s: %v, is %v", path, was, is))
+			}
+		}
+	}
+	compare("", withSockets(was), withSockets(is))
+	return lost
+}
+
+// Each fact says whether the next image has it, too.
+func TestNoFactIsForgotten(t *testing.T) {
+	if untold := state.Untold(reflect.TypeFor[saved]()); len(untold) > 0 {
+		t.Errorf("an upgrade would lose %v: tag them with their name in the state, or as transient", untold)
+	}
+}
