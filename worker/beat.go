@@ -9,6 +9,6 @@ import "github.com/gosuper/gosuper/worker/scoreboard"
 func (p *process) beat() {
 	if p.watchdog > 0 {
 		p.board.Beat()
-		p.beats.by(scoreboard.Monotonic() + int64(p.watchdog/2))
+		p.beats.By(scoreboard.Monotonic() + int64(p.watchdog/2))
 	}
 }

@@ -124,7 +124,7 @@ func (c *connection) setState(state http.ConnState) {
 		c.exchange.over()
 	case http.StateClosed:
 		c.exchange.over()
-		c.exchange.alarm.stop()
+		c.exchange.alarm.Stop()
 		c.exchange.cancel(nil)
 	}
 }

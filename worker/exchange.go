@@ -76,7 +76,7 @@ func (e *exchange) init(c *connection) {
 	e.conn = c
 	e.process = c.set.process
 	e.ender = e
-	e.alarm.ring = e.fire
+	e.alarm.Init(e.fire)
 	e.answerable = committed
 	if e.tcp != nil {
 		e.delivered = e.sent
@@ -106,7 +106,7 @@ func (e *exchange) drop() {
 	e.release()
 	if e.phase() == upgraded {
 		e.over()
-		e.alarm.stop()
+		e.alarm.Stop()
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gosuper/gosuper/worker/internal/clock"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -30,8 +31,8 @@ type patience struct {
 	raised  atomic.Bool                 // package net has a deadline in the past; written with mu
 	expired atomic.Pointer[net.OpError] // what a read gives for that, once it has
 
-	mu    sync.Mutex // held while package net is told
-	alarm alarm      // no later than the deadline
+	mu    sync.Mutex  // held while package net is told
+	alarm clock.Alarm // no later than the deadline
 }
 
 // epoch is when deadlines are counted from.
@@ -42,7 +43,7 @@ const past = 1
 
 func (p *patience) init(conn net.Conn) {
 	p.conn = conn
-	p.alarm.ring = p.fire
+	p.alarm.Init(p.fire)
 }
 
 // set is SetReadDeadline.
@@ -155,8 +156,8 @@ func (p *patience) spurious(err error) bool {
 
 // arm has the alarm go off no later than the deadline.
 func (p *patience) arm(want int64) {
-	if p.alarm.by(want) && !p.defers.Load() {
-		p.alarm.stop() // end has just done so
+	if p.alarm.By(want) && !p.defers.Load() {
+		p.alarm.Stop() // end has just done so
 	}
 }
 
@@ -182,7 +183,7 @@ func (p *patience) end() {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.alarm.stop()
+	p.alarm.Stop()
 	var t time.Time
 	if want := p.want.Load(); want != 0 {
 		t = epoch.Add(time.Duration(want))

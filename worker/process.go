@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gosuper/gosuper/worker/internal/clock"
 	"github.com/gosuper/gosuper/worker/protocol"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
@@ -42,7 +43,7 @@ type process struct {
 	reporter reporter
 	conns    connections
 	gate     gate
-	beats    alarm
+	beats    clock.Alarm
 
 	overtime      atomic.Int64 // requests that were accounted for at their deadline, and whose handlers have not returned
 	overtimeSince atomic.Int64 // when it was 0 for the last time, in Monotonic nanoseconds
@@ -79,7 +80,7 @@ func newProcess(in inheritance, err error) *process {
 	p.conns.init(p)
 	p.http2Watches.init(p, waiting)
 	p.otherWatches.init(p, idle)
-	p.beats.ring = func(int64) { p.beat() }
+	p.beats.Init(func(int64) { p.beat() })
 	p.beat()
 	p.gate.init(in)
 	return p

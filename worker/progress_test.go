@@ -182,7 +182,7 @@ func TestAlarmsGoWithTheirConnections(t *testing.T) {
 	seen := make(chan *connection, 1)
 	f := startLimited(t, func(w http.ResponseWriter, r *http.Request) {
 		c := connectionFrom(r.Context())
-		if c.exchange.alarm.at.Load() == 0 {
+		if !c.exchange.alarm.Set() {
 			t.Error("no alarm")
 		}
 		if r.URL.Path == "/hijack" {
@@ -197,7 +197,7 @@ func TestAlarmsGoWithTheirConnections(t *testing.T) {
 		c.get(path)
 		c.Close()
 		inside := await(t, seen)
-		until(t, "the alarm is stopped", func() bool { return inside.exchange.alarm.at.Load() == 0 })
+		until(t, "the alarm is stopped", func() bool { return !inside.exchange.alarm.Set() })
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gosuper/gosuper/worker/internal/clock"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -82,7 +83,7 @@ type watch struct {
 
 	ending sync.Mutex // held while the request is ended
 
-	alarm alarm // no later than the request is due
+	alarm clock.Alarm // no later than the request is due
 }
 
 // said is what a client said that is on the board.
@@ -94,7 +95,7 @@ type watchPool struct{ sync.Pool }
 func (p *watchPool) init(process *process, answerable phase) {
 	p.New = func() any {
 		w := &watch{process: process, answerable: answerable}
-		w.alarm.ring = w.fire
+		w.alarm.Init(w.fire)
 		return w
 	}
 }
@@ -244,7 +245,7 @@ func (w *watch) due(word uint64) int64 {
 // rearm has the alarm go off no later than the request is due.
 func (w *watch) rearm(word uint64) {
 	if due := w.due(word); due != 0 {
-		w.alarm.by(due)
+		w.alarm.By(due)
 	}
 }
 

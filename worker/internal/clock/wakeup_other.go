@@ -1,5 +1,5 @@
-//go:build unix && !linux
+//go:build !linux
 
-package worker
+package clock
 
 func newWakeUp(ring func()) func(at int64) { return newTimer(ring) }

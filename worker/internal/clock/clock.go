@@ -1,6 +1,6 @@
-//go:build unix
-
-package worker
+// Package clock has alarms: timers for deadlines that are moved all the time, and hardly
+// ever reached.
+package clock
 
 import (
 	"container/heap"
@@ -11,35 +11,42 @@ import (
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
-// An alarm is a timer for deadlines that are moved all the time, and hardly ever
-// reached. It is only ever moved to an earlier time, which costs one load when it is
-// early enough already; whoever has put its deadline off looks, when the alarm goes
-// off, when that is really due, and sets it again.
+// An Alarm goes off at a time of [scoreboard.Monotonic]. It is only ever moved to an
+// earlier time, which costs one load when it is early enough already; whoever has put
+// its deadline off looks, when the alarm goes off, when that is really due, and sets it
+// again. The zero value has to be initialised before its first use, and not be copied.
 //
 // All alarms share one wake-up, which is no timer of Go's wherever there is something
 // else: while there is one of those, the scheduler reads the clock in each of its
 // rounds, and the kernel sets a timer of its own in each wait for the network. A
 // server that waits for requests does both for each of them.
-type alarm struct {
-	ring func(at int64) // called on a goroutine of its own, with the time for which the alarm was set
+type Alarm struct {
+	ring func(at int64) // see Init
 
 	at    atomic.Int64 // when it goes off, in Monotonic nanoseconds, 0 if it does not; written with alarms.mu
 	index int          // in alarms.set while at is not 0; guarded by alarms.mu
 }
 
-// by has the alarm go off no later than at, which is positive, and reports whether it
+// Init prepares the alarm. Ring is called on a goroutine of its own, with the time for
+// which the alarm was set.
+func (a *Alarm) Init(ring func(at int64)) { a.ring = ring }
+
+// By has the alarm go off no later than at, which is positive, and reports whether it
 // was not to do so before. One that goes off from here on has not been missed: it is
 // unset before ring is called.
-func (a *alarm) by(at int64) bool {
+func (a *Alarm) By(at int64) bool {
 	if is := a.at.Load(); is != 0 && is <= at {
 		return false
 	}
 	return alarms.bring(a, at)
 }
 
-// stop unsets the alarm, and nothing holds on to it any more. It may be going off at
+// Stop unsets the alarm, and nothing holds on to it any more. It may be going off at
 // this very moment.
-func (a *alarm) stop() { alarms.remove(a) }
+func (a *Alarm) Stop() { alarms.remove(a) }
+
+// Set reports whether the alarm is set.
+func (a *Alarm) Set() bool { return a.at.Load() != 0 }
 
 // alarms are those of this process that are set.
 var alarms alarmClock
@@ -52,7 +59,7 @@ type alarmClock struct {
 }
 
 // bring moves the alarm forward, unless it is early enough.
-func (c *alarmClock) bring(a *alarm, at int64) bool {
+func (c *alarmClock) bring(a *Alarm, at int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch is := a.at.Load(); {
@@ -69,7 +76,7 @@ func (c *alarmClock) bring(a *alarm, at int64) bool {
 	return true
 }
 
-func (c *alarmClock) remove(a *alarm) {
+func (c *alarmClock) remove(a *Alarm) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if a.at.Load() != 0 {
@@ -101,7 +108,7 @@ func (c *alarmClock) ring() {
 	defer c.mu.Unlock()
 	c.next = 0
 	for now := scoreboard.Monotonic(); len(c.set) > 0 && c.set[0].at.Load() <= now; {
-		a := heap.Pop(&c.set).(*alarm)
+		a := heap.Pop(&c.set).(*Alarm)
 		go a.ring(a.at.Swap(0))
 	}
 	c.schedule()
@@ -116,7 +123,7 @@ func newTimer(ring func()) func(at int64) {
 }
 
 // alarmHeap is for package heap, the next alarm first.
-type alarmHeap []*alarm
+type alarmHeap []*Alarm
 
 func (h alarmHeap) Len() int           { return len(h) }
 func (h alarmHeap) Less(i, j int) bool { return h[i].at.Load() < h[j].at.Load() }
@@ -127,7 +134,7 @@ func (h alarmHeap) Swap(i, j int) {
 }
 
 func (h *alarmHeap) Push(x any) {
-	a := x.(*alarm)
+	a := x.(*Alarm)
 	a.index = len(*h)
 	*h = append(*h, a)
 }

@@ -1,6 +1,6 @@
 //go:build linux
 
-package worker
+package clock
 
 import (
 	"math/rand/v2"
@@ -11,6 +11,23 @@ import (
 
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
+
+const (
+	limit   = 500 * time.Millisecond // long enough for a busy machine
+	forever = 60 * time.Second       // the cap on waiting for what must happen
+)
+
+// await receives from a channel.
+func await[T any](t *testing.T, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(forever):
+		t.Fatal("nothing happens")
+		panic("unreachable")
+	}
+}
 
 // TestAlarmsOnTime sets alarms for times in no order, moves some forward and stops
 // others: each goes off once, not before its time, and not long after it.
@@ -23,11 +40,11 @@ func TestAlarmsOnTime(t *testing.T) {
 			const n = 200
 			rang := make(chan int64, 2*n)
 			begin := scoreboard.Monotonic()
-			var stopped []*alarm
+			var stopped []*Alarm
 			want := 0
 			for i := range n {
 				at := begin + int64(limit/10) + rand.Int64N(int64(limit))
-				a := &alarm{ring: func(set int64) {
+				a := &Alarm{ring: func(set int64) {
 					if now := scoreboard.Monotonic(); set != at || now < at || now > at+int64(5*time.Second) {
 						t.Errorf("set for %v, goes off for %v at %v", time.Duration(at-begin), time.Duration(set-begin), time.Duration(now-begin))
 					}
@@ -66,8 +83,8 @@ func TestAlarmsOnTime(t *testing.T) {
 func TestAlarmAtOnce(t *testing.T) {
 	for _, at := range []int64{1, scoreboard.Monotonic(), scoreboard.Monotonic() - int64(time.Hour)} {
 		rang := make(chan int64)
-		a := &alarm{ring: func(at int64) { rang <- at }}
-		a.by(max(at, 1))
+		a := &Alarm{ring: func(at int64) { rang <- at }}
+		a.By(max(at, 1))
 		await(t, rang)
 	}
 }
@@ -82,8 +99,8 @@ func TestAlarmSchedule(t *testing.T) {
 		woken := int64(0)
 		c := &alarmClock{wakeAt: func(at int64) { woken = at }}
 		begin := scoreboard.Monotonic() + int64(time.Hour)
-		all := make([]alarm, 1+random.IntN(50))
-		set := map[*alarm]int64{}
+		all := make([]Alarm, 1+random.IntN(50))
+		set := map[*Alarm]int64{}
 		var rung sync.WaitGroup
 		for i := range all {
 			all[i].ring = func(int64) { rung.Done() }
@@ -134,16 +151,19 @@ func TestAlarmSetWhileItRings(t *testing.T) {
 	var mu sync.Mutex
 	var wanted []int64 // times for which nothing has gone off yet
 	done := make(chan struct{}, 1)
-	a := new(alarm)
+	a := new(Alarm)
 	a.ring = func(int64) {
 		mu.Lock()
 		defer mu.Unlock()
 		now := scoreboard.Monotonic()
 		wanted = slices.DeleteFunc(wanted, func(at int64) bool { return at <= now })
 		if len(wanted) > 0 {
-			a.by(slices.Min(wanted))
+			a.By(slices.Min(wanted))
 		}
-		wake(done)
+		select {
+		case done <- struct{}{}:
+		default:
+		}
 	}
 	var setting sync.WaitGroup
 	for range 4 {
@@ -153,7 +173,7 @@ func TestAlarmSetWhileItRings(t *testing.T) {
 				mu.Lock()
 				wanted = append(wanted, at)
 				mu.Unlock()
-				a.by(at)
+				a.By(at)
 			}
 		})
 	}
