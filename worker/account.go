@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/gosuper/gosuper/worker/internal/accesslog"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -46,7 +47,7 @@ func (w *writer) account() {
 		w.bytes.Store(0)
 	}
 	if duration := w.count(scoreboard.Monotonic()); w.entry != nil {
-		w.log(duration, endedTimeout)
+		w.log(duration, accesslog.Timeout)
 	}
 }
 
@@ -61,34 +62,34 @@ func (w *writer) clientGone() bool {
 }
 
 // ending is why a request ended whose handler has returned or panicked.
-func (w *writer) ending(gone bool) ending {
+func (w *writer) ending(gone bool) accesslog.Ending {
 	switch {
 	case !w.returned:
-		return endedPanic
+		return accesslog.Panic
 	case !gone:
-		return endedOK
+		return accesslog.OK
 	case w.process.drains.Load() && time.Now().After(w.process.deadline()):
-		return endedDrain
+		return accesslog.Drain
 	}
-	return endedClientGone
+	return accesslog.ClientGone
 }
 
 // log writes the line of the request.
-func (w *writer) log(duration time.Duration, why ending) {
+func (w *writer) log(duration time.Duration, why accesslog.Ending) {
 	e := w.entry
 	w.entry = nil
-	e.status, e.bytes, e.duration, e.ending = int(w.status.Load()), w.bytes.Load(), duration, why
-	e.at = time.Now().Add(-duration)
+	e.Status, e.Bytes, e.Duration, e.Ending = int(w.status.Load()), w.bytes.Load(), duration, why
+	e.At = time.Now().Add(-duration)
 	switch first := w.watch.first.Load(); {
 	case first != 0:
-		e.answered, e.firstByte = true, time.Duration(first-w.watch.start.Load())
-	case why == endedOK: // net/http is about to send it
-		e.answered, e.firstByte = true, duration
+		e.Answered, e.FirstByte = true, time.Duration(first-w.watch.start.Load())
+	case why == accesslog.OK: // net/http is about to send it
+		e.Answered, e.FirstByte = true, duration
 	default:
-		e.bytes = 0
+		e.Bytes = 0
 	}
-	if !w.process.access.write(e) {
+	if !w.process.access.Write(e) {
 		w.process.board.LogDropped()
 	}
-	e.close()
+	e.Close()
 }

@@ -7,23 +7,42 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/worker/internal/accesslog"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
+// pipe returns a non-blocking pipe as the access log's, and the master's end.
+func pipe(t testing.TB) (fd int, read *os.File) {
+	t.Helper()
+	var ends [2]int
+	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		t.Fatal(err)
+	}
+	read = os.NewFile(uintptr(ends[0]), "log")
+	t.Cleanup(func() {
+		unix.Close(ends[1])
+		read.Close()
+	})
+	return ends[1], read
+}
+
 // logged is what a test has of the access log.
 type logged struct {
-	log   *accessLog
+	log   *accesslog.Log
 	lines chan string
 }
 
 func newLogged(t testing.TB) *logged {
 	t.Helper()
 	fd, read := pipe(t)
-	a, err := newAccessLog(fd, false, 7)
+	a, err := accesslog.New(fd, false, 7)
 	if err != nil {
 		t.Fatal(err)
 	}

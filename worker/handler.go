@@ -50,7 +50,7 @@ func (h *handler) serve1(c *connection, w http.ResponseWriter, r *http.Request, 
 	h.process.requestStarted(c)
 	id := requestID(r)
 	w1 := &http1Writer{
-		writer:   writer{inner: w, request: r, entry: h.process.access.open(r, id), process: h.process, watch: &e.watch, noKeepAlive: h.noKeepAlive},
+		writer:   writer{inner: w, request: r, entry: h.process.access.Open(r, id), process: h.process, watch: &e.watch, noKeepAlive: h.noKeepAlive},
 		exchange: e,
 	}
 	e.begin(r, id, w1)

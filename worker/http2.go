@@ -25,7 +25,7 @@ func (h *handler) serve2(c *connection, w http.ResponseWriter, r *http.Request, 
 	own := r.WithContext(ctx)
 	id := requestID(r)
 	w2 := &http2Writer{
-		writer: writer{inner: w, request: r, entry: h.process.access.open(r, id), process: h.process, watch: h.process.http2Watches.Get().(*watch), noKeepAlive: h.noKeepAlive},
+		writer: writer{inner: w, request: r, entry: h.process.access.Open(r, id), process: h.process, watch: h.process.http2Watches.Get().(*watch), noKeepAlive: h.noKeepAlive},
 		cancel: cancel,
 	}
 	if own.Body != nil && own.Body != http.NoBody {

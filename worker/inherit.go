@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gosuper/gosuper/worker/internal/accesslog"
 	"github.com/gosuper/gosuper/worker/protocol"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
@@ -45,7 +46,7 @@ type inheritance struct {
 	fleet       *scoreboard.Fleet // where workers tell how busy they are, nil if nowhere
 	place       int               // this worker's in fleet
 	id          uint64            // this worker's
-	access      *accessLog        // nil if there is none
+	access      *accesslog.Log    // nil if there is none
 }
 
 // sockets are the variables of sd_listen_fds(3); limits are those that only gosuper
@@ -126,7 +127,7 @@ func inherit() (inheritance, error) {
 	}
 	if fd := env.descriptor(protocol.EnvAccessFD, in.sockets); fd != 0 {
 		json := os.Getenv(protocol.EnvAccessFormat) == protocol.AccessJSON
-		access, err := newAccessLog(fd, json, in.id)
+		access, err := accesslog.New(fd, json, in.id)
 		if err != nil {
 			env.fail(protocol.EnvAccessFD, err)
 		} else {

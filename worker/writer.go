@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/gosuper/gosuper/worker/internal/accesslog"
 )
 
 // writer stands between a handler and the http.ResponseWriter of net/http. It sees
@@ -26,7 +28,7 @@ import (
 type writer struct {
 	inner       http.ResponseWriter // not to be used once done
 	request     *http.Request       // net/http's
-	entry       *accessEntry        // nil without a log; who accounts for the request owns it
+	entry       *accesslog.Entry    // nil without a log; who accounts for the request owns it
 	process     *process
 	watch       *watch // likewise: then it is another request's
 	noKeepAlive bool

@@ -62,6 +62,7 @@ var mayImport = map[string][]string{
 	"supervisor/internal/httpd":     {},
 	"supervisor/internal/tally":     {sys, module + "/worker/scoreboard"},
 	"worker":                        {sys, module + "/worker/protocol", module + "/worker/scoreboard", module + "/worker/internal"},
+	"worker/internal/accesslog":     {sys, module + "/worker/protocol"},
 	"worker/internal/clock":         {sys, module + "/worker/scoreboard"},
 	"worker/protocol":               {},
 	"worker/scoreboard":             {sys},

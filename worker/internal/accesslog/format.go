@@ -1,6 +1,4 @@
-//go:build unix
-
-package worker
+package accesslog
 
 import (
 	"strconv"
@@ -28,79 +26,79 @@ const (
 //	192.0.2.1 - - [02/Jan/2006:15:04:05 +0000] "GET / HTTP/1.1" 200 12 "-" "curl/8" 0.000123 0.000120 7 "-" ok
 //
 // JSON has the same facts.
-func (a *accessLog) format(b []byte, e *accessEntry) []byte {
+func (a *Log) format(b []byte, e *Entry) []byte {
 	if a.json {
 		return a.formatJSON(b, e)
 	}
-	b = appendCombined(b, host(e.remote), maxRemote)
+	b = appendCombined(b, host(e.Remote), maxRemote)
 	b = append(b, " - - ["...)
-	b = append(b, a.clock(e.at)...)
+	b = append(b, a.clock(e.At)...)
 	b = append(b, `] "`...)
-	b = appendCombined(b, e.method, maxMethod)
+	b = appendCombined(b, e.Method, maxMethod)
 	b = append(b, ' ')
-	b = appendCombined(b, e.target, maxTarget)
+	b = appendCombined(b, e.Target, maxTarget)
 	b = append(b, ' ')
-	b = appendCombined(b, e.proto, maxProto)
+	b = appendCombined(b, e.Proto, maxProto)
 	b = append(b, `" `...)
-	b = strconv.AppendInt(b, int64(e.status), 10)
+	b = strconv.AppendInt(b, int64(e.Status), 10)
 	b = append(b, ' ')
-	b = strconv.AppendInt(b, e.bytes, 10)
+	b = strconv.AppendInt(b, e.Bytes, 10)
 	b = append(b, ` "`...)
-	b = appendCombined(b, e.referer, maxReferer)
+	b = appendCombined(b, e.Referer, maxReferer)
 	b = append(b, `" "`...)
-	b = appendCombined(b, e.agent, maxAgent)
+	b = appendCombined(b, e.Agent, maxAgent)
 	b = append(b, `" `...)
-	b = appendSeconds(b, e.duration)
+	b = appendSeconds(b, e.Duration)
 	b = append(b, ' ')
-	if e.answered {
-		b = appendSeconds(b, e.firstByte)
+	if e.Answered {
+		b = appendSeconds(b, e.FirstByte)
 	} else {
 		b = append(b, '-')
 	}
 	b = append(b, ' ')
 	b = strconv.AppendUint(b, a.worker, 10)
 	b = append(b, ` "`...)
-	b = appendCombined(b, e.requestID, maxRequestID)
+	b = appendCombined(b, e.RequestID, maxRequestID)
 	b = append(b, `" `...)
-	b = append(b, e.ending.String()...)
+	b = append(b, e.Ending.String()...)
 	return append(b, '\n')
 }
 
-func (a *accessLog) formatJSON(b []byte, e *accessEntry) []byte {
+func (a *Log) formatJSON(b []byte, e *Entry) []byte {
 	b = append(b, `{"time":"`...)
-	b = append(b, a.clock(e.at)...)
+	b = append(b, a.clock(e.At)...)
 	b = append(b, '.')
-	b = appendDigits(b, e.at.Nanosecond()/1e6, 3)
+	b = appendDigits(b, e.At.Nanosecond()/1e6, 3)
 	b = append(b, `Z","remote":"`...)
-	b = appendJSON(b, host(e.remote), maxRemote)
+	b = appendJSON(b, host(e.Remote), maxRemote)
 	b = append(b, `","method":"`...)
-	b = appendJSON(b, e.method, maxMethod)
+	b = appendJSON(b, e.Method, maxMethod)
 	b = append(b, `","target":"`...)
-	b = appendJSON(b, e.target, maxTarget)
+	b = appendJSON(b, e.Target, maxTarget)
 	b = append(b, `","proto":"`...)
-	b = appendJSON(b, e.proto, maxProto)
+	b = appendJSON(b, e.Proto, maxProto)
 	b = append(b, `","status":`...)
-	b = strconv.AppendInt(b, int64(e.status), 10)
+	b = strconv.AppendInt(b, int64(e.Status), 10)
 	b = append(b, `,"bytes":`...)
-	b = strconv.AppendInt(b, e.bytes, 10)
+	b = strconv.AppendInt(b, e.Bytes, 10)
 	b = append(b, `,"referer":"`...)
-	b = appendJSON(b, e.referer, maxReferer)
+	b = appendJSON(b, e.Referer, maxReferer)
 	b = append(b, `","user_agent":"`...)
-	b = appendJSON(b, e.agent, maxAgent)
+	b = appendJSON(b, e.Agent, maxAgent)
 	b = append(b, `","duration":`...)
-	b = appendSeconds(b, e.duration)
+	b = appendSeconds(b, e.Duration)
 	b = append(b, `,"first_byte":`...)
-	if e.answered {
-		b = appendSeconds(b, e.firstByte)
+	if e.Answered {
+		b = appendSeconds(b, e.FirstByte)
 	} else {
 		b = append(b, "null"...)
 	}
 	b = append(b, `,"worker":`...)
 	b = strconv.AppendUint(b, a.worker, 10)
 	b = append(b, `,"request_id":"`...)
-	b = appendJSON(b, e.requestID, maxRequestID)
+	b = appendJSON(b, e.RequestID, maxRequestID)
 	b = append(b, `","ended":"`...)
-	b = append(b, e.ending.String()...)
+	b = append(b, e.Ending.String()...)
 	return append(b, "\"}\n"...)
 }
 

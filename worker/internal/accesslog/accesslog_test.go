@@ -1,6 +1,6 @@
 //go:build linux
 
-package worker
+package accesslog
 
 import (
 	"bytes"
@@ -33,55 +33,55 @@ func pipe(t testing.TB) (fd int, read *os.File) {
 	return ends[1], read
 }
 
-func newLog(t testing.TB, json bool) *accessLog {
+func newLog(t testing.TB, json bool) *Log {
 	t.Helper()
 	fd, _ := pipe(t)
-	a, err := newAccessLog(fd, json, 7)
+	a, err := New(fd, json, 7)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return a
 }
 
-func entry() *accessEntry {
-	return &accessEntry{
-		remote: "192.0.2.1:5432",
-		at:     time.Date(2026, 1, 2, 15, 4, 5, 67e6, time.Local),
-		method: "GET", target: "/a?b=c", proto: "HTTP/1.1",
-		status: 200, bytes: 12,
-		referer: "https://example.com/", agent: "curl/8", requestID: "4bf92f35",
-		duration: 1234567 * time.Microsecond, firstByte: 1500 * time.Nanosecond, answered: true,
+func entry() *Entry {
+	return &Entry{
+		Remote: "192.0.2.1:5432",
+		At:     time.Date(2026, 1, 2, 15, 4, 5, 67e6, time.Local),
+		Method: "GET", Target: "/a?b=c", Proto: "HTTP/1.1",
+		Status: 200, Bytes: 12,
+		Referer: "https://example.com/", Agent: "curl/8", RequestID: "4bf92f35",
+		Duration: 1234567 * time.Microsecond, FirstByte: 1500 * time.Nanosecond, Answered: true,
 	}
 }
 
 func TestAccessLine(t *testing.T) {
-	at := entry().at
+	at := entry().At
 	clf := at.Format("02/Jan/2006:15:04:05 -0700")
 	utc := at.UTC().Format("2006-01-02T15:04:05.000Z")
 	tests := []struct {
 		name           string
-		change         func(e *accessEntry)
+		change         func(e *Entry)
 		combined, json string
 	}{
 		{
-			"plain", func(*accessEntry) {},
+			"plain", func(*Entry) {},
 			`192.0.2.1 - - [` + clf + `] "GET /a?b=c HTTP/1.1" 200 12 "https://example.com/" "curl/8" 1.234567 0.000001 7 "4bf92f35" ok`,
 			`{"time":"` + utc + `","remote":"192.0.2.1","method":"GET","target":"/a?b=c","proto":"HTTP/1.1","status":200,"bytes":12,"referer":"https://example.com/",` +
 				`"user_agent":"curl/8","duration":1.234567,"first_byte":0.000001,"worker":7,"request_id":"4bf92f35","ended":"ok"}`,
 		},
 		{
-			"unix socket, no answer", func(e *accessEntry) {
-				*e = accessEntry{remote: "@", at: at, method: "POST", target: "/", proto: "HTTP/1.0", ending: endedClientGone}
+			"unix socket, no answer", func(e *Entry) {
+				*e = Entry{Remote: "@", At: at, Method: "POST", Target: "/", Proto: "HTTP/1.0", Ending: ClientGone}
 			},
 			`- - - [` + clf + `] "POST / HTTP/1.0" 0 0 "-" "-" 0.000000 - 7 "-" client_gone`,
 			`{"time":"` + utc + `","remote":"","method":"POST","target":"/","proto":"HTTP/1.0","status":0,"bytes":0,"referer":"",` +
 				`"user_agent":"","duration":0.000000,"first_byte":null,"worker":7,"request_id":"","ended":"client_gone"}`,
 		},
 		{
-			"injection", func(e *accessEntry) {
-				e.remote = "[2001:db8::1]:80"
-				e.target, e.agent, e.referer = "/\u00e9\x00\x7f", "a\" \\b\n::1 - -\x1b[31m", "\xff\u0085\u2028"
-				e.ending = endedPanic
+			"injection", func(e *Entry) {
+				e.Remote = "[2001:db8::1]:80"
+				e.Target, e.Agent, e.Referer = "/\u00e9\x00\x7f", "a\" \\b\n::1 - -\x1b[31m", "\xff\u0085\u2028"
+				e.Ending = Panic
 			},
 			`2001:db8::1 - - [` + clf + `] "GET /\xc3\xa9\x00\x7f HTTP/1.1" 200 12 "\xff\xc2\x85\xe2\x80\xa8" "a\x22 \x5cb\x0a::1 - -\x1b[31m" 1.234567 0.000001 7 "4bf92f35" panic`,
 			`{"time":"` + utc + `","remote":"2001:db8::1","method":"GET","target":"/` + "\u00e9" + `\u0000\u007f","proto":"HTTP/1.1","status":200,"bytes":12,"referer":"` + "\ufffd" + `\u0085\u2028",` +
@@ -113,7 +113,7 @@ func FuzzAccessLine(f *testing.F) {
 	combined, inJSON := newLog(f, false), newLog(f, true)
 	f.Fuzz(func(t *testing.T, method, target, agent, referer, id string) {
 		e := entry()
-		e.method, e.target, e.agent, e.referer, e.requestID, e.proto = method, target, agent, referer, id, method
+		e.Method, e.Target, e.Agent, e.Referer, e.RequestID, e.Proto = method, target, agent, referer, id, method
 		line := combined.format(nil, e)
 		if len(line) > protocol.MaxAccessLine || !combinedLine.Match(line) {
 			t.Errorf("%d bytes: %q", len(line), line)
@@ -130,18 +130,18 @@ func FuzzAccessLine(f *testing.F) {
 func TestAccessLog(t *testing.T) {
 	fd, read := pipe(t)
 	var dropped atomic.Int64
-	a, err := newAccessLog(fd, false, 7)
+	a, err := New(fd, false, 7)
 	if err != nil {
 		t.Fatal(err)
 	}
 	const writers, each = 8, 500
 	e := entry()
-	e.agent = strings.Repeat("long ", 60)
+	e.Agent = strings.Repeat("long ", 60)
 	var wg sync.WaitGroup
 	for range writers {
 		wg.Go(func() {
 			for range each {
-				if !a.write(e) {
+				if !a.Write(e) {
 					dropped.Add(1)
 				}
 			}
@@ -172,13 +172,13 @@ func TestAccessLogRefusesToBlock(t *testing.T) {
 	}
 	defer unix.Close(ends[0])
 	defer unix.Close(ends[1])
-	if _, err := newAccessLog(ends[1], false, 7); err == nil {
+	if _, err := New(ends[1], false, 7); err == nil {
 		t.Error("takes a descriptor that blocks")
 	}
 	if flags, _ := unix.FcntlInt(uintptr(ends[1]), unix.F_GETFL, 0); flags&unix.O_NONBLOCK != 0 {
 		t.Error("changes what all share")
 	}
-	if _, err := newAccessLog(9999, false, 7); err == nil {
+	if _, err := New(9999, false, 7); err == nil {
 		t.Error("takes a descriptor that is none")
 	}
 }
@@ -204,7 +204,7 @@ func BenchmarkAccessLog(b *testing.B) {
 		b.Run(name+"/write", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				a.write(e)
+				a.Write(e)
 			}
 		})
 	}
