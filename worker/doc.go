@@ -12,16 +12,19 @@
 //
 // # What the master learns
 //
-// The package reads the environment described in package protocol while it is
-// initialised, and writes the header of the shared memory described in package
-// scoreboard, so that the master knows a cooperating worker within its first
-// milliseconds, however long main takes to load. It sets close-on-exec on what
-// it inherited and unsets the variables that name descriptors and limits, so that
-// no child of the program takes them for its own; GOSUPER_WORKER_ID, GOSUPER_SLOT,
-// GOSUPER_PLACE and GOSUPER_GENERATION stay readable. Requests and connections are
-// counted on the board, readiness and the wish to be recycled are reported. A request
-// costs a quarter of a microsecond on a processor of today and, over HTTP/1, one
-// allocation of 96 bytes.
+// While it is initialised, the package writes the header of the shared memory described
+// in package scoreboard, and does nothing else: the master knows a cooperating worker
+// within its first milliseconds, however long main takes to load, and a program that
+// only links the package keeps what it is given, for another use.
+//
+// The first call of any function takes the rest of what package protocol describes. It
+// sets close-on-exec on the descriptors and unsets the variables that name descriptors
+// and limits, so that no child that is started from then on takes them for its own;
+// GOSUPER_WORKER_ID, GOSUPER_SLOT, GOSUPER_PLACE and GOSUPER_GENERATION stay readable.
+// A program that has children before it serves calls [Draining] before that. Requests
+// and connections are counted on the board, readiness and the wish to be recycled are
+// reported. A request costs a quarter of a microsecond on a processor of today and, over
+// HTTP/1, one allocation of 96 bytes.
 //
 // # Limits
 //

@@ -63,9 +63,36 @@ var (
 	}
 )
 
+// An announcement is what came of writing the board's header.
+type announcement struct {
+	board *scoreboard.Board // nil if there is none
+	err   error
+}
+
+// announce writes the header of the board, if gosuper has started this very process and
+// given it one. Everything else is left as it is.
+func announce() announcement {
+	if os.Getenv(protocol.EnvWorkerID) == "" || os.Getenv(protocol.EnvListenPID) != strconv.Itoa(os.Getpid()) {
+		return announcement{}
+	}
+	var env environment
+	sockets := env.number(protocol.EnvListenFDs)
+	fd := env.descriptor(protocol.EnvScoreboardFD, sockets)
+	if fd == 0 {
+		return announcement{err: errors.Join(env.errs...)}
+	}
+	board, err := scoreboard.Open(fd)
+	if err != nil {
+		env.fail(protocol.EnvScoreboardFD, err)
+		return announcement{err: errors.Join(env.errs...)}
+	}
+	board.WriteHeader(os.Getpid())
+	return announcement{board: board}
+}
+
 // inherit reads what gosuper has put into the environment, and takes it out. For a
 // program that gosuper did not start it leaves everything as it is.
-func inherit() (inheritance, error) {
+func inherit(announced announcement) (inheritance, error) {
 	in := inheritance{keepAlive: defaultKeepAlive, notify: os.Getenv(protocol.EnvNotifySocket)}
 	id := os.Getenv(protocol.EnvWorkerID)
 	owner := os.Getenv(protocol.EnvListenPID)
@@ -99,15 +126,8 @@ func inherit() (inheritance, error) {
 			env.fail(protocol.EnvStopSignal, errors.New("no such signal"))
 		}
 	}
-	if fd := env.descriptor(protocol.EnvScoreboardFD, in.sockets); fd != 0 {
-		board, err := scoreboard.Open(fd)
-		if err != nil {
-			env.fail(protocol.EnvScoreboardFD, err)
-		} else {
-			board.WriteHeader(os.Getpid())
-			in.board = board
-			unix.Close(fd) // the mapping stays
-		}
+	if in.board = announced.board; in.board != nil {
+		unix.Close(env.number(protocol.EnvScoreboardFD)) // the mapping stays
 	}
 	if fd := env.descriptor(protocol.EnvTLSFD, in.sockets); fd != 0 {
 		var err error
@@ -144,7 +164,7 @@ func inherit() (inheritance, error) {
 	for _, name := range limits {
 		os.Unsetenv(name)
 	}
-	return in, errors.Join(env.errs...)
+	return in, errors.Join(append(env.errs, announced.err)...)
 }
 
 // activated returns the number of sockets passed by systemd's socket activation to a

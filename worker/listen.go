@@ -29,12 +29,13 @@ import (
 // Connections are of this package's own types, which embed those of package net;
 // listeners have SyscallConn, like those of package net, and no more.
 func Listeners() ([]net.Listener, error) {
-	inherited, err := self.inherited()
+	p := self()
+	inherited, err := p.inherited()
 	if err != nil {
 		return nil, err
 	}
-	self.register(inherited)
-	self.watch()
+	p.register(inherited)
+	p.watch()
 	var listeners []net.Listener
 	for _, l := range inherited {
 		listeners = append(listeners, l)

@@ -31,9 +31,13 @@ const (
 	drainMargin = 250 * time.Millisecond
 )
 
-// self is this process. It is made when the package is initialised: the header is
-// on the board before main begins.
-var self = newProcess(inherit())
+// The header is on the board before main begins. All the rest is taken when it is first
+// used: a program may link this package, and what it is given may be for somebody else
+// in it.
+var announced = announce()
+
+// self is this process.
+var self = sync.OnceValue(func() *process { return newProcess(inherit(announced)) })
 
 // A process is one worker: what it inherited, and how far its life has got.
 type process struct {
@@ -91,7 +95,7 @@ func newProcess(in inheritance, err error) *process {
 // after their own start. Further calls do nothing, and so does a call without a
 // master or while draining. The error is that of the message: without it the
 // master goes on waiting until startup_timeout.
-func Ready() error { return self.setReady() }
+func Ready() error { return self().setReady() }
 
 // Draining returns a channel that is closed when this worker has been told to
 // finish. Streams watch it and come to an end that the client understands;
@@ -99,8 +103,9 @@ func Ready() error { return self.setReady() }
 // Listeners, Serve or ListenAndServe on, the stop signal no longer ends the
 // process but closes this channel; run alone, that is SIGTERM and SIGINT.
 func Draining() <-chan struct{} {
-	self.watch()
-	return self.draining
+	p := self()
+	p.watch()
+	return p.draining
 }
 
 func (p *process) setReady() error {

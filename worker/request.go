@@ -32,7 +32,7 @@ type Request struct {
 // object of the protocol, such as "SET" and "user:17", or for gRPC "POST" and the
 // full method name. They are cut to 16 and 128 bytes, and what is not printable
 // ASCII is replaced. Do not put secrets in.
-func Begin(method, path string) *Request { return self.beginRequest(method, path) }
+func Begin(method, path string) *Request { return self().beginRequest(method, path) }
 
 func (p *process) beginRequest(method, path string) *Request {
 	p.requestStarted(nil)

@@ -46,7 +46,7 @@ func ListenAndServe(addr string, handler http.Handler) error {
 // Functions given to srv.RegisterOnShutdown run at the end of the drain. The
 // caller need not handle signals, and should not call srv.Shutdown, which does
 // what it does in net/http: Serve then returns http.ErrServerClosed.
-func Serve(srv *http.Server, addr string) error { return self.serve(srv, addr) }
+func Serve(srv *http.Server, addr string) error { return self().serve(srv, addr) }
 
 func (p *process) serve(srv *http.Server, addr string) error {
 	p.watch()

@@ -68,8 +68,8 @@ func helperEnviron() error {
 			fmt.Println("INHERITED", fd.Name(), target)
 		}
 	}
-	if self.broken != nil || self.supervised {
-		fmt.Println("TAKES ITSELF FOR A WORKER", self.broken)
+	if p := self(); p.broken != nil || p.supervised {
+		fmt.Println("TAKES ITSELF FOR A WORKER", p.broken)
 	}
 	return err
 }

@@ -3,10 +3,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,6 +35,7 @@ const patience = time.Minute
 //	signal NAME                           send it a signal
 //	ends STATUS                           wait for its exit status
 //	listen NAME                           listen on a free port and put its address into $NAME
+//	get unix:PATH REGEXP                  ask for / over the socket; the body must match
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -50,7 +53,7 @@ func TestScript(t *testing.T) {
 			return err == nil && strings.TrimSpace(string(first)) == "1024", nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"start": cmdStart, "await": cmdAwait, "signal": cmdSignal, "ends": cmdEnds, "listen": cmdListen,
+			"start": cmdStart, "await": cmdAwait, "signal": cmdSignal, "ends": cmdEnds, "listen": cmdListen, "get": cmdGet,
 		},
 	})
 }
@@ -230,6 +233,30 @@ func cmdEnds(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got := fmt.Sprint(p.cmd.ProcessState.ExitCode()); got != args[0] {
 		ts.Fatalf("ended with %v, not %s", p.cmd.ProcessState, args[0])
+	}
+}
+
+func cmdGet(ts *testscript.TestScript, neg bool, args []string) {
+	path, unix := "", false
+	if len(args) == 2 {
+		path, unix = strings.CutPrefix(args[0], "unix:")
+	}
+	if neg || !unix {
+		ts.Fatalf("usage: get unix:PATH REGEXP")
+	}
+	client := http.Client{Timeout: patience, Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", ts.MkAbs(path))
+		},
+	}}
+	res, err := client.Get("http://script/")
+	ts.Check(err)
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	ts.Check(err)
+	if !regexp.MustCompile("(?m)" + args[1]).Match(body) {
+		ts.Fatalf("the answer is %q", body)
 	}
 }
 
