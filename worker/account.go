@@ -18,15 +18,13 @@ import (
 // conclude accounts for a request whose handler has returned or panicked, and whose
 // client is gone or not.
 func (w *writer) conclude(now int64, gone bool) {
-	if w.watch.settle() {
+	if w.watch.Conclude() {
 		if w.status.Load() == 0 {
 			w.status.Store(http.StatusInternalServerError)
 		}
 		if duration := w.count(now); w.entry != nil {
 			w.log(duration, w.ending(gone))
 		}
-	} else {
-		w.process.overtime.Add(-1)
 	}
 	w.process.gate.end()
 }
@@ -36,12 +34,12 @@ func (w *writer) conclude(now int64, gone bool) {
 func (w *writer) answered(bytes int) {
 	w.status.Store(http.StatusGatewayTimeout)
 	w.bytes.Store(int64(bytes))
-	w.watch.first.Store(scoreboard.Monotonic())
+	w.watch.SetFirst(scoreboard.Monotonic())
 }
 
 // account accounts for a request at its deadline, which has been answered or cut.
 func (w *writer) account() {
-	if w.watch.first.Load() == 0 && w.status.Load() != http.StatusSwitchingProtocols {
+	if w.watch.First() == 0 && w.status.Load() != http.StatusSwitchingProtocols {
 		// Cut, of what the handler wrote nothing was sent.
 		w.status.Store(http.StatusGatewayTimeout)
 		w.bytes.Store(0)
@@ -80,9 +78,9 @@ func (w *writer) log(duration time.Duration, why accesslog.Ending) {
 	w.entry = nil
 	e.Status, e.Bytes, e.Duration, e.Ending = int(w.status.Load()), w.bytes.Load(), duration, why
 	e.At = time.Now().Add(-duration)
-	switch first := w.watch.first.Load(); {
+	switch first := w.watch.First(); {
 	case first != 0:
-		e.Answered, e.FirstByte = true, time.Duration(first-w.watch.start.Load())
+		e.Answered, e.FirstByte = true, time.Duration(first-w.watch.Began())
 	case why == accesslog.OK: // net/http is about to send it
 		e.Answered, e.FirstByte = true, duration
 	default:

@@ -95,7 +95,7 @@ func TestAccountedAtDeadline(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s, log := newStuck(t), newLogged(t)
-			limits := timeouts{timeout: limit, stream: limit, upgrade: limit}
+			limits := timeouts{Timeout: allowed, Stream: allowed, Upgrade: allowed}
 			returned := make(chan struct{})
 			srv := quiet(func(w http.ResponseWriter, r *http.Request) {
 				defer close(returned)
@@ -105,7 +105,7 @@ func TestAccountedAtDeadline(t *testing.T) {
 			srv.Protocols = new(http.Protocols)
 			srv.Protocols.SetHTTP1(true)
 			srv.Protocols.SetUnencryptedHTTP2(true)
-			f := startAs(t, srv, inheritance{keepAlive: forever, timeouts: limits, access: log.log}, hold(t))
+			f := startAs(t, srv, inheritance{keepAlive: forever, limits: limits, access: log.log}, hold(t))
 			transport := &http.Transport{DisableKeepAlives: true, Protocols: new(http.Protocols)}
 			transport.Protocols.SetHTTP1(!tt.http2)
 			transport.Protocols.SetUnencryptedHTTP2(tt.http2)
@@ -130,7 +130,7 @@ func TestAccountedAtDeadline(t *testing.T) {
 				for _, n := range h.Counts {
 					inHistogram += n
 				}
-				if c.Started != 1 || c.Finished != 1 || c.Timeouts != 1 || c.Status[tt.class-1] != 1 || inHistogram != 1 || h.Sum < limit || h.Sum > limit+10*time.Second {
+				if c.Started != 1 || c.Finished != 1 || c.Timeouts != 1 || c.Status[tt.class-1] != 1 || inHistogram != 1 || h.Sum < allowed || h.Sum > allowed+10*time.Second {
 					t.Errorf("%+v, durations %+v", c, h)
 				}
 			}
@@ -161,7 +161,7 @@ func TestAccountedOnce(t *testing.T) {
 	const n = 300
 	log := newLogged(t)
 	srv := quiet(func(w http.ResponseWriter, r *http.Request) { time.Sleep(20 * time.Millisecond) })
-	f := startAs(t, srv, inheritance{keepAlive: forever, timeouts: timeouts{timeout: 20 * time.Millisecond}, access: log.log}, hold(t))
+	f := startAs(t, srv, inheritance{keepAlive: forever, limits: timeouts{Timeout: 20 * time.Millisecond}, access: log.log}, hold(t))
 	go func() {
 		for range n {
 			if c, err := connect("tcp", f.addr); err == nil {
@@ -179,8 +179,8 @@ func TestAccountedOnce(t *testing.T) {
 	until(t, "no handler is at work", func() bool { return !f.handlersAtWork() })
 	c := f.view.Counters()
 	t.Logf("%d of %d were ended at their deadline", ended, n)
-	if c.Started != n || c.Finished != n || c.Timeouts < uint64(ended) || f.overtime.Load() != 0 || len(f.view.Requests()) != 0 {
-		t.Errorf("%+v, %d overtime", c, f.overtime.Load())
+	if c.Started != n || c.Finished != n || c.Timeouts < uint64(ended) || f.overtime.Count.Load() != 0 || len(f.view.Requests()) != 0 {
+		t.Errorf("%+v, %d overtime", c, f.overtime.Count.Load())
 	}
 	f.drain()
 	f.awaitServed(t)
@@ -192,7 +192,7 @@ func TestAccountedOnce(t *testing.T) {
 // A drain waits for a handler behind an answered request.
 func TestDrainWaitsForLateHandler(t *testing.T) {
 	s := newStuck(t)
-	f := startLimited(t, func(w http.ResponseWriter, r *http.Request) { <-s.goOn; s.done <- nil }, timeouts{timeout: limit})
+	f := startLimited(t, func(w http.ResponseWriter, r *http.Request) { <-s.goOn; s.done <- nil }, timeouts{Timeout: allowed})
 	c := dial(t, f.addr)
 	if res, err := c.get("/"); err != nil || res.StatusCode != http.StatusGatewayTimeout {
 		t.Fatalf("%+v, %v", res, err)
@@ -227,14 +227,14 @@ func TestDrainWaitsForAbort(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := newStuck(t)
-			f := startLimited(t, func(w http.ResponseWriter, r *http.Request) { <-s.goOn }, timeouts{timeout: limit})
+			f := startLimited(t, func(w http.ResponseWriter, r *http.Request) { <-s.goOn }, timeouts{Timeout: allowed})
 			c := dial(t, f.addr)
 			if res, err := c.get("/"); err != nil || res.StatusCode != http.StatusGatewayTimeout {
 				t.Fatalf("%+v, %v", res, err)
 			}
-			until(t, "it is accounted for", func() bool { return f.overtime.Load() == 1 && f.overtimeSince.Load() != 0 })
+			until(t, "it is accounted for", func() bool { return f.overtime.Count.Load() == 1 && f.overtime.Since.Load() != 0 })
 			f.view.SetDrainUntil(in(drainMargin))
-			f.overtimeSince.Store(in(-tt.stuck))
+			f.overtime.Since.Store(in(-tt.stuck))
 			f.drain()
 			if !tt.waits {
 				f.awaitServed(t)

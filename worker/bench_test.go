@@ -15,7 +15,7 @@ import (
 
 // limited is a process with the limits that are on by default.
 func limited() *process {
-	return newProcess(inheritance{keepAlive: time.Minute, timeouts: timeouts{timeout: 2 * time.Minute, stream: 2 * time.Minute}}, nil)
+	return newProcess(inheritance{keepAlive: time.Minute, limits: timeouts{Timeout: 2 * time.Minute, Stream: 2 * time.Minute}}, nil)
 }
 
 // BenchmarkAccounting is what the package adds to one request of a kept-alive
@@ -35,7 +35,7 @@ func BenchmarkAccounting(b *testing.B) {
 	for b.Loop() {
 		h.ServeHTTP(response1{}, r)
 		c.exchange.write(response)
-		c.exchange.over()
+		c.exchange.Over()
 	}
 }
 
@@ -98,7 +98,7 @@ func BenchmarkRequest(b *testing.B) {
 	})
 	for _, secure := range []bool{false, true} {
 		b.Run(fmt.Sprintf("worker/tls=%v", secure), func(b *testing.B) {
-			f := startMaybeTLS(b, secure, ok, limited().timeouts)
+			f := startMaybeTLS(b, secure, ok, limited().limits)
 			benchmark(b, f.dial(b))
 		})
 	}

@@ -67,7 +67,7 @@ func (c *tcpConn) ReadFrom(src io.Reader) (int64, error) { return c.exchange.rea
 
 // WriteTo keeps splice where nobody has to see what is read.
 func (c *tcpConn) WriteTo(dst io.Writer) (int64, error) {
-	if c.exchange.phase().running() {
+	if c.exchange.Phase().Running() {
 		return io.Copy(dst, struct{ io.Reader }{c})
 	}
 	c.patience.end()
@@ -121,10 +121,10 @@ func (c *connection) setState(state http.ConnState) {
 	c.state.Store(int32(state))
 	switch state {
 	case http.StateIdle:
-		c.exchange.over()
+		c.exchange.Over()
 	case http.StateClosed:
-		c.exchange.over()
-		c.exchange.alarm.Stop()
+		c.exchange.Over()
+		c.exchange.Stop()
 		c.exchange.cancel(nil)
 	}
 }

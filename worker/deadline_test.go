@@ -102,11 +102,11 @@ func TestBuffersAreProgress(t *testing.T) {
 	withConnection(t.Context(), c, conn)
 	c.exchange.begin(&http.Request{}, "", nil)
 	c.exchange.hijack()
-	c.exchange.progress.Store(0)
+	c.exchange.TouchAt(0)
 	if n, err := (&net.Buffers{[]byte("to"), []byte("ken")}).WriteTo(conn); n != 5 || err != nil {
 		t.Fatal(n, err)
 	}
-	if c.exchange.progress.Load() == 0 {
+	if c.exchange.Progress() == 0 {
 		t.Error("what was written is no progress")
 	}
 }

@@ -20,7 +20,7 @@ import (
 // fill writes until there is no room left.
 func fill(t testing.TB, c net.Conn) {
 	t.Helper()
-	c.SetWriteDeadline(time.Now().Add(limit))
+	c.SetWriteDeadline(time.Now().Add(allowed))
 	for {
 		if _, err := c.Write(make([]byte, 1<<20)); err != nil {
 			if !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -52,7 +52,7 @@ func TestDirectLikeNet(t *testing.T) {
 			return c.Read(buf)
 		}},
 		{"read later", func(t *testing.T, c, peer stream) (int, error) {
-			time.AfterFunc(limit, func() { peer.Write([]byte("hello")) })
+			time.AfterFunc(allowed, func() { peer.Write([]byte("hello")) })
 			return c.Read(buf)
 		}},
 		{"read into nothing", func(t *testing.T, c, peer stream) (int, error) { return c.Read(nil) }},
@@ -77,7 +77,7 @@ func TestDirectLikeNet(t *testing.T) {
 			return c.Read(buf)
 		}},
 		{"read up to the deadline", func(t *testing.T, c, peer stream) (int, error) {
-			c.SetReadDeadline(time.Now().Add(limit))
+			c.SetReadDeadline(time.Now().Add(allowed))
 			return c.Read(buf)
 		}},
 		{"read after closing", func(t *testing.T, c, peer stream) (int, error) {
@@ -85,7 +85,7 @@ func TestDirectLikeNet(t *testing.T) {
 			return c.Read(buf)
 		}},
 		{"read until closing", func(t *testing.T, c, peer stream) (int, error) {
-			time.AfterFunc(limit, func() { c.Close() })
+			time.AfterFunc(allowed, func() { c.Close() })
 			return c.Read(buf)
 		}},
 		{"write", func(t *testing.T, c, peer stream) (int, error) { return c.Write(buf) }},
@@ -106,7 +106,7 @@ func TestDirectLikeNet(t *testing.T) {
 		}},
 		{"write up to the deadline", func(t *testing.T, c, peer stream) (int, error) {
 			fill(t, c)
-			c.SetWriteDeadline(time.Now().Add(limit))
+			c.SetWriteDeadline(time.Now().Add(allowed))
 			return c.Write(buf)
 		}},
 		{"write after closing", func(t *testing.T, c, peer stream) (int, error) {
@@ -120,7 +120,7 @@ func TestDirectLikeNet(t *testing.T) {
 		{"write until closing", func(t *testing.T, c, peer stream) (int, error) {
 			fill(t, c)
 			c.SetWriteDeadline(time.Time{})
-			time.AfterFunc(limit, func() { c.Close() })
+			time.AfterFunc(allowed, func() { c.Close() })
 			return c.Write(buf)
 		}},
 	}
@@ -177,7 +177,7 @@ func TestDirectLarge(t *testing.T) {
 					end.CloseWrite()
 				})
 				running.Go(func() {
-					time.Sleep(limit / 4)
+					time.Sleep(allowed / 4)
 					got, err := io.ReadAll(end)
 					if err != nil || !bytes.Equal(got, data) {
 						t.Errorf("end %d: read %d bytes, want %d equal ones: %v", i, len(got), len(data), err)
@@ -229,7 +229,7 @@ func TestDirectOnBlockingSocket(t *testing.T) {
 	}
 	d := newDirect(c)
 	done := make(chan error, 2)
-	d.SetDeadline(time.Now().Add(limit))
+	d.SetDeadline(time.Now().Add(allowed))
 	go func() {
 		_, err := d.Read(make([]byte, 1))
 		done <- err

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gosuper/gosuper/worker/internal/limit"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -50,7 +51,7 @@ type stream interface {
 // Over HTTP/2, and in servers that are not HTTP, no exchange is under way and the
 // bytes just pass.
 type exchange struct {
-	watch
+	limit.Watch
 	conn   *connection
 	raw    stream                  // beneath conn
 	tcp    *net.TCPConn            // the same, or nil
@@ -74,12 +75,10 @@ type exchange struct {
 
 func (e *exchange) init(c *connection) {
 	e.conn = c
-	e.process = c.set.process
-	e.ender = e
-	e.alarm.Init(e.fire)
-	e.answerable = committed
+	p := c.set.process
+	e.Init(&p.limits, p.board, &p.overtime, limit.Committed)
 	if e.tcp != nil {
-		e.delivered = e.sent
+		e.Delivered(e.sent)
 	}
 	e.cancel = func(error) {}
 }
@@ -95,7 +94,7 @@ func (e *exchange) begin(r *http.Request, id string, w *http1Writer) {
 	if e.lost.Load() {
 		e.lost.Store(false)
 	}
-	e.watch.begin(r.Method, requestPath(r), id)
+	e.Begin(e, r.Method, requestPath(r), id)
 }
 
 // drop lets go of the slot for one of its holders.
@@ -103,10 +102,10 @@ func (e *exchange) drop() {
 	if e.holders.Add(-1) != 0 {
 		return
 	}
-	e.release()
-	if e.phase() == upgraded {
-		e.over()
-		e.alarm.Stop()
+	e.Release()
+	if e.Phase() == limit.Upgraded {
+		e.Over()
+		e.Stop()
 	}
 }
 
@@ -115,7 +114,7 @@ func (e *exchange) hijack() {
 	e.conn.patience.end()
 	e.holders.Add(1)
 	e.hijacked.Store(true)
-	e.advance(upgraded)
+	e.Advance(limit.Upgraded)
 	if e.conn.closed.Load() {
 		e.gone()
 	}
@@ -135,8 +134,8 @@ func (e *exchange) conclude(sent bool) {
 	if !e.unsent.CompareAndSwap(true, false) {
 		return
 	}
-	if !sent && e.phase() == streaming {
-		e.first.Store(0) // it was about to be
+	if !sent && e.Phase() == limit.Streaming {
+		e.SetFirst(0) // it was about to be
 	}
 	e.writer.conclude(scoreboard.Monotonic(), !sent || e.lost.Load())
 	e.drop()
@@ -144,12 +143,12 @@ func (e *exchange) conclude(sent bool) {
 
 // admit is asked before anything is written.
 func (e *exchange) admit() error {
-	switch p := e.phase(); {
-	case p == committed:
-		if !e.advance(streaming) {
+	switch p := e.Phase(); {
+	case p == limit.Committed:
+		if !e.Advance(limit.Streaming) {
 			return e.admit()
 		}
-	case p.ended() && !e.answering.Swap(false):
+	case p.Ended() && !e.answering.Swap(false):
 		return errTimeout
 	}
 	// What is written while waiting is an informational response.
@@ -171,7 +170,7 @@ func (e *exchange) send(data []byte) (n int, err error) {
 		if err := e.admit(); err != nil {
 			return n, err
 		}
-		if !e.phase().running() {
+		if !e.Phase().Running() {
 			m, err := e.raw.Write(data)
 			return n + m, err
 		}
@@ -182,7 +181,7 @@ func (e *exchange) send(data []byte) (n int, err error) {
 		}
 		data = data[m:]
 		if len(data) > 0 || e.holders.Load() > 0 {
-			e.touch()
+			e.Touch()
 		}
 		if len(data) == 0 {
 			return n, nil
@@ -195,10 +194,10 @@ func (e *exchange) read(data []byte) (int, error) {
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		e.lost.Store(true)
 	}
-	switch p := e.phase(); {
-	case p.running() && n > 0:
-		e.touch()
-	case p.ended():
+	switch p := e.Phase(); {
+	case p.Running() && n > 0:
+		e.Touch()
+	case p.Ended():
 		return 0, errTimeout
 	}
 	return n, err
@@ -211,16 +210,16 @@ func (e *exchange) readFrom(dst io.ReaderFrom, src io.Reader) (int64, error) {
 		return 0, err
 	}
 	n, err := dst.ReadFrom(src)
-	if n > 0 && e.phase().running() {
-		e.touch()
+	if n > 0 && e.Phase().Running() {
+		e.Touch()
 	}
 	return n, err
 }
 
-// end answers the request or cuts its connection.
-func (e *exchange) end(by phase) func() {
+// End answers the request or cuts its connection.
+func (e *exchange) End(by limit.Phase) func() {
 	e.cancel(errTimeout) // first, since closing the connection cancels without a cause
-	if by == answered && e.answer() {
+	if by == limit.Answered && e.answer() {
 		return e.linger
 	}
 	return func() {
@@ -237,15 +236,15 @@ func (e *exchange) end(by phase) func() {
 // third of the send buffer: megabytes, perhaps, and minutes. For a file it does not
 // do so before the end.
 func (e *exchange) sent() int64 {
-	if e.phase() >= streaming {
+	if e.Phase() >= limit.Streaming {
 		return lastSent(e.tcp)
 	}
 	return 0
 }
 
-// account counts the request at its deadline. Where the handler has returned already,
+// Account accounts for the request at its deadline. Where the handler has returned already,
 // nothing is left of it.
-func (e *exchange) account() {
+func (e *exchange) Account() {
 	e.writer.account()
 	e.conclude(false)
 }

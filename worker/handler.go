@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/gosuper/gosuper/worker/internal/limit"
 	"github.com/gosuper/gosuper/worker/protocol"
 )
 
@@ -44,13 +45,13 @@ func hijackable(w http.ResponseWriter) bool {
 // serve1 serves a request over HTTP/1. Those of one connection follow each other.
 func (h *handler) serve1(c *connection, w http.ResponseWriter, r *http.Request, next http.Handler) {
 	e := &c.exchange
-	if e.phase().ended() {
+	if e.Phase().Ended() {
 		panic(http.ErrAbortHandler) // pipelined behind a request that timed out
 	}
 	h.process.requestStarted(c)
 	id := requestID(r)
 	w1 := &http1Writer{
-		writer:   writer{inner: w, request: r, entry: h.process.access.Open(r, id), process: h.process, watch: &e.watch, noKeepAlive: h.noKeepAlive},
+		writer:   writer{inner: w, request: r, entry: h.process.access.Open(r, id), process: h.process, watch: &e.Watch, noKeepAlive: h.noKeepAlive},
 		exchange: e,
 	}
 	e.begin(r, id, w1)
@@ -72,8 +73,8 @@ func (p *process) requestStarted(c *connection) {
 
 // requestFinished counts a request that is over: its handler has returned, or it
 // was ended at its deadline, at the Monotonic time given.
-func (p *process) requestFinished(w *watch, now int64, status int) time.Duration {
-	duration := time.Duration(now - w.start.Load())
+func (p *process) requestFinished(w *limit.Watch, now int64, status int) time.Duration {
+	duration := time.Duration(now - w.Began())
 	p.board.Observe(duration)
 	p.board.RequestFinished(status)
 	return duration
@@ -83,5 +84,5 @@ func (p *process) requestFinished(w *watch, now int64, status int) time.Duration
 // behind the one it was given at its deadline.
 func (p *process) handlersAtWork() bool {
 	// In this order: a request is counted as one before it is not as the other.
-	return p.board.InFlight() > 0 || p.overtime.Load() > 0
+	return p.board.InFlight() > 0 || p.overtime.Count.Load() > 0
 }

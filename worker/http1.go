@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"sync"
 
+	"github.com/gosuper/gosuper/worker/internal/limit"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -31,7 +32,7 @@ func (w *http1Writer) finish() {
 	w.leave()
 	// An idle connection holds on to nothing of its last request.
 	w.inner, w.header = nil, nil
-	unsent := w.returned && w.watch.phase() == committed
+	unsent := w.returned && w.watch.Phase() == limit.Committed
 	if unsent && !w.exchange.bodyless {
 		// net/http may wait for the rest of the body before it sends the answer, and
 		// the client may withhold it.
@@ -40,7 +41,7 @@ func (w *http1Writer) finish() {
 		}
 		w.request = nil
 		w.exchange.unsent.Store(true)
-		if w.watch.phase() != committed {
+		if w.watch.Phase() != limit.Committed {
 			w.exchange.conclude(false) // ended just now, by who may not have seen it
 		}
 		return
@@ -54,8 +55,8 @@ func (w *http1Writer) finish() {
 	w.exchange.drop()
 	if unsent {
 		// net/http sends it at this very moment: the time of one is that of the other.
-		w.watch.touchAt(now)
-		w.watch.move(streaming)
+		w.watch.TouchAt(now)
+		w.watch.Move(limit.Streaming)
 	}
 }
 

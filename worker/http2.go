@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gosuper/gosuper/worker/internal/limit"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -25,15 +26,14 @@ func (h *handler) serve2(c *connection, w http.ResponseWriter, r *http.Request, 
 	own := r.WithContext(ctx)
 	id := requestID(r)
 	w2 := &http2Writer{
-		writer: writer{inner: w, request: r, entry: h.process.access.Open(r, id), process: h.process, watch: h.process.http2Watches.Get().(*watch), noKeepAlive: h.noKeepAlive},
+		writer: writer{inner: w, request: r, entry: h.process.access.Open(r, id), process: h.process, watch: h.process.http2Watches.Get().(*limit.Watch), noKeepAlive: h.noKeepAlive},
 		cancel: cancel,
 	}
 	if own.Body != nil && own.Body != http.NoBody {
 		w2.body = &http2Body{ReadCloser: r.Body, watch: w2.watch}
 		own.Body = w2.body
 	}
-	w2.watch.ender = w2
-	w2.watch.begin(r.Method, requestPath(r), id)
+	w2.watch.Begin(http2Expiry{w2}, r.Method, requestPath(r), id)
 	defer w2.finish()
 	defer func() { r.MultipartForm = own.MultipartForm }() // for net/http to remove its files
 	next.ServeHTTP(w2, own)
@@ -44,16 +44,16 @@ func (h *handler) serve2(c *connection, w http.ResponseWriter, r *http.Request, 
 type http2Body struct {
 	io.ReadCloser
 
-	mu    sync.Mutex // guards watch
-	watch *watch     // nil once the request is over
+	mu    sync.Mutex   // guards watch
+	watch *limit.Watch // nil once the request is over
 }
 
 func (b *http2Body) Read(data []byte) (int, error) {
 	n, err := b.ReadCloser.Read(data)
 	if n > 0 {
 		b.mu.Lock()
-		if b.watch != nil && b.watch.phase().running() {
-			b.watch.touch()
+		if b.watch != nil && b.watch.Phase().Running() {
+			b.watch.Touch()
 		}
 		b.mu.Unlock()
 	}
@@ -81,22 +81,21 @@ type http2Writer struct {
 // finish does what is to be done when the handler has returned or panicked. After
 // it net/http uses the response for other requests.
 func (w *http2Writer) finish() {
-	w.watch.release() // first: an answer at the deadline may be waiting for the client
+	w.watch.Release() // first: an answer at the deadline may be waiting for the client
 	if w.enterLast(w.reset) {
 		if w.status.Load() == 0 && w.returned {
 			w.begin(http.StatusOK)
 		}
 		maps.Copy(w.inner.Header(), w.header) // trailers
-		w.watch.over()
+		w.watch.Over()
 	}
 	w.leave()
 	if w.body != nil {
 		w.body.finish()
 	}
 	w.conclude(scoreboard.Monotonic(), w.clientGone())
-	w.watch.ending.Lock() // held by an end that is under way
+	w.watch.Wait()
 	w.inner = nil
-	w.watch.ending.Unlock()
 	w.process.http2Watches.Put(w.watch)
 }
 
@@ -113,12 +112,19 @@ func (w *http2Writer) copyHeader() {
 	maps.Copy(header, w.header)
 }
 
-// end answers the request, or resets its stream, and leaves the other streams of
+// An http2Expiry ends the request at its deadline.
+type http2Expiry struct{ w *http2Writer }
+
+// Account accounts for the request.
+func (x http2Expiry) Account() { x.w.account() }
+
+// End answers the request, or resets its stream, and leaves the other streams of
 // the connection alone. A response that the handler has begun, but of which nothing
 // was sent, is reset too: net/http cannot take its status back.
-func (w *http2Writer) end(by phase) func() {
+func (x http2Expiry) End(by limit.Phase) func() {
+	w := x.w
 	w.cancel(errTimeout)
-	if by == answered && tryLock(&w.writing) {
+	if by == limit.Answered && tryLock(&w.writing) {
 		w.answer()
 		w.writing.Unlock()
 		if w.request.Context().Err() != nil {
@@ -201,7 +207,7 @@ func (w *http2Writer) send(size int, write func(from, to int) (int, error)) (n i
 		sends := w.buffered > http2Buffer
 		if sends {
 			w.buffered %= http2Buffer
-			if !w.watch.advance(streaming) {
+			if !w.watch.Advance(limit.Streaming) {
 				return n, errTimeout
 			}
 		}
@@ -209,13 +215,13 @@ func (w *http2Writer) send(size int, write func(from, to int) (int, error)) (n i
 		n += m
 		w.bytes.Add(int64(m))
 		if err != nil {
-			if w.watch.phase().ended() {
+			if w.watch.Phase().Ended() {
 				err = errTimeout
 			}
 			return n, err
 		}
 		if sends {
-			w.watch.touch()
+			w.watch.Touch()
 		}
 		if n >= size {
 			return n, nil
@@ -234,13 +240,13 @@ func (w *http2Writer) FlushError() error {
 	if w.status.Load() == 0 {
 		w.begin(http.StatusOK)
 	}
-	if !w.watch.advance(streaming) {
+	if !w.watch.Advance(limit.Streaming) {
 		return errTimeout
 	}
 	w.buffered = 0
 	err := w.inner.(interface{ FlushError() error }).FlushError()
 	if err == nil {
-		w.watch.touch()
+		w.watch.Touch()
 	}
 	return err
 }

@@ -38,7 +38,7 @@ type inheritance struct {
 	stop        syscall.Signal    // what asks to drain besides SIGTERM, 0 if nothing does
 	keepAlive   time.Duration     // 0: no keep-alive
 	maxRequests uint64            // 0: no limit
-	timeouts    timeouts
+	limits      scoreboard.Limits // on single requests
 	certificate *tls.Certificate  // nil: no TLS
 	watchdog    time.Duration     // within which the board wants a beat; 0: it wants none
 	connections int64             // busy at which no more are accepted, 0: no limit
@@ -115,11 +115,11 @@ func inherit(announced announcement) (inheritance, error) {
 	if os.Getenv(protocol.EnvLimitKeepAlive) != "" {
 		in.keepAlive = env.milliseconds(protocol.EnvLimitKeepAlive)
 	}
-	in.timeouts = timeouts{
-		timeout: env.milliseconds(protocol.EnvLimitTimeout),
-		stream:  env.milliseconds(protocol.EnvLimitStreamTimeout),
-		upgrade: env.milliseconds(protocol.EnvLimitUpgradeTimeout),
-		request: env.milliseconds(protocol.EnvLimitRequestTimeout),
+	in.limits = scoreboard.Limits{
+		Timeout: env.milliseconds(protocol.EnvLimitTimeout),
+		Stream:  env.milliseconds(protocol.EnvLimitStreamTimeout),
+		Upgrade: env.milliseconds(protocol.EnvLimitUpgradeTimeout),
+		Request: env.milliseconds(protocol.EnvLimitRequestTimeout),
 	}
 	if name := os.Getenv(protocol.EnvStopSignal); name != "" {
 		if in.stop = unix.SignalNum(name); in.stop == 0 {

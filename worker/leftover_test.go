@@ -98,9 +98,9 @@ func TestLeftover(t *testing.T) {
 	tests := []struct {
 		name string
 		// handle is the handler that leaves something behind, which it passes to left.
-		handle func(t *testing.T, w http.ResponseWriter, r *http.Request, left chan<- *leftover)
-		limit  time.Duration
-		status int
+		handle  func(t *testing.T, w http.ResponseWriter, r *http.Request, left chan<- *leftover)
+		allowed time.Duration
+		status  int
 	}{
 		{"while the handler returns", func(t *testing.T, w http.ResponseWriter, r *http.Request, left chan<- *leftover) {
 			l := leave(t, w, r, false)
@@ -116,13 +116,13 @@ func TestLeftover(t *testing.T) {
 		{"after a 504", func(t *testing.T, w http.ResponseWriter, r *http.Request, left chan<- *leftover) {
 			<-r.Context().Done()
 			left <- leave(t, w, r, false)
-		}, limit, http.StatusGatewayTimeout},
+		}, allowed, http.StatusGatewayTimeout},
 		{"behind a 504", func(t *testing.T, w http.ResponseWriter, r *http.Request, left chan<- *leftover) {
 			<-r.Context().Done()
 			l := leave(t, w, r, false)
 			left <- l
 			<-l.stop
-		}, limit, http.StatusGatewayTimeout},
+		}, allowed, http.StatusGatewayTimeout},
 	}
 	for _, tt := range tests {
 		for _, major := range []int{1, 2} {
@@ -141,7 +141,7 @@ func TestLeftover(t *testing.T) {
 							http.NewResponseController(w).Flush()
 						}
 						w.Write(body)
-					}, timeouts{timeout: tt.limit, stream: time.Hour})
+					}, timeouts{Timeout: tt.allowed, Stream: time.Hour})
 					ask := func(path, body string) (status int, text string) {
 						res, err := client.Post(f.url(path), "text/plain", strings.NewReader(body))
 						if err != nil {

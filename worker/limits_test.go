@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gosuper/gosuper/worker/internal/limit"
 	"github.com/gosuper/gosuper/worker/protocol"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
@@ -173,7 +174,7 @@ func TestStopped(t *testing.T) {
 	conn.send("/steps")
 	until(t, "the request is there", func() bool { return len(c.view.Requests()) == 1 })
 	c.signal(t, syscall.SIGSTOP)
-	time.Sleep(time.Second + lateness + 100*time.Millisecond)
+	time.Sleep(time.Second + limit.Lateness + 100*time.Millisecond)
 	c.signal(t, syscall.SIGCONT)
 	if res, err := conn.receive(); err != nil || res.StatusCode != http.StatusOK {
 		t.Errorf("%+v, %v", res, err)
@@ -248,7 +249,7 @@ func TestHardening(t *testing.T) {
 	})
 	t.Run("slow loris", func(t *testing.T) {
 		srv := quiet(ok)
-		srv.ReadHeaderTimeout = limit
+		srv.ReadHeaderTimeout = allowed
 		f := startAs(t, srv, inheritance{keepAlive: forever}, hold(t))
 		for _, used := range []bool{false, true} {
 			c := dial(t, f.addr)
@@ -263,7 +264,7 @@ func TestHardening(t *testing.T) {
 					select {
 					case <-stop:
 						return
-					case <-time.After(limit / 10):
+					case <-time.After(allowed / 10):
 						io.WriteString(c, "X: y\r\n")
 					}
 				}
@@ -274,8 +275,8 @@ func TestHardening(t *testing.T) {
 			if errors.As(err, &netErr) && netErr.Timeout() {
 				t.Fatal("a client that never ends its header stays")
 			}
-			if d := time.Since(begin); d < limit-50*time.Millisecond || d > limit+5*time.Second {
-				t.Errorf("closed after %v, want %v", d, limit)
+			if d := time.Since(begin); d < allowed-50*time.Millisecond || d > allowed+5*time.Second {
+				t.Errorf("closed after %v, want %v", d, allowed)
 			}
 		}
 	})

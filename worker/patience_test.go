@@ -36,7 +36,7 @@ func patientPair(t testing.TB) (server, peer net.Conn) {
 }
 
 func TestPatience(t *testing.T) {
-	const short = limit / 5
+	const short = allowed / 5
 	none := func(net.Conn) {}
 	tests := []struct {
 		name          string
@@ -45,13 +45,13 @@ func TestPatience(t *testing.T) {
 	}{
 		{"none", none, none, 0},
 		{"far", func(c net.Conn) { c.SetReadDeadline(time.Now().Add(forever)) }, none, 0},
-		{"near", func(c net.Conn) { c.SetReadDeadline(time.Now().Add(limit)) }, none, limit},
-		{"both", func(c net.Conn) { c.SetDeadline(time.Now().Add(limit)) }, none, limit},
+		{"near", func(c net.Conn) { c.SetReadDeadline(time.Now().Add(allowed)) }, none, allowed},
+		{"both", func(c net.Conn) { c.SetDeadline(time.Now().Add(allowed)) }, none, allowed},
 		{"over", func(c net.Conn) { c.SetReadDeadline(time.Unix(1, 0)) }, none, 1},
 		{"just over", func(c net.Conn) { c.SetReadDeadline(time.Now()) }, none, 1},
-		{"brought forward", func(c net.Conn) { c.SetReadDeadline(time.Now().Add(forever)) }, func(c net.Conn) { c.SetReadDeadline(time.Now().Add(limit)) }, short + limit},
-		{"put off", func(c net.Conn) { c.SetReadDeadline(time.Now().Add(limit)) }, func(c net.Conn) { c.SetReadDeadline(time.Now().Add(limit)) }, short + limit},
-		{"taken back", func(c net.Conn) { c.SetReadDeadline(time.Now().Add(limit)) }, func(c net.Conn) { c.SetReadDeadline(time.Time{}) }, 0},
+		{"brought forward", func(c net.Conn) { c.SetReadDeadline(time.Now().Add(forever)) }, func(c net.Conn) { c.SetReadDeadline(time.Now().Add(allowed)) }, short + allowed},
+		{"put off", func(c net.Conn) { c.SetReadDeadline(time.Now().Add(allowed)) }, func(c net.Conn) { c.SetReadDeadline(time.Now().Add(allowed)) }, short + allowed},
+		{"taken back", func(c net.Conn) { c.SetReadDeadline(time.Now().Add(allowed)) }, func(c net.Conn) { c.SetReadDeadline(time.Time{}) }, 0},
 		{"over while reading", none, func(c net.Conn) { c.SetReadDeadline(time.Unix(1, 0)) }, short},
 		{"over, then taken back", func(c net.Conn) {
 			c.SetReadDeadline(time.Unix(1, 0))
@@ -63,17 +63,17 @@ func TestPatience(t *testing.T) {
 		}, none, 0},
 		{"over, then near", func(c net.Conn) {
 			c.SetReadDeadline(time.Unix(1, 0))
-			c.SetReadDeadline(time.Now().Add(limit))
-		}, none, limit},
+			c.SetReadDeadline(time.Now().Add(allowed))
+		}, none, allowed},
 		{"near, in other hands", func(c net.Conn) {
-			c.SetReadDeadline(time.Now().Add(limit))
+			c.SetReadDeadline(time.Now().Add(allowed))
 			connectionOf(c).patience.end()
-		}, none, limit},
+		}, none, allowed},
 		{"over, in other hands", func(c net.Conn) {
 			c.SetReadDeadline(time.Unix(1, 0))
 			connectionOf(c).patience.end()
 		}, none, 1},
-		{"in other hands", func(c net.Conn) { connectionOf(c).patience.end() }, func(c net.Conn) { c.SetReadDeadline(time.Now().Add(limit)) }, short + limit},
+		{"in other hands", func(c net.Conn) { connectionOf(c).patience.end() }, func(c net.Conn) { c.SetReadDeadline(time.Now().Add(allowed)) }, short + allowed},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -82,7 +82,7 @@ func TestPatience(t *testing.T) {
 			begin := time.Now()
 			tt.before(server)
 			time.AfterFunc(short, func() { tt.while(server) })
-			sent := 3 * limit
+			sent := 3 * allowed
 			if tt.after > 0 {
 				sent = forever
 			}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gosuper/gosuper/worker/internal/clock"
+	"github.com/gosuper/gosuper/worker/internal/limit"
 	"github.com/gosuper/gosuper/worker/protocol"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
@@ -49,11 +50,10 @@ type process struct {
 	gate     gate
 	beats    clock.Alarm
 
-	overtime      atomic.Int64 // requests that were accounted for at their deadline, and whose handlers have not returned
-	overtimeSince atomic.Int64 // when it was 0 for the last time, in Monotonic nanoseconds
-
-	http2Watches watchPool
-	otherWatches watchPool // of Begin
+	// Watches of requests that share a connection or have none of ours, to be used again.
+	overtime     limit.Overtime
+	http2Watches sync.Pool
+	otherWatches sync.Pool // of Begin
 
 	watching sync.Once
 
@@ -82,12 +82,21 @@ func newProcess(in inheritance, err error) *process {
 		p.board = scoreboard.Unshared()
 	}
 	p.conns.init(p)
-	p.http2Watches.init(p, waiting)
-	p.otherWatches.init(p, idle)
+	p.http2Watches.New = p.newWatch(limit.Waiting)
+	p.otherWatches.New = p.newWatch(limit.Idle)
 	p.beats.Init(func(int64) { p.beat() })
 	p.beat()
 	p.gate.init(in)
 	return p
+}
+
+// newWatch makes watches of requests that can be answered up to a phase.
+func (p *process) newWatch(answerable limit.Phase) func() any {
+	return func() any {
+		w := new(limit.Watch)
+		w.Init(&p.limits, p.board, &p.overtime, answerable)
+		return w
+	}
 }
 
 // Ready tells the master that this worker is ready for requests. ListenAndServe

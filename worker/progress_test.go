@@ -11,13 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gosuper/gosuper/worker/internal/limit"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
 // TestProgress lets requests run for several times the limit.
 func TestProgress(t *testing.T) {
 	const (
-		step  = limit / 6
+		step  = allowed / 6
 		steps = 15
 	)
 	upload := func(c *client) error {
@@ -85,7 +86,7 @@ func TestProgress(t *testing.T) {
 		for _, tt := range tests {
 			t.Run(fmt.Sprintf("%s/tls=%v", tt.name, secure), func(t *testing.T) {
 				t.Parallel()
-				f := startMaybeTLS(t, secure, tt.handle, timeouts{timeout: limit, stream: limit, upgrade: limit})
+				f := startMaybeTLS(t, secure, tt.handle, timeouts{Timeout: allowed, Stream: allowed, Upgrade: allowed})
 				c := f.dial(t)
 				begin := time.Now()
 				if err := tt.send(c); err != nil {
@@ -128,7 +129,7 @@ func TestSilentUpgrade(t *testing.T) {
 				if !returns {
 					<-s.goOn
 				}
-			}, timeouts{upgrade: limit})
+			}, timeouts{Upgrade: allowed})
 			c := f.dial(t)
 			c.send("/")
 			begin := time.Now()
@@ -140,7 +141,7 @@ func TestSilentUpgrade(t *testing.T) {
 				}
 			}
 			_, err := bufio.NewReader(conn).ReadByte()
-			requireTook(t, begin, limit)
+			requireTook(t, begin, allowed)
 			if err == nil {
 				t.Error("the connection gives a byte")
 			}
@@ -166,7 +167,7 @@ func TestHijackedCloses(t *testing.T) {
 			return
 		}
 		conn.Close()
-	}, timeouts{upgrade: time.Hour})
+	}, timeouts{Upgrade: time.Hour})
 	for range 10 {
 		c := f.dial(t)
 		c.send("/")
@@ -182,7 +183,7 @@ func TestAlarmsGoWithTheirConnections(t *testing.T) {
 	seen := make(chan *connection, 1)
 	f := startLimited(t, func(w http.ResponseWriter, r *http.Request) {
 		c := connectionFrom(r.Context())
-		if !c.exchange.alarm.Set() {
+		if !c.exchange.Armed() {
 			t.Error("no alarm")
 		}
 		if r.URL.Path == "/hijack" {
@@ -191,13 +192,13 @@ func TestAlarmsGoWithTheirConnections(t *testing.T) {
 			}
 		}
 		seen <- c
-	}, timeouts{timeout: time.Hour, upgrade: time.Hour})
+	}, timeouts{Timeout: time.Hour, Upgrade: time.Hour})
 	for _, path := range []string{"/", "/hijack"} {
 		c := f.dial(t)
 		c.get(path)
 		c.Close()
 		inside := await(t, seen)
-		until(t, "the alarm is stopped", func() bool { return !inside.exchange.alarm.Set() })
+		until(t, "the alarm is stopped", func() bool { return !inside.exchange.Armed() })
 	}
 }
 
@@ -211,16 +212,16 @@ func TestRequestTimeout(t *testing.T) {
 			if err := http.NewResponseController(w).Flush(); err != nil {
 				return
 			}
-			time.Sleep(limit / 20)
+			time.Sleep(allowed / 20)
 		}
-	}, timeouts{timeout: limit, stream: limit, request: 3 * limit})
+	}, timeouts{Timeout: allowed, Stream: allowed, Request: 3 * allowed})
 	c := f.dial(t)
 	begin := time.Now()
 	c.send("/")
 	if res, err := c.receive(); err == nil {
 		t.Errorf("a complete response: %+v", res)
 	}
-	requireTook(t, begin, 3*limit)
+	requireTook(t, begin, 3*allowed)
 }
 
 // TestLateBeginning begins its response after a time that would be too long for
@@ -229,13 +230,13 @@ func TestLateBeginning(t *testing.T) {
 	t.Parallel()
 	for _, h2 := range []bool{false, true} {
 		f, client := start2(t, h2, func(w http.ResponseWriter, r *http.Request) {
-			time.Sleep(2 * limit)
+			time.Sleep(2 * allowed)
 			for range 3 {
 				io.WriteString(w, "token\n")
 				http.NewResponseController(w).Flush()
-				time.Sleep(limit / 6)
+				time.Sleep(allowed / 6)
 			}
-		}, timeouts{timeout: time.Hour, stream: limit})
+		}, timeouts{Timeout: time.Hour, Stream: allowed})
 		if !h2 {
 			client = http.DefaultClient
 		}
@@ -259,8 +260,8 @@ func TestManyOnOneConnection(t *testing.T) {
 		if r.URL.Path == "/stuck" {
 			<-s.goOn
 		}
-		time.Sleep(limit / 10)
-	}, timeouts{timeout: limit, stream: limit})
+		time.Sleep(allowed / 10)
+	}, timeouts{Timeout: allowed, Stream: allowed})
 	c := f.dial(t)
 	for range 40 {
 		c.mustGet(t, "/")
@@ -270,7 +271,7 @@ func TestManyOnOneConnection(t *testing.T) {
 	if err != nil || res.StatusCode != http.StatusGatewayTimeout {
 		t.Errorf("%+v, %v", res, err)
 	}
-	requireTook(t, begin, limit)
+	requireTook(t, begin, allowed)
 }
 
 // TestBeginningAtReturn is a response that net/http sends when its handler has
@@ -280,14 +281,14 @@ func TestBeginningAtReturn(t *testing.T) {
 		name   string
 		length int64
 		handle http.HandlerFunc
-		phase  phase
+		phase  limit.Phase
 	}{
-		{"empty", 0, func(w http.ResponseWriter, r *http.Request) {}, streaming},
-		{"short", 0, ok, streaming},
-		{"with a body to be read first", 1, ok, committed},
-		{"with a body of any length", -1, ok, committed},
-		{"panic", 0, func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }, waiting},
-		{"panic after the header", 0, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(200); panic(http.ErrAbortHandler) }, committed},
+		{"empty", 0, func(w http.ResponseWriter, r *http.Request) {}, limit.Streaming},
+		{"short", 0, ok, limit.Streaming},
+		{"with a body to be read first", 1, ok, limit.Committed},
+		{"with a body of any length", -1, ok, limit.Committed},
+		{"panic", 0, func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }, limit.Waiting},
+		{"panic after the header", 0, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(200); panic(http.ErrAbortHandler) }, limit.Committed},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -306,15 +307,15 @@ func TestBeginningAtReturn(t *testing.T) {
 				defer func() { _ = recover() }()
 				h.ServeHTTP(response1{}, r)
 			}()
-			if e.phase() != tt.phase {
-				t.Errorf("phase %d, want %d", e.phase(), tt.phase)
+			if e.Phase() != tt.phase {
+				t.Errorf("phase %d, want %d", e.Phase(), tt.phase)
 			}
-			if began := e.first.Load(); began != 0 != (tt.phase == streaming) || began != 0 && (began < returned || e.progress.Load() != began) {
-				t.Errorf("began at %d, returned at %d, progress at %d", began, returned, e.progress.Load())
+			if began := e.First(); began != 0 != (tt.phase == limit.Streaming) || began != 0 && (began < returned || e.Progress() != began) {
+				t.Errorf("began at %d, returned at %d, progress at %d", began, returned, e.Progress())
 			}
-			before := e.progress.Load()
+			before := e.Progress()
 			e.write(make([]byte, pieceSize+1))
-			if e.progress.Load() <= before {
+			if e.Progress() <= before {
 				t.Error("the first of two pieces is no progress")
 			}
 			c.setState(http.StateClosed)
@@ -326,10 +327,10 @@ func TestBeginningAtReturn(t *testing.T) {
 // response: that takes longer than a response may rest.
 func TestBodyAfterReturn(t *testing.T) {
 	t.Parallel()
-	f := startLimited(t, ok, timeouts{timeout: time.Hour, stream: limit})
+	f := startLimited(t, ok, timeouts{Timeout: time.Hour, Stream: allowed})
 	c := f.dial(t)
 	io.WriteString(c, "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\n1")
-	time.Sleep(2 * limit)
+	time.Sleep(2 * allowed)
 	io.WriteString(c, "2")
 	if res, err := c.receive(); err != nil || res.StatusCode != http.StatusOK {
 		t.Errorf("%+v, %v", res, err)

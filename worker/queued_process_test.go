@@ -75,8 +75,8 @@ func helperFew() error {
 		return err
 	}
 	// The socket's, the poller's, that of its eventfd and those of signals come on top.
-	limit := uint64(len(fds)) + 12
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: limit, Max: limit}); err != nil {
+	allowed := uint64(len(fds)) + 12
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: allowed, Max: allowed}); err != nil {
 		return err
 	}
 	return ListenAndServe("203.0.113.1:1", http.HandlerFunc(ok))

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"sync"
 
+	"github.com/gosuper/gosuper/worker/internal/limit"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -19,7 +20,8 @@ import (
 // the eyes of the master, which replaces the worker. All methods may be called by
 // any goroutine.
 type Request struct {
-	watch *watch // another request's once over
+	process *process
+	watch   *limit.Watch // another request's once over
 
 	mu     sync.Mutex // guards what follows
 	over   bool
@@ -36,9 +38,8 @@ func Begin(method, path string) *Request { return self().beginRequest(method, pa
 
 func (p *process) beginRequest(method, path string) *Request {
 	p.requestStarted(nil)
-	r := &Request{watch: p.otherWatches.Get().(*watch)}
-	r.watch.ender = r
-	r.watch.begin(method, path, "")
+	r := &Request{process: p, watch: p.otherWatches.Get().(*limit.Watch)}
+	r.watch.Begin(expiry{r}, method, path, "")
 	return r
 }
 
@@ -47,8 +48,8 @@ func (p *process) beginRequest(method, path string) *Request {
 func (r *Request) Progress() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.over && r.watch.phase().running() {
-		r.watch.touch()
+	if !r.over && r.watch.Phase().Running() {
+		r.watch.Touch()
 	}
 }
 
@@ -81,18 +82,15 @@ func (r *Request) End(status int) {
 	if again {
 		return
 	}
-	w := r.watch
-	w.release()
-	w.over()
-	if w.settle() {
-		w.process.requestFinished(w, scoreboard.Monotonic(), status)
-	} else {
-		w.process.overtime.Add(-1)
+	p, w := r.process, r.watch
+	w.Release()
+	w.Over()
+	if w.Conclude() {
+		p.requestFinished(w, scoreboard.Monotonic(), status)
 	}
-	w.process.gate.end()
-	w.ending.Lock() // held by an end that is under way
-	w.process.otherWatches.Put(w)
-	w.ending.Unlock()
+	p.gate.end()
+	w.Wait()
+	p.otherWatches.Put(w)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.cancel != nil {
@@ -100,8 +98,12 @@ func (r *Request) End(status int) {
 	}
 }
 
-// end cancels the context.
-func (r *Request) end(phase) func() {
+// An expiry ends the request at its deadline.
+type expiry struct{ r *Request }
+
+// End cancels the context.
+func (x expiry) End(limit.Phase) func() {
+	r := x.r
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ended = true
@@ -111,7 +113,7 @@ func (r *Request) end(phase) func() {
 	return nil
 }
 
-// account counts the request at its deadline.
-func (r *Request) account() {
-	r.watch.process.requestFinished(r.watch, scoreboard.Monotonic(), http.StatusGatewayTimeout)
+// Account counts the request.
+func (x expiry) Account() {
+	x.r.process.requestFinished(x.r.watch, scoreboard.Monotonic(), http.StatusGatewayTimeout)
 }

@@ -19,7 +19,7 @@ func idleFixture(t testing.TB, in inheritance) *fixture {
 }
 
 func TestBegin(t *testing.T) {
-	f := idleFixture(t, inheritance{timeouts: timeouts{timeout: time.Hour}})
+	f := idleFixture(t, inheritance{limits: timeouts{Timeout: time.Hour}})
 	early, late := f.beginRequest("SET", "user:1\n7"), f.beginRequest("A-VERY-LONG-METHOD", "")
 	requests := f.view.Requests()
 	if len(requests) != 2 || !slices.ContainsFunc(requests, func(r scoreboard.Request) bool {
@@ -46,15 +46,15 @@ func TestBegin(t *testing.T) {
 }
 
 func TestBeginDeadline(t *testing.T) {
-	f := idleFixture(t, inheritance{timeouts: timeouts{timeout: limit}})
+	f := idleFixture(t, inheritance{limits: timeouts{Timeout: allowed}})
 	begin := time.Now()
 	r := f.beginRequest("GET", "x")
 	for range 10 {
-		time.Sleep(limit / 5)
+		time.Sleep(allowed / 5)
 		r.Progress()
 	}
 	await(t, r.Context().Done())
-	requireTook(t, begin, 3*limit)
+	requireTook(t, begin, 3*allowed)
 	if cause := context.Cause(r.Context()); cause != http.ErrHandlerTimeout {
 		t.Errorf("the cause is %v", cause)
 	}
@@ -78,7 +78,7 @@ func TestBeginDeadline(t *testing.T) {
 // TestMoreRequestsThanSlots times every one of them.
 func TestMoreRequestsThanSlots(t *testing.T) {
 	const n = scoreboard.MaxSlots + 60
-	f := idleFixture(t, inheritance{timeouts: timeouts{timeout: limit}})
+	f := idleFixture(t, inheritance{limits: timeouts{Timeout: allowed}})
 	var requests []*Request
 	for range n {
 		requests = append(requests, f.beginRequest("GET", "x"))
@@ -90,7 +90,7 @@ func TestMoreRequestsThanSlots(t *testing.T) {
 	if c := f.view.Counters(); c.Unslotted != 60 || c.Finished != n {
 		t.Errorf("%+v", c)
 	}
-	if h := f.view.Histogram(); h.Sum < n*limit || h.Counts[0] != 0 {
+	if h := f.view.Histogram(); h.Sum < n*allowed || h.Counts[0] != 0 {
 		t.Errorf("durations %+v", h)
 	}
 }
@@ -98,18 +98,18 @@ func TestMoreRequestsThanSlots(t *testing.T) {
 // TestOverdueWithoutSlot has all slots taken by requests that get on when one more does
 // not end: the master sees that.
 func TestOverdueWithoutSlot(t *testing.T) {
-	f := idleFixture(t, inheritance{timeouts: timeouts{request: limit}})
-	f.timeouts = timeouts{}
+	f := idleFixture(t, inheritance{limits: timeouts{Request: allowed}})
+	f.limits = timeouts{}
 	for range scoreboard.MaxSlots {
 		defer f.beginRequest("GET", "/stream").End(200)
 	}
-	f.timeouts = timeouts{request: limit}
+	f.limits = timeouts{Request: allowed}
 	begin := scoreboard.Monotonic()
 	stuck := f.beginRequest("GET", "/stuck")
 	await(t, stuck.Context().Done())
 	until(t, "the master sees it", func() bool { return len(f.view.Requests()) > scoreboard.MaxSlots })
 	r := f.view.Requests()[scoreboard.MaxSlots]
-	if r.Path != "/stuck" || r.Flags != scoreboard.InUse|scoreboard.Ended || r.Start < begin || r.Progress != r.Start || r.Deadline != r.Start+int64(limit) {
+	if r.Path != "/stuck" || r.Flags != scoreboard.InUse|scoreboard.Ended || r.Start < begin || r.Progress != r.Start || r.Deadline != r.Start+int64(allowed) {
 		t.Errorf("the board has %+v", r)
 	}
 	stuck.End(500)
@@ -133,7 +133,7 @@ func TestBeat(t *testing.T) {
 }
 
 func BenchmarkBegin(b *testing.B) {
-	f := idleFixture(b, inheritance{timeouts: timeouts{timeout: time.Minute}})
+	f := idleFixture(b, inheritance{limits: timeouts{Timeout: time.Minute}})
 	b.ReportAllocs()
 	for b.Loop() {
 		f.beginRequest("GET", "user:17").End(200)

@@ -72,7 +72,7 @@ func trusting(protocols ...string) *tls.Config {
 // startMaybeTLS serves with limits, over TLS if secure.
 func startMaybeTLS(t testing.TB, secure bool, h http.HandlerFunc, limits timeouts) *fixture {
 	t.Helper()
-	return startAs(t, quiet(h), maybeTLS(t, inheritance{keepAlive: forever, timeouts: limits}, secure), hold(t))
+	return startAs(t, quiet(h), maybeTLS(t, inheritance{keepAlive: forever, limits: limits}, secure), hold(t))
 }
 
 // maybeTLS has a worker inherit a certificate too.

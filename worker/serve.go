@@ -165,10 +165,10 @@ func (p *process) awaitAbort() {
 	if until == 0 || p.orphaned.Load() != 0 {
 		return
 	}
-	working := func() bool { return p.overtime.Load() > 0 }
+	working := func() bool { return p.overtime.Count.Load() > 0 }
 	if scoreboard.Monotonic() >= until {
 		working = p.handlersAtWork
-	} else if until-p.overtimeSince.Load() < int64(stuckGrace) {
+	} else if until-p.overtime.Since.Load() < int64(stuckGrace) {
 		return
 	}
 	for end := fromMonotonic(until).Add(abortGrace); time.Now().Before(end) && working(); {

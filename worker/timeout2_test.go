@@ -20,7 +20,7 @@ import (
 func start2(t testing.TB, secure bool, h http.HandlerFunc, limits timeouts) (*fixture, *http.Client) {
 	t.Helper()
 	srv := quiet(h)
-	in := inheritance{keepAlive: forever, timeouts: limits}
+	in := inheritance{keepAlive: forever, limits: limits}
 	transport := &http.Transport{Protocols: new(http.Protocols)}
 	if secure {
 		in.certificate, _ = readPair(pairFile(t))
@@ -55,7 +55,7 @@ func TestHTTP2Deadline(t *testing.T) {
 		{"nothing written", nil, func(w http.ResponseWriter, r *http.Request) {}, true},
 		{"early hints sent", nil, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(103) }, true},
 		{"header being written", nil, func(w http.ResponseWriter, r *http.Request) {
-			for begin := time.Now(); r.Context().Err() == nil || time.Since(begin) < limit+limit/2; {
+			for begin := time.Now(); r.Context().Err() == nil || time.Since(begin) < allowed+allowed/2; {
 				w.Header().Set("X", "y")
 				time.Sleep(time.Millisecond)
 			}
@@ -87,7 +87,7 @@ func TestHTTP2Deadline(t *testing.T) {
 							select {
 							case <-endNeighbour:
 								return
-							case <-time.After(limit / 10):
+							case <-time.After(allowed / 10):
 							}
 						}
 					}
@@ -101,7 +101,7 @@ func TestHTTP2Deadline(t *testing.T) {
 					w.WriteHeader(200)
 					_, err := w.Write(make([]byte, 100_000))
 					s.done <- err
-				}, timeouts{timeout: limit, stream: limit})
+				}, timeouts{Timeout: allowed, Stream: allowed})
 				neighbour, err := client.Get(f.url("/neighbour"))
 				if err != nil {
 					t.Fatal(err)
@@ -114,7 +114,7 @@ func TestHTTP2Deadline(t *testing.T) {
 					body, err = io.ReadAll(res.Body)
 					res.Body.Close()
 				}
-				requireTook(t, begin, limit)
+				requireTook(t, begin, allowed)
 				flags := scoreboard.InUse | scoreboard.Ended
 				if tt.answered {
 					if err != nil || res.ProtoMajor != 2 || res.StatusCode != http.StatusGatewayTimeout || res.Header.Get("Retry-After") == "" {
@@ -155,7 +155,7 @@ type neverEnding struct{}
 func (neverEnding) Read([]byte) (int, error) { select {} }
 
 func TestHTTP2Progress(t *testing.T) {
-	const step, steps = limit / 6, 15
+	const step, steps = allowed / 6, 15
 	tests := []struct {
 		name   string
 		handle func(w http.ResponseWriter, r *http.Request)
@@ -183,7 +183,7 @@ func TestHTTP2Progress(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			f, client := start2(t, false, tt.handle, timeouts{timeout: limit, stream: limit})
+			f, client := start2(t, false, tt.handle, timeouts{Timeout: allowed, Stream: allowed})
 			res, err := client.Post(f.url("/"), "", tt.body())
 			if err == nil {
 				_, err = io.ReadAll(res.Body)
@@ -205,7 +205,7 @@ func TestHTTP2SlowReader(t *testing.T) {
 			_, err := w.Write(make([]byte, 64<<20))
 			done <- err
 		}
-	}, timeouts{stream: limit})
+	}, timeouts{Stream: allowed})
 	begin := time.Now()
 	res, err := client.Get(f.url("/"))
 	if err != nil {
@@ -215,7 +215,7 @@ func TestHTTP2SlowReader(t *testing.T) {
 	if err := await(t, done); !errors.Is(err, http.ErrHandlerTimeout) {
 		t.Errorf("the write gives %v", err)
 	}
-	requireTook(t, begin, limit)
+	requireTook(t, begin, allowed)
 	if _, err := io.Copy(io.Discard, res.Body); err == nil {
 		t.Error("the client sees a complete response")
 	}
@@ -240,7 +240,7 @@ func TestHTTP2Header(t *testing.T) {
 		io.WriteString(w, "body")
 		w.Header().Set("X-Announced", "1")
 		w.Header().Set(http.TrailerPrefix+"X-Unannounced", "1")
-	}, timeouts{timeout: time.Hour})
+	}, timeouts{Timeout: time.Hour})
 	res, err := client.Get(f.url("/"))
 	if err != nil {
 		t.Fatal(err)

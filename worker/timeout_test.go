@@ -18,9 +18,9 @@ import (
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
-// limit is the timeout of the tests below, long enough for a busy machine to make
+// allowed is the timeout of the tests below, long enough for a busy machine to make
 // progress within.
-const limit = 500 * time.Millisecond
+const allowed = 500 * time.Millisecond
 
 // A stuck handler goes on until it is let go, whatever its context says.
 type stuck struct {
@@ -42,10 +42,10 @@ func newStuck(t *testing.T) *stuck {
 
 // requireTook checks the time from begin to now: never before the limit, and, on a
 // machine that does other things too, not much later.
-func requireTook(t *testing.T, begin time.Time, limit time.Duration) {
+func requireTook(t *testing.T, begin time.Time, allowed time.Duration) {
 	t.Helper()
-	if d := time.Since(begin); d < limit || d > limit+5*time.Second {
-		t.Errorf("ended after %v, want %v", d, limit)
+	if d := time.Since(begin); d < allowed || d > allowed+5*time.Second {
+		t.Errorf("ended after %v, want %v", d, allowed)
 	}
 }
 
@@ -89,7 +89,7 @@ func TestAnswerAtDeadline(t *testing.T) {
 					w.WriteHeader(200)
 					_, err := w.Write(make([]byte, 100_000))
 					s.done <- err
-				}, timeouts{timeout: limit})
+				}, timeouts{Timeout: allowed})
 				c := f.dial(t)
 				method, _, _ := strings.Cut(tt.request, " ")
 				begin := time.Now()
@@ -102,7 +102,7 @@ func TestAnswerAtDeadline(t *testing.T) {
 					t.Fatal(err)
 				}
 				body, err := io.ReadAll(res.Body)
-				requireTook(t, begin, limit)
+				requireTook(t, begin, allowed)
 				if err != nil || res.StatusCode != http.StatusGatewayTimeout || !res.Close || res.Header.Get("Retry-After") == "" {
 					t.Errorf("answer %+v %q, %v", res, body, err)
 				}
@@ -180,7 +180,7 @@ func TestCutAtDeadline(t *testing.T) {
 					<-s.goOn
 					_, err := io.WriteString(w, "other half")
 					s.done <- err
-				}, timeouts{timeout: time.Hour, stream: limit})
+				}, timeouts{Timeout: time.Hour, Stream: allowed})
 				c := f.dial(t)
 				begin := time.Now()
 				io.WriteString(c, tt.request)
@@ -188,7 +188,7 @@ func TestCutAtDeadline(t *testing.T) {
 				if err == nil {
 					_, err = io.ReadAll(res.Body)
 				}
-				requireTook(t, begin, limit)
+				requireTook(t, begin, allowed)
 				if err == nil {
 					t.Errorf("the client sees a complete response: %+v", res)
 				}
@@ -208,27 +208,27 @@ func TestCutAtDeadline(t *testing.T) {
 // TestSlowReader has handlers blocked in writes: one to a client that does not read,
 // which is ended, and one to a client that reads slowly, which is not.
 func TestSlowReader(t *testing.T) {
-	const limit = 2 * limit // on a busy machine segments are dropped, and sent again after 0.2 s, then 0.4
+	const allowed = 2 * allowed // on a busy machine segments are dropped, and sent again after 0.2 s, then 0.4
 	for _, secure := range []bool{false, true} {
 		t.Run(fmt.Sprintf("tls=%v", secure), func(t *testing.T) {
 			done := make(chan error, 1)
 			f := startMaybeTLS(t, secure, func(w http.ResponseWriter, r *http.Request) {
 				_, err := w.Write(make([]byte, 24<<20))
 				done <- err
-			}, timeouts{timeout: time.Hour, stream: limit})
+			}, timeouts{Timeout: time.Hour, Stream: allowed})
 			silent := f.dial(t)
 			begin := time.Now()
 			silent.send("/")
 			if err := await(t, done); err == nil {
 				t.Error("the write to a client that does not read succeeds")
 			}
-			requireTook(t, begin, limit)
+			requireTook(t, begin, allowed)
 			until(t, "the connection is closed", func() bool { return f.view.Counters().Open == 0 })
 
 			slow := f.dial(t)
 			slow.send("/")
 			buf := make([]byte, 64<<10)
-			for begin := time.Now(); time.Since(begin) < 2*limit; time.Sleep(limit / 20) {
+			for begin := time.Now(); time.Since(begin) < 2*allowed; time.Sleep(allowed / 20) {
 				if _, err := io.ReadFull(slow.r, buf); err != nil {
 					t.Fatalf("after %v: %v", time.Since(begin), err)
 				}
@@ -248,7 +248,7 @@ func TestTail(t *testing.T) {
 		for range 20 { // of the connection's buffers
 			w.Write(make([]byte, 1000))
 		}
-	}, timeouts{timeout: limit, stream: limit})
+	}, timeouts{Timeout: allowed, Stream: allowed})
 	c := f.dial(t)
 	c.Conn.(interface{ SetReadBuffer(int) error }).SetReadBuffer(1)
 	requests := strings.Repeat("GET / HTTP/1.1\r\nHost: test\r\n\r\n", 5000)
@@ -264,7 +264,7 @@ func TestTail(t *testing.T) {
 func TestUploaderReadsAnswer(t *testing.T) {
 	t.Parallel()
 	s := newStuck(t)
-	f := startLimited(t, func(w http.ResponseWriter, r *http.Request) { <-s.goOn }, timeouts{timeout: limit})
+	f := startLimited(t, func(w http.ResponseWriter, r *http.Request) { <-s.goOn }, timeouts{Timeout: allowed})
 	c := f.dial(t)
 	io.WriteString(c, "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 1000000\r\n\r\n")
 	until(t, "it is answered", func() bool { return f.view.Counters().Timeouts == 1 })
@@ -285,8 +285,8 @@ func TestWriteGate(t *testing.T) {
 	c := connectionOf(p.conns.add(new(net.TCPConn)))
 	raw := &countingStream{}
 	c.exchange.raw = raw
-	c.exchange.begin(&http.Request{Method: "GET"}, "", &http1Writer{writer: writer{process: p, watch: &c.exchange.watch}})
-	c.exchange.expire(c.exchange.word.Load())
+	c.exchange.begin(&http.Request{Method: "GET"}, "", &http1Writer{writer: writer{process: p, watch: &c.exchange.Watch}})
+	c.exchange.Expire()
 	raw.written = 0
 	if n, err := c.exchange.write([]byte("HTTP/1.1 200 OK")); n != 0 || err != http.ErrHandlerTimeout || raw.written != 0 {
 		t.Errorf("write gives %d, %v with %d bytes written", n, err, raw.written)

@@ -58,9 +58,9 @@ func TestWithheldBody(t *testing.T) {
 					defer close(answered)
 					tt.answer(w)
 				})
-				in := inheritance{keepAlive: forever, timeouts: timeouts{timeout: limit}, access: log.log, connections: 5}
+				in := inheritance{keepAlive: forever, limits: timeouts{Timeout: allowed}, access: log.log, connections: 5}
 				if tt.proceed != nil {
-					in.timeouts.timeout = forever
+					in.limits.Timeout = forever
 				}
 				f := startAs(t, srv, maybeTLS(t, in, secure), hold(t))
 				c := f.dial(t)
@@ -111,7 +111,7 @@ func TestDrainWaitsForWithheldBody(t *testing.T) {
 	f := startLimited(t, func(w http.ResponseWriter, r *http.Request) {
 		defer close(answered)
 		io.WriteString(w, "ok")
-	}, timeouts{timeout: forever})
+	}, timeouts{Timeout: forever})
 	c := dial(t, f.addr)
 	fmt.Fprint(c, "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 1\r\n\r\n")
 	await(t, answered)

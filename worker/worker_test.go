@@ -52,10 +52,13 @@ func start(t testing.TB, srv *http.Server, keepAlive time.Duration, held *net.TC
 	return startAs(t, srv, inheritance{keepAlive: keepAlive}, held)
 }
 
+// timeouts are the limits of a test.
+type timeouts = scoreboard.Limits
+
 // startLimited serves srv with limits on requests.
 func startLimited(t testing.TB, h http.HandlerFunc, limits timeouts) *fixture {
 	t.Helper()
-	return startAs(t, quiet(h), inheritance{keepAlive: forever, timeouts: limits}, hold(t))
+	return startAs(t, quiet(h), inheritance{keepAlive: forever, limits: limits}, hold(t))
 }
 
 func startAs(t testing.TB, srv *http.Server, in inheritance, held *net.TCPListener) *fixture {

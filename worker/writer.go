@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/gosuper/gosuper/worker/internal/accesslog"
+
+	"github.com/gosuper/gosuper/worker/internal/limit"
 )
 
 // writer stands between a handler and the http.ResponseWriter of net/http. It sees
@@ -30,7 +32,7 @@ type writer struct {
 	request     *http.Request       // net/http's
 	entry       *accesslog.Entry    // nil without a log; who accounts for the request owns it
 	process     *process
-	watch       *watch // likewise: then it is another request's
+	watch       *limit.Watch // likewise: then it is another request's
 	noKeepAlive bool
 	hijacked    bool
 	returned    bool         // the handler returned and did not panic
@@ -53,7 +55,7 @@ func (w *writer) enter() error {
 		w.writing.Unlock()
 		return errSpent
 	}
-	if w.watch.phase().ended() {
+	if w.watch.Phase().Ended() {
 		w.writing.Unlock()
 		return errTimeout
 	}
@@ -73,7 +75,7 @@ func (w *writer) enterLast(cut func()) (running bool) {
 		}
 		w.writing.Lock()
 	}
-	return !w.watch.phase().ended()
+	return !w.watch.Phase().Ended()
 }
 
 // leave is exit after which nobody enters any more.
@@ -142,7 +144,7 @@ func (w *writer) begin(status int) {
 		// With 101, "Connection: upgrade" belongs to the handler.
 		w.inner.Header().Set("Connection", "close")
 	}
-	w.watch.advance(committed)
+	w.watch.Advance(limit.Committed)
 }
 
 // isFinal reports whether a header of this status is the last one.

@@ -1,0 +1,150 @@
+package limit
+
+import (
+	"testing"
+	"time"
+
+	"github.com/gosuper/gosuper/worker/scoreboard"
+)
+
+// forever is the cap on waiting for what must happen.
+const forever = 60 * time.Second
+
+// recorder is an Ender that tells what it is told.
+type recorder struct {
+	by        chan Phase
+	accounted chan struct{}
+}
+
+func newRecorder() recorder { return recorder{make(chan Phase, 10), make(chan struct{}, 10)} }
+
+func (r recorder) End(by Phase) func() { r.by <- by; return nil }
+func (r recorder) Account()            { r.accounted <- struct{}{} }
+
+func await[T any](t *testing.T, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(forever):
+		t.Fatal("nothing happens")
+		panic("unreachable")
+	}
+}
+
+// TestExpiry ends requests in each phase.
+func TestExpiry(t *testing.T) {
+	const short = 20 * time.Millisecond
+	tests := []struct {
+		name   string
+		limits scoreboard.Limits
+		to     Phase
+		by     Phase
+	}{
+		{"nothing known", scoreboard.Limits{Timeout: short}, Waiting, Answered},
+		{"header given", scoreboard.Limits{Timeout: short}, Committed, Answered},
+		{"streaming", scoreboard.Limits{Timeout: forever, Stream: short}, Streaming, Cut},
+		{"upgraded", scoreboard.Limits{Timeout: forever, Upgrade: short}, Upgraded, Cut},
+		{"in all", scoreboard.Limits{Timeout: forever, Stream: forever, Request: short}, Streaming, Cut},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			board, overtime, r := scoreboard.Unshared(), new(Overtime), newRecorder()
+			var w Watch
+			w.Init(&tt.limits, board, overtime, Committed)
+			begin := scoreboard.Monotonic()
+			w.Begin(r, "GET", "/", "")
+			if !w.Advance(tt.to) {
+				t.Fatal("ended before its time")
+			}
+			if by := await(t, r.by); by != tt.by {
+				t.Errorf("ended by %d, want %d", by, tt.by)
+			}
+			if d := scoreboard.Monotonic() - begin; d < int64(short) {
+				t.Errorf("ended after %v", time.Duration(d))
+			}
+			await(t, r.accounted)
+			w.Wait()
+			if overtime.Count.Load() != 1 || overtime.Since.Load() < begin {
+				t.Errorf("%d overtime since %d", overtime.Count.Load(), overtime.Since.Load())
+			}
+			if w.Advance(Upgraded) {
+				t.Error("goes on")
+			}
+			w.Release()
+			if w.Conclude() || overtime.Count.Load() != 0 {
+				t.Errorf("accounted for twice, or %d overtime behind a handler that has returned", overtime.Count.Load())
+			}
+			w.Over()
+			if !w.Phase().Ended() {
+				t.Error("not ended for good")
+			}
+		})
+	}
+}
+
+// TestConcluded has a request end by itself: it is accounted for by who asks first, and
+// what its connection does afterwards has limits still.
+func TestConcluded(t *testing.T) {
+	limits := scoreboard.Limits{Stream: time.Hour}
+	board, overtime, r := scoreboard.Unshared(), new(Overtime), newRecorder()
+	var w Watch
+	w.Init(&limits, board, overtime, Committed)
+	w.Begin(r, "GET", "/", "")
+	if !w.Conclude() {
+		t.Error("not accounted for")
+	}
+	w.Release()
+	w.Advance(Streaming)
+	if w.First() == 0 || !w.Armed() {
+		t.Errorf("the response began at %d, watched: %v", w.First(), w.Armed())
+	}
+	w.Expire()
+	if by := await(t, r.by); by != Cut {
+		t.Errorf("ended by %d", by)
+	}
+	w.Wait()
+	if len(r.accounted) != 0 || overtime.Count.Load() != 0 {
+		t.Error("accounted for again")
+	}
+	w.Stop()
+	if w.Armed() {
+		t.Error("the alarm is set")
+	}
+}
+
+// TestProgress keeps a request alive for many times its limit.
+func TestProgress(t *testing.T) {
+	limits := scoreboard.Limits{Timeout: time.Hour}
+	r := newRecorder()
+	var w Watch
+	w.Init(&limits, scoreboard.Unshared(), new(Overtime), Committed)
+	w.Begin(r, "GET", "/", "")
+	for range 10 {
+		w.TouchAt(w.Progress() + int64(time.Hour) - 1)
+		w.fire(scoreboard.Monotonic())
+	}
+	if !w.Phase().Running() || len(r.by) != 0 {
+		t.Error("ended")
+	}
+	// Nothing for an hour, and the client has taken what was written earlier.
+	w.TouchAt(scoreboard.Monotonic() - int64(2*time.Hour))
+	w.Delivered(scoreboard.Monotonic)
+	w.fire(scoreboard.Monotonic())
+	if !w.Phase().Running() {
+		t.Error("ended although the client takes what it is sent")
+	}
+	// The process was stopped: the fault is not the request's.
+	w.TouchAt(scoreboard.Monotonic() - int64(2*time.Hour))
+	w.Delivered(nil)
+	w.fire(scoreboard.Monotonic() - int64(2*Lateness))
+	if !w.Phase().Running() {
+		t.Error("ended for the lateness of the alarm")
+	}
+	w.TouchAt(scoreboard.Monotonic() - int64(2*time.Hour))
+	w.fire(scoreboard.Monotonic())
+	if by := await(t, r.by); by != Answered {
+		t.Errorf("ended by %d", by)
+	}
+	w.Stop()
+}
