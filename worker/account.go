@@ -26,7 +26,7 @@ func (w *writer) conclude(now int64, gone bool) {
 			w.log(duration, w.ending(gone))
 		}
 	}
-	w.process.gate.end()
+	w.process.gate.End()
 }
 
 // answered notes that the client got the answer of a deadline, with so many bytes of

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gosuper/gosuper/worker/internal/intake"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -83,10 +84,7 @@ type connection struct {
 	closed atomic.Bool
 	late   atomic.Bool // its first request waited for too long
 
-	// Until its first request, but not for long, a connection counts as one; see gate.
-	young          atomic.Bool
-	born           int64       // when it was accepted, in Monotonic nanoseconds
-	older, younger *connection // guarded by the gate
+	ticket intake.Ticket
 
 	patience patience
 
@@ -193,10 +191,10 @@ func (s *connections) add(accepted net.Conn) net.Conn {
 	p := s.process
 	p.board.ConnAccepted()
 	c.examine(p.backlog)
-	p.gate.admit(c)
+	p.gate.Admit(&c.ticket)
 	s.mu.Lock()
 	s.open[c] = struct{}{}
-	p.gate.tellOpen(len(s.open))
+	p.gate.TellOpen(len(s.open))
 	s.mu.Unlock()
 	if p.drains.Load() {
 		c.since.Store(scoreboard.Monotonic())
@@ -207,10 +205,10 @@ func (s *connections) add(accepted net.Conn) net.Conn {
 func (s *connections) remove(c *connection) {
 	p := s.process
 	p.board.ConnClosed()
-	p.gate.forget(c)
+	p.gate.Forget(&c.ticket)
 	s.mu.Lock()
 	delete(s.open, c)
-	p.gate.tellOpen(len(s.open))
+	p.gate.TellOpen(len(s.open))
 	last := len(s.open) == 0
 	s.mu.Unlock()
 	if last {

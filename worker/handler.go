@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/gosuper/gosuper/worker/internal/intake"
 	"github.com/gosuper/gosuper/worker/internal/limit"
 	"github.com/gosuper/gosuper/worker/protocol"
 )
@@ -63,7 +64,11 @@ func (h *handler) serve1(c *connection, w http.ResponseWriter, r *http.Request, 
 // requestStarted counts a request that begins, on a connection of ours or, with
 // nil, elsewhere.
 func (p *process) requestStarted(c *connection) {
-	p.gate.begin(c)
+	var ticket *intake.Ticket
+	if c != nil {
+		ticket = &c.ticket
+	}
+	p.gate.Begin(ticket)
 	if n := p.board.RequestStarted(); n == p.maxRequests {
 		// Elsewhere, since a master that does not read must not hold up the request.
 		// A lost message costs no more than a worker that lives on.

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gosuper/gosuper/worker/internal/intake"
 	"github.com/gosuper/gosuper/worker/protocol"
 )
 
@@ -93,7 +94,7 @@ func (p *process) takeListener(fd, index int) (*listener, error) {
 		return nil, err
 	}
 	// Both kinds that accept connections are of this interface.
-	return p.newListener(inner.(streamListener), index)
+	return p.newListener(inner.(intake.Listener), index)
 }
 
 // awaitListening waits until the socket listens. A master that opens a new address
@@ -124,7 +125,7 @@ func (p *process) listen(addr string) ([]*listener, error) {
 		return listeners, nil
 	}
 	path, unix := strings.CutPrefix(addr, "unix:")
-	var inner streamListener
+	var inner intake.Listener
 	if unix {
 		inner, err = listenUnix(path)
 	} else {
@@ -159,7 +160,7 @@ func (p *process) register(listeners []*listener) {
 	}
 }
 
-func listenTCP(addr string) (streamListener, error) {
+func listenTCP(addr string) (intake.Listener, error) {
 	inner, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on %s: %w", addr, err)
@@ -168,7 +169,7 @@ func listenTCP(addr string) (streamListener, error) {
 }
 
 // listenUnix binds a path, replacing a socket that nobody listens on any more.
-func listenUnix(path string) (streamListener, error) {
+func listenUnix(path string) (intake.Listener, error) {
 	addr := &net.UnixAddr{Name: path, Net: "unix"}
 	inner, err := net.ListenUnix("unix", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {

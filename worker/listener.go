@@ -9,8 +9,9 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
+
+	"github.com/gosuper/gosuper/worker/internal/intake"
 )
 
 const (
@@ -23,18 +24,11 @@ const (
 	quietOwn = 100 * time.Millisecond
 )
 
-// streamListener is what *net.TCPListener and *net.UnixListener have in common.
-type streamListener interface {
-	net.Listener
-	syscall.Conn
-	File() (*os.File, error)
-	SetDeadline(time.Time) error
-}
-
 // A listener is one listening socket, inherited or this process's own.
 type listener struct {
-	*socket
+	*intake.Socket
 	process *process
+	warn    func(format string, args ...any)
 	index   int    // in the order of bind, -1 for a socket of this process's own
 	path    string // to be removed when draining begins, "" if there is none
 
@@ -49,14 +43,20 @@ type listener struct {
 
 // newListener makes a listener of one of package net, which it closes. The index is
 // as in listener.
-func (p *process) newListener(inner streamListener, index int) (*listener, error) {
-	socket, err := newSocket(inner)
+func (p *process) newListener(inner intake.Listener, index int) (*listener, error) {
+	l := &listener{process: p, index: index, warn: log.Printf}
+	var err error
+	l.Socket, err = intake.New(inner, intake.Terms{
+		Gate:  &p.gate,
+		Fleet: p.fleet,
+		Place: p.place,
+		Open:  p.conns.count,
+		Force: l.emptying.Load,
+		Warn:  func(format string, args ...any) { l.warn(format, args...) },
+	})
 	if err != nil {
 		return nil, err
 	}
-	l := &listener{socket: socket, process: p, index: index}
-	l.warn = log.Printf
-	l.join(p, l.emptying.Load)
 	return l, nil
 }
 
@@ -64,12 +64,12 @@ func (p *process) newListener(inner streamListener, index int) (*listener, error
 // process drains and there is nothing left to accept, the error is net.ErrClosed.
 func (l *listener) Accept() (net.Conn, error) {
 	l.entered.Do(func() {
-		l.process.gate.present(true)
+		l.process.gate.Present(true)
 		if l.onAccept != nil {
 			l.onAccept()
 		}
 	})
-	conn, err := l.accept()
+	conn, err := l.Socket.Accept()
 	if err != nil {
 		if l.emptying.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
 			l.Close()
@@ -87,7 +87,7 @@ func (l *listener) Accept() (net.Conn, error) {
 // socket of its own.
 func (l *listener) Close() error {
 	l.unlink()
-	return l.socket.Close()
+	return l.Socket.Close()
 }
 
 // drain closes the socket, or has it accepted empty where nobody else will take
@@ -107,7 +107,7 @@ func (l *listener) drain() {
 		return
 	}
 	l.emptying.Store(true)
-	wake(l.wake) // no limit counts any more
+	l.Wake() // no limit counts any more
 	l.extend()
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gosuper/gosuper/worker/internal/clock"
+	"github.com/gosuper/gosuper/worker/internal/intake"
 	"github.com/gosuper/gosuper/worker/internal/limit"
 	"github.com/gosuper/gosuper/worker/protocol"
 	"github.com/gosuper/gosuper/worker/scoreboard"
@@ -47,7 +48,7 @@ type process struct {
 	board    *scoreboard.Board
 	reporter reporter
 	conns    connections
-	gate     gate
+	gate     intake.Gate
 	beats    clock.Alarm
 
 	// Watches of requests that share a connection or have none of ours, to be used again.
@@ -86,7 +87,11 @@ func newProcess(in inheritance, err error) *process {
 	p.otherWatches.New = p.newWatch(limit.Idle)
 	p.beats.Init(func(int64) { p.beat() })
 	p.beat()
-	p.gate.init(in)
+	var place *scoreboard.Place
+	if in.fleet != nil {
+		place = in.fleet.Place(in.place)
+	}
+	p.gate.Init(in.connections, place, in.id)
 	return p
 }
 
@@ -179,7 +184,7 @@ func (p *process) drain() {
 	p.board.SetState(scoreboard.Draining)
 	listeners := p.listeners
 	p.mu.Unlock()
-	p.gate.retire()
+	p.gate.Retire()
 
 	// First, since the process may end as soon as draining is closed. A master that
 	// does not hear it has asked for the drain itself, or is gone.

@@ -5,6 +5,8 @@ package worker
 import (
 	"net/http"
 	"time"
+
+	"github.com/gosuper/gosuper/worker/internal/intake"
 )
 
 // refused answers the first request of a connection that waited for too long: its
@@ -18,7 +20,7 @@ var refused = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 
 // examine notes whether what has just been accepted waited for longer than the limit.
 func (c *connection) examine(limit time.Duration) {
-	if limit > 0 && queued(c.conn) > limit {
+	if limit > 0 && intake.Queued(c.conn) > limit {
 		c.late.Store(true)
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gosuper/gosuper/worker/internal/intake"
 	"github.com/gosuper/gosuper/worker/protocol"
 )
 
@@ -149,8 +150,8 @@ func TestLimitCounts(t *testing.T) {
 	until(t, "a young one does", func() bool { return busy() == 1 })
 	late := dial(t, addr)
 	late.mustGet(t, "/?d=0s")
-	if d := time.Since(begin); d < youth || d > youth+500*time.Millisecond {
-		t.Errorf("a silent connection keeps others out for %v, want %v", d, youth)
+	if d := time.Since(begin); d < intake.Youth || d > intake.Youth+500*time.Millisecond {
+		t.Errorf("a silent connection keeps others out for %v, want %v", d, intake.Youth)
 	}
 
 	// The worker is full with this one, and serves what is open all the same.
@@ -170,7 +171,7 @@ func TestLimitCounts(t *testing.T) {
 	next = dial(t, addr)
 	begin = time.Now()
 	next.mustGet(t, "/?d=0s")
-	if d := time.Since(begin); d > youth/2 {
+	if d := time.Since(begin); d > intake.Youth/2 {
 		t.Errorf("waited %v for a connection that was closed", d)
 	}
 	if _, err := silent.receive(); err != nil {
@@ -202,7 +203,7 @@ func TestStoppedWorkerIsNotWaitedFor(t *testing.T) {
 	}
 	slices.Sort(took)
 	t.Logf("median %v", took[100])
-	if took[100] > longestYield {
+	if took[100] > intake.LongestYield {
 		t.Error("each connection is left to it at first")
 	}
 	if err := await(t, done); err != nil {

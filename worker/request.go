@@ -88,7 +88,7 @@ func (r *Request) End(status int) {
 	if w.Conclude() {
 		p.requestFinished(w, scoreboard.Monotonic(), status)
 	}
-	p.gate.end()
+	p.gate.End()
 	w.Wait()
 	p.otherWatches.Put(w)
 	r.mu.Lock()

@@ -27,6 +27,17 @@ func helperSleep() error {
 	}))
 }
 
+// newFleet makes the memory of a fleet of up to 1024 workers, as the master does.
+func newFleet(t testing.TB) *scoreboard.Fleet {
+	t.Helper()
+	fleet, err := scoreboard.CreateFleet(1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { fleet.Close() })
+	return fleet
+}
+
 // A crew is some worker processes on one socket and one fleet page.
 type crew struct {
 	held    *net.TCPListener

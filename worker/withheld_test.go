@@ -85,7 +85,7 @@ func TestWithheldBody(t *testing.T) {
 				}
 				await(t, answered)
 				until(t, "nobody is at work", func() bool {
-					return !f.handlersAtWork() && len(f.view.Requests()) == 0 && f.gate.busy.Load() == 0
+					return !f.handlersAtWork() && len(f.view.Requests()) == 0 && f.gate.Busy() == 0
 				})
 				counters, timeouts := f.view.Counters(), uint64(0)
 				if tt.ending == "timeout" {

@@ -1,6 +1,4 @@
-//go:build unix
-
-package worker
+package intake
 
 import (
 	"time"
@@ -9,12 +7,12 @@ import (
 )
 
 const (
-	// longestYield is how long a connection may be left to a less busy worker at
+	// LongestYield is how long a connection may be left to a less busy worker at
 	// most: the longer, the better it works with workers that are slow to wake up, and
 	// the more it costs when that worker is not going to.
-	longestYield = 5 * time.Millisecond
+	LongestYield = 5 * time.Millisecond
 	// shortestYield is not worth a wait.
-	shortestYield = longestYield / 20
+	shortestYield = LongestYield / 20
 	// yieldStep is how often a listener that yields looks again: what the runtime's
 	// timers can do in an idle process.
 	yieldStep = time.Millisecond
@@ -48,7 +46,7 @@ type spread struct {
 	silent map[int]silence // by place
 
 	// How many requests this worker ends in a yieldStep, and how many connections in a
-	// longestYield, by what its standing says of the time between the last two looks that
+	// LongestYield, by what its standing says of the time between the last two looks that
 	// were at least a yieldStep apart.
 	requests, connections uint64
 	looked                int64
@@ -128,7 +126,7 @@ type rival struct {
 // concede returns what is owed to a worker for an excess over it, which is part of all
 // that this worker has.
 func concede(place int, excess, all uint64, until int64) concession {
-	wait := time.Duration(float64(longestYield) * float64(excess) / float64(all))
+	wait := time.Duration(float64(LongestYield) * float64(excess) / float64(all))
 	if wait < shortestYield {
 		return concession{}
 	}
@@ -167,7 +165,7 @@ func (s *spread) observe(now int64, own standing) {
 	}
 	within := func(d time.Duration, n uint64) uint64 { return uint64(float64(n) * float64(d) / float64(passed)) }
 	s.requests = within(yieldStep, own.ended-s.seen.ended)
-	s.connections = within(longestYield, own.closed-s.seen.closed)
+	s.connections = within(LongestYield, own.closed-s.seen.closed)
 	s.looked, s.seen = now, own
 }
 

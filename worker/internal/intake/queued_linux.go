@@ -1,4 +1,4 @@
-package worker
+package intake
 
 import (
 	"net"
@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// queued returns for how long a request has waited on a connection that has just
+// Queued returns for how long a request has waited on a connection that has just
 // been accepted; 0 where nothing has been sent yet, and where that is not known,
 // which is so for unix sockets.
 //
@@ -17,7 +17,7 @@ import (
 // request in one go and then waits has waited since; one that goes on sending has
 // waited for longer, and gets served. Without data the value is the age of the
 // connection, and the last acknowledgement tells no more.
-func queued(conn net.Conn) time.Duration {
+func Queued(conn net.Conn) time.Duration {
 	sc, ok := conn.(syscall.Conn)
 	if !ok {
 		return 0

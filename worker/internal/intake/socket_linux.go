@@ -1,4 +1,4 @@
-package worker
+package intake
 
 import (
 	"errors"
@@ -13,21 +13,18 @@ import (
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
-// A socket is a listening socket that decides, when there is a connection in its
+// A Socket is a listening socket that decides, when there is a connection in its
 // queue and before it accepts it, whether this worker should: package net accepts
 // whatever comes.
 //
 // The runtime's poller tells it of each new connection once. So it waits for the
 // next one only after it has seen the queue empty, in attempt, which the poller
 // calls again for all that has come since it called it before.
-type socket struct {
+type Socket struct {
 	file  *os.File // in the poller
 	raw   syscall.RawConn
 	addr  net.Addr
-	gate  *gate
-	force func() bool // whether to accept whatever there is
-	open  func() int  // the connections open now
-	warn  func(format string, args ...any)
+	terms Terms
 
 	spread *spread // nil where no other worker is known
 	wake   chan struct{}
@@ -35,7 +32,7 @@ type socket struct {
 	closing sync.Once
 	closed  chan struct{}
 
-	mu      sync.Mutex // held by accept; guards what follows
+	mu      sync.Mutex // held by Accept; guards what follows
 	timer   *time.Timer
 	yielded int64 // since when the queue's first is left to others, Monotonic, 0 if it is not
 	warned  bool
@@ -69,8 +66,8 @@ const (
 	lastPause  = time.Second
 )
 
-// newSocket takes a listener of package net over, and closes it.
-func newSocket(inner streamListener) (*socket, error) {
+// New takes a listener of package net over, and closes it.
+func New(inner Listener, terms Terms) (*Socket, error) {
 	defer inner.Close()
 	// A copy of the descriptor that shares the rest, O_NONBLOCK included. Its Fd
 	// method would take that away from all who hold the socket.
@@ -85,7 +82,8 @@ func newSocket(inner streamListener) (*socket, error) {
 	}
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
-	return &socket{
+	s := &Socket{
+		terms:  terms,
 		file:   file,
 		raw:    raw,
 		addr:   inner.Addr(),
@@ -93,35 +91,35 @@ func newSocket(inner streamListener) (*socket, error) {
 		closed: make(chan struct{}),
 		timer:  timer,
 		pause:  firstPause,
-	}, nil
-}
-
-// join makes the socket part of a process.
-func (s *socket) join(p *process, force func() bool) {
-	s.gate, s.force, s.open = &p.gate, force, p.conns.count
-	if p.gate.place != nil {
-		s.spread = &spread{fleet: p.fleet, own: p.place}
 	}
-	p.gate.attend(s.wake)
+	if terms.Gate.place != nil {
+		s.spread = &spread{fleet: terms.Fleet, own: terms.Place}
+	}
+	terms.Gate.attend(s.wake)
+	return s, nil
 }
 
-func (s *socket) Addr() net.Addr { return s.addr }
+// Wake has a wait of Accept look again whether it may accept.
+func (s *Socket) Wake() { wake(s.wake) }
+
+// Addr returns the address of the socket.
+func (s *Socket) Addr() net.Addr { return s.addr }
 
 // SyscallConn is there for options of the socket.
-func (s *socket) SyscallConn() (syscall.RawConn, error) { return s.raw, nil }
+func (s *Socket) SyscallConn() (syscall.RawConn, error) { return s.raw, nil }
 
 // SetDeadline bounds the wait for a connection.
-func (s *socket) SetDeadline(t time.Time) error { return s.file.SetReadDeadline(t) }
+func (s *Socket) SetDeadline(t time.Time) error { return s.file.SetReadDeadline(t) }
 
-// Close closes this descriptor, and ends accept.
-func (s *socket) Close() error {
+// Close closes this descriptor, and ends Accept.
+func (s *Socket) Close() error {
 	s.closing.Do(func() { close(s.closed) })
 	return s.file.Close()
 }
 
-// accept returns the next connection that is for this worker, and the gate has
+// Accept returns the next connection that is for this worker, and the gate has
 // reserved room for it.
-func (s *socket) accept() (net.Conn, error) {
+func (s *Socket) Accept() (net.Conn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
@@ -138,32 +136,32 @@ func (s *socket) accept() (net.Conn, error) {
 			if err == nil {
 				return conn, nil
 			}
-			s.gate.cancel()
+			s.terms.Gate.Cancel()
 		case full:
-			s.await(s.gate.limit-1, s.gate.settle())
+			s.await(s.terms.Gate.limit-1, s.terms.Gate.settle())
 		case yielding:
 			s.await(s.result.until, s.result.yield)
 		case exhausted:
-			s.gate.present(false)
+			s.terms.Gate.Present(false)
 			s.exhausted(s.result.err)
-			s.gate.present(true)
+			s.terms.Gate.Present(true)
 		case broken:
 			return nil, s.failed(s.result.err)
 		}
 	}
 }
 
-func (s *socket) failed(err error) error {
+func (s *Socket) failed(err error) error {
 	return &net.OpError{Op: "accept", Net: s.addr.Network(), Addr: s.addr, Err: err}
 }
 
 // attempt accepts a connection. It returns false when the queue is empty, and only
 // then, so that the poller waits for another; otherwise the result is filled in.
-func (s *socket) attempt(fd uintptr) bool {
-	force := s.force()
+func (s *Socket) attempt(fd uintptr) bool {
+	force := s.terms.Force()
 	if !force {
-		s.gate.settle()
-		if s.gate.full() {
+		s.terms.Gate.settle()
+		if s.terms.Gate.full() {
 			s.result = outcome{kind: full}
 			return true
 		}
@@ -176,7 +174,7 @@ func (s *socket) attempt(fd uintptr) bool {
 			return true
 		}
 	}
-	if !s.gate.reserve(force) {
+	if !s.terms.Gate.Reserve(force) {
 		s.result = outcome{kind: full} // by another listener, just now
 		return true
 	}
@@ -185,7 +183,7 @@ func (s *socket) attempt(fd uintptr) bool {
 		s.result = outcome{kind: accepted, fd: conn}
 		return true
 	}
-	s.gate.cancel()
+	s.terms.Gate.Cancel()
 	switch err {
 	case unix.EAGAIN:
 		return false
@@ -214,7 +212,7 @@ func acceptRetry(fd int) (int, error) {
 // yield returns for how long the first connection in the queue is still to be left
 // to somebody else, unless this worker is no busier than that before; or that there is
 // none.
-func (s *socket) yield(fd int) (left time.Duration, until int64, empty bool) {
+func (s *Socket) yield(fd int) (left time.Duration, until int64, empty bool) {
 	c := s.spread.consider(s.standing())
 	if c.time == 0 {
 		s.yielded = 0
@@ -237,8 +235,8 @@ func (s *socket) yield(fd int) (left time.Duration, until int64, empty bool) {
 }
 
 // standing is this worker's.
-func (s *socket) standing() standing {
-	return standing{busy: uint64(max(0, s.gate.busy.Load())), open: uint64(s.open()), ended: s.gate.ended.Load(), closed: s.gate.closed.Load()}
+func (s *Socket) standing() standing {
+	return standing{busy: uint64(max(0, s.terms.Gate.busy.Load())), open: uint64(s.terms.Open()), ended: s.terms.Gate.ended.Load(), closed: s.terms.Gate.closed.Load()}
 }
 
 // readable reports whether there is something in the queue, which is so in case of
@@ -251,11 +249,11 @@ func readable(fd int) bool {
 
 // await waits for the time given, 0 for any, until the worker is no busier than the
 // mark, or until the socket is to be emptied or is closed.
-func (s *socket) await(mark int64, d time.Duration) {
-	s.gate.await(mark)
-	defer s.gate.release()
+func (s *Socket) await(mark int64, d time.Duration) {
+	s.terms.Gate.await(mark)
+	defer s.terms.Gate.release()
 	// Looked at once more, since nobody has woken this one before.
-	if s.force() || s.gate.busy.Load() <= mark {
+	if s.terms.Force() || s.terms.Gate.busy.Load() <= mark {
 		return
 	}
 	var expired <-chan time.Time
@@ -273,10 +271,10 @@ func (s *socket) await(mark int64, d time.Duration) {
 
 // exhausted lets some time pass, for connections to end and others to take what
 // waits.
-func (s *socket) exhausted(err error) {
+func (s *Socket) exhausted(err error) {
 	if !s.warned {
 		s.warned = true
-		s.warn("worker: cannot accept connections for the moment, said once: %v", err)
+		s.terms.Warn("worker: cannot accept connections for the moment, said once: %v", err)
 	}
 	s.timer.Reset(s.pause)
 	select {
@@ -290,7 +288,7 @@ func (s *socket) exhausted(err error) {
 // wrap makes an accepted socket a connection of package net, which makes a copy of
 // the descriptor. Where that fails for lack of one the connection waits here, since
 // nobody else can take it any more; but not for long once the socket is closed.
-func (s *socket) wrap(fd int) (net.Conn, error) {
+func (s *Socket) wrap(fd int) (net.Conn, error) {
 	file := os.NewFile(uintptr(fd), "connection")
 	defer file.Close()
 	for triesLeft := int(lastPause / firstPause); ; {

@@ -1,6 +1,7 @@
-//go:build unix
-
-package worker
+// Package intake decides who of several workers accepts the next connection from a queue
+// that they share: it counts what keeps this one busy, tells the others, and leaves a
+// connection to one that is less so.
+package intake
 
 import (
 	"sync"
@@ -10,18 +11,19 @@ import (
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
-// youth is how long a connection that sends nothing counts as a request to come.
-const youth = time.Second
+// Youth is how long a connection that sends nothing counts as a request to come.
+const Youth = time.Second
 
-// A gate counts what keeps this worker busy: the requests whose handlers are at work,
+// A Gate counts what keeps this worker busy: the requests whose handlers are at work,
 // also behind an answer at their deadline, and the connections that have not sent their
-// first request yet, but those for no longer than youth. It holds the listeners back while there are as many as the worker is
-// allowed, and tells the other workers of the fleet how many there are.
+// first request yet, but those for no longer than Youth. It holds the listeners back
+// while there are as many as the worker is allowed, and tells the other workers of the
+// fleet how many there are.
 //
 // A connection's first request takes over what its connection counted, so nothing
 // changes when it begins. Requests are never held back: the connections that they
 // come on cannot go anywhere else, and may exceed the limit.
-type gate struct {
+type Gate struct {
 	limit int64             // worker_connections, 0 for no limit
 	place *scoreboard.Place // where the other workers look, nil for nowhere
 	id    uint64            // of this worker, for the place
@@ -39,13 +41,11 @@ type gate struct {
 	retired bool            // never in the place again
 }
 
-func (g *gate) init(in inheritance) {
+// Init prepares the gate of the worker with this id, for so many busy at once, 0 for no
+// limit, which tells the others in this place, nil for nowhere.
+func (g *Gate) Init(limit int64, place *scoreboard.Place, id uint64) {
 	g.mark.Store(-1)
-	g.limit = in.connections
-	g.id = in.id
-	if in.fleet != nil {
-		g.place = in.fleet.Place(in.place)
-	}
+	g.limit, g.place, g.id = limit, place, id
 	g.on = g.limit > 0 || g.place != nil
 	if g.place != nil {
 		g.place.SetBusy(0)
@@ -53,8 +53,12 @@ func (g *gate) init(in inheritance) {
 	}
 }
 
-// present tells the others whether this worker accepts connections at present.
-func (g *gate) present(accepts bool) {
+// Busy returns what keeps this worker busy: requests, connections that are about to send
+// their first one, and those about to be accepted.
+func (g *Gate) Busy() int64 { return g.busy.Load() }
+
+// Present tells the others whether this worker accepts connections at present.
+func (g *Gate) Present(accepts bool) {
 	if g.place == nil {
 		return
 	}
@@ -67,20 +71,20 @@ func (g *gate) present(accepts bool) {
 	}
 }
 
-// retire tells the others that this worker will not accept connections any more.
-func (g *gate) retire() {
+// Retire tells the others that this worker will not accept connections any more.
+func (g *Gate) Retire() {
 	g.mu.Lock()
 	g.retired = true
 	g.mu.Unlock()
-	g.present(false)
+	g.Present(false)
 }
 
 // full reports whether there is no room for another connection.
-func (g *gate) full() bool { return g.limit > 0 && g.busy.Load() >= g.limit }
+func (g *Gate) full() bool { return g.limit > 0 && g.busy.Load() >= g.limit }
 
-// reserve makes room for a connection about to be accepted, and reports whether
+// Reserve makes room for a connection about to be accepted, and reports whether
 // there was any. Force takes it all the same. It is followed by admit or cancel.
-func (g *gate) reserve(force bool) bool {
+func (g *Gate) Reserve(force bool) bool {
 	if !g.on {
 		return true
 	}
@@ -99,15 +103,15 @@ func (g *gate) reserve(force bool) bool {
 	}
 }
 
-// cancel gives back what reserve took.
-func (g *gate) cancel() {
+// Cancel gives back what reserve took.
+func (g *Gate) Cancel() {
 	if g.on {
 		g.nudge(g.busy.Add(-1))
 	}
 }
 
-// admit counts a connection that reserve has made room for.
-func (g *gate) admit(c *connection) {
+// Admit counts a connection that reserve has made room for.
+func (g *Gate) Admit(c *Ticket) {
 	if !g.on {
 		return
 	}
@@ -118,9 +122,9 @@ func (g *gate) admit(c *connection) {
 	g.tell()
 }
 
-// begin counts a request that begins on a connection, nil for an unknown one. It
+// Begin counts a request that begins on a connection, nil for an unknown one. It
 // is followed by end.
-func (g *gate) begin(c *connection) {
+func (g *Gate) Begin(c *Ticket) {
 	if !g.on || c != nil && g.age(c) {
 		return
 	}
@@ -128,8 +132,8 @@ func (g *gate) begin(c *connection) {
 	g.tell()
 }
 
-// end takes off what begin has counted.
-func (g *gate) end() {
+// End takes off what begin has counted.
+func (g *Gate) End() {
 	if !g.on {
 		return
 	}
@@ -139,20 +143,20 @@ func (g *gate) end() {
 	g.nudge(n)
 }
 
-// forget counts a connection that is closed, and takes it off if it still counts as a
+// Forget counts a connection that is closed, and takes it off if it still counts as a
 // request.
-func (g *gate) forget(c *connection) {
+func (g *Gate) Forget(c *Ticket) {
 	if !g.on {
 		return
 	}
 	g.closed.Add(1)
 	if g.age(c) {
-		g.end()
+		g.End()
 	}
 }
 
 // age reports whether the connection was young, which it is no more.
-func (g *gate) age(c *connection) bool {
+func (g *Gate) age(c *Ticket) bool {
 	if !c.young.Load() {
 		return false
 	}
@@ -161,14 +165,14 @@ func (g *gate) age(c *connection) bool {
 	return g.young.remove(c)
 }
 
-// settle takes off the connections whose youth is over, and returns how long the
+// settle takes off the connections whose Youth is over, and returns how long the
 // next one has left, 0 if there is none.
-func (g *gate) settle() time.Duration {
+func (g *Gate) settle() time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	before := g.young.first
 	for c := before; c != nil; c = g.young.first {
-		if left := youth - time.Duration(scoreboard.Monotonic()-c.born); left > 0 {
+		if left := Youth - time.Duration(scoreboard.Monotonic()-c.born); left > 0 {
 			if c != before {
 				g.tell()
 			}
@@ -185,21 +189,21 @@ func (g *gate) settle() time.Duration {
 
 // tell writes the count for the others to see. Of two calls at the same time the
 // older count may stay, until the next one.
-func (g *gate) tell() {
+func (g *Gate) tell() {
 	if g.place != nil {
 		g.place.SetBusy(uint64(max(0, g.busy.Load())))
 	}
 }
 
-// tellOpen tells the others how many connections are open.
-func (g *gate) tellOpen(n int) {
+// TellOpen tells the others how many connections are open.
+func (g *Gate) TellOpen(n int) {
 	if g.place != nil {
 		g.place.SetOpen(uint64(n))
 	}
 }
 
 // nudge wakes the listeners that wait, if busy has gone down far enough.
-func (g *gate) nudge(busy int64) {
+func (g *Gate) nudge(busy int64) {
 	if busy > g.mark.Load() {
 		return
 	}
@@ -211,14 +215,14 @@ func (g *gate) nudge(busy int64) {
 }
 
 // await has nudge wake the listeners when busy goes down to the mark, until release.
-func (g *gate) await(mark int64) {
+func (g *Gate) await(mark int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.waiting++
 	g.mark.Store(max(mark, g.mark.Load()))
 }
 
-func (g *gate) release() {
+func (g *Gate) release() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.waiting--; g.waiting == 0 {
@@ -227,7 +231,7 @@ func (g *gate) release() {
 }
 
 // attend has nudge wake the listener that waits on this channel.
-func (g *gate) attend(c chan struct{}) {
+func (g *Gate) attend(c chan struct{}) {
 	g.mu.Lock()
 	g.wakes = append(g.wakes, c)
 	g.mu.Unlock()
@@ -241,13 +245,21 @@ func wake(c chan struct{}) {
 	}
 }
 
-// youngList holds the connections that count without a request, oldest first. The
-// links are in the connections.
-type youngList struct {
-	first, last *connection
+// A Ticket is what the gate knows of a connection. The zero value is one of a connection
+// that was not admitted.
+type Ticket struct {
+	young          atomic.Bool
+	born           int64   // when it was admitted, in Monotonic nanoseconds
+	older, younger *Ticket // guarded by the gate
 }
 
-func (l *youngList) add(c *connection) {
+// youngList holds the connections that count without a request, oldest first. The
+// links are in the tickets.
+type youngList struct {
+	first, last *Ticket
+}
+
+func (l *youngList) add(c *Ticket) {
 	c.young.Store(true)
 	c.older = l.last
 	if l.last != nil {
@@ -259,7 +271,7 @@ func (l *youngList) add(c *connection) {
 }
 
 // remove reports whether the connection was there.
-func (l *youngList) remove(c *connection) bool {
+func (l *youngList) remove(c *Ticket) bool {
 	if !c.young.Load() {
 		return false
 	}
