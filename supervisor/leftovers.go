@@ -46,7 +46,7 @@ type deadLeader struct {
 
 // knows says whether the process is a child that was started here.
 func (s *Supervisor) knows(pid int) bool {
-	return s.pids[pid] != nil || s.development.pid == pid || s.trial.is(pid)
+	return s.pids[pid] != nil || s.development.pid == pid || s.upgrades.trial.Is(pid)
 }
 
 // meetGuests notes which children there are before the first worker. A script that

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/files"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/tally"
@@ -297,7 +298,7 @@ func (s *Supervisor) apply(a fleet.Apply) {
 func (s *Supervisor) warnOverwritten(r *revision) {
 	s.send(func() func() func() {
 		return func() func() {
-			now, err := imprintOf(r.resolved.Path)
+			now, err := files.ImprintOf(r.resolved.Path)
 			return func() {
 				if err != nil || now != r.executable {
 					s.log.Warn("the executable was overwritten: workers started from now on run the new file; deploy to versioned folders behind a symlink", zap.String("path", r.resolved.Path))

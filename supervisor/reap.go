@@ -24,7 +24,7 @@ func (s *Supervisor) reap() {
 		switch {
 		case e.Pid == s.development.pid:
 			built = &e.Status
-		case s.trial.is(e.Pid):
+		case s.upgrades.trial.Is(e.Pid):
 			tried = &e.Status
 		default:
 			w := s.pids[e.Pid]

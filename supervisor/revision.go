@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/files"
 	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
@@ -29,7 +30,7 @@ type revision struct {
 	config     *config.Config      `state:"config"`
 	warnings   []string            `state:"-"`
 	resolved   config.Resolved     `state:",inline"`
-	executable imprint             `state:"executable"` // as it was when the revision was made
+	executable files.Imprint       `state:"executable"` // as it was when the revision was made
 	workers    int                 `state:"workers"`
 	auto       string              `state:"auto"`  // why "auto" means that number
 	tight      string              `state:"tight"` // why even that number is too large; "": it is not
@@ -90,7 +91,7 @@ func resolve(c *config.Config) (*revision, error) {
 	if r.resolved, err = c.Resolve(); err != nil {
 		return nil, err
 	}
-	if r.executable, err = imprintOf(r.resolved.Path); err != nil {
+	if r.executable, err = files.ImprintOf(r.resolved.Path); err != nil {
 		return nil, &config.Error{Key: "command", Msg: err.Error()}
 	}
 	if e, ok := errors.AsType[*process.LimitError](limitsOfProcess(c).Check()); ok {
@@ -219,24 +220,4 @@ func (s *Supervisor) discard(r *revision) {
 		s.log.Warn("cannot close a listener", zap.Error(err))
 	}
 	s.closeAdmin(r.admin)
-}
-
-// imprint tells whether a file is still the one that it was.
-type imprint struct {
-	Dev     uint64 `json:"dev"`
-	Ino     uint64 `json:"ino"`
-	Size    int64  `json:"size"`
-	ModTime int64  `json:"mod_time"` // nanoseconds
-}
-
-func imprintOf(path string) (imprint, error) {
-	var stat unix.Stat_t
-	if err := unix.Stat(path, &stat); err != nil {
-		return imprint{}, &fs.PathError{Op: "stat", Path: path, Err: err}
-	}
-	return imprintFrom(&stat), nil
-}
-
-func imprintFrom(stat *unix.Stat_t) imprint {
-	return imprint{uint64(stat.Dev), stat.Ino, stat.Size, stat.Mtim.Nano()}
 }

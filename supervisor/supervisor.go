@@ -24,6 +24,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 	"github.com/gosuper/gosuper/supervisor/internal/tally"
 	"github.com/gosuper/gosuper/supervisor/internal/terminal"
+	"github.com/gosuper/gosuper/supervisor/internal/upgrade"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -94,7 +95,6 @@ type Supervisor struct {
 	endpoints   map[int]*admin.Endpoint `state:"-"` // by descriptor of the listener
 	spawns      spawns                  `state:"spawns"`
 	development development             `state:"-"`
-	trial       *trial                  `state:"-"` // of a new version; nil: none is under way
 	upgrades    upgrades                `state:"-"`
 }
 
@@ -105,7 +105,7 @@ type hands struct {
 	byTerminal func(*terminal.Terminal, os.Signal) bool
 	launch     func(*Supervisor, fleet.Worker) (*worker, error)
 	signal     func(pid int, w *worker, deed deed) error
-	try        func(s *Supervisor, c candidate, state int) (*trial, error)
+	try        func(c *upgrade.Candidate, args, environ []string, state int) (*upgrade.Trial, error)
 	become     func(program int, argv, environ []string, state int, descriptors []int, taken func() []syscall.Signal) error
 	reap       func(known func(pid int) bool) ([]process.Exit, []process.Orphan, error)
 	adopted    func(known func(pid int) bool) []process.Orphan // the children that were not started here
@@ -125,7 +125,7 @@ func New(o Options) (*Supervisor, error) {
 		return nil, err
 	}
 	return newSupervisor(o, hands{
-		listen: listen, byTerminal: (*terminal.Terminal).Sent, launch: launch, signal: send, reap: process.Reap, adopted: process.Adopted, trees: scales.Trees, waiting: waiting, oom: config.NewOOMCounter(os.DirFS("/")).Kills, try: try, become: handover.Exec,
+		listen: listen, byTerminal: (*terminal.Terminal).Sent, launch: launch, signal: send, reap: process.Reap, adopted: process.Adopted, trees: scales.Trees, waiting: waiting, oom: config.NewOOMCounter(os.DirFS("/")).Kills, try: (*upgrade.Candidate).Try, become: handover.Exec,
 	})
 }
 
@@ -225,7 +225,7 @@ func (s *Supervisor) deadline() time.Time {
 	next, _ := s.fleet.Deadline()
 	next = earlier(next, s.nextLeaving())
 	next = earlier(next, s.development.until)
-	next = earlier(next, s.trial.due())
+	next = earlier(next, s.upgrades.trial.Due())
 	next = earlier(next, s.mending.look)
 	next = earlier(next, s.nextSigns())
 	return earlier(earlier(next, s.nextPatrol()), s.manager.Due())

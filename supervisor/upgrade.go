@@ -16,6 +16,7 @@ import (
 
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/upgrade"
 )
 
 // Program is how this program was started.
@@ -27,13 +28,23 @@ type Program struct {
 	Args []string `json:"args"`
 }
 
-// upgrades is how the last upgrade went, and who waits for the outcome of its
-// trial.
+// TrialFlag and TrialAnswer are how a new version is asked whether it could go on,
+// and how it says yes.
+const (
+	TrialFlag   = upgrade.TrialFlag
+	TrialAnswer = upgrade.TrialAnswer
+)
+
+// upgrades is how far an upgrade is, how the last one went, and who waits for the
+// outcome of its trial.
 type upgrades struct {
+	phase     upgrade.Phase
+	begun     bool               // the phase; else it waits for the workers
+	candidate *upgrade.Candidate // nil: not found yet
+	trial     *upgrade.Trial     // nil: not begun yet
+
 	last    control.Upgrade
 	waiting []chan control.Upgrade
-	next    func() // what it goes on with, see whenSettled; nil: it waits for nothing
-	looking bool   // for the program
 }
 
 // tell tells those who wait how it went so far.
@@ -95,86 +106,115 @@ func (s *Supervisor) upgradable() error {
 	return nil
 }
 
-// whenSettled calls do as soon as every worker is its own program, which takes
-// milliseconds: what a process becomes meanwhile, only this image would learn.
-func (s *Supervisor) whenSettled(do func()) {
-	s.upgrades.next = do
-	s.settle()
-}
-
-// settle goes on with an upgrade that waits for that.
-func (s *Supervisor) settle() {
-	do := s.upgrades.next
-	if do == nil {
-		return
-	}
-	for _, w := range s.workers {
-		if !w.executed && !w.gone {
-			return
-		}
-	}
-	s.upgrades.next = nil
-	do()
-}
-
 // upgrade tries the program that is now where gosuper was started from, and
 // goes on as that if it agrees.
 func (s *Supervisor) upgrade() {
-	if s.trial != nil || s.upgrades.next != nil || s.upgrades.looking {
+	if s.upgrades.phase != upgrade.None {
 		s.log.Info("upgrade ignored: one is under way")
 		return
 	}
 	s.upgrades.last = control.Upgrade{Result: control.Underway, From: s.options.Version}
-	if err := s.upgradable(); err != nil {
-		s.refuseUpgrade(err, nil)
+	s.nextPhase()
+}
+
+// nextPhase goes on with an upgrade, as soon as that can be.
+func (s *Supervisor) nextPhase() {
+	s.upgrades.phase, s.upgrades.begun = s.upgrades.phase.Next(), false
+	s.settle()
+}
+
+// settle begins the phase of an upgrade that has waited for the workers.
+func (s *Supervisor) settle() {
+	u := &s.upgrades
+	if u.phase == upgrade.None || u.begun {
 		return
 	}
-	s.upgrades.looking = true
-	go func() {
-		c, err := findProgram(s.options.Program.Path)
-		s.askAnyway(func() {
-			s.upgrades.looking = false
-			if err != nil {
-				s.refuseUpgrade(err, nil)
+	if u.phase.Settled() {
+		for _, w := range s.workers {
+			if !w.executed && !w.gone {
 				return
 			}
-			s.whenSettled(func() {
-				if err := s.beginTrial(c); err != nil {
-					c.program.Close()
-					s.refuseUpgrade(err, nil)
-				}
-			})
-		})
-	}()
+		}
+	}
+	u.begun = true
+	err := s.upgradable()
+	if err == nil {
+		err = s.beginPhase()
+	}
+	if err != nil {
+		s.refuseUpgrade(err, nil)
+	}
+}
+
+// beginPhase does what there is to do in a phase, or has it done; nextPhase is called
+// when it is over.
+func (s *Supervisor) beginPhase() error {
+	switch s.upgrades.phase {
+	case upgrade.Finding:
+		go func() {
+			c, err := upgrade.Find(s.options.Program.Path)
+			s.askAnyway(func() { s.found(c, err) })
+		}()
+	case upgrade.Trying:
+		return s.beginTrial()
+	case upgrade.Closing:
+		s.upgrades.tell()
+		s.closeDoors(s.nextPhase)
+	case upgrade.Replacing:
+		return s.replace()
+	}
+	return nil
 }
 
 // refuseUpgrade says why there is no upgrade, with the last lines of the version
 // that refused.
 func (s *Supervisor) refuseUpgrade(err error, lines []string) {
 	s.log.Error("upgrade refused, nothing was changed", zap.Error(err), zap.Strings("last_lines", lines))
-	s.upgrades.last.Result, s.upgrades.last.Error = control.Refused, strings.Join(append([]string{err.Error()}, lines...), "\n  ")
-	s.upgrades.tell()
+	u := &s.upgrades
+	u.last.Result, u.last.Error = control.Refused, strings.Join(append([]string{err.Error()}, lines...), "\n  ")
+	u.tell()
+	if u.candidate != nil {
+		u.candidate.Program.Close()
+	}
+	was := u.phase
+	u.phase, u.candidate, u.trial = upgrade.None, nil, nil
+	if was == upgrade.Replacing {
+		s.openDoors()
+	}
 }
 
-func (s *Supervisor) beginTrial(c candidate) error {
-	if err := s.upgradable(); err != nil {
-		return err
+// found goes on with the program that was found.
+func (s *Supervisor) found(c *upgrade.Candidate, err error) {
+	if err != nil {
+		s.refuseUpgrade(err, nil)
+		return
 	}
+	s.upgrades.candidate = c
+	s.nextPhase()
+}
+
+func (s *Supervisor) beginTrial() error {
 	return s.standstill(func(all *saved) error {
 		state, _, err := all.write()
 		if err != nil {
 			return err
 		}
 		defer unix.Close(state)
-		t, err := s.hands.try(s, c, state)
+		t, err := s.hands.try(s.upgrades.candidate, s.options.Program.Args, s.options.Environ, state)
 		if err != nil {
-			return fmt.Errorf("cannot try %s: %w", c.path, err)
+			return err
 		}
-		t.until = time.Now().Add(trialTime)
-		s.trial = t
-		s.log.Info("upgrade: trying the new version", zap.String("path", c.path), zap.Int("pid", t.pid))
+		s.upgrades.trial = t
+		s.log.Info("upgrade: trying the new version", zap.String("path", t.Path), zap.Int("pid", t.PID))
 		return nil
 	})
+}
+
+// hurryTrial ends a trial that takes too long.
+func (s *Supervisor) hurryTrial(now time.Time) {
+	if err := s.upgrades.trial.Hurry(now); err != nil {
+		s.log.Error("a trial goes on", zap.Error(err))
+	}
 }
 
 // standstill calls do with the state of the master while nothing else happens
@@ -194,61 +234,38 @@ func (s *Supervisor) standstill(do func(*saved) error) error {
 
 // endTrial goes on as the new version, if it agreed.
 func (s *Supervisor) endTrial(status process.Status) {
-	t := s.trial
-	t.pid, t.until = 0, time.Time{}
-	s.trial = nil
-	defer t.close()
-	err := t.verdict(status)
-	if err != nil {
-		t.program.Close()
-		s.refuseUpgrade(err, t.lines())
+	if lines, err := s.upgrades.trial.End(status); err != nil {
+		s.refuseUpgrade(err, lines)
 		return
 	}
-	if err := s.upgradable(); err != nil {
-		t.program.Close()
-		s.refuseUpgrade(err, nil)
-		return
-	}
-	s.upgrades.tell()
-	s.trial = t // nobody else is tried meanwhile
-	s.closeDoors(func() {
-		s.whenSettled(func() {
-			s.trial = nil
-			err := s.upgradable()
-			if err == nil {
-				err = s.replace(t)
-			}
-			t.program.Close()
-			s.refuseUpgrade(err, nil) // else this is another program by now
-			s.openDoors()
-		})
-	})
+	s.nextPhase()
 }
 
 // replace has the new version take the place of this one. It returns only if
 // that fails.
-func (s *Supervisor) replace(t *trial) error {
-	s.log.Info("upgrading", zap.String("path", t.path))
+func (s *Supervisor) replace() error {
+	c := s.upgrades.candidate
+	s.log.Info("upgrading", zap.String("path", c.Path))
 	if err := s.log.Sync(); err != nil {
 		return err
 	}
 	var taken []syscall.Signal
 	err := s.standstill(func(all *saved) error {
 		// The new version closes what it finds there and does not know.
-		program := int(t.program.Fd())
+		program := int(c.Program.Fd())
 		state, descriptors, err := all.write(program)
 		if err != nil {
 			return err
 		}
 		defer unix.Close(state)
-		if err := t.unchanged(); err != nil { // closing the doors took its time
+		if err := c.Unchanged(); err != nil { // closing the doors took its time
 			return err
 		}
 		err = s.hands.become(program, s.options.Program.Args, s.options.Environ, state, descriptors, func() []syscall.Signal {
 			taken = s.pendingSignals()
 			return taken
 		})
-		return fmt.Errorf("cannot go on as %s: %w", t.path, err)
+		return fmt.Errorf("cannot go on as %s: %w", c.Path, err)
 	})
 	s.deafen = s.hands.listen(s.signals)
 	for _, sig := range taken {

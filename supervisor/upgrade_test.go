@@ -19,6 +19,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/state"
+	"github.com/gosuper/gosuper/supervisor/internal/upgrade"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -165,13 +166,15 @@ func TestUpgradeInTheLoop(t *testing.T) {
 		s.options.Program.Path += "-which-is-not-there"
 		refused("cannot find the program gosuper was started from")
 		s.options.Program.Path = self
-		s.hands.try = func(_ *Supervisor, c candidate, _ int) (*trial, error) { return nil, errors.New("no fork") }
+		s.hands.try = func(c *upgrade.Candidate, _, _ []string, _ int) (*upgrade.Trial, error) {
+			return nil, errors.New("no fork")
+		}
 		refused("no fork")
 
-		var tried *trial
-		s.hands.try = func(_ *Supervisor, c candidate, _ int) (*trial, error) {
-			tried = &trial{candidate: c, pid: 999}
-			for _, tail := range []**process.Tail{&tried.answer, &tried.words} {
+		var tried *upgrade.Trial
+		s.hands.try = func(c *upgrade.Candidate, _, _ []string, _ int) (*upgrade.Trial, error) {
+			tried = &upgrade.Trial{Candidate: c, PID: 999}
+			for _, tail := range []**process.Tail{&tried.Answer, &tried.Words} {
 				var err error
 				if *tail, err = process.RestoreTail(process.TailSnapshot{Pipe: -1, Kept: []byte(TrialAnswer + "\n")}, nil); err != nil {
 					return nil, err

@@ -59,6 +59,7 @@ var mayImport = map[string][]string{
 	"supervisor/internal/accesslog": {sys, module + "/supervisor/files", module + "/supervisor/internal/terminal"},
 	"supervisor/internal/terminal":  {sys},
 	"supervisor/internal/handover":  {sys},
+	"supervisor/internal/upgrade":   {sys, module + "/supervisor/files", module + "/supervisor/internal/handover", module + "/supervisor/internal/process"},
 	"supervisor/internal/httpd":     {},
 	"supervisor/internal/tally":     {sys, module + "/worker/scoreboard"},
 	"worker":                        {sys, module + "/worker/protocol", module + "/worker/scoreboard", module + "/worker/internal"},
