@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"strings"
+	"sync"
 	"time"
 	"unsafe"
 )
@@ -16,35 +17,80 @@ type field struct {
 	fd     bool
 	inline bool
 	key    string // of a map that is a list; "": it is none
-}
-
-// fieldsOf are the fields that are written, and the path of the table that objects
-// of the type are in; "": each is written where it is.
-func fieldsOf(t reflect.Type) (fields []field, table string) {
-	for i := range t.NumField() {
-		name, option, _ := strings.Cut(t.Field(i).Tag.Get("state"), ",")
-		key, list := strings.CutPrefix(option, "list=")
-		switch {
-		case option == "table":
-			table = name
-		case name == "-" || name == "" && option == "":
-		case list:
-			fields = append(fields, field{at: i, name: name, key: key})
-		default:
-			fields = append(fields, field{at: i, name: name, fd: option == "fd", inline: option == "inline"})
-		}
-	}
-	return fields, table
+	kind   *kind
 }
 
 // of returns the field of a struct, which is addressable, whether others may see it
 // or not: its tag says that it may be seen here.
-func (f field) of(v reflect.Value) reflect.Value {
+func (f *field) of(v reflect.Value) reflect.Value {
 	one := v.Field(f.at)
 	return reflect.NewAt(one.Type(), unsafe.Pointer(one.UnsafeAddr())).Elem()
 }
 
-var timeType = reflect.TypeFor[time.Time]()
+// kind is what there is to know of a type.
+type kind struct {
+	ours   bool    // its values are written here, and not by encoding/json
+	itself bool    // it has methods for that
+	fields []field // of a struct, those that are written
+	table  string  // path of the table that what it points to is in; "": each is written where it is
+}
+
+var (
+	timeType = reflect.TypeFor[time.Time]()
+
+	kinds   = map[reflect.Type]*kind{}
+	kindsMu sync.Mutex
+)
+
+func kindOf(t reflect.Type) *kind {
+	kindsMu.Lock()
+	defer kindsMu.Unlock()
+	return findKind(t)
+}
+
+// findKind is kindOf for who has the lock.
+func findKind(t reflect.Type) *kind {
+	if k := kinds[t]; k != nil {
+		return k
+	}
+	k := &kind{itself: t != timeType && writesItself(t)}
+	kinds[t] = k // first, since types refer to each other
+	switch {
+	case t == timeType:
+		k.ours = true
+	case k.itself:
+	case t.Kind() == reflect.Struct:
+		k.ours = tagged(t)
+		k.fields, _ = fieldsOf(t)
+	case t.Kind() == reflect.Pointer, t.Kind() == reflect.Slice, t.Kind() == reflect.Map:
+		k.ours = findKind(t.Elem()).ours
+		if t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct {
+			_, k.table = fieldsOf(t.Elem())
+		}
+	}
+	return k
+}
+
+// fieldsOf are the fields that are written, and the path of the table that objects
+// of the type are in.
+func fieldsOf(t reflect.Type) (fields []field, table string) {
+	for i := range t.NumField() {
+		name, option, _ := strings.Cut(t.Field(i).Tag.Get("state"), ",")
+		key, _ := strings.CutPrefix(option, "list=")
+		switch {
+		case option == "table":
+			table = name
+		case name == "-" || name == "" && option == "":
+		default:
+			f := field{at: i, name: name, fd: option == "fd", inline: option == "inline", kind: findKind(t.Field(i).Type)}
+			if key != option {
+				f.key = key
+			}
+			fields = append(fields, f)
+		}
+	}
+	return fields, table
+}
 
 // tagged says whether a struct says what becomes of its fields.
 func tagged(t reflect.Type) bool {
@@ -56,23 +102,6 @@ func tagged(t reflect.Type) bool {
 	return false
 }
 
-// ours says whether values of the type are written here, and not by encoding/json.
-func ours(t reflect.Type) bool {
-	if t == timeType {
-		return true
-	}
-	if writesItself(t) {
-		return false
-	}
-	switch t.Kind() {
-	case reflect.Struct:
-		return tagged(t)
-	case reflect.Pointer, reflect.Slice, reflect.Map:
-		return ours(t.Elem())
-	}
-	return false
-}
-
 func writesItself(t reflect.Type) bool {
 	for _, one := range []reflect.Type{t, reflect.PointerTo(t)} {
 		if one.Implements(reflect.TypeFor[json.Marshaler]()) || one.Implements(reflect.TypeFor[encoding.TextMarshaler]()) {
@@ -80,12 +109,4 @@ func writesItself(t reflect.Type) bool {
 		}
 	}
 	return false
-}
-
-// tableOf is the path of the table that what a pointer points to is in; "": none.
-func tableOf(t reflect.Type) (path string) {
-	if t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct {
-		_, path = fieldsOf(t.Elem())
-	}
-	return path
 }

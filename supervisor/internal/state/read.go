@@ -3,6 +3,7 @@ package state
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -13,23 +14,36 @@ import (
 // Read takes over into the struct that v points to what [Write] has written, and
 // returns the descriptors in it. Nothing is done with those.
 func Read(text []byte, v any, epoch time.Time) (fds []int, err error) {
-	r := reader{epoch: epoch, text: text, tables: map[string]*readTable{}}
-	if err := r.read(text, reflect.ValueOf(v).Elem()); err != nil {
+	r := reader{epoch: epoch, tables: map[string]*readTable{}}
+	if r.root, err = parse[object](text); err == nil {
+		err = r.fill(r.root, reflect.ValueOf(v).Elem())
+	}
+	if err != nil {
 		return nil, fmt.Errorf("cannot read the state: %w", err)
 	}
 	return r.fds, nil
 }
 
+type (
+	object = map[string]json.RawMessage
+	list   = []json.RawMessage
+)
+
+func parse[T any](text []byte) (parsed T, err error) {
+	err = json.Unmarshal(text, &parsed)
+	return parsed, err
+}
+
 type reader struct {
 	epoch  time.Time
-	text   []byte
+	root   object
 	tables map[string]*readTable
 	fds    []int
 }
 
 // readTable holds the objects that others share, as far as somebody asked for them.
 type readTable struct {
-	texts []json.RawMessage
+	texts list
 	made  map[int]reflect.Value
 }
 
@@ -40,72 +54,66 @@ func (r *reader) read(text []byte, v reflect.Value) error {
 	case bytes.Equal(text, null):
 		return nil
 	case t == timeType:
-		var moment time.Duration
-		err := json.Unmarshal(text, &moment)
-		if at := (time.Time{}); moment != 0 {
-			at = r.epoch.Add(moment)
-			v.Set(reflect.ValueOf(at))
+		moment, err := parse[time.Duration](text)
+		if moment != 0 {
+			v.Set(reflect.ValueOf(r.epoch.Add(moment)))
 		}
 		return err
-	case !ours(t):
+	case !kindOf(t).ours:
 		return json.Unmarshal(text, v.Addr().Interface())
-	case t.Kind() == reflect.Struct:
-		return r.fill(text, v)
-	case tableOf(t) != "":
-		return r.readShared(text, v, tableOf(t))
+	case kindOf(t).table != "":
+		return r.readShared(text, v, kindOf(t).table)
 	case t.Kind() == reflect.Pointer:
-		if v.IsNil() {
-			v.Set(reflect.New(t.Elem()))
-		}
-		return r.read(text, v.Elem())
+		return r.read(text, pointed(v))
 	case t.Kind() == reflect.Slice:
-		var texts []json.RawMessage
-		if err := json.Unmarshal(text, &texts); err != nil {
-			return err
-		}
+		texts, err := parse[list](text)
 		v.Set(reflect.MakeSlice(t, len(texts), len(texts)))
-		for i, one := range texts {
-			if err := r.read(one, v.Index(i)); err != nil {
-				return err
-			}
+		for i := 0; i < len(texts) && err == nil; i++ {
+			err = r.read(texts[i], v.Index(i))
 		}
-		return nil
-	}
-	var texts map[string]json.RawMessage
-	if err := json.Unmarshal(text, &texts); err != nil {
 		return err
+	}
+	texts, err := parse[object](text)
+	if err != nil || v.Kind() == reflect.Struct {
+		return errors.Join(err, r.fill(texts, v))
 	}
 	for key, one := range texts {
-		if err := r.put(v, key, one); err != nil {
+		if err := r.put(v, key, func(v reflect.Value) error { return r.read(one, v) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// fill reads the fields of a struct.
-func (r *reader) fill(text []byte, v reflect.Value) error {
-	var texts map[string]json.RawMessage
-	if err := json.Unmarshal(text, &texts); err != nil {
-		return err
+// pointed is what a pointer points to, which is made if need be.
+func pointed(v reflect.Value) reflect.Value {
+	if v.IsNil() {
+		v.Set(reflect.New(v.Type().Elem()))
 	}
-	fields, _ := fieldsOf(v.Type())
-	for _, f := range fields {
-		one, said := f.of(v), texts[f.name]
-		if f.inline {
-			said = text
-		}
+	return v.Elem()
+}
+
+// fill reads the fields of a struct, or of what a pointer to one points to.
+func (r *reader) fill(texts object, v reflect.Value) error {
+	if v.Kind() == reflect.Pointer {
+		v = pointed(v)
+	}
+	for _, f := range kindOf(v.Type()).fields {
+		one, text := f.of(v), texts[f.name]
 		if f.fd {
 			one.SetInt(-1)
 		}
-		if said == nil {
-			continue
+		var err error
+		switch {
+		case f.inline:
+			err = r.fill(texts, one)
+		case text == nil:
+		case f.key != "":
+			err = r.readList(text, one, f.key)
+		default:
+			err = r.read(text, one)
 		}
-		read := r.read
-		if f.key != "" {
-			read = func(text []byte, v reflect.Value) error { return r.readList(text, v, f.key) }
-		}
-		if err := read(said, one); err != nil {
+		if err != nil {
 			return fmt.Errorf("%s: %w", v.Type().Field(f.at).Name, err)
 		}
 		if f.fd && one.Int() >= 0 {
@@ -116,7 +124,7 @@ func (r *reader) fill(text []byte, v reflect.Value) error {
 }
 
 // put reads one value of a map.
-func (r *reader) put(m reflect.Value, key string, text []byte) error {
+func (r *reader) put(m reflect.Value, key string, read func(reflect.Value) error) error {
 	t := m.Type()
 	k, v := reflect.New(t.Key()).Elem(), reflect.New(t.Elem()).Elem()
 	if k.Kind() == reflect.String {
@@ -128,7 +136,7 @@ func (r *reader) put(m reflect.Value, key string, text []byte) error {
 		}
 		k.SetInt(n)
 	}
-	if err := r.read(text, v); err != nil {
+	if err := read(v); err != nil {
 		return err
 	}
 	if m.IsNil() {
@@ -140,16 +148,12 @@ func (r *reader) put(m reflect.Value, key string, text []byte) error {
 
 // readList reads a map that was written as a list.
 func (r *reader) readList(text []byte, m reflect.Value, key string) error {
-	var texts []json.RawMessage
-	if err := json.Unmarshal(text, &texts); err != nil {
+	texts, err := parse[[]object](text)
+	if err != nil {
 		return err
 	}
 	for _, one := range texts {
-		var object map[string]json.RawMessage
-		if err := json.Unmarshal(one, &object); err != nil {
-			return err
-		}
-		if err := r.put(m, string(object[key]), one); err != nil {
+		if err := r.put(m, string(one[key]), func(v reflect.Value) error { return r.fill(one, v) }); err != nil {
 			return err
 		}
 	}
@@ -158,21 +162,16 @@ func (r *reader) readList(text []byte, m reflect.Value, key string) error {
 
 // readShared returns an object that others share by its index in the table.
 func (r *reader) readShared(text []byte, v reflect.Value, path string) error {
-	n := 0
-	if err := json.Unmarshal(text, &n); err != nil {
+	n, err := parse[int](text)
+	if err != nil || n == -1 {
 		return err
-	}
-	if n == -1 {
-		return nil
 	}
 	t := r.tables[path]
 	if t == nil {
 		t = &readTable{made: map[int]reflect.Value{}}
 		first, second, _ := strings.Cut(path, ".")
-		var root map[string]json.RawMessage
-		var tables map[string]json.RawMessage
-		if json.Unmarshal(r.text, &root) == nil && json.Unmarshal(root[first], &tables) == nil {
-			if err := json.Unmarshal(tables[second], &t.texts); err != nil {
+		if tables, err := parse[object](r.root[first]); err == nil { // else there are none
+			if t.texts, err = parse[list](tables[second]); err != nil {
 				return err
 			}
 		}

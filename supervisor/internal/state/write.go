@@ -14,13 +14,13 @@ import (
 // Moments are counted from the epoch.
 func Write(v any, epoch time.Time) (text []byte, fds []int, err error) {
 	w := writer{epoch: epoch, tables: map[string]*table{}}
-	root := w.write(reflect.ValueOf(v).Elem()).(object)
+	root := w.write(reflect.ValueOf(v).Elem()).(written)
 	for path, t := range w.tables {
 		first, second, _ := strings.Cut(path, ".")
 		if root[first] == nil {
-			root[first] = object{}
+			root[first] = written{}
 		}
-		root[first].(object)[second] = t.all
+		root[first].(written)[second] = t.all
 	}
 	if text, err = json.Marshal(root); err != nil {
 		return nil, nil, fmt.Errorf("cannot write down the state: %w", err)
@@ -28,7 +28,7 @@ func Write(v any, epoch time.Time) (text []byte, fds []int, err error) {
 	return text, w.fds, nil
 }
 
-type object map[string]any
+type written map[string]any
 
 type writer struct {
 	epoch  time.Time
@@ -50,13 +50,13 @@ func (w *writer) write(v reflect.Value) any {
 			return int64(at.Sub(w.epoch))
 		}
 		return nil
-	case !ours(t):
+	case !kindOf(t).ours:
 		if v.CanAddr() {
 			return v.Addr().Interface() // which may have the methods
 		}
 		return v.Interface()
 	case t.Kind() == reflect.Struct:
-		o := object{}
+		o := written{}
 		w.fill(o, v)
 		return o
 	case v.IsNil():
@@ -70,7 +70,7 @@ func (w *writer) write(v reflect.Value) any {
 		}
 		return all
 	}
-	o := object{}
+	o := written{}
 	for _, key := range sortedKeys(v) {
 		o[fmt.Sprint(key)] = w.writeShared(v.MapIndex(key))
 	}
@@ -78,14 +78,13 @@ func (w *writer) write(v reflect.Value) any {
 }
 
 // fill writes the fields of a struct.
-func (w *writer) fill(o object, v reflect.Value) {
+func (w *writer) fill(o written, v reflect.Value) {
 	if !v.CanAddr() { // in a map
 		copied := reflect.New(v.Type()).Elem()
 		copied.Set(v)
 		v = copied
 	}
-	fields, _ := fieldsOf(v.Type())
-	for _, f := range fields {
+	for _, f := range kindOf(v.Type()).fields {
 		switch one := f.of(v); {
 		case f.inline && one.Kind() == reflect.Pointer:
 			if !one.IsNil() {
@@ -98,9 +97,9 @@ func (w *writer) fill(o object, v reflect.Value) {
 				w.fds = append(w.fds, int(one.Int()))
 			}
 			o[f.name] = one.Int()
-		case tableOf(one.Type()) != "":
+		case f.kind.table != "":
 			o[f.name] = w.writeShared(one)
-		case one.IsZero() && !writesItself(one.Type()):
+		case one.IsZero() && !f.kind.itself:
 		case f.key != "":
 			o[f.name] = w.list(one, f.key)
 		default:
@@ -113,7 +112,7 @@ func (w *writer) fill(o object, v reflect.Value) {
 func (w *writer) list(v reflect.Value, key string) []any {
 	list := make([]any, 0, v.Len())
 	for _, n := range sortedKeys(v) {
-		o := w.write(v.MapIndex(n)).(object)
+		o := w.write(v.MapIndex(n)).(written)
 		o[key] = n.Int()
 		list = append(list, o)
 	}
@@ -133,7 +132,7 @@ func sortedKeys(m reflect.Value) []reflect.Value {
 // writeShared writes an object into its table and returns its index, -1 for nil;
 // what is in no table is written here.
 func (w *writer) writeShared(v reflect.Value) any {
-	path := tableOf(v.Type())
+	path := kindOf(v.Type()).table
 	switch {
 	case path == "":
 		return w.write(v)
