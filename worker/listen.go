@@ -155,7 +155,7 @@ func (p *process) register(listeners []*listener) {
 	p.mu.Unlock()
 	if draining {
 		for _, l := range listeners {
-			l.drain()
+			p.drainListener(l)
 		}
 	}
 }

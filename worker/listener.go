@@ -27,13 +27,13 @@ const (
 // A listener is one listening socket, inherited or this process's own.
 type listener struct {
 	*intake.Socket
-	process *process
-	warn    func(format string, args ...any)
-	index   int    // in the order of bind, -1 for a socket of this process's own
-	path    string // to be removed when draining begins, "" if there is none
+	warn  func(format string, args ...any)
+	index int    // in the order of bind, -1 for a socket of this process's own
+	path  string // to be removed when draining begins, "" if there is none
 
 	entered  sync.Once
-	onAccept func() // called when the first Accept begins, if not nil
+	onAccept func()                       // called when the first Accept begins
+	take     func(conn net.Conn) net.Conn // called with each connection that is accepted
 
 	unlinked sync.Once
 	emptying atomic.Bool   // accepting what is left, until quiet
@@ -44,7 +44,12 @@ type listener struct {
 // newListener makes a listener of one of package net, which it closes. The index is
 // as in listener.
 func (p *process) newListener(inner intake.Listener, index int) (*listener, error) {
-	l := &listener{process: p, index: index, warn: log.Printf}
+	l := &listener{
+		index:    index,
+		warn:     log.Printf,
+		onAccept: func() { p.gate.Present(true) },
+		take:     p.conns.add,
+	}
 	var err error
 	l.Socket, err = intake.New(inner, intake.Terms{
 		Gate:  &p.gate,
@@ -60,15 +65,25 @@ func (p *process) newListener(inner intake.Listener, index int) (*listener, erro
 	return l, nil
 }
 
-// Accept returns the next connection, on the books of the process. Once the
-// process drains and there is nothing left to accept, the error is net.ErrClosed.
+// drainListener closes the socket, or has it accepted empty where nobody else will take
+// what waits in its queue.
+func (p *process) drainListener(l *listener) {
+	switch {
+	case l.index < 0:
+		l.unlink()
+		l.empty(quietOwn, p.began.Add(quietShared))
+	case p.board.Leaving(l.index):
+		// Should connections keep coming, half of the time is for answering them.
+		l.empty(quietShared, time.Now().Add(time.Until(p.deadline())/2))
+	default:
+		l.Close()
+	}
+}
+
+// Accept returns what take makes of the next connection. Once the listener drains and
+// there is nothing left to accept, the error is net.ErrClosed.
 func (l *listener) Accept() (net.Conn, error) {
-	l.entered.Do(func() {
-		l.process.gate.Present(true)
-		if l.onAccept != nil {
-			l.onAccept()
-		}
-	})
+	l.entered.Do(l.onAccept)
 	conn, err := l.Socket.Accept()
 	if err != nil {
 		if l.emptying.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
@@ -80,7 +95,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	if l.emptying.Load() {
 		l.extend()
 	}
-	return l.process.conns.add(conn), nil
+	return l.take(conn), nil
 }
 
 // Close closes this process's copy of the socket, and removes the path of a unix
@@ -90,22 +105,10 @@ func (l *listener) Close() error {
 	return l.Socket.Close()
 }
 
-// drain closes the socket, or has it accepted empty where nobody else will take
-// what waits in its queue.
-func (l *listener) drain() {
-	switch {
-	case l.index < 0:
-		l.unlink()
-		l.quiet = quietOwn
-		l.until = l.process.began.Add(quietShared)
-	case l.process.board.Leaving(l.index):
-		l.quiet = quietShared
-		// Should connections keep coming, half of the time is for answering them.
-		l.until = time.Now().Add(time.Until(l.process.deadline()) / 2)
-	default:
-		l.Close()
-		return
-	}
+// empty has the socket closed once its queue has been empty for so long, but no later
+// than until.
+func (l *listener) empty(quiet time.Duration, until time.Time) {
+	l.quiet, l.until = quiet, until
 	l.emptying.Store(true)
 	l.Wake() // no limit counts any more
 	l.extend()

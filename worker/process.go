@@ -191,7 +191,7 @@ func (p *process) drain() {
 	_ = p.reporter.send(protocol.NotifyStopping, stoppingTimeout)
 	close(p.draining)
 	for _, l := range listeners {
-		l.drain()
+		p.drainListener(l)
 	}
 }
 

@@ -75,7 +75,8 @@ func (p *process) serveOn(srv *http.Server, listeners []*listener) error {
 	}
 	ended := make(chan error, len(listeners))
 	for _, l := range listeners {
-		l.onAccept = accepting
+		entered := l.onAccept
+		l.onAccept = func() { entered(); accepting() }
 		l.warn = func(format string, args ...any) { logf(srv, format, args...) }
 		go func() { ended <- p.serveListener(srv, l) }()
 	}
