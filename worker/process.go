@@ -104,6 +104,15 @@ func (p *process) newWatch(answerable limit.Phase) func() any {
 	}
 }
 
+// beat gives a sign of life on the board twice as often as the master looks for one:
+// it says that this process gets to run and that its scheduler works.
+func (p *process) beat() {
+	if p.watchdog > 0 {
+		p.board.Beat()
+		p.beats.By(scoreboard.Monotonic() + int64(p.watchdog/2))
+	}
+}
+
 // Ready tells the master that this worker is ready for requests. ListenAndServe
 // and Serve do so themselves once they accept; servers of other kinds call it
 // after their own start. Further calls do nothing, and so does a call without a
