@@ -42,6 +42,7 @@ var roles = map[string]func(args []string) error{
 	"shout":     shout,
 	"hoard":     hoard,
 	"enter":     enter,
+	"villain":   villain,
 	"typist":    typist,
 	"vandal":    vandal,
 	"risen":     risen,

@@ -1,0 +1,197 @@
+//go:build linux
+
+package e2e
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gosuper/gosuper/cmd/internal/load"
+	"github.com/gosuper/gosuper/supervisor/control"
+)
+
+// villainSpan is how long the worker of TestVillain attacks.
+var villainSpan = flag.Duration("villain", 5*time.Second, "how long the hostile worker attacks")
+
+// What an attack may cost others.
+const (
+	villainStatus = 50 * time.Millisecond // a look at the status
+	villainMemory = 4 << 10               // KiB by which the master may have grown
+)
+
+// suspects are the requests that were lost, which one of the honest workers may have
+// had, and how many each of them has answered.
+type suspects struct {
+	mu       sync.Mutex // guards what follows
+	lost     []load.Answer
+	complete map[int]int // requests by the pid of who answered
+}
+
+func (s *suspects) see(a load.Answer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a.Kind == load.Complete {
+		s.complete[a.Pid]++
+		return
+	}
+	s.lost = append(s.lost, a)
+}
+
+// One worker does all at once that a worker can do against the others and the master,
+// again and again: those lose no request and are not replaced, and the master answers
+// as ever and does not grow. What remains to him, shared sockets that shutdown(2) makes
+// deaf until they are mended, is left out: see TestDeafSocketIsMended.
+func TestVillain(t *testing.T) {
+	// All users can get there, and one of them writes.
+	book, err := os.CreateTemp(programs, "accepted")
+	if err == nil {
+		err = book.Chmod(0o666)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer book.Close()
+	accepted := book.Name()
+	line, path := controlled(t)
+	lines := []string{
+		line, "workers = 4", command(as("villain", accepted)...), `drain_timeout = "1s"`, `graceful_timeout = "1s"`,
+		`max_worker_memory_hard = "200MiB"`, fmt.Sprintf("log.access_file = %q", filepath.Join(t.TempDir(), "access.log")),
+		"[restart]", `reset_after = "1s"`, `backoff_max = "1s"`,
+	}
+	if os.Getuid() == 0 {
+		lines = slices.Insert(lines, 0, `user = "65534"`, `chdir = "/"`)
+	}
+	// What workers write is apart from the log, which the test reads.
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	go io.Copy(io.Discard, r)
+	t.Cleanup(func() { r.Close() })
+	m := start(t, launch{config: config(lines...), stderr: w, stdout: io.Discard})
+	w.Close()
+	m.wait(t, 0, "ready", nil)
+	honest := m.workers()
+	delete(honest, 0)
+
+	ctx, stop := context.WithTimeout(t.Context(), *villainSpan)
+	defer stop()
+	seen := &suspects{complete: map[int]int{}}
+	var clients sync.WaitGroup
+	for _, plan := range []load.Plan{
+		{Connections: 4, Pause: 2 * time.Millisecond},
+		{Connections: 4, Pause: 2 * time.Millisecond, Mode: load.KeepAlive, Method: "POST", Body: `{"prompt":"hello"}`},
+	} {
+		plan.Addr, plan.Seen = m.addr(), seen.see
+		clients.Go(func() { plan.Run(ctx) })
+	}
+	var took []time.Duration
+	client, tick := control.NewClient(path), time.NewTicker(50*time.Millisecond)
+	defer tick.Stop()
+	memory := func() int { return kib(status(m.pid())["VmRSS"]) }
+	begin, before := time.Now(), 0
+	for ctx.Err() == nil {
+		asked := time.Now()
+		if _, err := client.Status(t.Context(), true); err != nil {
+			t.Fatal(err)
+		}
+		took = append(took, time.Since(asked))
+		if before == 0 && time.Since(begin) > *villainSpan/4 { // warm
+			before = memory()
+		}
+		<-tick.C
+	}
+	after := memory()
+	clients.Wait()
+
+	if now := m.workers(); !maps.Equal(honest, without(now, 0)) {
+		t.Errorf("the honest workers were %v and are %v", honest, without(now, 0))
+	}
+	of, theirs, villains := read(t, accepted), 0, m.villains()
+	for _, a := range seen.lost {
+		if a.Local != "" && (strings.Contains(of, a.Local+"\n") || dying(villains, a)) {
+			theirs++
+			continue
+		}
+		t.Errorf("lost, and no villain had it: %v after %v, connection %s, %v", a.Kind, a.Took, a.Local, a.Err)
+	}
+	answers := 0
+	for _, pid := range honest {
+		answers += seen.complete[pid]
+	}
+	slices.Sort(took)
+	most, longest := took[len(took)*19/20], took[len(took)-1]
+	t.Logf("%v: %d requests answered by honest workers, %d lost by %d villains; status took %v, 95 of 100 below %v, at most %v; the master had %d KiB and has %d",
+		*villainSpan, answers, theirs, len(villains), took[len(took)/2], most, longest, before, after)
+	if answers == 0 || len(villains) < 2 {
+		t.Error("nobody was attacked")
+	}
+	// The longest depend on what else the machine does.
+	if half := took[len(took)/2]; !raceEnabled && half > villainStatus {
+		t.Errorf("status takes %v", half)
+	}
+	if !raceEnabled && after > before+villainMemory {
+		t.Errorf("the master has grown by %d KiB", after-before)
+	}
+	m.signal(syscall.SIGTERM)
+	if code := m.end(); code != 0 {
+		t.Errorf("exit status %d", code)
+	}
+}
+
+// A death is when a villain was killed, and when it was gone; zero: not yet.
+type death struct {
+	begin, end time.Time
+	takes      bool // it has taken a connection along that it had no time to write down
+}
+
+// villains are the workers of slot 0 so far, by their pids.
+func (m *master) villains() map[int]*death {
+	all := map[int]*death{}
+	for _, e := range m.allEvents() {
+		if e.str("slot") != "0" {
+			continue
+		}
+		d := all[e.num("pid")]
+		switch e.msg {
+		case "worker started":
+			all[e.num("pid")] = &death{}
+		case "killing worker":
+			d.begin = e.at
+		case "worker gone", "worker crashed", "worker boot failed":
+			d.end = e.at
+		}
+	}
+	return all
+}
+
+// dying says whether a connection was lost while a villain was killed, who may have
+// accepted it the moment before: one for each.
+func dying(villains map[int]*death, a load.Answer) bool {
+	at := a.Start.Add(a.Took)
+	for _, d := range villains {
+		if !d.takes && !d.begin.IsZero() && at.After(d.begin) && (d.end.IsZero() || at.Before(d.end)) {
+			d.takes = true
+			return true
+		}
+	}
+	return false
+}
+
+// without is a map but for one slot.
+func without(workers map[int]int, slot int) map[int]int {
+	rest := maps.Clone(workers)
+	delete(rest, slot)
+	return rest
+}
