@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gosuper/gosuper/worker/internal/direct"
 	"github.com/gosuper/gosuper/worker/internal/intake"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
@@ -179,11 +180,11 @@ func (s *connections) add(accepted net.Conn) net.Conn {
 	case *net.TCPConn:
 		wrapped := &tcpConn{TCPConn: accepted}
 		c = &wrapped.connection
-		c.conn, c.exchange.raw, c.exchange.tcp = wrapped, newDirect(accepted), accepted
+		c.conn, c.exchange.raw, c.exchange.tcp = wrapped, direct.New(accepted), accepted
 	case *net.UnixConn:
 		wrapped := &unixConn{unixStream: accepted}
 		c = &wrapped.connection
-		c.conn, c.exchange.raw = wrapped, newDirect(accepted)
+		c.conn, c.exchange.raw = wrapped, direct.New(accepted)
 	}
 	c.set = s
 	c.patience.init(accepted)

@@ -65,6 +65,7 @@ var mayImport = map[string][]string{
 	"worker":                        {sys, module + "/worker/protocol", module + "/worker/scoreboard", module + "/worker/internal"},
 	"worker/internal/accesslog":     {sys, module + "/worker/protocol"},
 	"worker/internal/clock":         {sys, module + "/worker/scoreboard"},
+	"worker/internal/direct":        {sys},
 	"worker/internal/intake":        {sys, module + "/worker/scoreboard"},
 	"worker/internal/limit":         {module + "/worker/internal/clock", module + "/worker/scoreboard"},
 	"worker/protocol":               {},

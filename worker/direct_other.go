@@ -1,5 +1,0 @@
-//go:build unix && (!linux || race || msan || asan)
-
-package worker
-
-func newDirect(s stream) stream { return s }
