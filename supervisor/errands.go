@@ -154,12 +154,16 @@ func (s *Supervisor) reopen() {
 
 // closeAccess closes the access log, which no worker has any more.
 func (s *Supervisor) closeAccess() {
-	access := s.access
+	access, lost := s.access, s.access.Lost()
 	s.access = nil
+	s.dropped.before += lost
 	s.send(func() func() func() {
 		return func() func() {
 			access.Close()
-			return func() { s.reportLost(access.Lost()) }
+			return func() {
+				s.dropped.before += access.Lost() - lost
+				s.reportLost(access.Lost())
+			}
 		}
 	})
 }

@@ -70,7 +70,7 @@ func launch(s *Supervisor, f fleet.Worker) (started *worker, err error) {
 		files = append(files, int(s.busy.File().Fd()))
 	}
 	if s.access != nil && r.config.Log.AccessFile != "" {
-		fd, err := s.access.OpenWriteEnd()
+		fd, err := s.access.Open(f.ID, r.config.Log.AccessFormat)
 		if err != nil {
 			return nil, err
 		}

@@ -114,7 +114,7 @@ func (s *Supervisor) save(said []message) *saved {
 	all := &saved{noHangup: s.terminal.Forgives(), version: s.options.Version, program: s.options.Program, current: s.current.number, messages: said, master: s}
 	if s.access != nil {
 		snapshot := s.access.Snapshot()
-		all.access = &snapshot
+		all.log = &snapshot
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.workers)) {
 		w := s.workers[id]

@@ -200,6 +200,9 @@ func (s *Supervisor) bury(w *worker, a fleet.Bury) {
 		s.log.Error("worker "+a.Verdict.String(), append(fields, zap.Duration("backoff", a.Backoff.Round(time.Millisecond)), zap.Strings("last_lines", w.lastWords()))...)
 	}
 	w.release()
+	if s.access != nil {
+		s.access.Retire(w.ID)
+	}
 	s.strays = append(slices.DeleteFunc(s.strays, (*process.Tail).Ended), w.tails()...)
 }
 

@@ -45,7 +45,7 @@ func newHeir(o Options, h hands) (*Supervisor, error) {
 	}
 	s.upgrades.last = control.Upgrade{Result: control.OK, From: i.version, To: o.Version}
 	s.reopenControl()
-	s.reopenLogs(i.access)
+	s.reopenLogs(&i.saved)
 	if s.page >= 0 {
 		s.busy = reopen(s, s.page, scoreboard.AdoptFleet) // nil: spreading is left to chance
 	}
@@ -86,13 +86,18 @@ func (s *Supervisor) reopenControl() {
 }
 
 // reopenLogs goes on with what is written for the workers.
-func (s *Supervisor) reopenLogs(access *accesslog.Snapshot) {
-	if access != nil {
-		var err error
-		if s.access, err = accesslog.Restore(*access, s.accessTrouble); err != nil {
-			s.log.Error("cannot go on with the access log", zap.Error(err))
-			s.access = nil
-		}
+func (s *Supervisor) reopenLogs(left *saved) {
+	if left.access != nil {
+		snapshot := left.access.Snapshot()
+		left.log = &snapshot
+	}
+	if left.log == nil {
+		return
+	}
+	var err error
+	if s.access, err = accesslog.Restore(*left.log, s.accessTrouble); err != nil {
+		s.log.Error("cannot go on with the access log", zap.Error(err))
+		s.access = nil
 	}
 }
 

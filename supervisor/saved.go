@@ -34,10 +34,12 @@ type saved struct {
 	current  int                 `state:"current"`   // number of the revision in force
 	messages []message           `state:"messages"`  // not yet heard
 	noHangup bool                `state:"no_hangup"` // SIGHUP was ignored at the very start
-	access   *accesslog.Snapshot `state:"access"`
+	log      *accesslog.Snapshot `state:"access_log"`
 	strays   []stray             `state:"strays"`
 	master   *Supervisor         `state:",inline"`
 
+	// Of versions in which all workers wrote to one pipe.
+	access *accesslog.Shared `state:"access"`
 	// Of versions that knew only one set that leaves.
 	leaving *leaving `state:"leaving"`
 	// Of versions before incidents.

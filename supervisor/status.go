@@ -71,7 +71,7 @@ func (s *Supervisor) look() control.Status {
 		total := s.tally.Total().Counters
 		c := &st.Counters
 		c.Requests, c.Timeouts, c.RequestsLost, c.InnocentsLost = new(total.Finished), new(total.Timeouts), new(s.tally.Lost()), new(s.innocentsLost)
-		c.Connections, c.RequestsUnslotted, c.AccessLinesDropped = new(total.Accepted), new(total.Unslotted), new(total.LogDropped)
+		c.Connections, c.RequestsUnslotted, c.AccessLinesDropped = new(total.Accepted), new(total.Unslotted), new(s.linesDropped())
 	}
 	for _, f := range s.fleet.Failing() {
 		st.Failing = append(st.Failing, control.Failing{Slot: f.Slot, Boots: f.Boots, Error: s.epitaph(f.Culprit).of(f.Culprit)})

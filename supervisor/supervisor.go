@@ -75,7 +75,7 @@ type Supervisor struct {
 	halted        bool               `state:"-"`
 	culprit       int                `state:"-"`              // the worker because of whose boot the brain gave up
 	innocentsLost uint64             `state:"innocents_lost"` // requests that stuck workers took along
-	dropped       dropped            `state:"-"`
+	dropped       dropped            `state:",inline"`
 
 	scales   *scales.Scales `state:"-"`
 	oom      *scales.OOM    `state:",inline"`

@@ -56,7 +56,7 @@ var mayImport = map[string][]string{
 	"supervisor/internal/pidfile":   {sys, module + "/supervisor/files"},
 	"supervisor/internal/scales":    {module + "/supervisor/internal/process"},
 	"supervisor/internal/filewatch": {"github.com/fsnotify/fsnotify"},
-	"supervisor/internal/accesslog": {sys, module + "/supervisor/files", module + "/supervisor/internal/terminal"},
+	"supervisor/internal/accesslog": {sys, module + "/supervisor/files", module + "/supervisor/internal/terminal", module + "/worker/protocol"},
 	"supervisor/internal/terminal":  {sys},
 	"supervisor/internal/handover":  {sys},
 	"supervisor/internal/upgrade":   {sys, module + "/supervisor/files", module + "/supervisor/internal/handover", module + "/supervisor/internal/process"},

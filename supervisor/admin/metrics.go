@@ -160,7 +160,7 @@ func metrics() []metric {
 			numbers: func(m Metrics, emit func(float64, ...string)) { ifKnown(m.Status.Counters.Connections, emit) },
 		},
 		{
-			name: "gosuper_access_lines_dropped_total", kind: counter, reported: true, help: "Lines of the access log that workers dropped, since nobody took them fast enough.",
+			name: "gosuper_access_lines_dropped_total", kind: counter, reported: true, help: "Lines of the access log that are not in it: workers dropped them, since nobody took them fast enough, or the master lost or refused them.",
 			numbers: func(m Metrics, emit func(float64, ...string)) { ifKnown(m.Status.Counters.AccessLinesDropped, emit) },
 		},
 		{

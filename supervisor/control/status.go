@@ -124,8 +124,9 @@ type Counters struct {
 	InnocentsLost *uint64 `json:"innocents_lost"`
 	// Connections were accepted. RequestsUnslotted found no room on their worker's
 	// board: they are not listed until they are past their deadline.
-	// AccessLinesDropped are lines of the access log that workers could not get rid
-	// of.
+	// AccessLinesDropped are lines of the access log that are not in it: workers
+	// could not get rid of them, or the master could not write them, or refused them
+	// since they were not their worker's.
 	Connections        *uint64 `json:"connections"`
 	RequestsUnslotted  *uint64 `json:"requests_unslotted"`
 	AccessLinesDropped *uint64 `json:"access_lines_dropped"`

@@ -158,8 +158,10 @@
 // # The access log
 //
 // Each finished request is one write(2) of one line of at most 4096 bytes to
-// GOSUPER_ACCESS_FD, a pipe that is non-blocking for this worker; leave it so, since
-// no request waits for the log. A line that gives EAGAIN is dropped and counted.
+// GOSUPER_ACCESS_FD, a non-blocking pipe of this worker alone; leave it so, since no
+// request waits for the log. A line that gives EAGAIN is dropped and counted. The
+// master takes 16 MiB a second in the long run, and passes on what is a line of the
+// format and has the id of this worker, once.
 // "combined" is
 //
 //	ADDRESS - - [02/Jan/2006:15:04:05 +0000] "METHOD TARGET PROTOCOL" STATUS BYTES "REFERER" "USER AGENT" DURATION FIRST WORKER "REQUEST ID" ENDED

@@ -19,7 +19,7 @@ import (
 
 // combined is a line of the access log; its parts are the path, the status and
 // why the request ended.
-var combined = regexp.MustCompile(`^127\.0\.0\.1 - - \[[^]]+\] "GET (\S+) HTTP/1\.1" (\d+) \d+ "-" "-" [\d.]+ (?:[\d.]+|-) \d+ "-" (\w+)$`)
+var combined = regexp.MustCompile(`^127\.0\.0\.1 - - \[[^]]+\] "GET (\S+) HTTP/1\.1" (\d+) \d+ "-" "[^"]+" [\d.]+ (?:[\d.]+|-) \d+ "-" (\w+)$`)
 
 // A record is what the access log says about a request.
 type record struct {

@@ -134,6 +134,7 @@ func handleHostile(handle func(string, http.HandlerFunc)) {
 	handle("/outcast", func(w http.ResponseWriter, _ *http.Request) {
 		run(w, "sh", "-c", "env -i setsid sleep 1000 >/dev/null 2>&1 & echo $!")
 	})
+	handle("/scribble", func(_ http.ResponseWriter, r *http.Request) { go scribble(r.FormValue("as"), r.FormValue("format")) })
 	handle("/key", func(w http.ResponseWriter, _ *http.Request) {
 		text := make([]byte, 100)
 		id, err := unix.KeyctlSearch(unix.KEY_SPEC_SESSION_KEYRING, "user", "e2e", 0)
@@ -162,6 +163,28 @@ func handleHostile(handle func(string, http.HandlerFunc)) {
 		http.NewResponseController(w).Flush()
 		out.Read(make([]byte, 1))
 	})
+}
+
+// scribble does to the access log what a worker can do to it, in the name of another
+// one, and does not end.
+func scribble(as, format string) {
+	environ, _ := os.ReadFile("/proc/self/environ")
+	_, after, _ := strings.Cut(string(environ), "GOSUPER_ACCESS_FD=")
+	number, _, _ := strings.Cut(after, "\x00")
+	fd, err := strconv.Atoi(number)
+	if err != nil {
+		panic(err)
+	}
+	forged := `192.0.2.1 - - [02/Jan/2026:15:04:05 +0000] "GET /forged HTTP/1.1" 200 0 "-" "-" 0.1 0.1 ` + as + ` "-" ok` + "\n"
+	if format == "json" {
+		forged = `{"method":"GET","target":"/forged","status":200,"ended":"ok","worker":` + as + "}\n"
+	}
+	_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETPIPE_SZ, 4096)
+	for {
+		for _, text := range []string{forged, "\x1b[2J\n", strings.Repeat("half a line ", 30), strings.Repeat("\n", 4096)} {
+			_, _ = unix.Write(fd, []byte(text))
+		}
+	}
 }
 
 // self0 is this program.

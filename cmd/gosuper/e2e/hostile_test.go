@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -89,6 +90,45 @@ func TestHostileWishes(t *testing.T) {
 			if m.signal(syscall.SIGTERM); m.end() != 0 || granted(0) != 1 || granted(1) != 1 {
 				t.Errorf("in slots 0 and 1 %d and %d workers were granted their wish to be replaced, want 1 each", granted(0), granted(1))
 			}
+		})
+	}
+}
+
+// A worker that shrinks and fills its end of the access log, writes half lines and those
+// of others there, and commands for a terminal, does not cost its neighbour a line.
+func TestHostileScribbler(t *testing.T) {
+	for _, tc := range accessFormats {
+		t.Run(tc.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "access.log")
+			m := up(t, "[log]", fmt.Sprintf("access_file = %q", path), fmt.Sprintf("access_format = %q", tc.name))
+			attacker, victim := m.workers()[0], m.workers()[1]
+			var its facts
+			if err := json.Unmarshal([]byte(m.ask(victim, "/facts?")), &its); err != nil {
+				t.Fatal(err)
+			}
+			m.ask(attacker, fmt.Sprintf("/scribble?format=%s&as=%s", tc.name, its.Env["GOSUPER_WORKER_ID"]))
+			const requests = 200
+			want := map[string]bool{}
+			for i := range requests {
+				path := fmt.Sprintf("/?n=%d", i)
+				m.ask(victim, path)
+				want[fmt.Sprintf("%s&only=%d", path, victim)] = true
+			}
+			m.stopped(nil)
+			lines := 0
+			for _, one := range records(t, path, tc.parse) {
+				lines++
+				if one.Status == http.StatusOK {
+					delete(want, one.Target)
+				}
+				if one.Target == "/forged" {
+					t.Error("the attacker has written a line in the name of its neighbour")
+				}
+			}
+			if len(want) > 0 {
+				t.Errorf("%d of %d lines of the neighbour are not among the %d that there are", len(want), requests, lines)
+			}
+			m.wait(t, 0, "lines of the access log are lost", nil)
 		})
 	}
 }

@@ -89,7 +89,7 @@ func TestLinkOfAnotherUser(t *testing.T) {
 
 // A file system that is full may take a part of a line.
 func TestPartialLines(t *testing.T) {
-	r, w, err := pipe()
+	r, w, err := makePipe(maxPipe)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,11 +97,11 @@ func TestPartialLines(t *testing.T) {
 	// As a file, so that it is given more than there is room for.
 	d := &destination{fd: w, name: "full", regular: true}
 	var text strings.Builder
-	for i := 0; text.Len() < 2*pipeSize; i++ {
+	for i := 0; text.Len() < 2*maxPipe; i++ {
 		text.WriteString(testLine(1, i, 999))
 	}
 	var got bytes.Buffer
-	buf := make([]byte, pipeSize)
+	buf := make([]byte, maxPipe)
 	read := func(most int) {
 		n, err := unix.Read(r, buf[:most])
 		if err != nil {
@@ -119,7 +119,7 @@ func TestPartialLines(t *testing.T) {
 		}
 	}
 	for got.Len() < text.Len() {
-		read(pipeSize)
+		read(maxPipe)
 	}
 	if got.String() != text.String() {
 		t.Error("what was read is not what was written")

@@ -3,8 +3,6 @@
 package accesslog
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -12,78 +10,124 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/worker/protocol"
 )
 
-// MaxLine is the longest line in bytes, its newline included. It is what Linux
-// has for PIPE_BUF.
-const MaxLine = 4096
+// MaxLine is the longest line in bytes, its newline included.
+const MaxLine = protocol.MaxAccessLine
 
-const (
-	// pipeSize is what the pipe is asked to hold: a few thousand lines, which is
-	// what may come while a disk is busy for a moment.
-	pipeSize = 1 << 20
-	// chunkSize is how much is read at once.
-	chunkSize = 64 << 10
-	// closeTime is what a slow destination gets in Close.
-	closeTime = time.Second
-	// reportEvery keeps a lasting trouble from filling the log of the master.
-	reportEvery = time.Minute
-)
+// closeTime is what a slow destination gets in Close.
+const closeTime = time.Second
 
 // Log is one access log. Its methods may be called from any goroutine, and none
 // of them but Close waits for the destination.
 type Log struct {
-	pipe     *os.File // read end, on the runtime's poller
-	writeEnd int
-	stdout   int // what "-" means
-	report   func(error)
-	reported time.Time // belongs to the goroutine
-	lost     atomic.Uint64
-	done     chan struct{} // closed at the end of the goroutine
-	once     sync.Once     // Close
-	held     held          // what the goroutine begins with; its own
+	copier
+	watcher *watcher
+	stdout  int // what "-" means
+	lost    atomic.Uint64
+	done    chan struct{} // closed at the end of the goroutine
+	once    sync.Once     // Close
 
-	mu      sync.Mutex   // guards what follows
-	path    string       // where lines go, or were last to go
-	current *destination // nil: nowhere yet, and there is no goroutine
-	next    *destination // takes the place of current after the write under way; nil: none
-	writing bool         // the goroutine uses current
+	mu      sync.Mutex    // guards what follows
+	pipes   map[int]*pipe // by descriptor, which only the goroutine closes while there is one
+	retired []*pipe       // those among them whose worker is gone
+	alarm   time.Time     // when the watcher wakes the goroutine; zero: never
+	path    string        // where lines go, or were last to go
+	current *destination  // nil: nowhere yet, and there is no goroutine
+	next    *destination  // takes the place of current after the write under way; nil: none
+	writing bool          // the goroutine uses current
 	closed  bool
 	until   time.Time     // when Close gives up; zero: not closing
 	paused  chan struct{} // closed when the goroutine has ended for a pause; nil: none is asked for
 }
 
-// New makes the pipe. What workers write waits in it until [Log.Move] says where
-// it is to go.
+// New makes a log of no workers. What they write waits in their pipes until
+// [Log.Move] says where it is to go.
 //
 // While lines are lost, report is called with the reason, from another goroutine
-// and at most once a minute; nil: nobody wants to know.
+// and at most once a minute for each kind of reason; nil: nobody wants to know.
 func New(report func(error)) (*Log, error) { return create(unix.Stdout, report) }
 
 func create(stdout int, report func(error)) (*Log, error) {
-	l := &Log{stdout: stdout, report: report, done: make(chan struct{})}
-	r, w, err := pipe()
+	w, err := newWatcher()
 	if err != nil {
-		return nil, fmt.Errorf("cannot make the pipe of the access log: %w", err)
+		return nil, fmt.Errorf("cannot watch the pipes of the access log: %w", err)
 	}
-	l.pipe, l.writeEnd = os.NewFile(uintptr(r), "access log"), w
-	return l, nil
+	return &Log{
+		copier: copier{report: report}, watcher: w, stdout: stdout,
+		done: make(chan struct{}), pipes: map[int]*pipe{},
+	}, nil
 }
 
-// OpenWriteEnd returns a descriptor for one worker to inherit: non-blocking, and
-// close-on-exec here. It has an open file description of its own, so that a
-// worker that makes it blocking does so for nobody else. The caller closes it
-// after the spawn. Not to be called after Close.
-func (l *Log) OpenWriteEnd() (int, error) {
-	fd, err := reopen(l.writeEnd)
-	if err != nil {
-		return -1, fmt.Errorf("cannot open the pipe of the access log: %w", err)
+// Open makes the pipe of a worker, which is to write lines of a format, and returns
+// the descriptor for it to inherit: non-blocking, and close-on-exec here. The caller
+// closes it after the spawn. Not to be called after Close.
+func (l *Log) Open(worker int, format string) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r, w, err := makePipe(pipeSize(len(l.pipes)))
+	if err == nil {
+		if err = l.add(&pipe{fd: r, worker: worker, format: format}); err != nil {
+			unix.Close(r)
+			unix.Close(w)
+		}
 	}
-	return fd, nil
+	if err != nil {
+		return -1, fmt.Errorf("cannot make a pipe of the access log: %w", err)
+	}
+	return w, nil
+}
+
+// add has a pipe read. The caller holds mu.
+func (l *Log) add(p *pipe) error {
+	if err := l.watcher.add(p.fd); err != nil {
+		return err
+	}
+	l.pipes[p.fd] = p
+	return nil
+}
+
+// Retire says that a worker is gone. What it wrote before is passed on, and nothing
+// that others write who have its pipe. One without a pipe is ignored.
+func (l *Log) Retire(worker int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, p := range l.pipes {
+		if p.worker != worker || p.retired {
+			continue
+		}
+		if p.retired = true; l.current == nil {
+			l.drop(p) // its lines were to go nowhere yet, and may never be
+			return
+		}
+		l.retired = append(l.retired, p)
+		l.wake()
+		return
+	}
+}
+
+// drop gives up a pipe with all that is in it. The caller holds mu.
+func (l *Log) drop(p *pipe) {
+	chunk := make([]byte, chunkSize)
+	for n := 1; n > 0 && p.drained < maxPipe; {
+		if n = p.read(chunk); n > 0 {
+			l.lost.Add(countLines(chunk[:n]))
+		}
+	}
+	l.forget(p)
+}
+
+// forget closes a pipe. The caller holds mu.
+func (l *Log) forget(p *pipe) {
+	delete(l.pipes, p.fd)
+	l.watcher.remove(p.fd)
+	unix.Close(p.fd)
 }
 
 // Reopen opens the file anew, after somebody renamed it. On error the lines go
-// where they went before. What has been read from the pipe by then may still go
+// where they went before. What has been read from the pipes by then may still go
 // to the old file; nothing is lost. There is nothing to do for a stream.
 func (l *Log) Reopen() error {
 	l.mu.Lock()
@@ -132,34 +176,6 @@ func (l *Log) Move(path string) error {
 	return nil
 }
 
-// Lost is the number of lines that were read from the pipe and that the
-// destination did not take.
-func (l *Log) Lost() uint64 { return l.lost.Load() }
-
-// Close writes what is in the pipe, as far as the destination takes it within a
-// second, and closes everything. A worker that still writes gets EPIPE.
-func (l *Log) Close() {
-	l.once.Do(func() {
-		l.Resume()
-		l.mu.Lock()
-		l.until = time.Now().Add(closeTime)
-		idle := l.current == nil
-		l.closed = idle
-		l.mu.Unlock()
-		if idle {
-			l.finish()
-			return
-		}
-		// It can only fail where the poller does not know the pipe, and it does.
-		_ = l.pipe.SetReadDeadline(time.Unix(1, 0))
-		select {
-		case <-l.done:
-		case <-time.After(closeTime + busyWait):
-			// A system call on the file does not return. There is no way to end it.
-		}
-	})
-}
-
 // destination opens what the path means.
 func (l *Log) destination(path string) (*destination, error) {
 	d, err := newDestination(path, l.stdout)
@@ -169,131 +185,52 @@ func (l *Log) destination(path string) (*destination, error) {
 	return d, nil
 }
 
-// run is the goroutine.
-func (l *Log) run() {
-	// The rest of a chunk that is no whole line stands at its beginning the next
-	// time; it is always shorter than MaxLine.
-	chunk, lines := make([]byte, chunkSize), make([]byte, 0, chunkSize+MaxLine)
-	left, rest := l.held.lines, copy(chunk, l.held.rest)
-	take := func(n int) {
-		var part []byte
-		lines, part = cut(lines[:0], chunk[:rest+n])
-		rest = copy(chunk, part)
-		left = l.write(lines)
-	}
-	for next := goOn; next != end; {
-		switch next = l.asked(left, chunk[:rest]); {
-		case next == pause:
-			return
-		case next == end:
-		case len(left) > 0:
-			left = l.write(left)
-		default:
-			n, err := l.pipe.Read(chunk[rest:])
-			if err == nil {
-				take(n)
-			} else if !errors.Is(err, os.ErrDeadlineExceeded) { // by which it is woken
-				next = end
-			}
-		}
-	}
-	defer l.finish()
-	l.write(left)
-	// Not more than the pipe can hold: a worker may go on for ever.
-	for total := 0; total < pipeSize; {
-		n := l.readNow(chunk[rest:])
-		if n <= 0 {
-			break
-		}
-		total += n
-		take(n)
-	}
-	if rest > 0 {
-		l.write(append(chunk[:rest], '\n'))
-	}
-}
+// Lost is the number of lines that were read from the pipes and not written: the
+// destination did not take them, or they were not what their worker may say.
+func (l *Log) Lost() uint64 { return l.lost.Load() }
 
-// readNow reads what is there; n is not positive if there is nothing.
-func (l *Log) readNow(b []byte) (n int) {
-	conn, err := l.pipe.SyscallConn()
-	if err != nil {
-		return 0
-	}
-	err = conn.Control(func(fd uintptr) {
-		err := error(unix.EINTR)
-		for err == unix.EINTR {
-			n, err = unix.Read(int(fd), b)
+// Close writes what is in the pipes, as far as the destination takes it within a
+// second, and closes everything. A worker that still writes gets EPIPE.
+func (l *Log) Close() {
+	l.once.Do(func() {
+		l.Resume()
+		l.mu.Lock()
+		l.until = time.Now().Add(closeTime)
+		idle := l.current == nil
+		l.closed = idle
+		l.wake()
+		l.mu.Unlock()
+		if idle {
+			l.finish()
+			return
+		}
+		select {
+		case <-l.done:
+		case <-time.After(closeTime + busyWait):
+			// A system call on the file does not return. There is no way to end it.
 		}
 	})
-	if err != nil {
-		return 0
-	}
-	return n
 }
 
-// write passes whole lines on, and returns those that a pause leaves for later.
-func (l *Log) write(lines []byte) (left []byte) {
-	for len(lines) > 0 && !l.pausing() {
-		d, wait := l.borrow()
-		n, err := d.write(lines, wait)
-		l.giveBack()
-		lines = lines[n:]
-		switch {
-		case err == nil:
-		case err != errBusy:
-			l.lose(lines, err)
-			return nil
-		case l.overdue():
-			l.lose(lines, errors.New("it takes nothing"))
-			return nil
-		}
-	}
-	return lines
-}
+// wake has the goroutine look what it is asked for. The caller holds mu.
+func (l *Log) wake() { l.ring(time.Unix(1, 0)) }
 
-// borrow returns where to write, which is the goroutine's own until giveBack,
-// and for how long it may be waited for.
-func (l *Log) borrow() (*destination, time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.writing = true
-	if l.until.IsZero() {
-		return l.current, busyWait
-	}
-	return l.current, max(min(time.Until(l.until), busyWait), 0)
-}
-
-func (l *Log) giveBack() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.writing = false
-	if l.next != nil {
-		l.current.close()
-		l.current, l.next = l.next, nil
-	}
-}
-
-// overdue reports whether Close has waited long enough.
-func (l *Log) overdue() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return !l.until.IsZero() && !time.Now().Before(l.until)
-}
-
-// lose counts lines that are lost, and tells why.
-func (l *Log) lose(lines []byte, why error) {
-	l.lost.Add(uint64(bytes.Count(lines, []byte("\n"))))
-	if now := time.Now(); l.report != nil && now.Sub(l.reported) >= reportEvery {
-		l.reported = now
-		l.report(fmt.Errorf("cannot write the access log: %w", why))
+// ring has the goroutine woken at a time; zero: only by what comes. The caller
+// holds mu.
+func (l *Log) ring(at time.Time) {
+	if at != l.alarm {
+		l.alarm = at
+		l.watcher.setDeadline(at)
 	}
 }
 
 // finish closes everything.
 func (l *Log) finish() {
-	l.pipe.Close()
-	unix.Close(l.writeEnd)
 	l.mu.Lock()
+	for _, p := range l.pipes {
+		l.forget(p)
+	}
+	l.watcher.close()
 	if l.current != nil {
 		l.current.close()
 	}

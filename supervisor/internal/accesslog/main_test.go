@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,16 +16,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The test binary is also the worker: with workerEnv set it writes that many
-// lines to its descriptor 3 instead of running the tests.
-const workerEnv = "ACCESSLOG_TEST_LINES"
+// The test binary is also the worker: with workerEnv set, to its id and a number, it
+// writes that many lines to its descriptor 3 instead of running the tests.
+const workerEnv = "ACCESSLOG_TEST_WORKER"
 
 // patience is the cap on waiting for something that always happens.
 const patience = 30 * time.Second
 
 func TestMain(m *testing.M) {
-	if n, err := strconv.Atoi(os.Getenv(workerEnv)); err == nil {
-		work(n)
+	var id, n int
+	if _, err := fmt.Sscan(os.Getenv(workerEnv), &id, &n); err == nil {
+		work(id, n)
 		os.Exit(0)
 	}
 	syscall.Umask(0o022) // whoever runs the tests may have another
@@ -35,21 +35,22 @@ func TestMain(m *testing.M) {
 
 // work is the worker: lines of every length, each with what is needed to see
 // that it is whole.
-func work(n int) {
-	rng := rand.New(rand.NewPCG(uint64(os.Getpid()), 0))
+func work(id, n int) {
+	rng := rand.New(rand.NewPCG(uint64(id), 0))
 	for i := range n {
-		size := 40 + rng.IntN(400)
+		size := 120 + rng.IntN(400)
 		if i%20 == 0 {
 			size = MaxLine - rng.IntN(2)
 		}
-		send(3, []byte(testLine(os.Getpid(), i, size)))
+		send(3, []byte(testLine(id, i, size)))
 	}
 }
 
-// testLine is line i of a worker: "pid i size xxx", size bytes in all.
-func testLine(pid, i, size int) string {
-	head := fmt.Sprintf("%d %d %d ", pid, i, size)
-	return head + strings.Repeat("x", size-len(head)-1) + "\n"
+// testLine is line i of a worker, size bytes in all.
+func testLine(id, i, size int) string {
+	head := fmt.Sprintf(`%d/%d/%d - - [02/Jan/2026:15:04:05 +0000] "GET /`, id, i, size)
+	tail := fmt.Sprintf(` HTTP/1.1" 200 12 "-" "-" 0.000123 - %d "-" ok`, id)
+	return head + strings.Repeat("x", size-len(head)-len(tail)-1) + tail + "\n"
 }
 
 // send writes with patience, where a real worker would drop.
@@ -70,11 +71,11 @@ func send(fd int, b []byte) {
 }
 
 // startWorker starts a worker; wait returns when it has ended.
-func startWorker(t *testing.T, l *Log, lines int) (pid int, wait func()) {
+func startWorker(t *testing.T, l *Log, id, lines int) (wait func()) {
 	t.Helper()
-	fd := writeEnd(t, l)
+	fd := writeEnd(t, l, id)
 	pid, _, err := syscall.StartProcess("/proc/self/exe", []string{"worker"}, &syscall.ProcAttr{
-		Env:   []string{workerEnv + "=" + strconv.Itoa(lines)},
+		Env:   []string{fmt.Sprintf("%s=%d %d", workerEnv, id, lines)},
 		Files: []uintptr{0, 1, 2, uintptr(fd)},
 	})
 	if err != nil {
@@ -84,18 +85,18 @@ func startWorker(t *testing.T, l *Log, lines int) (pid int, wait func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pid, func() {
+	return func() {
 		t.Helper()
 		if state, err := p.Wait(); err != nil || !state.Success() {
-			t.Errorf("worker %d: %v, %v", pid, state, err)
+			t.Errorf("worker %d: %v, %v", id, state, err)
 		}
 	}
 }
 
-// writeEnd is one of the log, closed at the end of the test.
-func writeEnd(t *testing.T, l *Log) int {
+// writeEnd is that of the pipe of a worker, closed at the end of the test.
+func writeEnd(t *testing.T, l *Log, id int) int {
 	t.Helper()
-	fd, err := l.OpenWriteEnd()
+	fd, err := l.Open(id, "combined")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,18 +184,18 @@ func checkWhole(t *testing.T, text string, workers map[int]int) {
 	t.Helper()
 	next := map[int]int{}
 	for line := range strings.Lines(text) {
-		var pid, i, size int
-		if _, err := fmt.Sscanf(line, "%d %d %d ", &pid, &i, &size); err != nil || line != testLine(pid, i, size) {
+		var id, i, size int
+		if _, err := fmt.Sscanf(line, "%d/%d/%d ", &id, &i, &size); err != nil || line != testLine(id, i, size) {
 			t.Fatalf("torn: %.80q", line)
 		}
-		if i != next[pid] {
-			t.Fatalf("worker %d: line %d instead of %d", pid, i, next[pid])
+		if i != next[id] {
+			t.Fatalf("worker %d: line %d instead of %d", id, i, next[id])
 		}
-		next[pid]++
+		next[id]++
 	}
-	for pid, n := range workers {
-		if next[pid] != n {
-			t.Errorf("worker %d: %d lines instead of %d", pid, next[pid], n)
+	for id, n := range workers {
+		if next[id] != n {
+			t.Errorf("worker %d: %d lines instead of %d", id, next[id], n)
 		}
 	}
 }

@@ -5,31 +5,57 @@ package accesslog
 import (
 	"bytes"
 	"fmt"
-	"os"
-	"time"
+	"maps"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
 
-// held is what was read and is not written.
-type held struct {
-	lines []byte // whole ones
-	rest  []byte // the beginning of one, shorter than MaxLine
-}
-
 // Snapshot is a log for another image of this process to go on with: the
 // descriptors stay open over the exec.
 type Snapshot struct {
+	Path        string         `state:"path"`
+	Pipes       []PipeSnapshot `state:"pipes"`
+	Destination int            `state:"destination,fd"` // -1: a stream, or none
+	Waiting     bool           `state:"waiting"`        // there is none yet
+	Partial     int            `state:"partial"`
+	Torn        bool           `state:"torn"`
+	Lines       []byte         `state:"lines"` // whole ones, read and not written
+	Lost        uint64         `state:"lost"`
+}
+
+// PipeSnapshot is the pipe of a worker.
+type PipeSnapshot struct {
+	Worker   int    `state:"worker"` // 0: one that several write to
+	Format   string `state:"format"` // "": whatever they write
+	ReadEnd  int    `state:"read_end,fd"`
+	Retired  bool   `state:"retired"`
+	Overlong bool   `state:"overlong"`
+	Rest     []byte `state:"rest"` // the beginning of a line
+}
+
+// Shared is the log as versions left it in which all workers wrote to one pipe.
+type Shared struct {
 	Path        string `state:"path"`
 	ReadEnd     int    `state:"read_end,fd"`
 	WriteEnd    int    `state:"write_end,fd"`
-	Destination int    `state:"destination,fd"` // -1: a stream, or none
-	Waiting     bool   `state:"waiting"`        // there is none yet
+	Destination int    `state:"destination,fd"`
+	Waiting     bool   `state:"waiting"`
 	Partial     int    `state:"partial"`
 	Torn        bool   `state:"torn"`
 	Lines       []byte `state:"lines"`
 	Rest        []byte `state:"rest"`
 	Lost        uint64 `state:"lost"`
+}
+
+// Snapshot is the same with one pipe, whose end is that of the last worker that has
+// it: the master has no use for its own end of it, and closes that.
+func (s *Shared) Snapshot() Snapshot {
+	unix.Close(s.WriteEnd)
+	return Snapshot{
+		Path: s.Path, Pipes: []PipeSnapshot{{Worker: sharedWorker, ReadEnd: s.ReadEnd, Rest: s.Rest}},
+		Destination: s.Destination, Waiting: s.Waiting, Partial: s.Partial, Torn: s.Torn, Lines: s.Lines, Lost: s.Lost,
+	}
 }
 
 // Pause stops copying. When the channel it returns is closed nothing is read or
@@ -44,8 +70,7 @@ func (l *Log) Pause() <-chan struct{} {
 		close(paused)
 		return paused
 	}
-	// It can only fail where the poller does not know the pipe, and it does.
-	_ = l.pipe.SetReadDeadline(time.Unix(1, 0))
+	l.wake()
 	return paused
 }
 
@@ -56,7 +81,6 @@ func (l *Log) Resume() {
 	if l.paused == nil {
 		return
 	}
-	_ = l.pipe.SetReadDeadline(time.Time{})
 	select {
 	case <-l.paused:
 		if l.current != nil {
@@ -85,7 +109,7 @@ const (
 
 // asked returns what the goroutine is to do. For a pause it keeps what was read
 // and is not written.
-func (l *Log) asked(lines, rest []byte) demand {
+func (l *Log) asked(lines []byte) demand {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -94,7 +118,7 @@ func (l *Log) asked(lines, rest []byte) demand {
 	case l.paused == nil:
 		return goOn
 	}
-	l.held = held{bytes.Clone(lines), bytes.Clone(rest)}
+	l.held = bytes.Clone(lines)
 	close(l.paused)
 	return pause
 }
@@ -103,9 +127,12 @@ func (l *Log) asked(lines, rest []byte) demand {
 func (l *Log) Snapshot() Snapshot {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := Snapshot{
-		Path: l.path, ReadEnd: -1, WriteEnd: l.writeEnd, Destination: -1,
-		Lines: l.held.lines, Rest: l.held.rest, Lost: l.lost.Load(),
+	s := Snapshot{Path: l.path, Destination: -1, Lines: l.held, Lost: l.lost.Load()}
+	for _, fd := range slices.Sorted(maps.Keys(l.pipes)) {
+		p := l.pipes[fd]
+		s.Pipes = append(s.Pipes, PipeSnapshot{
+			Worker: p.worker, Format: p.format, ReadEnd: fd, Retired: p.retired, Overlong: p.overlong, Rest: p.rest,
+		})
 	}
 	if d := l.current; d == nil {
 		s.Waiting = true
@@ -115,22 +142,32 @@ func (l *Log) Snapshot() Snapshot {
 			s.Destination = d.fd
 		}
 	}
-	if conn, err := l.pipe.SyscallConn(); err == nil {
-		_ = conn.Control(func(fd uintptr) { s.ReadEnd = int(fd) })
-	}
 	return s
 }
 
-// Restore returns the log that a snapshot was taken of, at work. See [Open] for
+// Restore returns the log that a snapshot was taken of, at work. See [New] for
 // report.
 func Restore(s Snapshot, report func(error)) (*Log, error) { return restore(s, unix.Stdout, report) }
 
 func restore(s Snapshot, stdout int, report func(error)) (*Log, error) {
-	l := &Log{
-		stdout: stdout, report: report, path: s.Path, done: make(chan struct{}),
-		pipe: os.NewFile(uintptr(s.ReadEnd), "access log"), writeEnd: s.WriteEnd, held: held{s.Lines, s.Rest},
+	l, err := create(stdout, report)
+	if err != nil {
+		return nil, err
 	}
+	l.path, l.held = s.Path, s.Lines
 	l.lost.Store(s.Lost)
+	for _, one := range s.Pipes {
+		p := &pipe{
+			fd: one.ReadEnd, worker: one.Worker, format: one.Format,
+			retired: one.Retired, overlong: one.Overlong, rest: one.Rest,
+		}
+		if err := l.add(p); err != nil {
+			return nil, fmt.Errorf("cannot restore the access log: %w", err)
+		}
+		if p.retired {
+			l.retired = append(l.retired, p)
+		}
+	}
 	if s.Waiting {
 		return l, nil
 	}

@@ -4,6 +4,7 @@ package accesslog
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"os"
 	"path/filepath"
@@ -30,7 +31,11 @@ func successor(t *testing.T, before *Log) *Log {
 	if _, err := state.Read(text, &s, time.Unix(0, 0)); err != nil {
 		t.Fatal(err)
 	}
-	for _, fd := range []*int{&s.ReadEnd, &s.WriteEnd, &s.Destination} {
+	fds := []*int{&s.Destination}
+	for i := range s.Pipes {
+		fds = append(fds, &s.Pipes[i].ReadEnd)
+	}
+	for _, fd := range fds {
 		if *fd < 0 {
 			continue
 		}
@@ -39,8 +44,10 @@ func successor(t *testing.T, before *Log) *Log {
 		}
 	}
 	// What the exec does to it.
-	before.pipe.Close()
-	unix.Close(before.writeEnd)
+	for _, p := range before.pipes {
+		unix.Close(p.fd)
+	}
+	before.watcher.close()
 	if before.current != nil {
 		before.current.close()
 	}
@@ -70,10 +77,9 @@ func TestSuccessorsLoseNoLine(t *testing.T) {
 	const lines = 2000
 	workers, ended := map[int]int{}, make(chan struct{})
 	var waits []func()
-	for range 2 {
-		pid, wait := startWorker(t, l, lines)
-		workers[pid] = lines
-		waits = append(waits, wait)
+	for id := 1; id <= 2; id++ {
+		workers[id] = lines
+		waits = append(waits, startWorker(t, l, id, lines))
 	}
 	go func() {
 		defer close(ended)
@@ -135,16 +141,17 @@ func TestSuccessorOfABlockedLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	const lines = 300
-	fd := writeEnd(t, l)
+	fd := writeEnd(t, l, 1)
 	for i := range lines {
 		send(fd, []byte(testLine(1, i, 700)))
 	}
-	send(fd, []byte("half "))
+	last := testLine(1, lines, 700)
+	send(fd, []byte(last[:300]))
 	for range 3 {
 		waitFor(t, "the pause", l.Pause())
 		l = successor(t, l)
 	}
-	send(fd, []byte("a line\n"))
+	send(fd, []byte(last[300:]))
 	var got bytes.Buffer
 	read := make(chan error)
 	go func() {
@@ -157,11 +164,7 @@ func TestSuccessorOfABlockedLog(t *testing.T) {
 	if err := <-read; err != nil {
 		t.Fatal(err)
 	}
-	text, half := strings.CutSuffix(strings.TrimLeft(got.String(), "\n"), "half a line\n")
-	if !half {
-		t.Errorf("the line in two halves is missing")
-	}
-	checkWhole(t, text, map[int]int{1: lines})
+	checkWhole(t, strings.TrimLeft(got.String(), "\n"), map[int]int{1: lines + 1})
 }
 
 // A snapshot of a line that was written in part.
@@ -172,12 +175,112 @@ func TestSuccessorEndsTheLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitFor(t, "the pause", l.Pause())
-	line := testLine(1, 0, 100)
+	line := testLine(1, 0, 150)
 	if _, err := unix.Write(l.current.fd, []byte(line[:60])); err != nil {
 		t.Fatal(err)
 	}
-	l.current.partial, l.held.lines = 60, []byte(line)
+	l.current.partial, l.held = 60, []byte(line)
 	next := successor(t, l)
 	eventually(t, path, line)
 	next.Close()
+}
+
+// A version in which all workers had one pipe has left what it read, and workers that
+// write to that pipe in whatever format they were given.
+func TestHeirOfASharedPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "access.log")
+	r, w, err := makePipe(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end, err := unix.FcntlInt(uintptr(w), unix.F_DUPFD_CLOEXEC, 0) // that of two workers
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := unix.Open(path, unix.O_CREAT|unix.O_APPEND|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, two, three := testLine(1, 0, 150), testLine(2, 0, 150), testLine(1, 1, 150)
+	text, err := json.Marshal(map[string]any{
+		"path": path, "read_end": r, "write_end": w, "destination": file,
+		"lines": []byte(one), "rest": []byte(two[:70]), "lost": 3, "partial": 20,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unix.Write(file, []byte(one[:20])); err != nil {
+		t.Fatal(err)
+	}
+	send(end, []byte(two[70:]+three+jsonLine+"\n"))
+	var s Shared
+	if _, err := state.Read(text, &s, time.Unix(0, 0)); err != nil {
+		t.Fatal(err)
+	}
+	l, err := Restore(s.Snapshot(), func(err error) { t.Error(err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := writeEnd(t, l, 3)
+	want := one + two + three + jsonLine + "\n"
+	eventually(t, path, want)
+	waitFor(t, "the pause", l.Pause())
+	l = successor(t, l)
+	send(end, []byte(testLine(2, 1, 150)))
+	want += testLine(2, 1, 150)
+	eventually(t, path, want)
+	send(own, []byte(testLine(3, 0, 150)))
+	want += testLine(3, 0, 150)
+	eventually(t, path, want)
+	unix.Close(end)
+	pipes := func() int {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return len(l.pipes)
+	}
+	for start := time.Now(); pipes() != 1 && time.Since(start) < patience; time.Sleep(time.Millisecond) {
+	}
+	if pipes() != 1 || l.Lost() != 3 {
+		t.Errorf("%d pipes, %d lines lost", pipes(), l.Lost())
+	}
+	l.Close()
+}
+
+// The pipe of a worker that is gone, and one within a line that is too long, are so
+// for a successor too.
+func TestSuccessorKnowsThePipes(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	fill(t, int(w.Fd()))
+	l, err := open("-", int(w.Fd()), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, two := writeEnd(t, l, 1), writeEnd(t, l, 2)
+	send(one, []byte(testLine(1, 0, 150)))
+	waitFor(t, "the pause", l.Pause())
+	l.Retire(1)
+	for _, p := range l.pipes {
+		p.overlong = p.worker == 2
+	}
+	l = successor(t, l)
+	go func() { _, _ = io.Copy(io.Discard, r) }()
+	var gone error
+	for start := time.Now(); gone != unix.EPIPE && time.Since(start) < patience; time.Sleep(time.Millisecond) {
+		_, gone = unix.Write(one, []byte("\n"))
+	}
+	if gone != unix.EPIPE {
+		t.Errorf("the pipe of a worker that is gone is still there: %v", gone)
+	}
+	path := filepath.Join(t.TempDir(), "access.log")
+	if err := l.Move(path); err != nil {
+		t.Fatal(err)
+	}
+	send(two, []byte(testLine(2, 0, 150)+testLine(2, 1, 150))) // the first ends the line that is too long
+	eventually(t, path, testLine(2, 1, 150))
+	l.Close()
+	w.Close()
 }

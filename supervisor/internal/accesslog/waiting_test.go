@@ -19,12 +19,12 @@ func TestLinesWaitForTheFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fd, err := l.OpenWriteEnd()
+	fd, err := l.Open(1, "combined")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer unix.Close(fd)
-	if _, err := unix.Write(fd, []byte("one\n")); err != nil {
+	if _, err := unix.Write(fd, []byte(testLine(1, 0, 150))); err != nil {
 		t.Fatal(err)
 	}
 	if err := Check(path); err != nil {
@@ -41,10 +41,10 @@ func TestLinesWaitForTheFile(t *testing.T) {
 	if err := heir.Move(path); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := unix.Write(fd, []byte("two\n")); err != nil {
+	if _, err := unix.Write(fd, []byte(testLine(1, 1, 150))); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, path, "one\ntwo\n")
+	eventually(t, path, testLine(1, 0, 150)+testLine(1, 1, 150))
 	heir.Close()
 }
 
