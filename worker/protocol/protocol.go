@@ -85,7 +85,7 @@ const (
 const RecycleMaxRequests = "max_requests"
 
 // MaxAccessLine is the largest line of the access log in bytes, its end included:
-// the most that a write to a pipe does not mix with those of others.
+// the most that a pipe takes whole or not at all.
 const MaxAccessLine = 4096
 
 // MaxNotify is the largest message in bytes. What is longer is cut.

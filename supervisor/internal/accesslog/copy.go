@@ -13,6 +13,10 @@ import (
 const (
 	// chunkSize is how much is read from a pipe before it is the next one's turn.
 	chunkSize = 64 << 10
+	// gather is for how long lines are left in their pipes, to be read many at once:
+	// a look for each would cost more than all the rest, most of all where a worker
+	// writes byte by byte. At the full rate the smallest pipe is half full by then.
+	gather = 2 * time.Millisecond
 	// reportEvery keeps a lasting trouble from filling the log of the master.
 	reportEvery = time.Minute
 )
@@ -63,18 +67,23 @@ func (l *Log) run() {
 // something. It returns the lines that a pause leaves for later.
 func (l *Log) round() (left []byte) {
 	l.lines = l.lines[:0]
+	much := false
 	for _, p := range l.ready() {
 		if l.take(p); p.tooMuch() {
 			l.rest(p)
 		}
 		if len(l.lines) >= chunkSize {
+			much = true
 			if left = l.write(l.lines); len(left) > 0 {
 				return left
 			}
 			l.lines = l.lines[:0]
 		}
 	}
-	return l.write(l.lines)
+	if left = l.write(l.lines); len(left) == 0 && !much {
+		time.Sleep(gather)
+	}
+	return left
 }
 
 // ready waits until there is something to do, and returns the pipes to read, those
