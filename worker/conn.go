@@ -16,6 +16,7 @@ import (
 
 	"github.com/gosuper/gosuper/worker/internal/direct"
 	"github.com/gosuper/gosuper/worker/internal/intake"
+	"github.com/gosuper/gosuper/worker/internal/wire"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -32,7 +33,7 @@ type unixConn struct {
 }
 
 // unixStream is *net.UnixConn less the method by which net.Buffers writes past Write.
-// TCP keeps that, since the kernel tells what was sent; see lastSent.
+// TCP keeps that, since the kernel tells what was sent; see wire.LastSent.
 type unixStream interface {
 	stream
 	syscall.Conn
@@ -52,8 +53,8 @@ func (c *tcpConn) Write(data []byte) (int, error)  { return c.exchange.write(dat
 func (c *unixConn) Read(data []byte) (int, error)  { return c.exchange.read(data) }
 func (c *unixConn) Write(data []byte) (int, error) { return c.exchange.write(data) }
 
-func (c *tcpConn) SetReadDeadline(t time.Time) error  { return c.patience.set(t) }
-func (c *unixConn) SetReadDeadline(t time.Time) error { return c.patience.set(t) }
+func (c *tcpConn) SetReadDeadline(t time.Time) error  { return c.deadline.Set(t) }
+func (c *unixConn) SetReadDeadline(t time.Time) error { return c.deadline.Set(t) }
 func (c *tcpConn) SetDeadline(t time.Time) error      { return c.setDeadline(c.TCPConn, t) }
 func (c *unixConn) SetDeadline(t time.Time) error     { return c.setDeadline(c.unixStream, t) }
 
@@ -61,7 +62,7 @@ func (c *connection) setDeadline(raw net.Conn, t time.Time) error {
 	if err := raw.SetWriteDeadline(t); err != nil {
 		return err
 	}
-	return c.patience.set(t)
+	return c.deadline.Set(t)
 }
 
 // ReadFrom keeps sendfile and splice.
@@ -72,7 +73,7 @@ func (c *tcpConn) WriteTo(dst io.Writer) (int64, error) {
 	if c.exchange.Phase().Running() {
 		return io.Copy(dst, struct{ io.Reader }{c})
 	}
-	c.patience.end()
+	c.deadline.End()
 	return c.TCPConn.WriteTo(dst)
 }
 
@@ -87,7 +88,7 @@ type connection struct {
 
 	ticket intake.Ticket
 
-	patience patience
+	deadline wire.ReadDeadline
 
 	// The HTTP/1 requests of the connection, one after the other.
 	exchange exchange
@@ -105,7 +106,7 @@ func (c *connection) close(raw net.Conn) error {
 // gone takes the connection off the books, once.
 func (c *connection) gone() {
 	if c.closed.CompareAndSwap(false, true) {
-		c.patience.end()
+		c.deadline.End()
 		c.set.remove(c)
 		c.exchange.gone()
 	}
@@ -148,7 +149,7 @@ type connectionKey struct{}
 // withConnection prepares a connection for HTTP. conn is what net/http sees of it.
 func withConnection(ctx context.Context, c *connection, conn net.Conn) context.Context {
 	c.exchange.tls, _ = conn.(*tls.Conn)
-	c.patience.begin()
+	c.deadline.Begin()
 	ctx, c.exchange.cancel = context.WithCancelCause(ctx)
 	return context.WithValue(ctx, connectionKey{}, c) // last, since it is looked for by each request
 }
@@ -187,7 +188,7 @@ func (s *connections) add(accepted net.Conn) net.Conn {
 		c.conn, c.exchange.raw = wrapped, direct.New(accepted)
 	}
 	c.set = s
-	c.patience.init(accepted)
+	c.deadline.Init(accepted)
 	c.exchange.init(c)
 	p := s.process
 	p.board.ConnAccepted()

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/gosuper/gosuper/worker/internal/limit"
+	"github.com/gosuper/gosuper/worker/internal/wire"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -111,7 +112,7 @@ func (e *exchange) drop() {
 
 // hijack goes on watching the connection on behalf of the handler.
 func (e *exchange) hijack() {
-	e.conn.patience.end()
+	e.conn.deadline.End()
 	e.holders.Add(1)
 	e.hijacked.Store(true)
 	e.Advance(limit.Upgraded)
@@ -190,7 +191,7 @@ func (e *exchange) send(data []byte) (n int, err error) {
 }
 
 func (e *exchange) read(data []byte) (int, error) {
-	n, err := e.conn.patience.read(e.raw, data)
+	n, err := e.conn.deadline.Read(e.raw, data)
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		e.lost.Store(true)
 	}
@@ -237,7 +238,7 @@ func (e *exchange) End(by limit.Phase) func() {
 // do so before the end.
 func (e *exchange) sent() int64 {
 	if e.Phase() >= limit.Streaming {
-		return lastSent(e.tcp)
+		return wire.LastSent(e.tcp)
 	}
 	return 0
 }

@@ -68,6 +68,7 @@ var mayImport = map[string][]string{
 	"worker/internal/direct":        {sys},
 	"worker/internal/intake":        {sys, module + "/worker/scoreboard"},
 	"worker/internal/limit":         {module + "/worker/internal/clock", module + "/worker/scoreboard"},
+	"worker/internal/wire":          {sys, module + "/worker/internal/clock", module + "/worker/scoreboard"},
 	"worker/protocol":               {},
 	"worker/scoreboard":             {sys},
 	"examples":                      {module + "/worker"},

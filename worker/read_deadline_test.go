@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// patientPair is a connection with a server's patience, and its other end.
-func patientPair(t testing.TB) (server, peer net.Conn) {
+// deadlinePair is a connection on which HTTP is served, and its other end.
+func deadlinePair(t testing.TB) (server, peer net.Conn) {
 	t.Helper()
 	held := hold(t)
 	peer, err := net.Dial("tcp", held.Addr().String())
@@ -35,7 +35,7 @@ func patientPair(t testing.TB) (server, peer net.Conn) {
 	return server, peer
 }
 
-func TestPatience(t *testing.T) {
+func TestReadDeadline(t *testing.T) {
 	const short = allowed / 5
 	none := func(net.Conn) {}
 	tests := []struct {
@@ -67,18 +67,18 @@ func TestPatience(t *testing.T) {
 		}, none, allowed},
 		{"near, in other hands", func(c net.Conn) {
 			c.SetReadDeadline(time.Now().Add(allowed))
-			connectionOf(c).patience.end()
+			connectionOf(c).deadline.End()
 		}, none, allowed},
 		{"over, in other hands", func(c net.Conn) {
 			c.SetReadDeadline(time.Unix(1, 0))
-			connectionOf(c).patience.end()
+			connectionOf(c).deadline.End()
 		}, none, 1},
-		{"in other hands", func(c net.Conn) { connectionOf(c).patience.end() }, func(c net.Conn) { c.SetReadDeadline(time.Now().Add(allowed)) }, short + allowed},
+		{"in other hands", func(c net.Conn) { connectionOf(c).deadline.End() }, func(c net.Conn) { c.SetReadDeadline(time.Now().Add(allowed)) }, short + allowed},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			server, peer := patientPair(t)
+			server, peer := deadlinePair(t)
 			begin := time.Now()
 			tt.before(server)
 			time.AfterFunc(short, func() { tt.while(server) })
@@ -100,10 +100,10 @@ func TestPatience(t *testing.T) {
 	}
 }
 
-// TestPatienceMoved moves deadlines again and again before they are over, while the
+// TestReadDeadlineMoved moves deadlines again and again before they are over, while the
 // timer of earlier ones fires: no read fails.
-func TestPatienceMoved(t *testing.T) {
-	server, peer := patientPair(t)
+func TestReadDeadlineMoved(t *testing.T) {
+	server, peer := deadlinePair(t)
 	failed := 0
 	read := make(chan struct{})
 	go func() {
@@ -149,11 +149,11 @@ func TestPatienceMoved(t *testing.T) {
 	}
 }
 
-// TestPatienceAborts does what net/http does for each request: a read on another
+// TestReadDeadlineAborts does what net/http does for each request: a read on another
 // goroutine is ended by a deadline in the past, whether it has begun or not, and the
 // next one, without a deadline, waits for bytes.
-func TestPatienceAborts(t *testing.T) {
-	server, peer := patientPair(t)
+func TestReadDeadlineAborts(t *testing.T) {
+	server, peer := deadlinePair(t)
 	buf := make([]byte, 1)
 	for i := range 20000 {
 		aborted := make(chan error, 1)

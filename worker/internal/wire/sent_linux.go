@@ -1,4 +1,4 @@
-package worker
+package wire
 
 import (
 	"net"
@@ -9,9 +9,9 @@ import (
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
-// lastSent returns when the connection last had room for new data at the other end,
+// LastSent returns when the connection last had room for new data at the other end,
 // in Monotonic nanoseconds, 0 if it is waiting for that or is not being heard.
-func lastSent(conn *net.TCPConn) int64 {
+func LastSent(conn *net.TCPConn) int64 {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return 0
