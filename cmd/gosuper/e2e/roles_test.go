@@ -175,9 +175,13 @@ func (c cycle) Read(b []byte) (int, error) {
 }
 
 // inherited is the first socket, without package worker, which would watch over
-// the signals.
+// the signals, and finds its descriptor in place when it is asked for something else.
 func inherited() (net.Listener, error) {
-	file := os.NewFile(3, "listener")
+	fd, err := unix.FcntlInt(3, unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	file := os.NewFile(uintptr(fd), "listener")
 	defer file.Close()
 	return net.FileListener(file)
 }
