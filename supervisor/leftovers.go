@@ -3,12 +3,10 @@
 package supervisor
 
 import (
-	"fmt"
 	"maps"
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -46,7 +44,7 @@ type deadLeader struct {
 
 // knows says whether the process is a child that was started here.
 func (s *Supervisor) knows(pid int) bool {
-	return s.pids[pid] != nil || s.development.pid == pid || s.upgrades.trial.Is(pid)
+	return s.pids[pid] != nil || s.development.Is(pid) || s.upgrades.trial.Is(pid)
 }
 
 // meetGuests notes which children there are before the first worker. A script that
@@ -237,23 +235,5 @@ func (s *Supervisor) lament(reaped []process.Orphan) {
 		s.log.Warn("worker ended at its stop signal before the processes it had started, which are killed with all they were doing: "+
 			"only the first process of a worker gets the signal; a shell script starts its server by exec",
 			zap.Int("worker", dead.id), zap.Int("pid", o.Pid))
-	}
-}
-
-// nameUndying says which workers SIGKILL has not ended in time; nil: there are none.
-func (s *Supervisor) nameUndying() *Error {
-	var pids []string
-	for _, id := range slices.Sorted(maps.Keys(s.workers)) {
-		w := s.workers[id]
-		w.held.Release(settleTime)
-		s.log.Error("worker does not die", w.fields()...)
-		pids = append(pids, strconv.Itoa(w.pid))
-	}
-	if len(pids) == 0 {
-		return nil
-	}
-	return &Error{
-		Err:  fmt.Errorf("workers do not die of SIGKILL: process %s", strings.Join(pids, ", ")),
-		Hint: "they run as a user whom gosuper may not signal, or wait in the kernel for a file system or device that does not answer",
 	}
 }

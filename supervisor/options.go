@@ -6,6 +6,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/develop"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 )
 
@@ -51,7 +52,10 @@ func (o *Options) prepare() error {
 	if err := process.CheckSystem(); err != nil {
 		return public(err)
 	}
-	return buildFirst(*o)
+	if err := develop.BuildFirst(o.Config, developing(*o)); err != nil {
+		return public(err)
+	}
+	return nil
 }
 
 // Logs is the destination of the log. Its methods are called by one goroutine at a

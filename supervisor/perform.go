@@ -287,7 +287,9 @@ func (s *Supervisor) apply(a fleet.Apply) {
 		s.log.Warn("cannot change who may connect", zap.Error(err))
 	}
 	s.openAdmin(r)
-	s.refollow(before.config, r.config)
+	if err := s.development.Follow(r.config); err != nil {
+		s.log.Error("cannot watch other files", describe(err)...)
+	}
 	s.moveFiles(r.config)
 	s.afterErrands(func() {
 		s.log.Info("configuration in force", zap.Int("generation", a.Generation), zap.String("reason", string(a.Reason)), zap.Strings("bind", r.sockets.URLs()))

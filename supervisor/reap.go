@@ -22,7 +22,7 @@ func (s *Supervisor) reap() {
 	var ended []*worker
 	for _, e := range exits {
 		switch {
-		case e.Pid == s.development.pid:
+		case s.development.Is(e.Pid):
 			built = &e.Status
 		case s.upgrades.trial.Is(e.Pid):
 			tried = &e.Status
@@ -45,7 +45,7 @@ func (s *Supervisor) reap() {
 		s.mend(ended...)
 	}
 	if built != nil {
-		s.built(*built)
+		s.developed(s.development.Ended(*built, s.project()))
 	}
 	if tried != nil {
 		s.endTrial(*tried)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gosuper/gosuper/supervisor/admin"
 	"github.com/gosuper/gosuper/supervisor/control"
+	"github.com/gosuper/gosuper/supervisor/internal/develop"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 )
 
@@ -76,6 +77,30 @@ func (s *Supervisor) reload(who ...*waiter) {
 	s.mend()
 	s.reloads.begun++
 	s.prepare(who...)
+}
+
+// developing are the options of what follows files.
+func developing(o Options) develop.Options {
+	return develop.Options{Log: o.Log, Describe: describe, Environ: o.Environ}
+}
+
+// project is what changes of files are followed for; nil: the master is stopping.
+func (s *Supervisor) project() *develop.Project {
+	if s.fleet.Stopping() {
+		return nil
+	}
+	return &develop.Project{Config: s.current.config, Dir: s.current.resolved.Dir, Output: s.current.resolved.Path}
+}
+
+// developed follows what was edited, or built, with a reload if that is all there is
+// to do.
+func (s *Supervisor) developed(reload bool) {
+	if s.development.Building() {
+		s.leftovers.shared = true // build tools leave servers of their own behind
+	}
+	if reload {
+		s.reload()
+	}
 }
 
 // reloading says whether a reload is under way.

@@ -176,7 +176,7 @@ func (s *Supervisor) begin() {
 	for _, w := range s.workers {
 		s.weigh(w)
 	}
-	if err := s.follow(s.current.config); err != nil {
+	if err := s.development.Follow(s.current.config); err != nil {
 		s.log.Error("cannot watch files", describe(err)...)
 	}
 	for _, m := range i.messages {

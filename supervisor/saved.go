@@ -16,6 +16,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
+	"github.com/gosuper/gosuper/supervisor/internal/develop"
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/scales"
@@ -83,6 +84,7 @@ func newState() *Supervisor {
 func (s *Supervisor) attach(o Options, h hands) {
 	s.options, s.log, s.hands, s.terminal = o, o.Log, h, terminal.Find()
 	s.scales, s.oom = scales.New(h.trees), scales.NewOOM(h.oom)
+	s.development = develop.New(developing(o))
 }
 
 // write writes the state into memory of which it returns the descriptor. Descriptors

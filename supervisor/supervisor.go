@@ -3,6 +3,7 @@
 package supervisor
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/admin"
 	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
+	"github.com/gosuper/gosuper/supervisor/internal/develop"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
 	"github.com/gosuper/gosuper/supervisor/internal/manager"
@@ -94,7 +96,7 @@ type Supervisor struct {
 	admin       *admin.Server           `state:"-"` // nil: no endpoint was ever opened
 	endpoints   map[int]*admin.Endpoint `state:"-"` // by descriptor of the listener
 	spawns      spawns                  `state:"spawns"`
-	development development             `state:"-"`
+	development *develop.Development    `state:"-"`
 	upgrades    upgrades                `state:"-"`
 }
 
@@ -142,7 +144,7 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 		s.deafen()
 		return nil, public(err)
 	}
-	if err := s.follow(o.Config); err != nil {
+	if err := s.development.Follow(o.Config); err != nil {
 		s.deafen()
 		rev.sockets.Close()
 		s.closeAdmin(rev.admin)
@@ -201,8 +203,8 @@ func (s *Supervisor) Run() error {
 			s.handle(sig)
 		case m := <-s.messages:
 			s.listenTo(m)
-		case batch := <-s.development.changes:
-			s.edited(batch)
+		case batch := <-s.development.Changes():
+			s.developed(s.development.Edited(batch, s.project()))
 		case do := <-s.asks:
 			do()
 		case <-timer.C:
@@ -224,7 +226,7 @@ func wait(timer *time.Timer, next time.Time) {
 func (s *Supervisor) deadline() time.Time {
 	next, _ := s.fleet.Deadline()
 	next = earlier(next, s.nextLeaving())
-	next = earlier(next, s.development.until)
+	next = earlier(next, s.development.Due())
 	next = earlier(next, s.upgrades.trial.Due())
 	next = earlier(next, s.mending.look)
 	next = earlier(next, s.nextSigns())
@@ -246,7 +248,7 @@ func (s *Supervisor) tick() {
 	s.readHeaders()
 	s.closeLeaving()
 	s.lookAfter(time.Now())
-	s.expireBuild()
+	s.development.Expire(time.Now())
 	s.lookForSigns(time.Now())
 	s.patrol(time.Now())
 	s.step(fleet.Tick{})
@@ -274,50 +276,22 @@ func (s *Supervisor) step(events ...fleet.Event) {
 	}
 }
 
-// end closes what the master holds and says how it ended.
-func (s *Supervisor) end() error {
-	s.inform()
-	s.endErrands()
-	s.endDevelopment()
-	undying := s.nameUndying()
-	s.endLeftovers()
-	var all []*socket.Set
-	for _, r := range s.revisions {
-		all = append(all, r.sockets)
+// errEnded is the answer to whoever asks a master that has ended.
+var errEnded = errors.New("the master has ended")
+
+// ask has the loop call do, which may read and change all that the loop owns
+// but must not wait for anything, and returns when that is done. Any goroutine
+// but the loop's own may call it. After an error do was not called and will not
+// be.
+func (s *Supervisor) ask(ctx context.Context, do func()) error {
+	done := make(chan struct{})
+	select {
+	case s.asks <- func() { defer close(done); do() }:
+		<-done
+		return nil
+	case <-s.ended:
+		return errEnded
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	for _, l := range s.leaving {
-		all = append(all, l.sockets)
-	}
-	for _, set := range all {
-		// What is in the descriptor store is the next master's.
-		err := set.Without(s.kept).CloseForAll()
-		if err = errors.Join(err, set.Close()); err != nil {
-			s.log.Warn("cannot close a listener", zap.Error(err))
-		}
-	}
-	if err := s.controls.close(); err != nil {
-		s.log.Warn("cannot close the control socket", zap.Error(err))
-	}
-	for n, r := range s.revisions {
-		delete(s.revisions, n)
-		s.closeAdmin(r.admin)
-	}
-	s.pidfile.Close()
-	s.endOutput()
-	if s.culprit != 0 {
-		e := s.epitaph(s.culprit)
-		s.log.Error("gave up: the first workers could not boot", zap.Int("worker", s.culprit), zap.String("status", e.status))
-		return &BootError{Worker: s.culprit, Status: e.status, Lines: e.lines, Hint: e.hint}
-	}
-	var served []zap.Field // else nobody knows
-	if s.tally.Heard() {
-		total := s.tally.Total().Counters
-		served = []zap.Field{zap.Uint64("requests", total.Finished), zap.Uint64("timeouts", total.Timeouts), zap.Uint64("requests_lost", s.tally.Lost())}
-	}
-	if undying != nil {
-		s.log.Error("stopped, but not all workers are gone", append(served, zap.Error(undying.Err))...)
-		return undying
-	}
-	s.log.Info("stopped", served...)
-	return nil
 }

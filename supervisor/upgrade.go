@@ -100,7 +100,7 @@ func (s *Supervisor) upgradable() error {
 		return errors.New("a reload is under way")
 	case s.errands.busy:
 		return errors.New("a file of the master is still being opened")
-	case s.development.pid != 0:
+	case s.development.Building():
 		return errors.New("a build is under way")
 	}
 	return nil

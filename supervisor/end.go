@@ -1,0 +1,82 @@
+//go:build linux
+
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/gosuper/gosuper/supervisor/internal/socket"
+)
+
+// end closes what the master holds and says how it ended.
+func (s *Supervisor) end() error {
+	s.inform()
+	s.endErrands()
+	s.development.Close()
+	undying := s.nameUndying()
+	s.endLeftovers()
+	var all []*socket.Set
+	for _, r := range s.revisions {
+		all = append(all, r.sockets)
+	}
+	for _, l := range s.leaving {
+		all = append(all, l.sockets)
+	}
+	for _, set := range all {
+		// What is in the descriptor store is the next master's.
+		err := set.Without(s.kept).CloseForAll()
+		if err = errors.Join(err, set.Close()); err != nil {
+			s.log.Warn("cannot close a listener", zap.Error(err))
+		}
+	}
+	if err := s.controls.close(); err != nil {
+		s.log.Warn("cannot close the control socket", zap.Error(err))
+	}
+	for n, r := range s.revisions {
+		delete(s.revisions, n)
+		s.closeAdmin(r.admin)
+	}
+	s.pidfile.Close()
+	s.endOutput()
+	if s.culprit != 0 {
+		e := s.epitaph(s.culprit)
+		s.log.Error("gave up: the first workers could not boot", zap.Int("worker", s.culprit), zap.String("status", e.status))
+		return &BootError{Worker: s.culprit, Status: e.status, Lines: e.lines, Hint: e.hint}
+	}
+	var served []zap.Field // else nobody knows
+	if s.tally.Heard() {
+		total := s.tally.Total().Counters
+		served = []zap.Field{zap.Uint64("requests", total.Finished), zap.Uint64("timeouts", total.Timeouts), zap.Uint64("requests_lost", s.tally.Lost())}
+	}
+	if undying != nil {
+		s.log.Error("stopped, but not all workers are gone", append(served, zap.Error(undying.Err))...)
+		return undying
+	}
+	s.log.Info("stopped", served...)
+	return nil
+}
+
+// nameUndying says which workers SIGKILL has not ended in time; nil: there are none.
+func (s *Supervisor) nameUndying() *Error {
+	var pids []string
+	for _, id := range slices.Sorted(maps.Keys(s.workers)) {
+		w := s.workers[id]
+		w.held.Release(settleTime)
+		s.log.Error("worker does not die", w.fields()...)
+		pids = append(pids, strconv.Itoa(w.pid))
+	}
+	if len(pids) == 0 {
+		return nil
+	}
+	return &Error{
+		Err:  fmt.Errorf("workers do not die of SIGKILL: process %s", strings.Join(pids, ", ")),
+		Hint: "they run as a user whom gosuper may not signal, or wait in the kernel for a file system or device that does not answer",
+	}
+}

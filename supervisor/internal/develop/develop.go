@@ -1,0 +1,256 @@
+//go:build linux
+
+package develop
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/filewatch"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+)
+
+// buildGrace is how long a build that is out of date may take to clean up before
+// it is killed.
+const buildGrace = 2 * time.Second
+
+// Options are what a [Development] is given.
+type Options struct {
+	Log *zap.Logger
+	// Describe makes log fields of an error.
+	Describe func(error) []zap.Field
+	// Environ is the master's environment, which a build gets whole.
+	Environ []string
+}
+
+// A Project is what is developed.
+type Project struct {
+	Config *config.Config
+	Dir    string // where the command runs, symlinks resolved
+	Output string // the executable, which builds write
+}
+
+// Development is the files that are watched and the build that runs. The build is
+// a child of this process like any worker, and of its main thread, which ends it
+// with it; its exit comes from whoever reaps those. It belongs to one goroutine.
+type Development struct {
+	options Options
+	watched filewatch.Options  // without Paths: nothing
+	watcher *filewatch.Watcher // nil: nothing is watched
+	ledger  filewatch.Ledger
+
+	pid   int       // of the build that runs; 0: none
+	begun time.Time // when it was started
+	stale bool      // something changed since, so it is run again
+	until time.Time // when a build that was told to end is killed; zero: it was not
+}
+
+// New watches nothing yet.
+func New(o Options) *Development { return &Development{options: o} }
+
+// Follow watches the files that the configuration names, from now on. After an
+// error what was watched before stays so.
+func (d *Development) Follow(c *config.Config) error {
+	var want filewatch.Options
+	if c.Reload {
+		want = filewatch.Options{Paths: c.Watched(), Except: ownFiles(c)}
+	}
+	if slices.Equal(want.Paths, d.watched.Paths) && slices.Equal(want.Except, d.watched.Except) {
+		return nil
+	}
+	var next *filewatch.Watcher
+	if c.Reload {
+		o, err := want, error(nil)
+		o.Complain = func(err error) { d.options.Log.Warn("not all files are watched", d.options.Describe(err)...) }
+		if next, err = filewatch.Open(o); err != nil {
+			return err
+		}
+		d.options.Log.Info("watching files", zap.Strings("paths", c.Watch.Paths), zap.Int("folders", next.Folders()), zap.Strings("build", c.Watch.Build))
+	}
+	d.unfollow()
+	d.watcher, d.watched = next, want
+	return nil
+}
+
+// unfollow watches nothing any more.
+func (d *Development) unfollow() {
+	if d.watcher != nil {
+		if err := d.watcher.Close(); err != nil {
+			d.options.Log.Warn("cannot stop watching files", zap.Error(err))
+		}
+	}
+	d.watcher, d.watched = nil, filewatch.Options{}
+}
+
+// ownFiles are those that the master writes itself, its stdout and stderr among
+// them.
+func ownFiles(c *config.Config) (files []string) {
+	stdout, _ := os.Readlink("/proc/self/fd/1")
+	stderr, _ := os.Readlink("/proc/self/fd/2")
+	for _, file := range []string{c.PIDFile, c.Log.File, c.Log.AccessFile, c.Control.Socket, stdout, stderr} {
+		if filepath.IsAbs(file) {
+			files = append(files, file)
+		}
+	}
+	return files
+}
+
+// Changes is where changed files come from, for Edited; nil: from nowhere.
+func (d *Development) Changes() <-chan []filewatch.Change {
+	if d.watcher == nil {
+		return nil
+	}
+	return d.watcher.Changes()
+}
+
+// Edited deals with changed files: it builds, or says that it is time to reload
+// where there is nothing to build. A build that is out of date is told to end, and
+// begins anew then. Without a project nothing is to come of it.
+func (d *Development) Edited(batch []filewatch.Change, p *Project) (reload bool) {
+	v := d.ledger.Judge(batch)
+	if v.Output != "" {
+		d.options.Log.Info("the build writes a file: from now on its changes during a build do not count", zap.String("file", v.Output))
+	}
+	if v.Changed == "" || p == nil {
+		return false
+	}
+	d.options.Log.Info("changed", zap.String("file", p.shown(v.Changed)))
+	switch {
+	case len(p.Config.Watch.Build) == 0:
+		return true
+	case d.pid == 0:
+		d.build(p)
+	default:
+		d.stale = true
+		if v.Sure && d.until.IsZero() {
+			d.interrupt()
+		}
+	}
+	return false
+}
+
+// shown is a path as people like to read it.
+func (p *Project) shown(path string) string {
+	if short, err := filepath.Rel(p.Dir, path); err == nil && filepath.IsLocal(short) {
+		return short
+	}
+	return path
+}
+
+// build starts a build. It runs as the master itself, with the environment of a
+// worker that gets all of the master's, and writes to the master's own stderr.
+func (d *Development) build(p *Project) {
+	log, c := d.options.Log, p.Config
+	path, err := c.ResolveBuild()
+	if err != nil {
+		log.Error("cannot build, nothing was replaced", d.options.Describe(err)...)
+		return
+	}
+	d.ledger.Expect(p.Output)
+	d.begun, d.stale = time.Now(), false
+	d.ledger.Begin(d.begun)
+	d.pid, err = process.Start(process.Spec{
+		Path: path, Argv: c.Watch.Build, Dir: p.Dir,
+		Env:   c.Environ(nil, d.options.Environ, 0, 0, 0),
+		Files: []int{process.Null, unix.Stderr, unix.Stderr},
+	})
+	if err != nil {
+		d.pid = 0
+		d.ledger.End(time.Now())
+		log.Error("cannot build, nothing was replaced", zap.Error(err))
+		return
+	}
+	log.Info("building", zap.Strings("command", c.Watch.Build), zap.Int("pid", d.pid))
+}
+
+// Building says whether a build runs.
+func (d *Development) Building() bool { return d.pid != 0 }
+
+// Is says whether the process is the build that runs.
+func (d *Development) Is(pid int) bool { return pid != 0 && pid == d.pid }
+
+// Ended deals with the end of the build, and says whether it is time to reload.
+// Without a project nothing is to come of it.
+func (d *Development) Ended(status process.Status, p *Project) (reload bool) {
+	log, now := d.options.Log, time.Now()
+	d.pid, d.until = 0, time.Time{}
+	d.ledger.End(now)
+	took := zap.Duration("took", now.Sub(d.begun).Round(time.Millisecond))
+	switch {
+	case p == nil:
+	case d.stale:
+		log.Info("building again", took)
+		d.build(p)
+	case status != process.Status{}:
+		log.Error("build failed, nothing was replaced", zap.Stringer("status", status), took)
+	default:
+		log.Info("built", took)
+		return true
+	}
+	return false
+}
+
+// Due is when to call Expire; zero: never.
+func (d *Development) Due() time.Time { return d.until }
+
+// interrupt asks the build to end.
+func (d *Development) interrupt() {
+	d.until = time.Now().Add(buildGrace)
+	if err := process.InterruptGroup(d.pid); err != nil {
+		d.options.Log.Error("cannot interrupt the build", zap.Error(err))
+	}
+}
+
+// Expire kills a build that does not end when told to.
+func (d *Development) Expire(now time.Time) {
+	if d.pid != 0 && !d.until.IsZero() && !d.until.After(now) {
+		d.until = time.Time{}
+		d.kill()
+	}
+}
+
+func (d *Development) kill() {
+	if d.pid == 0 {
+		return
+	}
+	if err := process.KillGroup(d.pid); err != nil {
+		d.options.Log.Error("cannot kill the build", zap.Error(err))
+	}
+}
+
+// Close watches nothing any more and kills the build, whose exit still comes.
+func (d *Development) Close() {
+	d.unfollow()
+	d.kill()
+}
+
+// BuildFirst builds where the command does not exist yet, and waits for it. What
+// exists is started as it is. It must be called on the main thread.
+func BuildFirst(c *config.Config, o Options) error {
+	if _, err := c.Resolve(); err == nil || !c.Reload || len(c.Watch.Build) == 0 {
+		return nil
+	}
+	path, err := c.ResolveBuild()
+	if err != nil {
+		return err
+	}
+	o.Log.Info("building: the command does not exist yet", zap.Strings("command", c.Watch.Build))
+	cmd := exec.Cmd{
+		Path: path, Args: c.Watch.Build, Dir: c.Chdir, Env: c.Environ(nil, o.Environ, 0, 0, 0),
+		Stdout: os.Stderr, Stderr: os.Stderr,
+		SysProcAttr: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
+	}
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("the build failed: %w", err)
+	}
+	return nil
+}
