@@ -3,11 +3,25 @@
 package supervisor
 
 import (
+	"os"
+	"syscall"
+	"time"
+
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 )
+
+// leftoverTime is how long the end of the master waits until what workers left
+// behind is gone: what those had started comes to light only then.
+const leftoverTime = 500 * time.Millisecond
+
+// knows says whether the process is a child that was started here.
+func (s *Supervisor) knows(pid int) bool {
+	return s.pids[pid] != nil || s.development.Is(pid) || s.upgrades.trial.Is(pid)
+}
 
 // reap takes every exit there is.
 func (s *Supervisor) reap() {
@@ -30,7 +44,8 @@ func (s *Supervisor) reap() {
 			w := s.pids[e.Pid]
 			delete(s.pids, e.Pid)
 			w.status, w.gone = e.Status, true
-			s.leftovers.died(w)
+			asked := !w.until.IsZero()
+			s.leftovers.Died(leftovers.Leader{ID: w.ID, PID: w.pid, Alone: asked && !w.slain && !w.cooperates && w.status.Signal != syscall.SIGKILL})
 			ended = append(ended, w)
 		}
 	}
@@ -49,5 +64,103 @@ func (s *Supervisor) reap() {
 	}
 	if tried != nil {
 		s.endTrial(*tried)
+	}
+}
+
+// sweep ends what workers left behind that are gone themselves by now.
+func (s *Supervisor) sweep(reaped []process.Orphan) {
+	if s.leftovers.Quiet(reaped) {
+		return
+	}
+	s.lament(reaped)
+	for _, o := range s.leftovers.Sort(s.hands.adopted(s.knows), s.leaders()) {
+		s.endLeftover(o)
+	}
+}
+
+// leaders are the workers that are alive.
+func (s *Supervisor) leaders() (alive []leftovers.Leader) {
+	for id, w := range s.workers {
+		if !w.gone {
+			alive = append(alive, leftovers.Leader{ID: id, PID: w.pid, Busy: w.executed || w.announced})
+		}
+	}
+	return alive
+}
+
+// endLeftover ends a process that a worker left behind, or lets it live if the
+// configuration says so, and names it once.
+func (s *Supervisor) endLeftover(o leftovers.Leftover) {
+	outlive := s.current.config.Limits.Outlive
+	if !o.Again {
+		fields := []zap.Field{zap.Int("pid", o.Pid), zap.String("command", o.Command)}
+		if o.Owner != 0 {
+			fields = append([]zap.Field{zap.Int("worker", o.Owner)}, fields...)
+		}
+		if outlive {
+			s.log.Info("worker left a process behind, which may outlive it", fields...)
+		} else {
+			s.log.Warn("worker left a process behind, which is ended: see limits.outlive", fields...)
+		}
+	}
+	if outlive {
+		return
+	}
+	if err := o.Kill(); err != nil {
+		s.log.Error("cannot end what a worker left behind", zap.Int("pid", o.Pid), zap.Error(err))
+	}
+}
+
+// endLeftovers ends all that workers have left behind, whosoever, when the master
+// ends, and nothing else.
+func (s *Supervisor) endLeftovers() {
+	limit := time.NewTimer(leftoverTime)
+	defer limit.Stop()
+	for {
+		_, reaped, _ := s.hands.reap(s.knows) // an error would have been told before
+		s.lament(reaped)
+		over, rest := s.leftovers.Rest(s.hands.adopted(s.knows), s.leaders())
+		for _, o := range over {
+			s.endLeftover(o)
+		}
+		if len(rest) == 0 || s.current.config.Limits.Outlive {
+			return
+		}
+		if !s.awaitChild(limit.C) {
+			s.nameRest(rest)
+			return
+		}
+	}
+}
+
+// nameRest says what is left of what workers left behind.
+func (s *Supervisor) nameRest(rest []process.Orphan) {
+	for _, o := range rest {
+		if !o.Ended {
+			s.log.Error("what a worker left behind does not die", zap.Int("pid", o.Pid), zap.String("command", o.Command))
+		}
+	}
+}
+
+// awaitChild waits for the end of some child, and says whether it came in time.
+func (s *Supervisor) awaitChild(late <-chan time.Time) bool {
+	for {
+		select {
+		case sig := <-s.signals:
+			if sig == os.Signal(syscall.SIGCHLD) {
+				return true
+			}
+		case <-late:
+			return false
+		}
+	}
+}
+
+// lament says once what ended with the worker that had started it.
+func (s *Supervisor) lament(reaped []process.Orphan) {
+	if o, leader, found := s.leftovers.Lost(reaped); found {
+		s.log.Warn("worker ended at its stop signal before the processes it had started, which are killed with all they were doing: "+
+			"only the first process of a worker gets the signal; a shell script starts its server by exec",
+			zap.Int("worker", leader), zap.Int("pid", o.Pid))
 	}
 }

@@ -96,7 +96,7 @@ func (s *Supervisor) project() *develop.Project {
 // to do.
 func (s *Supervisor) developed(reload bool) {
 	if s.development.Building() {
-		s.leftovers.shared = true // build tools leave servers of their own behind
+		s.leftovers.Shared = true // build tools leave servers of their own behind
 	}
 	if reload {
 		s.reload()

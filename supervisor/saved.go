@@ -18,6 +18,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/develop"
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
+	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/scales"
 	"github.com/gosuper/gosuper/supervisor/internal/state"
@@ -75,7 +76,7 @@ func newState() *Supervisor {
 
 		preparations: preparations{turn: make(chan struct{}, 1)},
 
-		leftovers: newLeftovers(),
+		leftovers: leftovers.New(),
 		upgrades:  upgrades{last: control.Upgrade{Result: control.None}},
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/develop"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
+	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/manager"
 	"github.com/gosuper/gosuper/supervisor/internal/pidfile"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
@@ -54,16 +55,16 @@ type Supervisor struct {
 	boardless bool              `state:"boardless"`    // there is no shared memory here; said once
 	blind     bool              `state:"-"`            // nor is it to be seen whether a worker waits for connections; said once
 
-	workers   map[int]*worker `state:"workers,list=id"` // alive, by id
-	pids      map[int]*worker `state:"-"`
-	strays    []*process.Tail `state:"-"` // output of workers that are gone, which others may hold
-	incidents books.Incidents `state:"incidents"`
-	said      *said           `state:"-"` // by a worker that did not become ready; nil: there was none, or the fleet is up
-	unstarted unstarted       `state:"-"`
-	hurry     time.Time       `state:"-"` // until then nobody's last words are waited for
-	leftovers leftovers       `state:",inline"`
-	mending   mending         `state:"-"`
-	tally     *tally.Tally    `state:"tally"` // what all workers that ever lived did
+	workers   map[int]*worker     `state:"workers,list=id"` // alive, by id
+	pids      map[int]*worker     `state:"-"`
+	strays    []*process.Tail     `state:"-"` // output of workers that are gone, which others may hold
+	incidents books.Incidents     `state:"incidents"`
+	said      *said               `state:"-"` // by a worker that did not become ready; nil: there was none, or the fleet is up
+	unstarted unstarted           `state:"-"`
+	hurry     time.Time           `state:"-"` // until then nobody's last words are waited for
+	leftovers leftovers.Leftovers `state:",inline"`
+	mending   mending             `state:"-"`
+	tally     *tally.Tally        `state:"tally"` // what all workers that ever lived did
 
 	signals       chan os.Signal     `state:"-"`
 	deafen        func()             `state:"-"` // ends the delivery of signals
@@ -186,7 +187,7 @@ func (s *Supervisor) Run() error {
 		s.log.Warn("cannot adopt orphans", zap.Error(err))
 	}
 	if s.options.Inheritance == nil {
-		s.meetGuests()
+		s.leftovers.Meet(s.hands.adopted(s.knows))
 		s.greet()
 	}
 	s.meetManager()

@@ -1,0 +1,105 @@
+//go:build linux
+
+package leftovers
+
+import (
+	"fmt"
+	"slices"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+)
+
+// orphan is one that leads a session and a group of its own, or is in those of a
+// leader.
+func orphan(pid, session int, env ...string) process.Orphan {
+	return process.Orphan{Pid: pid, Group: session, Session: session, Env: env}
+}
+
+// ids are the pids of what is to end, and whose it is.
+func ids(over []Leftover) (all []string) {
+	for _, o := range over {
+		text := fmt.Sprintf("%d of %d", o.Pid, o.Owner)
+		if o.Again {
+			text += " again"
+		}
+		all = append(all, text)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// TestSort: what a worker left behind ends with it, as far as that can be known,
+// and what cannot come from a worker is left alone.
+func TestSort(t *testing.T) {
+	own, err := unix.Getsid(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, two := Leader{ID: 1, PID: 1001, Busy: true}, Leader{ID: 2, PID: 1002, Busy: true}
+	says := func(id int) string { return fmt.Sprintf("GOSUPER_WORKER_ID=%d", id) }
+	adopted := func() []process.Orphan {
+		return []process.Orphan{
+			orphan(2001, 2001, says(1)),
+			orphan(2002, 2002, says(2)),
+			orphan(2003, 2003),          // says nothing
+			orphan(2004, own, says(1)),  // in the session of the master
+			orphan(2005, 3001, says(1)), // in that of a guest
+			{Pid: 2006, Group: 2006, Session: 1001},
+		}
+	}
+	for _, shared := range []bool{false, true} {
+		l := New()
+		l.Meet([]process.Orphan{orphan(3001, 3001)})
+		l.Shared = shared
+		if over := l.Sort(adopted(), []Leader{one, two}); len(over) > 0 {
+			t.Errorf("while all live %v are to end", ids(over))
+		}
+		one.Alone = true
+		l.Died(one)
+		if got, want := ids(l.Sort(adopted(), []Leader{two})), []string{"2001 of 1", "2006 of 1"}; !slices.Equal(got, want) {
+			t.Errorf("after worker 1 %v are to end, want %v", got, want)
+		}
+		l.Died(two)
+		want := []string{"2001 of 1 again", "2002 of 2", "2003 of 0", "2006 of 1 again"}
+		if shared {
+			want = slices.Delete(want, 2, 3)
+		}
+		if got := ids(l.Sort(adopted(), nil)); !slices.Equal(got, want) {
+			t.Errorf("after both %v are to end, want %v", got, want)
+		}
+		over, rest := l.Rest(adopted(), nil)
+		want = []string{"2001 of 1 again", "2002 of 2 again", "2003 of 0 again", "2006 of 1 again"}
+		if shared {
+			want[2] = "2003 of 0"
+		}
+		if got := ids(over); !slices.Equal(got, want) || len(rest) != 4 {
+			t.Errorf("in the end %v of %d are to end, want %v of 4", got, len(rest), want)
+		}
+	}
+}
+
+// TestLost: what SIGKILL took along with a worker that ended by itself is told of
+// once.
+func TestLost(t *testing.T) {
+	killed := process.Orphan{Pid: 2001, Group: 1001, Status: process.Status{Signal: syscall.SIGKILL}}
+	l := New()
+	if !l.Quiet(nil) || l.Quiet([]process.Orphan{killed}) {
+		t.Error("it is quiet when it is not")
+	}
+	l.Died(Leader{ID: 1, PID: 1001})
+	if _, _, found := l.Lost([]process.Orphan{killed}); found {
+		t.Error("what ended with a worker that was killed counts as lost")
+	}
+	l.Died(Leader{ID: 1, PID: 1001, Alone: true})
+	exited := process.Orphan{Pid: 2002, Group: 1001}
+	if o, id, found := l.Lost([]process.Orphan{exited, killed}); !found || o.Pid != 2001 || id != 1 {
+		t.Errorf("lost: process %d of worker %d, %v", o.Pid, id, found)
+	}
+	if _, _, found := l.Lost([]process.Orphan{killed}); found {
+		t.Error("it is told of twice")
+	}
+}
