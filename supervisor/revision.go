@@ -19,6 +19,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/sealed"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 )
 
@@ -63,7 +64,7 @@ func checkLogs(c config.Log) error {
 // openTLS copies what the files of [tls] said to where workers can read it.
 func (r *revision) openTLS() (err error) {
 	if text := r.config.TLSPEM(); len(text) > 0 {
-		r.tls, err = sealed("gosuper-tls", text)
+		r.tls, err = sealed.New("gosuper-tls", text)
 	}
 	return err
 }

@@ -12,10 +12,9 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-)
 
-// seals make memory that nobody can change.
-const seals = unix.F_SEAL_WRITE | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
+	"github.com/gosuper/gosuper/supervisor/internal/sealed"
+)
 
 // Write writes a state, the text of which is JSON, into memory that nobody can change, and returns its
 // descriptor, which is close-on-exec.
@@ -24,20 +23,8 @@ func Write(master []byte, descriptors []int) (fd int, err error) {
 	if err != nil {
 		return -1, err
 	}
-	if fd, err = unix.MemfdCreate("gosuper-state", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING); err != nil {
-		return -1, fmt.Errorf("cannot create the memory of the state: %w", err)
-	}
-	for rest := text; len(rest) > 0 && err == nil; {
-		var n int
-		n, err = unix.Pwrite(fd, rest, int64(len(text)-len(rest)))
-		rest = rest[max(n, 0):]
-	}
-	if err == nil {
-		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals)
-	}
-	if err != nil {
-		unix.Close(fd)
-		return -1, fmt.Errorf("cannot fill the memory of the state: %w", err)
+	if fd, err = sealed.New("gosuper-state", text); err != nil {
+		return -1, fmt.Errorf("cannot write the state: %w", err)
 	}
 	return fd, nil
 }
@@ -46,7 +33,7 @@ func Write(master []byte, descriptors []int) (fd int, err error) {
 // which stays open.
 func Read(fd, pid int) (*State, error) {
 	// Whoever sets the variable by hand learns that it is no setting.
-	if got, err := unix.FcntlInt(uintptr(fd), unix.F_GET_SEALS, 0); err != nil || got&seals != seals {
+	if !sealed.Is(fd) {
 		return nil, fmt.Errorf("cannot read the state: descriptor %d is not sealed memory", fd)
 	}
 	var stat unix.Stat_t
