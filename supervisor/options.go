@@ -69,6 +69,8 @@ type Logs interface {
 	Apply(config.Log) error
 	// Reopen opens the log file anew, after it was renamed.
 	Reopen() error
+	// Waiting is how many lines nobody has taken yet.
+	Waiting() int
 }
 
 // Findings are what a configuration means on this machine.

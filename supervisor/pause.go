@@ -3,7 +3,7 @@
 package supervisor
 
 import (
-	"fmt"
+	"errors"
 	"maps"
 	"slices"
 	"syscall"
@@ -19,7 +19,7 @@ import (
 const pauseTime = 500 * time.Millisecond
 
 // pause brings all other goroutines to a standstill in which nothing is lost
-// when they end. What workers say meanwhile is returned, to be heard later.
+// when they end, but for output of workers that nobody takes. What workers say meanwhile is returned, to be heard later.
 // After an error it is to be undone by resume all the same.
 func (s *Supervisor) pause() (said []message, err error) {
 	for _, w := range s.workers {
@@ -39,21 +39,24 @@ func (s *Supervisor) pause() (said []message, err error) {
 		}
 	}
 	// All are asked before the first is waited for.
-	waits := map[string][]<-chan struct{}{}
+	var waits []<-chan struct{}
 	for _, t := range s.tails() {
-		waits["stderr"] = append(waits["stderr"], t.Pause())
+		waits = append(waits, t.Pause())
 	}
+	limit := time.NewTimer(pauseTime)
+	defer limit.Stop()
 	if s.access != nil {
-		waits["the access log"] = append(waits["the access log"], s.access.Pause())
+		select {
+		case <-s.access.Pause():
+		case <-limit.C:
+			return said, errors.New("whoever reads the access log is too slow")
+		}
 	}
-	limit := time.After(pauseTime)
-	for what, all := range waits {
-		for _, paused := range all {
-			select {
-			case <-paused:
-			case <-limit:
-				return said, fmt.Errorf("whoever reads %s is too slow", what)
-			}
+	for _, paused := range waits {
+		select {
+		case <-paused:
+		case <-limit.C:
+			return said, nil // what is under way then is counted by save
 		}
 	}
 	return said, nil
@@ -121,6 +124,7 @@ func (s *Supervisor) save(said []message) *saved {
 		if w.tail != nil {
 			snapshot := w.tail.Snapshot()
 			w.first = &snapshot
+			all.outputLost += snapshot.Lost
 		}
 		if w.stdout != nil {
 			all.strays = append(all.strays, stray{TailSnapshot: w.stdout.Snapshot(), Worker: id})
@@ -128,6 +132,9 @@ func (s *Supervisor) save(said []message) *saved {
 	}
 	for _, t := range s.strays {
 		all.strays = append(all.strays, stray{TailSnapshot: t.Snapshot()})
+	}
+	for _, one := range all.strays {
+		all.outputLost += one.Lost
 	}
 	return all
 }

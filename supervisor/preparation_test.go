@@ -196,6 +196,8 @@ type slowLogs struct {
 	err     error
 }
 
+func (*slowLogs) Waiting() int { return 0 }
+
 func (l *slowLogs) Apply(c config.Log) error {
 	<-l.opens
 	l.applied = append(l.applied, c.Level)

@@ -158,6 +158,9 @@ func (s *Supervisor) greetAgain(i *Inheritance) {
 		fields = append(fields, zap.Int("draining", draining))
 	}
 	s.log.Info("upgraded", fields...)
+	if i.Torn() {
+		s.log.Warn("output was given up for the upgrade: whoever reads it was too slow", zap.Int("bytes", i.outputLost), zap.Int("log_lines", i.logLost))
+	}
 }
 
 // begin has the brain take its first step. After an upgrade it first hears what

@@ -38,7 +38,12 @@ type saved struct {
 	noHangup bool                `state:"no_hangup"` // SIGHUP was ignored at the very start
 	log      *accesslog.Snapshot `state:"access_log"`
 	strays   []stray             `state:"strays"`
-	master   *Supervisor         `state:",inline"`
+	// What nobody took, because whoever reads it was too slow, and which is given up
+	// with the image: bytes of workers at most, and lines of the log.
+	outputLost int `state:"output_lost"`
+	logLost    int `state:"log_lost"`
+
+	master *Supervisor `state:",inline"`
 
 	// Of versions in which all workers wrote to one pipe.
 	access *accesslog.Shared `state:"access"`
@@ -126,6 +131,10 @@ func Inherited() (*Inheritance, error) {
 
 // Config is the configuration in force.
 func (i *Inheritance) Config() *config.Config { return i.master.current.config }
+
+// Torn reports that what was being written to stdout and stderr was given up,
+// anywhere in a line.
+func (i *Inheritance) Torn() bool { return i.outputLost > 0 || i.logLost > 0 }
 
 // Program is how the first image was started.
 func (i *Inheritance) Program() Program { return i.program }

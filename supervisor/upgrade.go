@@ -246,11 +246,12 @@ func (s *Supervisor) endTrial(status process.Status) {
 func (s *Supervisor) replace() error {
 	c := s.upgrades.candidate
 	s.log.Info("upgrading", zap.String("path", c.Path))
-	if err := s.log.Sync(); err != nil {
-		return err
-	}
+	slow := s.log.Sync() != nil
 	var taken []syscall.Signal
 	err := s.standstill(func(all *saved) error {
+		if slow && s.options.Logs != nil {
+			all.logLost = s.options.Logs.Waiting()
+		}
 		// The new version closes what it finds there and does not know.
 		program := int(c.Program.Fd())
 		state, descriptors, err := all.write(program)

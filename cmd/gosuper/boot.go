@@ -49,6 +49,11 @@ func (a *app) supervise(source config.Source) error {
 		program = a.program(c.Dir)
 	}
 	streams := newStreams(a.environ)
+	if inheritance != nil && inheritance.Torn() {
+		for _, s := range streams.each() {
+			s.at = inLine
+		}
+	}
 	logs, err := openLogs(c.Log, streams)
 	if err != nil && inheritance != nil {
 		logs, err = logsOnStderr(c.Log, streams, err)

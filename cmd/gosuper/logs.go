@@ -99,6 +99,9 @@ func (l *logs) open(path string) error {
 	return nil
 }
 
+// Waiting is how many lines nobody has taken yet.
+func (l *logs) Waiting() int { return l.queue.waiting() }
+
 // Close writes what is still queued, as far as the reader lets it.
 func (l *logs) Close() { l.queue.close() }
 

@@ -24,6 +24,7 @@ type queue struct {
 	mu      sync.Mutex // guards what follows
 	items   []item
 	size    int // bytes in the lines of items
+	under   int // lines that take handed out and that are not written yet
 	dropped int
 	closed  bool
 }
@@ -85,6 +86,7 @@ func (q *queue) run() {
 			if i.to == nil {
 				// There is nobody to tell about a log that cannot be written.
 				io.WriteString(to, i.line)
+				q.wrote()
 				continue
 			}
 			to = i.to
@@ -106,8 +108,33 @@ func (q *queue) take() (items []item, dropped int, closed bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	items, dropped = q.items, q.dropped
+	for _, i := range items {
+		if i.line != "" {
+			q.under++
+		}
+	}
 	q.items, q.size, q.dropped = nil, 0, 0
 	return items, dropped, q.closed
+}
+
+// wrote notes that one of the lines is written.
+func (q *queue) wrote() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.under = max(q.under-1, 0) // one without bytes was not counted
+}
+
+// waiting is how many lines are not written yet, and will not be.
+func (q *queue) waiting() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := q.under + q.dropped
+	for _, i := range q.items {
+		if i.line != "" {
+			n++
+		}
+	}
+	return n
 }
 
 // flush returns when all that was added before is written; an error says that it

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"os"
@@ -150,5 +151,97 @@ func TestUpgradesLoseNoOutput(t *testing.T) {
 		if n++; line != fmt.Sprintln(n) {
 			t.Fatalf("line %d is %q", n, line)
 		}
+	}
+}
+
+// A worker that writes more than anybody reads keeps nobody from upgrading: what the
+// master had in hand is given up, and said, also where its own log has the same
+// reader.
+func TestUpgradeBesideASlowReader(t *testing.T) {
+	t.Parallel()
+	for _, own := range []bool{false, true} {
+		t.Run(fmt.Sprintf("log there %v", own), func(t *testing.T) {
+			t.Parallel()
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			binary := filepath.Join(t.TempDir(), "gosuper")
+			install(t, gosuper, binary)
+			l := launch{
+				config: config("workers = 1", `ready = "10ms"`, command("sh", "-c", "exec yes flood >&2")),
+				binary: binary, stderr: w,
+			}
+			if own {
+				l.args = []string{"--error-logfile", "-"}
+			}
+			m := start(t, l)
+			w.Close()
+			if own {
+				ready := make(chan struct{})
+				go func() { // reads until there is a master that can be upgraded, and no further
+					defer close(ready)
+					var text []byte
+					for chunk := make([]byte, 4096); !strings.Contains(string(text), `"msg":"ready"`); {
+						n, err := r.Read(chunk)
+						if err != nil {
+							return
+						}
+						text = append(text, chunk[:n]...)
+					}
+				}()
+				<-ready
+			} else {
+				m.wait(t, 0, "ready", nil)
+			}
+			conn, err := r.SyscallConn()
+			if err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the pipe is full", func() (full bool) {
+				conn.Control(func(fd uintptr) {
+					n, err := unix.IoctlGetInt(int(fd), unix.TIOCINQ)
+					full = err == nil && n > 60<<10
+				})
+				return full
+			})
+			program, err := os.ReadFile(gosuper) // a link would be the same file
+			if err == nil {
+				err = os.WriteFile(binary+".new", program, 0o755)
+			}
+			if err == nil {
+				err = os.Rename(binary+".new", binary)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.signal(syscall.SIGUSR2)
+			eventually(t, "the master executes the new file", func() bool {
+				now, err := os.Stat(fmt.Sprintf("/proc/%d/exe", m.pid()))
+				installed, installedErr := os.Stat(binary)
+				return err == nil && installedErr == nil && os.SameFile(now, installed)
+			})
+			if own {
+				lines, into := io.Pipe()
+				go m.read(lines)
+				go func() { // the flood would take the test longer than the master
+					defer into.Close()
+					for all := bufio.NewScanner(r); all.Scan(); {
+						if strings.HasPrefix(all.Text(), "{") {
+							fmt.Fprintln(into, all.Text())
+						}
+					}
+				}()
+			}
+			m.wait(t, 0, "upgraded", nil)
+			lost := m.wait(t, 0, "output was given up for the upgrade: whoever reads it was too slow", nil)
+			if n := lost.num("bytes"); n < 1 || n > 64<<10 {
+				t.Errorf("%d bytes were given up", n)
+			}
+			if n := lost.num("log_lines"); n > 0 != own {
+				t.Errorf("%d lines of the log were given up", n)
+			}
+		})
 	}
 }

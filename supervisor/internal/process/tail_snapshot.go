@@ -18,7 +18,7 @@ type TailSnapshot struct {
 	Stream  Stream `state:"stream"`
 	// Lost is how many bytes at most are lost: they were read from the pipe, and
 	// the destination has not taken them yet.
-	Lost int `state:"lost"`
+	Lost int `state:"-"`
 }
 
 // Pause stops reading. When the channel it returns is closed, all that was read
