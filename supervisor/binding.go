@@ -5,7 +5,6 @@ package supervisor
 import (
 	"errors"
 
-	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
 	"github.com/gosuper/gosuper/supervisor/internal/pidfile"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 )
@@ -83,7 +82,7 @@ func (b *binding) take(s *Supervisor, r *revision) (taken bool, err error) {
 		return false, nil
 	}
 	if r.config.Log.AccessFile != "" && s.access == nil {
-		if s.access, err = accesslog.New(s.accessTrouble); err != nil {
+		if s.access, err = s.newAccess(); err != nil {
 			s.access = nil
 			return false, err
 		}

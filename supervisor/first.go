@@ -12,7 +12,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/config"
-	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 )
 
@@ -91,7 +90,7 @@ func (s *Supervisor) first(c *config.Config, quit <-chan struct{}) (r *revision,
 		err = s.bindAdmin(r)
 	}
 	if path := c.Log.AccessFile; path != "" && err == nil {
-		if s.access, err = accesslog.New(s.accessTrouble); err == nil {
+		if s.access, err = s.newAccess(); err == nil {
 			err = s.access.Move(path)
 		}
 	}

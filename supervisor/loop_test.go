@@ -84,6 +84,8 @@ type toStderr struct{}
 func (toStderr) Worker(int, Stream) io.Writer { return os.Stderr }
 func (toStderr) Joined() bool                 { return false }
 
+func (toStderr) Turn(Stream) func(time.Duration) ([]byte, func(bool, bool), bool) { return nil }
+
 func load(t testing.TB, toml string) *config.Config {
 	t.Helper()
 	file := t.TempDir() + "/supervisor.toml"

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/terminal"
 )
@@ -34,6 +35,9 @@ type Streams interface {
 	Worker(id int, stream Stream) io.Writer
 	// Joined reports that both go to the same place.
 	Joined() bool
+	// Turn is how lines of the access log take turns with all that; nil: there is
+	// nothing else.
+	Turn(Stream) func(atMost time.Duration) (before []byte, done func(wrote, whole bool), ok bool)
 }
 
 // drainTime is what whoever reads the output of workers gets to take what is left
@@ -105,6 +109,20 @@ func promptly(env []string) []string {
 		return env
 	}
 	return append(env, unbuffered+"=1")
+}
+
+// newAccess makes an access log.
+func (s *Supervisor) newAccess() (*accesslog.Log, error) {
+	l, err := accesslog.New(s.accessTrouble)
+	if err == nil {
+		l.Share(s.turns)
+	}
+	return l, err
+}
+
+// turns is how the access log takes turns on a stream.
+func (s *Supervisor) turns(stream string) accesslog.Turn {
+	return s.options.Streams.Turn(Stream(stream))
 }
 
 // endOutput has what workers wrote last be passed on before the master ends.

@@ -98,7 +98,9 @@ func (s *Supervisor) reopenLogs(left *saved) {
 	if s.access, err = accesslog.Restore(*left.log, s.accessTrouble); err != nil {
 		s.log.Error("cannot go on with the access log", zap.Error(err))
 		s.access = nil
+		return
 	}
+	s.access.Share(s.turns)
 }
 
 // reopenStrays goes on with the pipes that are not a worker's first. Workers come

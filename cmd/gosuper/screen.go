@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"io"
 	"sync/atomic"
+	"time"
 
 	"github.com/gosuper/gosuper/supervisor"
 )
@@ -62,6 +63,31 @@ func (s *screen) Write(line []byte) (int, error) {
 	out := append(s.begin(nil), line...)
 	s.last = nil
 	return s.pass(out, line)
+}
+
+// take is the turn of somebody who writes lines beside the screen: see
+// [supervisor.Streams].
+func (s *screen) take(atMost time.Duration) (before []byte, done func(wrote, whole bool), ok bool) {
+	timer := time.NewTimer(atMost)
+	defer timer.Stop()
+	select {
+	case s.turn <- struct{}{}:
+	case <-timer.C:
+		return nil, nil, false
+	}
+	at, styled := s.at, s.styled
+	before = s.begin(nil)
+	return before, func(wrote, whole bool) {
+		switch {
+		case !wrote:
+			s.at, s.styled = at, styled
+		case !whole:
+			s.last, s.at = nil, inLine
+		default:
+			s.last = nil
+		}
+		s.unlock()
+	}, true
 }
 
 // begin adds to out what makes the next byte the first of a line that nobody has

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -53,6 +54,14 @@ func (s streams) Worker(id int, stream supervisor.Stream) io.Writer {
 
 // Joined implements [supervisor.Streams].
 func (s streams) Joined() bool { return s.stdout == s.stderr }
+
+// Turn implements [supervisor.Streams].
+func (s streams) Turn(stream supervisor.Stream) func(time.Duration) ([]byte, func(wrote, whole bool), bool) {
+	if stream == supervisor.Stdout {
+		return s.stdout.take
+	}
+	return s.stderr.take
+}
 
 // each are the two, or the one.
 func (s streams) each() []*screen {

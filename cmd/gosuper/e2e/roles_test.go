@@ -45,6 +45,7 @@ var roles = map[string]func(args []string) error{
 	"villain":   villain,
 	"typist":    typist,
 	"vandal":    vandal,
+	"mutter":    mutter,
 	"risen":     risen,
 	"keyholder": keyholder,
 }

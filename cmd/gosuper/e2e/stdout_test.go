@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -84,13 +85,13 @@ func TestHostileVandal(t *testing.T) {
 
 // together starts a master whose stdout and stderr are one pipe, which the test
 // reads.
-func together(t *testing.T, before []string, lines ...string) *master {
+func together(t *testing.T, args []string, lines ...string) *master {
 	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := start(t, launch{before: before, config: config(lines...), args: []string{"--error-logfile", "-"}, stderr: w, stdout: w})
+	m := start(t, launch{config: config(lines...), args: append([]string{"--error-logfile", "-"}, args...), stderr: w, stdout: w})
 	w.Close()
 	go func() {
 		m.read(r)
@@ -102,14 +103,17 @@ func together(t *testing.T, before []string, lines ...string) *master {
 // Where stdout and stderr are the same, what a worker writes to both stays in order,
 // and no line of the master's goes on in one of a worker's that is unfinished.
 func TestOutputTogether(t *testing.T) {
-	script := `i=0; while [ $i -lt 500 ]; do i=$((i+1)); echo out $i; echo err $i >&2; done; printf 'Loading: 10%%'; exec sleep 1000`
+	script := `i=0; while [ $i -lt 500 ]; do i=$((i+1)); echo out $i; echo err $i >&2; done; printf 'Loading: 10%%'; : >written; exec sleep 1000`
 	m := together(t, nil, "workers = 1", `ready = "10ms"`, command("sh", "-c", script))
-	m.contains(t, "\nLoading: 10%")
+	eventually(t, "all is written", func() bool {
+		_, err := os.Stat(filepath.Join(filepath.Dir(m.file), "written"))
+		return err == nil
+	})
 	m.signal(syscall.SIGTERM)
-	m.wait(t, 0, "signal", nil) // which is not glued to anything, or would not be found
 	if code := m.end(); code != 0 {
 		t.Errorf("exit status %d", code)
 	}
+	m.contains(t, `"msg":"stopped"`)
 	var want strings.Builder
 	for i := 1; i <= 500; i++ {
 		fmt.Fprintf(&want, "out %d\nerr %d\n", i, i)
@@ -218,6 +222,9 @@ func TestUpgradeBesideASlowReader(t *testing.T) {
 			}
 			m.signal(syscall.SIGUSR2)
 			eventually(t, "the master executes the new file", func() bool {
+				for _, e := range m.all(0, "upgrade refused, nothing was changed", nil) {
+					t.Fatal(e.line)
+				}
 				now, err := os.Stat(fmt.Sprintf("/proc/%d/exe", m.pid()))
 				installed, installedErr := os.Stat(binary)
 				return err == nil && installedErr == nil && os.SameFile(now, installed)
@@ -243,5 +250,32 @@ func TestUpgradeBesideASlowReader(t *testing.T) {
 				t.Errorf("%d lines of the log were given up", n)
 			}
 		})
+	}
+}
+
+// mutter is a worker that says half a line when it is asked to.
+func mutter([]string) error {
+	handler := newHandler()
+	handler.HandleFunc("/mutter", func(http.ResponseWriter, *http.Request) { fmt.Print("half a line") })
+	return worker.ListenAndServe("", handler)
+}
+
+// A line of the access log begins a line of its own where workers write too.
+func TestAccessLogBesideOutput(t *testing.T) {
+	m := together(t, []string{"--access-logfile", "-"}, "workers = 1", command(as("mutter")...))
+	m.wait(t, 0, "ready", nil)
+	for range 20 {
+		if _, _, err := m.get("/mutter"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := m.get("/"); err != nil {
+		t.Fatal(err)
+	}
+	m.contains(t, `"GET / HTTP/1.1" 200`)
+	for line := range strings.Lines(m.String()) {
+		if strings.Contains(line, "HTTP/1.1") && !strings.HasPrefix(line, "127.0.0.1 ") {
+			t.Errorf("a line is %q", line)
+		}
 	}
 }

@@ -227,6 +227,9 @@ func (l *Log) borrow() (*destination, time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.writing = true
+	if l.current.shared && l.turns != nil {
+		l.current.turn = l.turns(l.current.name)
+	}
 	if l.until.IsZero() {
 		return l.current, busyWait
 	}

@@ -31,9 +31,16 @@ type destination struct {
 	regular bool
 	// a terminal must be written to so that it does not stop the master.
 	terminal bool
+	turn     Turn // with others of this process that write to it; nil: there are none
 	partial  int  // how much of the next line is written already
 	torn     bool // a line was given up after a part of it was written
 }
+
+// Turn waits, for so long at most, until nobody else of this process writes to a
+// stream, and keeps it so until done is called; not ok: it takes longer. before is
+// what is to be written before a line for it to begin one, and done is told whether
+// anything was written, and whether that ended with a line.
+type Turn func(atMost time.Duration) (before []byte, done func(wrote, whole bool), ok bool)
 
 // stderr is the path of the descriptor, whatever is behind it.
 const stderr = "/dev/stderr"
@@ -95,12 +102,25 @@ func Check(path string) error {
 func (d *destination) write(lines []byte, wait time.Duration) (int, error) {
 	if !d.regular {
 		// With room for a page, which is what POLLOUT says of a pipe, this much is
-		// written at once, and whole. Workers have the same stdout: only between
-		// two of their writes may this one have to wait.
+		// written at once, and whole.
 		lines = upTo(lines, MaxLine)
 		if !d.room(wait) {
 			return 0, errBusy
 		}
+	}
+	if d.turn != nil {
+		before, done, ok := d.turn(wait)
+		if !ok {
+			return 0, errBusy
+		}
+		var wrote bool
+		defer func() { done(wrote, d.partial == 0 && !d.torn) }()
+		if len(before) > 0 && d.partial == 0 {
+			if _, err := d.writeOnce(before); err != nil {
+				return 0, err
+			}
+		}
+		wrote = true
 	}
 	if d.torn {
 		if _, err := d.writeOnce([]byte("\n")); err != nil {

@@ -39,8 +39,9 @@ type Log struct {
 	next    *destination  // takes the place of current after the write under way; nil: none
 	writing bool          // the goroutine uses current
 	closed  bool
-	until   time.Time     // when Close gives up; zero: not closing
-	paused  chan struct{} // closed when the goroutine has ended for a pause; nil: none is asked for
+	turns   func(stream string) Turn // see Share; nil: nobody else writes
+	until   time.Time                // when Close gives up; zero: not closing
+	paused  chan struct{}            // closed when the goroutine has ended for a pause; nil: none is asked for
 }
 
 // New makes a log of no workers. What they write waits in their pipes until
@@ -124,6 +125,14 @@ func (l *Log) forget(p *pipe) {
 	delete(l.pipes, p.fd)
 	l.watcher.remove(p.fd)
 	unix.Close(p.fd)
+}
+
+// Share has the lines for "stdout" and "stderr" take turns with what others of this
+// process write there.
+func (l *Log) Share(turns func(stream string) Turn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.turns = turns
 }
 
 // Reopen opens the file anew, after somebody renamed it. On error the lines go
