@@ -60,9 +60,11 @@ func hoard(args []string) error {
 func typist(args []string) error {
 	_, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	fmt.Fprintln(os.Stderr, "opening:", err)
-	for _, c := range []byte(args[0] + "\n") {
-		if err = unix.IoctlSetPointerInt(1, unix.TIOCSTI, int(c)); err != nil {
-			break
+	for fd := range 3 {
+		for _, c := range []byte(args[0] + "\n") {
+			if err = unix.IoctlSetPointerInt(fd, unix.TIOCSTI, int(c)); err != nil {
+				break
+			}
 		}
 	}
 	fmt.Fprintln(os.Stderr, "typing:", err)
