@@ -144,6 +144,11 @@ func TestCloseGivesUp(t *testing.T) {
 	if took := time.Since(start); took < closeTime {
 		t.Errorf("the reader got only %s", took)
 	}
+	select { // Close waits for it only so long
+	case <-l.done:
+	case <-time.After(time.Minute):
+		t.Fatal("the goroutine does not end")
+	}
 	if l.Lost() != 1000 {
 		t.Errorf("%d lines of 1000 were lost", l.Lost())
 	}
