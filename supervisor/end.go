@@ -45,10 +45,10 @@ func (s *Supervisor) end() error {
 	}
 	s.pidfile.Close()
 	s.endOutput()
-	if s.culprit != 0 {
-		e := s.epitaph(s.culprit)
-		s.log.Error("gave up: the first workers could not boot", zap.Int("worker", s.culprit), zap.String("status", e.status))
-		return &BootError{Worker: s.culprit, Status: e.status, Lines: e.lines, Hint: e.hint}
+	if culprit := s.fleet.Culprit(); culprit != 0 {
+		e := s.epitaph(culprit)
+		s.log.Error("gave up: the first workers could not boot", zap.Int("worker", culprit), zap.String("status", e.status))
+		return &BootError{Worker: culprit, Status: e.status, Lines: e.lines, Hint: e.hint}
 	}
 	var served []zap.Field // else nobody knows
 	if s.tally.Heard() {

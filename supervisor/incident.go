@@ -26,13 +26,13 @@ var routine = []fleet.Reason{
 func (s *Supervisor) enter(w *worker, a fleet.Bury, lost *uint64) {
 	reason := a.Reason
 	if a.Verdict == fleet.Retired {
-		if reason = w.why; slices.Contains(routine, reason) && !w.slain {
+		if reason = a.Worker.Why; slices.Contains(routine, reason) && !a.Worker.Killed() {
 			return
 		}
 	}
 	s.incidents.Add(books.Incident{
 		Worker: w.ID, Slot: w.Slot, PID: w.pid, Generation: w.Generation, At: time.Now().UTC().Round(0),
-		Reason: string(reason), Status: w.ending(), Age: w.age(), Lost: lost, Lines: w.lastWords(),
+		Reason: string(reason), Status: w.ending(a.Worker), Age: w.age(), Lost: lost, Lines: w.lastWords(),
 	})
 }
 
@@ -104,7 +104,8 @@ func (e epitaph) of(id int) string {
 func (s *Supervisor) epitaph(id int) epitaph {
 	var e epitaph
 	if w := s.workers[id]; w != nil {
-		e.status, e.lines = w.ending(), w.lastWords()
+		known, _ := s.fleet.Worker(id)
+		e.status, e.lines = w.ending(known), w.lastWords()
 	} else {
 		i, _ := s.incidents.Of(id)
 		e.status, e.lines = i.Status, i.Lines

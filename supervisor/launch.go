@@ -22,7 +22,7 @@ import (
 // launch starts the process of a worker, with everything it is given.
 func launch(s *Supervisor, f fleet.Worker) (started *worker, err error) {
 	r := s.revisions[f.Revision]
-	w := &worker{Worker: f, revision: r, limit: drawLimit(r.config.MaxRequests, r.config.MaxRequestsJitter)}
+	w := &worker{Identity: f.Identity, revision: r, limit: drawLimit(r.config.MaxRequests, r.config.MaxRequestsJitter)}
 	defer func() {
 		if started == nil {
 			w.release()

@@ -101,7 +101,7 @@ func load(t testing.TB, toml string) *config.Config {
 }
 
 func (st *stage) launch(s *Supervisor, f fleet.Worker) (*worker, error) {
-	w := &worker{Worker: f, revision: s.revisions[f.Revision], pid: noPID + f.ID}
+	w := &worker{Identity: f.Identity, revision: s.revisions[f.Revision], pid: noPID + f.ID}
 	go func() { s.messages <- message{id: f.ID, executed: true} }()
 	if err := st.launched(w); err != nil {
 		return nil, err

@@ -110,11 +110,12 @@ func (s *Supervisor) save(said []message) *saved {
 		s.page = int(s.busy.File().Fd())
 	}
 	for _, w := range s.workers {
+		w.watch = s.guard.Record(w.ID)
 		if w.board = -1; w.memory != nil {
 			w.board = int(w.memory.File().Fd())
 		}
 	}
-	all := &saved{noHangup: s.terminal.Forgives(), version: s.options.Version, program: s.options.Program, current: s.current.number, messages: said, master: s}
+	all := &saved{up: s.fleet.Up(), noHangup: s.terminal.Forgives(), version: s.options.Version, program: s.options.Program, current: s.current.number, messages: said, master: s}
 	if s.access != nil {
 		snapshot := s.access.Snapshot()
 		all.log = &snapshot

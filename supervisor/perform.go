@@ -18,10 +18,6 @@ import (
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
-// cutMargin before it would be killed a cooperating worker cuts what is left
-// and exits by itself, or a little earlier.
-const cutMargin = 500 * time.Millisecond
-
 // The line about a death comes behind the last words of the dead, for which the
 // loop waits a moment: they are normally written already. When whoever reads them
 // was too slow once, it does not wait for him again before a while has passed.
@@ -45,7 +41,8 @@ func (s *Supervisor) perform(a fleet.Action) {
 		s.log.Warn("worker wants to be replaced so soon after another one of its slot that it has to wait: see restart.reset_after",
 			s.workers[a.ID].fields(zap.String("reason", string(a.Reason)), zap.Duration("for", time.Until(a.Until).Round(time.Millisecond)))...)
 	case fleet.Withdraw:
-		s.withdraw(s.workers[a.ID])
+		w := s.workers[a.ID]
+		s.log.Info("worker is not ready yet: it speaks the worker protocol after all, and has not said READY=1", w.fields(zap.Duration("after", w.age()))...)
 	case fleet.Plain:
 		s.warnPlain(s.workers[a.ID].revision)
 	case fleet.Retire:
@@ -56,8 +53,9 @@ func (s *Supervisor) perform(a fleet.Action) {
 		s.abort(s.workers[a.ID], a)
 	case fleet.Kill:
 		w := s.workers[a.ID]
-		known, _ := s.fleet.Worker(a.ID)
-		s.lost(w, known)
+		if known, _ := s.fleet.Worker(a.ID); !a.Aborted {
+			s.lost(w, known)
+		}
 		s.log.Warn("killing worker", w.fields(zap.String("reason", string(a.Reason)))...)
 		s.do(w, deedKill)
 	case fleet.Bury:
@@ -80,10 +78,8 @@ func (s *Supervisor) perform(a fleet.Action) {
 	case fleet.Close:
 		s.giveUp(s.current.sockets)
 	case fleet.Up:
-		s.up, s.said = true, nil
+		s.said = nil
 		s.log.Info("ready", zap.Int("workers", s.fleet.Target()), zap.Strings("bind", s.current.sockets.URLs()), zap.Bool("tls", s.current.config.TLS.Cert != ""))
-	case fleet.Halt:
-		s.halted, s.culprit = true, a.Culprit
 	}
 }
 
@@ -92,7 +88,7 @@ func (s *Supervisor) spawn(a fleet.Spawn) {
 	s.countSpawn(a)
 	w, err := s.hands.launch(s, a.Worker)
 	if w == nil {
-		w = &worker{Worker: a.Worker, revision: s.revisions[a.Worker.Revision], gone: true}
+		w = &worker{Identity: a.Worker.Identity, revision: s.revisions[a.Worker.Revision], gone: true}
 		s.note(fleet.Exited{ID: w.ID})
 	} else {
 		s.pids[w.pid] = w
@@ -117,13 +113,12 @@ func (s *Supervisor) announce(w *worker) {
 	if err := w.revision.sockets.Reapply(); err != nil {
 		s.log.Warn("cannot restore the listeners", zap.Error(err))
 	}
-	w.announced = true
 	w.held.Release(0)
 	w.held.Forget()
 	s.spawns.add(time.Since(w.Spawned))
-	w.begin(time.Now())
-	s.log.Info("worker ready", w.fields(zap.Duration("after", w.age()), zap.Bool("cooperating", w.cooperates))...)
-	if !w.cooperates && w.memory != nil {
+	known, _ := s.fleet.Worker(w.ID)
+	s.log.Info("worker ready", w.fields(zap.Duration("after", w.age()), zap.Bool("cooperating", known.Cooperates()))...)
+	if !known.Cooperates() && w.memory != nil {
 		w.signs = time.Now().Add(headerLook)
 		if w.revision.config.Ready.Mode == config.ReadyAfter {
 			s.lookAtProcesses(w) // else it was looked at before
@@ -134,7 +129,6 @@ func (s *Supervisor) announce(w *worker) {
 // retire asks a worker to finish. If it is the last that accepts on sockets
 // which are given up, it has to accept them empty first.
 func (s *Supervisor) retire(w *worker, a fleet.Retire) {
-	w.why = a.Reason
 	s.log.Info("worker draining", w.fields(zap.String("reason", string(a.Reason)), zap.Duration("for", time.Until(a.Until).Round(time.Millisecond)))...)
 	s.leave(w)
 	s.setDeadline(w, a.Until)
@@ -145,8 +139,8 @@ func (s *Supervisor) retire(w *worker, a fleet.Retire) {
 // its last lines up to now explain it; those that follow are the stacks, and
 // end in registers.
 func (s *Supervisor) abort(w *worker, a fleet.Abort) {
+	known, _ := s.fleet.Worker(a.ID)
 	if a.Reason != fleet.ReasonStartup {
-		known, _ := s.fleet.Worker(a.ID)
 		s.lost(w, known)
 		s.do(w, deedAbort)
 		return
@@ -158,7 +152,7 @@ func (s *Supervisor) abort(w *worker, a fleet.Abort) {
 			w.failure += ", and listens on " + strings.Join(w.elsewhere, " and ")
 		}
 	}
-	if w.revision.config.Ready.Mode == config.ReadyNotify || w.cooperates {
+	if w.revision.config.Ready.Mode == config.ReadyNotify || known.Cooperates() {
 		w.failure = "no READY=1 within startup_timeout"
 	}
 	w.words = w.lastWords()
@@ -168,7 +162,6 @@ func (s *Supervisor) abort(w *worker, a fleet.Abort) {
 
 // setDeadline tells the worker when it will be killed.
 func (s *Supervisor) setDeadline(w *worker, until time.Time) {
-	w.until = until
 	w.view().SetDrainUntil(scoreboard.Monotonic() + int64(time.Until(until)))
 }
 
@@ -177,7 +170,6 @@ func (s *Supervisor) do(w *worker, d deed) {
 	if w.gone {
 		return
 	}
-	w.slain = w.slain || d == deedKill
 	if err := s.hands.signal(w.pid, w, d); err != nil {
 		s.log.Error("cannot signal worker", w.fields(zap.Stringer("deed", d), zap.Error(err))...)
 	}
@@ -186,16 +178,17 @@ func (s *Supervisor) do(w *worker, d deed) {
 // bury gives back what a dead worker had and explains its death, after its
 // successor was started.
 func (s *Supervisor) bury(w *worker, a fleet.Bury) {
-	s.explainKill(w)
-	if time.Until(w.until) < cutMargin {
+	s.explainKill(w, a.Worker)
+	s.guard.Forget(w.ID)
+	if a.Worker.State != fleet.Stopping && time.Until(a.Worker.Until) < fleet.CutMargin {
 		s.lost(w, a.Worker)
 	}
-	lost, served := s.settleAccounts(w)
-	fields := append(w.fields(zap.String("status", w.ending()), zap.Duration("age", w.age())), served...)
+	lost, served := s.settleAccounts(a.Worker, w)
+	fields := append(w.fields(zap.String("status", w.ending(a.Worker)), zap.Duration("age", w.age())), served...)
 	fields = append(fields, s.unfold(w, a.Worker)...)
 	s.enter(w, a, lost)
 	if a.Verdict == fleet.Retired {
-		s.log.Info("worker gone", append(fields, zap.String("reason", string(cmp.Or(w.why, fleet.ReasonLeft))))...)
+		s.log.Info("worker gone", append(fields, zap.String("reason", string(cmp.Or(a.Worker.Why, fleet.ReasonLeft))))...)
 	} else {
 		s.log.Error("worker "+a.Verdict.String(), append(fields, zap.Duration("backoff", a.Backoff.Round(time.Millisecond)), zap.Strings("last_lines", w.lastWords()))...)
 	}
@@ -234,8 +227,8 @@ func (w *worker) reading() tally.Reading {
 // settleAccounts adds what a dead worker did to the totals. It returns what it took
 // along, and for the log what it served and by how much that is more than it should
 // have; nil of a plain one, as that is not known.
-func (s *Supervisor) settleAccounts(w *worker) (lost *uint64, fields []zap.Field) {
-	if !w.cooperates {
+func (s *Supervisor) settleAccounts(known fleet.Worker, w *worker) (lost *uint64, fields []zap.Field) {
+	if !known.Cooperates() {
 		s.tally.Forget(w.ID)
 		return nil, nil
 	}
@@ -255,9 +248,9 @@ func (s *Supervisor) settleAccounts(w *worker) (lost *uint64, fields []zap.Field
 
 // ending says how the process ended. Many programs leave the stop signal to its
 // default, or raise it again when they are done: that is what they were asked for.
-func (w *worker) ending() string {
+func (w *worker) ending(known fleet.Worker) string {
 	switch {
-	case w.failure == "" && !w.until.IsZero() && w.status == (process.Status{Signal: w.revision.config.StopSignal.Number}):
+	case w.failure == "" && !known.Until.IsZero() && w.status == (process.Status{Signal: w.revision.config.StopSignal.Number}):
 		return "stopped"
 	case w.failure == "":
 		return w.status.String()

@@ -44,8 +44,9 @@ func (s *Supervisor) reap() {
 			w := s.pids[e.Pid]
 			delete(s.pids, e.Pid)
 			w.status, w.gone = e.Status, true
-			asked := !w.until.IsZero()
-			s.leftovers.Died(leftovers.Leader{ID: w.ID, PID: w.pid, Alone: asked && !w.slain && !w.cooperates && w.status.Signal != syscall.SIGKILL})
+			known, _ := s.fleet.Worker(w.ID)
+			alone := !known.Until.IsZero() && !known.Killed() && !known.Cooperates() && w.status.Signal != syscall.SIGKILL
+			s.leftovers.Died(leftovers.Leader{ID: w.ID, PID: w.pid, Alone: alone})
 			ended = append(ended, w)
 		}
 	}
@@ -82,7 +83,8 @@ func (s *Supervisor) sweep(reaped []process.Orphan) {
 func (s *Supervisor) leaders() (alive []leftovers.Leader) {
 	for id, w := range s.workers {
 		if !w.gone {
-			alive = append(alive, leftovers.Leader{ID: id, PID: w.pid, Busy: w.executed || w.announced})
+			known, _ := s.fleet.Worker(id)
+			alive = append(alive, leftovers.Leader{ID: id, PID: w.pid, Busy: w.executed || !known.ReadyAt.IsZero()})
 		}
 	}
 	return alive

@@ -52,7 +52,8 @@ func newHeir(o Options, h hands) (*Supervisor, error) {
 	alive := map[int]*worker{}
 	for f := range s.fleet.Workers() {
 		w := s.workers[f.ID]
-		w.Worker, w.revision, w.executed, w.signs = f, s.revisions[f.Revision], true, time.Now()
+		w.Identity, w.revision, w.executed, w.signs = f.Identity, s.revisions[f.Revision], true, time.Now()
+		s.guard.Resume(w.ID, w.watch)
 		w.reopen(s)
 		alive[w.ID], s.pids[w.pid] = w, w
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/develop"
+	"github.com/gosuper/gosuper/supervisor/internal/guard"
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
@@ -35,6 +36,7 @@ type saved struct {
 	program  Program             `state:"program"`
 	current  int                 `state:"current"`   // number of the revision in force
 	messages []message           `state:"messages"`  // not yet heard
+	up       bool                `state:"up"`        // every slot had a ready worker once: for versions that do not ask the brain
 	noHangup bool                `state:"no_hangup"` // SIGHUP was ignored at the very start
 	log      *accesslog.Snapshot `state:"access_log"`
 	strays   []stray             `state:"strays"`
@@ -74,6 +76,7 @@ func newState() *Supervisor {
 		messages: make(chan message),
 		asks:     make(chan func()), ended: make(chan struct{}),
 		tally:    tally.New(),
+		guard:    guard.New(scoreboard.Monotonic),
 		started:  time.Now(),
 		restarts: newRestarts(),
 		slimmed:  scales.Slimmed{},

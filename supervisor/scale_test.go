@@ -24,7 +24,7 @@ func BenchmarkTick(b *testing.B) {
 			s, err := newSupervisor(Options{Config: c, Log: zap.NewNop(), Streams: toStderr{}}, hands{
 				listen: func(chan os.Signal) func() { return func() {} },
 				launch: func(s *Supervisor, f fleet.Worker) (*worker, error) {
-					return &worker{Worker: f, revision: s.revisions[f.Revision], pid: noPID + f.ID}, nil
+					return &worker{Identity: f.Identity, revision: s.revisions[f.Revision], pid: noPID + f.ID}, nil
 				},
 				reap:    func(func(int) bool) ([]process.Exit, []process.Orphan, error) { return nil, nil, nil },
 				adopted: nobody,
@@ -39,11 +39,12 @@ func BenchmarkTick(b *testing.B) {
 				s.hear(message{id: id, Message: notify.Message{Ready: true, Watchdog: true}})
 			}
 			s.step()
-			if !s.up {
+			if !s.fleet.Up() {
 				b.Fatal(s.summary(time.Now(), s.phase()))
 			}
 			for b.Loop() {
 				s.tick()
+				s.guard.Keep(time.Now(), s.watched())
 				s.inform()
 				if s.deadline().IsZero() {
 					b.Fatal("it would not wake up again")

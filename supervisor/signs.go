@@ -105,7 +105,7 @@ func (s *Supervisor) saw(w *worker, seen process.Waiting) {
 	w.elsewhere = seen.Elsewhere
 	now := time.Now()
 	switch {
-	case w.cooperates:
+	case known.Cooperates():
 	case known.LookFrom().IsZero():
 		w.revision.unserved.see(seen)
 		s.warnUnserved(w, now)
@@ -125,13 +125,6 @@ func (s *Supervisor) saw(w *worker, seen process.Waiting) {
 			w.signs = earlier(w.signs, s.lookAtQueues(w, now))
 		}
 	}
-}
-
-// withdraw notes that a worker is not ready after all.
-func (s *Supervisor) withdraw(w *worker) {
-	w.announced = false
-	w.watch.look = time.Time{}
-	s.log.Info("worker is not ready yet: it speaks the worker protocol after all, and has not said READY=1", w.fields(zap.Duration("after", w.age()))...)
 }
 
 // unservedFor is how long somebody has to wait on a socket that nobody serves

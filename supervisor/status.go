@@ -80,10 +80,10 @@ func (s *Supervisor) look() control.Status {
 		w := s.workers[f.ID]
 		one := control.Worker{
 			ID: f.ID, Slot: f.Slot, Place: f.Place, PID: w.pid, Generation: f.Generation,
-			State: f.State.String(), Cooperating: w.cooperates, AgeSeconds: seconds(now.Sub(f.Spawned)),
+			State: f.State.String(), Cooperating: f.Cooperates(), AgeSeconds: seconds(now.Sub(f.Spawned)),
 			Restarts: s.restarts.slots[f.Slot], Status: w.says, MemoryKind: control.RSS,
 		}
-		if w.cooperates {
+		if f.Cooperates() {
 			c := w.view().Counters()
 			one.Requests, one.MaxRequests, one.InFlight = new(c.Finished), w.limit, new(uint64)
 			if c.Started > c.Finished {
@@ -99,9 +99,9 @@ func (s *Supervisor) look() control.Status {
 // readBoards brings the totals up to date. What is on a board without a header is
 // nothing that a worker has said.
 func (s *Supervisor) readBoards(now time.Time) {
-	for id, w := range s.workers {
-		if w.cooperates {
-			s.tally.Add(id, now, w.reading())
+	for known := range s.fleet.Workers() {
+		if known.Cooperates() {
+			s.tally.Add(known.ID, now, s.workers[known.ID].reading())
 		}
 	}
 	s.dropped.tell(s.log, s.tally, now)
@@ -114,7 +114,7 @@ func (s *Supervisor) state() control.State {
 		return control.Stopping
 	case s.reloading():
 		return control.Reloading
-	case !s.up:
+	case !s.fleet.Up():
 		return control.Starting
 	}
 	return control.Running

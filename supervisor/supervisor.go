@@ -18,6 +18,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/develop"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/guard"
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/manager"
@@ -42,6 +43,7 @@ type Supervisor struct {
 	hands   hands       `state:"-"`
 
 	fleet     *fleet.Fleet      `state:"fleet"`
+	guard     *guard.Guard      `state:"-"` // what it knows the workers have while the state is written and read
 	revisions map[int]*revision `state:"revisions,list=number"`
 	current   *revision         `state:"-"`
 	last      int               `state:"last"` // number of the newest revision
@@ -70,13 +72,11 @@ type Supervisor struct {
 	deafen        func()             `state:"-"` // ends the delivery of signals
 	terminal      *terminal.Terminal `state:"-"`
 	messages      chan message       `state:"-"`
-	asks          chan func()        `state:"-"` // what other goroutines want the loop to do
-	ended         chan struct{}      `state:"-"` // closed when the loop is over
-	manager       *manager.Manager   `state:"-"` // nil: there is none
-	later         []func()           `state:"-"` // what can wait until the actions of a step are performed
-	pending       []fleet.Event      `state:"-"` // what the brain is told in the next step
-	halted        bool               `state:"-"`
-	culprit       int                `state:"-"`              // the worker because of whose boot the brain gave up
+	asks          chan func()        `state:"-"`              // what other goroutines want the loop to do
+	ended         chan struct{}      `state:"-"`              // closed when the loop is over
+	manager       *manager.Manager   `state:"-"`              // nil: there is none
+	later         []func()           `state:"-"`              // what can wait until the actions of a step are performed
+	pending       []fleet.Event      `state:"-"`              // what the brain is told in the next step
 	innocentsLost uint64             `state:"innocents_lost"` // requests that stuck workers took along
 	dropped       dropped            `state:",inline"`
 
@@ -86,7 +86,6 @@ type Supervisor struct {
 	slimmed  scales.Slimmed `state:"slimmed"`
 
 	started  time.Time `state:"started"`
-	up       bool      `state:"up"` // every slot had a ready worker once
 	restarts restarts  `state:",inline"`
 	reloads  reloads   `state:",inline"`
 	controls controls  `state:",inline"`
@@ -195,8 +194,9 @@ func (s *Supervisor) Run() error {
 	s.begin()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	for !s.halted {
+	for !s.fleet.Halted() {
 		s.settle()
+		s.guard.Keep(time.Now(), s.watched())
 		s.inform()
 		wait(timer, s.deadline())
 		select {
@@ -231,7 +231,7 @@ func (s *Supervisor) deadline() time.Time {
 	next = earlier(next, s.upgrades.trial.Due())
 	next = earlier(next, s.mending.look)
 	next = earlier(next, s.nextSigns())
-	return earlier(earlier(next, s.nextPatrol()), s.manager.Due())
+	return earlier(earlier(next, s.guard.Next()), s.manager.Due())
 }
 
 // earlier returns the earlier of two times, of which zero is never.
@@ -264,7 +264,7 @@ func (s *Supervisor) note(ev fleet.Event) { s.pending = append(s.pending, ev) }
 // together makes one step, which takes time in proportion to the workers.
 func (s *Supervisor) step(events ...fleet.Event) {
 	s.pending = append(s.pending, events...)
-	for len(s.pending) > 0 && !s.halted {
+	for len(s.pending) > 0 && !s.fleet.Halted() {
 		events, s.pending = s.pending, nil
 		for _, a := range s.fleet.Step(time.Now(), events...) {
 			s.perform(a)

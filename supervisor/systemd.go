@@ -67,7 +67,7 @@ func (s *Supervisor) phase() manager.Phase {
 	switch {
 	case s.fleet.Stopping():
 		return manager.Stopping
-	case !s.up:
+	case !s.fleet.Up():
 		return manager.Starting
 	case s.reloading():
 		return manager.Reloading
@@ -93,8 +93,8 @@ func (s *Supervisor) summary(now time.Time, phase manager.Phase) string {
 	case manager.Reloading:
 		return "reloading: " + workers
 	case manager.Stopping:
-		if s.culprit != 0 {
-			return fmt.Sprintf("gave up: worker %d could not boot: %s", s.culprit, s.epitaph(s.culprit).status)
+		if culprit := s.fleet.Culprit(); culprit != 0 {
+			return fmt.Sprintf("gave up: worker %d could not boot: %s", culprit, s.epitaph(culprit).status)
 		}
 		return "stopping: " + workersOf(s.fleet.Alive()) + " left"
 	}

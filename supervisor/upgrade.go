@@ -94,7 +94,7 @@ func (s *Supervisor) upgradable() error {
 		return errors.New("it is not known how gosuper was started")
 	case s.fleet.Stopping():
 		return errors.New("the master is stopping")
-	case !s.up:
+	case !s.fleet.Up():
 		return errors.New("the first workers are not ready yet")
 	case s.reloading():
 		return errors.New("a reload is under way")

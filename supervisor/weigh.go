@@ -121,8 +121,8 @@ func mebibytes(bytes uint64) config.Size {
 }
 
 // explainKill says of a worker that ran out of memory that it did.
-func (s *Supervisor) explainKill(w *worker) {
-	if s.oom.Rose() && w.status.Signal == syscall.SIGKILL && !w.slain {
+func (s *Supervisor) explainKill(w *worker, known fleet.Worker) {
+	if s.oom.Rose() && w.status.Signal == syscall.SIGKILL && !known.Killed() {
 		w.failure = cmp.Or(w.failure, "out of memory")
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/guard"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/worker/scoreboard"
@@ -16,35 +17,30 @@ import (
 // worker is one living process and what ties the master to it. A part that
 // does not exist (no shared memory on this system) is nil.
 type worker struct {
-	fleet.Worker `state:"-"`
-	pid          int                   `state:"pid"`
-	revision     *revision             `state:"-"`
-	endpoint     *notify.Endpoint      `state:"endpoint"`
-	memory       *scoreboard.Memory    `state:"-"`
-	board        int                   `state:"board,fd"` // of memory, while the state is written and read
-	tail         *process.Tail         `state:"-"`        // its stderr, or all output; it remembers for both
-	first        *process.TailSnapshot `state:"tail"`     // of tail, while the state is written and read
-	stdout       *process.Tail         `state:"-"`        // nil: tail is that, too
-	held         *process.Held         `state:"-"`        // before where tail goes, at the first start
-	limit        int                   `state:"limit"`    // its own max_requests; 0: none
+	fleet.Identity `state:"-"`
+	pid            int                   `state:"pid"`
+	revision       *revision             `state:"-"`
+	endpoint       *notify.Endpoint      `state:"endpoint"`
+	memory         *scoreboard.Memory    `state:"-"`
+	board          int                   `state:"board,fd"` // of memory, while the state is written and read
+	tail           *process.Tail         `state:"-"`        // its stderr, or all output; it remembers for both
+	first          *process.TailSnapshot `state:"tail"`     // of tail, while the state is written and read
+	stdout         *process.Tail         `state:"-"`        // nil: tail is that, too
+	held           *process.Held         `state:"-"`        // before where tail goes, at the first start
+	limit          int                   `state:"limit"`    // its own max_requests; 0: none
 
-	watch      watch          `state:",inline"`
-	signs      time.Time      `state:"-"`         // when to look for what it does not say; zero: there is nothing to be seen
-	looking    bool           `state:"-"`         // at its processes, just now
-	idle       bool           `state:"-"`         // it waited for no connection when they were looked at last
-	elsewhere  []string       `state:"-"`         // where they listened then beside the sockets that it was given
-	executed   bool           `state:"-"`         // its own program runs
-	announced  bool           `state:"announced"` // was ready
-	cooperates bool           `state:"cooperates"`
-	newer      bool           `state:"newer"` // speaks a version of the protocol unknown here; said once
-	gone       bool           `state:"-"`     // reaped: its pid may be another's by now
-	slain      bool           `state:"slain"` // SIGKILL was sent from here
-	status     process.Status `state:"-"`
-	why        fleet.Reason   `state:"why"`     // of its retirement
-	until      time.Time      `state:"until"`   // when that ends
-	failure    string         `state:"failure"` // what was wrong before it exited; "": nothing
-	words      []string       `state:"words"`   // its last lines when the failure was noticed
-	says       string         `state:"says"`    // what it last said about itself
+	watch     guard.Record   `state:",inline"` // what the guard knows, while the state is written and read
+	signs     time.Time      `state:"-"`       // when to look for what it does not say; zero: there is nothing to be seen
+	looking   bool           `state:"-"`       // at its processes, just now
+	idle      bool           `state:"-"`       // it waited for no connection when they were looked at last
+	elsewhere []string       `state:"-"`       // where they listened then beside the sockets that it was given
+	executed  bool           `state:"-"`       // its own program runs
+	newer     bool           `state:"newer"`   // speaks a version of the protocol unknown here; said once
+	gone      bool           `state:"-"`       // reaped: its pid may be another's by now
+	status    process.Status `state:"-"`
+	failure   string         `state:"failure"` // what was wrong before it exited; "": nothing
+	words     []string       `state:"words"`   // its last lines when the failure was noticed
+	says      string         `state:"says"`    // what it last said about itself
 }
 
 // message is what a worker said.
@@ -111,11 +107,7 @@ func (s *Supervisor) hear(m message) {
 		s.log.Debug("worker status", w.fields(zap.String("status", m.Status))...)
 	}
 	if m.Watchdog {
-		w.watch.beatAt = time.Now()
-		w.watch.beats = true
-		if w.announced && w.watch.look.IsZero() {
-			w.begin(w.watch.beatAt)
-		}
+		s.guard.Beat(m.id, time.Now())
 	}
 	if m.ExtendTimeout > 0 {
 		s.note(fleet.Extend{ID: m.id, By: m.ExtendTimeout})
@@ -165,21 +157,19 @@ func (s *Supervisor) readHeaders() {
 	}
 }
 
-// readHeader tells the brain once that the worker wrote its header, and begins
-// the watch over one that is ready. One of a version this master does not know is
+// readHeader tells the brain that the worker wrote its header. One of a version this master does not know is
 // treated as a plain worker.
 func (s *Supervisor) readHeader(w *worker) {
-	if w == nil || w.cooperates || w.memory == nil {
+	if w == nil || w.memory == nil {
+		return
+	}
+	if known, _ := s.fleet.Worker(w.ID); known.Cooperates() {
 		return
 	}
 	header, ok := w.view().Header()
 	switch {
 	case ok:
-		w.cooperates = true
 		s.note(fleet.Cooperates{ID: w.ID})
-		if w.announced && w.watch.look.IsZero() {
-			w.begin(time.Now())
-		}
 	case header.Version > scoreboard.Version && !w.newer:
 		w.newer = true
 		s.log.Warn("worker speaks a newer protocol and is treated as a plain one: upgrade gosuper",

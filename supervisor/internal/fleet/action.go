@@ -62,10 +62,12 @@ type (
 		Reason Reason
 	}
 
-	// Kill sends SIGKILL to the worker's process group.
+	// Kill sends SIGKILL to the worker's process group. Aborted says that it was asked
+	// for its stacks before.
 	Kill struct {
-		ID     int
-		Reason Reason
+		ID      int
+		Reason  Reason
+		Aborted bool
 	}
 
 	// Bury says what the exit of a worker meant. Reason is what was wrong with it,

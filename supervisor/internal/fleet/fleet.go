@@ -58,6 +58,9 @@ func (f *Fleet) Resume(draw func() float64) error {
 	f.draw, f.teams = draw, nil
 	for _, w := range f.workers {
 		f.assign(w)
+		if w.told && w.State == Draining && w.Until.IsZero() {
+			w.Until = w.due // as versions left it unsaid that did not keep it here
+		}
 	}
 	f.fitSlots(ReasonStart)
 	return nil
@@ -200,6 +203,21 @@ func (f *Fleet) Reloading() bool {
 
 // EverReady says whether some worker was ready once.
 func (f *Fleet) EverReady() bool { return f.everReady }
+
+// Up says whether every slot had a ready worker once.
+func (f *Fleet) Up() bool { return f.up }
+
+// Halted says whether there is nothing left to do.
+func (f *Fleet) Halted() bool { return f.halted }
+
+// Culprit returns the worker because of which the brain gave up, once it has halted;
+// 0: a stop was asked for.
+func (f *Fleet) Culprit() int {
+	if !f.halted {
+		return 0
+	}
+	return f.gaveUp
+}
 
 // Stopping says whether the fleet was told to stop or gave up. It may still
 // serve, for the delay of a stop.

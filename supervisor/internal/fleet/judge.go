@@ -97,13 +97,14 @@ func (f *Fleet) abort(w *Worker, why Reason) {
 
 // kill ends a worker whose grace is over, or that may not live a moment longer.
 func (f *Fleet) kill(w *Worker, why Reason) {
+	aborted := w.State == Stopping
 	w.killed = true
 	w.State = Stopping
 	w.due, w.aliveAt = time.Time{}, time.Time{}
 	if (w.failed || w.oversized) && !w.told && !w.blamed {
 		f.blame(w, f.verdict(w))
 	}
-	f.do(Kill{w.ID, why})
+	f.do(Kill{w.ID, why, aborted})
 }
 
 // judge decides about the revisions: accept the candidate, roll back, give up.

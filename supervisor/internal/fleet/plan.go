@@ -97,7 +97,7 @@ func (f *Fleet) tell(w *Worker, until time.Time, why Reason) {
 	w.told = true
 	w.State = Draining
 	w.aliveAt = time.Time{}
-	w.due = until
+	w.due, w.Until, w.Why = until, until, why
 	f.do(Retire{w.ID, until, why})
 	if !until.After(f.now) {
 		f.expire(w)
@@ -107,7 +107,7 @@ func (f *Fleet) tell(w *Worker, until time.Time, why Reason) {
 // hasten brings the end of a drain forward.
 func (f *Fleet) hasten(w *Worker, until time.Time) {
 	if w.due.After(until) {
-		w.due = until
+		w.due, w.Until = until, until
 		f.do(Hasten{w.ID, until})
 		if !until.After(f.now) {
 			f.expire(w)

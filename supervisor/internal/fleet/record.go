@@ -107,6 +107,9 @@ func (f *Fleet) see(w *Worker, sight Sight) {
 	if !w.Stuck {
 		f.do(FoundStuck{w.ID, sight.Stuck, sight.Innocents})
 	}
+	if w.State == Draining && w.due.Sub(f.now) < CutMargin {
+		sight.Innocents = max(sight.Innocents, w.Innocents) // it cuts them about now
+	}
 	w.Stuck, w.Innocents, w.Recycle = true, sight.Innocents, sight.Stuck
 	if w.State == Draining && !f.late {
 		f.hasten(w, f.now.Add(f.grace(w)))

@@ -55,6 +55,7 @@ const (
 	AbortGrace = 2 * time.Second         // between the abort signal and SIGKILL, so that stacks can be printed
 	StuckGrace = time.Second             // for a stuck worker without innocent requests: one may arrive on a kept connection just now
 	QuickGrace = time.Second             // between the stop signal and SIGKILL on a quick stop
+	CutMargin  = 500 * time.Millisecond  // so long before it would be killed a cooperating worker cuts what is left and exits by itself
 	KillGrace  = 2500 * time.Millisecond // after the common grace of a stop: AbortGrace for who is stuck, and then the kernel is waited for no longer
 	Lateness   = time.Second             // a deadline missed by more means that the loop itself was suspended
 	Patience   = 5 * time.Second         // a loop that is late again and again is an excuse for so long

@@ -221,9 +221,11 @@ func (f *Fleet) boot(r *room, slot int, rev *revision, why Reason) int {
 	r.whole = false
 	f.lastID++
 	w := &Worker{
-		ID: f.lastID, Slot: slot, Place: f.freePlace(r),
-		Revision: rev.number, Generation: rev.generation,
-		Spawned: f.now, due: f.now.Add(rev.StartupTimeout),
+		Identity: Identity{
+			ID: f.lastID, Slot: slot, Place: f.freePlace(r),
+			Revision: rev.number, Generation: rev.generation, Spawned: f.now,
+		},
+		due: f.now.Add(rev.StartupTimeout),
 	}
 	f.join(w)
 	f.do(Spawn{*w, why})

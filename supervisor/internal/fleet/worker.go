@@ -35,19 +35,27 @@ func (s *State) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Worker is one process of the fleet as the brain sees it.
-type Worker struct {
+// Identity is what stays the same of a worker for life.
+type Identity struct {
 	ID         int       `state:"id"`
 	Slot       int       `state:"slot"`
 	Place      int       `state:"place"`
 	Revision   int       `state:"revision"`
 	Generation int       `state:"generation"`
-	State      State     `state:"state"`
 	Spawned    time.Time `state:"spawned"`
-	ReadyAt    time.Time `state:"ready_at"`  // zero: was never ready
-	Recycle    Reason    `state:"recycle"`   // set: a replacement was ordered, for this reason
-	Stuck      bool      `state:"stuck"`     // to be replaced at once: what a look saw of it does not end
-	Innocents  int       `state:"innocents"` // requests of a stuck worker that are not to blame
+}
+
+// Worker is one process of the fleet as the brain sees it.
+type Worker struct {
+	Identity `state:",inline"`
+
+	State     State     `state:"state"`
+	ReadyAt   time.Time `state:"ready_at"`  // zero: was never ready
+	Recycle   Reason    `state:"recycle"`   // set: a replacement was ordered, for this reason
+	Stuck     bool      `state:"stuck"`     // to be replaced at once: what a look saw of it does not end
+	Innocents int       `state:"innocents"` // requests of a stuck worker that are not to blame
+	Until     time.Time `state:"until"`     // when its retirement ends; zero: there is none
+	Why       Reason    `state:"why"`       // of its retirement
 
 	cooperates bool          `state:"cooperates"`
 	waits      bool          `state:"waits"`     // for connections, as far as can be seen
@@ -83,6 +91,18 @@ func (w *Worker) HeaderUntil() time.Time {
 		return time.Time{}
 	}
 	return w.due
+}
+
+// Cooperates says whether the worker wrote the header of its scoreboard.
+func (w *Worker) Cooperates() bool { return w.cooperates }
+
+// Killed says whether SIGKILL was sent to the worker.
+func (w *Worker) Killed() bool { return w.killed }
+
+// Watched says whether it matters what is to be seen of the worker: it was ready, and
+// is not being ended.
+func (w *Worker) Watched() bool {
+	return !w.ReadyAt.IsZero() && (w.State == Ready || w.State == Draining)
 }
 
 // serving says whether the worker may have requests that nobody told it to finish.

@@ -1,0 +1,200 @@
+package guard
+
+import (
+	"iter"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/gosuper/gosuper/worker/scoreboard"
+)
+
+// A cooperating worker ends a request itself when it is due. What is still there so
+// long after that does not react: the handler ignores its context, or the whole worker
+// hangs.
+const Grace = time.Second
+
+// While a stuck worker has innocent requests its board is looked at so often.
+const again = 100 * time.Millisecond
+
+// Board is what is read of a worker. What is on it may be anything.
+type Board interface {
+	AppendSlots(to []scoreboard.Slot) []scoreboard.Slot // the requests in flight
+	Counters() scoreboard.Counters
+}
+
+// Charge is a worker that is looked at.
+type Charge struct {
+	ID     int
+	Board  Board
+	Header bool // it speaks the protocol: what is on its board counts
+	Limits Limits
+}
+
+// Sight is what a look saw of one worker.
+type Sight struct {
+	ID        int
+	Overdue   bool // a request is past its time and does not end
+	Silent    bool // there was no sign of life for too long
+	Innocents int  // the other requests
+}
+
+// Record is what is known of a worker from one look to the next. The next guard can
+// go on with it.
+type Record struct {
+	Due    time.Time `state:"look"`    // when to look; zero: nothing can become due
+	Beats  bool      `state:"beats"`   // it gave a sign of life that is not on its board
+	Beat   uint64    `state:"beat"`    // of its board, as last seen
+	BeatAt time.Time `state:"beat_at"` // when a sign of life was seen last, or when the watch began
+}
+
+// Guard looks after workers. It belongs to one goroutine.
+type Guard struct {
+	clock   func() int64
+	watches map[int]*watch
+	slots   []scoreboard.Slot
+}
+
+type watch struct {
+	Record
+	charge  Charge
+	kept    bool
+	overdue scoreboard.Slot // the oldest request that the last look found past its time
+}
+
+// New returns a guard of nobody. clock is that of the boards.
+func New(clock func() int64) *Guard { return &Guard{clock: clock, watches: map[int]*watch{}} }
+
+// of returns the watch over a worker.
+func (g *Guard) of(id int) *watch {
+	w := g.watches[id]
+	if w == nil {
+		w = &watch{}
+		g.watches[id] = w
+	}
+	return w
+}
+
+// Keep has these workers looked at from now on, and nobody else. It may be told so at
+// any time, and often: whoever is new, or has become one of whom there is something to
+// see, has all the time of its limits from now.
+func (g *Guard) Keep(now time.Time, charges iter.Seq[Charge]) {
+	for c := range charges {
+		w := g.of(c.ID)
+		w.charge, w.kept = c, true
+		if w.Due.IsZero() && (c.Header || w.Beats) {
+			w.BeatAt = now
+			w.Due = g.next(w, now, math.MaxInt64)
+		}
+	}
+	for _, w := range g.watches {
+		if !w.kept {
+			w.Due = time.Time{}
+		}
+		w.kept = false
+	}
+}
+
+// Forget forgets a worker that is gone.
+func (g *Guard) Forget(id int) { delete(g.watches, id) }
+
+// Record returns what is known of a worker, and Resume goes on with it.
+func (g *Guard) Record(id int) Record { return g.of(id).Record }
+
+// Resume goes on with what another guard knew of a worker.
+func (g *Guard) Resume(id int, r Record) { g.of(id).Record = r }
+
+// Beat notes a sign of life.
+func (g *Guard) Beat(id int, now time.Time) {
+	w := g.of(id)
+	w.Beats, w.BeatAt = true, now
+}
+
+// Overdue returns the oldest request of a worker that the last look found past its
+// time.
+func (g *Guard) Overdue(id int) scoreboard.Slot { return g.of(id).overdue }
+
+// Heard returns when there was a sign of life of a worker last.
+func (g *Guard) Heard(id int) time.Time { return g.of(id).BeatAt }
+
+// Next returns when to look next; zero: never.
+func (g *Guard) Next() (next time.Time) {
+	for _, w := range g.watches {
+		if t := w.Due; !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	return next
+}
+
+// Look returns what there is to be seen of each worker in whom something can become
+// due, by id. All are looked at together, so that the looks at an idle fleet fall
+// together.
+func (g *Guard) Look(now time.Time) (sights []Sight) {
+	for id, w := range g.watches {
+		if !w.Due.IsZero() {
+			sights = append(sights, g.inspect(id, w, now))
+		}
+	}
+	slices.SortFunc(sights, func(a, b Sight) int { return a.ID - b.ID })
+	return sights
+}
+
+// inspect reads one board.
+func (g *Guard) inspect(id int, w *watch, now time.Time) Sight {
+	clock, earliest := g.clock(), int64(math.MaxInt64)
+	sight := Sight{ID: id, Silent: w.silent(now)}
+	g.slots = w.charge.Board.AppendSlots(g.slots[:0])
+	for _, slot := range g.slots {
+		due := w.charge.Limits.due(slot)
+		if after(due, Grace) <= clock {
+			if !sight.Overdue || slot.Start < w.overdue.Start {
+				w.overdue = slot
+			}
+			sight.Overdue = true
+			continue
+		}
+		if slot.Flags&scoreboard.Ended == 0 {
+			sight.Innocents++
+		}
+		earliest = min(earliest, due)
+	}
+	if sight.Overdue || sight.Silent {
+		w.Due = now.Add(again)
+	} else {
+		w.Due = g.next(w, now, earliest)
+	}
+	return sight
+}
+
+// silent says whether the worker gave no sign of life for too long.
+func (w *watch) silent(now time.Time) bool {
+	limit := w.charge.Limits.Watchdog
+	if limit == 0 {
+		return false
+	}
+	if beat := w.charge.Board.Counters().Beat; beat != w.Beat {
+		w.Beat, w.BeatAt = beat, now
+	}
+	return now.Sub(w.BeatAt) >= limit+Grace
+}
+
+// next is the earliest time at which something of the worker can be past its time:
+// the earliest request in flight, one that starts now, or its sign of life.
+func (g *Guard) next(w *watch, now time.Time, earliest int64) time.Time {
+	wait := time.Duration(math.MaxInt64)
+	if d := w.charge.Limits.shortest(); d > 0 && w.charge.Header {
+		wait = min(wait, d+Grace)
+	}
+	if earliest < math.MaxInt64 {
+		wait = min(wait, time.Duration(earliest-g.clock())+Grace)
+	}
+	if d := w.charge.Limits.Watchdog; d > 0 {
+		// A beat counts from when it was seen, so twice within the time.
+		wait = min(wait, w.BeatAt.Add(d+Grace).Sub(now), d/2)
+	}
+	if wait == math.MaxInt64 {
+		return time.Time{}
+	}
+	return now.Add(max(wait, time.Millisecond))
+}
