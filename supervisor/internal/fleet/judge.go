@@ -120,8 +120,11 @@ func (f *Fleet) judge() {
 	if f.candidate != nil && f.candidate.canary != 0 {
 		f.judgeCanary()
 	}
-	if f.served() || f.fallback != nil || f.candidate != nil {
+	if f.everReady || f.fallback != nil || f.candidate != nil {
 		return
+	}
+	if f.count(func(w *Worker) bool { return !w.ReadyAt.IsZero() }) > 0 {
+		return // until it is gone, for it is told to go only later in a step
 	}
 	for _, s := range f.slots {
 		if s.failures >= f.current.StartupAttempts {

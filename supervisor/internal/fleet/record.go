@@ -165,8 +165,11 @@ func (f *Fleet) blame(w *Worker, verdict Verdict) {
 		return
 	}
 	s := f.slots[w.Slot]
-	if settled || s.revision != r.number {
+	switch {
+	case s.revision != r.number:
 		*s = slot{revision: r.number, wished: s.wished}
+	case settled: // boots that failed since it started are in a row all the same
+		s.crashes, s.early, s.until = 0, 0, time.Time{}
 	}
 	s.why = why
 	switch {
