@@ -15,7 +15,7 @@ func (w *world) converge() string {
 	for rev := range w.kinds {
 		w.kinds[rev] = good
 	}
-	w.queue, w.hung, w.guarded = nil, map[int]hang{}, false
+	w.queue, w.hung = nil, map[int]hang{}
 	for x := range w.fleet.Workers() { // those whose fate was in the queue
 		if x.State != Ready {
 			w.after(w.ms(1000), Exited{x.ID})

@@ -61,6 +61,9 @@
 //   - A late loop punishes nobody, until it was late again and again for [Patience].
 //   - What all looks of [Lateness] saw of a worker is acted on, however often the
 //     loop was late, and a worker that is no longer stuck is not held to be so.
+//   - What hangs is seen, whoever was late and in whatever order the worker became
+//     ready, wrote its header and began to hang: the guard stands between the worlds
+//     of the simulator and the brain as it does between boards and the loop.
 //   - The fleet is called ready when every slot has a ready worker, and a crash
 //     loop is called one.
 //   - The order in which a worker writes its header, says READY=1, grows old enough

@@ -1,16 +1,97 @@
 package fleet
 
-import "time"
+import (
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"time"
+
+	"github.com/gosuper/gosuper/supervisor/internal/guard"
+	"github.com/gosuper/gosuper/worker/scoreboard"
+)
 
 // hang is a request, or a worker, that does not end for some time.
 type hang struct {
-	Sight
-	until time.Time
+	reason    Reason
+	innocents int
+	since     time.Time
+	until     time.Time
 }
 
-// guard is an entry of the timeline: a look at all workers, which tells what there
-// is to be seen by then.
-type guard struct{ Tick }
+// board is what the guard reads of a worker of the world.
+type board struct {
+	*world
+	id int
+}
+
+// hangs returns what is wrong with the worker now.
+func (b board) hangs() (h hang, ok bool) {
+	h, ok = b.hung[b.id]
+	return h, ok && !b.now.After(h.until)
+}
+
+func (b board) AppendSlots(to []scoreboard.Slot) []scoreboard.Slot {
+	h, hangs := b.hangs()
+	if hangs && h.reason == ReasonTimeout {
+		to = append(to, scoreboard.Slot{Start: h.since.UnixNano(), Progress: h.since.UnixNano()})
+	}
+	for i := range h.innocents {
+		to = append(to, scoreboard.Slot{Index: i + 1, Start: b.now.UnixNano(), Progress: b.now.UnixNano()})
+	}
+	return to
+}
+
+// Counters has a beat that goes on with time, unless the worker is silent.
+func (b board) Counters() scoreboard.Counters {
+	at := b.now
+	if h, hangs := b.hangs(); hangs && h.reason == ReasonWatchdog {
+		at = h.since
+	}
+	return scoreboard.Counters{Beat: uint64(at.UnixNano())}
+}
+
+// charges are the workers that the loop has the guard look at.
+func (w *world) charges() iter.Seq[guard.Charge] {
+	return func(yield func(guard.Charge) bool) {
+		for x := range w.fleet.Workers() {
+			if x.Watched() && !yield(guard.Charge{ID: x.ID, Board: board{w, x.ID}, Header: x.Cooperates(), Limits: w.limits[x.Revision]}) {
+				return
+			}
+		}
+	}
+}
+
+// limitsFor draws how soon something of a worker is past its time.
+func limitsFor(r *rand.Rand) (l guard.Limits) {
+	if n := r.IntN(3); n > 0 {
+		l.Timeout = time.Second + time.Duration(r.IntN(4000))*time.Millisecond
+	} else {
+		l.Watchdog = 2*time.Second + time.Duration(r.IntN(4000))*time.Millisecond
+	}
+	return l
+}
+
+// look tells the brain what is to be seen of the workers now.
+func (w *world) look(due time.Time) string {
+	for id, h := range w.hung {
+		if h.innocents > 0 && w.now.UnixNano()%8 == 0 {
+			h.innocents--
+			w.hung[id] = h
+		}
+	}
+	seen := Looked{Due: due}
+	for _, sight := range w.guard.Look(w.now) {
+		one := Sight{ID: sight.ID, Innocents: sight.Innocents}
+		switch {
+		case sight.Overdue:
+			one.Stuck = ReasonTimeout
+		case sight.Silent:
+			one.Stuck = ReasonWatchdog
+		}
+		seen.Sights = append(seen.Sights, one)
+	}
+	return w.step(seen)
+}
 
 // delay keeps the loop from its work in one of so many steps, in some worlds.
 func (w *world) delay(n int) {
@@ -19,38 +100,36 @@ func (w *world) delay(n int) {
 	}
 }
 
-// look is what is to be seen of the workers now, of which some may hang.
-func (w *world) look(due time.Time) Looked {
-	seen := Looked{Due: due}
-	for x := range w.fleet.Workers() {
-		h, ok := w.hung[x.ID]
-		if ok && w.now.After(h.until) {
-			delete(w.hung, x.ID)
-			h = hang{}
-		}
-		if h.Innocents > 0 && w.r.IntN(8) == 0 {
-			h.Innocents--
-			w.hung[x.ID] = h
-		}
-		h.ID = x.ID
-		seen.Sights = append(seen.Sights, h.Sight)
+// hang has a worker hang from now on.
+func (w *world) hang(x *Worker, innocents int) {
+	h := hang{ReasonTimeout, innocents, w.now, w.now.Add(w.ms(6000))}
+	if w.limits[x.Revision].Watchdog > 0 {
+		h.reason = ReasonWatchdog
 	}
-	if w.guarded = len(w.hung) > 0; w.guarded {
-		w.after(100*time.Millisecond+w.ms(300), guard{})
+	if w.r.IntN(2) == 0 {
+		h.until = w.now.Add(time.Hour)
 	}
-	return seen
+	w.hung[x.ID] = h
 }
 
-// hang has a worker hang from now on, which a look will see.
-func (w *world) hang(id, innocents int) {
-	reason := []Reason{ReasonTimeout, ReasonWatchdog}[w.r.IntN(2)]
-	lasts := w.ms(3000)
-	if w.r.IntN(2) == 0 {
-		lasts = time.Hour
+// unseen says whether a worker hangs for longer than it takes for a look to see it,
+// and for looks to agree on it, with a loop that is as late as it can be. Since when
+// it could be seen is the world's own knowledge, and not of guard or brain.
+func (w *world) unseen() string {
+	const most = 8*time.Second + Lateness + Patience + 3*time.Second
+	for id, h := range w.hung {
+		x := w.oracle.alive[id]
+		if x == nil || !x.ready || !x.header || x.told || x.killed || !x.aborted.IsZero() || w.now.After(h.until) {
+			w.visible[id] = time.Time{}
+			continue
+		}
+		if w.visible[id].IsZero() {
+			w.visible[id] = w.now
+		}
+		limits := w.limits[x.Revision]
+		if since := w.visible[id]; w.now.Sub(since) > max(limits.Timeout, limits.Watchdog)+guard.Grace+most && !x.found {
+			return fmt.Sprintf("what hangs is not seen: %d, for %v", id, w.now.Sub(since))
+		}
 	}
-	w.hung[id] = hang{Sight{id, reason, innocents}, w.now.Add(lasts)}
-	if !w.guarded {
-		w.guarded = true
-		w.after(w.ms(200), guard{})
-	}
+	return ""
 }

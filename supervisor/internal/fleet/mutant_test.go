@@ -41,7 +41,7 @@ var mutants = []struct{ file, old, new, law string }{
 	{"judge.go", "|| s.early >= r.StartupAttempts", "", "failing revision not rolled back"},
 	{"record.go", "			f.slots[w.Slot].crashes, f.slots[w.Slot].early = 0, 0\n", "", "backoff too long"},
 	{"record.go", "		f.current.crashes = 0\n", "", "rolled back without need"},
-	{"judge.go", "	if f.served() || f.fallback", "	if f.fallback", "gave up after something was ready"},
+	{"judge.go", "	if f.everReady || f.fallback", "	if f.fallback", "gave up after something was ready"},
 	{"plan.go", "		if i != keep {", "		if i != keep && w.Recycle != \"\" {", "reload done with an old worker serving"},
 	{"plan.go", "			f.hasten(w, f.stopBy)\n", "", "grace prolonged"},
 	{"spawn.go", "	if f.stopping {\n		return\n	}\n	r := f.survey()\n", "	if f.gaveUp != 0 {\n		return\n	}\n	r := f.survey()\n", "spawn while stopping"},
@@ -79,6 +79,10 @@ var mutants = []struct{ file, old, new, law string }{
 	{"ready.go", "r.Ready == ReadyAuto && w.waits", "r.Ready != ReadyNotify && w.waits && r.Ready == ReadyNotify", "its looks do not count"},
 	{"ready.go", "r.number == w.Revision && r.Ready != ReadyAlive:", "r.number == w.Revision && r.Ready != ReadyAlive && w.cooperates:", "its word does not count"},
 	{"ready.go", "by.After(w.due) {", "by.After(w.due) && w.cooperates {", "taken for a plain worker too early"},
+	{"../guard/guard.go", "			if !sight.Overdue || slot.Start < w.overdue.Start {\n				w.overdue = slot\n			}\n			sight.Overdue = true\n", "			sight.Overdue = slot.Start != w.overdue.Start\n			w.overdue = slot\n", "what hangs is not seen"},
+	{"../guard/guard.go", "		w.charge, w.kept = c, true\n", "		if w.kept = true; w.charge.ID == 0 {\n			w.charge = c\n		}\n", "what hangs is not seen"},
+	{"../guard/guard.go", "w.Due.IsZero() && (c.Header || w.Beats)", "w.Due.IsZero() && w.BeatAt.IsZero()", "what hangs is not seen"},
+	{"worker.go", "(w.State == Ready || w.State == Draining)", "w.State == Draining", "what hangs is not seen"},
 	{"wish.go", "cmp.Or(f.current.ResetAfter,", "cmp.Or(f.current.ResetAfter/2,", "wish granted too soon"},
 	{"wish.go", "f.current.ResetAfter, f.current.BackoffMax)", "f.current.ResetAfter, 1)", "wish granted too soon"},
 	{"wish.go", "w.Recycle, f.slots[w.Slot].wished = w.wish, f.now", "w.Recycle = w.wish", "wish granted too soon"},
@@ -124,7 +128,7 @@ func simulateMutant(t *testing.T, file, source, law string) (caught bool, out st
 	if err != nil {
 		t.Fatal(err)
 	}
-	mutant := filepath.Join(dir, file)
+	mutant := filepath.Join(dir, filepath.Base(file))
 	overlay := filepath.Join(dir, "overlay.json")
 	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{original: mutant}})
 	if err != nil {

@@ -4,8 +4,9 @@ import (
 	"container/heap"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"time"
+
+	"github.com/gosuper/gosuper/supervisor/internal/guard"
 )
 
 // kind is how the workers of a revision behave.
@@ -32,11 +33,13 @@ type world struct {
 	kinds   map[int]kind // by revision
 	manners map[int]manners
 	lastRev int
-	hung    map[int]hang // what looks will see, by id
-	guarded bool         // a look is in the timeline
-	weary   int          // so many of ten workers wish to be replaced
-	calm    bool         // from now on everything behaves
-	tardy   bool         // the loop is late again and again
+	guard   *guard.Guard
+	limits  map[int]guard.Limits // by revision
+	hung    map[int]hang         // workers that hang, by id
+	visible map[int]time.Time    // since when that can be seen; zero: it cannot
+	weary   int                  // so many of ten workers wish to be replaced
+	calm    bool                 // from now on everything behaves
+	tardy   bool                 // the loop is late again and again
 	steps   int
 	log     []string // last steps, for the report
 }
@@ -61,12 +64,13 @@ func (t *timeline) Pop() any {
 func newWorld(r *rand.Rand) *world {
 	w := &world{
 		r: r, now: time.Unix(1_000_000, 0), lastRev: 1,
-		kinds: map[int]kind{}, manners: map[int]manners{}, hung: map[int]hang{}, tardy: r.IntN(8) == 0,
+		kinds: map[int]kind{}, manners: map[int]manners{}, hung: map[int]hang{}, limits: map[int]guard.Limits{}, visible: map[int]time.Time{}, tardy: r.IntN(8) == 0,
 		weary: max(r.IntN(20)-10, 1),
 	}
 	s := w.settings()
 	w.kinds[1] = w.pick(8, 1, 1, 1, 1)
-	w.manners[1] = w.mannersFor(s)
+	w.manners[1], w.limits[1] = w.mannersFor(s), limitsFor(r)
+	w.guard = guard.New(func() int64 { return w.now.UnixNano() })
 	w.fleet = New(1, s, w.r.Float64)
 	w.oracle = newOracle(1, s)
 	return w
@@ -111,6 +115,9 @@ func (w *world) settings() Settings {
 	if w.r.IntN(4) == 0 {
 		s.Lifetime, s.LifetimeJitter = 30*time.Second+w.ms(40_000), w.ms(10_000)
 	}
+	if w.r.IntN(8) == 0 {
+		s.ResetAfter = 0
+	}
 	if w.r.IntN(2) == 0 {
 		s.StopDelay = w.ms(5000)
 	}
@@ -144,17 +151,21 @@ func (w *world) run(steps int) string {
 // sometimes much too late.
 func (w *world) next() string {
 	deadline, ok := w.fleet.Deadline()
+	if due := w.guard.Next(); !due.IsZero() && (!ok || due.Before(deadline)) && (len(w.queue) == 0 || !w.queue[0].at.Before(due)) {
+		if due.After(w.now) {
+			w.now = due
+		}
+		w.delay(5)
+		return w.look(due)
+	}
 	if len(w.queue) > 0 && (!ok || w.queue[0].at.Before(deadline)) {
 		e := heap.Pop(&w.queue).(entry)
 		if e.at.After(w.now) {
 			w.now = e.at
 		}
 		w.delay(5)
-		if e.ev == (guard{}) {
-			return w.step(w.look(e.at))
-		}
 		events := []Event{e.ev}
-		for len(w.queue) > 0 && !w.queue[0].at.After(w.now) && w.queue[0].ev != (guard{}) && w.r.IntN(3) == 0 {
+		for len(w.queue) > 0 && !w.queue[0].at.After(w.now) && w.r.IntN(3) == 0 {
 			events = append(events, heap.Pop(&w.queue).(entry).ev)
 		}
 		return w.step(events...)
@@ -176,9 +187,14 @@ func (w *world) next() string {
 func (w *world) step(events ...Event) string {
 	w.steps++
 	actions, broken := w.oracle.check(w.fleet, w.now, events...)
-	if w.calm && len(actions) == 0 {
-		if _, idle := events[0].(Tick); idle && len(events) == 1 {
-			return broken
+	w.guard.Keep(w.now, w.charges())
+	if broken == "" {
+		broken = w.unseen()
+	}
+	if w.calm && len(actions) == 0 && broken == "" {
+		switch events[0].(type) {
+		case Tick, Looked:
+			return ""
 		}
 	}
 	if len(w.log) > 60 {
@@ -191,6 +207,8 @@ func (w *world) step(events ...Event) string {
 	for _, ev := range events {
 		if e, ok := ev.(Exited); ok {
 			delete(w.hung, e.ID)
+			delete(w.visible, e.ID)
+			w.guard.Forget(e.ID)
 		}
 	}
 	return broken
@@ -284,7 +302,7 @@ func (w *world) meddle() {
 		w.after(w.ms(500), Tick{})
 	case 16, 17:
 		if alive := w.fleet.workers; len(alive) > 0 {
-			w.hang(alive[w.r.IntN(len(alive))].ID, w.r.IntN(3))
+			w.hang(alive[w.r.IntN(len(alive))], w.r.IntN(3))
 		}
 	case 18:
 		w.after(0, Oversized{id})
@@ -292,8 +310,8 @@ func (w *world) meddle() {
 		if w.r.IntN(6) == 0 {
 			w.after(0, Stop{Quick: w.r.IntN(3) == 0})
 			w.after(w.ms(9000), Stop{Quick: w.r.IntN(2) == 0})
-			for x := range w.fleet.Workers() { // what ends them is stuck requests, often
-				w.hang(x.ID, w.r.IntN(2))
+			for _, x := range w.fleet.workers { // what ends them is stuck requests, often
+				w.hang(x, w.r.IntN(2))
 			}
 		}
 	}
@@ -302,36 +320,6 @@ func (w *world) meddle() {
 func (w *world) reload(k kind) {
 	w.lastRev++
 	s := w.settings()
-	w.kinds[w.lastRev], w.manners[w.lastRev] = k, w.mannersFor(s)
+	w.kinds[w.lastRev], w.manners[w.lastRev], w.limits[w.lastRev] = k, w.mannersFor(s), limitsFor(w.r)
 	w.after(0, Reload{w.lastRev, s})
-}
-
-// tell prints events in one line.
-func tell(events []Event) string {
-	var b strings.Builder
-	for _, ev := range events {
-		fmt.Fprintf(&b, "%s%+v ", strings.TrimPrefix(fmt.Sprintf("%T", ev), "fleet."), ev)
-	}
-	return strings.TrimSpace(b.String())
-}
-
-// describe prints actions in one line.
-func describe(actions []Action) string {
-	var b strings.Builder
-	for _, a := range actions {
-		name := strings.TrimPrefix(fmt.Sprintf("%T", a), "fleet.")
-		switch a := a.(type) {
-		case Spawn:
-			fmt.Fprintf(&b, "%s{%d slot %d place %d rev %d %s} ", name, a.Worker.ID, a.Worker.Slot, a.Worker.Place, a.Worker.Revision, a.Reason)
-		case Bury:
-			fmt.Fprintf(&b, "%s{%d %s backoff %v} ", name, a.Worker.ID, a.Verdict, a.Backoff)
-		case Retire:
-			fmt.Fprintf(&b, "%s{%d %s} ", name, a.ID, a.Reason)
-		case Hasten:
-			fmt.Fprintf(&b, "%s{%d} ", name, a.ID)
-		default:
-			fmt.Fprintf(&b, "%s%+v ", name, a)
-		}
-	}
-	return strings.TrimSpace(b.String())
 }
