@@ -16,7 +16,8 @@ type board struct {
 }
 
 func (b *board) AppendSlots(to []scoreboard.Slot) []scoreboard.Slot { return append(to, b.slots...) }
-func (b *board) Counters() scoreboard.Counters                      { return scoreboard.Counters{Beat: b.beat} }
+
+func (b *board) Counters() scoreboard.Counters { return scoreboard.Counters{Beat: b.beat} }
 
 // post is a guard in a time of its own.
 type post struct {
