@@ -19,7 +19,8 @@ import (
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
-// launch starts the process of a worker, with everything it is given.
+// launch starts a worker in two steps: what it is given is put together, and its
+// process is born.
 func launch(s *Supervisor, f fleet.Worker) (started *worker, err error) {
 	r := s.revisions[f.Revision]
 	w := &worker{Identity: f.Identity, revision: r, limit: drawLimit(r.config.MaxRequests, r.config.MaxRequestsJitter)}
@@ -28,84 +29,12 @@ func launch(s *Supervisor, f fleet.Worker) (started *worker, err error) {
 			w.release()
 		}
 	}()
-	if w.endpoint, err = notify.New(); err != nil {
+	o, err := s.outfit(w)
+	defer o.close()
+	if err != nil {
 		return nil, err
 	}
-	defer w.endpoint.CloseChild()
-	defer func() {
-		for _, t := range w.tails() {
-			t.CloseWriteEnd()
-		}
-	}()
-	if err := w.openOutput(s); err != nil {
-		return nil, err
-	}
-	if w.memory, err = scoreboard.Create(); err != nil {
-		s.withoutBoards(err)
-		w.memory = nil
-	}
-
-	stdout, stderr := w.outputFds()
-	files := []int{process.Null, stdout, stderr}
-	env := promptly(r.config.Environ(s.options.Environ, r.identity, f.Slot, f.Place, f.ID))
-	give := func(name, value string) { env = append(env, name+"="+value) }
-
-	sockets := r.sockets.Fds(f.Slot)
-	files = append(files, sockets...)
-	give(protocol.EnvListenFDs, strconv.Itoa(len(sockets)))
-	give(protocol.EnvListenPID, "") // filled in by the process itself
-	give(protocol.EnvListenFDNames, strings.Join(r.sockets.Names(), ":"))
-
-	if address := w.endpoint.Address(); address != "" {
-		give(protocol.EnvNotifySocket, address)
-	}
-	give(protocol.EnvNotifyFD, strconv.Itoa(len(files)))
-	files = append(files, w.endpoint.ChildFd())
-	if w.memory != nil {
-		give(protocol.EnvScoreboardFD, strconv.Itoa(len(files)))
-		files = append(files, int(w.memory.File().Fd()))
-	}
-	if s.busy != nil {
-		give(protocol.EnvFleetFD, strconv.Itoa(len(files)))
-		files = append(files, int(s.busy.File().Fd()))
-	}
-	if s.access != nil && r.config.Log.AccessFile != "" {
-		fd, err := s.access.Open(f.ID, r.config.Log.AccessFormat)
-		if err != nil {
-			return nil, err
-		}
-		defer unix.Close(fd)
-		give(protocol.EnvAccessFD, strconv.Itoa(len(files)))
-		give(protocol.EnvAccessFormat, r.config.Log.AccessFormat)
-		files = append(files, fd)
-	}
-	if r.tls >= 0 {
-		give(protocol.EnvTLSFD, strconv.Itoa(len(files)))
-		files = append(files, r.tls)
-	}
-	give(protocol.EnvSlot, strconv.Itoa(f.Slot))
-	give(protocol.EnvPlace, strconv.Itoa(f.Place))
-	give(protocol.EnvWorkerID, strconv.Itoa(f.ID))
-	give(protocol.EnvGeneration, strconv.Itoa(f.Generation))
-	give(protocol.EnvStopSignal, r.config.StopSignal.Name)
-	give(protocol.EnvLimitRequests, strconv.Itoa(w.limit))
-	for name, value := range limitsEnv(r.config) {
-		give(name, strconv.FormatInt(value, 10))
-	}
-	if d := r.config.Watchdog; d > 0 {
-		give(protocol.EnvWatchdog, strconv.FormatInt(d.Microseconds(), 10))
-	}
-
-	spec := process.Spec{
-		Path: r.resolved.Path, Argv: r.config.Command, Dir: r.resolved.Dir,
-		Env: env, Files: files, Credential: r.credential,
-		Limits: limitsOfProcess(r.config),
-	}
-	if r.config.Umask.Set {
-		spec.Umask = &r.config.Umask.Mask
-	}
-	spec.Executed = func() { w.post(s, message{id: f.ID, executed: true}) }
-	if w.pid, err = process.Start(spec); err != nil {
+	if w.pid, err = r.birth(o, func() { w.post(s, message{id: f.ID, executed: true}) }); err != nil {
 		return nil, err
 	}
 	w.serve(s)
@@ -115,6 +44,109 @@ func launch(s *Supervisor, f fleet.Worker) (started *worker, err error) {
 		return w, fmt.Errorf("cannot listen: %w", err)
 	}
 	return w, nil
+}
+
+// outfit is what a process needs to be a worker, as data: whoever makes the process
+// gives it this, and needs to know nothing else.
+type outfit struct {
+	env   []string
+	files []int // its descriptors from 0 on, by their numbers here
+
+	handed []func() // close what is open here for the process alone
+}
+
+// set gives the process a variable.
+func (o *outfit) set(name, value string) { o.env = append(o.env, name+"="+value) }
+
+// hand gives the process a descriptor, and a variable that says which it is.
+func (o *outfit) hand(name string, fd int) {
+	o.set(name, strconv.Itoa(len(o.files)))
+	o.files = append(o.files, fd)
+}
+
+// close closes what nobody needs here when the process has it, or will never be.
+func (o *outfit) close() {
+	for _, closeOne := range o.handed {
+		closeOne()
+	}
+}
+
+// outfit makes what ties the master to a worker, and puts together what the worker is
+// given of it and of the rest. It is to be closed after an error as well.
+func (s *Supervisor) outfit(w *worker) (o *outfit, err error) {
+	r := w.revision
+	o = &outfit{env: promptly(r.config.Environ(s.options.Environ, r.identity, w.Slot, w.Place, w.ID))}
+	if w.endpoint, err = notify.New(); err != nil {
+		return o, err
+	}
+	o.handed = append(o.handed, func() { w.endpoint.CloseChild() })
+	o.handed = append(o.handed, func() {
+		for _, t := range w.tails() {
+			t.CloseWriteEnd()
+		}
+	})
+	if err := w.openOutput(s); err != nil {
+		return o, err
+	}
+	if w.memory, err = scoreboard.Create(); err != nil {
+		s.withoutBoards(err)
+		w.memory = nil
+	}
+
+	stdout, stderr := w.outputFds()
+	o.files = append([]int{process.Null, stdout, stderr}, r.sockets.Fds(w.Slot)...)
+	o.set(protocol.EnvListenFDs, strconv.Itoa(r.sockets.Len()))
+	o.set(protocol.EnvListenPID, "") // filled in by the process itself
+	o.set(protocol.EnvListenFDNames, strings.Join(r.sockets.Names(), ":"))
+	if address := w.endpoint.Address(); address != "" {
+		o.set(protocol.EnvNotifySocket, address)
+	}
+	o.hand(protocol.EnvNotifyFD, w.endpoint.ChildFd())
+	if w.memory != nil {
+		o.hand(protocol.EnvScoreboardFD, int(w.memory.File().Fd()))
+	}
+	if s.busy != nil {
+		o.hand(protocol.EnvFleetFD, int(s.busy.File().Fd()))
+	}
+	if s.access != nil && r.config.Log.AccessFile != "" {
+		fd, err := s.access.Open(w.ID, r.config.Log.AccessFormat)
+		if err != nil {
+			return o, err
+		}
+		o.handed = append(o.handed, func() { unix.Close(fd) })
+		o.hand(protocol.EnvAccessFD, fd)
+		o.set(protocol.EnvAccessFormat, r.config.Log.AccessFormat)
+	}
+	if r.tls >= 0 {
+		o.hand(protocol.EnvTLSFD, r.tls)
+	}
+	o.set(protocol.EnvSlot, strconv.Itoa(w.Slot))
+	o.set(protocol.EnvPlace, strconv.Itoa(w.Place))
+	o.set(protocol.EnvWorkerID, strconv.Itoa(w.ID))
+	o.set(protocol.EnvGeneration, strconv.Itoa(w.Generation))
+	o.set(protocol.EnvStopSignal, r.config.StopSignal.Name)
+	o.set(protocol.EnvLimitRequests, strconv.Itoa(w.limit))
+	for name, value := range limitsEnv(r.config) {
+		o.set(name, strconv.FormatInt(value, 10))
+	}
+	if d := r.config.Watchdog; d > 0 {
+		o.set(protocol.EnvWatchdog, strconv.FormatInt(d.Microseconds(), 10))
+	}
+	return o, nil
+}
+
+// birth makes a process of the revision's command with the outfit. executed is called
+// by another goroutine when the command runs, or never will.
+func (r *revision) birth(o *outfit, executed func()) (pid int, err error) {
+	spec := process.Spec{
+		Path: r.resolved.Path, Argv: r.config.Command, Dir: r.resolved.Dir,
+		Env: o.env, Files: o.files, Credential: r.credential,
+		Limits: limitsOfProcess(r.config), Executed: executed,
+	}
+	if r.config.Umask.Set {
+		spec.Umask = &r.config.Umask.Mask
+	}
+	return process.Start(spec)
 }
 
 // limitsEnv are the limits that a cooperating worker applies itself.
