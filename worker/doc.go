@@ -15,7 +15,8 @@
 // While it is initialised, the package writes the header of the shared memory described
 // in package scoreboard, and does nothing else: the master knows a cooperating worker
 // within its first milliseconds, however long main takes to load, and a program that
-// only links the package keeps what it is given, for another use.
+// only links the package keeps what it is given, for another use. What it is told is
+// remembered, so a program may take its sockets by itself, and call [Ready] afterwards.
 //
 // The first call of any function takes the rest of what package protocol describes. It
 // sets close-on-exec on the descriptors and unsets the variables that name descriptors

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -32,6 +33,7 @@ const longest = 100 * 365 * 24 * time.Hour
 type inheritance struct {
 	supervised  bool              // started by gosuper, and meant for this process
 	sockets     int               // inherited listening sockets, from protocol.ListenFDsStart on
+	socketless  error             // why they are not there any more, or nil
 	notifyFD    int               // SOCK_SEQPACKET towards the master, 0 if there is none
 	notify      string            // address for sd_notify(3), "" if there is none
 	board       *scoreboard.Board // nil if the master shares none
@@ -61,10 +63,15 @@ var (
 		protocol.EnvLimitBacklogTimeout, protocol.EnvFleetFD, protocol.EnvAccessFD, protocol.EnvAccessFormat,
 		protocol.EnvTLSFD, protocol.EnvWatchdog,
 	}
+	// Children may see the others.
+	others = []string{protocol.EnvWorkerID, protocol.EnvPlace, protocol.EnvNotifySocket}
 )
 
-// An announcement is what came of writing the board's header.
+// An announcement is what came of writing the board's header, and what gosuper said to
+// this process: a program may take sockets by itself, and their variables with them, before
+// it calls this package.
 type announcement struct {
+	given map[string]string // by the names of variables; nil: gosuper did not start this very process
 	board *scoreboard.Board // nil if there is none
 	err   error
 }
@@ -75,44 +82,46 @@ func announce() announcement {
 	if os.Getenv(protocol.EnvWorkerID) == "" || os.Getenv(protocol.EnvListenPID) != strconv.Itoa(os.Getpid()) {
 		return announcement{}
 	}
-	var env environment
-	sockets := env.number(protocol.EnvListenFDs)
-	fd := env.descriptor(protocol.EnvScoreboardFD, sockets)
-	if fd == 0 {
-		return announcement{err: errors.Join(env.errs...)}
+	a := announcement{given: map[string]string{}}
+	for _, name := range slices.Concat(sockets, limits, others) {
+		a.given[name] = os.Getenv(name)
 	}
-	board, err := scoreboard.Open(fd)
-	if err != nil {
-		env.fail(protocol.EnvScoreboardFD, err)
-		return announcement{err: errors.Join(env.errs...)}
+	env := environment{given: a.given}
+	if fd := env.descriptor(protocol.EnvScoreboardFD, env.number(protocol.EnvListenFDs)); fd != 0 {
+		var err error
+		if a.board, err = scoreboard.Open(fd); err != nil {
+			env.fail(protocol.EnvScoreboardFD, err)
+		} else {
+			a.board.WriteHeader(os.Getpid())
+		}
 	}
-	board.WriteHeader(os.Getpid())
-	return announcement{board: board}
+	a.err = errors.Join(env.errs...)
+	return a
 }
 
 // inherit reads what gosuper has put into the environment, and takes it out. For a
 // program that gosuper did not start it leaves everything as it is.
 func inherit(announced announcement) (inheritance, error) {
 	in := inheritance{keepAlive: defaultKeepAlive, notify: os.Getenv(protocol.EnvNotifySocket)}
-	id := os.Getenv(protocol.EnvWorkerID)
-	owner := os.Getenv(protocol.EnvListenPID)
-	if id == "" || owner == "" {
-		return in, nil // alone, or a child of a worker
-	}
-	if owner != strconv.Itoa(os.Getpid()) {
+	if announced.given == nil {
+		id, owner := os.Getenv(protocol.EnvWorkerID), os.Getenv(protocol.EnvListenPID)
+		if id == "" || owner == "" || owner == strconv.Itoa(os.Getpid()) {
+			return in, nil // alone, or a child of a worker
+		}
 		return in, strayError(id, owner)
 	}
 
-	var env environment
+	env := environment{given: announced.given}
 	in.supervised = true
-	in.sockets = env.takeSockets()
+	in.notify = env.get(protocol.EnvNotifySocket)
+	in.sockets, in.socketless = env.takeSockets()
 	in.notifyFD = env.descriptor(protocol.EnvNotifyFD, in.sockets)
 	in.maxRequests = uint64(env.number(protocol.EnvLimitRequests))
 	in.connections = int64(env.number(protocol.EnvLimitConnections))
 	in.backlog = time.Duration(env.number(protocol.EnvLimitBacklogTimeout)) * time.Millisecond
 	in.id = uint64(env.number(protocol.EnvWorkerID))
 	in.place = env.number(protocol.EnvPlace)
-	if os.Getenv(protocol.EnvLimitKeepAlive) != "" {
+	if env.get(protocol.EnvLimitKeepAlive) != "" {
 		in.keepAlive = env.milliseconds(protocol.EnvLimitKeepAlive)
 	}
 	in.limits = scoreboard.Limits{
@@ -121,7 +130,7 @@ func inherit(announced announcement) (inheritance, error) {
 		Upgrade: env.milliseconds(protocol.EnvLimitUpgradeTimeout),
 		Request: env.milliseconds(protocol.EnvLimitRequestTimeout),
 	}
-	if name := os.Getenv(protocol.EnvStopSignal); name != "" {
+	if name := env.get(protocol.EnvStopSignal); name != "" {
 		if in.stop = unix.SignalNum(name); in.stop == 0 {
 			env.fail(protocol.EnvStopSignal, errors.New("no such signal"))
 		}
@@ -146,7 +155,7 @@ func inherit(announced announcement) (inheritance, error) {
 		}
 	}
 	if fd := env.descriptor(protocol.EnvAccessFD, in.sockets); fd != 0 {
-		json := os.Getenv(protocol.EnvAccessFormat) == protocol.AccessJSON
+		json := env.get(protocol.EnvAccessFormat) == protocol.AccessJSON
 		access, err := accesslog.New(fd, json, in.id)
 		if err != nil {
 			env.fail(protocol.EnvAccessFD, err)
@@ -175,23 +184,31 @@ func activated() (int, error) {
 		return 0, nil
 	}
 	var env environment
-	n := env.takeSockets()
-	return n, errors.Join(env.errs...)
+	n, err := env.takeSockets()
+	return n, errors.Join(append(env.errs, err)...)
 }
 
 // environment reads variables and collects what is wrong with them.
 type environment struct {
-	errs []error
+	given map[string]string // nil: the variables of the process as they are now
+	errs  []error
+}
+
+func (e *environment) get(name string) string {
+	if e.given != nil {
+		return e.given[name]
+	}
+	return os.Getenv(name)
 }
 
 // takeSockets returns the number of inherited sockets, which no child will inherit
-// from here on.
-func (e *environment) takeSockets() int {
-	n := e.number(protocol.EnvListenFDs)
+// from here on, and an error if they are not there. A program that has taken them by
+// itself needs the rest of what it is given all the same.
+func (e *environment) takeSockets() (n int, err error) {
+	n = e.number(protocol.EnvListenFDs)
 	for fd := protocol.ListenFDsStart; fd < protocol.ListenFDsStart+n; fd++ {
-		if _, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err != nil {
-			e.fail(protocol.EnvListenFDs, fmt.Errorf("descriptor %d: %w", fd, err))
-			n = 0
+		if _, errno := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); errno != nil {
+			err = e.cannot(protocol.EnvListenFDs, fmt.Errorf("descriptor %d: %w", fd, errno))
 			break
 		}
 		syscall.CloseOnExec(fd)
@@ -199,12 +216,12 @@ func (e *environment) takeSockets() int {
 	for _, name := range sockets {
 		os.Unsetenv(name)
 	}
-	return n
+	return n, err
 }
 
 // number returns a variable that holds a decimal number, 0 if it is not set.
 func (e *environment) number(name string) int {
-	value := os.Getenv(name)
+	value := e.get(name)
 	if value == "" {
 		return 0
 	}
@@ -233,7 +250,11 @@ func (e *environment) descriptor(name string, sockets int) int {
 }
 
 func (e *environment) fail(name string, err error) {
-	e.errs = append(e.errs, fmt.Errorf("cannot use %s=%q: %w", name, os.Getenv(name), err))
+	e.errs = append(e.errs, e.cannot(name, err))
+}
+
+func (e *environment) cannot(name string, err error) error {
+	return fmt.Errorf("cannot use %s=%q: %w", name, e.get(name), err)
 }
 
 // strayError explains that another process has been started in this one's place.

@@ -64,6 +64,9 @@ func (p *process) inherited() ([]*listener, error) {
 		}
 		p.sockets = n
 	}
+	if p.socketless != nil {
+		return nil, fmt.Errorf("cannot serve: %w", p.socketless)
+	}
 	if p.sockets == 0 {
 		return nil, errors.New("cannot serve: gosuper passed no listening socket")
 	}

@@ -27,6 +27,7 @@ var helpers = map[string]func() error{
 	"serve":     helperServe,
 	"alone":     helperAlone,
 	"lines":     helperLines,
+	"taker":     helperTaker,
 	"limited":   helperLimited,
 	"loading":   helperLoading,
 	"environ":   helperEnviron,
@@ -301,3 +302,35 @@ func TestListeners(t *testing.T) {
 // helperAlone serves the address it is given, as a program without gosuper does.
 // helperActivated is under systemd, without gosuper.
 // TestReporter has masters that do not listen.
+
+// helperTaker takes its socket and its variables by itself, as libraries for systemd's
+// socket activation do, before it calls this package.
+func helperTaker() error {
+	socket := os.NewFile(protocol.ListenFDsStart, "socket")
+	l, err := net.FileListener(socket)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	socket.Close()
+	for _, name := range sockets {
+		os.Unsetenv(name)
+	}
+	draining := Draining()
+	if err := Ready(); err != nil {
+		return err
+	}
+	if _, err := Listeners(); err == nil || !strings.Contains(err.Error(), "descriptor 3") {
+		return fmt.Errorf("of sockets that are gone it says %w", err)
+	}
+	<-draining
+	return nil
+}
+
+func TestSocketsTakenBefore(t *testing.T) {
+	c := spawn(t, "taker", []*net.TCPListener{hold(t)})
+	c.expect(t, "READY=1")
+	c.signal(t, syscall.SIGUSR2)
+	c.expect(t, "STOPPING=1")
+	c.awaitExit(t)
+}
