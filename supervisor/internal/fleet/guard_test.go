@@ -110,6 +110,7 @@ func (w *world) hang(x *Worker, innocents int) {
 		h.until = w.now.Add(time.Hour)
 	}
 	w.hung[x.ID] = h
+	delete(w.visible, x.ID) // what it did before is over
 }
 
 // unseen says whether a worker hangs for longer than it takes for a look to see it,
