@@ -123,6 +123,24 @@ func (s *Supervisor) moveFiles(c *config.Config) {
 	})
 }
 
+// watchFiles has the files of a configuration watched, for development; complaint is what
+// is said if that fails.
+func (s *Supervisor) watchFiles(c *config.Config, complaint string) {
+	s.send(func() func() func() {
+		find := s.development.Find(c)
+		if find == nil {
+			return nil
+		}
+		return func() func() {
+			follow, err := find()
+			if err != nil {
+				return func() { s.log.Error(complaint, describe(err)...) }
+			}
+			return follow
+		}
+	})
+}
+
 // reopen opens the log files anew, after somebody moved them.
 func (s *Supervisor) reopen() {
 	if s.errands.reopen {

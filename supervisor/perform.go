@@ -280,9 +280,7 @@ func (s *Supervisor) apply(a fleet.Apply) {
 		s.log.Warn("cannot change who may connect", zap.Error(err))
 	}
 	s.openAdmin(r)
-	if err := s.development.Follow(r.config); err != nil {
-		s.log.Error("cannot watch other files", describe(err)...)
-	}
+	s.watchFiles(r.config, "cannot watch other files")
 	s.moveFiles(r.config)
 	s.afterErrands(func() {
 		s.log.Info("configuration in force", zap.Int("generation", a.Generation), zap.String("reason", string(a.Reason)), zap.Strings("bind", r.sockets.URLs()))

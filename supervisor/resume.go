@@ -182,9 +182,7 @@ func (s *Supervisor) begin() {
 	for _, w := range s.workers {
 		s.weigh(w)
 	}
-	if err := s.development.Follow(s.current.config); err != nil {
-		s.log.Error("cannot watch files", describe(err)...)
-	}
+	s.watchFiles(s.current.config, "cannot watch files")
 	for _, m := range i.messages {
 		s.hear(m)
 	}

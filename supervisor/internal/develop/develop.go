@@ -60,6 +60,21 @@ func New(o Options) *Development { return &Development{options: o} }
 // Follow watches the files that the configuration names, from now on. After an
 // error what was watched before stays so.
 func (d *Development) Follow(c *config.Config) error {
+	find := d.Find(c)
+	if find == nil {
+		return nil
+	}
+	follow, err := find()
+	if err == nil {
+		follow()
+	}
+	return err
+}
+
+// Find is Follow in two steps; nil: these files are watched already. find walks all
+// folders, which takes as long as their file systems do, and may be called by another
+// goroutine. follow belongs to that of d.
+func (d *Development) Find(c *config.Config) (find func() (follow func(), err error)) {
 	var want filewatch.Options
 	if c.Reload {
 		want = filewatch.Options{Paths: c.Watched(), Except: ownFiles(c)}
@@ -67,18 +82,23 @@ func (d *Development) Follow(c *config.Config) error {
 	if slices.Equal(want.Paths, d.watched.Paths) && slices.Equal(want.Except, d.watched.Except) {
 		return nil
 	}
-	var next *filewatch.Watcher
-	if c.Reload {
-		o, err := want, error(nil)
-		o.Complain = func(err error) { d.options.Log.Warn("not all files are watched", d.options.Describe(err)...) }
-		if next, err = filewatch.Open(o); err != nil {
-			return err
+	return func() (func(), error) {
+		var next *filewatch.Watcher
+		if c.Reload {
+			o, err := want, error(nil)
+			o.Complain = func(err error) { d.options.Log.Warn("not all files are watched", d.options.Describe(err)...) }
+			if next, err = filewatch.Open(o); err != nil {
+				return nil, err
+			}
 		}
-		d.options.Log.Info("watching files", zap.Strings("paths", c.Watch.Paths), zap.Int("folders", next.Folders()), zap.Strings("build", c.Watch.Build))
+		return func() {
+			if next != nil {
+				d.options.Log.Info("watching files", zap.Strings("paths", c.Watch.Paths), zap.Int("folders", next.Folders()), zap.Strings("build", c.Watch.Build))
+			}
+			d.unfollow()
+			d.watcher, d.watched = next, want
+		}, nil
 	}
-	d.unfollow()
-	d.watcher, d.watched = next, want
-	return nil
 }
 
 // unfollow watches nothing any more.
