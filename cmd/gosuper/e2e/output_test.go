@@ -154,7 +154,8 @@ func TestStderrIsNotRead(t *testing.T) {
 				stderr := tc.open(t)
 				defer stderr.Close()
 				socket := filepath.Join(t.TempDir(), "s")
-				l := launch{config: config(fmt.Sprintf("bind = [%q]", "unix:"+socket)), stderr: stderr}
+				// They may die before the master has heard that they are ready.
+				l := launch{config: config(fmt.Sprintf("bind = [%q]", "unix:"+socket), "[restart]", "startup_attempts = 100", `backoff_max = "100ms"`), stderr: stderr}
 				if own {
 					// The log goes to stderr as well, so that nothing is heard of the master.
 					l.args = []string{"--error-logfile", "-"}
