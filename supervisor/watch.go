@@ -16,7 +16,7 @@ import (
 
 func limitsOf(c *config.Config) guard.Limits {
 	return guard.Limits{
-		Timeout: c.Timeout, Stream: c.StreamTimeout.Duration, Upgrade: c.UpgradeTimeout, Request: c.RequestTimeout,
+		Limits:   scoreboard.Limits{Timeout: c.Timeout, Stream: c.StreamTimeout.Duration, Upgrade: c.UpgradeTimeout, Request: c.RequestTimeout},
 		Watchdog: c.Watchdog,
 	}
 }

@@ -84,7 +84,7 @@ func (g *Guard) Keep(now time.Time, charges iter.Seq[Charge]) {
 		w.charge, w.kept = c, true
 		if w.Due.IsZero() && (c.Header || w.Beats) {
 			w.BeatAt = now
-			w.Due = g.next(w, now, math.MaxInt64)
+			w.Due = g.next(w, now, scoreboard.Never)
 		}
 	}
 	for _, w := range g.watches {
@@ -142,12 +142,12 @@ func (g *Guard) Look(now time.Time) (sights []Sight) {
 
 // inspect reads one board.
 func (g *Guard) inspect(id int, w *watch, now time.Time) Sight {
-	clock, earliest := g.clock(), int64(math.MaxInt64)
+	clock, earliest := g.clock(), int64(scoreboard.Never)
 	sight := Sight{ID: id, Silent: w.silent(now)}
 	g.slots = w.charge.Board.AppendSlots(g.slots[:0])
 	for _, slot := range g.slots {
-		due := w.charge.Limits.due(slot)
-		if after(due, Grace) <= clock {
+		due := w.charge.Limits.Due(slot)
+		if due <= clock-int64(Grace) {
 			if !sight.Overdue || slot.Start < w.overdue.Start {
 				w.overdue = slot
 			}
@@ -183,10 +183,10 @@ func (w *watch) silent(now time.Time) bool {
 // the earliest request in flight, one that starts now, or its sign of life.
 func (g *Guard) next(w *watch, now time.Time, earliest int64) time.Time {
 	wait := time.Duration(math.MaxInt64)
-	if d := w.charge.Limits.shortest(); d > 0 && w.charge.Header {
+	if d := w.charge.Limits.Shortest(); d > 0 && w.charge.Header {
 		wait = min(wait, d+Grace)
 	}
-	if earliest < math.MaxInt64 {
+	if earliest < scoreboard.Never {
 		wait = min(wait, time.Duration(earliest-g.clock())+Grace)
 	}
 	if d := w.charge.Limits.Watchdog; d > 0 {

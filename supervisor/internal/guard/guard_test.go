@@ -55,7 +55,11 @@ func TestOverdue(t *testing.T) {
 	for name, flags := range map[string]scoreboard.Flags{"request": 0, "stream": scoreboard.Streaming, "upgraded": scoreboard.Upgraded} {
 		t.Run(name, func(t *testing.T) {
 			limit := 10 * time.Second
-			limits := map[string]guard.Limits{"request": {Timeout: limit}, "stream": {Stream: limit}, "upgraded": {Upgrade: limit}}[name]
+			limits := map[string]guard.Limits{
+				"request":  {Limits: scoreboard.Limits{Timeout: limit}},
+				"stream":   {Limits: scoreboard.Limits{Stream: limit}},
+				"upgraded": {Limits: scoreboard.Limits{Upgrade: limit}},
+			}[name]
 			p, b := newPost(), &board{}
 			p.charges = []guard.Charge{{ID: 7, Board: b, Header: true, Limits: limits}}
 			p.pass(3 * time.Second)
@@ -141,12 +145,12 @@ func TestWhoeverIsWatched(t *testing.T) {
 // Where nothing can become due nobody looks.
 func TestIdle(t *testing.T) {
 	p := newPost()
-	p.charges = []guard.Charge{{ID: 1, Board: &board{}, Header: true}, {ID: 2, Board: &board{}, Limits: guard.Limits{Timeout: time.Second, Watchdog: time.Second}}}
+	p.charges = []guard.Charge{{ID: 1, Board: &board{}, Header: true}, {ID: 2, Board: &board{}, Limits: guard.Limits{Limits: scoreboard.Limits{Timeout: time.Second}, Watchdog: time.Second}}}
 	if p.pass(time.Hour); !p.Next().IsZero() {
 		t.Errorf("the next look is at %v", p.Next())
 	}
 	p.Forget(1)
-	p.charges = []guard.Charge{{ID: 1, Board: &board{}, Header: true, Limits: guard.Limits{Timeout: 2 * time.Minute}}}
+	p.charges = []guard.Charge{{ID: 1, Board: &board{}, Header: true, Limits: guard.Limits{Limits: scoreboard.Limits{Timeout: 2 * time.Minute}}}}
 	looks := 0
 	for until := p.now.Add(time.Hour); p.now.Before(until); looks++ {
 		p.Keep(p.now, slices.Values(p.charges))
