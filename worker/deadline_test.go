@@ -96,7 +96,7 @@ func TestLeaving(t *testing.T) {
 // TestBuffersAreProgress has net.Buffers write on a hijacked connection of a unix socket,
 // of which the kernel does not tell what was sent.
 func TestBuffersAreProgress(t *testing.T) {
-	accepted, _ := streamPair(t, "unix")
+	accepted, _ := streamPair(t)
 	conn := newProcess(inheritance{}, nil).conns.add(accepted)
 	c := connectionOf(conn)
 	withConnection(t.Context(), c, conn)

@@ -219,19 +219,15 @@ func (c *client) awaitEOF(t testing.TB) {
 
 func ok(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok") }
 
-// streamPair is a connected pair of sockets of package net.
-func streamPair(t testing.TB, network string) (stream, stream) {
+// streamPair is a connected pair of unix sockets of package net.
+func streamPair(t testing.TB) (stream, stream) {
 	t.Helper()
-	addr := "127.0.0.1:0"
-	if network == "unix" {
-		addr = filepath.Join(t.TempDir(), "s")
-	}
-	l, err := net.Listen(network, addr)
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	peer, err := net.Dial(network, l.Addr().String())
+	peer, err := net.Dial("unix", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
