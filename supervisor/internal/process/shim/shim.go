@@ -107,31 +107,47 @@ func (p *Plan) run() (Step, uintptr) {
 	if limit < 0 {
 		return StepExec, program.exec()
 	}
+	last := p.lastWords()
 	if errno := setLimit(rlimitAS, limit); errno != 0 {
 		return StepAS, errno
 	}
-	p.die(program.exec())
+	last.die(program.exec())
 	return StepExec, 0
 }
 
-// die says why the program could not be executed, and ends the process: within the
-// limit of the address space Go's runtime may find no memory to go on with.
-func (p *Plan) die(errno uintptr) {
-	reason, status := "error "+itoa(int(errno)), ExitCannot
+// lastWords has all the memory that die needs: within the limit of the address
+// space Go's runtime may find none, and allocating ends the process with a dump.
+type lastWords struct{ text []byte }
+
+func (p *Plan) lastWords() lastWords {
+	const head = "gosuper: error: cannot start worker: exec "
+	return lastWords{append(make([]byte, 0, len(head)+len(p.Path)+128), head+p.Path+": "...)}
+}
+
+// die says why the program could not be executed, and ends the process.
+func (l lastWords) die(errno uintptr) {
+	text, status := l.text, ExitCannot
 	switch errno {
 	case 2: // ENOENT
-		reason, status = "no such file or directory", ExitNotFound
+		text, status = append(text, "no such file or directory"...), ExitNotFound
 	case 8: // ENOEXEC
-		reason = "exec format error"
+		text = append(text, "exec format error"...)
 	case 12: // ENOMEM
-		reason = "cannot allocate memory"
+		text = append(text, "cannot allocate memory"...)
 	case 13: // EACCES
-		reason = "permission denied"
+		text = append(text, "permission denied"...)
 	case 20: // ENOTDIR
-		reason, status = "not a directory", ExitNotFound
+		text, status = append(text, "not a directory"...), ExitNotFound
+	default:
+		text = append(text, "error "...)
+		for unit := uintptr(1000); unit > 0; unit /= 10 { // no errno is above 4095
+			if errno >= unit {
+				text = append(text, byte('0'+errno/unit%10))
+			}
+		}
 	}
-	complain("gosuper: error: cannot start worker: exec " + p.Path + ": " + reason + "\n" +
-		"gosuper: hint: without limits.as more can be said\n")
+	text = append(text, "\ngosuper: hint: without limits.as more can be said\n"...)
+	complain(text)
 	exit(status)
 }
 

@@ -213,8 +213,8 @@ func getppid() int {
 func exit(status int) { call(sysExitGroup, uintptr(status), 0, 0) }
 
 // complain writes to stderr.
-func complain(text string) {
-	call(sysWrite, 2, uintptr(unsafe.Pointer(unsafe.StringData(text))), uintptr(len(text)))
+func complain(text []byte) {
+	call(sysWrite, 2, uintptr(unsafe.Pointer(unsafe.SliceData(text))), uintptr(len(text)))
 }
 
 // program is what execve(2) wants.
