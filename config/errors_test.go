@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -147,19 +146,6 @@ func TestMistakesElsewhere(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, test.want)
 			}
 		})
-	}
-}
-
-func TestUnreadableFile(t *testing.T) {
-	if os.Geteuid() == 0 {
-		t.Skip("root may read everything")
-	}
-	file := write(t, "s.toml", "")
-	if err := os.Chmod(file, 0); err != nil {
-		t.Fatal(err)
-	}
-	if got, want := loadError(Source{File: file}).Error(), file+": cannot read the configuration: permission denied"; got != want {
-		t.Errorf("got %s", got)
 	}
 }
 

@@ -29,9 +29,6 @@ printf '%s\n' "${COMPREPLY[@]}"
 // TestBashCompletion completes in a real bash, by the real program.
 func TestBashCompletion(t *testing.T) {
 	if _, err := os.Stat(bashCompletion); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
 		t.Skip(err)
 	}
 	dir := t.TempDir()

@@ -45,9 +45,6 @@ func browse(t testing.TB) *browser {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
 		t.Skip(err)
 	}
 	in, to, err := os.Pipe()

@@ -144,7 +144,7 @@ func memoryCgroup(t *testing.T, limit string) string {
 		}
 		return dir
 	}
-	lacking(t, fmt.Errorf("no memory cgroup can be made"))
+	t.Skip("no memory cgroup can be made")
 	return ""
 }
 
@@ -255,7 +255,10 @@ func TestOutOfMemoryTogether(t *testing.T) {
 	dir := memoryCgroup(t, "240M")
 	group := filepath.Join(dir, "memory.oom.group")
 	if _, err := os.Stat(group); errors.Is(err, os.ErrNotExist) {
-		t.Skip("cgroups v1 know no memory.oom.group: TestGuest runs this where they do")
+		if os.Getenv(kernelName) == "" {
+			t.Skip("cgroups v1 know no memory.oom.group")
+		}
+		return // TestGuest runs this where there is one
 	}
 	if err := os.WriteFile(group, []byte("1"), 0); err != nil {
 		t.Fatal(err)

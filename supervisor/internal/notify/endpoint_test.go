@@ -248,9 +248,6 @@ func TestHangUpWhenTheEndpointCloses(t *testing.T) {
 func TestSystemdNotify(t *testing.T) {
 	path, err := exec.LookPath("systemd-notify")
 	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
 		t.Skip(err)
 	}
 	e := open(t)
