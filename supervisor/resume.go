@@ -179,6 +179,7 @@ func (s *Supervisor) begin() {
 		s.openAdmin(r) // all were in force once
 	}
 	s.openAdmin(s.current) // whose rights count where they share an address
+	s.guard.Keep(time.Now(), s.watched())
 	for _, w := range s.workers {
 		s.weigh(w)
 	}

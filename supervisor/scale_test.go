@@ -44,7 +44,6 @@ func BenchmarkTick(b *testing.B) {
 			}
 			for b.Loop() {
 				s.tick()
-				s.guard.Keep(time.Now(), s.watched())
 				s.inform()
 				if s.deadline().IsZero() {
 					b.Fatal("it would not wake up again")

@@ -196,7 +196,6 @@ func (s *Supervisor) Run() error {
 	defer timer.Stop()
 	for !s.fleet.Halted() {
 		s.settle()
-		s.guard.Keep(time.Now(), s.watched())
 		s.inform()
 		wait(timer, s.deadline())
 		select {
@@ -268,6 +267,9 @@ func (s *Supervisor) step(events ...fleet.Event) {
 		events, s.pending = s.pending, nil
 		for _, a := range s.fleet.Step(time.Now(), events...) {
 			s.perform(a)
+		}
+		if s.fleet.Moved() {
+			s.guard.Keep(time.Now(), s.watched())
 		}
 		for _, explain := range s.later {
 			explain()

@@ -45,14 +45,7 @@ func (s *Supervisor) patrol(now time.Time) {
 	}
 	seen := fleet.Looked{Due: due}
 	for _, sight := range s.guard.Look(now) {
-		one := fleet.Sight{ID: sight.ID, Innocents: sight.Innocents}
-		switch {
-		case sight.Overdue:
-			one.Stuck = fleet.ReasonTimeout
-		case sight.Silent:
-			one.Stuck = fleet.ReasonWatchdog
-		}
-		seen.Sights = append(seen.Sights, one)
+		seen.Sights = append(seen.Sights, fleet.Sight(sight))
 	}
 	for c := range s.watched() {
 		if c.Header {

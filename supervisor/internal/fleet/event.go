@@ -45,8 +45,9 @@ type (
 	}
 
 	// Looked is what a look at some workers saw that was to happen at Due; zero:
-	// the time of the look does not matter. Each look tells all that it sees, whether it is new or not: of two looks that
-	// say the same the brain may have had no use for the first.
+	// the time of the look does not matter. Each look tells all that it sees, whether
+	// it is new or not: of two looks that say the same the brain may have had no use
+	// for the first.
 	Looked struct {
 		Due    time.Time
 		Sights []Sight
@@ -78,8 +79,20 @@ type (
 // Sight is what a look saw of one worker.
 type Sight struct {
 	ID        int
-	Stuck     Reason // ReasonTimeout: a request is past its time and does not end; ReasonWatchdog: the worker gives no sign of life; "": neither
-	Innocents int    // other requests of a stuck worker
+	Overdue   bool // a request is past its time and does not end
+	Silent    bool // there was no sign of life for too long
+	Innocents int  // the other requests
+}
+
+// stuck is the reason for which the worker is held to be stuck; "": it is not.
+func (s Sight) stuck() Reason {
+	switch {
+	case s.Overdue:
+		return ReasonTimeout
+	case s.Silent:
+		return ReasonWatchdog
+	}
+	return ""
 }
 
 func (Tick) event()         {}

@@ -33,6 +33,7 @@ type Fleet struct {
 	now       time.Time `state:"now"`
 	lateAt    time.Time `state:"late_at"`    // the last step that came too long after it was due
 	lateSince time.Time `state:"late_since"` // the first of those between which there was no time to make up for them; zero: there was
+	moved     bool      `state:"-"`          // the last step was about more than time
 	late      bool      `state:"-"`          // this step comes too long after it was due, for which nobody is punished
 	actions   []Action  `state:"-"`
 }
@@ -87,8 +88,23 @@ func (f *Fleet) Step(now time.Time, events ...Event) []Action {
 	f.retire()
 	f.spawn()
 	f.conclude()
+	f.moved = len(f.actions) > 0 || slices.ContainsFunc(events, moves)
 	return f.actions
 }
+
+// moves says whether an event may change what a worker is without anything having to
+// be done.
+func moves(ev Event) bool {
+	switch ev.(type) {
+	case Tick, Looked:
+		return false
+	}
+	return true
+}
+
+// Moved says whether the last step may have changed what others have to know of the
+// workers: whether they are watched, and cooperate. That time passes does not.
+func (f *Fleet) Moved() bool { return f.moved }
 
 // excused says whether the loop was late, so that what is overdue has to be
 // given another moment: there may be news in a queue. All that was to happen

@@ -81,14 +81,7 @@ func (w *world) look(due time.Time) string {
 	}
 	seen := Looked{Due: due}
 	for _, sight := range w.guard.Look(w.now) {
-		one := Sight{ID: sight.ID, Innocents: sight.Innocents}
-		switch {
-		case sight.Overdue:
-			one.Stuck = ReasonTimeout
-		case sight.Silent:
-			one.Stuck = ReasonWatchdog
-		}
-		seen.Sights = append(seen.Sights, one)
+		seen.Sights = append(seen.Sights, Sight(sight))
 	}
 	return w.step(seen)
 }

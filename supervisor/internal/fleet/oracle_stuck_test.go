@@ -26,7 +26,7 @@ func (o *oracle) late(now time.Time, events []Event) bool {
 // look notes what a look saw: it is to be acted on at once, or, when the loop was
 // late a moment ago, if the looks have agreed on it for longer than that.
 func (o *oracle) look(now time.Time, w *life, sight Sight, late bool) {
-	if sight.Stuck == "" {
+	if !sight.Overdue && !sight.Silent {
 		w.stuck, w.seen = false, time.Time{}
 		return
 	}

@@ -28,6 +28,7 @@ type oracle struct {
 	stopAt   time.Time // when a stop must be over; zero: none
 	quick    bool      // it is a quick one
 	halted   bool
+	moved    bool              // the last step was about more than time, as the brain says
 	next     time.Time         // last deadline
 	lateAt   time.Time         // last late step
 	lateFrom time.Time         // first of a row of late steps; zero: there is none
@@ -108,6 +109,7 @@ func (o *oracle) check(f *Fleet, now time.Time, events ...Event) (actions []Acti
 		o.close(now.Add(o.settings[o.current].GracefulTimeout))
 	}
 	actions = f.Step(now, events...)
+	o.moved = f.Moved()
 	for _, a := range actions {
 		if broken = o.action(now, events, a, late); broken != "" {
 			return actions, broken

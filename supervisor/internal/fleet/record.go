@@ -90,7 +90,8 @@ func (f *Fleet) of(w *Worker) *revision {
 // do better; so the looks of [Lateness] have to agree before it is believed, and
 // then it is, however often the loop is late.
 func (f *Fleet) see(w *Worker, sight Sight) {
-	if sight.Stuck == "" {
+	why := sight.stuck()
+	if why == "" {
 		w.seenStuck = time.Time{}
 		if w.Stuck {
 			w.Stuck, w.Innocents = false, 0
@@ -105,12 +106,12 @@ func (f *Fleet) see(w *Worker, sight Sight) {
 		return
 	}
 	if !w.Stuck {
-		f.do(FoundStuck{w.ID, sight.Stuck, sight.Innocents})
+		f.do(FoundStuck{w.ID, why, sight.Innocents})
 	}
 	if w.State == Draining && w.due.Sub(f.now) < CutMargin {
 		sight.Innocents = max(sight.Innocents, w.Innocents) // it cuts them about now
 	}
-	w.Stuck, w.Innocents, w.Recycle = true, sight.Innocents, sight.Stuck
+	w.Stuck, w.Innocents, w.Recycle = true, sight.Innocents, why
 	if w.State == Draining && !f.late {
 		f.hasten(w, f.now.Add(f.grace(w)))
 	}

@@ -30,7 +30,7 @@ func successor(t *testing.T, f *Fleet) *Fleet {
 	}
 	was, is := *f, *next
 	for _, forgets := range []*Fleet{&was, &is} { // what belongs to one step alone
-		forgets.draw, forgets.actions, forgets.late = nil, nil, false
+		forgets.draw, forgets.actions, forgets.moved, forgets.late = nil, nil, false, false
 		forgets.workers = slices.Concat(forgets.workers) // none is none
 		for len(forgets.teams) > 0 && len(forgets.teams[len(forgets.teams)-1]) == 0 {
 			forgets.teams = forgets.teams[:len(forgets.teams)-1]

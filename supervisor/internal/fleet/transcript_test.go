@@ -204,7 +204,7 @@ func (tr *transcript) event(words []string) (Event, error) {
 		if len(words) > 2 {
 			innocents, err = number(2)
 		}
-		return Looked{Sights: []Sight{{id, ReasonTimeout, innocents}}}, err
+		return Looked{Sights: []Sight{{ID: id, Overdue: true, Innocents: innocents}}}, err
 	case "well":
 		return Looked{Sights: []Sight{{ID: id}}}, err
 	case "oversized":

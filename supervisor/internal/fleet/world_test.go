@@ -187,7 +187,9 @@ func (w *world) next() string {
 func (w *world) step(events ...Event) string {
 	w.steps++
 	actions, broken := w.oracle.check(w.fleet, w.now, events...)
-	w.guard.Keep(w.now, w.charges())
+	if w.oracle.moved {
+		w.guard.Keep(w.now, w.charges())
+	}
 	if broken == "" {
 		broken = w.unseen()
 	}

@@ -58,7 +58,7 @@ type Guard struct {
 type watch struct {
 	Record
 	charge  Charge
-	kept    bool
+	kept    bool            // it is looked at
 	overdue scoreboard.Slot // the oldest request that the last look found past its time
 }
 
@@ -75,39 +75,49 @@ func (g *Guard) of(id int) *watch {
 	return w
 }
 
-// Keep has these workers looked at from now on, and nobody else. It may be told so at
-// any time, and often: whoever is new, or has become one of whom there is something to
-// see, has all the time of its limits from now.
+// Keep has these workers looked at from now on, and nobody else. It has to be told so
+// when that, or what is known of one of them, may have changed, and may be told so more
+// often: whoever is new, or has become one of whom there is something to see, has all
+// the time of its limits from now. It takes time in proportion to the workers.
 func (g *Guard) Keep(now time.Time, charges iter.Seq[Charge]) {
+	for _, w := range g.watches {
+		w.kept = false
+	}
 	for c := range charges {
 		w := g.of(c.ID)
 		w.charge, w.kept = c, true
-		if w.Due.IsZero() && (c.Header || w.Beats) {
-			w.BeatAt = now
-			w.Due = g.next(w, now, scoreboard.Never)
-		}
+		g.begin(w, now)
 	}
 	for _, w := range g.watches {
 		if !w.kept {
 			w.Due = time.Time{}
 		}
-		w.kept = false
+	}
+}
+
+// begin has a worker looked at if there is something to be seen of it and nobody looks
+// yet.
+func (g *Guard) begin(w *watch, now time.Time) {
+	if w.kept && w.Due.IsZero() && (w.charge.Header || w.Beats) {
+		w.BeatAt = now
+		w.Due = g.next(w, now, scoreboard.Never)
 	}
 }
 
 // Forget forgets a worker that is gone.
 func (g *Guard) Forget(id int) { delete(g.watches, id) }
 
-// Record returns what is known of a worker, and Resume goes on with it.
+// Record returns what is known of a worker.
 func (g *Guard) Record(id int) Record { return g.of(id).Record }
 
-// Resume goes on with what another guard knew of a worker.
+// Resume goes on with what another guard knew of a worker, once that is kept again.
 func (g *Guard) Resume(id int, r Record) { g.of(id).Record = r }
 
 // Beat notes a sign of life.
 func (g *Guard) Beat(id int, now time.Time) {
 	w := g.of(id)
 	w.Beats, w.BeatAt = true, now
+	g.begin(w, now)
 }
 
 // Overdue returns the oldest request of a worker that the last look found past its
@@ -120,7 +130,7 @@ func (g *Guard) Heard(id int) time.Time { return g.of(id).BeatAt }
 // Next returns when to look next; zero: never.
 func (g *Guard) Next() (next time.Time) {
 	for _, w := range g.watches {
-		if t := w.Due; !t.IsZero() && (next.IsZero() || t.Before(next)) {
+		if t := w.Due; w.kept && !t.IsZero() && (next.IsZero() || t.Before(next)) {
 			next = t
 		}
 	}
@@ -132,7 +142,7 @@ func (g *Guard) Next() (next time.Time) {
 // together.
 func (g *Guard) Look(now time.Time) (sights []Sight) {
 	for id, w := range g.watches {
-		if !w.Due.IsZero() {
+		if w.kept && !w.Due.IsZero() {
 			sights = append(sights, g.inspect(id, w, now))
 		}
 	}

@@ -123,6 +123,9 @@ func TestWhoeverIsWatched(t *testing.T) {
 			next := guard.New(func() int64 { return p.now.UnixNano() })
 			next.Resume(1, p.Record(1))
 			p.Guard = next
+			if seen := p.Look(p.now); len(seen) > 0 || !p.Next().IsZero() {
+				panic("it looks at somebody whom it was not told to look at")
+			}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
