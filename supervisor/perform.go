@@ -165,6 +165,15 @@ func (s *Supervisor) setDeadline(w *worker, until time.Time) {
 	w.view().SetDrainUntil(scoreboard.Monotonic() + int64(time.Until(until)))
 }
 
+// foretell tells the workers that drain, or are about to, how that will end.
+func (s *Supervisor) foretell() {
+	for known := range s.fleet.Workers() {
+		if known.State == fleet.Draining || known.State == fleet.Stopping {
+			s.workers[known.ID].view().SetAbortFollows(s.fleet.AsksForStacks(&known))
+		}
+	}
+}
+
 // do does something to the process of a worker, if it still has one.
 func (s *Supervisor) do(w *worker, d deed) {
 	if w.gone {

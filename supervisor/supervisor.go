@@ -265,7 +265,9 @@ func (s *Supervisor) step(events ...fleet.Event) {
 	s.pending = append(s.pending, events...)
 	for len(s.pending) > 0 && !s.fleet.Halted() {
 		events, s.pending = s.pending, nil
-		for _, a := range s.fleet.Step(time.Now(), events...) {
+		actions := s.fleet.Step(time.Now(), events...)
+		s.foretell()
+		for _, a := range actions {
 			s.perform(a)
 		}
 		if s.fleet.Moved() {

@@ -175,3 +175,44 @@ func TestWorkerThatGoesOn(t *testing.T) {
 		<-st.result
 	})
 }
+
+// A worker that drains knows whether it will be asked for its stacks, also when that
+// changes meanwhile.
+func TestAbortIsForetold(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change  func(st *stage, alive *atomic.Bool)
+		follows bool
+	}{
+		"stuck":              {func(*stage, *atomic.Bool) {}, true},
+		"no longer stuck":    {func(_ *stage, alive *atomic.Bool) { alive.Store(true) }, false},
+		"all end in no time": {func(st *stage, _ *atomic.Bool) { st.kill(syscall.SIGINT) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := boards{}
+			play(t, "workers = 1\nready = \"notify\"\nwatchdog = 2\n", b.launch, func(st *stage) {
+				st.say(1, notify.Message{Ready: true})
+				alive := st.beat(1)
+				alive.Store(false)
+				st.pass(4 * time.Second)
+				if b[1].AbortFollows() {
+					t.Error("an abort follows before a drain")
+				}
+				st.say(2, notify.Message{Ready: true})
+				if b[1].DrainUntil() == 0 || !b[1].AbortFollows() {
+					t.Errorf("a worker that is stuck drains until %d, abort follows: %v", b[1].DrainUntil(), b[1].AbortFollows())
+				}
+				tt.change(st, alive)
+				st.pass(700 * time.Millisecond)
+				if got := b[1].AbortFollows(); got != tt.follows {
+					t.Errorf("abort follows: %v, want %v", got, tt.follows)
+				}
+				st.pass(time.Second)
+				if aborted := st.done("abort", 1) != 0; aborted != tt.follows {
+					t.Errorf("aborted: %v, want %v; all: %q", aborted, tt.follows, st.deeds)
+				}
+				st.kill(syscall.SIGQUIT)
+				<-st.result
+			})
+		})
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/worker/internal/accesslog"
+	"github.com/gosuper/gosuper/worker/protocol"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -179,8 +180,8 @@ func TestAccountedOnce(t *testing.T) {
 	until(t, "no handler is at work", func() bool { return !f.handlersAtWork() })
 	c := f.view.Counters()
 	t.Logf("%d of %d were ended at their deadline", ended, n)
-	if c.Started != n || c.Finished != n || c.Timeouts < uint64(ended) || f.overtime.Count.Load() != 0 || len(f.view.Requests()) != 0 {
-		t.Errorf("%+v, %d overtime", c, f.overtime.Count.Load())
+	if c.Started != n || c.Finished != n || c.Timeouts < uint64(ended) || f.overtime.Load() != 0 || len(f.view.Requests()) != 0 {
+		t.Errorf("%+v, %d overtime", c, f.overtime.Load())
 	}
 	f.drain()
 	f.awaitServed(t)
@@ -215,16 +216,8 @@ func TestDrainWaitsForLateHandler(t *testing.T) {
 
 // A drain at whose end a handler is stuck waits for the master to ask where it is.
 func TestDrainWaitsForAbort(t *testing.T) {
-	tests := []struct {
-		name  string
-		stuck time.Duration // before the end of the drain
-		waits bool
-	}{
-		{"stuck", time.Hour, true},
-		{"just ended", 0, false},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
+	for name, follows := range map[string]bool{"abort follows": true, "killed at once": false} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStuck(t)
 			f := startLimited(t, func(w http.ResponseWriter, r *http.Request) { <-s.goOn }, timeouts{Timeout: allowed})
@@ -232,20 +225,21 @@ func TestDrainWaitsForAbort(t *testing.T) {
 			if res, err := c.get("/"); err != nil || res.StatusCode != http.StatusGatewayTimeout {
 				t.Fatalf("%+v, %v", res, err)
 			}
-			until(t, "it is accounted for", func() bool { return f.overtime.Count.Load() == 1 && f.overtime.Since.Load() != 0 })
-			f.view.SetDrainUntil(in(drainMargin))
-			f.overtime.Since.Store(in(-tt.stuck))
+			until(t, "it is accounted for", func() bool { return f.overtime.Load() == 1 })
+			f.view.SetDrainUntil(in(protocol.DrainMargin))
+			f.view.SetAbortFollows(follows)
 			f.drain()
-			if !tt.waits {
+			if !follows {
 				f.awaitServed(t)
 				return
 			}
 			select {
 			case err := <-f.served:
 				t.Fatalf("Serve returns %v before the master asks", err)
-			case <-time.After(drainMargin + abortGrace/2): // what is tested
+			case <-time.After(protocol.DrainMargin + protocol.AbortGrace/2): // what is tested
 			}
-			f.awaitServed(t) // no longer than until it would be killed
+			f.view.SetAbortFollows(false)
+			f.awaitServed(t)
 		})
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gosuper/gosuper/worker/protocol"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -24,7 +25,7 @@ func TestDeadline(t *testing.T) {
 		{"master gone", func(f *fixture) {
 			f.view.SetDrainUntil(in(forever))
 			f.orphaned.Store(scoreboard.Monotonic())
-		}, drainOrphaned - 50*time.Millisecond, drainOrphaned + 250*time.Millisecond},
+		}, protocol.OrphanGrace - 50*time.Millisecond, protocol.OrphanGrace + 250*time.Millisecond},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -86,8 +87,8 @@ func TestLeaving(t *testing.T) {
 				t.Error("no Connection: close")
 			}
 			f.awaitServed(t)
-			if d := time.Since(begin); d < quietShared-100*time.Millisecond {
-				t.Errorf("closed a leaving socket after %v, want %v without a connection", d, quietShared)
+			if d := time.Since(begin); d < protocol.QuietQueue-100*time.Millisecond {
+				t.Errorf("closed a leaving socket after %v, want %v without a connection", d, protocol.QuietQueue)
 			}
 		})
 	}

@@ -110,5 +110,5 @@ func (p *process) requestFinished(w *limit.Watch, now int64, status int) time.Du
 // behind the one it was given at its deadline.
 func (p *process) handlersAtWork() bool {
 	// In this order: a request is counted as one before it is not as the other.
-	return p.board.InFlight() > 0 || p.overtime.Count.Load() > 0
+	return p.board.InFlight() > 0 || p.overtime.Load() > 0
 }

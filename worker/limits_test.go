@@ -17,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gosuper/gosuper/worker/internal/limit"
 	"github.com/gosuper/gosuper/worker/protocol"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
@@ -174,7 +173,7 @@ func TestStopped(t *testing.T) {
 	conn.send("/steps")
 	until(t, "the request is there", func() bool { return len(c.view.Requests()) == 1 })
 	c.signal(t, syscall.SIGSTOP)
-	time.Sleep(time.Second + limit.Lateness + 100*time.Millisecond)
+	time.Sleep(time.Second + protocol.Lateness + 100*time.Millisecond)
 	c.signal(t, syscall.SIGCONT)
 	if res, err := conn.receive(); err != nil || res.StatusCode != http.StatusOK {
 		t.Errorf("%+v, %v", res, err)

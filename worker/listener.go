@@ -12,17 +12,12 @@ import (
 	"time"
 
 	"github.com/gosuper/gosuper/worker/internal/intake"
+	"github.com/gosuper/gosuper/worker/protocol"
 )
 
-const (
-	// quietShared is how long the queue of a leaving socket must have been empty:
-	// the master takes it out of reach at about the same time as it asks for the
-	// drain, and handshakes may be under way.
-	quietShared = time.Second
-	// quietOwn is the same for a socket that only this process holds, on which
-	// whoever comes later would find nobody anyway.
-	quietOwn = 100 * time.Millisecond
-)
+// quietOwn is protocol.QuietQueue of a socket that only this process holds, on which
+// whoever comes later would find nobody anyway.
+const quietOwn = 100 * time.Millisecond
 
 // A listener is one listening socket, inherited or this process's own.
 type listener struct {
@@ -71,10 +66,10 @@ func (p *process) drainListener(l *listener) {
 	switch {
 	case l.index < 0:
 		l.unlink()
-		l.empty(quietOwn, p.began.Add(quietShared))
+		l.empty(quietOwn, p.began.Add(protocol.QuietQueue))
 	case p.board.Leaving(l.index):
 		// Should connections keep coming, half of the time is for answering them.
-		l.empty(quietShared, time.Now().Add(time.Until(p.deadline())/2))
+		l.empty(protocol.QuietQueue, time.Now().Add(time.Until(p.deadline())/2))
 	default:
 		l.Close()
 	}

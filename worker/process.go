@@ -17,22 +17,6 @@ import (
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
-const (
-	// drainAlone bounds a drain whose end nobody has set.
-	drainAlone = 30 * time.Second
-	// drainOrphaned bounds a drain from the moment the master is gone: nobody is
-	// left to enforce anything, and the next master wants the machine.
-	drainOrphaned = 1500 * time.Millisecond
-	// stuckGrace is how long a handler may outlive the deadline of its request before
-	// the master takes the worker for stuck, and has noticed.
-	stuckGrace = 1500 * time.Millisecond
-	// abortGrace is how long it then has, at the end of a drain, from being asked for
-	// its stacks to being killed.
-	abortGrace = 2 * time.Second
-	// drainMargin is kept free before the master's SIGKILL for main to return.
-	drainMargin = 250 * time.Millisecond
-)
-
 // The header is on the board before main begins. All the rest is taken when it is first
 // used: a program may link this package, and what it is given may be for somebody else
 // in it.
@@ -52,7 +36,7 @@ type process struct {
 	beats    clock.Alarm
 
 	// Watches of requests that share a connection or have none of ours, to be used again.
-	overtime     limit.Overtime
+	overtime     atomic.Int64 // requests accounted for at their deadline, whose handlers go on
 	http2Watches sync.Pool
 	otherWatches sync.Pool // of Begin
 
@@ -207,12 +191,12 @@ func (p *process) drain() {
 // deadline is when the drain must be over. The master may move it during the
 // drain.
 func (p *process) deadline() time.Time {
-	until := p.began.Add(drainAlone)
+	until := p.began.Add(protocol.UnboundedDrain)
 	if ns := p.board.DrainUntil(); ns != 0 {
-		until = fromMonotonic(ns).Add(-drainMargin)
+		until = fromMonotonic(ns).Add(-protocol.DrainMargin)
 	}
 	if ns := p.orphaned.Load(); ns != 0 {
-		if orphaned := fromMonotonic(ns).Add(drainOrphaned); orphaned.Before(until) {
+		if orphaned := fromMonotonic(ns).Add(protocol.OrphanGrace); orphaned.Before(until) {
 			until = orphaned
 		}
 	}

@@ -46,8 +46,8 @@ func TestBacklogTimeout(t *testing.T) {
 		}
 	}
 	time.Sleep(300 * time.Millisecond) // what is tested
-	young := dial(t, addr)
-	if err := young.send("/"); err != nil {
+	fresh := dial(t, addr)
+	if err := fresh.send("/"); err != nil {
 		t.Fatal(err)
 	}
 	c.signal(t, syscall.SIGCONT)
@@ -59,7 +59,7 @@ func TestBacklogTimeout(t *testing.T) {
 		t.Errorf("%s, %v for what waited too long", res.Status, res.Header)
 	}
 	asks.awaitEOF(t)
-	if res, err := young.receive(); err != nil || res.StatusCode != http.StatusOK {
+	if res, err := fresh.receive(); err != nil || res.StatusCode != http.StatusOK {
 		t.Errorf("%v, %v for what waited shortly", res, err)
 	}
 	// Waited outside of the queue, and not at all.
@@ -147,11 +147,11 @@ func TestLimitCounts(t *testing.T) {
 
 	begin := time.Now()
 	silent := dial(t, addr)
-	until(t, "a young one does", func() bool { return busy() == 1 })
+	until(t, "a fresh one does", func() bool { return busy() == 1 })
 	late := dial(t, addr)
 	late.mustGet(t, "/?d=0s")
-	if d := time.Since(begin); d < intake.Youth || d > intake.Youth+500*time.Millisecond {
-		t.Errorf("a silent connection keeps others out for %v, want %v", d, intake.Youth)
+	if d := time.Since(begin); d < protocol.FreshConnection || d > protocol.FreshConnection+500*time.Millisecond {
+		t.Errorf("a silent connection keeps others out for %v, want %v", d, protocol.FreshConnection)
 	}
 
 	// The worker is full with this one, and serves what is open all the same.
@@ -166,12 +166,12 @@ func TestLimitCounts(t *testing.T) {
 	if d := time.Since(begin); d < 500*time.Millisecond {
 		t.Errorf("a full worker answers a new connection after %v", d)
 	}
-	// Room is made by a young connection that closes, too.
+	// Room is made by a fresh connection that closes, too.
 	dial(t, addr).Close()
 	next = dial(t, addr)
 	begin = time.Now()
 	next.mustGet(t, "/?d=0s")
-	if d := time.Since(begin); d > intake.Youth/2 {
+	if d := time.Since(begin); d > protocol.FreshConnection/2 {
 		t.Errorf("waited %v for a connection that was closed", d)
 	}
 	if _, err := silent.receive(); err != nil {

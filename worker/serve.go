@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gosuper/gosuper/worker/protocol"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -157,22 +158,14 @@ func (p *process) finish(srv *http.Server) {
 	_ = srv.Shutdown(ctx)
 }
 
-// awaitAbort returns at once, unless the master asks for the stacks of all goroutines,
-// or is about to: handlers have outlived their requests for so long that it takes the
-// worker for stuck, or the worker itself, which was stopped, comes too late for the end
-// that the master has set. What handlers are at then, the stacks say.
+// awaitAbort waits for the abort signal, which ends the process, if that follows at the
+// end of the drain: what handlers are at then, the stacks say.
 func (p *process) awaitAbort() {
 	until := p.board.DrainUntil()
 	if until == 0 || p.orphaned.Load() != 0 {
 		return
 	}
-	working := func() bool { return p.overtime.Count.Load() > 0 }
-	if scoreboard.Monotonic() >= until {
-		working = p.handlersAtWork
-	} else if until-p.overtime.Since.Load() < int64(stuckGrace) {
-		return
-	}
-	for end := fromMonotonic(until).Add(abortGrace); time.Now().Before(end) && working(); {
+	for end := fromMonotonic(until).Add(protocol.AbortGrace); p.board.AbortFollows() && p.handlersAtWork() && time.Now().Before(end); {
 		time.Sleep(drainTick)
 	}
 }

@@ -179,7 +179,7 @@ func TestMasterGone(t *testing.T) {
 	begin := time.Now()
 	c.notify.Close()
 	c.awaitExit(t)
-	if d := time.Since(begin); d > drainOrphaned+300*time.Millisecond {
+	if d := time.Since(begin); d > protocol.OrphanGrace+300*time.Millisecond {
 		t.Errorf("lives on for %v without a master", d)
 	}
 }

@@ -134,13 +134,16 @@
 // returns neither happens again.
 //
 // The master looks at the board too, and takes a worker for stuck that leaves a
-// request in its slot one second after it was due, whether or not it says "ended".
+// request in its slot one second (OverdueGrace) after it was due, whether or not it
+// says "ended". A worker whose own alarm goes off later than that (Lateness) was
+// stopped, and gives its requests their time without progress anew.
 //
 // # Taking connections
 //
 // A worker is as busy as it has requests that its application is at work on, those whose
 // deadline has passed included, and connections that have not sent a request yet; the
-// latter count for a second at most, and idle ones between two requests do not count.
+// latter count for a second at most (FreshConnection), and idle ones between two
+// requests do not count.
 // Once it is as busy as GOSUPER_LIMIT_CONNECTIONS says it leaves connections in the queue
 // of the socket, for others to accept, and it goes on as soon as there is room. Requests on connections that are open are
 // served in any case.
@@ -182,15 +185,21 @@
 // before, tell streams to come to an end, and then exit with status 0. A second
 // stop signal changes nothing.
 //
-// Two words of the board belong to this. A bit set in `leaving` means that the
+// Three words of the board belong to this. A bit set in `leaving` means that the
 // listening socket of that index is about to be closed by the master too, and that
 // nobody else will take what waits in its queue: go on accepting from it until it
-// has been empty for about a second, then close it. `drain until` is the moment of
-// CLOCK_MONOTONIC at which the worker is killed. It may be brought forward during
-// the drain, so read it again; be gone shortly before it. Without a board the time
-// is unknown, and 30 s are a good guess.
+// has been empty for about a second (QuietQueue), then close it. `drain until` is the
+// moment of CLOCK_MONOTONIC at which the worker is killed. It may be brought forward
+// during the drain, so read it again; cut what is left and be gone 250 ms before it
+// (DrainMargin; of a worker that ends within 500 ms of it, CutMargin, the master
+// believes that it has cut something). Without a board the time is unknown, and 30 s
+// are a good guess (UnboundedDrain). Once the master is gone nobody kills the worker,
+// which ends by itself within 1.5 s (OrphanGrace), or at `drain until` if that is
+// earlier.
 //
-// At that moment a worker that the master takes for stuck gets the abort signal first
-// (SIGABRT, or the `abort_signal` setting), and two seconds for what it can say about
-// itself: the stacks of its threads, say.
+// `abort follows` is 1 while the master takes the worker for stuck: then the abort
+// signal (SIGABRT, or the `abort_signal` setting) comes at `drain until`, and SIGKILL two
+// seconds later (AbortGrace), which the worker has for what it can say about itself:
+// the stacks of its threads, say. Having cut what is left, it waits for the signal as
+// long as the application is at work and the word says so.
 package protocol

@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// A Board is the worker's side: it is written by the worker and, for two words, by
+// A Board is the worker's side: it is written by the worker and, for three words, by
 // the master. All methods may be called by any goroutine, and none of them
 // allocates or waits.
 type Board struct {
@@ -78,6 +78,10 @@ func (b *Board) ConnClosed() { b.data.u64(OffsetOpen).Add(^uint64(0)) }
 // DrainUntil returns when the master is going to kill this worker, in [Monotonic]
 // nanoseconds, or 0 if it has said nothing.
 func (b *Board) DrainUntil() int64 { return int64(b.data.u64(OffsetDrainUntil).Load()) }
+
+// AbortFollows reports whether the master is going to ask for stacks, by the abort
+// signal, before it kills this worker.
+func (b *Board) AbortFollows() bool { return b.data.u64(OffsetAbort).Load() != 0 }
 
 // Leaving reports whether the listening socket of this index is to be accepted
 // empty before it is closed.

@@ -46,6 +46,7 @@ func TestGolden(t *testing.T) {
 	b.Free(2)
 	v.SetLeaving(0x8000000000000005)
 	v.SetDrainUntil(0x0123456789abcdef)
+	v.SetAbortFollows(true)
 	b.SetState(Draining)
 
 	const golden = "testdata/board-v1.bin"
@@ -94,6 +95,9 @@ func TestGolden(t *testing.T) {
 	if got := b.DrainUntil(); got != 0x0123456789abcdef {
 		t.Errorf("DrainUntil() = %#x", got)
 	}
+	if !b.AbortFollows() {
+		t.Error("no abort follows")
+	}
 	for i, want := range map[int]bool{-1: false, 0: true, 1: false, 2: true, 3: false, 63: true, 64: false} {
 		if got := b.Leaving(i); got != want {
 			t.Errorf("Leaving(%d) = %v", i, got)
@@ -139,6 +143,7 @@ func TestZeroView(t *testing.T) {
 	var v View
 	v.SetLeaving(1)
 	v.SetDrainUntil(1)
+	v.SetAbortFollows(true)
 	if h, ok := v.Header(); ok || h != (Header{}) {
 		t.Errorf("Header() = %+v, %v", h, ok)
 	}

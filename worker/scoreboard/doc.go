@@ -37,6 +37,8 @@
 //	    64    8  master  drain until: when the worker is killed; 0 while not draining
 //	    72    8  master  leaving: bit i says that listening socket i is to be
 //	                     accepted empty before it is closed
+//	    80    8  master  abort follows: 1 if the worker gets the abort signal at the
+//	                     end of its drain, and time to answer it; else 0
 //	   128    8  worker  requests started
 //	   192    8  worker  requests finished: the application has returned, or the
 //	                     deadline has passed, whichever is first

@@ -35,6 +35,7 @@ const (
 	OffsetBeat        = 32
 	OffsetDrainUntil  = 64
 	OffsetLeaving     = 72
+	OffsetAbort       = 80
 	OffsetStarted     = 128
 	OffsetFinished    = 192
 	OffsetFinished1xx = 200 // 2xx to 5xx follow, 8 bytes each

@@ -91,6 +91,16 @@ func (v View) SetDrainUntil(ns int64) { v.set(OffsetDrainUntil, uint64(ns)) }
 // drains. Set it before the stop signal is sent.
 func (v View) SetLeaving(bits uint64) { v.set(OffsetLeaving, bits) }
 
+// SetAbortFollows tells the worker whether it will be asked for its stacks, by the
+// abort signal, at the end of its drain. It may change while the worker drains.
+func (v View) SetAbortFollows(follows bool) {
+	var word uint64
+	if follows {
+		word = 1
+	}
+	v.set(OffsetAbort, word)
+}
+
 func (v View) set(offset int, value uint64) {
 	if w := v.words(); w != nil {
 		w.u64(offset).Store(value)

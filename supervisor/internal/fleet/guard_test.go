@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gosuper/gosuper/supervisor/internal/guard"
+	"github.com/gosuper/gosuper/worker/protocol"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -121,7 +122,7 @@ func (w *world) unseen() string {
 			w.visible[id] = w.now
 		}
 		limits := w.limits[x.Revision]
-		if since := w.visible[id]; w.now.Sub(since) > max(limits.Timeout, limits.Watchdog)+guard.Grace+most && !x.found {
+		if since := w.visible[id]; w.now.Sub(since) > max(limits.Timeout, limits.Watchdog)+protocol.OverdueGrace+most && !x.found {
 			return fmt.Sprintf("what hangs is not seen: %d, for %v", id, w.now.Sub(since))
 		}
 	}

@@ -77,10 +77,14 @@ func (f *Fleet) grownOld(w *Worker) {
 	}
 }
 
+// AsksForStacks reports whether a worker whose time to drain is over gets the abort
+// signal before it is killed, as things are.
+func (f *Fleet) AsksForStacks(w *Worker) bool { return w.Stuck && !f.quick }
+
 // expire ends a worker whose time to drain is over. Who is in a hurry does not wait
 // for stacks.
 func (f *Fleet) expire(w *Worker) {
-	if w.Stuck && !f.quick {
+	if f.AsksForStacks(w) {
 		f.abort(w, w.Recycle)
 	} else {
 		f.kill(w, ReasonGrace)

@@ -1,6 +1,10 @@
 package fleet
 
-import "time"
+import (
+	"time"
+
+	"github.com/gosuper/gosuper/worker/protocol"
+)
 
 // Settings is what one configuration asks of the fleet.
 type Settings struct {
@@ -50,12 +54,12 @@ const (
 	ReadyAlive                   // alive for ReadyAfter
 )
 
-// The brain's own constants of time.
+// The brain's constants of time, two of which it shares with the workers.
 const (
-	AbortGrace = 2 * time.Second         // between the abort signal and SIGKILL, so that stacks can be printed
+	AbortGrace = protocol.AbortGrace     // between the abort signal and SIGKILL, so that stacks can be printed
 	StuckGrace = time.Second             // for a stuck worker without innocent requests: one may arrive on a kept connection just now
 	QuickGrace = time.Second             // between the stop signal and SIGKILL on a quick stop
-	CutMargin  = 500 * time.Millisecond  // so long before it would be killed a cooperating worker cuts what is left and exits by itself
+	CutMargin  = protocol.CutMargin      // so long before it would be killed a cooperating worker cuts what is left and exits by itself
 	KillGrace  = 2500 * time.Millisecond // after the common grace of a stop: AbortGrace for who is stuck, and then the kernel is waited for no longer
 	Lateness   = time.Second             // a deadline missed by more means that the loop itself was suspended
 	Patience   = 5 * time.Second         // a loop that is late again and again is an excuse for so long

@@ -6,13 +6,14 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gosuper/gosuper/worker/protocol"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
 // A cooperating worker ends a request itself when it is due. What is still there so
 // long after that does not react: the handler ignores its context, or the whole worker
 // hangs.
-const Grace = time.Second
+const grace = protocol.OverdueGrace
 
 // While a stuck worker has innocent requests its board is looked at so often.
 const again = 100 * time.Millisecond
@@ -157,7 +158,7 @@ func (g *Guard) inspect(id int, w *watch, now time.Time) Sight {
 	g.slots = w.charge.Board.AppendSlots(g.slots[:0])
 	for _, slot := range g.slots {
 		due := w.charge.Limits.Due(slot)
-		if due <= clock-int64(Grace) {
+		if due <= clock-int64(grace) {
 			if !sight.Overdue || slot.Start < w.overdue.Start {
 				w.overdue = slot
 			}
@@ -186,7 +187,7 @@ func (w *watch) silent(now time.Time) bool {
 	if beat := w.charge.Board.Counters().Beat; beat != w.Beat {
 		w.Beat, w.BeatAt = beat, now
 	}
-	return now.Sub(w.BeatAt) >= limit+Grace
+	return now.Sub(w.BeatAt) >= limit+grace
 }
 
 // next is the earliest time at which something of the worker can be past its time:
@@ -194,14 +195,14 @@ func (w *watch) silent(now time.Time) bool {
 func (g *Guard) next(w *watch, now time.Time, earliest int64) time.Time {
 	wait := time.Duration(math.MaxInt64)
 	if d := w.charge.Limits.Shortest(); d > 0 && w.charge.Header {
-		wait = min(wait, d+Grace)
+		wait = min(wait, d+grace)
 	}
 	if earliest < scoreboard.Never {
-		wait = min(wait, time.Duration(earliest-g.clock())+Grace)
+		wait = min(wait, time.Duration(earliest-g.clock())+grace)
 	}
 	if d := w.charge.Limits.Watchdog; d > 0 {
 		// A beat counts from when it was seen, so twice within the time.
-		wait = min(wait, w.BeatAt.Add(d+Grace).Sub(now), d/2)
+		wait = min(wait, w.BeatAt.Add(d+grace).Sub(now), d/2)
 	}
 	if wait == math.MaxInt64 {
 		return time.Time{}

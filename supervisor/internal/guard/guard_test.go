@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gosuper/gosuper/supervisor/internal/guard"
+	"github.com/gosuper/gosuper/worker/protocol"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -66,7 +67,7 @@ func TestOverdue(t *testing.T) {
 			p.request(b, flags)
 			p.pass(2 * time.Second)
 			p.request(b, flags)
-			if seen := p.pass(limit + guard.Grace - 2*time.Second - time.Millisecond); slices.ContainsFunc(seen, func(s guard.Sight) bool { return s.Overdue }) {
+			if seen := p.pass(limit + protocol.OverdueGrace - 2*time.Second - time.Millisecond); slices.ContainsFunc(seen, func(s guard.Sight) bool { return s.Overdue }) {
 				t.Errorf("too early it sees %+v", seen)
 			}
 			want := []guard.Sight{{ID: 7, Overdue: true, Innocents: 1}}
@@ -131,7 +132,7 @@ func TestWhoeverIsWatched(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p, b := newPost(), &board{}
 			play(p, b)
-			if seen := p.pass(limits.Watchdog + guard.Grace - time.Millisecond); slices.ContainsFunc(seen, func(s guard.Sight) bool { return s.Silent }) {
+			if seen := p.pass(limits.Watchdog + protocol.OverdueGrace - time.Millisecond); slices.ContainsFunc(seen, func(s guard.Sight) bool { return s.Silent }) {
 				t.Errorf("too early it sees %+v", seen)
 			}
 			if seen := p.pass(time.Millisecond); len(seen) != 1 || !seen[0].Silent {

@@ -8,15 +8,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gosuper/gosuper/worker/protocol"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
-// Youth is how long a connection that sends nothing counts as a request to come.
-const Youth = time.Second
-
 // A Gate counts what keeps this worker busy: the requests whose handlers are at work,
 // also behind an answer at their deadline, and the connections that have not sent their
-// first request yet, but those for no longer than Youth. It holds the listeners back
+// first request yet, but those no longer than they are fresh. It holds the listeners back
 // while there are as many as the worker is allowed, and tells the other workers of the
 // fleet how many there are.
 //
@@ -35,7 +33,7 @@ type Gate struct {
 	mark   atomic.Int64  // the listeners that wait are woken when busy goes down to this, -1 if none waits
 
 	mu      sync.Mutex // guards what follows, entering and leaving the place, and changes of mark
-	young   youngList
+	fresh   freshList
 	waiting int             // listeners
 	wakes   []chan struct{} // one for each listener, with room for one value
 	retired bool            // never in the place again
@@ -115,9 +113,9 @@ func (g *Gate) Admit(c *Ticket) {
 	if !g.on {
 		return
 	}
-	c.born = scoreboard.Monotonic()
+	c.admitted = scoreboard.Monotonic()
 	g.mu.Lock()
-	g.young.add(c)
+	g.fresh.add(c)
 	g.mu.Unlock()
 	g.tell()
 }
@@ -125,7 +123,7 @@ func (g *Gate) Admit(c *Ticket) {
 // Begin counts a request that begins on a connection, nil for an unknown one. It
 // is followed by end.
 func (g *Gate) Begin(c *Ticket) {
-	if !g.on || c != nil && g.age(c) {
+	if !g.on || c != nil && g.takeOver(c) {
 		return
 	}
 	g.busy.Add(1)
@@ -150,35 +148,36 @@ func (g *Gate) Forget(c *Ticket) {
 		return
 	}
 	g.closed.Add(1)
-	if g.age(c) {
+	if g.takeOver(c) {
 		g.End()
 	}
 }
 
-// age reports whether the connection was young, which it is no more.
-func (g *Gate) age(c *Ticket) bool {
-	if !c.young.Load() {
+// takeOver has what counted for a fresh connection count for something else, and reports
+// whether it did.
+func (g *Gate) takeOver(c *Ticket) bool {
+	if !c.fresh.Load() {
 		return false
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.young.remove(c)
+	return g.fresh.remove(c)
 }
 
-// settle takes off the connections whose Youth is over, and returns how long the
+// expireFresh takes off the connections that are not fresh any more, and returns how long the
 // next one has left, 0 if there is none.
-func (g *Gate) settle() time.Duration {
+func (g *Gate) expireFresh() time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	before := g.young.first
-	for c := before; c != nil; c = g.young.first {
-		if left := Youth - time.Duration(scoreboard.Monotonic()-c.born); left > 0 {
+	before := g.fresh.first
+	for c := before; c != nil; c = g.fresh.first {
+		if left := protocol.FreshConnection - time.Duration(scoreboard.Monotonic()-c.admitted); left > 0 {
 			if c != before {
 				g.tell()
 			}
 			return left
 		}
-		g.young.remove(c)
+		g.fresh.remove(c)
 		g.busy.Add(-1)
 	}
 	if before != nil {
@@ -248,22 +247,22 @@ func wake(c chan struct{}) {
 // A Ticket is what the gate knows of a connection. The zero value is one of a connection
 // that was not admitted.
 type Ticket struct {
-	young          atomic.Bool
-	born           int64   // when it was admitted, in Monotonic nanoseconds
-	older, younger *Ticket // guarded by the gate
+	fresh          atomic.Bool
+	admitted       int64   // when, in Monotonic nanoseconds
+	previous, next *Ticket // guarded by the gate
 }
 
-// youngList holds the connections that count without a request, oldest first. The
+// freshList holds the connections that count without a request, oldest first. The
 // links are in the tickets.
-type youngList struct {
+type freshList struct {
 	first, last *Ticket
 }
 
-func (l *youngList) add(c *Ticket) {
-	c.young.Store(true)
-	c.older = l.last
+func (l *freshList) add(c *Ticket) {
+	c.fresh.Store(true)
+	c.previous = l.last
 	if l.last != nil {
-		l.last.younger = c
+		l.last.next = c
 	} else {
 		l.first = c
 	}
@@ -271,21 +270,21 @@ func (l *youngList) add(c *Ticket) {
 }
 
 // remove reports whether the connection was there.
-func (l *youngList) remove(c *Ticket) bool {
-	if !c.young.Load() {
+func (l *freshList) remove(c *Ticket) bool {
+	if !c.fresh.Load() {
 		return false
 	}
-	c.young.Store(false)
-	if c.older != nil {
-		c.older.younger = c.younger
+	c.fresh.Store(false)
+	if c.previous != nil {
+		c.previous.next = c.next
 	} else {
-		l.first = c.younger
+		l.first = c.next
 	}
-	if c.younger != nil {
-		c.younger.older = c.older
+	if c.next != nil {
+		c.next.previous = c.previous
 	} else {
-		l.last = c.older
+		l.last = c.previous
 	}
-	c.older, c.younger = nil, nil
+	c.previous, c.next = nil, nil
 	return true
 }

@@ -138,7 +138,7 @@ func (s *Socket) Accept() (net.Conn, error) {
 			}
 			s.terms.Gate.Cancel()
 		case full:
-			s.await(s.terms.Gate.limit-1, s.terms.Gate.settle())
+			s.await(s.terms.Gate.limit-1, s.terms.Gate.expireFresh())
 		case yielding:
 			s.await(s.result.until, s.result.yield)
 		case exhausted:
@@ -160,7 +160,7 @@ func (s *Socket) failed(err error) error {
 func (s *Socket) attempt(fd uintptr) bool {
 	force := s.terms.Force()
 	if !force {
-		s.terms.Gate.settle()
+		s.terms.Gate.expireFresh()
 		if s.terms.Gate.full() {
 			s.result = outcome{kind: full}
 			return true

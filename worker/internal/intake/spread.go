@@ -69,11 +69,11 @@ type silence struct {
 	length   time.Duration
 }
 
-// A concession is what a worker owes to a less busy one, nothing if time is 0.
-type concession struct {
+// A yield is what a worker leaves to a less busy one, nothing if time is 0.
+type yield struct {
 	time  time.Duration
 	place int   // of the less busy one
-	until int64 // how busy this worker may be for nothing to be owed; less than it is
+	until int64 // how busy this worker may be for nothing to be left; less than it is
 }
 
 // consider returns for how long the next connection is to be left to somebody else.
@@ -81,9 +81,9 @@ type concession struct {
 // connections, since these bring requests later. An excess that this worker is done with
 // before a wait is over is none: those that end a request every few microseconds are as
 // busy as each other, and still differ in the connections that they are going to keep.
-func (s *spread) consider(own standing) concession {
+func (s *spread) consider(own standing) yield {
 	if s == nil || own.busy == 0 && own.open < openMatters {
-		return concession{}
+		return yield{}
 	}
 	now := scoreboard.Monotonic()
 	s.observe(now, own)
@@ -97,7 +97,7 @@ func (s *spread) consider(own standing) concession {
 			continue
 		}
 		o := s.fleet.Occupant(place)
-		if o.ID == 0 || o.Capacity != 0 && o.Busy >= o.Capacity || o.Busy > asBusy || s.waivedFor(place, o, now) {
+		if o.ID == 0 || o.Capacity != 0 && o.Busy >= o.Capacity || o.Busy > asBusy || s.disregarded(place, o, now) {
 			continue
 		}
 		r := rival{place, o.Busy, o.Open}
@@ -109,12 +109,12 @@ func (s *spread) consider(own standing) concession {
 		}
 	}
 	if excess := own.busy - least.busy; excess > s.requests {
-		return concede(least.place, excess, own.busy, int64(least.busy))
+		return yieldTo(least.place, excess, own.busy, int64(least.busy))
 	}
 	if excess := own.open - fewest.open; excess >= openMatters && excess > s.connections {
-		return concede(fewest.place, excess, own.open, int64(min(own.busy, fewest.busy))-int64(s.requests)-1)
+		return yieldTo(fewest.place, excess, own.open, int64(min(own.busy, fewest.busy))-int64(s.requests)-1)
 	}
-	return concession{}
+	return yield{}
 }
 
 // A rival is a worker that the next connection may be left to.
@@ -123,18 +123,18 @@ type rival struct {
 	busy, open uint64
 }
 
-// concede returns what is owed to a worker for an excess over it, which is part of all
+// yieldTo returns what is left to a worker for an excess over it, which is part of all
 // that this worker has.
-func concede(place int, excess, all uint64, until int64) concession {
+func yieldTo(place int, excess, all uint64, until int64) yield {
 	wait := time.Duration(float64(LongestYield) * float64(excess) / float64(all))
 	if wait < shortestYield {
-		return concession{}
+		return yield{}
 	}
-	return concession{wait, place, until}
+	return yield{wait, place, until}
 }
 
-// waivedFor reports whether nothing is left to this worker for the time being.
-func (s *spread) waivedFor(place int, o scoreboard.Occupant, now int64) bool {
+// disregarded reports whether nothing is left to this worker for the time being.
+func (s *spread) disregarded(place int, o scoreboard.Occupant, now int64) bool {
 	was, ok := s.silent[place]
 	if ok && (was.id != o.ID || was.beat != o.Beat) {
 		delete(s.silent, place)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gosuper/gosuper/worker/protocol"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -55,7 +56,7 @@ func TestConsider(t *testing.T) {
 			if got := s.consider(standing{busy: tt.busy, open: tt.open}); got.time != tt.want || got.place != tt.place {
 				t.Errorf("%+v, want %v for place %d", got, tt.want, tt.place)
 			} else if got.time > 0 && got.until >= int64(tt.busy) {
-				t.Errorf("%+v: owes nothing at %d", got, tt.busy)
+				t.Errorf("%+v: leaves nothing at %d", got, tt.busy)
 			}
 		})
 	}
@@ -108,7 +109,7 @@ func TestGate(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	type conn struct {
 		*Ticket
-		young, busy bool
+		fresh, busy bool
 	}
 	var conns []*conn
 	want := int64(0)
@@ -120,7 +121,7 @@ func TestGate(t *testing.T) {
 			} else if !got {
 				continue
 			}
-			c := &conn{Ticket: new(Ticket), young: true}
+			c := &conn{Ticket: new(Ticket), fresh: true}
 			g.Admit(c.Ticket)
 			conns = append(conns, c)
 			want++
@@ -133,16 +134,16 @@ func TestGate(t *testing.T) {
 				want--
 			} else {
 				g.Begin(c.Ticket)
-				if !c.young {
+				if !c.fresh {
 					want++
 				}
-				c.young, c.busy = false, true
+				c.fresh, c.busy = false, true
 			}
 		case k == 3:
 			i := rng.IntN(len(conns))
 			if c := conns[i]; !c.busy {
 				g.Forget(c.Ticket)
-				if c.young {
+				if c.fresh {
 					want--
 				}
 				conns = append(conns[:i], conns[i+1:]...)
@@ -151,13 +152,13 @@ func TestGate(t *testing.T) {
 			// A second passes for the oldest half.
 			old := len(conns) / 2
 			for _, c := range conns[:old] {
-				c.born -= int64(Youth)
-				if c.young {
+				c.admitted -= int64(protocol.FreshConnection)
+				if c.fresh {
 					want--
 				}
-				c.young = false
+				c.fresh = false
 			}
-			g.settle()
+			g.expireFresh()
 		}
 		if got := g.busy.Load(); got != want {
 			t.Fatalf("busy %d, want %d", got, want)

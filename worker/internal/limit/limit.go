@@ -3,8 +3,6 @@
 package limit
 
 import (
-	"sync/atomic"
-
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -47,11 +45,4 @@ type Ender interface {
 	// Account accounts for the request. It is called after End, unless the handler has
 	// returned already.
 	Account()
-}
-
-// Overtime counts the requests that were accounted for at their deadline, and whose
-// handlers have not returned.
-type Overtime struct {
-	Count atomic.Int64
-	Since atomic.Int64 // when it was 0 for the last time, in Monotonic nanoseconds
 }

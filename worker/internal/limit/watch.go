@@ -3,9 +3,9 @@ package limit
 import (
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/gosuper/gosuper/worker/internal/clock"
+	"github.com/gosuper/gosuper/worker/protocol"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -16,11 +16,6 @@ const (
 	numberOne = 1 << 4 // the rest is the number of the request
 )
 
-// Lateness is how late an alarm may go off. A later one says that this process, or the
-// whole machine, was stopped or starved: that is not the fault of its requests, whose
-// time without progress begins anew.
-const Lateness = time.Second
-
 // A Watch is what the limits and the board know of one request. It is used again
 // for the next one, with its alarm still set: while requests come in faster than
 // limits run out, a request sets none at all, since an alarm that goes off too early
@@ -28,10 +23,10 @@ const Lateness = time.Second
 type Watch struct {
 	limits     *scoreboard.Limits
 	board      *scoreboard.Board
-	overtime   *Overtime
-	answerable Phase        // the last one in which there can be an answer
-	delivered  func() int64 // see Delivered
-	ender      Ender        // of the request; for who has ended it in word
+	overtime   *atomic.Int64 // see Init
+	answerable Phase         // the last one in which there can be an answer
+	delivered  func() int64  // see Delivered
+	ender      Ender         // of the request; for who has ended it in word
 
 	// word is the number of the request, counted by this watch, above its phase and
 	// accounted. Whoever changes it from a value it has read knows that it deals with
@@ -55,9 +50,10 @@ type Watch struct {
 // said is what a client said that is on the board.
 type said struct{ method, path, id string }
 
-// Init prepares the watch. Answerable is the last phase in which an answer can take the
-// place of the handler's.
-func (w *Watch) Init(limits *scoreboard.Limits, board *scoreboard.Board, overtime *Overtime, answerable Phase) {
+// Init prepares the watch. Overtime counts the requests that were accounted for at their
+// deadline, and whose handlers have not returned. Answerable is the last phase in which
+// an answer can take the place of the handler's.
+func (w *Watch) Init(limits *scoreboard.Limits, board *scoreboard.Board, overtime *atomic.Int64, answerable Phase) {
 	w.limits, w.board, w.overtime, w.answerable = limits, board, overtime, answerable
 	w.alarm.Init(w.fire)
 }
@@ -206,7 +202,7 @@ func (w *Watch) Conclude() bool {
 	for {
 		word := w.word.Load()
 		if Phase(word & phaseMask).Ended() {
-			w.overtime.Count.Add(-1)
+			w.overtime.Add(-1)
 			return false
 		}
 		if w.word.CompareAndSwap(word, word|accounted) {
@@ -234,7 +230,7 @@ func (w *Watch) rearm(word uint64) {
 // fire is called by the alarm. A request that begins from here on finds the alarm
 // unset; one that began before is seen.
 func (w *Watch) fire(at int64) {
-	late := scoreboard.Monotonic()-at > int64(Lateness)
+	late := scoreboard.Monotonic()-at > int64(protocol.Lateness)
 	for {
 		word := w.word.Load()
 		due := w.due(word)
@@ -273,15 +269,15 @@ func (w *Watch) expire(word uint64) bool {
 	if Phase(word&phaseMask) <= w.answerable {
 		by = Answered
 	}
-	unsettled := word&accounted == 0
+	unaccounted := word&accounted == 0
 	w.ending.Lock()
 	w.owning.Lock()
-	if unsettled && w.overtime.Count.Add(1) == 1 { // first: the handler may return at once
-		w.overtime.Since.Store(scoreboard.Monotonic())
+	if unaccounted {
+		w.overtime.Add(1) // first: the handler may return at once
 	}
 	if !w.word.CompareAndSwap(word, word&^phaseMask|uint64(by)) {
-		if unsettled {
-			w.overtime.Count.Add(-1)
+		if unaccounted {
+			w.overtime.Add(-1)
 		}
 		w.owning.Unlock()
 		w.ending.Unlock()
@@ -291,7 +287,7 @@ func (w *Watch) expire(word uint64) bool {
 	w.owning.Unlock()
 	w.board.TimedOut()
 	then := w.ender.End(by)
-	if unsettled {
+	if unaccounted {
 		w.ender.Account()
 	}
 	w.ending.Unlock()

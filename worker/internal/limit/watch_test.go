@@ -1,9 +1,11 @@
 package limit
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/gosuper/gosuper/worker/protocol"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -49,7 +51,7 @@ func TestExpiry(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			board, overtime, r := scoreboard.Unshared(), new(Overtime), newRecorder()
+			board, overtime, r := scoreboard.Unshared(), new(atomic.Int64), newRecorder()
 			var w Watch
 			w.Init(&tt.limits, board, overtime, Committed)
 			begin := scoreboard.Monotonic()
@@ -65,15 +67,15 @@ func TestExpiry(t *testing.T) {
 			}
 			await(t, r.accounted)
 			w.Wait()
-			if overtime.Count.Load() != 1 || overtime.Since.Load() < begin {
-				t.Errorf("%d overtime since %d", overtime.Count.Load(), overtime.Since.Load())
+			if overtime.Load() != 1 {
+				t.Errorf("%d overtime", overtime.Load())
 			}
 			if w.Advance(Upgraded) {
 				t.Error("goes on")
 			}
 			w.Release()
-			if w.Conclude() || overtime.Count.Load() != 0 {
-				t.Errorf("accounted for twice, or %d overtime behind a handler that has returned", overtime.Count.Load())
+			if w.Conclude() || overtime.Load() != 0 {
+				t.Errorf("accounted for twice, or %d overtime behind a handler that has returned", overtime.Load())
 			}
 			w.Over()
 			if !w.Phase().Ended() {
@@ -87,7 +89,7 @@ func TestExpiry(t *testing.T) {
 // what its connection does afterwards has limits still.
 func TestConcluded(t *testing.T) {
 	limits := scoreboard.Limits{Stream: time.Hour}
-	board, overtime, r := scoreboard.Unshared(), new(Overtime), newRecorder()
+	board, overtime, r := scoreboard.Unshared(), new(atomic.Int64), newRecorder()
 	var w Watch
 	w.Init(&limits, board, overtime, Committed)
 	w.Begin(r, "GET", "/", "")
@@ -104,7 +106,7 @@ func TestConcluded(t *testing.T) {
 		t.Errorf("ended by %d", by)
 	}
 	w.Wait()
-	if len(r.accounted) != 0 || overtime.Count.Load() != 0 {
+	if len(r.accounted) != 0 || overtime.Load() != 0 {
 		t.Error("accounted for again")
 	}
 	w.Stop()
@@ -118,7 +120,7 @@ func TestProgress(t *testing.T) {
 	limits := scoreboard.Limits{Timeout: time.Hour}
 	r := newRecorder()
 	var w Watch
-	w.Init(&limits, scoreboard.Unshared(), new(Overtime), Committed)
+	w.Init(&limits, scoreboard.Unshared(), new(atomic.Int64), Committed)
 	w.Begin(r, "GET", "/", "")
 	for range 10 {
 		w.TouchAt(w.Progress() + int64(time.Hour) - 1)
@@ -137,7 +139,7 @@ func TestProgress(t *testing.T) {
 	// The process was stopped: the fault is not the request's.
 	w.TouchAt(scoreboard.Monotonic() - int64(2*time.Hour))
 	w.Delivered(nil)
-	w.fire(scoreboard.Monotonic() - int64(2*Lateness))
+	w.fire(scoreboard.Monotonic() - int64(2*protocol.Lateness))
 	if !w.Phase().Running() {
 		t.Error("ended for the lateness of the alarm")
 	}
