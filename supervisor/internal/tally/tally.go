@@ -8,11 +8,10 @@
 // beyond that. What a worker has said once stays in the total when it is gone.
 //
 // A board is also what a hostile or broken worker wrote. A value that is lower
-// than before, or that would mean more than [MaxRate], is left alone, and so is
-// the memory of the last one believed: a torn reading costs nothing, since the
-// next sound one makes up for it, and a worker that writes nonsense for good just
-// stops counting. Credit for the time between two readings cannot be saved up, so
-// what one worker can add in its whole life is MaxRate times that life.
+// than before, or higher than [MaxRate] allows for the worker's age, is left alone,
+// and so is the memory of the last one believed: a torn reading costs nothing, since
+// the next sound one makes up for it, and a worker that writes nonsense for good just
+// stops counting. What one worker can add in its whole life is MaxRate times that life.
 //
 // The sum of the durations is believed as far as the buckets of the histogram bear
 // it out: no less than the lower bounds of what they counted, and no more than the
@@ -32,8 +31,8 @@ import (
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
-// MaxRate is how much any one counter of a worker may grow in a second. It is far
-// above what a process can serve.
+// MaxRate is how much any one counter of a worker may grow in a second, on the average
+// of its life. It is far above what a process can serve.
 const MaxRate = 10_000_000
 
 // perCount is the time that one more takes at MaxRate.
@@ -70,9 +69,7 @@ type worker struct {
 
 // cell is one counter of one worker.
 type cell struct {
-	mark   uint64        `state:"mark"`   // the last value believed
-	at     time.Duration `state:"at"`     // when that was, since the worker joined
-	credit uint64        `state:"credit"` // what it may grow by besides what the time gives
+	mark uint64 `state:"mark"` // the last value believed
 }
 
 // vector is something for each counter and for each bucket. Counters go by name, so
@@ -88,18 +85,18 @@ var names = []string{
 	"status_1xx", "status_2xx", "status_3xx", "status_4xx", "status_5xx",
 }
 
-// of returns what there is for the place in a reading; first is what there
-// is before the first.
-func (v *vector[T]) of(place int, first T) *T {
+// of returns what there is for the place in a reading, at first the zero value.
+func (v *vector[T]) of(place int) *T {
 	if place >= len(names) {
-		for place -= len(names); place >= len(v.histogram); {
-			v.histogram = append(v.histogram, first)
+		place -= len(names)
+		if missing := place + 1 - len(v.histogram); missing > 0 {
+			v.histogram = append(v.histogram, make([]T, missing)...)
 		}
 		return &v.histogram[place]
 	}
 	one := v.counters[names[place]]
 	if one == nil {
-		one = &first
+		one = new(T)
 		if v.counters == nil {
 			v.counters = make(map[string]*T, len(names))
 		}
@@ -127,12 +124,11 @@ func (t *Tally) Add(id int, now time.Time, r Reading) {
 		return
 	}
 	t.heard = true
-	at := now.Sub(w.joined)
+	// Readings are not exact to the moment, and one of the first may come right after the start.
+	plausible := uint64(max(now.Sub(w.joined)+time.Second, 0) / perCount)
 	var least, most uint64
 	for i, value := range values(r) {
-		// Readings are not exact to the moment, and one of the first may come right
-		// after the start.
-		total, grown := t.total.of(i, 0), w.cells.of(i, cell{credit: MaxRate}).grow(value, at)
+		total, grown := t.total.of(i), w.cells.of(i).grow(value, plausible)
 		// A total that began anew would have gone backwards.
 		more := min(grown, math.MaxUint64-*total)
 		*total += more
@@ -174,7 +170,7 @@ func (t *Tally) Retire(id int, now time.Time, last Reading) (lost uint64) {
 	t.Add(id, now, last)
 	if w := t.workers[id]; w != nil {
 		// In the order of names.
-		if started, finished := w.cells.of(0, cell{}).mark, w.cells.of(1, cell{}).mark; started > finished {
+		if started, finished := w.cells.of(0).mark, w.cells.of(1).mark; started > finished {
 			lost = started - finished
 		}
 	}
@@ -206,15 +202,13 @@ func (t *Tally) Total() Reading {
 }
 
 // grow takes a value that was read and returns how much more it is, 0 if it is
-// not believed.
-func (c *cell) grow(value uint64, at time.Duration) uint64 {
-	room := c.credit + uint64(max(at-c.at, 0)/perCount)
-	if value < c.mark || value-c.mark > room {
+// less, or more than is plausible.
+func (c *cell) grow(value, plausible uint64) uint64 {
+	if value < c.mark || value > plausible {
 		return 0
 	}
 	more := value - c.mark
-	c.mark, c.at = value, max(at, c.at)
-	c.credit = min(room-more, MaxRate)
+	c.mark = value
 	return more
 }
 

@@ -83,8 +83,8 @@ func TestTally(t *testing.T) {
 			{0, add(1, MaxRate+1), MaxRate},
 			{time.Second, add(1, 2*MaxRate+1), MaxRate},
 			{0, add(1, 2*MaxRate), 2 * MaxRate},
-			// An idle hour gives no more than a second's worth once it was read.
-			{time.Hour, add(1, 2*MaxRate), 2 * MaxRate},
+			// It goes by the worker's age, not by when its board was read.
+			{time.Second, add(1, 2*MaxRate), 2 * MaxRate},
 			{time.Second, add(1, 4*MaxRate+1), 2 * MaxRate},
 			{0, add(1, 4*MaxRate), 4 * MaxRate},
 		}},
@@ -115,7 +115,7 @@ func TestNoOverflow(t *testing.T) {
 	tally, now := New(), time.Now()
 	tally.Join(1, now)
 	tally.Add(1, now, started(5))
-	*tally.total.of(0, 0) = math.MaxUint64 - 3
+	*tally.total.of(0) = math.MaxUint64 - 3
 	tally.Add(1, now, started(7))
 	tally.Add(1, now, started(100))
 	if got := tally.Total().Counters.Started; got != math.MaxUint64 {
@@ -145,6 +145,20 @@ func TestLost(t *testing.T) {
 	}
 	if got := tally.Retire(7, now, Reading{}); got != 0 {
 		t.Errorf("one who never joined loses %d", got)
+	}
+}
+
+// BenchmarkAdd is one look at a board with a full histogram.
+func BenchmarkAdd(b *testing.B) {
+	tally, now := New(), time.Now()
+	tally.Join(1, now)
+	r := Reading{Histogram: make([]uint64, scoreboard.HistogramBuckets)}
+	b.ReportAllocs()
+	for b.Loop() {
+		now = now.Add(time.Millisecond)
+		r.Counters.Started++
+		r.Histogram[7]++
+		tally.Add(1, now, r)
 	}
 }
 
@@ -283,66 +297,4 @@ func hostileBut(r Reading, truth uint64) Reading {
 		r.Counters.Started = math.MaxUint64
 	}
 	return r
-}
-
-// TestDurations holds what becomes of the sum of durations. Bucket 1 is from 16 to
-// 24 microseconds, the last one from hours.
-func TestDurations(t *testing.T) {
-	one := func(bucket int, n, sum uint64) Reading {
-		r := Reading{Histogram: make([]uint64, scoreboard.HistogramBuckets), Microseconds: sum}
-		r.Histogram[bucket] = n
-		return r
-	}
-	last := scoreboard.HistogramBuckets - 1
-	hours := uint64(scoreboard.BucketBound(last - 1).Microseconds())
-	tests := []struct {
-		name     string
-		readings []Reading
-		want     []uint64
-	}{
-		{"as it is", []Reading{one(1, 1, 20), one(1, 3, 60)}, []uint64{20, 60}},
-		{"a sum that came too late", []Reading{one(1, 2, 20), one(1, 3, 60), one(1, 4, 80)}, []uint64{32, 57, 80}},
-		{"a sum that came too early", []Reading{one(1, 1, 60), one(1, 3, 60)}, []uint64{25, 60}},
-		{"without requests", []Reading{one(1, 0, 1000), one(1, 0, math.MaxUint64)}, []uint64{0, 0}},
-		{"backwards", []Reading{one(1, 2, 40), one(1, 2, 0), one(1, 3, 0)}, []uint64{40, 40, 56}},
-		{"far too much", []Reading{one(1, 1, math.MaxUint64)}, []uint64{25}},
-		{"hours", []Reading{one(last, 1, hours+7), one(last, 2, math.MaxUint64)}, []uint64{hours + 7, 3*hours + 7}},
-		{"more hours than there are", []Reading{one(last, MaxRate, math.MaxUint64), one(last, 2*MaxRate, math.MaxUint64)}, []uint64{2 * MaxRate * hours, 4 * MaxRate * hours}},
-	}
-	for _, test := range tests {
-		tally, now := New(), time.Now()
-		tally.Join(1, now)
-		for i, r := range test.readings {
-			now = now.Add(time.Second)
-			tally.Add(1, now, r)
-			if got := tally.Total().Microseconds; got != test.want[i] {
-				t.Errorf("%s: %d after reading %d, want %d", test.name, got, i, test.want[i])
-			}
-		}
-	}
-}
-
-// TestDurationsOnlyGrow: whatever is on the boards, for however long.
-func TestDurationsOnlyGrow(t *testing.T) {
-	tally, now := New(), time.Now()
-	last := uint64(0)
-	for id := range 1000 {
-		tally.Join(id, now)
-		for range 10 {
-			now = now.Add(time.Duration(rand.Int64N(int64(1000 * time.Hour))))
-			r := Reading{Histogram: make([]uint64, scoreboard.HistogramBuckets+2), Microseconds: rand.Uint64()}
-			for i := range r.Histogram {
-				r.Histogram[i] = rand.Uint64() >> rand.IntN(64)
-			}
-			tally.Add(id, now, r)
-			if got := tally.Total().Microseconds; got < last {
-				t.Fatalf("%d after %d", got, last)
-			} else {
-				last = got
-			}
-		}
-	}
-	if last != math.MaxUint64 {
-		t.Errorf("the sum ends at %d, want the largest number", last)
-	}
 }
