@@ -46,14 +46,13 @@ func (s *Supervisor) end() error {
 	s.pidfile.Close()
 	s.endOutput()
 	if culprit := s.fleet.Culprit(); culprit != 0 {
-		e := s.epitaph(culprit)
-		s.log.Error("gave up: the first workers could not boot", zap.Int("worker", culprit), zap.String("status", e.status))
-		return &BootError{Worker: culprit, Status: e.status, Lines: e.lines, Hint: e.hint}
+		e := s.endingOf(culprit)
+		s.log.Error("gave up: the first workers could not boot", zap.Int("worker", culprit), zap.String("status", e.Status))
+		return &BootError{Worker: culprit, Status: e.Status, Lines: e.Lines, Hint: e.Hint}
 	}
 	var served []zap.Field // else nobody knows
-	if s.tally.Heard() {
-		total := s.tally.Total().Counters
-		served = []zap.Field{zap.Uint64("requests", total.Finished), zap.Uint64("timeouts", total.Timeouts), zap.Uint64("requests_lost", s.tally.Lost())}
+	if c := s.books.Counters(0); c.Requests != nil {
+		served = []zap.Field{zap.Uint64("requests", *c.Requests), zap.Uint64("timeouts", *c.Timeouts), zap.Uint64("requests_lost", *c.RequestsLost)}
 	}
 	if undying != nil {
 		s.log.Error("stopped, but not all workers are gone", append(served, zap.Error(undying.Err))...)

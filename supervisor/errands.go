@@ -174,12 +174,12 @@ func (s *Supervisor) reopen() {
 func (s *Supervisor) closeAccess() {
 	access, lost := s.access, s.access.Lost()
 	s.access = nil
-	s.dropped.before += lost
+	s.books.LoseLines(lost)
 	s.send(func() func() func() {
 		return func() func() {
 			access.Close()
 			return func() {
-				s.dropped.before += access.Lost() - lost
+				s.books.LoseLines(access.Lost() - lost)
 				s.reportLost(access.Lost())
 			}
 		}

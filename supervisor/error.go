@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/filewatch"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
@@ -37,7 +38,7 @@ type BootError struct {
 }
 
 func (e *BootError) Error() string {
-	return "the first workers could not boot: " + epitaph{status: e.Status, lines: e.Lines}.of(e.Worker)
+	return "the first workers could not boot: " + books.Ending{Status: e.Status, Lines: e.Lines}.Of(e.Worker)
 }
 
 // public makes an error of the rooms below one that callers of this package

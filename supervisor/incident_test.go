@@ -4,13 +4,13 @@ package supervisor
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/gosuper/gosuper/supervisor/control"
-	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 )
 
@@ -110,9 +110,10 @@ func TestIncidents(t *testing.T) {
 			st.expect("incidents", got, want)
 		}
 		check(st.master)
-		var before []books.Incident
-		st.in(func() { before = slices.Clone(st.master.incidents.All) })
-		if after := st.heir().incidents.All; len(after) != len(before) || after[0].At != before[0].At {
+		var before control.Incidents
+		now := time.Now()
+		st.in(func() { before = st.master.books.Incidents(now) })
+		if after := st.heir().books.Incidents(now); !reflect.DeepEqual(before, after) {
 			t.Errorf("incidents %+v become %+v by an upgrade", before, after)
 		}
 		st.kill(syscall.SIGQUIT)

@@ -3,15 +3,18 @@
 package supervisor
 
 import (
+	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"time"
 
+	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/terminal"
 )
@@ -43,6 +46,12 @@ type Streams interface {
 // drainTime is what whoever reads the output of workers gets to take what is left
 // of it when the master ends.
 const drainTime = time.Second
+
+// heldFor is how much later than it was written what a worker writes to stderr is seen
+// before anything was ever ready: if the worker ends meanwhile, with what another
+// has said already, it is not said again. What the first of one worker writes is
+// seen at once.
+const heldFor = time.Second
 
 // openOutput makes the pipes that the worker writes to. It never gets a descriptor
 // of the master, with which it could empty the master's log or change how it is
@@ -109,6 +118,37 @@ func promptly(env []string) []string {
 		return env
 	}
 	return append(env, unbuffered+"=1")
+}
+
+// unfold has all that a dead worker wrote be seen, unless it did not become ready
+// and wrote what another such has written; then that is said in the line about its
+// end.
+func (s *Supervisor) unfold(w *worker, known fleet.Worker) (fields []zap.Field) {
+	if w.tail == nil {
+		return nil
+	}
+	s.letSettle(w.tail)
+	first := known.ReadyAt.IsZero() && !s.fleet.EverReady()
+	var other []byte
+	var wrote, lines int
+	if first {
+		other, wrote = s.books.Written(w.pid)
+	}
+	s.waitFor(func(atMost time.Duration) (passed bool) {
+		lines, passed = w.held.ReleaseExcept(other, atMost)
+		return passed
+	})
+	switch {
+	case lines > 0:
+		count := "line"
+		if lines > 1 {
+			count = fmt.Sprintf("%d lines", lines)
+		}
+		return []zap.Field{zap.String("wrote", fmt.Sprintf("the same %s as worker %d", count, wrote))}
+	case first:
+		s.books.Wrote(w.ID, w.pid, w.held.Seen())
+	}
+	return nil
 }
 
 // newAccess makes an access log.

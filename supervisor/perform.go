@@ -78,14 +78,16 @@ func (s *Supervisor) perform(a fleet.Action) {
 	case fleet.Close:
 		s.giveUp(s.current.sockets)
 	case fleet.Up:
-		s.said = nil
+		s.books.AllReady()
 		s.log.Info("ready", zap.Int("workers", s.fleet.Target()), zap.Strings("bind", s.current.sockets.URLs()), zap.Bool("tls", s.current.config.TLS.Cert != ""))
 	}
 }
 
 // spawn starts a worker. If that fails the brain learns it as an exit.
 func (s *Supervisor) spawn(a fleet.Spawn) {
-	s.countSpawn(a)
+	if inForce, _ := s.fleet.Revision(); a.Worker.Revision == inForce { // a canary replaces nobody yet
+		s.books.Restarted(a.Worker.Slot, a.Reason)
+	}
 	w, err := s.hands.launch(s, a.Worker)
 	if w == nil {
 		w = &worker{Identity: a.Worker.Identity, revision: s.revisions[a.Worker.Revision], gone: true}
@@ -94,10 +96,10 @@ func (s *Supervisor) spawn(a fleet.Spawn) {
 		s.pids[w.pid] = w
 	}
 	s.workers[w.ID] = w
-	s.tally.Join(w.ID, time.Now())
+	s.books.Started(w.ID, time.Now())
 	if err != nil {
 		w.failure = err.Error()
-		s.unstarted = unstarted{w.failure, hintOf(err)}
+		s.books.NotStarted(w.failure, hintOf(err))
 		s.log.Error("cannot start worker", w.fields(describe(err)...)...)
 		return
 	}
@@ -105,6 +107,17 @@ func (s *Supervisor) spawn(a fleet.Spawn) {
 		s.log.Info("worker started", w.fields(zap.String("reason", string(a.Reason)), zap.Int("place", w.Place))...)
 	})
 	s.weigh(w)
+}
+
+// countCanary enters the spawn of the only worker of a revision that was just
+// accepted.
+func (s *Supervisor) countCanary(revision int) {
+	for w := range s.fleet.Workers() {
+		if w.Revision == revision && w.State == fleet.Ready {
+			s.books.Restarted(w.Slot, fleet.ReasonReload)
+			return
+		}
+	}
 }
 
 // announce notes that a worker is ready. By now it has called listen itself if
@@ -115,7 +128,7 @@ func (s *Supervisor) announce(w *worker) {
 	}
 	w.held.Release(0)
 	w.held.Forget()
-	s.spawns.add(time.Since(w.Spawned))
+	s.books.Ready(time.Since(w.Spawned))
 	known, _ := s.fleet.Worker(w.ID)
 	s.log.Info("worker ready", w.fields(zap.Duration("after", w.age()), zap.Bool("cooperating", known.Cooperates()))...)
 	if !known.Cooperates() && w.memory != nil {
@@ -192,7 +205,7 @@ func (s *Supervisor) bury(w *worker, a fleet.Bury) {
 	if a.Worker.State != fleet.Stopping && time.Until(a.Worker.Until) < fleet.CutMargin {
 		s.lost(w, a.Worker)
 	}
-	lost, served := s.settleAccounts(a.Worker, w)
+	lost, served := s.countLast(a.Worker, w)
 	fields := append(w.fields(zap.String("status", w.ending(a.Worker)), zap.Duration("age", w.age())), served...)
 	fields = append(fields, s.unfold(w, a.Worker)...)
 	s.enter(w, a, lost)
@@ -233,18 +246,17 @@ func (w *worker) reading() tally.Reading {
 	return tally.Reading{Counters: w.view().Counters(), Histogram: h.Counts[:], Microseconds: uint64(h.Sum) / 1000}
 }
 
-// settleAccounts adds what a dead worker did to the totals. It returns what it took
+// countLast adds what a dead worker did to the totals. It returns what it took
 // along, and for the log what it served and by how much that is more than it should
 // have; nil of a plain one, as that is not known.
-func (s *Supervisor) settleAccounts(known fleet.Worker, w *worker) (lost *uint64, fields []zap.Field) {
+func (s *Supervisor) countLast(known fleet.Worker, w *worker) (lost *uint64, fields []zap.Field) {
 	if !known.Cooperates() {
-		s.tally.Forget(w.ID)
-		return nil, nil
+		return s.books.Gone(w.ID, time.Now(), nil), nil
 	}
 	last := w.reading()
 	started := last.Counters.Started
-	lost = new(s.tally.Retire(w.ID, time.Now(), last))
-	s.dropped.tell(s.log, s.tally, time.Now())
+	lost = s.books.Gone(w.ID, time.Now(), &last)
+	s.reportDropped(time.Now())
 	fields = []zap.Field{zap.Uint64("requests", started)}
 	if *lost > 0 {
 		fields = append(fields, zap.Uint64("requests_lost", *lost))

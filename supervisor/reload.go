@@ -21,7 +21,6 @@ type reloads struct {
 	begun   int                           `state:"-"`             // since this master began
 	newest  int                           `state:"newest_reload"` // revision of the last that was asked for; 0: it was refused, or there was none
 	waiting map[int][]chan control.Reload `state:"-"`
-	ended   map[string]uint64             `state:"ended_reloads"` // how many ended so, with names of the metric
 }
 
 // prepareTime is how long somebody waits to hear whether the configuration is
@@ -109,7 +108,7 @@ func (s *Supervisor) reloading() bool { return s.preparations.newest != nil || s
 // refuse notes that a configuration was not even tried.
 func (s *Supervisor) refuse(err error) control.Reload {
 	s.log.Error("reload refused, nothing was changed", describe(err)...)
-	s.reloads.ended[admin.Refused]++
+	s.books.ReloadEnded(admin.Refused)
 	s.reloads.newest, s.reloads.last = 0, control.Reload{Result: control.RolledBack, Error: inWords(err)}
 	return s.reloads.last
 }
@@ -119,10 +118,10 @@ func (s *Supervisor) endReload(a fleet.EndReload) {
 	result := control.Reload{Result: control.OK}
 	switch a.Result {
 	case fleet.Done:
-		s.reloads.ended[admin.Done]++
+		s.books.ReloadEnded(admin.Done)
 		s.log.Info("reload done", zap.Int("revision", a.Revision))
 	case fleet.Superseded:
-		s.reloads.ended[admin.Superseded]++
+		s.books.ReloadEnded(admin.Superseded)
 		s.log.Info("reload superseded", zap.Int("revision", a.Revision))
 		if !s.fleet.Stopping() {
 			s.reloads.follow(a.Revision, s.last)
@@ -130,11 +129,11 @@ func (s *Supervisor) endReload(a fleet.EndReload) {
 		}
 		result = control.Reload{Result: control.RolledBack, Error: "the master was told to stop before the reload was done"}
 	case fleet.RolledBack:
-		s.reloads.ended[admin.RolledBack]++
-		e := s.epitaph(a.Culprit)
+		s.books.ReloadEnded(admin.RolledBack)
+		e := s.endingOf(a.Culprit)
 		s.log.Error("reload rolled back", zap.Int("revision", a.Revision), zap.Int("worker", a.Culprit),
-			zap.String("status", e.status), zap.Strings("last_lines", e.lines))
-		result = control.Reload{Result: control.RolledBack, Error: e.of(a.Culprit)}
+			zap.String("status", e.Status), zap.Strings("last_lines", e.Lines))
+		result = control.Reload{Result: control.RolledBack, Error: e.Of(a.Culprit)}
 	}
 	if s.reloads.newest == a.Revision {
 		s.reloads.last = result

@@ -3,15 +3,12 @@
 package supervisor
 
 import (
-	"maps"
-	"slices"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/gosuper/gosuper/supervisor/control"
-	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 )
 
@@ -109,20 +106,6 @@ func TestWishes(t *testing.T) {
 		st.kill(syscall.SIGQUIT)
 		<-st.result
 	})
-}
-
-// Whatever the brain spawns a worker for has a counter.
-func TestEveryReasonIsCounted(t *testing.T) {
-	for _, reason := range fleet.SpawnReasons() {
-		if as, ok := counted[reason]; reason != fleet.ReasonStart && (!ok || !slices.Contains(control.Reasons(), as)) {
-			t.Errorf("a restart for %q is counted as %q", reason, as)
-		}
-	}
-	for _, as := range control.Reasons() {
-		if !slices.Contains(slices.Collect(maps.Values(counted)), as) {
-			t.Errorf("nothing is counted as %q", as)
-		}
-	}
 }
 
 // A canary that fails has replaced nobody; one that is accepted has.

@@ -38,8 +38,6 @@ func newHeir(o Options, h hands) (*Supervisor, error) {
 	if i.noHangup {
 		s.terminal.Forgive()
 	}
-	s.dropped.said = s.tally.Total().Counters.LogDropped
-	s.spawns.fit()
 	if s.pidfile != nil {
 		s.pidfile.Reopen()
 	}

@@ -23,7 +23,6 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/scales"
 	"github.com/gosuper/gosuper/supervisor/internal/state"
-	"github.com/gosuper/gosuper/supervisor/internal/tally"
 	"github.com/gosuper/gosuper/supervisor/internal/terminal"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
@@ -75,12 +74,10 @@ func newState() *Supervisor {
 		workers:   map[int]*worker{}, pids: map[int]*worker{},
 		messages: make(chan message),
 		asks:     make(chan func()), ended: make(chan struct{}),
-		tally:    tally.New(),
-		guard:    guard.New(scoreboard.Monotonic),
-		started:  time.Now(),
-		restarts: newRestarts(),
-		slimmed:  scales.Slimmed{},
-		reloads:  reloads{last: control.Reload{Result: control.None}, waiting: map[int][]chan control.Reload{}, ended: map[string]uint64{}},
+		books:   books.New(time.Now()),
+		guard:   guard.New(scoreboard.Monotonic),
+		slimmed: scales.Slimmed{},
+		reloads: reloads{last: control.Reload{Result: control.None}, waiting: map[int][]chan control.Reload{}},
 
 		preparations: preparations{turn: make(chan struct{}, 1)},
 
@@ -204,14 +201,11 @@ func (s *Supervisor) joinOld(i *Inheritance) {
 	if i.leaving != nil {
 		s.leaving = append([]*leaving{i.leaving}, s.leaving...)
 	}
-	later := s.incidents.All
-	s.incidents = books.Incidents{}
+	var older []books.Incident
 	for _, w := range i.words {
-		s.incidents.Add(books.Incident{Worker: w.ID, Status: w.Status, Lines: w.Lines})
+		older = append(older, books.Incident{Worker: w.ID, Status: w.Status, Lines: w.Lines})
 	}
-	for _, one := range later {
-		s.incidents.Add(one)
-	}
+	s.books.Resume(older...)
 	i.leaving, i.words = nil, nil
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
 	"github.com/gosuper/gosuper/supervisor/internal/state"
+	"github.com/gosuper/gosuper/supervisor/internal/tally"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -56,7 +57,9 @@ func TestFirstState(t *testing.T) {
 	s := i.master
 	_, generation := s.fleet.Revision()
 	w := s.workers[2]
-	last, died := s.incidents.Of(1)
+	s.books.Started(100, time.Now())
+	s.books.Read(100, time.Now(), tally.Reading{}) // until a board was read nobody is told what boards count
+	last, counters := s.books.EndingOf(1), s.books.Counters(0)
 	for _, fact := range []struct {
 		what  string
 		holds bool
@@ -65,9 +68,9 @@ func TestFirstState(t *testing.T) {
 		{"program", i.Program().Path == "/usr/bin/gosuper" && len(i.Program().Args) == 3},
 		{"brain", generation == 2 && s.fleet.Target() == 2 && s.fleet.Alive() == len(s.workers)},
 		{"workers", w.pid == 8388610 && w.says == "ready ü"},
-		{"counters", s.innocentsLost == 7 && s.restarts.by[control.Crash] == 1 && s.restarts.slots[0] == 2},
+		{"counters", *counters.InnocentsLost == 7 && counters.Restarts[control.Crash] == 1 && s.books.RestartsOf(0) == 2},
 		{"sockets", s.current.sockets.Len() == 1 && len(s.leaving) == 1},
-		{"last words", died && last.Status == "exit status 3"},
+		{"last words", last.Status == "exit status 3"},
 	} {
 		if !fact.holds {
 			t.Errorf("%s: %+v", fact.what, s)

@@ -5,12 +5,14 @@ package supervisor
 import (
 	"cmp"
 	"context"
-	"maps"
 	"math"
 	"os"
 	"slices"
 	"time"
 
+	"go.uber.org/zap"
+
+	"github.com/gosuper/gosuper/supervisor/admin"
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
@@ -59,29 +61,20 @@ func (s *Supervisor) look() control.Status {
 	sum := s.fleet.Summary(now)
 	st := control.Status{
 		Name: s.current.config.Name, PID: os.Getpid(), Version: s.options.Version,
-		State: s.state(), Condition: control.Condition(sum.Condition), CrashLoop: s.crashLoop(sum, now), Generation: generation, UptimeSeconds: seconds(now.Sub(s.started)),
+		State: s.state(), Condition: control.Condition(sum.Condition), CrashLoop: s.books.CrashLoop(sum, now), Generation: generation, UptimeSeconds: control.Seconds(s.books.Uptime(now)),
 		WorkersTarget: sum.Target, ReadyWorkers: sum.Ready, Binds: s.current.sockets.URLs(),
 		Workers: []control.Worker{}, Failing: []control.Failing{},
-		Counters: control.Counters{
-			Restarts: maps.Clone(s.restarts.by),
-		},
-		LastReload: s.reloads.last,
-	}
-	if s.tally.Heard() {
-		total := s.tally.Total().Counters
-		c := &st.Counters
-		c.Requests, c.Timeouts, c.RequestsLost, c.InnocentsLost = new(total.Finished), new(total.Timeouts), new(s.tally.Lost()), new(s.innocentsLost)
-		c.Connections, c.RequestsUnslotted, c.AccessLinesDropped = new(total.Accepted), new(total.Unslotted), new(s.linesDropped())
+		Counters: s.books.Counters(s.accessLost()), LastReload: s.reloads.last,
 	}
 	for _, f := range s.fleet.Failing() {
-		st.Failing = append(st.Failing, control.Failing{Slot: f.Slot, Boots: f.Boots, Error: s.epitaph(f.Culprit).of(f.Culprit)})
+		st.Failing = append(st.Failing, control.Failing{Slot: f.Slot, Boots: f.Boots, Error: s.endingOf(f.Culprit).Of(f.Culprit)})
 	}
 	for f := range s.fleet.Workers() {
 		w := s.workers[f.ID]
 		one := control.Worker{
 			ID: f.ID, Slot: f.Slot, Place: f.Place, PID: w.pid, Generation: f.Generation,
-			State: f.State.String(), Cooperating: f.Cooperates(), AgeSeconds: seconds(now.Sub(f.Spawned)),
-			Restarts: s.restarts.slots[f.Slot], Status: w.says, MemoryKind: control.RSS,
+			State: f.State.String(), Cooperating: f.Cooperates(), AgeSeconds: control.Seconds(now.Sub(f.Spawned)),
+			Restarts: s.books.RestartsOf(f.Slot), Status: w.says, MemoryKind: control.RSS,
 		}
 		if f.Cooperates() {
 			c := w.view().Counters()
@@ -101,10 +94,43 @@ func (s *Supervisor) look() control.Status {
 func (s *Supervisor) readBoards(now time.Time) {
 	for known := range s.fleet.Workers() {
 		if known.Cooperates() {
-			s.tally.Add(known.ID, now, s.workers[known.ID].reading())
+			s.books.Read(known.ID, now, s.workers[known.ID].reading())
 		}
 	}
-	s.dropped.tell(s.log, s.tally, now)
+	s.reportDropped(now)
+}
+
+// accessLost are the lines that the access log in use has lost.
+func (s *Supervisor) accessLost() uint64 {
+	if s.access == nil {
+		return 0
+	}
+	return s.access.Lost()
+}
+
+// reportDropped says now and then that workers drop lines of the access log. It is
+// seen when their boards are read for another reason.
+func (s *Supervisor) reportDropped(now time.Time) {
+	if lines := s.books.DropReport(now); lines > 0 {
+		s.log.Warn("workers dropped lines of the access log", zap.Uint64("lines", lines),
+			zap.String("hint", "what reads log.access_file does not keep up: a slow disk, or a pipe or terminal that nobody reads; or one worker writes more than is its due"))
+	}
+}
+
+// Metrics returns the figures of a scrape. Any goroutine but that of Run may
+// call it; no worker is waited for.
+func (s *Supervisor) Metrics(ctx context.Context) (m admin.Metrics, err error) {
+	err = s.ask(ctx, func() {
+		m.Status = s.look()
+		durations, codes := s.books.Requests()
+		m.Durations, m.Codes, m.Spawns = (*admin.Histogram)(durations), codes, (*admin.Histogram)(s.books.Spawns())
+		m.Reloads = s.books.Reloads()
+		m.Backlog = s.current.sockets.Queue()
+	})
+	if err == nil {
+		tellWeights(m.Status.Workers, s.scales.Recall)
+	}
+	return m, err
 }
 
 // state is what the master is doing.
@@ -145,6 +171,3 @@ func (s *Supervisor) inFlight(id int) []control.Request {
 func since(now, then int64) float64 {
 	return math.Round(max(float64(now)-float64(then), 0)/1e6) / 1e3
 }
-
-// seconds is a duration for people: to the millisecond.
-func seconds(d time.Duration) float64 { return since(int64(d), 0) }

@@ -224,8 +224,8 @@ func TestRequestsLost(t *testing.T) {
 		if len(lines) != 1 || lines[0].ContextMap()["requests_lost"] != uint64(3) {
 			t.Errorf("the log says %v", lines)
 		}
-		if heir := st.heir(); heir.tally.Lost() != 3 {
-			t.Errorf("after an upgrade %d are lost, want 3", heir.tally.Lost())
+		if lost := st.heir().books.Counters(0).RequestsLost; *lost != 3 {
+			t.Errorf("after an upgrade %d are lost, want 3", *lost)
 		}
 		st.kill(3)
 		<-st.result
@@ -275,7 +275,7 @@ func TestBoardCounters(t *testing.T) {
 		st.pass(75 * time.Second)
 		says(5, 1)
 		heir := st.heir()
-		heir.dropped.tell(heir.log, heir.tally, time.Now())
+		heir.reportDropped(time.Now())
 		says(5, 1)
 		b[1].LogDropped()
 		st.pass(2 * time.Minute)

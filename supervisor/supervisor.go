@@ -26,7 +26,6 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/scales"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
-	"github.com/gosuper/gosuper/supervisor/internal/tally"
 	"github.com/gosuper/gosuper/supervisor/internal/terminal"
 	"github.com/gosuper/gosuper/supervisor/internal/upgrade"
 	"github.com/gosuper/gosuper/worker/scoreboard"
@@ -60,42 +59,34 @@ type Supervisor struct {
 	workers   map[int]*worker     `state:"workers,list=id"` // alive, by id
 	pids      map[int]*worker     `state:"-"`
 	strays    []*process.Tail     `state:"-"` // output of workers that are gone, which others may hold
-	incidents books.Incidents     `state:"incidents"`
-	said      *said               `state:"-"` // by a worker that did not become ready; nil: there was none, or the fleet is up
-	unstarted unstarted           `state:"-"`
 	hurry     time.Time           `state:"-"` // until then nobody's last words are waited for
 	leftovers leftovers.Leftovers `state:",inline"`
 	mending   mending             `state:"-"`
-	tally     *tally.Tally        `state:"tally"` // what all workers that ever lived did
 
-	signals       chan os.Signal     `state:"-"`
-	deafen        func()             `state:"-"` // ends the delivery of signals
-	terminal      *terminal.Terminal `state:"-"`
-	messages      chan message       `state:"-"`
-	asks          chan func()        `state:"-"`              // what other goroutines want the loop to do
-	ended         chan struct{}      `state:"-"`              // closed when the loop is over
-	manager       *manager.Manager   `state:"-"`              // nil: there is none
-	later         []func()           `state:"-"`              // what can wait until the actions of a step are performed
-	pending       []fleet.Event      `state:"-"`              // what the brain is told in the next step
-	innocentsLost uint64             `state:"innocents_lost"` // requests that stuck workers took along
-	dropped       dropped            `state:",inline"`
+	signals  chan os.Signal     `state:"-"`
+	deafen   func()             `state:"-"` // ends the delivery of signals
+	terminal *terminal.Terminal `state:"-"`
+	messages chan message       `state:"-"`
+	asks     chan func()        `state:"-"` // what other goroutines want the loop to do
+	ended    chan struct{}      `state:"-"` // closed when the loop is over
+	manager  *manager.Manager   `state:"-"` // nil: there is none
+	later    []func()           `state:"-"` // what can wait until the actions of a step are performed
+	pending  []fleet.Event      `state:"-"` // what the brain is told in the next step
+	books    *books.Books       `state:",inline"`
 
 	scales   *scales.Scales `state:"-"`
 	oom      *scales.OOM    `state:",inline"`
 	weighing bool           `state:"-"` // memory is being looked at
 	slimmed  scales.Slimmed `state:"slimmed"`
 
-	started  time.Time `state:"started"`
-	restarts restarts  `state:",inline"`
-	reloads  reloads   `state:",inline"`
-	controls controls  `state:",inline"`
+	reloads  reloads  `state:",inline"`
+	controls controls `state:",inline"`
 
 	preparations preparations `state:"-"`
 	errands      errands      `state:"-"`
 
 	admin       *admin.Server           `state:"-"` // nil: no endpoint was ever opened
 	endpoints   map[int]*admin.Endpoint `state:"-"` // by descriptor of the listener
-	spawns      spawns                  `state:"spawns"`
 	development *develop.Development    `state:"-"`
 	upgrades    upgrades                `state:"-"`
 }

@@ -94,7 +94,7 @@ func (s *Supervisor) summary(now time.Time, phase manager.Phase) string {
 		return "reloading: " + workers
 	case manager.Stopping:
 		if culprit := s.fleet.Culprit(); culprit != 0 {
-			return fmt.Sprintf("gave up: worker %d could not boot: %s", culprit, s.epitaph(culprit).status)
+			return fmt.Sprintf("gave up: worker %d could not boot: %s", culprit, s.endingOf(culprit).Status)
 		}
 		return "stopping: " + workersOf(s.fleet.Alive()) + " left"
 	}

@@ -108,7 +108,7 @@ func TestHeirKnowsAll(t *testing.T) {
 			for range 2 {
 				s.leaving = append(s.leaving, &leaving{sockets: s.current.sockets, since: time.Now(), look: time.Now().Add(time.Second)})
 			}
-			s.innocentsLost = 7
+			s.books.LoseInnocents(7)
 			s.current.memory.Hard = 5 * config.GiB // which was chosen then, whatever the machine says by now
 			before = text(s)
 		})

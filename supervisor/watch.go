@@ -49,10 +49,10 @@ func (s *Supervisor) patrol(now time.Time) {
 	}
 	for c := range s.watched() {
 		if c.Header {
-			s.tally.Add(c.ID, now, s.workers[c.ID].reading())
+			s.books.Read(c.ID, now, s.workers[c.ID].reading())
 		}
 	}
-	s.dropped.tell(s.log, s.tally, now)
+	s.reportDropped(now)
 	s.step(seen)
 }
 
@@ -79,7 +79,7 @@ func (s *Supervisor) lost(w *worker, known fleet.Worker) {
 	if !known.Stuck {
 		return
 	}
-	s.innocentsLost += uint64(known.Innocents)
+	s.books.LoseInnocents(known.Innocents)
 	fields := w.fields()
 	if known.Cooperates() {
 		fields = append(fields, zap.Int("requests_lost", known.Innocents))

@@ -137,7 +137,7 @@ func tellWeights(workers []control.Worker, weigh func([]scales.Worker) []scales.
 	for i, weight := range weigh(all) {
 		workers[i].MemoryBytes, workers[i].MemoryKind = weight.Bytes, control.MemoryKind(weight.Kind)
 		if weight.CPU >= 0 {
-			workers[i].CPUSeconds = new(seconds(weight.CPU))
+			workers[i].CPUSeconds = new(control.Seconds(weight.CPU))
 		}
 	}
 }

@@ -47,7 +47,7 @@ var mayImport = map[string][]string{
 	"supervisor/control":          {sys, module + "/supervisor/internal/httpd"},
 	"supervisor/admin":            {module + "/supervisor/control", module + "/supervisor/internal/httpd", "github.com/prometheus/client_golang"},
 	"supervisor/internal/fleet":   {module + "/worker/protocol"},
-	"supervisor/internal/books":   {},
+	"supervisor/internal/books":   {module + "/supervisor/control", module + "/supervisor/internal/fleet", module + "/supervisor/internal/tally", module + "/worker/scoreboard"},
 	"supervisor/internal/state":   {},
 	"supervisor/internal/process": {sys, module + "/supervisor/internal/process", module + "/supervisor/internal/terminal"},
 	"supervisor/internal/socket":  {sys},

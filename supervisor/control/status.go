@@ -2,6 +2,11 @@
 
 package control
 
+import (
+	"math"
+	"time"
+)
+
 // Status is what runs, at one moment. All slices are in the order of worker
 // ids, the requests of one worker the oldest first, and none is null but
 // Requests.
@@ -134,6 +139,10 @@ type Counters struct {
 	// is present.
 	Restarts map[Reason]uint64 `json:"restarts"`
 }
+
+// Seconds is a duration as the figures here have it: to the millisecond, and 0 if it
+// is below.
+func Seconds(d time.Duration) float64 { return math.Round(max(float64(d), 0)/1e6) / 1e3 }
 
 // Reason is why a worker was started to replace another.
 type Reason string

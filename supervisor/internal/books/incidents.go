@@ -1,8 +1,15 @@
+//go:build linux
+
 package books
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/gosuper/gosuper/supervisor/control"
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 )
 
 // How much is kept: so many incidents, and of each so many bytes of last lines.
@@ -30,14 +37,13 @@ type Incident struct {
 	Lines []string `json:"lines,omitempty"`
 }
 
-// Incidents are the last ones, oldest first. The zero value has none. It belongs to
-// one goroutine.
-type Incidents struct {
+// incidents are the last ones, oldest first. The zero value has none.
+type incidents struct {
 	All []Incident `json:"all,omitempty"`
 }
 
-// Add enters an incident, and forgets the oldest of too many.
-func (i *Incidents) Add(one Incident) {
+// add enters an incident, and forgets the oldest of too many.
+func (i *incidents) add(one Incident) {
 	one.Lines = newest(one.Lines, MaxText)
 	if len(i.All) >= MaxIncidents {
 		i.All = slices.Delete(i.All, 0, len(i.All)-MaxIncidents+1)
@@ -45,19 +51,88 @@ func (i *Incidents) Add(one Incident) {
 	i.All = append(i.All, one)
 }
 
-// Of returns the incident of a worker; false: there was none, or it is forgotten.
-func (i *Incidents) Of(worker int) (Incident, bool) {
-	return i.Last(func(one Incident) bool { return one.Worker == worker })
-}
-
-// Last returns the newest incident that is as wanted.
-func (i *Incidents) Last(is func(Incident) bool) (Incident, bool) {
+// last returns the newest incident that is as wanted; false: there was none, or it is
+// forgotten.
+func (i *incidents) last(is func(Incident) bool) (Incident, bool) {
 	for _, one := range slices.Backward(i.All) {
 		if is(one) {
 			return one, true
 		}
 	}
 	return Incident{}, false
+}
+
+// Enter enters an incident.
+func (b *Books) Enter(one Incident) { b.incidents.add(one) }
+
+// Incidents are those of which more is known than the last lines, newest first.
+func (b *Books) Incidents(now time.Time) control.Incidents {
+	found := control.Incidents{Incidents: []control.Incident{}}
+	for _, i := range slices.Backward(b.incidents.All) {
+		if i.At.IsZero() {
+			continue // of a version that kept no more than its last lines
+		}
+		found.Incidents = append(found.Incidents, control.Incident{
+			Worker: i.Worker, Slot: i.Slot, PID: i.PID, Generation: i.Generation,
+			At: i.At.Format(time.RFC3339Nano), AgoSeconds: control.Seconds(now.Sub(i.At)), Reason: i.Reason, Status: i.Status,
+			AgeSeconds: control.Seconds(i.Age), RequestsLost: i.Lost, LastLines: linesOf(i),
+		})
+	}
+	return found
+}
+
+// CrashLoop says more about the workers that end again and again; nil: there are
+// none.
+func (b *Books) CrashLoop(sum fleet.Summary, now time.Time) *control.CrashLoop {
+	if len(sum.Looping) == 0 {
+		return nil
+	}
+	c := &control.CrashLoop{Slots: sum.Looping, Crashes: sum.Crashes, LastLines: []string{}}
+	if !sum.Next.IsZero() {
+		c.NextSeconds = control.Seconds(sum.Next.Sub(now))
+	}
+	if last, found := b.incidents.last(func(i Incident) bool { return slices.Contains(sum.Looping, i.Slot) }); found {
+		c.Worker, c.Status, c.LastLines = last.Worker, last.Status, linesOf(last)
+	}
+	return c
+}
+
+// linesOf are the last lines of an incident, which are never null.
+func linesOf(i Incident) []string { return append([]string{}, i.Lines...) }
+
+// Ending is how a worker ended and the last lines it wrote. The zero value says that
+// nothing is known.
+type Ending struct {
+	Status string
+	Lines  []string
+	Hint   string // at what kept it from being started; "": it was, or nothing is known
+}
+
+// EndingOf is what the incidents know of the end of a worker.
+func (b *Books) EndingOf(worker int) Ending {
+	i, _ := b.incidents.last(func(one Incident) bool { return one.Worker == worker })
+	return b.Explain(i.Status, i.Lines)
+}
+
+// Explain is an ending with the hint, if that is why a worker could not be started.
+func (b *Books) Explain(status string, lines []string) Ending {
+	e := Ending{Status: status, Lines: lines}
+	if status == b.failed.why {
+		e.Hint = b.failed.hint
+	}
+	return e
+}
+
+// Of is the ending of a worker in words, for people.
+func (e Ending) Of(worker int) string {
+	text := fmt.Sprintf("worker %d: %s", worker, e.Status)
+	if e.Hint != "" {
+		return text + " (" + e.Hint + ")"
+	}
+	if len(e.Lines) == 0 {
+		return text + "; it wrote nothing"
+	}
+	return text + "; its last lines:\n  " + strings.Join(e.Lines, "\n  ")
 }
 
 // newest are the last lines that have so many bytes together, the first of them cut

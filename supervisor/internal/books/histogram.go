@@ -1,35 +1,23 @@
 //go:build linux
 
-package supervisor
+package books
 
 import (
-	"context"
-	"maps"
 	"slices"
 	"time"
 
-	"github.com/gosuper/gosuper/supervisor/admin"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
-// Metrics returns the figures of a scrape. Any goroutine but that of Run may
-// call it; no worker is waited for.
-func (s *Supervisor) Metrics(ctx context.Context) (m admin.Metrics, err error) {
-	err = s.ask(ctx, func() {
-		m.Status = s.look()
-		if s.tally.Heard() {
-			total := s.tally.Total()
-			m.Codes = &total.Counters.Status
-			m.Durations = durations(total.Histogram, total.Microseconds)
-		}
-		m.Spawns = s.spawns.histogram()
-		m.Reloads = maps.Clone(s.reloads.ended)
-		m.Backlog = s.current.sockets.Queue()
-	})
-	if err == nil {
-		tellWeights(m.Status.Workers, s.scales.Recall)
-	}
-	return m, err
+// Histogram counts observations.
+type Histogram struct {
+	// Bounds are the upper bounds of the buckets, in seconds, ascending.
+	Bounds []float64
+	// Counts has one number more than Bounds, those of the observations that are
+	// in this bucket and in none before; the last is for what is above all bounds.
+	Counts []uint64
+	// Sum is that of all observations, in seconds.
+	Sum float64
 }
 
 // The bounds of buckets that are shown, of those there are: from 65 microseconds
@@ -39,9 +27,19 @@ const (
 	lastBound  = 54
 )
 
-// durations is the histogram of all boards, in seconds.
-func durations(counts []uint64, microseconds uint64) *admin.Histogram {
-	h := &admin.Histogram{Sum: float64(microseconds) / 1e6}
+// Requests are the durations of all requests that boards have counted, and how many
+// were answered by class of their status, 1xx to 5xx; nil: no board was read.
+func (b *Books) Requests() (durations *Histogram, codes *[5]uint64) {
+	if !b.tally.Heard() {
+		return nil, nil
+	}
+	total := b.tally.Total()
+	return durationsOf(total.Histogram, total.Microseconds), &total.Counters.Status
+}
+
+// durationsOf is the histogram of all boards, in seconds.
+func durationsOf(counts []uint64, microseconds uint64) *Histogram {
+	h := &Histogram{Sum: float64(microseconds) / 1e6}
 	for i := firstBound; i <= lastBound; i++ {
 		h.Bounds = append(h.Bounds, scoreboard.BucketBound(i).Seconds())
 	}
@@ -95,10 +93,11 @@ func (s *spawns) fit() {
 	}
 }
 
-func (s *spawns) histogram() *admin.Histogram {
-	h := &admin.Histogram{Counts: append([]uint64(nil), s.counts...), Sum: s.sum.Seconds()}
-	for _, b := range spawnBounds {
-		h.Bounds = append(h.Bounds, b.Seconds())
+// Spawns are the times from the start of a worker until it was ready.
+func (b *Books) Spawns() *Histogram {
+	h := &Histogram{Counts: slices.Clone(b.spawns.counts), Sum: b.spawns.sum.Seconds()}
+	for _, bound := range spawnBounds {
+		h.Bounds = append(h.Bounds, bound.Seconds())
 	}
 	return h
 }

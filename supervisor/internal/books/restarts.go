@@ -1,6 +1,6 @@
 //go:build linux
 
-package supervisor
+package books
 
 import (
 	"github.com/gosuper/gosuper/supervisor/control"
@@ -38,9 +38,10 @@ func newRestarts() restarts {
 	return r
 }
 
-// count enters a spawn in a slot. A reason that is not one of the brain's is the
-// worker's own for wanting to be replaced.
-func (r restarts) count(slot int, why fleet.Reason) {
+// Restarted enters a worker that replaces another in its slot, unless it is one of
+// the first. A reason that is not one of the brain's is the worker's own for wanting
+// to be replaced.
+func (b *Books) Restarted(slot int, why fleet.Reason) {
 	if why == fleet.ReasonStart {
 		return
 	}
@@ -48,25 +49,9 @@ func (r restarts) count(slot int, why fleet.Reason) {
 	if !known {
 		reason = control.Recycle
 	}
-	r.by[reason]++
-	r.slots[slot]++
+	b.restarts.by[reason]++
+	b.restarts.slots[slot]++
 }
 
-// countSpawn enters the spawn, unless it is that of a canary: it replaces nobody
-// until its revision is accepted.
-func (s *Supervisor) countSpawn(a fleet.Spawn) {
-	if inForce, _ := s.fleet.Revision(); a.Worker.Revision == inForce {
-		s.restarts.count(a.Worker.Slot, a.Reason)
-	}
-}
-
-// countCanary enters the spawn of the only worker of a revision that was just
-// accepted.
-func (s *Supervisor) countCanary(revision int) {
-	for w := range s.fleet.Workers() {
-		if w.Revision == revision && w.State == fleet.Ready {
-			s.restarts.count(w.Slot, fleet.ReasonReload)
-			return
-		}
-	}
-}
+// RestartsOf is how often a worker of the slot was replaced.
+func (b *Books) RestartsOf(slot int) uint64 { return b.restarts.slots[slot] }
