@@ -81,7 +81,7 @@ func (s *Supervisor) Recycle(ctx context.Context, which control.Recycling) (cont
 func (s *Supervisor) named(which control.Recycling) ([]int, error) {
 	if !which.All {
 		for _, id := range which.Workers {
-			if s.workers[id] == nil {
+			if s.roster.Of(id) == nil {
 				return nil, &control.Error{
 					Status: http.StatusNotFound, Message: fmt.Sprintf("there is no worker %d", id),
 					Hint: "gosuper status shows the ids; a replacement has another one",

@@ -5,8 +5,6 @@ package supervisor
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -65,8 +63,8 @@ func (s *Supervisor) end() error {
 // nameUndying says which workers SIGKILL has not ended in time; nil: there are none.
 func (s *Supervisor) nameUndying() *Error {
 	var pids []string
-	for _, id := range slices.Sorted(maps.Keys(s.workers)) {
-		w := s.workers[id]
+	for _, id := range s.roster.IDs() {
+		w := s.roster.Of(id)
 		w.held.Release(settleTime)
 		s.log.Error("worker does not die", w.fields()...)
 		pids = append(pids, strconv.Itoa(w.pid))

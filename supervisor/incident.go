@@ -46,7 +46,7 @@ const lastLines = 20
 
 // endingOf is what is known of the end of a worker, dead or as good as dead.
 func (s *Supervisor) endingOf(id int) books.Ending {
-	w := s.workers[id]
+	w := s.roster.Of(id)
 	if w == nil {
 		return s.books.EndingOf(id)
 	}

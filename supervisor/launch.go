@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/config"
@@ -19,31 +20,107 @@ import (
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
-// launch starts a worker in two steps: what it is given is put together, and its
-// process is born.
-func launch(s *Supervisor, f fleet.Worker) (started *worker, err error) {
-	r := s.revisions[f.Revision]
-	w := &worker{Identity: f.Identity, revision: r, limit: drawLimit(r.config.MaxRequests, r.config.MaxRequestsJitter)}
-	defer func() {
-		if started == nil {
-			w.release()
+// spawn starts a worker. It has no process until that is made, here or, as it may
+// be, by another process which says so later.
+func (s *Supervisor) spawn(a fleet.Spawn) {
+	if inForce, _ := s.fleet.Revision(); a.Worker.Revision == inForce { // a canary replaces nobody yet
+		s.books.Restarted(a.Worker.Slot, a.Reason)
+	}
+	r := s.revisions[a.Worker.Revision]
+	w := &worker{Identity: a.Worker.Identity, revision: r, limit: drawLimit(r.config.MaxRequests, r.config.MaxRequestsJitter)}
+	s.roster.Enter(w.ID, w)
+	s.books.Started(w.ID, time.Now())
+	started := func() {
+		if w.pid != 0 && w.failure == "" {
+			s.log.Info("worker started", w.fields(zap.String("reason", string(a.Reason)), zap.Int("place", w.Place))...)
 		}
-	}()
+	}
+	pid, err := s.hands.launch(s, w, func(pid int, err error) {
+		s.askAnyway(func() {
+			s.born(w, pid, err)
+			started()
+			s.step()
+			s.sweep(nil)
+		})
+	})
+	if pid != 0 || err != nil {
+		s.born(w, pid, err)
+		s.later = append(s.later, started)
+	}
+}
+
+// born notes that the process of a worker was made, or why it was not. If that fails
+// the brain learns it as an exit. Of a worker that was given up meanwhile nothing is
+// to run any more.
+func (s *Supervisor) born(w *worker, pid int, err error) {
+	if w.gone {
+		s.endUnwanted(w, pid)
+		return
+	}
+	if err == nil {
+		err = s.attend(w, pid)
+	} else {
+		s.giveUpOn(w)
+	}
+	if err != nil {
+		w.failure = err.Error()
+		s.books.NotStarted(w.failure, hintOf(err))
+		s.log.Error("cannot start worker", w.fields(describe(err)...)...)
+	}
+}
+
+// attend goes on with a worker that has a process now, which may have ended already.
+func (s *Supervisor) attend(w *worker, pid int) error {
+	w.pid = pid
+	if end, ended := s.roster.Born(w.ID, pid); ended {
+		s.died(w, end)
+		s.note(fleet.Exited{ID: w.ID})
+		return nil
+	}
+	if w.endpoint != nil {
+		w.serve(s)
+	}
+	if err := w.revision.sockets.Listen(); err != nil {
+		// The worker would accept on a socket that does not listen.
+		s.do(w, deedKill)
+		return fmt.Errorf("cannot listen: %w", err)
+	}
+	s.weigh(w)
+	return nil
+}
+
+// giveUpOn ends a worker that has no process, and will have none: who makes it is not
+// waited for any more.
+func (s *Supervisor) giveUpOn(w *worker) {
+	s.roster.GiveUp(w.ID)
+	w.gone = true
+	w.release()
+	s.note(fleet.Exited{ID: w.ID})
+}
+
+// endUnwanted ends the process that was made for a worker after that was given up.
+func (s *Supervisor) endUnwanted(w *worker, pid int) {
+	for _, o := range s.hands.adopted(s.knows) { // or it has ended, and the pid is another's
+		if o.Pid != pid || o.Ended {
+			continue
+		}
+		if err := s.hands.signal(pid, w, deedKill); err != nil {
+			s.log.Error("cannot end a worker that came too late", w.fields(zap.Error(err))...)
+		}
+	}
+}
+
+// launch has the process of a worker made in two steps: what it is given is put
+// together, and the process is born. One that is made here has its pid at once; where
+// another process is asked for it the pid is 0, and later is called, by any goroutine
+// but that of the loop, if there ever is an answer.
+func launch(s *Supervisor, w *worker, _ func(pid int, err error)) (pid int, err error) {
 	o, err := s.outfit(w)
 	defer o.close()
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	if w.pid, err = r.birth(o, func() { w.post(s, message{id: f.ID, executed: true}) }); err != nil {
-		return nil, err
-	}
-	w.serve(s)
-	if err := r.sockets.Listen(); err != nil {
-		// The worker would accept on a socket that does not listen.
-		process.KillGroup(w.pid)
-		return w, fmt.Errorf("cannot listen: %w", err)
-	}
-	return w, nil
+	return w.revision.birth(o, func() { w.post(s, message{id: w.ID, executed: true}) })
 }
 
 // outfit is what a process needs to be a worker, as data: whoever makes the process
@@ -105,8 +182,8 @@ func (s *Supervisor) outfit(w *worker) (o *outfit, err error) {
 	if w.memory != nil {
 		o.hand(protocol.EnvScoreboardFD, int(w.memory.File().Fd()))
 	}
-	if s.busy != nil {
-		o.hand(protocol.EnvFleetFD, int(s.busy.File().Fd()))
+	if fd := s.busy.descriptor(); fd >= 0 {
+		o.hand(protocol.EnvFleetFD, fd)
 	}
 	if s.access != nil && r.config.Log.AccessFile != "" {
 		fd, err := s.access.Open(w.ID, r.config.Log.AccessFormat)

@@ -67,7 +67,7 @@ func TestOutfit(t *testing.T) {
 	if len(slices.Compact(slices.Sorted(maps.Values(given)))) != len(o.files)-4 {
 		t.Errorf("the descriptors %v are named %v", o.files, given)
 	}
-	if given[protocol.EnvNotifyFD] != w.endpoint.ChildFd() || given[protocol.EnvScoreboardFD] != int(w.memory.File().Fd()) || given[protocol.EnvFleetFD] != int(s.busy.File().Fd()) {
+	if given[protocol.EnvNotifyFD] != w.endpoint.ChildFd() || given[protocol.EnvScoreboardFD] != int(w.memory.File().Fd()) || given[protocol.EnvFleetFD] != s.busy.descriptor() {
 		t.Errorf("the descriptors are mixed up: %v", given)
 	}
 	o.close()

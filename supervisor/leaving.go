@@ -57,7 +57,7 @@ func (s *Supervisor) unserved(sockets *socket.Set) *socket.Set {
 
 // inUse says whether a worker lives that was given one of the sockets.
 func (s *Supervisor) inUse(sockets *socket.Set) bool {
-	for _, w := range s.workers {
+	for w := range s.roster.All() {
 		if !w.gone && w.revision.sockets.Bits(sockets) != 0 {
 			return true
 		}

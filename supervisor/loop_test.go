@@ -21,7 +21,6 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/gosuper/gosuper/config"
-	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/terminal"
@@ -45,6 +44,8 @@ type stage struct {
 	elsewhere sync.Map    // pids of those that do not wait for connections
 	blind     atomic.Bool // nobody can see that anyway
 	waits     atomic.Int32
+	late      map[int]func(pid int, err error) // how it is told of workers that are still being born, by id; nil: all are born at once
+	orphans   []process.Orphan                 // that end, or else live
 	looks     atomic.Int32
 	kills     uint64 // for want of memory, by the kernel
 
@@ -66,7 +67,7 @@ func play(t *testing.T, toml string, launched func(*stage, *worker) error, acts 
 		}, hands{
 			listen:     func(chan os.Signal) func() { return func() {} },
 			byTerminal: func(*terminal.Terminal, os.Signal) bool { return false },
-			launch:     st.launch, signal: st.signal, reap: st.reap, adopted: nobody, trees: st.trees, waiting: st.waiting, oom: st.oom,
+			launch:     st.launch, signal: st.signal, reap: st.reap, adopted: st.adopted, trees: st.trees, waiting: st.waiting, oom: st.oom,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -100,18 +101,28 @@ func load(t testing.TB, toml string) *config.Config {
 	return c
 }
 
-func (st *stage) launch(s *Supervisor, f fleet.Worker) (*worker, error) {
-	w := &worker{Identity: f.Identity, revision: s.revisions[f.Revision], pid: noPID + f.ID}
-	go func() { s.messages <- message{id: f.ID, executed: true} }()
-	if err := st.launched(w); err != nil {
-		return nil, err
+func (st *stage) launch(s *Supervisor, w *worker, later func(int, error)) (pid int, err error) {
+	if st.late != nil {
+		st.late[w.ID] = later
+		return 0, nil
 	}
-	return w, nil
+	go func() { s.messages <- message{id: w.ID, executed: true} }()
+	if err := st.launched(w); err != nil {
+		return 0, err
+	}
+	return noPID + w.ID, nil
 }
 
-func (st *stage) signal(_ int, w *worker, d deed) error {
+// deliver has a worker that is being born be a process, and run its program.
+func (st *stage) deliver(id int) {
+	st.late[id](noPID+id, nil)
+	st.master.messages <- message{id: id, executed: true}
+	synctest.Wait()
+}
+
+func (st *stage) signal(pid int, w *worker, d deed) error {
 	st.deeds = append(st.deeds, fmt.Sprintf("%v %s %d", time.Since(st.start), d, w.ID))
-	if d == deedKill {
+	if d == deedKill && pid == w.pid {
 		st.exits = append(st.exits, process.Exit{Pid: w.pid, Status: process.Status{Signal: syscall.SIGKILL}})
 		go func() { st.master.signals <- syscall.SIGCHLD }()
 	}
@@ -119,15 +130,24 @@ func (st *stage) signal(_ int, w *worker, d deed) error {
 }
 
 func (st *stage) reap(known func(int) bool) ([]process.Exit, []process.Orphan, error) {
-	exits := st.exits
+	exits, orphans := st.exits, []process.Orphan(nil)
 	st.exits = nil
 	for _, e := range exits {
 		if !known(e.Pid) {
 			st.t.Errorf("pid %d reaped twice", e.Pid)
 		}
 	}
-	return exits, nil, nil
+	st.orphans = slices.DeleteFunc(st.orphans, func(o process.Orphan) bool {
+		if o.Ended {
+			orphans = append(orphans, o)
+		}
+		return o.Ended
+	})
+	return exits, orphans, nil
 }
+
+// adopted are the children that nobody knows.
+func (st *stage) adopted(func(int) bool) []process.Orphan { return slices.Clone(st.orphans) }
 
 // nobody is what a master has adopted whose workers are not real.
 func nobody(func(int) bool) []process.Orphan { return nil }
@@ -216,7 +236,7 @@ func TestRefusedReloadChangesNothing(t *testing.T) {
 		if st.log.FilterMessageSnippet("reload refused").Len() != 2 {
 			t.Error("the unknown user is not in the log")
 		}
-		if n := len(st.master.workers); n != 1 || len(st.deeds) > 0 {
+		if n := st.master.roster.Len(); n != 1 || len(st.deeds) > 0 {
 			t.Errorf("%d workers, deeds %q, want the one worker left alone", n, st.deeds)
 		}
 		st.kill(syscall.SIGQUIT)

@@ -63,7 +63,7 @@ func (s *Supervisor) renew(ended []*worker) {
 
 // replaceHolders replaces the workers that were given what is renewed by now.
 func (s *Supervisor) replaceHolders(renewed *socket.Set) {
-	for _, w := range s.workers {
+	for w := range s.roster.All() {
 		if !w.gone && w.revision.sockets.Bits(renewed) != 0 {
 			s.note(fleet.Recycle{ID: w.ID, Reason: fleet.ReasonRecycle})
 		}

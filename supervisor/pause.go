@@ -4,7 +4,6 @@ package supervisor
 
 import (
 	"errors"
-	"maps"
 	"slices"
 	"syscall"
 	"time"
@@ -22,10 +21,10 @@ const pauseTime = 500 * time.Millisecond
 // when they end, but for output of workers that nobody takes. What workers say meanwhile is returned, to be heard later.
 // After an error it is to be undone by resume all the same.
 func (s *Supervisor) pause() (said []message, err error) {
-	for _, w := range s.workers {
+	for w := range s.roster.All() {
 		w.held.Release(settleTime)
 	}
-	for _, w := range s.workers {
+	for w := range s.roster.All() {
 		if w.endpoint == nil {
 			continue
 		}
@@ -64,7 +63,7 @@ func (s *Supervisor) pause() (said []message, err error) {
 
 // resume undoes pause.
 func (s *Supervisor) resume() {
-	for _, w := range s.workers {
+	for w := range s.roster.All() {
 		w.first = nil
 		if w.endpoint != nil {
 			w.serve(s)
@@ -80,9 +79,8 @@ func (s *Supervisor) resume() {
 
 // tails are those of the workers, and of processes that dead ones left behind.
 func (s *Supervisor) tails() []*process.Tail {
-	s.strays = slices.DeleteFunc(s.strays, (*process.Tail).Ended)
-	all := slices.Clone(s.strays)
-	for _, w := range s.workers {
+	all := slices.Clone(s.roster.Left())
+	for w := range s.roster.All() {
 		all = append(all, w.tails()...)
 	}
 	return all
@@ -105,11 +103,8 @@ func (s *Supervisor) pendingSignals() (pending []syscall.Signal) {
 // save is the whole state of the master, which is paused. Only descriptors that are
 // elsewhere have to be entered.
 func (s *Supervisor) save(said []message) *saved {
-	s.page = -1
-	if s.busy != nil {
-		s.page = int(s.busy.File().Fd())
-	}
-	for _, w := range s.workers {
+	s.busy.save()
+	for w := range s.roster.All() {
 		w.watch = s.guard.Record(w.ID)
 		if w.board = -1; w.memory != nil {
 			w.board = int(w.memory.File().Fd())
@@ -120,8 +115,8 @@ func (s *Supervisor) save(said []message) *saved {
 		snapshot := s.access.Snapshot()
 		all.log = &snapshot
 	}
-	for _, id := range slices.Sorted(maps.Keys(s.workers)) {
-		w := s.workers[id]
+	for _, id := range s.roster.IDs() {
+		w := s.roster.Of(id)
 		if w.tail != nil {
 			snapshot := w.tail.Snapshot()
 			w.first = &snapshot
@@ -131,7 +126,7 @@ func (s *Supervisor) save(said []message) *saved {
 			all.strays = append(all.strays, stray{TailSnapshot: w.stdout.Snapshot(), Worker: id})
 		}
 	}
-	for _, t := range s.strays {
+	for _, t := range s.roster.Left() {
 		all.strays = append(all.strays, stray{TailSnapshot: t.Snapshot()})
 	}
 	for _, one := range all.strays {

@@ -4,7 +4,6 @@ package supervisor
 
 import (
 	"cmp"
-	"slices"
 	"strings"
 	"time"
 
@@ -32,38 +31,36 @@ func (s *Supervisor) perform(a fleet.Action) {
 	case fleet.Spawn:
 		s.spawn(a)
 	case fleet.Announce:
-		s.announce(s.workers[a.ID])
+		s.announce(s.roster.Of(a.ID))
 	case fleet.FoundStuck:
-		s.blame(s.workers[a.ID], a)
+		s.blame(s.roster.Of(a.ID), a)
 	case fleet.Recovered:
-		s.log.Info("worker is no longer stuck, and is replaced all the same", s.workers[a.ID].fields()...)
+		s.log.Info("worker is no longer stuck, and is replaced all the same", s.roster.Of(a.ID).fields()...)
 	case fleet.Defer:
 		s.log.Warn("worker wants to be replaced so soon after another one of its slot that it has to wait: see restart.reset_after",
-			s.workers[a.ID].fields(zap.String("reason", string(a.Reason)), zap.Duration("for", time.Until(a.Until).Round(time.Millisecond)))...)
+			s.roster.Of(a.ID).fields(zap.String("reason", string(a.Reason)), zap.Duration("for", time.Until(a.Until).Round(time.Millisecond)))...)
 	case fleet.Withdraw:
-		w := s.workers[a.ID]
+		w := s.roster.Of(a.ID)
 		s.log.Info("worker is not ready yet: it speaks the worker protocol after all, and has not said READY=1", w.fields(zap.Duration("after", w.age()))...)
 	case fleet.Plain:
-		s.warnPlain(s.workers[a.ID].revision)
+		s.warnPlain(s.roster.Of(a.ID).revision)
 	case fleet.Retire:
-		s.retire(s.workers[a.ID], a)
+		s.retire(s.roster.Of(a.ID), a)
 	case fleet.Hasten:
-		s.setDeadline(s.workers[a.ID], a.Until)
+		s.setDeadline(s.roster.Of(a.ID), a.Until)
 	case fleet.Abort:
-		s.abort(s.workers[a.ID], a)
+		s.abort(s.roster.Of(a.ID), a)
 	case fleet.Kill:
-		w := s.workers[a.ID]
+		w := s.roster.Of(a.ID)
 		if known, _ := s.fleet.Worker(a.ID); !a.Aborted {
 			s.lost(w, known)
 		}
 		s.log.Warn("killing worker", w.fields(zap.String("reason", string(a.Reason)))...)
 		s.do(w, deedKill)
 	case fleet.Bury:
-		w := s.workers[a.Worker.ID]
-		delete(s.workers, w.ID)
-		if s.busy != nil {
-			s.busy.Clear(w.Place)
-		}
+		w := s.roster.Of(a.Worker.ID)
+		s.roster.Remove(w.ID)
+		s.busy.clear(w.Place)
 		s.later = append(s.later, func() { s.bury(w, a) })
 	case fleet.Rescale:
 		s.log.Info("scaled", zap.Int("from", a.From), zap.Int("workers", a.To))
@@ -81,32 +78,6 @@ func (s *Supervisor) perform(a fleet.Action) {
 		s.books.AllReady()
 		s.log.Info("ready", zap.Int("workers", s.fleet.Target()), zap.Strings("bind", s.current.sockets.URLs()), zap.Bool("tls", s.current.config.TLS.Cert != ""))
 	}
-}
-
-// spawn starts a worker. If that fails the brain learns it as an exit.
-func (s *Supervisor) spawn(a fleet.Spawn) {
-	if inForce, _ := s.fleet.Revision(); a.Worker.Revision == inForce { // a canary replaces nobody yet
-		s.books.Restarted(a.Worker.Slot, a.Reason)
-	}
-	w, err := s.hands.launch(s, a.Worker)
-	if w == nil {
-		w = &worker{Identity: a.Worker.Identity, revision: s.revisions[a.Worker.Revision], gone: true}
-		s.note(fleet.Exited{ID: w.ID})
-	} else {
-		s.pids[w.pid] = w
-	}
-	s.workers[w.ID] = w
-	s.books.Started(w.ID, time.Now())
-	if err != nil {
-		w.failure = err.Error()
-		s.books.NotStarted(w.failure, hintOf(err))
-		s.log.Error("cannot start worker", w.fields(describe(err)...)...)
-		return
-	}
-	s.later = append(s.later, func() {
-		s.log.Info("worker started", w.fields(zap.String("reason", string(a.Reason)), zap.Int("place", w.Place))...)
-	})
-	s.weigh(w)
 }
 
 // countCanary enters the spawn of the only worker of a revision that was just
@@ -159,6 +130,11 @@ func (s *Supervisor) abort(w *worker, a fleet.Abort) {
 		return
 	}
 	w.failure = "not ready within startup_timeout"
+	if w.pid == 0 {
+		w.failure = "it had no process within startup_timeout"
+		s.do(w, deedAbort)
+		return
+	}
 	if w.idle {
 		w.failure = "not ready within startup_timeout: it waits for connections on no socket that it was given"
 		if len(w.elsewhere) > 0 {
@@ -182,14 +158,19 @@ func (s *Supervisor) setDeadline(w *worker, until time.Time) {
 func (s *Supervisor) foretell() {
 	for known := range s.fleet.Workers() {
 		if known.State == fleet.Draining || known.State == fleet.Stopping {
-			s.workers[known.ID].view().SetAbortFollows(s.fleet.AsksForStacks(&known))
+			s.roster.Of(known.ID).view().SetAbortFollows(s.fleet.AsksForStacks(&known))
 		}
 	}
 }
 
-// do does something to the process of a worker, if it still has one.
+// do does something to the process of a worker, if it still has one. To one that has
+// none yet it is the end: nothing of it has run.
 func (s *Supervisor) do(w *worker, d deed) {
 	if w.gone {
+		return
+	}
+	if w.pid == 0 {
+		s.giveUpOn(w)
 		return
 	}
 	if err := s.hands.signal(w.pid, w, d); err != nil {
@@ -218,7 +199,7 @@ func (s *Supervisor) bury(w *worker, a fleet.Bury) {
 	if s.access != nil {
 		s.access.Retire(w.ID)
 	}
-	s.strays = append(slices.DeleteFunc(s.strays, (*process.Tail).Ended), w.tails()...)
+	s.roster.Leave(w.tails()...)
 }
 
 // letSettle waits until what a worker wrote is passed on.

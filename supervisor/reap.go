@@ -20,7 +20,7 @@ const leftoverTime = 500 * time.Millisecond
 
 // knows says whether the process is a child that was started here.
 func (s *Supervisor) knows(pid int) bool {
-	return s.pids[pid] != nil || s.development.Is(pid) || s.upgrades.trial.Is(pid)
+	return s.roster.Has(pid) || s.development.Is(pid) || s.upgrades.trial.Is(pid)
 }
 
 // reap takes every exit there is.
@@ -41,12 +41,8 @@ func (s *Supervisor) reap() {
 		case s.upgrades.trial.Is(e.Pid):
 			tried = &e.Status
 		default:
-			w := s.pids[e.Pid]
-			delete(s.pids, e.Pid)
-			w.status, w.gone = e.Status, true
-			known, _ := s.fleet.Worker(w.ID)
-			alone := !known.Until.IsZero() && !known.Killed() && !known.Cooperates() && w.status.Signal != syscall.SIGKILL
-			s.leftovers.Died(leftovers.Leader{ID: w.ID, PID: w.pid, Alone: alone})
+			w := s.roster.Reaped(e.Pid)
+			s.died(w, e.Status)
 			ended = append(ended, w)
 		}
 	}
@@ -55,6 +51,7 @@ func (s *Supervisor) reap() {
 	for _, w := range ended {
 		s.note(fleet.Exited{ID: w.ID})
 	}
+	s.roster.ReapedOthers(orphans)
 	s.step()
 	s.sweep(orphans)
 	if len(ended) > 0 {
@@ -68,12 +65,25 @@ func (s *Supervisor) reap() {
 	}
 }
 
-// sweep ends what workers left behind that are gone themselves by now.
+// died notes how the process of a worker ended, which is reaped.
+func (s *Supervisor) died(w *worker, end process.Status) {
+	w.status, w.gone = end, true
+	known, _ := s.fleet.Worker(w.ID)
+	alone := !known.Until.IsZero() && !known.Killed() && !known.Cooperates() && end.Signal != syscall.SIGKILL
+	s.leftovers.Died(leftovers.Leader{ID: w.ID, PID: w.pid, Alone: alone})
+}
+
+// sweep ends what workers left behind that are gone themselves by now. While a worker
+// is being born nobody can tell its process from what others left.
 func (s *Supervisor) sweep(reaped []process.Orphan) {
 	if s.leftovers.Quiet(reaped) {
 		return
 	}
 	s.lament(reaped)
+	if s.roster.Expecting() {
+		s.leftovers.Postpone()
+		return
+	}
 	for _, o := range s.leftovers.Sort(s.hands.adopted(s.knows), s.leaders()) {
 		s.endLeftover(o)
 	}
@@ -81,10 +91,10 @@ func (s *Supervisor) sweep(reaped []process.Orphan) {
 
 // leaders are the workers that are alive.
 func (s *Supervisor) leaders() (alive []leftovers.Leader) {
-	for id, w := range s.workers {
-		if !w.gone {
-			known, _ := s.fleet.Worker(id)
-			alive = append(alive, leftovers.Leader{ID: id, PID: w.pid, Busy: w.executed || !known.ReadyAt.IsZero()})
+	for w := range s.roster.All() {
+		if !w.gone && w.pid != 0 {
+			known, _ := s.fleet.Worker(w.ID)
+			alive = append(alive, leftovers.Leader{ID: w.ID, PID: w.pid, Busy: w.executed || !known.ReadyAt.IsZero()})
 		}
 	}
 	return alive

@@ -101,7 +101,7 @@ func TestReloadSuperseded(t *testing.T) {
 		first, second := st.reload(), st.reload()
 		st.pass(5 * time.Second) // the canary of the first is told to go
 		for id := 2; id <= 3; id++ {
-			if w := st.master.workers[id]; w != nil {
+			if w := st.master.roster.Of(id); w != nil {
 				st.say(id, ready)
 			}
 		}

@@ -22,7 +22,7 @@ func TestRestartsByReason(t *testing.T) {
 		next := func(reason control.Reason) {
 			t.Helper()
 			want[reason]++
-			if id++; st.master.workers[id] == nil {
+			if id++; st.master.roster.Of(id) == nil {
 				t.Fatalf("no worker was started for %s", reason)
 			}
 			st.say(id, ready)

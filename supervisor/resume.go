@@ -44,18 +44,21 @@ func newHeir(o Options, h hands) (*Supervisor, error) {
 	s.upgrades.last = control.Upgrade{Result: control.OK, From: i.version, To: o.Version}
 	s.reopenControl()
 	s.reopenLogs(&i.saved)
-	if s.page >= 0 {
-		s.busy = reopen(s, s.page, scoreboard.AdoptFleet) // nil: spreading is left to chance
+	if s.busy.fd >= 0 {
+		s.busy.memory = reopen(s, s.busy.fd, scoreboard.AdoptFleet) // nil: spreading is left to chance
 	}
-	alive := map[int]*worker{}
 	for f := range s.fleet.Workers() {
-		w := s.workers[f.ID]
+		w := s.roster.Of(f.ID)
 		w.Identity, w.revision, w.executed, w.signs = f.Identity, s.revisions[f.Revision], true, time.Now()
 		s.guard.Resume(w.ID, w.watch)
 		w.reopen(s)
-		alive[w.ID], s.pids[w.pid] = w, w
+		s.roster.Born(w.ID, w.pid)
 	}
-	s.workers = alive
+	for _, id := range s.roster.IDs() {
+		if _, alive := s.fleet.Worker(id); !alive {
+			s.roster.Remove(id)
+		}
+	}
 	s.reopenStrays(i.strays)
 	return s, nil
 }
@@ -107,7 +110,7 @@ func (s *Supervisor) reopenLogs(left *saved) {
 func (s *Supervisor) reopenStrays(all []stray) {
 	for _, t := range all {
 		stream := cmp.Or(t.Stream, Stderr)
-		if w := s.workers[t.Worker]; w != nil && w.tail != nil && w.stdout == nil {
+		if w := s.roster.Of(t.Worker); w != nil && w.tail != nil && w.stdout == nil {
 			stdout, err := w.tail.RestoreBeside(t.TailSnapshot, s.options.Streams.Worker(w.ID, stream))
 			if err == nil {
 				w.stdout = stdout
@@ -115,7 +118,7 @@ func (s *Supervisor) reopenStrays(all []stray) {
 			continue
 		}
 		if tail, err := process.RestoreTail(t.TailSnapshot, s.options.Streams.Worker(0, stream)); err == nil {
-			s.strays = append(s.strays, tail)
+			s.roster.Leave(tail)
 		}
 	}
 }
@@ -178,7 +181,7 @@ func (s *Supervisor) begin() {
 	}
 	s.openAdmin(s.current) // whose rights count where they share an address
 	s.guard.Keep(time.Now(), s.watched())
-	for _, w := range s.workers {
+	for w := range s.roster.All() {
 		s.weigh(w)
 	}
 	s.watchFiles(s.current.config, "cannot watch files")

@@ -21,6 +21,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/supervisor/internal/scales"
 	"github.com/gosuper/gosuper/supervisor/internal/state"
 	"github.com/gosuper/gosuper/supervisor/internal/terminal"
@@ -71,9 +72,9 @@ func newState() *Supervisor {
 	return &Supervisor{
 		signals:   make(chan os.Signal, 64),
 		revisions: map[int]*revision{},
-		workers:   map[int]*worker{}, pids: map[int]*worker{},
-		messages: make(chan message),
-		asks:     make(chan func()), ended: make(chan struct{}),
+		roster:    roster.New[worker](),
+		messages:  make(chan message),
+		asks:      make(chan func()), ended: make(chan struct{}),
 		books:   books.New(time.Now()),
 		guard:   guard.New(scoreboard.Monotonic),
 		slimmed: scales.Slimmed{},
@@ -188,7 +189,7 @@ func understand(rest *handover.State) (i *Inheritance, err error) {
 		}
 	}
 	for f := range s.fleet.Workers() {
-		if s.workers[f.ID] == nil {
+		if s.roster.Of(f.ID) == nil {
 			return nil, fmt.Errorf("there is no worker %d", f.ID)
 		}
 	}

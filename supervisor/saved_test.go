@@ -56,7 +56,7 @@ func TestFirstState(t *testing.T) {
 	}
 	s := i.master
 	_, generation := s.fleet.Revision()
-	w := s.workers[2]
+	w := s.roster.Of(2)
 	s.books.Started(100, time.Now())
 	s.books.Read(100, time.Now(), tally.Reading{}) // until a board was read nobody is told what boards count
 	last, counters := s.books.EndingOf(1), s.books.Counters(0)
@@ -66,7 +66,7 @@ func TestFirstState(t *testing.T) {
 	}{
 		{"configuration", i.Config().Workers.N == 2 && i.Config().Command[0] == "/bin/true" && i.Config().KeepAlive == 5*time.Second},
 		{"program", i.Program().Path == "/usr/bin/gosuper" && len(i.Program().Args) == 3},
-		{"brain", generation == 2 && s.fleet.Target() == 2 && s.fleet.Alive() == len(s.workers)},
+		{"brain", generation == 2 && s.fleet.Target() == 2 && s.fleet.Alive() == s.roster.Len()},
 		{"workers", w.pid == 8388610 && w.says == "ready ü"},
 		{"counters", *counters.InnocentsLost == 7 && counters.Restarts[control.Crash] == 1 && s.books.RestartsOf(0) == 2},
 		{"sockets", s.current.sockets.Len() == 1 && len(s.leaving) == 1},

@@ -22,10 +22,8 @@ func BenchmarkTick(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			c := load(b, fmt.Sprintf("workers = %d\nready = \"notify\"\nwatchdog = \"1h\"\n", n))
 			s, err := newSupervisor(Options{Config: c, Log: zap.NewNop(), Streams: toStderr{}}, hands{
-				listen: func(chan os.Signal) func() { return func() {} },
-				launch: func(s *Supervisor, f fleet.Worker) (*worker, error) {
-					return &worker{Identity: f.Identity, revision: s.revisions[f.Revision], pid: noPID + f.ID}, nil
-				},
+				listen:  func(chan os.Signal) func() { return func() {} },
+				launch:  func(_ *Supervisor, w *worker, _ func(int, error)) (int, error) { return noPID + w.ID, nil },
 				reap:    func(func(int) bool) ([]process.Exit, []process.Orphan, error) { return nil, nil, nil },
 				adopted: nobody,
 				oom:     func() (uint64, bool) { return 0, false },

@@ -41,7 +41,7 @@ func waiting(pid int, inodes []uint64, user *process.Credential) process.Waiting
 
 // nextSigns is when to look at the first worker; zero: never.
 func (s *Supervisor) nextSigns() (next time.Time) {
-	for _, w := range s.workers {
+	for w := range s.roster.All() {
 		next = earlier(next, w.signs)
 	}
 	return next
@@ -49,7 +49,7 @@ func (s *Supervisor) nextSigns() (next time.Time) {
 
 // lookForSigns looks at all workers whose time has come.
 func (s *Supervisor) lookForSigns(now time.Time) {
-	for _, w := range s.workers {
+	for w := range s.roster.All() {
 		if !w.signs.IsZero() && !w.signs.After(now.Add(together)) {
 			s.lookOut(w, now)
 		}
@@ -96,7 +96,7 @@ func (s *Supervisor) lookAtProcesses(w *worker) {
 // saw takes note of a look at the processes of a worker.
 func (s *Supervisor) saw(w *worker, seen process.Waiting) {
 	w.looking = false
-	if w.gone || s.workers[w.ID] != w {
+	if w.gone || s.roster.Of(w.ID) != w {
 		return
 	}
 	s.readHeader(w)

@@ -70,7 +70,7 @@ func (s *Supervisor) look() control.Status {
 		st.Failing = append(st.Failing, control.Failing{Slot: f.Slot, Boots: f.Boots, Error: s.endingOf(f.Culprit).Of(f.Culprit)})
 	}
 	for f := range s.fleet.Workers() {
-		w := s.workers[f.ID]
+		w := s.roster.Of(f.ID)
 		one := control.Worker{
 			ID: f.ID, Slot: f.Slot, Place: f.Place, PID: w.pid, Generation: f.Generation,
 			State: f.State.String(), Cooperating: f.Cooperates(), AgeSeconds: control.Seconds(now.Sub(f.Spawned)),
@@ -94,7 +94,7 @@ func (s *Supervisor) look() control.Status {
 func (s *Supervisor) readBoards(now time.Time) {
 	for known := range s.fleet.Workers() {
 		if known.Cooperates() {
-			s.books.Read(known.ID, now, s.workers[known.ID].reading())
+			s.books.Read(known.ID, now, s.roster.Of(known.ID).reading())
 		}
 	}
 	s.reportDropped(now)
@@ -149,7 +149,7 @@ func (s *Supervisor) state() control.State {
 // inFlight are the requests of a worker, none if it is gone. Of its board the
 // text is fit to be read and the numbers may be anything.
 func (s *Supervisor) inFlight(id int) []control.Request {
-	w := s.workers[id]
+	w := s.roster.Of(id)
 	if w == nil {
 		return nil
 	}

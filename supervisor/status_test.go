@@ -306,7 +306,7 @@ func TestActionsRefused(t *testing.T) {
 		if got, err := st.master.Scale(st.t.Context(), control.Scaling{By: new(-5)}); err != nil || got.To != 1 {
 			t.Errorf("scaled to %+v, %v, want 1", got, err)
 		}
-		if n := len(st.master.workers); n != 1 {
+		if n := st.master.roster.Len(); n != 1 {
 			t.Errorf("%d workers, want the one there was", n)
 		}
 		if err := st.master.Stop(st.t.Context(), false); err != nil {

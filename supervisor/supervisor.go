@@ -24,16 +24,12 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/manager"
 	"github.com/gosuper/gosuper/supervisor/internal/pidfile"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/supervisor/internal/scales"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 	"github.com/gosuper/gosuper/supervisor/internal/terminal"
 	"github.com/gosuper/gosuper/supervisor/internal/upgrade"
-	"github.com/gosuper/gosuper/worker/scoreboard"
 )
-
-// places is for how many workers there is room on the page that says how busy
-// they are. Those beyond it share the load as the kernel pleases.
-const places = 1024
 
 // Supervisor is one master. Its state belongs to the goroutine that calls Run.
 type Supervisor struct {
@@ -51,17 +47,14 @@ type Supervisor struct {
 	kept      *socket.Set       `state:"stored"`       // what is in its descriptor store
 	leaving   []*leaving        `state:"leaving_sets"` // sockets that are about to be closed
 	access    *accesslog.Log    `state:"-"`            // nil: no access log
-	busy      *scoreboard.Fleet `state:"-"`            // how busy each place is; nil: there is no shared memory
-	page      int               `state:"busy,fd"`      // of busy, while the state is written and read
-	boardless bool              `state:"boardless"`    // there is no shared memory here; said once
-	blind     bool              `state:"-"`            // nor is it to be seen whether a worker waits for connections; said once
+	busy      busyPage          `state:",inline"`
+	boardless bool              `state:"boardless"` // there is no shared memory here; said once
+	blind     bool              `state:"-"`         // nor is it to be seen whether a worker waits for connections; said once
 
-	workers   map[int]*worker     `state:"workers,list=id"` // alive, by id
-	pids      map[int]*worker     `state:"-"`
-	strays    []*process.Tail     `state:"-"` // output of workers that are gone, which others may hold
-	hurry     time.Time           `state:"-"` // until then nobody's last words are waited for
-	leftovers leftovers.Leftovers `state:",inline"`
-	mending   mending             `state:"-"`
+	roster    *roster.Roster[worker] `state:",inline"`
+	hurry     time.Time              `state:"-"` // until then nobody's last words are waited for
+	leftovers leftovers.Leftovers    `state:",inline"`
+	mending   mending                `state:"-"`
 
 	signals  chan os.Signal     `state:"-"`
 	deafen   func()             `state:"-"` // ends the delivery of signals
@@ -96,7 +89,7 @@ type hands struct {
 	listen func(chan os.Signal) (stop func())
 	// byTerminal is whether it was the terminal that sent the last signal of a kind.
 	byTerminal func(*terminal.Terminal, os.Signal) bool
-	launch     func(*Supervisor, fleet.Worker) (*worker, error)
+	launch     func(s *Supervisor, w *worker, later func(pid int, err error)) (pid int, err error)
 	signal     func(pid int, w *worker, deed deed) error
 	try        func(c *upgrade.Candidate, args, environ []string, state int) (*upgrade.Trial, error)
 	become     func(program int, argv, environ []string, state int, descriptors []int, taken func() []syscall.Signal) error
@@ -149,9 +142,7 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 		return nil, &Error{Err: err}
 	}
 	s.pidfile = pid
-	if s.busy, err = scoreboard.CreateFleet(places); err != nil {
-		s.busy = nil // spreading is left to chance
-	}
+	s.busy.open()
 	s.adopt(rev)
 	s.current = rev
 	s.fleet = fleet.New(rev.number, rev.settings(), rand.Float64)

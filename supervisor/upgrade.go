@@ -130,7 +130,7 @@ func (s *Supervisor) settle() {
 		return
 	}
 	if u.phase.Settled() {
-		for _, w := range s.workers {
+		for w := range s.roster.All() {
 			if !w.executed && !w.gone {
 				return
 			}

@@ -52,10 +52,10 @@ func (st *stage) heir() *Supervisor {
 func leave(s *Supervisor) (fd int, err error) {
 	all := s.save([]message{{id: 2, Message: notify.Message{Stopping: true}}})
 	var shared []*int // both will close them
-	if s.page >= 0 {
-		shared = append(shared, &s.page)
+	if s.busy.fd >= 0 {
+		shared = append(shared, &s.busy.fd)
 	}
-	for _, w := range s.workers {
+	for w := range s.roster.All() {
 		if w.board >= 0 {
 			shared = append(shared, &w.board)
 		}
@@ -72,8 +72,8 @@ func leave(s *Supervisor) (fd int, err error) {
 // text is what a master would leave, but for what only the moment decides.
 func text(s *Supervisor) string {
 	all := s.save(nil)
-	s.page = 0
-	for _, w := range s.workers {
+	s.busy.fd = 0
+	for w := range s.roster.All() {
 		w.board = min(w.board, 0)
 	}
 	b, _, err := state.Write(all, scoreboard.Epoch())

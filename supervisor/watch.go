@@ -25,7 +25,7 @@ func limitsOf(c *config.Config) guard.Limits {
 func (s *Supervisor) watched() iter.Seq[guard.Charge] {
 	return func(yield func(guard.Charge) bool) {
 		for known := range s.fleet.Workers() {
-			w := s.workers[known.ID]
+			w := s.roster.Of(known.ID)
 			if w.gone || !known.Watched() {
 				continue
 			}
@@ -49,7 +49,7 @@ func (s *Supervisor) patrol(now time.Time) {
 	}
 	for c := range s.watched() {
 		if c.Header {
-			s.books.Read(c.ID, now, s.workers[c.ID].reading())
+			s.books.Read(c.ID, now, s.roster.Of(c.ID).reading())
 		}
 	}
 	s.reportDropped(now)

@@ -65,9 +65,9 @@ func (s *Supervisor) weighAll() {
 func (s *Supervisor) toWeigh() (all []scales.Load, living map[int]bool) {
 	living = map[int]bool{}
 	for f := range s.fleet.Workers() {
-		w := s.workers[f.ID]
+		w := s.roster.Of(f.ID)
 		living[f.ID] = true
-		if w.gone || f.State == fleet.Stopping {
+		if w.gone || w.pid == 0 || f.State == fleet.Stopping {
 			continue
 		}
 		r := w.revision
@@ -87,7 +87,7 @@ func (s *Supervisor) toWeigh() (all []scales.Load, living map[int]bool) {
 func (s *Supervisor) tooHeavy(heavy []scales.Excess) {
 	defer s.step()
 	for _, h := range heavy {
-		w := s.workers[h.ID]
+		w := s.roster.Of(h.ID)
 		if w == nil || w.gone {
 			continue
 		}

@@ -82,17 +82,19 @@ func (w *worker) release() {
 	}
 	if w.memory != nil {
 		w.memory.Close()
+		w.memory = nil
 	}
 	if w.pid == 0 {
 		for _, t := range w.tails() {
 			t.Close() // else it closes itself, when the last who can write is gone
 		}
+		w.tail, w.stdout = nil, nil
 	}
 }
 
 // hear takes note of what a worker said, for the next step.
 func (s *Supervisor) hear(m message) {
-	w := s.workers[m.id]
+	w := s.roster.Of(m.id)
 	if w == nil {
 		return
 	}
@@ -153,7 +155,7 @@ func (s *Supervisor) listenTo(m message) {
 // readHeaders looks whether workers have become cooperating ones.
 func (s *Supervisor) readHeaders() {
 	for w := range s.fleet.Workers() {
-		s.readHeader(s.workers[w.ID])
+		s.readHeader(s.roster.Of(w.ID))
 	}
 }
 
@@ -179,3 +181,38 @@ func (s *Supervisor) readHeader(w *worker) {
 
 // age is how long the worker has lived.
 func (w *worker) age() time.Duration { return time.Since(w.Spawned).Round(time.Millisecond) }
+
+// places is for how many workers there is room on the page that says how busy
+// they are. Those beyond it share the load as the kernel pleases.
+const places = 1024
+
+// busyPage is shared memory on which workers tell each other how busy each place is.
+// Without it how the load is spread is left to chance.
+type busyPage struct {
+	memory *scoreboard.Fleet `state:"-"`       // nil: there is none
+	fd     int               `state:"busy,fd"` // of memory, while the state is written and read
+}
+
+func (b *busyPage) open() {
+	if memory, err := scoreboard.CreateFleet(places); err == nil {
+		b.memory = memory
+	}
+}
+
+// descriptor is that of the page; -1: there is none.
+func (b *busyPage) descriptor() int {
+	if b.memory == nil {
+		return -1
+	}
+	return int(b.memory.File().Fd())
+}
+
+// save readies it for being written.
+func (b *busyPage) save() { b.fd = b.descriptor() }
+
+// clear has nobody be busy at a place, which is free.
+func (b *busyPage) clear(place int) {
+	if b.memory != nil {
+		b.memory.Clear(place)
+	}
+}

@@ -58,6 +58,7 @@ var mayImport = map[string][]string{
 	"supervisor/internal/develop": {
 		sys, "go.uber.org/zap", module + "/config", module + "/supervisor/internal/filewatch", module + "/supervisor/internal/process",
 	},
+	"supervisor/internal/roster":    {module + "/supervisor/internal/process"},
 	"supervisor/internal/leftovers": {sys, module + "/supervisor/internal/process", module + "/worker/protocol"},
 	"supervisor/internal/filewatch": {"github.com/fsnotify/fsnotify"},
 	"supervisor/internal/accesslog": {sys, module + "/supervisor/files", module + "/supervisor/internal/terminal", module + "/worker/protocol"},

@@ -32,6 +32,7 @@ type Leftovers struct {
 	told   map[int]bool   `state:"-"` // pids that were named
 	owners map[int][]int  `state:"-"` // ids of the workers that a process may come from, by its pid
 	lost   bool           `state:"-"` // what ended with its leader was told of
+	due    bool           `state:"-"` // a look was postponed
 }
 
 // New knows of nothing.
@@ -70,11 +71,17 @@ func (l *Leftovers) Died(w Leader) { l.dead[w.PID] = w }
 
 // Quiet says that there is nothing to look for after these were reaped: nobody was
 // orphaned, and nobody lost whom he had orphaned.
-func (l *Leftovers) Quiet(reaped []process.Orphan) bool { return len(l.dead) == 0 && len(reaped) == 0 }
+func (l *Leftovers) Quiet(reaped []process.Orphan) bool {
+	return len(l.dead) == 0 && len(reaped) == 0 && !l.due
+}
+
+// Postpone has it not be quiet before there was a look at who was adopted.
+func (l *Leftovers) Postpone() { l.due = true }
 
 // Sort returns what there is to end of the children that were adopted, while these
 // workers are alive.
 func (l *Leftovers) Sort(adopted []process.Orphan, alive []Leader) (over []Leftover) {
+	l.due = false
 	adopted = l.ofWorkers(adopted)
 	for _, o := range adopted {
 		if _, ok := l.dead[o.Group]; ok {

@@ -1,0 +1,113 @@
+//go:build linux
+
+// Package roster is the list of the workers that a master has: by id, and by pid once
+// they have one.
+//
+// A worker is entered before it has a process. Who makes that may be another process,
+// which tells the pid later, or never: until then the worker is unborn. Its end may be
+// seen before its pid is told, and is not lost: see [Roster.Reaped] and [Roster.Born].
+//
+// What workers wrote may go on after they are gone, since what they had started may
+// hold their pipes: the roster keeps those, too.
+package roster
+
+import (
+	"iter"
+	"maps"
+	"slices"
+
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+)
+
+// A Roster is the list. It belongs to one goroutine.
+type Roster[W any] struct {
+	workers   map[int]*W        `state:"workers,list=id"` // by id
+	pids      map[int]*W        `state:"-"`               // by pid, until they are reaped
+	unborn    map[int]bool      `state:"-"`               // ids of those without a process
+	unclaimed process.Unclaimed `state:"-"`               // of whom one may turn out to be an unborn one's
+	strays    []*process.Tail   `state:"-"`               // output of workers that are gone, which others may hold
+}
+
+// New returns a list of nobody.
+func New[W any]() *Roster[W] {
+	return &Roster[W]{workers: map[int]*W{}, pids: map[int]*W{}, unborn: map[int]bool{}}
+}
+
+// Enter adds a worker, which has no process yet.
+func (r *Roster[W]) Enter(id int, w *W) {
+	r.workers[id] = w
+	r.unborn[id] = true
+}
+
+// Born notes which process a worker is. If that has ended already, and was reaped, it
+// returns how.
+func (r *Roster[W]) Born(id, pid int) (end process.Status, ended bool) {
+	defer r.delivered(id)
+	if end, ended = r.unclaimed.Claim(pid); !ended {
+		r.pids[pid] = r.workers[id]
+	}
+	return end, ended
+}
+
+// Unborn says whether the worker has no process yet.
+func (r *Roster[W]) Unborn(id int) bool { return r.unborn[id] }
+
+// Expecting says whether there are unborn workers: a child that nobody knows may be
+// one of them.
+func (r *Roster[W]) Expecting() bool { return len(r.unborn) > 0 }
+
+// GiveUp notes that an unborn worker will never have a process.
+func (r *Roster[W]) GiveUp(id int) { r.delivered(id) }
+
+func (r *Roster[W]) delivered(id int) {
+	if delete(r.unborn, id); len(r.unborn) == 0 {
+		r.unclaimed.Drop()
+	}
+}
+
+// Has says whether the process is that of a worker, and not reaped yet.
+func (r *Roster[W]) Has(pid int) bool { return r.pids[pid] != nil }
+
+// Reaped returns the worker whose process is reaped: its pid may be another's from now
+// on.
+func (r *Roster[W]) Reaped(pid int) *W {
+	w := r.pids[pid]
+	delete(r.pids, pid)
+	return w
+}
+
+// ReapedOthers notes children that were reaped and are not known: an unborn worker may
+// be among them.
+func (r *Roster[W]) ReapedOthers(orphans []process.Orphan) {
+	if r.Expecting() {
+		r.unclaimed.Keep(orphans)
+	}
+}
+
+// Of is the worker with the id; nil: there is none.
+func (r *Roster[W]) Of(id int) *W { return r.workers[id] }
+
+// Len is how many there are.
+func (r *Roster[W]) Len() int { return len(r.workers) }
+
+// All yields the workers, in no order. One that was yielded may be removed meanwhile.
+func (r *Roster[W]) All() iter.Seq[*W] { return maps.Values(r.workers) }
+
+// IDs are those of the workers, in their order.
+func (r *Roster[W]) IDs() []int { return slices.Sorted(maps.Keys(r.workers)) }
+
+// Remove strikes a worker off the list, which is gone.
+func (r *Roster[W]) Remove(id int) {
+	delete(r.workers, id)
+	r.delivered(id)
+}
+
+// Leave keeps the output of a worker that is gone until nobody can write to it any
+// more.
+func (r *Roster[W]) Leave(output ...*process.Tail) { r.strays = append(r.Left(), output...) }
+
+// Left is the output that was left and that somebody may still write to.
+func (r *Roster[W]) Left() []*process.Tail {
+	r.strays = slices.DeleteFunc(r.strays, (*process.Tail).Ended)
+	return r.strays
+}

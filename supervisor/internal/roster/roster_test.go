@@ -1,0 +1,72 @@
+//go:build linux
+
+package roster
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+)
+
+const pid = 1 << 23 // and those from here on are above every pid
+
+func TestLife(t *testing.T) {
+	r, w := New[string](), new("first")
+	r.Enter(1, w)
+	if r.Of(1) != w || r.Len() != 1 || !r.Unborn(1) || !r.Expecting() || r.Has(pid) {
+		t.Errorf("before its birth: %+v", r)
+	}
+	if _, ended := r.Born(1, pid); ended || r.Unborn(1) || r.Expecting() || !r.Has(pid) {
+		t.Errorf("after its birth: %+v", r)
+	}
+	if r.Reaped(pid) != w || r.Has(pid) || r.Of(1) != w {
+		t.Errorf("after it was reaped: %+v", r)
+	}
+	if r.Remove(1); r.Of(1) != nil || r.Len() != 0 {
+		t.Errorf("after it was removed: %+v", r)
+	}
+}
+
+func TestEndIsSeenFirst(t *testing.T) {
+	r := New[string]()
+	ends := []process.Orphan{{Pid: pid, Status: process.Status{Code: 7}}}
+	r.ReapedOthers(ends) // of whom nobody is expected
+	r.Enter(1, new("first"))
+	if _, ended := r.Born(1, pid); ended {
+		t.Error("an orphan's end is a worker's that came later")
+	}
+	r.Enter(2, new("second"))
+	r.Enter(3, new("third"))
+	r.ReapedOthers(ends)
+	r.GiveUp(3)
+	if end, ended := r.Born(2, pid); !ended || end.Code != 7 {
+		t.Errorf("it ended with %v, %t", end, ended)
+	}
+	if r.Expecting() {
+		t.Error("somebody is still expected")
+	}
+	r.Enter(4, new("fourth"))
+	r.ReapedOthers(ends)
+	r.Remove(4)
+	r.Enter(5, new("fifth"))
+	if _, ended := r.Born(5, pid); ended {
+		t.Error("an end is kept longer than there was somebody to claim it")
+	}
+}
+
+func TestAll(t *testing.T) {
+	r := New[int]()
+	for id := 3; id > 0; id-- {
+		r.Enter(id, new(id))
+	}
+	if got := r.IDs(); !slices.Equal(got, []int{1, 2, 3}) {
+		t.Errorf("the ids are %v", got)
+	}
+	for w := range r.All() {
+		r.Remove(*w)
+	}
+	if r.Len() != 0 || r.Expecting() {
+		t.Errorf("%d are left", r.Len())
+	}
+}
