@@ -106,57 +106,28 @@ func moves(ev Event) bool {
 // workers: whether they are watched, and cooperate. That time passes does not.
 func (f *Fleet) Moved() bool { return f.moved }
 
-// excused says whether the loop was late, so that what is overdue has to be
-// given another moment: there may be news in a queue. All that was to happen
-// counts, a look at the workers as well. Where one such step follows the other
-// that is the end of it some time.
-func (f *Fleet) excused(now time.Time, events []Event) bool {
-	due, _ := f.Deadline()
-	for _, ev := range events {
-		if l, ok := ev.(Looked); ok && !l.Due.IsZero() && (due.IsZero() || l.Due.Before(due)) {
-			due = l.Due
+// conclude notices what is complete: the first start, a rollout, a stop.
+func (f *Fleet) conclude() {
+	if f.Stopping() {
+		if f.stopping && (len(f.workers) == 0 || f.abandoned()) {
+			f.halted = true
+			f.do(Halt{f.gaveUp})
+		}
+		return
+	}
+	for i := range f.slots {
+		if !slices.ContainsFunc(f.teams[i], func(w *Worker) bool { return w.State == Ready && f.own(w) }) {
+			return
 		}
 	}
-	if due.IsZero() || now.Sub(due) <= Lateness {
-		if now.Sub(f.lateAt) >= Lateness { // what was postponed is up in this step
-			f.lateSince = time.Time{}
-		}
-		return false
+	if !f.up {
+		f.up = true
+		f.do(Up{})
 	}
-	if f.lateSince.IsZero() {
-		f.lateSince = now
+	if f.fallback != nil && f.candidate == nil {
+		f.fallback = nil
+		f.endReload(f.current, Done, 0)
 	}
-	f.lateAt = now
-	return now.Sub(f.lateSince) < Patience
-}
-
-// Deadline returns when to Step with a Tick next; false if nothing is due
-// until something happens.
-func (f *Fleet) Deadline() (time.Time, bool) {
-	var next time.Time
-	consider := func(t time.Time) {
-		if t.After(f.now) && (next.IsZero() || t.Before(next)) {
-			next = t
-		}
-	}
-	if f.halted {
-		return next, false
-	}
-	for _, w := range f.workers {
-		consider(w.due)
-		consider(w.aliveAt)
-		consider(w.expires)
-		consider(f.grantAt(w))
-	}
-	consider(f.stopAt)
-	if !f.stopping {
-		for _, s := range f.slots {
-			if s.revision == f.current.number {
-				consider(s.until)
-			}
-		}
-	}
-	return next, !next.IsZero()
 }
 
 // Workers yields a copy of each living worker, by id. There is no step meanwhile.
@@ -255,6 +226,26 @@ func (f *Fleet) worker(id int) *Worker {
 	return f.workers[i]
 }
 
+// join adds a worker to the fleet, and part removes it. Its slot is for good.
+func (f *Fleet) join(w *Worker) {
+	f.workers = append(f.workers, w)
+	f.assign(w)
+}
+
+// assign makes a worker one of its slot's.
+func (f *Fleet) assign(w *Worker) {
+	for len(f.teams) <= w.Slot {
+		f.teams = append(f.teams, nil)
+	}
+	f.teams[w.Slot] = append(f.teams[w.Slot], w)
+}
+
+func (f *Fleet) part(w *Worker) {
+	is := func(x *Worker) bool { return x == w }
+	f.workers = slices.DeleteFunc(f.workers, is)
+	f.teams[w.Slot] = slices.DeleteFunc(f.teams[w.Slot], is)
+}
+
 // fitSlots makes as many slots as workers are asked for; why is the reason for
 // which new ones will be filled.
 func (f *Fleet) fitSlots(why Reason) {
@@ -276,47 +267,8 @@ func (f *Fleet) resetSlots(why Reason) {
 	f.fitSlots(why)
 }
 
-// surge returns how many processes may live beyond the target.
-func (f *Fleet) surge() int { return f.current.Surge.Of(f.current.target) }
-
-// in returns the workers of a slot that nobody told to finish, by state.
-func (f *Fleet) in(slot int) (starting, ready []*Worker) {
-	for _, w := range f.teams[slot] {
-		switch w.State {
-		case Starting:
-			starting = append(starting, w)
-		case Ready:
-			ready = append(ready, w)
-		}
-	}
-	return starting, ready
-}
-
-// join adds a worker to the fleet, and part removes it. Its slot is for good.
-func (f *Fleet) join(w *Worker) {
-	f.workers = append(f.workers, w)
-	f.assign(w)
-}
-
-// assign makes a worker one of its slot's.
-func (f *Fleet) assign(w *Worker) {
-	for len(f.teams) <= w.Slot {
-		f.teams = append(f.teams, nil)
-	}
-	f.teams[w.Slot] = append(f.teams[w.Slot], w)
-}
-
-func (f *Fleet) part(w *Worker) {
-	is := func(x *Worker) bool { return x == w }
-	f.workers = slices.DeleteFunc(f.workers, is)
-	f.teams[w.Slot] = slices.DeleteFunc(f.teams[w.Slot], is)
-}
-
 // own says whether the worker belongs to the revision in force.
 func (f *Fleet) own(w *Worker) bool { return w.Revision == f.current.number }
-
-// fresh says whether the worker is one that its slot shall keep.
-func (f *Fleet) fresh(w *Worker) bool { return f.own(w) && w.Recycle == "" }
 
 // count returns how many workers satisfy the condition.
 func (f *Fleet) count(is func(*Worker) bool) (n int) {

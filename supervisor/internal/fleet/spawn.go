@@ -57,6 +57,9 @@ func (f *Fleet) spawn() {
 	}
 }
 
+// surge returns how many processes may live beyond the target.
+func (f *Fleet) surge() int { return f.current.Surge.Of(f.current.target) }
+
 // free returns how many processes may be spawned on top of those alive.
 func (f *Fleet) free() int { return f.current.target + f.surge() - len(f.workers) }
 

@@ -108,20 +108,6 @@ func (w *Worker) Watched() bool {
 // serving says whether the worker may have requests that nobody told it to finish.
 func (w *Worker) serving() bool { return w.State == Starting || w.State == Ready }
 
-// fault is what was wrong with a worker that went with this verdict, if nobody had
-// told it to.
-func (w *Worker) fault(verdict Verdict) Reason {
-	switch {
-	case w.oversized:
-		return ReasonMemory
-	case verdict == BootFailed:
-		return ReasonStartup
-	case w.left:
-		return ReasonLeft
-	}
-	return ReasonCrash
-}
-
 // slot is one position of the fleet and what befell it.
 type slot struct {
 	why      Reason    `state:"why"`      // why the next worker will be spawned here

@@ -53,6 +53,22 @@ func (f *Fleet) thin(slot int) {
 	}
 }
 
+// in returns the workers of a slot that nobody told to finish, by state.
+func (f *Fleet) in(slot int) (starting, ready []*Worker) {
+	for _, w := range f.teams[slot] {
+		switch w.State {
+		case Starting:
+			starting = append(starting, w)
+		case Ready:
+			ready = append(ready, w)
+		}
+	}
+	return starting, ready
+}
+
+// fresh says whether the worker is one that its slot shall keep.
+func (f *Fleet) fresh(w *Worker) bool { return f.own(w) && w.Recycle == "" }
+
 // staleness is the reason for which a worker is not fresh.
 func (f *Fleet) staleness(w *Worker) Reason {
 	switch {
@@ -90,53 +106,4 @@ func (f *Fleet) grace(w *Worker) time.Duration {
 		return min(drain, graceful)
 	}
 	return drain
-}
-
-// tell sends the stop signal, which a worker gets once in its life.
-func (f *Fleet) tell(w *Worker, until time.Time, why Reason) {
-	w.told = true
-	w.State = Draining
-	w.aliveAt = time.Time{}
-	w.due, w.Until, w.Why = until, until, why
-	f.do(Retire{w.ID, until, why})
-	if !until.After(f.now) {
-		f.expire(w)
-	}
-}
-
-// hasten brings the end of a drain forward.
-func (f *Fleet) hasten(w *Worker, until time.Time) {
-	if w.due.After(until) {
-		w.due, w.Until = until, until
-		f.do(Hasten{w.ID, until})
-		if !until.After(f.now) {
-			f.expire(w)
-		}
-	}
-}
-
-// retireAll gives the whole fleet the common deadline of a stop. Who is stuck gets no
-// more of it than elsewhere, and, unless the stop is a quick one, the time for its
-// stacks on top.
-func (f *Fleet) retireAll() {
-	for _, w := range f.workers {
-		switch {
-		case w.serving() && w.Stuck:
-			f.tell(w, earlier(f.stopBy, f.now.Add(f.grace(w))), ReasonStop)
-		case w.serving():
-			f.tell(w, f.stopBy, ReasonStop)
-		case w.State == Draining:
-			f.hasten(w, f.stopBy)
-		case !w.killed && w.Stuck && !f.quick:
-			w.due = earlier(w.due, f.stopBy.Add(AbortGrace))
-		case !w.killed:
-			w.due = earlier(w.due, f.stopBy)
-		}
-		if !w.killed && !w.due.After(f.now) {
-			f.kill(w, ReasonGrace)
-		}
-		if end := f.stopBy.Add(KillGrace); w.killed && end.After(f.now) {
-			w.due = end
-		}
-	}
 }

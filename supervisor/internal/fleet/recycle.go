@@ -5,6 +5,14 @@ import (
 	"time"
 )
 
+// grownOld orders a replacement for a worker that still serves.
+func (f *Fleet) grownOld(w *Worker) {
+	w.expires = time.Time{}
+	if w.State == Ready && w.Recycle == "" {
+		w.Recycle = ReasonLifetime
+	}
+}
+
 // grant orders a replacement for every worker that wishes it, unless it has to wait:
 // one that did nothing but wish would keep the fleet booting, as one that crashes
 // would without a backoff.

@@ -1,0 +1,114 @@
+package fleet
+
+import "time"
+
+// Deadline returns when to Step with a Tick next; false if nothing is due
+// until something happens.
+func (f *Fleet) Deadline() (time.Time, bool) {
+	var next time.Time
+	consider := func(t time.Time) {
+		if t.After(f.now) && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	if f.halted {
+		return next, false
+	}
+	for _, w := range f.workers {
+		consider(w.due)
+		consider(w.aliveAt)
+		consider(w.expires)
+		consider(f.grantAt(w))
+	}
+	consider(f.stopAt)
+	if !f.stopping {
+		for _, s := range f.slots {
+			if s.revision == f.current.number {
+				consider(s.until)
+			}
+		}
+	}
+	return next, !next.IsZero()
+}
+
+// Horizon returns until when what is under way may take: by then every starting
+// worker is ready or was killed, every drain is over, every backoff has ended in
+// a boot, and a stop is complete. What follows from one of those may take until
+// a later horizon. Zero: nothing is under way; that a worker will be old some day
+// is not.
+func (f *Fleet) Horizon() time.Time {
+	if !f.stopAt.IsZero() {
+		return f.stopAt.Add(f.current.GracefulTimeout + KillGrace)
+	}
+	var last time.Time
+	consider := func(t time.Time) {
+		if t.After(last) {
+			last = t
+		}
+	}
+	for _, w := range f.workers {
+		if w.State != Ready && !w.due.IsZero() { // not yet killed
+			consider(w.due.Add(AbortGrace))
+		}
+	}
+	if f.stopping {
+		consider(f.stopBy.Add(KillGrace))
+		return last
+	}
+	for _, s := range f.slots {
+		if s.inBackoff(f.current.number, f.now) {
+			consider(s.until.Add(f.current.StartupTimeout + AbortGrace))
+		}
+	}
+	return last
+}
+
+// excused says whether the loop was late, so that what is overdue has to be
+// given another moment: there may be news in a queue. All that was to happen
+// counts, a look at the workers as well. Where one such step follows the other
+// that is the end of it some time.
+func (f *Fleet) excused(now time.Time, events []Event) bool {
+	due, _ := f.Deadline()
+	for _, ev := range events {
+		if l, ok := ev.(Looked); ok && !l.Due.IsZero() && (due.IsZero() || l.Due.Before(due)) {
+			due = l.Due
+		}
+	}
+	if due.IsZero() || now.Sub(due) <= Lateness {
+		if now.Sub(f.lateAt) >= Lateness { // what was postponed is up in this step
+			f.lateSince = time.Time{}
+		}
+		return false
+	}
+	if f.lateSince.IsZero() {
+		f.lateSince = now
+	}
+	f.lateAt = now
+	return now.Sub(f.lateSince) < Patience
+}
+
+// postpone gives everything that is overdue another moment: the loop itself
+// did not run, and the news that would have saved a worker may still be
+// waiting in a queue.
+func (f *Fleet) postpone() {
+	later := func(t *time.Time) {
+		if !t.IsZero() && !t.After(f.now) {
+			*t = f.now.Add(Lateness)
+		}
+	}
+	for _, w := range f.workers {
+		later(&w.due)
+		later(&w.aliveAt)
+		later(&w.expires)
+	}
+	later(&f.stopAt)
+	later(&f.stopBy)
+}
+
+// earlier returns the earlier of two times.
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}

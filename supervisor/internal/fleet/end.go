@@ -1,0 +1,106 @@
+package fleet
+
+import "time"
+
+// escalate does to every worker whose time is over what comes next for it.
+func (f *Fleet) escalate() {
+	for _, w := range f.workers {
+		if w.oversized && !w.killed {
+			f.kill(w, ReasonMemory)
+		}
+	}
+	if f.late {
+		f.postpone()
+		return
+	}
+	if !f.stopAt.IsZero() && !f.stopAt.After(f.now) {
+		f.close(f.now.Add(f.current.GracefulTimeout))
+	}
+	for _, w := range f.workers {
+		if f.looksReady(w) {
+			f.announce(w)
+			if w.cooperates {
+				f.prove(w)
+			}
+		}
+		if !w.expires.IsZero() && !w.expires.After(f.now) {
+			f.grownOld(w)
+		}
+		if w.due.IsZero() || w.due.After(f.now) {
+			continue
+		}
+		switch w.State {
+		case Starting:
+			w.failed = true
+			f.abort(w, ReasonStartup)
+		case Ready:
+			w.due = time.Time{}
+			f.prove(w)
+			f.do(Plain{w.ID})
+		case Draining:
+			f.expire(w)
+		case Stopping:
+			if !w.killed {
+				f.kill(w, ReasonGrace)
+			}
+			w.due = time.Time{}
+		}
+	}
+}
+
+// tell sends the stop signal, which a worker gets once in its life.
+func (f *Fleet) tell(w *Worker, until time.Time, why Reason) {
+	w.told = true
+	w.State = Draining
+	w.aliveAt = time.Time{}
+	w.due, w.Until, w.Why = until, until, why
+	f.do(Retire{w.ID, until, why})
+	if !until.After(f.now) {
+		f.expire(w)
+	}
+}
+
+// hasten brings the end of a drain forward.
+func (f *Fleet) hasten(w *Worker, until time.Time) {
+	if w.due.After(until) {
+		w.due, w.Until = until, until
+		f.do(Hasten{w.ID, until})
+		if !until.After(f.now) {
+			f.expire(w)
+		}
+	}
+}
+
+// AsksForStacks reports whether a worker whose time to drain is over gets the abort
+// signal before it is killed, as things are.
+func (f *Fleet) AsksForStacks(w *Worker) bool { return w.Stuck && !f.quick }
+
+// expire ends a worker whose time to drain is over. Who is in a hurry does not wait
+// for stacks.
+func (f *Fleet) expire(w *Worker) {
+	if f.AsksForStacks(w) {
+		f.abort(w, w.Recycle)
+	} else {
+		f.kill(w, ReasonGrace)
+	}
+}
+
+// abort asks a worker that hangs for its stacks before it is killed.
+func (f *Fleet) abort(w *Worker, why Reason) {
+	w.State = Stopping
+	w.aliveAt = time.Time{}
+	w.due = f.now.Add(AbortGrace)
+	f.do(Abort{w.ID, why})
+}
+
+// kill ends a worker whose grace is over, or that may not live a moment longer.
+func (f *Fleet) kill(w *Worker, why Reason) {
+	aborted := w.State == Stopping
+	w.killed = true
+	w.State = Stopping
+	w.due, w.aliveAt = time.Time{}, time.Time{}
+	if (w.failed || w.oversized) && !w.told && !w.blamed {
+		f.blame(w, f.verdict(w))
+	}
+	f.do(Kill{w.ID, why, aborted})
+}

@@ -1,0 +1,74 @@
+package fleet
+
+import "time"
+
+// stop ends what is under way and has the fleet close: now, or when the delay
+// is over, for which there is no use if nothing was ever ready. Another stop can
+// only bring the end forward.
+func (f *Fleet) stop(quick bool) {
+	graceful := f.current.GracefulTimeout
+	f.quick = f.quick || quick
+	switch {
+	case !quick && f.Stopping():
+	case quick && f.stopping:
+		f.close(f.now.Add(QuickGrace))
+	case quick && !f.stopAt.IsZero():
+		f.close(earlier(f.now.Add(QuickGrace), f.stopAt.Add(graceful)))
+	default:
+		f.supersede()
+		if f.fallback != nil {
+			f.endReload(f.current, Superseded, 0)
+			f.fallback = nil
+		}
+		switch {
+		case quick:
+			f.close(f.now.Add(QuickGrace))
+		case f.served() && f.current.StopDelay > 0:
+			f.stopAt = f.now.Add(f.current.StopDelay)
+		default:
+			f.close(f.now.Add(graceful))
+		}
+	}
+}
+
+// close tells the whole fleet to end by a common deadline.
+func (f *Fleet) close(by time.Time) {
+	if f.stopping {
+		f.stopBy = earlier(f.stopBy, by)
+		return
+	}
+	f.stopping, f.stopAt, f.stopBy = true, time.Time{}, by
+	f.do(Close{})
+}
+
+// retireAll gives the whole fleet the common deadline of a stop. Who is stuck gets no
+// more of it than elsewhere, and, unless the stop is a quick one, the time for its
+// stacks on top.
+func (f *Fleet) retireAll() {
+	for _, w := range f.workers {
+		switch {
+		case w.serving() && w.Stuck:
+			f.tell(w, earlier(f.stopBy, f.now.Add(f.grace(w))), ReasonStop)
+		case w.serving():
+			f.tell(w, f.stopBy, ReasonStop)
+		case w.State == Draining:
+			f.hasten(w, f.stopBy)
+		case !w.killed && w.Stuck && !f.quick:
+			w.due = earlier(w.due, f.stopBy.Add(AbortGrace))
+		case !w.killed:
+			w.due = earlier(w.due, f.stopBy)
+		}
+		if !w.killed && !w.due.After(f.now) {
+			f.kill(w, ReasonGrace)
+		}
+		if end := f.stopBy.Add(KillGrace); w.killed && end.After(f.now) {
+			w.due = end
+		}
+	}
+}
+
+// abandoned says whether nothing is left but processes that SIGKILL did not
+// end in time (they hang in the kernel, and die when it lets go of them).
+func (f *Fleet) abandoned() bool {
+	return f.now.Sub(f.stopBy) >= KillGrace && f.count(func(w *Worker) bool { return !w.killed }) == 0
+}
