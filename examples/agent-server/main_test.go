@@ -82,7 +82,7 @@ func start(t *testing.T, env []string, args ...string) *program {
 		p.Process.Kill()
 		<-done
 	})
-	for end := time.Now().Add(forever); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(forever); ; time.Sleep(time.Millisecond) { // between two tries
 		if conn, err := net.Dial("unix", path); err == nil {
 			conn.Close()
 			return p

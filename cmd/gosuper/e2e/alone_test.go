@@ -68,7 +68,7 @@ func ask(t *testing.T, socket, path string) string {
 				if err == nil || time.Now().After(deadline) {
 					return conn, err
 				}
-				time.Sleep(5 * time.Millisecond)
+				time.Sleep(5 * time.Millisecond) // between two tries: a socket does not tell that it is there
 			}
 		},
 	}}

@@ -243,16 +243,13 @@ func TestBindMovesTwice(t *testing.T) {
 	}
 	// Until those that left are closed for good: bound by nobody.
 	for _, left := range []string{y, z} {
-		for begin := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		eventually(t, left+" is given back", func() bool {
 			l, err := net.Listen("tcp", left)
 			if err == nil {
 				l.Close()
-				break
 			}
-			if time.Since(begin) > patience {
-				t.Fatalf("%s is never given back: %v", left, err)
-			}
-		}
+			return err == nil
+		})
 	}
 	for _, there := range []string{a, x} {
 		conn, err := net.Dial("tcp", there)

@@ -53,13 +53,22 @@ type transcript struct {
 	text   bytes.Buffer // all of it
 	ended  bool
 	news   chan struct{} // closed when there is more
+	whole  chan struct{} // closed when all is there of a master that is gone
 }
+
+func newTranscript() *transcript {
+	return &transcript{news: make(chan struct{}), whole: make(chan struct{})}
+}
+
+// lastLine is written by the test behind all that a master has written which is gone.
+const lastLine = "the master is gone\x00\n"
 
 // read takes the stderr to its end.
 func (l *transcript) read(from io.Reader) {
 	lines := bufio.NewReader(from)
 	for {
 		line, err := lines.ReadBytes('\n')
+		line, last := bytes.CutSuffix(line, []byte(lastLine))
 		l.mu.Lock()
 		l.text.Write(line)
 		if e, ok := parseEvent(line); ok {
@@ -69,6 +78,9 @@ func (l *transcript) read(from io.Reader) {
 		close(l.news)
 		l.news = make(chan struct{})
 		l.mu.Unlock()
+		if last {
+			close(l.whole)
+		}
 		if err != nil {
 			return
 		}

@@ -36,7 +36,7 @@ func (m *master) gone(limit time.Duration) time.Duration {
 			}
 			return took
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(5 * time.Millisecond) // between two looks: the end of orphans is told to the master alone
 	}
 }
 

@@ -44,20 +44,26 @@ type master struct {
 	file   string // of the configuration
 	tag    string
 	exited chan struct{} // closed when the process has been waited for
+	own    *os.File      // the test's own writing end of what it reads of the master; nil if it reads by itself
 }
 
 // start starts a master and sees to its end.
 func start(t testing.TB, l launch) *master {
 	t.Helper()
 	m := &master{
-		t: t, transcript: &transcript{news: make(chan struct{})}, exited: make(chan struct{}),
+		t: t, transcript: newTranscript(), exited: make(chan struct{}),
 		file: filepath.Join(t.TempDir(), "supervisor.toml"),
 		tag:  fmt.Sprintf("%d-%d", os.Getpid(), marks.Add(1)),
 	}
 	words := append(slices.Clone(l.before), cmp.Or(l.binary, gosuper))
 	if l.config != "" {
 		if l.stderr != nil {
-			l.config += fmt.Sprintf("[log]\nfile = %q\n", m.fifo())
+			path := m.fifo()
+			l.config += fmt.Sprintf("[log]\nfile = %q\n", path)
+			var err error
+			if m.own, err = os.OpenFile(path, os.O_WRONLY, 0); err != nil {
+				t.Fatal(err)
+			}
 		}
 		m.rewrite(l.config)
 		words = append(words, "-c", m.file)
@@ -81,8 +87,7 @@ func start(t testing.TB, l launch) *master {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.cmd.Stderr = w
-		defer w.Close()
+		m.cmd.Stderr, m.own = w, w
 		go func() {
 			m.read(r)
 			r.Close()
@@ -91,11 +96,16 @@ func start(t testing.TB, l launch) *master {
 	t.Cleanup(m.cleanUp)
 	if err := m.cmd.Start(); err != nil {
 		close(m.exited)
+		m.own.Close()
 		t.Fatal(err)
 	}
 	go func() {
 		m.cmd.Wait()
 		close(m.exited)
+		if m.own != nil {
+			m.own.WriteString(lastLine)
+			m.own.Close()
+		}
 	}()
 	return m
 }
@@ -190,17 +200,24 @@ func (m *master) reload() {
 	m.wait(m.t, from, "reload done", nil)
 }
 
-// end waits for the end of the master and returns its exit status, -1 if a signal
-// ended it.
+// end waits for the end of the master, and until all is read that it wrote, and
+// returns its exit status, -1 if a signal ended it.
 func (m *master) end() int {
 	m.t.Helper()
+	over := time.After(patience)
 	select {
 	case <-m.exited:
-		return m.cmd.ProcessState.ExitCode()
-	case <-time.After(patience):
+	case <-over:
 		m.t.Fatal("the master does not end")
-		return 0
 	}
+	if m.own != nil {
+		select {
+		case <-m.whole:
+		case <-over:
+			m.t.Fatal("what the master wrote does not end")
+		}
+	}
+	return m.cmd.ProcessState.ExitCode()
 }
 
 // addr is the address of the first socket, without its scheme.

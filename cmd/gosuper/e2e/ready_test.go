@@ -178,6 +178,6 @@ func never(t *testing.T, until time.Time, happens func() bool, what string) {
 		if happens() {
 			t.Fatal(what)
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond) // until then time is all there is to wait for
 	}
 }

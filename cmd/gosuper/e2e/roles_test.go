@@ -93,7 +93,7 @@ func serve(args []string) error {
 		if _, err := os.Stat(args[1]); err == nil {
 			break
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond) // between two looks
 	}
 	return worker.ListenAndServe(os.Getenv("E2E_ADDR"), newHandler())
 }

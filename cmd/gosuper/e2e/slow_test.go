@@ -155,7 +155,7 @@ func take[T any](t testing.TB, n int, from <-chan T) []T {
 // eventually waits for a condition of which nobody tells.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(5 * time.Millisecond) { // between two looks
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain for: %s", what)
 		}

@@ -162,7 +162,7 @@ func TestTerminalOutlived(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := openWindow(t)
-			w.transcript = &transcript{news: make(chan struct{})} // apart from the screen, which ends
+			w.transcript = newTranscript() // apart from the screen, which ends
 			w.rewrite(strings.Replace(config("[log]", `format = "json"`), "[log]", fmt.Sprintf("[log]\nfile = %q", w.fifo()), 1))
 			pid := w.run(command)
 			w.close()

@@ -74,7 +74,7 @@ func villain(args []string) error {
 		go func() {
 			for {
 				one.do()
-				time.Sleep(one.every)
+				time.Sleep(one.every) // else one of them would leave the others no processor
 			}
 		}()
 	}

@@ -31,12 +31,10 @@ func beside(t *testing.T, l *Log, path string, attack func(stop <-chan struct{})
 			t.Errorf("line %d: %v", i, err)
 		}
 	}
-	arrived := func() bool {
+	comes(func() bool {
 		text, err := os.ReadFile(path)
 		return err == nil && bytes.Count(text, []byte(" 1 \"-\" ok\n")) >= lines
-	}
-	for start := time.Now(); !arrived() && time.Since(start) < patience; time.Sleep(time.Millisecond) {
-	}
+	})
 	close(stop)
 	attacker.Wait()
 	l.Close()
@@ -201,12 +199,12 @@ func TestRetire(t *testing.T) {
 	l.Retire(1)
 	l.Retire(1)
 	l.Retire(2)
-	var err error
-	for start := time.Now(); err != unix.EPIPE && time.Since(start) < patience; time.Sleep(time.Millisecond) {
-		_, err = unix.Write(fd, []byte("\n"))
+	closed := func() bool {
+		_, err := unix.Write(fd, []byte("\n"))
+		return err == unix.EPIPE
 	}
-	if err != unix.EPIPE {
-		t.Errorf("the pipe is still there: %v", err)
+	if !comes(closed) {
+		t.Error("the pipe is still there")
 	}
 	l.Close()
 	text, err := os.ReadFile(path)
@@ -260,9 +258,7 @@ func TestEndsOfPipes(t *testing.T) {
 		defer l.mu.Unlock()
 		return len(l.pipes)
 	}
-	for start := time.Now(); left() > 0 && time.Since(start) < patience; time.Sleep(time.Millisecond) {
-	}
-	if left() > 0 {
+	if !comes(func() bool { return left() == 0 }) {
 		t.Errorf("%d pipes are left", left())
 	}
 	text, err := os.ReadFile(path)

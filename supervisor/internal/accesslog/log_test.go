@@ -197,9 +197,7 @@ func TestFailingDestination(t *testing.T) {
 	if err := <-reports; !errors.Is(err, unix.ENOSPC) {
 		t.Errorf("reported %v", err)
 	}
-	for start := time.Now(); l.Lost() != 10 && time.Since(start) < patience; time.Sleep(time.Millisecond) {
-	}
-	if l.Lost() != 10 || len(reports) != 0 {
+	if !comes(func() bool { return l.Lost() == 10 }) || len(reports) != 0 {
 		t.Errorf("%d lines were lost, %d more reports", l.Lost(), len(reports))
 	}
 	path := filepath.Join(t.TempDir(), "access.log")

@@ -169,13 +169,24 @@ func fill(t *testing.T, fd int) {
 func eventually(t *testing.T, path, want string) {
 	t.Helper()
 	var got []byte
-	for start := time.Now(); time.Since(start) < patience; time.Sleep(time.Millisecond) {
+	if comes(func() bool {
 		var err error
-		if got, err = os.ReadFile(path); err == nil && string(got) == want {
-			return
-		}
+		got, err = os.ReadFile(path)
+		return err == nil && string(got) == want
+	}) {
+		return
 	}
 	t.Fatalf("%s has %d bytes (%.200q), not %d (%.200q)", filepath.Base(path), len(got), got, len(want), want)
+}
+
+// comes reports whether a condition comes to hold, of which nobody tells.
+func comes(holds func() bool) bool {
+	for start := time.Now(); !holds(); time.Sleep(time.Millisecond) { // between two looks
+		if time.Since(start) > patience {
+			return false
+		}
+	}
+	return true
 }
 
 // checkWhole checks that there are all lines of some workers, whole and each

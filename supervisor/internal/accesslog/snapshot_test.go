@@ -238,9 +238,7 @@ func TestHeirOfASharedPipe(t *testing.T) {
 		defer l.mu.Unlock()
 		return len(l.pipes)
 	}
-	for start := time.Now(); pipes() != 1 && time.Since(start) < patience; time.Sleep(time.Millisecond) {
-	}
-	if pipes() != 1 || l.Lost() != 3 {
+	if !comes(func() bool { return pipes() == 1 }) || l.Lost() != 3 {
 		t.Errorf("%d pipes, %d lines lost", pipes(), l.Lost())
 	}
 	l.Close()
@@ -268,12 +266,12 @@ func TestSuccessorKnowsThePipes(t *testing.T) {
 	}
 	l = successor(t, l)
 	go func() { _, _ = io.Copy(io.Discard, r) }()
-	var gone error
-	for start := time.Now(); gone != unix.EPIPE && time.Since(start) < patience; time.Sleep(time.Millisecond) {
-		_, gone = unix.Write(one, []byte("\n"))
+	closed := func() bool {
+		_, err := unix.Write(one, []byte("\n"))
+		return err == unix.EPIPE
 	}
-	if gone != unix.EPIPE {
-		t.Errorf("the pipe of a worker that is gone is still there: %v", gone)
+	if !comes(closed) {
+		t.Error("the pipe of a worker that is gone is still there")
 	}
 	path := filepath.Join(t.TempDir(), "access.log")
 	if err := l.Move(path); err != nil {

@@ -135,7 +135,7 @@ func TestExpire(t *testing.T) {
 		d.Edited([]filewatch.Change{{Path: filepath.Join(p.Dir, "source"), At: time.Now()}}, p)
 	}
 	main(edit)
-	for begin := time.Now(); ; time.Sleep(time.Millisecond) { // until it ignores the signal
+	for begin := time.Now(); ; time.Sleep(time.Millisecond) { // between two looks for the sign that it ignores the signal
 		if _, err := os.Stat(p.Output); err == nil {
 			break
 		}
