@@ -24,7 +24,7 @@ var _ control.Master = (*Supervisor)(nil)
 func (s *Supervisor) Scale(ctx context.Context, by control.Scaling) (control.Scaled, error) {
 	var result control.Scaled
 	var refused error
-	err := s.ask(ctx, func() {
+	err := s.loop.Do(ctx, func() {
 		result.From = s.fleet.Target()
 		switch {
 		case by.Workers != nil:
@@ -56,7 +56,7 @@ func (s *Supervisor) Scale(ctx context.Context, by control.Scaling) (control.Sca
 func (s *Supervisor) Recycle(ctx context.Context, which control.Recycling) (control.Recycled, error) {
 	var ids []int
 	var refused error
-	err := s.ask(ctx, func() {
+	err := s.loop.Do(ctx, func() {
 		if s.fleet.Stopping() {
 			refused = errStopping()
 			return
@@ -100,14 +100,14 @@ func (s *Supervisor) named(which control.Recycling) ([]int, error) {
 // Stop is the stop of SIGTERM, with quick that of SIGQUIT. It does not wait for
 // the end, see Ended.
 func (s *Supervisor) Stop(ctx context.Context, quick bool) error {
-	return s.ask(ctx, func() {
+	return s.loop.Do(ctx, func() {
 		s.log.Info("asked", zap.String("for", "stop"), zap.Bool("quick", quick))
 		s.stop(quick)
 	})
 }
 
 // Ended is closed when Run has given back all that the master held.
-func (s *Supervisor) Ended() <-chan struct{} { return s.ended }
+func (s *Supervisor) Ended() <-chan struct{} { return s.loop.Ended() }
 
 func errStopping() error {
 	return &control.Error{Status: http.StatusConflict, Message: "the master is stopping"}

@@ -114,7 +114,7 @@ func (s *Supervisor) closeDoors(then func()) {
 			case <-ctx.Done():
 			}
 		}
-		s.ask(context.Background(), then) // else the master has ended
+		s.loop.Report(then)
 	}()
 }
 

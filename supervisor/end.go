@@ -16,7 +16,7 @@ import (
 // end closes what the master holds and says how it ended.
 func (s *Supervisor) end() error {
 	s.inform()
-	s.endErrands()
+	s.loop.Finish(answerTime)
 	s.development.Close()
 	undying := s.nameUndying()
 	s.endLeftovers()

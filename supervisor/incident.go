@@ -37,7 +37,7 @@ func (s *Supervisor) enter(w *worker, a fleet.Bury, lost *uint64) {
 // Incidents returns the last ends of workers that nobody asked for, or that had to
 // be forced. Any goroutine but that of Run may call it.
 func (s *Supervisor) Incidents(ctx context.Context) (found control.Incidents, err error) {
-	err = s.ask(ctx, func() { found = s.books.Incidents(time.Now()) })
+	err = s.loop.Do(ctx, func() { found = s.books.Incidents(time.Now()) })
 	return found, err
 }
 

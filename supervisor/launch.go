@@ -36,7 +36,7 @@ func (s *Supervisor) spawn(a fleet.Spawn) {
 		}
 	}
 	pid, err := s.hands.launch(s, w, func(pid int, err error) {
-		s.askAnyway(func() {
+		s.loop.Report(func() {
 			s.born(w, pid, err)
 			started()
 			s.step()

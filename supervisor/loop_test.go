@@ -168,7 +168,7 @@ func (st *stage) kill(sig syscall.Signal) {
 // and has to know that it was read: that time passes tells nobody what came before.
 func (st *stage) pass(d time.Duration) {
 	select {
-	case st.master.asks <- func() {}:
+	case st.master.loop.C <- func() {}:
 	default: // it hangs, or has ended
 	}
 	time.Sleep(d)
@@ -178,7 +178,7 @@ func (st *stage) pass(d time.Duration) {
 // in has the loop call do, which may read and change all that it owns.
 func (st *stage) in(do func()) {
 	st.t.Helper()
-	if err := st.master.ask(st.t.Context(), do); err != nil {
+	if err := st.master.loop.Do(st.t.Context(), do); err != nil {
 		st.t.Fatal(err)
 	}
 }

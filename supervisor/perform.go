@@ -12,6 +12,7 @@ import (
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/files"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/tally"
 	"github.com/gosuper/gosuper/worker/scoreboard"
@@ -71,7 +72,7 @@ func (s *Supervisor) perform(a fleet.Action) {
 			s.countCanary(a.Revision)
 		}
 	case fleet.EndReload:
-		s.later = append(s.later, func() { s.afterErrands(func() { s.endReload(a) }) })
+		s.later = append(s.later, func() { s.loop.Afterwards(func() { s.endReload(a) }) })
 	case fleet.Close:
 		s.giveUp(s.current.sockets)
 	case fleet.Up:
@@ -284,7 +285,7 @@ func (s *Supervisor) apply(a fleet.Apply) {
 	s.openAdmin(r)
 	s.watchFiles(r.config, "cannot watch other files")
 	s.moveFiles(r.config)
-	s.afterErrands(func() {
+	s.loop.Afterwards(func() {
 		s.log.Info("configuration in force", zap.Int("generation", a.Generation), zap.String("reason", string(a.Reason)), zap.Strings("bind", r.sockets.URLs()))
 	})
 	if a.Reason == fleet.ReasonRollback && before != r {
@@ -294,7 +295,7 @@ func (s *Supervisor) apply(a fleet.Apply) {
 
 // warnOverwritten says if a revision that is in force again is not what it was.
 func (s *Supervisor) warnOverwritten(r *revision) {
-	s.send(func() func() func() {
+	s.loop.Send(func() loop.Work {
 		return func() func() {
 			now, err := files.ImprintOf(r.resolved.Path)
 			return func() {

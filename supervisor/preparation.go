@@ -3,7 +3,6 @@
 package supervisor
 
 import (
-	"context"
 	"errors"
 	"os"
 	"slices"
@@ -68,7 +67,7 @@ func (s *Supervisor) beginPreparation(p *preparation) {
 	inForce := s.current.config
 	go func() {
 		err := s.prepareAside(p, inForce)
-		s.askAnyway(func() { s.endPreparation(p, err) })
+		s.loop.Report(func() { s.endPreparation(p, err) })
 	}()
 }
 
@@ -149,7 +148,7 @@ func (p *preparations) takeTurn() (done func()) {
 func (s *Supervisor) bindAside(p *preparation, r *revision) error {
 	for {
 		b, err := (*binding)(nil), errOutdated
-		s.askAnyway(func() {
+		s.loop.Report(func() {
 			if s.preparations.newest == p {
 				b, err = s.planBinding(r)
 			}
@@ -162,7 +161,7 @@ func (s *Supervisor) bindAside(p *preparation, r *revision) error {
 		}
 		begun := false
 		err = errOutdated
-		s.askAnyway(func() {
+		s.loop.Report(func() {
 			if s.preparations.newest == p {
 				begun, err = s.beginReload(p, r, b)
 			}
@@ -201,7 +200,3 @@ func (s *Supervisor) beginReload(p *preparation, r *revision, b *binding) (begun
 	s.step(fleet.Reload{Revision: r.number, Settings: r.settings()})
 	return true, nil
 }
-
-// askAnyway is ask for those who do not give up before the master has ended, when
-// what they have to say does not matter any more.
-func (s *Supervisor) askAnyway(do func()) { _ = s.ask(context.Background(), do) }

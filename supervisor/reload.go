@@ -13,6 +13,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/develop"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/loop"
 )
 
 // reloads is what became of the reloads asked for, and who waits for it.
@@ -34,7 +35,7 @@ const prepareTime = 5 * time.Second
 // but that of Run may call it.
 func (s *Supervisor) Reload(ctx context.Context, wait bool) (control.Reload, error) {
 	w := &waiter{end: wait, told: make(chan control.Reload, 1)}
-	err := s.ask(ctx, func() {
+	err := s.loop.Do(ctx, func() {
 		s.log.Info("asked", zap.String("for", "reload"))
 		s.reload(w)
 	})
@@ -50,15 +51,15 @@ func (s *Supervisor) Reload(ctx context.Context, wait bool) (control.Reload, err
 		return result, nil
 	case <-enough:
 		return control.Reload{Result: control.Underway}, nil
-	case <-s.ended:
+	case <-s.loop.Ended():
 		select {
 		case result := <-w.told:
 			return result, nil
 		default:
-			return control.Reload{}, errEnded
+			return control.Reload{}, loop.ErrEnded
 		}
 	case <-ctx.Done():
-		s.askAnyway(func() { s.forgetWaiter(w) })
+		s.loop.Report(func() { s.forgetWaiter(w) })
 		return control.Reload{}, ctx.Err()
 	}
 }

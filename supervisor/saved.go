@@ -20,6 +20,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/guard"
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
+	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/supervisor/internal/scales"
@@ -74,11 +75,11 @@ func newState() *Supervisor {
 		revisions: map[int]*revision{},
 		roster:    roster.New[worker](),
 		messages:  make(chan message),
-		asks:      make(chan func()), ended: make(chan struct{}),
-		books:   books.New(time.Now()),
-		guard:   guard.New(scoreboard.Monotonic),
-		slimmed: scales.Slimmed{},
-		reloads: reloads{last: control.Reload{Result: control.None}, waiting: map[int][]chan control.Reload{}},
+		loop:      loop.New(),
+		books:     books.New(time.Now()),
+		guard:     guard.New(scoreboard.Monotonic),
+		slimmed:   scales.Slimmed{},
+		reloads:   reloads{last: control.Reload{Result: control.None}, waiting: map[int][]chan control.Reload{}},
 
 		preparations: preparations{turn: make(chan struct{}, 1)},
 

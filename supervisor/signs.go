@@ -3,7 +3,6 @@
 package supervisor
 
 import (
-	"context"
 	"slices"
 	"time"
 
@@ -89,7 +88,7 @@ func (s *Supervisor) lookAtProcesses(w *worker) {
 	pid, inodes, user := w.pid, w.revision.sockets.Inodes(w.Slot), w.revision.credential
 	go func() {
 		seen := s.hands.waiting(pid, inodes, user)
-		s.ask(context.Background(), func() { s.saw(w, seen) }) // else the master has ended
+		s.loop.Report(func() { s.saw(w, seen) })
 	}()
 }
 

@@ -21,7 +21,7 @@ import (
 // goroutine but that of Run may call it; no worker is waited for.
 func (s *Supervisor) Status(ctx context.Context, withRequests bool) (control.Status, error) {
 	var st control.Status
-	if err := s.ask(ctx, func() { st = s.look() }); err != nil {
+	if err := s.loop.Do(ctx, func() { st = s.look() }); err != nil {
 		return st, err
 	}
 	tellWeights(st.Workers, s.scales.Weigh)
@@ -31,7 +31,7 @@ func (s *Supervisor) Status(ctx context.Context, withRequests bool) (control.Sta
 	st.Requests = []control.Request{}
 	for _, w := range st.Workers {
 		// One by one, so that the loop is not kept from its work for long.
-		if err := s.ask(ctx, func() { st.Requests = append(st.Requests, s.inFlight(w.ID)...) }); err != nil {
+		if err := s.loop.Do(ctx, func() { st.Requests = append(st.Requests, s.inFlight(w.ID)...) }); err != nil {
 			return st, err
 		}
 	}
@@ -42,7 +42,7 @@ func (s *Supervisor) Status(ctx context.Context, withRequests bool) (control.Sta
 // it.
 func (s *Supervisor) Health(ctx context.Context) (control.Health, error) {
 	var h control.Health
-	err := s.ask(ctx, func() {
+	err := s.loop.Do(ctx, func() {
 		sum := s.fleet.Summary(time.Now())
 		h = control.Health{
 			Healthy: true, State: s.state(), Condition: control.Condition(sum.Condition),
@@ -120,7 +120,7 @@ func (s *Supervisor) reportDropped(now time.Time) {
 // Metrics returns the figures of a scrape. Any goroutine but that of Run may
 // call it; no worker is waited for.
 func (s *Supervisor) Metrics(ctx context.Context) (m admin.Metrics, err error) {
-	err = s.ask(ctx, func() {
+	err = s.loop.Do(ctx, func() {
 		m.Status = s.look()
 		durations, codes := s.books.Requests()
 		m.Durations, m.Codes, m.Spawns = (*admin.Histogram)(durations), codes, (*admin.Histogram)(s.books.Spawns())

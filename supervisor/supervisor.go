@@ -3,8 +3,6 @@
 package supervisor
 
 import (
-	"context"
-	"errors"
 	"math/rand/v2"
 	"os"
 	"syscall"
@@ -21,6 +19,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/guard"
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
+	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/manager"
 	"github.com/gosuper/gosuper/supervisor/internal/pidfile"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
@@ -60,12 +59,11 @@ type Supervisor struct {
 	deafen   func()             `state:"-"` // ends the delivery of signals
 	terminal *terminal.Terminal `state:"-"`
 	messages chan message       `state:"-"`
-	asks     chan func()        `state:"-"` // what other goroutines want the loop to do
-	ended    chan struct{}      `state:"-"` // closed when the loop is over
-	manager  *manager.Manager   `state:"-"` // nil: there is none
-	later    []func()           `state:"-"` // what can wait until the actions of a step are performed
-	pending  []fleet.Event      `state:"-"` // what the brain is told in the next step
-	books    *books.Books       `state:",inline"`
+	loop     *loop.Loop         `state:"-"`       // by which other goroutines reach this one
+	manager  *manager.Manager   `state:"-"`       // nil: there is none
+	later    []func()           `state:"-"`       // what can wait until the actions of a step are performed
+	pending  []fleet.Event      `state:"-"`       // what the brain is told in the next step
+	books    *books.Books       `state:",inline"` // what is counted and remembered
 
 	scales   *scales.Scales `state:"-"`
 	oom      *scales.OOM    `state:",inline"`
@@ -76,7 +74,7 @@ type Supervisor struct {
 	controls controls `state:",inline"`
 
 	preparations preparations `state:"-"`
-	errands      errands      `state:"-"`
+	reopening    bool         `state:"-"` // the files of the logs, when the errands before it are over
 
 	admin       *admin.Server           `state:"-"` // nil: no endpoint was ever opened
 	endpoints   map[int]*admin.Endpoint `state:"-"` // by descriptor of the listener
@@ -162,7 +160,7 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 func (s *Supervisor) Run() error {
 	defer s.deafen()
 	defer s.controls.finish()
-	defer close(s.ended)
+	defer s.loop.End()
 	s.controls.serve()
 	if err := process.BecomeSubreaper(); err != nil {
 		s.log.Warn("cannot adopt orphans", zap.Error(err))
@@ -187,7 +185,7 @@ func (s *Supervisor) Run() error {
 			s.listenTo(m)
 		case batch := <-s.development.Changes():
 			s.developed(s.development.Edited(batch, s.project()))
-		case do := <-s.asks:
+		case do := <-s.loop.C:
 			do()
 		case <-timer.C:
 			s.tick()
@@ -260,25 +258,5 @@ func (s *Supervisor) step(events ...fleet.Event) {
 		}
 		s.later = nil
 		s.forget()
-	}
-}
-
-// errEnded is the answer to whoever asks a master that has ended.
-var errEnded = errors.New("the master has ended")
-
-// ask has the loop call do, which may read and change all that the loop owns
-// but must not wait for anything, and returns when that is done. Any goroutine
-// but the loop's own may call it. After an error do was not called and will not
-// be.
-func (s *Supervisor) ask(ctx context.Context, do func()) error {
-	done := make(chan struct{})
-	select {
-	case s.asks <- func() { defer close(done); do() }:
-		<-done
-		return nil
-	case <-s.ended:
-		return errEnded
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

@@ -239,7 +239,7 @@ func TestServiceManagerHearsTheBeat(t *testing.T) {
 		})
 		// A loop that hangs is silent.
 		release := make(chan struct{})
-		st.master.asks <- func() { <-release }
+		st.master.loop.C <- func() { <-release }
 		st.pass(time.Hour)
 		st.expect("while the loop hangs", l.take(), nil)
 		close(release)

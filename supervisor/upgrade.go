@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/supervisor/control"
+	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/upgrade"
 )
@@ -60,7 +61,7 @@ func (u *upgrades) tell() {
 // Run may call it.
 func (s *Supervisor) Upgrade(ctx context.Context) (u control.Upgrade, err error) {
 	agreed := make(chan control.Upgrade, 1)
-	err = s.ask(ctx, func() {
+	err = s.loop.Do(ctx, func() {
 		s.log.Info("asked", zap.String("for", "upgrade"))
 		s.upgrades.waiting = append(s.upgrades.waiting, agreed)
 		s.upgrade()
@@ -72,8 +73,8 @@ func (s *Supervisor) Upgrade(ctx context.Context) (u control.Upgrade, err error)
 	case u = <-agreed:
 	case <-ctx.Done():
 		return u, ctx.Err() // the channel has room for what it is told
-	case <-s.ended:
-		return u, errEnded
+	case <-s.loop.Ended():
+		return u, loop.ErrEnded
 	}
 	if u.Result == control.Refused {
 		err = &control.Error{Status: http.StatusConflict, Message: "the upgrade was refused, and nothing was changed: " + u.Error}
@@ -83,7 +84,7 @@ func (s *Supervisor) Upgrade(ctx context.Context) (u control.Upgrade, err error)
 
 // Upgraded is how the last upgrade went.
 func (s *Supervisor) Upgraded(ctx context.Context) (u control.Upgrade, err error) {
-	err = s.ask(ctx, func() { u = s.upgrades.last })
+	err = s.loop.Do(ctx, func() { u = s.upgrades.last })
 	return u, err
 }
 
@@ -98,7 +99,7 @@ func (s *Supervisor) upgradable() error {
 		return errors.New("the first workers are not ready yet")
 	case s.reloading():
 		return errors.New("a reload is under way")
-	case s.errands.busy:
+	case s.loop.Busy():
 		return errors.New("a file of the master is still being opened")
 	case s.development.Building():
 		return errors.New("a build is under way")
@@ -153,7 +154,7 @@ func (s *Supervisor) beginPhase() error {
 	case upgrade.Finding:
 		go func() {
 			c, err := upgrade.Find(s.options.Program.Path)
-			s.askAnyway(func() { s.found(c, err) })
+			s.loop.Report(func() { s.found(c, err) })
 		}()
 	case upgrade.Trying:
 		return s.beginTrial()

@@ -25,7 +25,7 @@ func (st *stage) beat(id int) *atomic.Bool {
 		for {
 			select {
 			case <-time.After(500 * time.Millisecond):
-			case <-st.master.ended:
+			case <-st.master.loop.Ended():
 				return
 			}
 			if !alive.Load() {
@@ -33,7 +33,7 @@ func (st *stage) beat(id int) *atomic.Bool {
 			}
 			select {
 			case st.master.messages <- message{id: id, Message: notify.Message{Watchdog: true}}:
-			case <-st.master.ended:
+			case <-st.master.loop.Ended():
 				return
 			}
 		}
@@ -43,7 +43,7 @@ func (st *stage) beat(id int) *atomic.Bool {
 
 // busy keeps the loop from its work.
 func (st *stage) busy(d time.Duration) {
-	if err := st.master.ask(st.t.Context(), func() { time.Sleep(d) }); err != nil {
+	if err := st.master.loop.Do(st.t.Context(), func() { time.Sleep(d) }); err != nil {
 		st.t.Error(err)
 	}
 	synctest.Wait()
@@ -59,7 +59,7 @@ func successors(st *stage, w *worker) error {
 		go func() {
 			select {
 			case st.master.messages <- message{id: w.ID, Message: notify.Message{Ready: true}}:
-			case <-st.master.ended:
+			case <-st.master.loop.Ended():
 			}
 		}()
 	}

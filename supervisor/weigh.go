@@ -14,6 +14,7 @@ import (
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/scales"
 )
 
@@ -37,23 +38,23 @@ func (s *Supervisor) weighAll() {
 	for {
 		var all []scales.Load
 		var living map[int]bool
-		if s.ask(context.Background(), func() { all, living = s.toWeigh() }) != nil || len(all) == 0 {
+		if s.loop.Do(context.Background(), func() { all, living = s.toWeigh() }) != nil || len(all) == 0 {
 			return
 		}
 		s.scales.Keep(living)
 		heavy, err := watch.Look(all)
 		if err == nil && len(heavy) > 0 {
-			err = s.ask(context.Background(), func() { s.tooHeavy(heavy) })
+			err = s.loop.Do(context.Background(), func() { s.tooHeavy(heavy) })
 		}
-		if errors.Is(err, errEnded) {
+		if errors.Is(err, loop.ErrEnded) {
 			return
 		}
 		if err != nil && time.Since(complained) >= complainAgain {
 			complained = time.Now()
-			s.askAnyway(func() { s.log.Warn("max_worker_memory has no effect at the moment", zap.Error(err)) })
+			s.loop.Report(func() { s.log.Warn("max_worker_memory has no effect at the moment", zap.Error(err)) })
 		}
 		select {
-		case <-s.ended:
+		case <-s.loop.Ended():
 			return
 		case <-time.After(watch.Pause(all)):
 		}

@@ -1,0 +1,55 @@
+// Package loop is how goroutines work for the one that owns a state.
+//
+// The owner receives functions from a channel beside all else that it waits for, and
+// calls them: so whoever wants to know or change something has the owner do it, and
+// there is no lock around the state. What may take as long as a file system does goes
+// the other way: the owner sends a goroutine on an [Errand], one after the other, and
+// gets back what is to be done with the result.
+package loop
+
+import (
+	"context"
+	"errors"
+)
+
+// ErrEnded is the answer to whoever asks a master that has ended.
+var ErrEnded = errors.New("the master has ended")
+
+// Loop is what ties goroutines to the owner of a state, which makes it by [New].
+type Loop struct {
+	// C is where the owner receives from, and calls what it gets.
+	C     chan func()
+	ended chan struct{}
+
+	errands errands
+}
+
+// New returns a Loop for its caller.
+func New() *Loop { return &Loop{C: make(chan func()), ended: make(chan struct{})} }
+
+// Do has the owner call do, which may read and change all that it owns but must not
+// wait for anything, and returns when that is done. Any goroutine but the owner may
+// call it. After an error do was not called and will not be: the error is
+// [ErrEnded], or that of the context.
+func (l *Loop) Do(ctx context.Context, do func()) error {
+	done := make(chan struct{})
+	select {
+	case l.C <- func() { defer close(done); do() }:
+		<-done
+		return nil
+	case <-l.ended:
+		return ErrEnded
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Report is Do for those who do not give up before the owner has ended, when what
+// they have to say does not matter any more.
+func (l *Loop) Report(do func()) { _ = l.Do(context.Background(), do) }
+
+// End says that the owner receives no more. It is called once.
+func (l *Loop) End() { close(l.ended) }
+
+// Ended is closed by End.
+func (l *Loop) Ended() <-chan struct{} { return l.ended }
