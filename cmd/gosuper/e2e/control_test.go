@@ -86,8 +86,8 @@ func TestStatusWhileWorkersHang(t *testing.T) {
 	}
 	slices.Sort(took)
 	t.Logf("status of 4 stopped workers: median %v, slowest %v", took[10], took[19])
-	if took[10] > 20*time.Millisecond && !raceEnabled {
-		t.Errorf("status takes %v", took[10])
+	if took[0] > 20*time.Millisecond && !raceEnabled { // the others may have waited for a processor
+		t.Errorf("status takes %v", took[0])
 	}
 	for _, pid := range m.workers() {
 		syscall.Kill(pid, syscall.SIGCONT)

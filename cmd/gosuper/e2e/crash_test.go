@@ -59,7 +59,7 @@ func (m *master) killTwenty(t *testing.T) (took []time.Duration) {
 	if n := result.Losses(); n > 20 || n != result.Lost[load.NoAnswer]+result.Lost[load.Cut]+result.Lost[load.Write] {
 		t.Errorf("%d requests were lost", n)
 	}
-	if r.longest > time.Second {
+	if r.longest > 5*time.Second {
 		t.Errorf("nobody answered for %v", r.longest)
 	}
 	slices.Sort(took)

@@ -184,7 +184,7 @@ func TestStopDuringBuild(t *testing.T) {
 	if code := m.end(); code != 0 {
 		t.Errorf("exit status %d", code)
 	}
-	m.gone(2 * time.Second)
+	m.gone(late)
 }
 
 // A command that does not exist yet is built before the start.
@@ -215,7 +215,7 @@ func TestFirstBuildEndsWithMaster(t *testing.T) {
 	m.contains(t, "at work\n")
 	m.signal(syscall.SIGTERM)
 	m.end()
-	m.gone(2 * time.Second)
+	m.gone(late)
 }
 
 // A reload changes what is watched; nothing is watched without --reload.

@@ -19,6 +19,7 @@ import (
 // The image of the example does the duties of PID 1, as a user without rights on a
 // file system that cannot be written.
 func TestDocker(t *testing.T) {
+	t.Parallel()
 	needRoot(t)
 	d := startDocker(t)
 	d.buildImage(t)

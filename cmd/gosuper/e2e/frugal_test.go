@@ -154,11 +154,11 @@ func switches(t *testing.T, pid int) (n int) {
 	return n
 }
 
-// An idle fleet does not wake its master. Nothing else runs meanwhile: what the
-// other tests do to the machine would be counted too. A wake-up is a moment in
-// which the process had something to do after it slept, however many of its
+// An idle fleet does not wake its master, whatever else the machine does. A wake-up
+// is a moment in which the process had something to do after it slept, however many of its
 // threads the Go runtime switched to and fro for that.
 func TestIdleMasterSleeps(t *testing.T) {
+	t.Parallel()
 	const (
 		window = time.Minute
 		moment = 250 * time.Millisecond

@@ -32,6 +32,7 @@ func inGuest() bool {
 // Tests of what only a machine with cgroups v2 has run in a virtual one, which needs
 // no help of the processor.
 func TestGuest(t *testing.T) {
+	t.Parallel()
 	if inGuest() {
 		t.Fatal("a machine inside of a machine")
 	}

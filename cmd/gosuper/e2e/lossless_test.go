@@ -27,7 +27,7 @@ var ways = []struct {
 }{
 	{"new connections", load.Plan{Connections: 8, Mode: load.NewConnection}, 20_000},
 	{"keep-alive flat out", load.Plan{Connections: 8, Mode: load.KeepAlive, Method: http.MethodPost, Body: `{"prompt":"hello"}`}, 20_000},
-	{"keep-alive with pauses", load.Plan{Connections: 64, Mode: load.KeepAlive, Method: http.MethodPost, Body: `{"prompt":"hello"}`, Pause: 150 * time.Millisecond}, 5_000},
+	{"keep-alive with pauses", load.Plan{Connections: 128, Mode: load.KeepAlive, Method: http.MethodPost, Body: `{"prompt":"hello"}`, Pause: 150 * time.Millisecond}, 5_000},
 }
 
 // under does the deed eight times during the time of load, for each of the ways,
@@ -56,7 +56,7 @@ func under(t *testing.T, m *master, span time.Duration, perConnection int, deed 
 func TestReloadsLoseNothing(t *testing.T) {
 	m := up(t)
 	var before map[int]int
-	under(t, m, 15*time.Second, 0, func(*running) {
+	under(t, m, 6*time.Second, 0, func(*running) {
 		before = m.workers()
 		m.reload()
 		for slot, pid := range m.workers() {
@@ -71,7 +71,7 @@ func TestReloadsLoseNothing(t *testing.T) {
 // their share and have something to lose when they go.
 func TestScalingLosesNothing(t *testing.T) {
 	m := up(t)
-	under(t, m, 8*time.Second, 5, func(r *running) {
+	under(t, m, 6*time.Second, 5, func(r *running) {
 		from := m.mark()
 		m.signal(syscall.SIGTTIN)
 		m.wait(t, from, "scaled", match{"workers": 3})
@@ -90,7 +90,7 @@ func TestRecyclingLosesNothing(t *testing.T) {
 			most, jitter := tenth(500), tenth(100)
 			m := up(t, fmt.Sprintf("max_requests = %d", most), fmt.Sprintf("max_requests_jitter = %d", jitter))
 			r := m.load(way.plan)
-			<-time.After(tenth(8 * time.Second))
+			<-time.After(tenth(4 * time.Second))
 			r.atLeast(tenth(way.least))
 			m.count(t, 8, 0, "worker gone", match{"reason": "max_requests"})
 			none(t, way.name, r.end(), tenth(way.least))

@@ -303,13 +303,13 @@ func (m *master) cleanUp() {
 		m.cmd.Process.Signal(syscall.SIGQUIT)
 		select {
 		case <-m.exited:
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			m.t.Error("the master does not stop")
 			m.cmd.Process.Kill()
 			<-m.exited
 		}
 	}
-	m.gone(2 * time.Second)
+	m.gone(late)
 	if strings.Contains(m.String(), "DATA RACE") {
 		m.t.Error("the race detector found something")
 	}

@@ -53,6 +53,7 @@ func (m *master) leakIn(mb int) int {
 
 // Workers that leak are replaced one after the other, and nobody notices.
 func TestLeaksLoseNothing(t *testing.T) {
+	t.Parallel()
 	m := up(t, `max_worker_memory = "300MiB"`)
 	r := m.load(load.Plan{Connections: 16, Pause: time.Millisecond})
 	leaked := map[int]int{}

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // Orphans, of which workers leave some behind, are reaped by the master and not
@@ -89,7 +88,7 @@ func TestPID1Killed(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.end()
-	t.Logf("the last worker was gone after %v", m.gone(2*time.Second))
+	t.Logf("the last worker was gone after %v", m.gone(late))
 }
 
 // children are the child processes of all threads of a process, zombies included.

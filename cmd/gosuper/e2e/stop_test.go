@@ -16,14 +16,17 @@ import (
 	"time"
 )
 
-// tolerance is how far from its timeout something may happen.
-const tolerance = 500 * time.Millisecond
+// How far from its timeout something may happen: a busy machine makes it late.
+const (
+	early = 500 * time.Millisecond
+	late  = 5 * time.Second
+)
 
 // near says whether a time is what was asked for.
 func near(t *testing.T, what string, took, want time.Duration) {
 	t.Helper()
 	t.Logf("%s: %v, want %v", what, took, want)
-	if took < want-tolerance || took > want+tolerance {
+	if took < want-early || took > want+late {
 		t.Errorf("%s took %v, want %v", what, took, want)
 	}
 }
@@ -129,7 +132,7 @@ func TestDrainTimeout(t *testing.T) {
 
 // A stop during a reload cuts the drains under way to its own time.
 func TestHUPAndTERMDoNotAdd(t *testing.T) {
-	for _, drain := range []time.Duration{time.Minute, 3 * time.Second} {
+	for _, drain := range []time.Duration{time.Minute, 10 * time.Second} {
 		t.Run(drain.String(), func(t *testing.T) {
 			t.Parallel()
 			m := up(t, `graceful_timeout = "2s"`, fmt.Sprintf("drain_timeout = %q", drain))
@@ -163,7 +166,7 @@ func TestINTDuringTERM(t *testing.T) {
 				}
 				took := time.Since(begin)
 				t.Logf("ended after %v", took)
-				if took > 2*time.Second {
+				if took > time.Second+late {
 					t.Errorf("the quick stop took %v", took)
 				}
 			})
@@ -178,8 +181,15 @@ func TestSecondTERMChangesNothing(t *testing.T) {
 	begin := time.Now()
 	m.signal(syscall.SIGTERM)
 	m.count(t, 2, 0, "worker draining", nil)
-	<-time.After(time.Until(begin.Add(time.Second)))
-	m.signal(syscall.SIGTERM)
+	// Had any of them begun the stop anew, it would not end.
+	for again, over := time.NewTicker(200*time.Millisecond), false; !over && time.Since(begin) < patience; {
+		select {
+		case <-again.C:
+			m.cmd.Process.Signal(syscall.SIGTERM) // unless it has ended meanwhile
+		case <-m.exited:
+			over = true
+		}
+	}
 	if code := m.end(); code != 0 {
 		t.Errorf("exit status %d", code)
 	}
@@ -213,7 +223,7 @@ func TestMasterKilled(t *testing.T) {
 			}
 			m.signal(syscall.SIGKILL)
 			m.end()
-			t.Logf("the last worker was gone after %v", m.gone(2*time.Second))
+			t.Logf("the last worker was gone after %v", m.gone(late))
 		})
 	}
 }

@@ -216,7 +216,7 @@ func TestSocketsOutliveTheMaster(t *testing.T) {
 			t.Fatal(err)
 		}
 		m.end()
-		m.gone(2 * time.Second)
+		m.gone(late)
 		results := make(chan *load.Result, 2)
 		for _, addr := range []string{port, path} {
 			go func() {

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
-	"time"
 )
 
 const taken = "an address is in use by another process, trying again"
@@ -54,13 +53,9 @@ func TestTakenAddressStopped(t *testing.T) {
 	l := hold(t, "tcp", "127.0.0.1:0")
 	m := start(t, launch{config: config(`bind = ["` + l.Addr().String() + `"]`)})
 	m.wait(t, 0, taken, nil)
-	begin := time.Now()
 	m.signal(syscall.SIGTERM)
-	if status := m.end(); status != 0 {
+	if status := m.end(); status != 0 { // it is 1 where nobody told it to stop
 		t.Errorf("exit status %d", status)
-	}
-	if took := time.Since(begin); took > 4*time.Second {
-		t.Errorf("it took %v", took)
 	}
 }
 

@@ -30,6 +30,7 @@ var stuckRequests = []struct {
 func TestTimeoutHitsNobodyElse(t *testing.T) {
 	for _, tc := range stuckRequests {
 		t.Run(tc.path, func(t *testing.T) {
+			t.Parallel()
 			m := up(t, "workers = 1", `timeout = "1s"`, `graceful_timeout = "60s"`)
 			stuck := m.workers()[0]
 			begin, length := time.Now(), 100*60*time.Millisecond
@@ -78,7 +79,7 @@ func checkTimeouts(t *testing.T, samples []reply) {
 	}
 	slices.Sort(took)
 	t.Logf("504 after: %v", took)
-	if took[0] < limit || median(took) > 2*limit {
+	if took[0] < limit || median(took) > limit+late {
 		t.Errorf("504 after %v..%v, median %v", took[0], took[len(took)-1], median(took))
 	}
 }

@@ -13,6 +13,7 @@ import (
 // A master that was upgraded recycles as the one before it would have: workers
 // that were told their limit by that one, and those that come after them.
 func TestUpgradeKeepsRecycling(t *testing.T) {
+	t.Parallel()
 	for _, way := range ways {
 		t.Run(way.name, func(t *testing.T) {
 			const most, jitter = 400, 80
