@@ -19,6 +19,9 @@ import (
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
+// timeoutText is the body of an answer at a deadline.
+const timeoutText = "The request took too long and was ended.\n"
+
 // pipe returns a non-blocking pipe as the access log's, and the master's end.
 func pipe(t testing.TB) (fd int, read *os.File) {
 	t.Helper()
@@ -139,12 +142,12 @@ func TestAccountedAtDeadline(t *testing.T) {
 			if requests := f.view.Requests(); len(requests) != 1 || requests[0].Flags&(scoreboard.InUse|scoreboard.Ended) != scoreboard.InUse|scoreboard.Ended {
 				t.Errorf("the board has %+v", requests)
 			}
-			if f.board.InFlight() != 0 || !f.handlersAtWork() {
-				t.Errorf("%d in flight, handlers at work: %v", f.board.InFlight(), f.handlersAtWork())
+			if f.board.InFlight() != 0 || !f.server.AtWork() {
+				t.Errorf("%d in flight, handlers at work: %v", f.board.InFlight(), f.server.AtWork())
 			}
 			close(s.goOn)
 			await(t, returned)
-			until(t, "the handler is not at work", func() bool { return !f.handlersAtWork() && len(f.view.Requests()) == 0 })
+			until(t, "the handler is not at work", func() bool { return !f.server.AtWork() && len(f.view.Requests()) == 0 })
 			check()
 			f.drain()
 			f.awaitServed(t)
@@ -177,11 +180,11 @@ func TestAccountedOnce(t *testing.T) {
 			ended++
 		}
 	}
-	until(t, "no handler is at work", func() bool { return !f.handlersAtWork() })
+	until(t, "no handler is at work", func() bool { return !f.server.AtWork() })
 	c := f.view.Counters()
 	t.Logf("%d of %d were ended at their deadline", ended, n)
-	if c.Started != n || c.Finished != n || c.Timeouts < uint64(ended) || f.overtime.Load() != 0 || len(f.view.Requests()) != 0 {
-		t.Errorf("%+v, %d overtime", c, f.overtime.Load())
+	if c.Started != n || c.Finished != n || c.Timeouts < uint64(ended) || f.server.AtWork() || len(f.view.Requests()) != 0 {
+		t.Errorf("%+v, handlers at work: %v", c, f.server.AtWork())
 	}
 	f.drain()
 	f.awaitServed(t)
@@ -225,7 +228,7 @@ func TestDrainWaitsForAbort(t *testing.T) {
 			if res, err := c.get("/"); err != nil || res.StatusCode != http.StatusGatewayTimeout {
 				t.Fatalf("%+v, %v", res, err)
 			}
-			until(t, "it is accounted for", func() bool { return f.overtime.Load() == 1 })
+			until(t, "it is accounted for", func() bool { return f.view.Counters().Finished == 1 })
 			f.view.SetDrainUntil(in(protocol.DrainMargin))
 			f.view.SetAbortFollows(follows)
 			f.drain()

@@ -3,88 +3,13 @@
 package worker
 
 import (
-	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"testing"
 	"time"
 )
-
-// limited is a process with the limits that are on by default.
-func limited() *process {
-	return newProcess(inheritance{keepAlive: time.Minute, limits: timeouts{Timeout: 2 * time.Minute, Stream: 2 * time.Minute}}, nil)
-}
-
-// BenchmarkAccounting is what the package adds to one request of a kept-alive
-// connection, but for the two calls of ConnState, which BenchmarkConnState has.
-func BenchmarkAccounting(b *testing.B) {
-	p := limited()
-	conn := p.conns.add(new(net.TCPConn))
-	c := connectionOf(conn)
-	h := &handler{process: p, next: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(200) })}
-	c.exchange.raw = nowhere{}
-	response := make([]byte, 100)
-	// As deep as net/http's own.
-	ctx, cancel := context.WithCancel(withConnection(context.WithValue(b.Context(), http.ServerContextKey, p), c, conn))
-	defer cancel()
-	r := (&http.Request{ProtoMajor: 1, ProtoMinor: 1, Method: "GET", RequestURI: "/agent/stream?prompt=x"}).WithContext(context.WithValue(ctx, http.LocalAddrContextKey, p))
-	b.ReportAllocs()
-	for b.Loop() {
-		h.ServeHTTP(response1{}, r)
-		c.exchange.write(response)
-		c.exchange.Over()
-	}
-}
-
-// BenchmarkAccounting2 is the same for one request over HTTP/2.
-func BenchmarkAccounting2(b *testing.B) {
-	p := limited()
-	conn := p.conns.add(new(net.TCPConn))
-	h := &handler{process: p, next: http.HandlerFunc(ok)}
-	ctx, cancel := context.WithCancel(withConnection(context.WithValue(b.Context(), http.ServerContextKey, p), connectionOf(conn), conn))
-	defer cancel()
-	r := (&http.Request{ProtoMajor: 2, Method: "GET", RequestURI: "/agent/stream?prompt=x"}).WithContext(ctx)
-	var w http.ResponseWriter = response2{make(http.Header)}
-	b.ReportAllocs()
-	for b.Loop() {
-		h.ServeHTTP(w, r)
-	}
-}
-
-// response1 is the writer of net/http for a request over HTTP/1 of which nothing is kept.
-type response1 struct{ http.Hijacker }
-
-func (response1) Header() http.Header                   { return make(http.Header) }
-func (response1) WriteHeader(int)                       {}
-func (response1) Write(data []byte) (int, error)        { return len(data), nil }
-func (response1) FlushError() error                     { return nil }
-func (response1) ReadFrom(src io.Reader) (int64, error) { return io.Copy(io.Discard, src) }
-
-type response2 struct{ header http.Header }
-
-func (r response2) Header() http.Header                { return r.header }
-func (response2) WriteHeader(int)                      {}
-func (response2) Write(data []byte) (int, error)       { return len(data), nil }
-func (response2) WriteString(data string) (int, error) { return len(data), nil }
-
-// nowhere is a connection that takes everything.
-type nowhere struct{ stream }
-
-func (nowhere) Write(data []byte) (int, error) { return len(data), nil }
-
-func BenchmarkConnState(b *testing.B) {
-	p := limited()
-	conn := p.conns.add(new(net.TCPConn))
-	srv := new(http.Server)
-	p.instrument(srv)
-	for b.Loop() {
-		srv.ConnState(conn, http.StateActive)
-		srv.ConnState(conn, http.StateIdle)
-	}
-}
 
 // BenchmarkRequest compares a server with and without the accounting, over one
 // kept-alive connection.
@@ -98,7 +23,7 @@ func BenchmarkRequest(b *testing.B) {
 	})
 	for _, secure := range []bool{false, true} {
 		b.Run(fmt.Sprintf("worker/tls=%v", secure), func(b *testing.B) {
-			f := startMaybeTLS(b, secure, ok, limited().limits)
+			f := startMaybeTLS(b, secure, ok, timeouts{Timeout: 2 * time.Minute, Stream: 2 * time.Minute})
 			benchmark(b, f.dial(b))
 		})
 	}

@@ -3,6 +3,7 @@
 package worker
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -94,20 +95,18 @@ func TestLeaving(t *testing.T) {
 	}
 }
 
-// TestBuffersAreProgress has net.Buffers write on a hijacked connection of a unix socket,
-// of which the kernel does not tell what was sent.
-func TestBuffersAreProgress(t *testing.T) {
-	accepted, _ := streamPair(t)
-	conn := newProcess(inheritance{}, nil).conns.add(accepted)
-	c := connectionOf(conn)
-	withConnection(t.Context(), c, conn)
-	c.exchange.begin(&http.Request{}, "", nil)
-	c.exchange.hijack()
-	c.exchange.TouchAt(0)
-	if n, err := (&net.Buffers{[]byte("to"), []byte("ken")}).WriteTo(conn); n != 5 || err != nil {
-		t.Fatal(n, err)
-	}
-	if c.exchange.Progress() == 0 {
-		t.Error("what was written is no progress")
+// TestDeadlineBeforeHTTP has a hook of the server set a deadline that net/http then moves.
+func TestDeadlineBeforeHTTP(t *testing.T) {
+	for _, deadline := range []time.Time{time.Unix(1, 0), time.Now().Add(forever)} {
+		srv := &http.Server{Handler: http.HandlerFunc(ok), ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			if err := conn.SetReadDeadline(deadline); err != nil {
+				t.Error(err)
+			}
+			return ctx
+		}}
+		f := start(t, srv, forever, hold(t))
+		c := dial(t, f.addr)
+		c.mustGet(t, "/")
+		c.mustGet(t, "/")
 	}
 }

@@ -201,7 +201,7 @@ func TestAbortEndsWrites(t *testing.T) {
 				t.Fatal(err)
 			}
 			await(t, wrote)
-			until(t, "the request is over", func() bool { return f.board.InFlight() == 0 && f.conns.count() == 0 })
+			until(t, "the request is over", func() bool { return f.board.InFlight() == 0 && f.server.Open() == 0 })
 		})
 	}
 }

@@ -43,14 +43,14 @@ func (p *process) newListener(inner intake.Listener, index int) (*listener, erro
 		index:    index,
 		warn:     log.Printf,
 		onAccept: func() { p.gate.Present(true) },
-		take:     p.conns.add,
+		take:     p.server.Add,
 	}
 	var err error
 	l.Socket, err = intake.New(inner, intake.Terms{
 		Gate:  &p.gate,
 		Fleet: p.fleet,
 		Place: p.place,
-		Open:  p.conns.count,
+		Open:  p.server.Open,
 		Force: l.emptying.Load,
 		Warn:  func(format string, args ...any) { l.warn(format, args...) },
 	})

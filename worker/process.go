@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/gosuper/gosuper/worker/internal/clock"
+	"github.com/gosuper/gosuper/worker/internal/exchange"
 	"github.com/gosuper/gosuper/worker/internal/intake"
-	"github.com/gosuper/gosuper/worker/internal/limit"
 	"github.com/gosuper/gosuper/worker/protocol"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
@@ -31,14 +31,9 @@ type process struct {
 	broken   error // why this process cannot be a worker, or nil
 	board    *scoreboard.Board
 	reporter reporter
-	conns    connections
 	gate     intake.Gate
+	server   *exchange.Server
 	beats    clock.Alarm
-
-	// Watches of requests that share a connection or have none of ours, to be used again.
-	overtime     atomic.Int64 // requests accounted for at their deadline, whose handlers go on
-	http2Watches sync.Pool
-	otherWatches sync.Pool // of Begin
 
 	watching sync.Once
 
@@ -66,9 +61,10 @@ func newProcess(in inheritance, err error) *process {
 	if p.board == nil {
 		p.board = scoreboard.Unshared()
 	}
-	p.conns.init(p)
-	p.http2Watches.New = p.newWatch(limit.Waiting)
-	p.otherWatches.New = p.newWatch(limit.Idle)
+	p.server = exchange.New(exchange.Terms{
+		Board: p.board, Limits: &p.limits, Gate: &p.gate, Access: in.access, Backlog: in.backlog,
+		Draining: p.drains.Load, Over: p.over, Begun: p.begun,
+	})
 	p.beats.Init(func(int64) { p.beat() })
 	p.beat()
 	var place *scoreboard.Place
@@ -77,15 +73,6 @@ func newProcess(in inheritance, err error) *process {
 	}
 	p.gate.Init(in.connections, place, in.id)
 	return p
-}
-
-// newWatch makes watches of requests that can be answered up to a phase.
-func (p *process) newWatch(answerable limit.Phase) func() any {
-	return func() any {
-		w := new(limit.Watch)
-		w.Init(&p.limits, p.board, &p.overtime, answerable)
-		return w
-	}
 }
 
 // beat gives a sign of life on the board twice as often as the master looks for one:
@@ -134,6 +121,15 @@ func (p *process) setReady() error {
 	}
 	p.ready = true
 	return nil
+}
+
+// begun asks for a replacement when the last request of this worker's own limit begins.
+func (p *process) begun(number uint64) {
+	if number == p.maxRequests {
+		// Elsewhere, since a master that does not read must not hold up the request.
+		// A lost message costs no more than a worker that lives on.
+		go func() { _ = p.reporter.send(protocol.NotifyRecycle+protocol.RecycleMaxRequests, sendTimeout) }()
+	}
 }
 
 // watch takes over the stop signal and begins the drain when it comes, or when the
@@ -202,6 +198,9 @@ func (p *process) deadline() time.Time {
 	}
 	return until
 }
+
+// over reports whether the drain under way must be.
+func (p *process) over() bool { return time.Now().After(p.deadline()) }
 
 func fromMonotonic(ns int64) time.Time {
 	return time.Now().Add(time.Duration(ns - scoreboard.Monotonic()))

@@ -10,9 +10,6 @@ import (
 	"net/http"
 	"testing"
 	"time"
-
-	"github.com/gosuper/gosuper/worker/internal/limit"
-	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
 // TestProgress lets requests run for several times the limit.
@@ -178,30 +175,6 @@ func TestHijackedCloses(t *testing.T) {
 	})
 }
 
-// TestAlarmsGoWithTheirConnections lets no closed connection wait for its alarm.
-func TestAlarmsGoWithTheirConnections(t *testing.T) {
-	seen := make(chan *connection, 1)
-	f := startLimited(t, func(w http.ResponseWriter, r *http.Request) {
-		c := connectionFrom(r.Context())
-		if !c.exchange.Armed() {
-			t.Error("no alarm")
-		}
-		if r.URL.Path == "/hijack" {
-			if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
-				conn.Close()
-			}
-		}
-		seen <- c
-	}, timeouts{Timeout: time.Hour, Upgrade: time.Hour})
-	for _, path := range []string{"/", "/hijack"} {
-		c := f.dial(t)
-		c.get(path)
-		c.Close()
-		inside := await(t, seen)
-		until(t, "the alarm is stopped", func() bool { return !inside.exchange.Armed() })
-	}
-}
-
 // TestRequestTimeout is the limit that no progress extends.
 func TestRequestTimeout(t *testing.T) {
 	f := startLimited(t, func(w http.ResponseWriter, r *http.Request) {
@@ -272,55 +245,6 @@ func TestManyOnOneConnection(t *testing.T) {
 		t.Errorf("%+v, %v", res, err)
 	}
 	requireTook(t, begin, allowed)
-}
-
-// TestBeginningAtReturn is a response that net/http sends when its handler has
-// returned: the clock is read once for both.
-func TestBeginningAtReturn(t *testing.T) {
-	tests := []struct {
-		name   string
-		length int64
-		handle http.HandlerFunc
-		phase  limit.Phase
-	}{
-		{"empty", 0, func(w http.ResponseWriter, r *http.Request) {}, limit.Streaming},
-		{"short", 0, ok, limit.Streaming},
-		{"with a body to be read first", 1, ok, limit.Committed},
-		{"with a body of any length", -1, ok, limit.Committed},
-		{"panic", 0, func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }, limit.Waiting},
-		{"panic after the header", 0, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(200); panic(http.ErrAbortHandler) }, limit.Committed},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			p := limited()
-			conn := p.conns.add(new(net.TCPConn))
-			c := connectionOf(conn)
-			c.exchange.raw = nowhere{}
-			e := &c.exchange
-			var returned int64
-			h := &handler{process: p, next: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				defer func() { returned = scoreboard.Monotonic() }()
-				tt.handle(w, r)
-			})}
-			r := (&http.Request{ProtoMajor: 1, ProtoMinor: 1, Method: "GET", ContentLength: tt.length}).WithContext(withConnection(t.Context(), c, conn))
-			func() {
-				defer func() { _ = recover() }()
-				h.ServeHTTP(response1{}, r)
-			}()
-			if e.Phase() != tt.phase {
-				t.Errorf("phase %d, want %d", e.Phase(), tt.phase)
-			}
-			if began := e.First(); began != 0 != (tt.phase == limit.Streaming) || began != 0 && (began < returned || e.Progress() != began) {
-				t.Errorf("began at %d, returned at %d, progress at %d", began, returned, e.Progress())
-			}
-			before := e.Progress()
-			e.write(make([]byte, pieceSize+1))
-			if e.Progress() <= before {
-				t.Error("the first of two pieces is no progress")
-			}
-			c.setState(http.StateClosed)
-		})
-	}
 }
 
 // TestBodyAfterReturn sends a body that net/http wants to read before it sends the

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"sync"
 
+	"github.com/gosuper/gosuper/worker/internal/exchange"
 	"github.com/gosuper/gosuper/worker/internal/limit"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
@@ -20,8 +21,8 @@ import (
 // the eyes of the master, which replaces the worker. All methods may be called by
 // any goroutine.
 type Request struct {
-	process *process
-	watch   *limit.Watch // another request's once over
+	server *exchange.Server
+	watch  *limit.Watch // another request's once over
 
 	mu     sync.Mutex // guards what follows
 	over   bool
@@ -37,9 +38,8 @@ type Request struct {
 func Begin(method, path string) *Request { return self().beginRequest(method, path) }
 
 func (p *process) beginRequest(method, path string) *Request {
-	p.requestStarted(nil)
-	r := &Request{process: p, watch: p.otherWatches.Get().(*limit.Watch)}
-	r.watch.Begin(expiry{r}, method, path, "")
+	r := &Request{server: p.server, watch: p.server.Watch()}
+	p.server.Begin(r.watch, expiry{r}, method, path)
 	return r
 }
 
@@ -62,7 +62,7 @@ func (r *Request) Context() context.Context {
 		r.ctx, r.cancel = context.WithCancelCause(context.Background())
 		switch {
 		case r.ended:
-			r.cancel(errTimeout)
+			r.cancel(http.ErrHandlerTimeout)
 		case r.over:
 			r.cancel(nil)
 		}
@@ -82,15 +82,7 @@ func (r *Request) End(status int) {
 	if again {
 		return
 	}
-	p, w := r.process, r.watch
-	w.Release()
-	w.Over()
-	if w.Conclude() {
-		p.requestFinished(w, scoreboard.Monotonic(), status)
-	}
-	p.gate.End()
-	w.Wait()
-	p.otherWatches.Put(w)
+	r.server.End(r.watch, status)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.cancel != nil {
@@ -108,12 +100,12 @@ func (x expiry) End(limit.Phase) func() {
 	defer r.mu.Unlock()
 	r.ended = true
 	if r.cancel != nil {
-		r.cancel(errTimeout)
+		r.cancel(http.ErrHandlerTimeout)
 	}
 	return nil
 }
 
 // Account counts the request.
 func (x expiry) Account() {
-	x.r.process.requestFinished(x.r.watch, scoreboard.Monotonic(), http.StatusGatewayTimeout)
+	x.r.server.Finish(x.r.watch, scoreboard.Monotonic(), http.StatusGatewayTimeout)
 }

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"log"
-	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -60,7 +59,7 @@ func (p *process) serve(srv *http.Server, addr string) error {
 
 // serveOn serves until the drain is over or a listener fails.
 func (p *process) serveOn(srv *http.Server, listeners []*listener) error {
-	p.instrument(srv)
+	p.server.Instrument(srv, p.keepAlive)
 	harden(srv)
 	p.secure(srv)
 
@@ -91,39 +90,6 @@ func (p *process) serveOn(srv *http.Server, listeners []*listener) error {
 	return nil
 }
 
-// instrument puts the accounting into the server.
-func (p *process) instrument(srv *http.Server) {
-	h := &handler{process: p, next: srv.Handler}
-	if h.next == nil {
-		h.next = http.DefaultServeMux
-	}
-	srv.Handler = h
-	if srv.IdleTimeout == 0 {
-		srv.IdleTimeout = p.keepAlive
-		h.noKeepAlive = p.keepAlive == 0
-	}
-
-	connState := srv.ConnState
-	srv.ConnState = func(conn net.Conn, state http.ConnState) {
-		if c := connectionOf(conn); c != nil {
-			c.setState(state)
-		}
-		if connState != nil {
-			connState(conn, state)
-		}
-	}
-	connContext := srv.ConnContext
-	srv.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
-		if connContext != nil {
-			ctx = connContext(ctx, conn)
-		}
-		if c := connectionOf(conn); c != nil && ctx != nil {
-			ctx = withConnection(ctx, c, conn)
-		}
-		return ctx
-	}
-}
-
 // finish waits, after the last Accept, until every connection has come to its end
 // or the time is up.
 func (p *process) finish(srv *http.Server) {
@@ -138,16 +104,16 @@ func (p *process) finish(srv *http.Server) {
 	}
 	tick := time.NewTicker(drainTick)
 	defer tick.Stop()
-	for p.conns.count() > 0 || p.handlersAtWork() {
-		if time.Now().After(p.deadline()) {
+	for p.server.Open() > 0 || p.server.AtWork() {
+		if p.over() {
 			srv.Close()
-			p.conns.closeAll() // hijacked ones too
+			p.server.CloseAll() // hijacked ones too
 			p.awaitAbort()
 			break
 		}
-		p.conns.expire(began, fresh, idle)
+		p.server.Expire(began, fresh, idle)
 		select {
-		case <-p.conns.empty:
+		case <-p.server.Empty():
 		case <-tick.C:
 		}
 	}
@@ -165,7 +131,7 @@ func (p *process) awaitAbort() {
 	if until == 0 || p.orphaned.Load() != 0 {
 		return
 	}
-	for end := fromMonotonic(until).Add(protocol.AbortGrace); p.board.AbortFollows() && p.handlersAtWork() && time.Now().Before(end); {
+	for end := fromMonotonic(until).Add(protocol.AbortGrace); p.board.AbortFollows() && p.server.AtWork() && time.Now().Before(end); {
 		time.Sleep(drainTick)
 	}
 }

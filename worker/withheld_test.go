@@ -85,7 +85,7 @@ func TestWithheldBody(t *testing.T) {
 				}
 				await(t, answered)
 				until(t, "nobody is at work", func() bool {
-					return !f.handlersAtWork() && len(f.view.Requests()) == 0 && f.gate.Busy() == 0
+					return !f.server.AtWork() && len(f.view.Requests()) == 0 && f.gate.Busy() == 0
 				})
 				counters, timeouts := f.view.Counters(), uint64(0)
 				if tt.ending == "timeout" {
@@ -116,7 +116,7 @@ func TestDrainWaitsForWithheldBody(t *testing.T) {
 	fmt.Fprint(c, "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 1\r\n\r\n")
 	await(t, answered)
 	f.drain()
-	if !f.handlersAtWork() {
+	if !f.server.AtWork() {
 		t.Error("nothing is left to be waited for")
 	}
 	fmt.Fprint(c, "x")

@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -218,26 +217,3 @@ func (c *client) awaitEOF(t testing.TB) {
 }
 
 func ok(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok") }
-
-// streamPair is a connected pair of unix sockets of package net.
-func streamPair(t testing.TB) (stream, stream) {
-	t.Helper()
-	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	peer, err := net.Dial("unix", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		conn.Close()
-		peer.Close()
-	})
-	return conn.(stream), peer.(stream)
-}

@@ -73,12 +73,16 @@ var mayImport = map[string][]string{
 	"worker/internal/accesslog":     {sys, module + "/worker/protocol"},
 	"worker/internal/clock":         {sys, module + "/worker/scoreboard"},
 	"worker/internal/direct":        {sys},
-	"worker/internal/intake":        {sys, module + "/worker/protocol", module + "/worker/scoreboard"},
-	"worker/internal/limit":         {module + "/worker/internal/clock", module + "/worker/protocol", module + "/worker/scoreboard"},
-	"worker/internal/wire":          {sys, module + "/worker/internal/clock", module + "/worker/scoreboard"},
-	"worker/protocol":               {},
-	"worker/scoreboard":             {sys},
-	"examples":                      {module + "/worker"},
+	"worker/internal/exchange": {
+		module + "/worker/internal/accesslog", module + "/worker/internal/direct", module + "/worker/internal/intake",
+		module + "/worker/internal/limit", module + "/worker/internal/wire", module + "/worker/scoreboard",
+	},
+	"worker/internal/intake": {sys, module + "/worker/protocol", module + "/worker/scoreboard"},
+	"worker/internal/limit":  {module + "/worker/internal/clock", module + "/worker/protocol", module + "/worker/scoreboard"},
+	"worker/internal/wire":   {sys, module + "/worker/internal/clock", module + "/worker/scoreboard"},
+	"worker/protocol":        {},
+	"worker/scoreboard":      {sys},
+	"examples":               {module + "/worker"},
 }
 
 // onlyForTests are the modules of others that tests may import.

@@ -1,6 +1,6 @@
 //go:build unix
 
-package worker
+package exchange
 
 import (
 	"context"
@@ -9,13 +9,13 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/gosuper/gosuper/worker/internal/direct"
 	"github.com/gosuper/gosuper/worker/internal/intake"
+	"github.com/gosuper/gosuper/worker/internal/limit"
 	"github.com/gosuper/gosuper/worker/internal/wire"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
@@ -35,7 +35,7 @@ type unixConn struct {
 // unixStream is *net.UnixConn less the method by which net.Buffers writes past Write.
 // TCP keeps that, since the kernel tells what was sent; see wire.LastSent.
 type unixStream interface {
-	stream
+	direct.Stream
 	syscall.Conn
 	CloseRead() error
 	File() (*os.File, error)
@@ -77,9 +77,9 @@ func (c *tcpConn) WriteTo(dst io.Writer) (int64, error) {
 	return c.TCPConn.WriteTo(dst)
 }
 
-// connection is what the drain and the accounting know of one connection.
+// A connection is what the drain and the accounting know of one connection.
 type connection struct {
-	set    *connections
+	server *Server
 	conn   net.Conn     // the one that embeds this
 	state  atomic.Int32 // http.ConnState; StateNew for servers that are not HTTP
 	since  atomic.Int64 // of state, in Monotonic nanoseconds; recorded during a drain only
@@ -92,6 +92,17 @@ type connection struct {
 
 	// The HTTP/1 requests of the connection, one after the other.
 	exchange exchange
+}
+
+// init prepares the exchange of a connection, whose raw and tcp are set.
+func (e *exchange) init(c *connection) {
+	e.conn = c
+	s := c.server
+	e.Init(s.Limits, s.Board, &s.overtime, limit.Committed)
+	if e.tcp != nil {
+		e.Delivered(e.sent)
+	}
+	e.cancel = func(error) {}
 }
 
 func (c *connection) close(raw net.Conn) error {
@@ -107,7 +118,7 @@ func (c *connection) close(raw net.Conn) error {
 func (c *connection) gone() {
 	if c.closed.CompareAndSwap(false, true) {
 		c.deadline.End()
-		c.set.remove(c)
+		c.server.remove(c)
 		c.exchange.gone()
 	}
 }
@@ -115,7 +126,7 @@ func (c *connection) gone() {
 // setState records what net/http reports. The time matters only to a drain, so
 // the clock is not read before there is one.
 func (c *connection) setState(state http.ConnState) {
-	if c.set.process.drains.Load() {
+	if c.server.Draining() {
 		c.since.Store(scoreboard.Monotonic())
 	}
 	c.state.Store(int32(state))
@@ -159,23 +170,8 @@ func connectionFrom(ctx context.Context) *connection {
 	return c
 }
 
-// connections are the open connections of a process.
-type connections struct {
-	process *process
-	empty   chan struct{} // gets a value when the last connection is gone
-
-	mu   sync.Mutex // guards open
-	open map[*connection]struct{}
-}
-
-func (s *connections) init(p *process) {
-	s.process = p
-	s.empty = make(chan struct{}, 1)
-	s.open = make(map[*connection]struct{})
-}
-
-// add takes an accepted connection on the books and returns it wrapped.
-func (s *connections) add(accepted net.Conn) net.Conn {
+// Add takes an accepted connection on the books and returns it wrapped.
+func (s *Server) Add(accepted net.Conn) net.Conn {
 	var c *connection
 	switch accepted := accepted.(type) {
 	case *net.TCPConn:
@@ -187,30 +183,28 @@ func (s *connections) add(accepted net.Conn) net.Conn {
 		c = &wrapped.connection
 		c.conn, c.exchange.raw = wrapped, direct.New(accepted)
 	}
-	c.set = s
+	c.server = s
 	c.deadline.Init(accepted)
 	c.exchange.init(c)
-	p := s.process
-	p.board.ConnAccepted()
-	c.examine(p.backlog)
-	p.gate.Admit(&c.ticket)
+	s.Board.ConnAccepted()
+	c.examine(s.Backlog)
+	s.Gate.Admit(&c.ticket)
 	s.mu.Lock()
 	s.open[c] = struct{}{}
-	p.gate.TellOpen(len(s.open))
+	s.Gate.TellOpen(len(s.open))
 	s.mu.Unlock()
-	if p.drains.Load() {
+	if s.Draining() {
 		c.since.Store(scoreboard.Monotonic())
 	}
 	return c.conn
 }
 
-func (s *connections) remove(c *connection) {
-	p := s.process
-	p.board.ConnClosed()
-	p.gate.Forget(&c.ticket)
+func (s *Server) remove(c *connection) {
+	s.Board.ConnClosed()
+	s.Gate.Forget(&c.ticket)
 	s.mu.Lock()
 	delete(s.open, c)
-	p.gate.TellOpen(len(s.open))
+	s.Gate.TellOpen(len(s.open))
 	last := len(s.open) == 0
 	s.mu.Unlock()
 	if last {
@@ -221,20 +215,24 @@ func (s *connections) remove(c *connection) {
 	}
 }
 
-func (s *connections) count() int {
+// Empty gets a value when the last connection is gone.
+func (s *Server) Empty() <-chan struct{} { return s.empty }
+
+// Open returns how many connections are open.
+func (s *Server) Open() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.open)
 }
 
-// expire ends the connections that wait for a request for too long in a drain
+// Expire ends the connections that wait for a request for too long in a drain
 // that began at the Monotonic time given: those that have sent none yet after
 // fresh, those between two requests after idle.
 //
 // They are not closed but given a read deadline in the past. net/http then closes
 // those that are still waiting, while one whose request has just arrived gets a
 // new deadline and its answer.
-func (s *connections) expire(began int64, fresh, idle time.Duration) {
+func (s *Server) Expire(began int64, fresh, idle time.Duration) {
 	now := scoreboard.Monotonic()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -253,8 +251,8 @@ func (s *connections) expire(began int64, fresh, idle time.Duration) {
 	}
 }
 
-// closeAll closes what is left.
-func (s *connections) closeAll() {
+// CloseAll closes what is left.
+func (s *Server) CloseAll() {
 	s.mu.Lock()
 	var left []net.Conn
 	for c := range s.open {
@@ -264,4 +262,16 @@ func (s *connections) closeAll() {
 	for _, conn := range left {
 		conn.Close() // removes itself from open
 	}
+}
+
+// examine notes whether what has just been accepted waited for longer than the limit.
+func (c *connection) examine(limit time.Duration) {
+	if limit > 0 && intake.Queued(c.conn) > limit {
+		c.late.Store(true)
+	}
+}
+
+// refuse reports, once, whether the request that begins is to be refused.
+func (c *connection) refuse() bool {
+	return c.late.Load() && c.late.Swap(false)
 }

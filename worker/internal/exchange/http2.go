@@ -1,6 +1,6 @@
 //go:build unix
 
-package worker
+package exchange
 
 import (
 	"context"
@@ -19,14 +19,14 @@ const http2Buffer = 4096
 
 // serve2 serves a request over HTTP/2, beside others of the same connection.
 func (h *handler) serve2(c *connection, w http.ResponseWriter, r *http.Request, next http.Handler) {
-	h.process.requestStarted(c)
+	h.server.begun(&c.ticket)
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	// Of the two requests, r stays with net/http.
 	own := r.WithContext(ctx)
 	id := requestID(r)
 	w2 := &http2Writer{
-		writer: writer{inner: w, request: r, entry: h.process.access.Open(r, id), process: h.process, watch: h.process.http2Watches.Get().(*limit.Watch), noKeepAlive: h.noKeepAlive},
+		writer: writer{inner: w, request: r, entry: h.server.Access.Open(r, id), server: h.server, watch: h.server.http2Watches.Get().(*limit.Watch), noKeepAlive: h.noKeepAlive},
 		cancel: cancel,
 	}
 	if own.Body != nil && own.Body != http.NoBody {
@@ -96,7 +96,7 @@ func (w *http2Writer) finish() {
 	w.conclude(scoreboard.Monotonic(), w.clientGone())
 	w.watch.Wait()
 	w.inner = nil
-	w.process.http2Watches.Put(w.watch)
+	w.server.http2Watches.Put(w.watch)
 }
 
 // begin hands the header to net/http.

@@ -1,79 +1,103 @@
 //go:build linux
 
-package worker
+package wire
 
 import (
-	"context"
 	"errors"
 	"net"
-	"net/http"
 	"os"
 	"runtime"
 	"testing"
 	"time"
 )
 
-// deadlinePair is a connection on which HTTP is served, and its other end.
-func deadlinePair(t testing.TB) (server, peer net.Conn) {
+const (
+	// allowed is what a read gets that is to fail for it.
+	allowed = 250 * time.Millisecond
+	// forever is the cap on waiting for what must happen.
+	forever = 60 * time.Second
+)
+
+// pair is a connected pair of TCP sockets of package net.
+func pair(t testing.TB) (server, peer *net.TCPConn) {
 	t.Helper()
-	held := hold(t)
-	peer, err := net.Dial("tcp", held.Addr().String())
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw, err := held.Accept()
+	defer l.Close()
+	dialed, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := newProcess(inheritance{}, nil)
-	server = p.conns.add(raw)
-	withConnection(context.Background(), connectionOf(server), server)
+	accepted, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
-		server.Close()
-		peer.Close()
+		accepted.Close()
+		dialed.Close()
 	})
+	return accepted.(*net.TCPConn), dialed.(*net.TCPConn)
+}
+
+// A conn reads by a ReadDeadline.
+type conn struct {
+	net.Conn
+	deadline ReadDeadline
+}
+
+func (c *conn) Read(data []byte) (int, error)     { return c.deadline.Read(c.Conn, data) }
+func (c *conn) SetReadDeadline(t time.Time) error { return c.deadline.Set(t) }
+
+// deadlinePair is a connection on which HTTP is served, and its other end.
+func deadlinePair(t testing.TB) (server *conn, peer net.Conn) {
+	t.Helper()
+	raw, peer := pair(t)
+	server = &conn{Conn: raw}
+	server.deadline.Init(raw)
+	server.deadline.Begin()
 	return server, peer
 }
 
 func TestReadDeadline(t *testing.T) {
 	const short = allowed / 5
-	none := func(net.Conn) {}
+	none := func(*conn) {}
 	tests := []struct {
 		name          string
-		before, while func(c net.Conn) // the read, from whose begin while is called after short
-		after         time.Duration    // the read fails, from its begin; 0 if there are bytes first
+		before, while func(c *conn) // the read, from whose begin while is called after short
+		after         time.Duration // the read fails, from its begin; 0 if there are bytes first
 	}{
 		{"none", none, none, 0},
-		{"far", func(c net.Conn) { c.SetReadDeadline(time.Now().Add(forever)) }, none, 0},
-		{"near", func(c net.Conn) { c.SetReadDeadline(time.Now().Add(allowed)) }, none, allowed},
-		{"both", func(c net.Conn) { c.SetDeadline(time.Now().Add(allowed)) }, none, allowed},
-		{"over", func(c net.Conn) { c.SetReadDeadline(time.Unix(1, 0)) }, none, 1},
-		{"just over", func(c net.Conn) { c.SetReadDeadline(time.Now()) }, none, 1},
-		{"brought forward", func(c net.Conn) { c.SetReadDeadline(time.Now().Add(forever)) }, func(c net.Conn) { c.SetReadDeadline(time.Now().Add(allowed)) }, short + allowed},
-		{"put off", func(c net.Conn) { c.SetReadDeadline(time.Now().Add(allowed)) }, func(c net.Conn) { c.SetReadDeadline(time.Now().Add(allowed)) }, short + allowed},
-		{"taken back", func(c net.Conn) { c.SetReadDeadline(time.Now().Add(allowed)) }, func(c net.Conn) { c.SetReadDeadline(time.Time{}) }, 0},
-		{"over while reading", none, func(c net.Conn) { c.SetReadDeadline(time.Unix(1, 0)) }, short},
-		{"over, then taken back", func(c net.Conn) {
+		{"far", func(c *conn) { c.SetReadDeadline(time.Now().Add(forever)) }, none, 0},
+		{"near", func(c *conn) { c.SetReadDeadline(time.Now().Add(allowed)) }, none, allowed},
+		{"over", func(c *conn) { c.SetReadDeadline(time.Unix(1, 0)) }, none, 1},
+		{"just over", func(c *conn) { c.SetReadDeadline(time.Now()) }, none, 1},
+		{"brought forward", func(c *conn) { c.SetReadDeadline(time.Now().Add(forever)) }, func(c *conn) { c.SetReadDeadline(time.Now().Add(allowed)) }, short + allowed},
+		{"put off", func(c *conn) { c.SetReadDeadline(time.Now().Add(allowed)) }, func(c *conn) { c.SetReadDeadline(time.Now().Add(allowed)) }, short + allowed},
+		{"taken back", func(c *conn) { c.SetReadDeadline(time.Now().Add(allowed)) }, func(c *conn) { c.SetReadDeadline(time.Time{}) }, 0},
+		{"over while reading", none, func(c *conn) { c.SetReadDeadline(time.Unix(1, 0)) }, short},
+		{"over, then taken back", func(c *conn) {
 			c.SetReadDeadline(time.Unix(1, 0))
 			c.SetReadDeadline(time.Time{})
 		}, none, 0},
-		{"over, then far", func(c net.Conn) {
+		{"over, then far", func(c *conn) {
 			c.SetReadDeadline(time.Unix(1, 0))
 			c.SetReadDeadline(time.Now().Add(forever))
 		}, none, 0},
-		{"over, then near", func(c net.Conn) {
+		{"over, then near", func(c *conn) {
 			c.SetReadDeadline(time.Unix(1, 0))
 			c.SetReadDeadline(time.Now().Add(allowed))
 		}, none, allowed},
-		{"near, in other hands", func(c net.Conn) {
+		{"near, in other hands", func(c *conn) {
 			c.SetReadDeadline(time.Now().Add(allowed))
-			connectionOf(c).deadline.End()
+			c.deadline.End()
 		}, none, allowed},
-		{"over, in other hands", func(c net.Conn) {
+		{"over, in other hands", func(c *conn) {
 			c.SetReadDeadline(time.Unix(1, 0))
-			connectionOf(c).deadline.End()
+			c.deadline.End()
 		}, none, 1},
-		{"in other hands", func(c net.Conn) { connectionOf(c).deadline.End() }, func(c net.Conn) { c.SetReadDeadline(time.Now().Add(allowed)) }, short + allowed},
+		{"in other hands", func(c *conn) { c.deadline.End() }, func(c *conn) { c.SetReadDeadline(time.Now().Add(allowed)) }, short + allowed},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -142,7 +166,7 @@ func TestReadDeadlineMoved(t *testing.T) {
 	}
 	server.SetReadDeadline(time.Time{})
 	peer.Close()
-	await(t, read)
+	<-read
 	t.Logf("%d late, %d failed", late, failed)
 	if late == 0 && failed > 0 {
 		t.Errorf("%d reads failed for deadlines that had been moved", failed)
@@ -165,7 +189,7 @@ func TestReadDeadlineAborts(t *testing.T) {
 			runtime.Gosched()
 		}
 		server.SetReadDeadline(time.Unix(1, 0))
-		if err := await(t, aborted); !errors.Is(err, os.ErrDeadlineExceeded) {
+		if err := <-aborted; !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Fatalf("%d: the read that is to end gives %v", i, err)
 		}
 		server.SetReadDeadline(time.Time{})
@@ -177,21 +201,5 @@ func TestReadDeadlineAborts(t *testing.T) {
 		if n, err := server.Read(buf); n != 1 || err != nil {
 			t.Fatalf("%d: the next read gives %d, %v", i, n, err)
 		}
-	}
-}
-
-// TestDeadlineBeforeHTTP has a hook of the server set a deadline that net/http then moves.
-func TestDeadlineBeforeHTTP(t *testing.T) {
-	for _, deadline := range []time.Time{time.Unix(1, 0), time.Now().Add(forever)} {
-		srv := &http.Server{Handler: http.HandlerFunc(ok), ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
-			if err := conn.SetReadDeadline(deadline); err != nil {
-				t.Error(err)
-			}
-			return ctx
-		}}
-		f := start(t, srv, forever, hold(t))
-		c := dial(t, f.addr)
-		c.mustGet(t, "/")
-		c.mustGet(t, "/")
 	}
 }

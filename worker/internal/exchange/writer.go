@@ -1,6 +1,6 @@
 //go:build unix
 
-package worker
+package exchange
 
 import (
 	"errors"
@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/gosuper/gosuper/worker/internal/accesslog"
-
 	"github.com/gosuper/gosuper/worker/internal/limit"
+	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
 // writer stands between a handler and the http.ResponseWriter of net/http. It sees
@@ -31,7 +31,7 @@ type writer struct {
 	inner       http.ResponseWriter // not to be used once done
 	request     *http.Request       // net/http's
 	entry       *accesslog.Entry    // nil without a log; who accounts for the request owns it
-	process     *process
+	server      *Server
 	watch       *limit.Watch // likewise: then it is another request's
 	noKeepAlive bool
 	hijacked    bool
@@ -43,6 +43,14 @@ type writer struct {
 	writing sync.Mutex // held while anything is written
 	using   sync.Mutex // held while inner is used for what ends at once, such as a deadline that is to end a write
 }
+
+// errTimeout is what a handler gets from what it writes after the deadline, and
+// the cause of its cancelled context.
+var errTimeout = http.ErrHandlerTimeout
+
+// pieceSize is what is written at a time: a client that takes a large body
+// slowly makes progress with each piece.
+const pieceSize = 64 << 10
 
 // errSpent is for handlers that go on after they have returned.
 var errSpent = errors.New("response used after its handler returned")
@@ -140,7 +148,7 @@ func (w *writer) begin(status int) {
 	if !w.status.CompareAndSwap(0, int32(status)) {
 		return // answered at the deadline this very moment
 	}
-	if status != http.StatusSwitchingProtocols && (w.noKeepAlive || w.process.drains.Load()) {
+	if status != http.StatusSwitchingProtocols && (w.noKeepAlive || w.server.Draining()) {
 		// With 101, "Connection: upgrade" belongs to the handler.
 		w.inner.Header().Set("Connection", "close")
 	}
@@ -150,13 +158,84 @@ func (w *writer) begin(status int) {
 // isFinal reports whether a header of this status is the last one.
 func isFinal(status int) bool { return status >= 200 || status == http.StatusSwitchingProtocols }
 
-// tryLock gives whoever holds the lock time to get done with what it is doing,
-// unless that blocks.
-func tryLock(mu *sync.Mutex) bool {
-	for end := time.Now().Add(5 * time.Millisecond); !mu.TryLock(); time.Sleep(50 * time.Microsecond) {
-		if time.Now().After(end) {
-			return false
+// A request is accounted for once, which is to say counted and written to the access
+// log: when its handler has returned or panicked, and over HTTP/1, if its client has yet
+// to send a body, when net/http has sent the answer; or at its deadline if that comes
+// first. A handler that returns later changes nothing.
+
+// conclude accounts for a request whose handler has returned or panicked, and whose
+// client is gone or not.
+func (w *writer) conclude(now int64, gone bool) {
+	if w.watch.Conclude() {
+		if w.status.Load() == 0 {
+			w.status.Store(http.StatusInternalServerError)
+		}
+		if duration := w.count(now); w.entry != nil {
+			w.log(duration, w.ending(gone))
 		}
 	}
-	return true
+	w.server.Gate.End()
+}
+
+// answered notes that the client got the answer of a deadline, with so many bytes of
+// body, in place of the handler's.
+func (w *writer) answered(bytes int) {
+	w.status.Store(http.StatusGatewayTimeout)
+	w.bytes.Store(int64(bytes))
+	w.watch.SetFirst(scoreboard.Monotonic())
+}
+
+// account accounts for a request at its deadline, which has been answered or cut.
+func (w *writer) account() {
+	if w.watch.First() == 0 && w.status.Load() != http.StatusSwitchingProtocols {
+		// Cut, of what the handler wrote nothing was sent.
+		w.status.Store(http.StatusGatewayTimeout)
+		w.bytes.Store(0)
+	}
+	if duration := w.count(scoreboard.Monotonic()); w.entry != nil {
+		w.log(duration, accesslog.Timeout)
+	}
+}
+
+// count counts the request and returns for how long it took.
+func (w *writer) count(now int64) time.Duration {
+	return w.server.Finish(w.watch, now, int(w.status.Load()))
+}
+
+// clientGone reports whether net/http has found that. Nobody asks but the log.
+func (w *writer) clientGone() bool {
+	return w.server.Access != nil && w.request.Context().Err() != nil
+}
+
+// ending is why a request ended whose handler has returned or panicked.
+func (w *writer) ending(gone bool) accesslog.Ending {
+	switch {
+	case !w.returned:
+		return accesslog.Panic
+	case !gone:
+		return accesslog.OK
+	case w.server.Draining() && w.server.Over():
+		return accesslog.Drain
+	}
+	return accesslog.ClientGone
+}
+
+// log writes the line of the request.
+func (w *writer) log(duration time.Duration, why accesslog.Ending) {
+	e := w.entry
+	w.entry = nil
+	e.Status, e.Bytes, e.Duration, e.Ending = int(w.status.Load()), w.bytes.Load(), duration, why
+	e.At = time.Now().Add(-duration)
+	switch first := w.watch.First(); {
+	case first != 0:
+		e.Answered, e.FirstByte = true, time.Duration(first-w.watch.Began())
+	case why == accesslog.OK: // net/http is about to send it
+		e.Answered, e.FirstByte = true, duration
+	default:
+		e.Bytes = 0
+	}
+	if !w.server.Access.Write(e) {
+		w.server.Board.LogDropped()
+	}
+	e.Close()
 }
