@@ -47,6 +47,7 @@ type stage struct {
 	late      map[int]func(pid int, err error) // how it is told of workers that are still being born, by id; nil: all are born at once
 	orphans   []process.Orphan                 // that end, or else live
 	looks     atomic.Int32
+	trims     atomic.Int32
 	kills     uint64 // for want of memory, by the kernel
 
 	// launched is called for every worker, in the goroutine of the loop.
@@ -67,7 +68,7 @@ func play(t *testing.T, toml string, launched func(*stage, *worker) error, acts 
 		}, hands{
 			listen:     func(chan os.Signal) func() { return func() {} },
 			byTerminal: func(*terminal.Terminal, os.Signal) bool { return false },
-			launch:     st.launch, signal: st.signal, reap: st.reap, adopted: st.adopted, trees: st.trees, waiting: st.waiting, oom: st.oom,
+			launch:     st.launch, signal: st.signal, reap: st.reap, adopted: st.adopted, trees: st.trees, trim: func() { st.trims.Add(1) }, waiting: st.waiting, oom: st.oom,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -304,5 +305,28 @@ func TestIdleMasterSleeps(t *testing.T) {
 			t.Error(err)
 		}
 		st.expect("deeds", st.deeds, []string{"1m0s stop 1", "1m0s stop 2", "1m0s stop 3", "1m0s stop 4", "1m30s kill 1", "1m30s kill 2", "1m30s kill 3", "1m30s kill 4"})
+	})
+}
+
+// Memory is given back when the start is over, and when a reload is.
+func TestMasterTrimsWhatIsOver(t *testing.T) {
+	play(t, "workers = 1\nready = \"1s\"\n", silent, func(st *stage) {
+		if n := st.trims.Load(); n != 0 {
+			t.Errorf("memory was given back %d times before anything was over", n)
+		}
+		st.pass(2 * time.Second)
+		if n := st.trims.Load(); n != 1 {
+			t.Errorf("memory was given back %d times after the start", n)
+		}
+		st.kill(syscall.SIGHUP)
+		st.pass(2 * time.Second)
+		if n := st.trims.Load(); n != 2 {
+			t.Errorf("memory was given back %d times after the start and a reload", n)
+		}
+		st.kill(syscall.SIGINT)
+		st.pass(time.Second)
+		st.exit(1, 0)
+		st.exit(2, 0)
+		<-st.result
 	})
 }

@@ -78,6 +78,7 @@ func (s *Supervisor) perform(a fleet.Action) {
 	case fleet.Up:
 		s.books.AllReady()
 		s.log.Info("ready", zap.Int("workers", s.fleet.Target()), zap.Strings("bind", s.current.sockets.URLs()), zap.Bool("tls", s.current.config.TLS.Cert != ""))
+		go s.hands.trim() // of what only the start needed
 	}
 }
 

@@ -143,6 +143,7 @@ func (s *Supervisor) endReload(a fleet.EndReload) {
 		over <- result
 	}
 	delete(s.reloads.waiting, a.Revision)
+	go s.hands.trim() // of what only the reload needed
 }
 
 // follow has those who wait for one reload wait for another.

@@ -190,6 +190,7 @@ func (s *Supervisor) begin() {
 	}
 	s.step()
 	s.tick()
+	go s.hands.trim() // of what only the upgrade needed
 	for _, sig := range i.signals {
 		s.handle(sig)
 	}

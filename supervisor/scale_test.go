@@ -26,6 +26,7 @@ func BenchmarkTick(b *testing.B) {
 				launch:  func(_ *Supervisor, w *worker, _ func(int, error)) (int, error) { return noPID + w.ID, nil },
 				reap:    func(func(int) bool) ([]process.Exit, []process.Orphan, error) { return nil, nil, nil },
 				adopted: nobody,
+				trim:    func() {},
 				oom:     func() (uint64, bool) { return 0, false },
 			})
 			if err != nil {

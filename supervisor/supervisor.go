@@ -94,7 +94,8 @@ type hands struct {
 	reap       func(known func(pid int) bool) ([]process.Exit, []process.Orphan, error)
 	adopted    func(known func(pid int) bool) []process.Orphan // the children that were not started here
 	trees      func(pids []int) ([]scales.Tree, error)
-	// waiting is called from other goroutines.
+	// trim and waiting are called from other goroutines.
+	trim    func()
 	waiting func(pid int, inodes []uint64, user *process.Credential) process.Waiting
 	// oom is how many processes of our cgroup the kernel killed because memory ran
 	// out, workers among them.
@@ -109,7 +110,7 @@ func New(o Options) (*Supervisor, error) {
 		return nil, err
 	}
 	return newSupervisor(o, hands{
-		listen: listen, byTerminal: (*terminal.Terminal).Sent, launch: launch, signal: send, reap: process.Reap, adopted: process.Adopted, trees: scales.Trees, waiting: waiting, oom: config.NewOOMCounter(os.DirFS("/")).Kills, try: (*upgrade.Candidate).Try, become: handover.Exec,
+		listen: listen, byTerminal: (*terminal.Terminal).Sent, launch: launch, signal: send, reap: process.Reap, adopted: process.Adopted, trees: scales.Trees, trim: process.Trim, waiting: waiting, oom: config.NewOOMCounter(os.DirFS("/")).Kills, try: (*upgrade.Candidate).Try, become: handover.Exec,
 	})
 }
 

@@ -186,3 +186,22 @@ func TestIdleMasterSleeps(t *testing.T) {
 		t.Errorf("%.3f wake-ups a second, want at most 0.2", rate)
 	}
 }
+
+// idleMemory is what an idle master may have in memory, in KiB.
+const idleMemory = 12 << 10
+
+// A master keeps nothing in memory that only its start needed, or an upgrade.
+func TestIdleMasterIsSmall(t *testing.T) {
+	t.Parallel()
+	if raceEnabled {
+		t.Skip("the race detector takes memory of its own")
+	}
+	line, _ := controlled(t)
+	m := up(t, "workers = 4", admin("127.0.0.1:0"), line)
+	small := func() bool { return measure(t, m.pid()).rss <= idleMemory }
+	eventually(t, "the master to be small", small)
+	t.Logf("after the start: %v", m.settled())
+	m.upgrade()
+	eventually(t, "the master to be small again", small)
+	t.Logf("after an upgrade: %v", m.settled())
+}
