@@ -24,7 +24,7 @@ var routine = []fleet.Reason{
 func (s *Supervisor) enter(w *worker, a fleet.Bury, lost *uint64) {
 	reason := a.Reason
 	if a.Verdict == fleet.Retired {
-		if reason = a.Worker.Why; slices.Contains(routine, reason) && !a.Worker.Killed() {
+		if reason = a.Worker.Why; slices.Contains(routine, reason) && a.Worker.State != fleet.Killed {
 			return
 		}
 	}

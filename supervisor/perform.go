@@ -159,7 +159,7 @@ func (s *Supervisor) setDeadline(w *worker, until time.Time) {
 // foretell tells the workers that drain, or are about to, how that will end.
 func (s *Supervisor) foretell() {
 	for known := range s.fleet.Workers() {
-		if known.State == fleet.Draining || known.State == fleet.Stopping {
+		if known.State == fleet.Draining || known.State.Ending() {
 			s.roster.Of(known.ID).view().SetAbortFollows(s.fleet.AsksForStacks(&known))
 		}
 	}
@@ -185,7 +185,7 @@ func (s *Supervisor) do(w *worker, d deed) {
 func (s *Supervisor) bury(w *worker, a fleet.Bury) {
 	s.explainKill(w, a.Worker)
 	s.guard.Forget(w.ID)
-	if a.Worker.State != fleet.Stopping && time.Until(a.Worker.Until) < fleet.CutMargin {
+	if !a.Worker.State.Ending() && time.Until(a.Worker.Until) < fleet.CutMargin {
 		s.lost(w, a.Worker)
 	}
 	lost, served := s.countLast(a.Worker, w)

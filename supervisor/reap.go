@@ -69,7 +69,7 @@ func (s *Supervisor) reap() {
 func (s *Supervisor) died(w *worker, end process.Status) {
 	w.status, w.gone = end, true
 	known, _ := s.fleet.Worker(w.ID)
-	alone := !known.Until.IsZero() && !known.Killed() && !known.Cooperates() && end.Signal != syscall.SIGKILL
+	alone := !known.Until.IsZero() && known.State != fleet.Killed && !known.Cooperates() && end.Signal != syscall.SIGKILL
 	s.leftovers.Died(leftovers.Leader{ID: w.ID, PID: w.pid, Alone: alone})
 }
 

@@ -154,7 +154,7 @@ func (s *Supervisor) greetAgain(i *Inheritance) {
 	}
 	draining := 0
 	for w := range s.fleet.Workers() {
-		if w.State == fleet.Draining || w.State == fleet.Stopping {
+		if w.State == fleet.Draining || w.State.Ending() {
 			draining++
 		}
 	}

@@ -68,7 +68,7 @@ func (s *Supervisor) toWeigh() (all []scales.Load, living map[int]bool) {
 	for f := range s.fleet.Workers() {
 		w := s.roster.Of(f.ID)
 		living[f.ID] = true
-		if w.gone || w.pid == 0 || f.State == fleet.Stopping {
+		if w.gone || w.pid == 0 || f.State.Ending() {
 			continue
 		}
 		r := w.revision
@@ -123,7 +123,7 @@ func mebibytes(bytes uint64) config.Size {
 
 // explainKill says of a worker that ran out of memory that it did.
 func (s *Supervisor) explainKill(w *worker, known fleet.Worker) {
-	if s.oom.Rose() && w.status.Signal == syscall.SIGKILL && !known.Killed() {
+	if s.oom.Rose() && w.status.Signal == syscall.SIGKILL && known.State != fleet.Killed {
 		w.failure = cmp.Or(w.failure, "out of memory")
 	}
 }

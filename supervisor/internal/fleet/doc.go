@@ -7,11 +7,11 @@
 //
 // [Fleet.Step] records the facts that events carry, escalates whatever is
 // overdue, judges a reload in progress, retires who is no longer wanted and
-// spawns who is missing. That takes time in proportion to the workers. Every step derives its decisions anew from the facts
-// (level-triggered), never from the event that happened to arrive, so a lost,
-// doubled or reordered event is repaired by the next one. Deadlines are data
-// on the worker they concern; [Fleet.Deadline] is the earliest of them, and
-// the only timer the master has.
+// spawns who is missing. That takes time in proportion to the workers. Every step
+// derives its decisions anew from the facts (level-triggered), never from the event
+// that happened to arrive, so a lost, doubled or reordered event is repaired by the
+// next one. Deadlines are data on the worker they concern; [Fleet.Deadline] is the
+// earliest of them, and the only timer the master has.
 //
 // # Words
 //
@@ -22,8 +22,9 @@
 // generation counts the revisions that were accepted.
 //
 // A worker is starting (spawned, not ready), ready, draining (told to finish,
-// until a deadline), stopping (aborted or killed) or gone. It is fresh if it
-// belongs to the current revision and nobody asked for it to be recycled.
+// until a deadline), aborted (asked for its stacks), killed or gone; to an operator
+// who is aborted or killed is stopping. It is fresh if it belongs to the current
+// revision and nobody asked for it to be recycled.
 //
 // # Laws
 //

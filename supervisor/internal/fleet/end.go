@@ -5,7 +5,7 @@ import "time"
 // escalate does to every worker whose time is over what comes next for it.
 func (f *Fleet) escalate() {
 	for _, w := range f.workers {
-		if w.oversized && !w.killed {
+		if w.oversized && w.State != Killed {
 			f.kill(w, ReasonMemory)
 		}
 	}
@@ -31,7 +31,6 @@ func (f *Fleet) escalate() {
 		}
 		switch w.State {
 		case Starting:
-			w.failed = true
 			f.abort(w, ReasonStartup)
 		case Ready:
 			w.due = time.Time{}
@@ -39,21 +38,18 @@ func (f *Fleet) escalate() {
 			f.do(Plain{w.ID})
 		case Draining:
 			f.expire(w)
-		case Stopping:
-			if !w.killed {
-				f.kill(w, ReasonGrace)
-			}
-			w.due = time.Time{}
+		case Aborted:
+			f.kill(w, ReasonGrace)
+		case Killed:
+			w.due = time.Time{} // nothing more can be done
 		}
 	}
 }
 
 // tell sends the stop signal, which a worker gets once in its life.
 func (f *Fleet) tell(w *Worker, until time.Time, why Reason) {
-	w.told = true
-	w.State = Draining
-	w.aliveAt = time.Time{}
-	w.due, w.Until, w.Why = until, until, why
+	w.is(Draining, until)
+	w.told, w.Until, w.Why = true, until, why
 	f.do(Retire{w.ID, until, why})
 	if !until.After(f.now) {
 		f.expire(w)
@@ -87,19 +83,15 @@ func (f *Fleet) expire(w *Worker) {
 
 // abort asks a worker that hangs for its stacks before it is killed.
 func (f *Fleet) abort(w *Worker, why Reason) {
-	w.State = Stopping
-	w.aliveAt = time.Time{}
-	w.due = f.now.Add(AbortGrace)
+	w.is(Aborted, f.now.Add(AbortGrace))
 	f.do(Abort{w.ID, why})
 }
 
 // kill ends a worker whose grace is over, or that may not live a moment longer.
 func (f *Fleet) kill(w *Worker, why Reason) {
-	aborted := w.State == Stopping
-	w.killed = true
-	w.State = Stopping
-	w.due, w.aliveAt = time.Time{}, time.Time{}
-	if (w.failed || w.oversized) && !w.told && !w.blamed {
+	aborted, failed := w.State == Aborted, w.failed()
+	w.is(Killed, time.Time{})
+	if (failed || w.oversized) && !w.told && !w.blamed {
 		f.blame(w, f.verdict(w))
 	}
 	f.do(Kill{w.ID, why, aborted})

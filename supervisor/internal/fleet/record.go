@@ -36,9 +36,7 @@ func (f *Fleet) record(ev Event) {
 			if w.Slot < len(f.slots) {
 				f.slots[w.Slot].why = ReasonLeft
 			}
-			w.State = Draining
-			w.aliveAt = time.Time{}
-			w.due = f.now.Add(f.current.DrainTimeout)
+			w.is(Draining, f.now.Add(f.current.DrainTimeout))
 		}
 	case Recycle:
 		if w := f.worker(ev.ID); w != nil && w.serving() && w.Recycle == "" {

@@ -87,6 +87,7 @@ func TestSuccessorKnowsAll(t *testing.T) {
 	all := f.workers
 	f.workers, f.teams = nil, nil
 	for _, w := range all {
+		w.killed = false // is what the state says now
 		f.join(w)
 	}
 	successor(t, f)
@@ -109,6 +110,28 @@ func TestSuccessors(t *testing.T) {
 		}
 		if broken != "" {
 			t.Fatalf("world %d after %d steps: %s\n%s", seed, w.steps, broken, strings.Join(w.log, "\n"))
+		}
+	}
+}
+
+// A brain of a version to which Killed was no state knows who was killed.
+func TestResumeStopping(t *testing.T) {
+	for text, want := range map[string]State{
+		`"state": "ready"`:                    Ready,
+		`"state": "stopping"`:                 Aborted,
+		`"state": "stopping", "failed": true`: Aborted,
+		`"state": "stopping", "killed": true`: Killed,
+	} {
+		f := new(Fleet)
+		text := `{"current": {"settings": {"Workers": 1}, "number": 1, "target": 1}, "workers": [{"id": 3, ` + text + `}]}`
+		if _, err := state.Read([]byte(text), f, time.Unix(0, 0)); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Resume(rand.Float64); err != nil {
+			t.Fatal(err)
+		}
+		if w := successor(t, f).workers[0]; w.State != want {
+			t.Errorf("%s: state %d, want %d", text, w.State, want)
 		}
 	}
 }

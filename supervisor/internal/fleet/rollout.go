@@ -74,7 +74,7 @@ func (f *Fleet) judgeCanary() {
 	c := f.candidate
 	w := f.worker(c.canary)
 	switch {
-	case w == nil || w.killed:
+	case w == nil || w.State == Killed:
 		f.candidate = nil
 		f.endReload(c, RolledBack, c.canary)
 	case w.Slot >= f.current.target && w.State == Starting:

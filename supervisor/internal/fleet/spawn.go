@@ -77,7 +77,7 @@ func (f *Fleet) mayBoot(r *room) bool {
 // starting. One that failed to start holds its slot until it is gone or killed.
 func (f *Fleet) empty(slot int) bool {
 	return !slices.ContainsFunc(f.teams[slot], func(w *Worker) bool {
-		return w.State == Ready || w.State == Starting && f.own(w) || w.failed && !w.killed
+		return w.State == Ready || w.State == Starting && f.own(w) || w.failed()
 	})
 }
 

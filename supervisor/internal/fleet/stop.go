@@ -53,15 +53,15 @@ func (f *Fleet) retireAll() {
 			f.tell(w, f.stopBy, ReasonStop)
 		case w.State == Draining:
 			f.hasten(w, f.stopBy)
-		case !w.killed && w.Stuck && !f.quick:
+		case w.State == Aborted && f.AsksForStacks(w):
 			w.due = earlier(w.due, f.stopBy.Add(AbortGrace))
-		case !w.killed:
+		case w.State == Aborted:
 			w.due = earlier(w.due, f.stopBy)
 		}
-		if !w.killed && !w.due.After(f.now) {
+		if w.State != Killed && !w.due.After(f.now) {
 			f.kill(w, ReasonGrace)
 		}
-		if end := f.stopBy.Add(KillGrace); w.killed && end.After(f.now) {
+		if end := f.stopBy.Add(KillGrace); w.State == Killed && end.After(f.now) {
 			w.due = end
 		}
 	}
@@ -70,5 +70,5 @@ func (f *Fleet) retireAll() {
 // abandoned says whether nothing is left but processes that SIGKILL did not
 // end in time (they hang in the kernel, and die when it lets go of them).
 func (f *Fleet) abandoned() bool {
-	return f.now.Sub(f.stopBy) >= KillGrace && f.count(func(w *Worker) bool { return !w.killed }) == 0
+	return f.now.Sub(f.stopBy) >= KillGrace && f.count(func(w *Worker) bool { return w.State != Killed }) == 0
 }

@@ -13,21 +13,35 @@ type State int
 const (
 	Starting State = iota // spawned, not ready
 	Ready                 // serving
-	Draining              // told to finish what it has
-	Stopping              // aborted or killed
+	Draining              // told to finish what it has, or does so unasked
+	Aborted               // asked for its stacks: the abort signal was sent
+	Killed                // SIGKILL was sent
 )
 
-var states = [...]string{"starting", "ready", "draining", "stopping"}
+// ending is what an operator calls a worker that is aborted or killed.
+const ending = "stopping"
 
-func (s State) String() string { return states[s] }
+// stored are the states as they are written down, whatever their numbers are. To
+// versions before this one Aborted was the only one with that name.
+var stored = [...]string{"starting", "ready", "draining", ending, "killed"}
 
-// MarshalText and UnmarshalText are how a state is written down, whatever its
-// number is.
-func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+// String returns the state in the words of an operator.
+func (s State) String() string {
+	if s.Ending() {
+		return ending
+	}
+	return stored[s]
+}
+
+// Ending says whether the worker is made to end, and no longer waited for.
+func (s State) Ending() bool { return s >= Aborted }
+
+// MarshalText and UnmarshalText are how a state is written down.
+func (s State) MarshalText() ([]byte, error) { return []byte(stored[s]), nil }
 
 // UnmarshalText is the inverse of MarshalText.
 func (s *State) UnmarshalText(text []byte) error {
-	at := slices.Index(states[:], string(text))
+	at := slices.Index(stored[:], string(text))
 	if at < 0 {
 		return fmt.Errorf("no worker can be %q", text)
 	}
@@ -63,8 +77,6 @@ type Worker struct {
 	told       bool          `state:"told"`      // the stop signal was sent
 	oversized  bool          `state:"oversized"` // to be killed at once
 	left       bool          `state:"left"`      // said STOPPING=1 unasked
-	failed     bool          `state:"failed"`    // missed its startup timeout
-	killed     bool          `state:"killed"`    // SIGKILL was sent
 	blamed     bool          `state:"blamed"`    // its end was counted against its slot
 	wish       Reason        `state:"wish"`      // for which it wants to be replaced; "": it does not
 	deferred   bool          `state:"deferred"`  // it was said that it has to wait for that
@@ -73,6 +85,15 @@ type Worker struct {
 	aliveAt    time.Time     `state:"alive_at"`   // old enough then to be taken for ready; zero: not to be told by its age
 	due        time.Time     `state:"due"`        // when the present state is escalated, or a ready worker has had the time to write its header; zero: never
 	seenStuck  time.Time     `state:"seen_stuck"` // since when each look at it says that it is stuck; zero: the last did not
+
+	// Of versions in which it was no state that SIGKILL was sent.
+	killed bool `state:"killed"`
+}
+
+// is moves the worker into a state that ends at due, or does not if that is zero. How
+// old it is makes no difference from then on.
+func (w *Worker) is(s State, due time.Time) {
+	w.State, w.due, w.aliveAt = s, due, time.Time{}
 }
 
 // LookFrom returns from when on it matters whether the worker waits for
@@ -96,14 +117,15 @@ func (w *Worker) HeaderUntil() time.Time {
 // Cooperates says whether the worker wrote the header of its scoreboard.
 func (w *Worker) Cooperates() bool { return w.cooperates }
 
-// Killed says whether SIGKILL was sent to the worker.
-func (w *Worker) Killed() bool { return w.killed }
-
 // Watched says whether it matters what is to be seen of the worker: it was ready, and
 // is not being ended.
 func (w *Worker) Watched() bool {
 	return !w.ReadyAt.IsZero() && (w.State == Ready || w.State == Draining)
 }
+
+// failed says whether the worker is being ended because it did not become ready:
+// others were told to go before, or said that they would.
+func (w *Worker) failed() bool { return w.State == Aborted && !w.told && !w.left }
 
 // serving says whether the worker may have requests that nobody told it to finish.
 func (w *Worker) serving() bool { return w.State == Starting || w.State == Ready }
