@@ -26,6 +26,45 @@
 // who is aborted or killed is stopping. It is fresh if it belongs to the current
 // revision and nobody asked for it to be recycled.
 //
+// # Every event in every state
+//
+// What an event does to a worker, in a fleet of two of which the other one is ready.
+// The events about one worker are about this one. It may be ready because that was
+// guessed, or be found stuck by a look while its successor is starting; where it drains,
+// which is called leaving if nobody told it to, its successor is ready. It was aborted
+// because it did not become ready.
+//
+//	                starting guessed  ready    stuck    leaving  draining aborted  killed   gone
+//	Tick            .        .        .        .        .        .        .        .        .
+//	Tick, when due  Ax       p        .        .        Kk       Kk       Kks      .        .
+//	Exited          Gbs      Gbs      Gbs      Gb       Gb       Gb       Gbs      Gb       .
+//	Executed        *        .        .        .        .        .        .        .        .
+//	Waits           *        .        .        .        .        .        .        .        .
+//	Cooperates      *        Sw       .        .        .        .        *        *        .
+//	SaidReady       Ra       *        .        .        .        .        .        .        .
+//	SaidStopping    Ds       Ds       Ds       D        .        .        .        .        .
+//	Extend          *        *        .        .        .        .        .        .        .
+//	Recycle         *        s        s        .        .        .        .        .        .
+//	Wish            *        s        s        *        *        *        *        *        .
+//	Looked, stuck   .        fs       fs       .        fh       fh       .        .        .
+//	Looked, well    .        .        .        v        .        .        .        .        .
+//	Oversized       Kks      Kks      Kks      Kk       Kk       Kk       Kks      *        .
+//	ScaleBy +1      ns       ns       ns       ns       ns       ns       ns       ns       ns
+//	ScaleBy -1      Dnr      Dnr      Dnr      Dnr      n        n        n        n        n
+//	Reload          s        s        s        .        .        .        s        .        s
+//	Stop            Dcr      Dcr      Dcr      Dcr      ch       ch       c        c        c
+//	Stop, quick     Dcr      Dcr      Dcr      Dcr      ch       ch       c        c        c
+//
+// An upper-case letter is the state that follows: S starting, R ready, D draining,
+// A aborted, K killed, G gone. The others are what is done, to this worker or for the
+// fleet:
+//
+//	s Spawn, a Announce, w Withdraw, p Plain, f FoundStuck, v Recovered, r Retire
+//	h Hasten, x Abort, k Kill, b Bury, n Rescale, c Close
+//
+// An asterisk is a fact that is noted, and a point nothing at all. A worker that nobody
+// knows is like one that is gone.
+//
 // # Laws
 //
 // The simulator in this package's tests holds the brain to these, and mutants
