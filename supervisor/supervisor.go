@@ -28,6 +28,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 	"github.com/gosuper/gosuper/supervisor/internal/terminal"
 	"github.com/gosuper/gosuper/supervisor/internal/upgrade"
+	_ "github.com/gosuper/gosuper/worker/plain" // a master under another one is no cooperating worker
 )
 
 // Supervisor is one master. Its state belongs to the goroutine that calls Run.

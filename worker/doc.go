@@ -17,6 +17,7 @@
 // within its first milliseconds, however long main takes to load, and a program that
 // only links the package keeps what it is given, for another use. What it is told is
 // remembered, so a program may take its sockets by itself, and call [Ready] afterwards.
+// One that imports package plain too writes the header no sooner than it calls this one.
 //
 // The first call of any function takes the rest of what package protocol describes. It
 // sets close-on-exec on the descriptors and unsets the variables that name descriptors

@@ -13,17 +13,24 @@ import (
 	"github.com/gosuper/gosuper/worker/internal/clock"
 	"github.com/gosuper/gosuper/worker/internal/exchange"
 	"github.com/gosuper/gosuper/worker/internal/intake"
+	"github.com/gosuper/gosuper/worker/internal/role"
 	"github.com/gosuper/gosuper/worker/protocol"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
-// The header is on the board before main begins. All the rest is taken when it is first
-// used: a program may link this package, and what it is given may be for somebody else
-// in it.
-var announced = announce()
+// The header is on the board before main begins, unless the program is a plain worker
+// until it says otherwise. All the rest is taken when it is first used: a program may link
+// this package, and what it is given may be for somebody else in it.
+var announced = sync.OnceValue(announce)
+
+func init() {
+	if !role.Plain {
+		announced()
+	}
+}
 
 // self is this process.
-var self = sync.OnceValue(func() *process { return newProcess(inherit(announced)) })
+var self = sync.OnceValue(func() *process { return newProcess(inherit(announced())) })
 
 // A process is one worker: what it inherited, and how far its life has got.
 type process struct {

@@ -40,7 +40,7 @@ var mayImport = map[string][]string{
 	"cmd/internal":      {sys},
 	"config":            {"github.com/BurntSushi/toml"},
 	"supervisor": {
-		sys, "go.uber.org/zap", module + "/config", module + "/worker/protocol", module + "/worker/scoreboard",
+		sys, "go.uber.org/zap", module + "/config", module + "/worker/plain", module + "/worker/protocol", module + "/worker/scoreboard",
 		module + "/supervisor/internal", module + "/supervisor/control", module + "/supervisor/admin", module + "/supervisor/files",
 	},
 	"supervisor/files":            {sys},
@@ -80,6 +80,8 @@ var mayImport = map[string][]string{
 	"worker/internal/intake": {sys, module + "/worker/protocol", module + "/worker/scoreboard"},
 	"worker/internal/limit":  {module + "/worker/internal/clock", module + "/worker/protocol", module + "/worker/scoreboard"},
 	"worker/internal/wire":   {sys, module + "/worker/internal/clock", module + "/worker/scoreboard"},
+	"worker/internal/role":   {},
+	"worker/plain":           {module + "/worker/internal/role"},
 	"worker/protocol":        {},
 	"worker/scoreboard":      {sys},
 	"examples":               {module + "/worker"},
