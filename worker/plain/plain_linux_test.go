@@ -1,4 +1,4 @@
-package plain
+package plain_test
 
 import (
 	"bufio"
@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/worker"
+	_ "github.com/gosuper/gosuper/worker/plain"
 	"github.com/gosuper/gosuper/worker/protocol"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
