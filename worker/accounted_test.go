@@ -164,7 +164,7 @@ func TestAccountedAtDeadline(t *testing.T) {
 func TestAccountedOnce(t *testing.T) {
 	const n = 300
 	log := newLogged(t)
-	srv := quiet(func(w http.ResponseWriter, r *http.Request) { time.Sleep(20 * time.Millisecond) })
+	srv := quiet(func(w http.ResponseWriter, r *http.Request) { rest(20 * time.Millisecond) })
 	f := startAs(t, srv, inheritance{keepAlive: forever, limits: timeouts{Timeout: 20 * time.Millisecond}, access: log.log}, hold(t))
 	go func() {
 		for range n {

@@ -29,20 +29,20 @@ var (
 // helperLimited is a server with handlers that ignore their contexts.
 func helperLimited() error {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/sleep", func(w http.ResponseWriter, r *http.Request) { time.Sleep(20 * time.Second) })
+	mux.HandleFunc("/sleep", func(w http.ResponseWriter, r *http.Request) { rest(20 * time.Second) })
 	mux.HandleFunc("/quick", ok)
 	mux.HandleFunc("/stream", func(w http.ResponseWriter, r *http.Request) {
 		for i := range 20 {
 			fmt.Fprintf(w, "token %d\n", i)
 			w.(http.Flusher).Flush()
-			time.Sleep(300 * time.Millisecond)
+			rest(300 * time.Millisecond)
 		}
 		io.WriteString(w, "done\n")
 	})
 	mux.HandleFunc("/silent", func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "token\n")
 		w.(http.Flusher).Flush()
-		time.Sleep(20 * time.Second)
+		rest(20 * time.Second)
 	})
 	mux.HandleFunc("/spin", func(w http.ResponseWriter, r *http.Request) {
 		for begin := time.Now(); time.Since(begin) < 1200*time.Millisecond; {
@@ -50,7 +50,7 @@ func helperLimited() error {
 	})
 	mux.HandleFunc("/steps", func(w http.ResponseWriter, r *http.Request) {
 		for range 4 { // a step that is longer, because the process was stopped, is one step
-			time.Sleep(100 * time.Millisecond)
+			rest(100 * time.Millisecond)
 		}
 	})
 	return ListenAndServe("", mux)
@@ -108,7 +108,7 @@ func TestOneSecond(t *testing.T) {
 		}
 	})
 	for i := range *samples {
-		time.Sleep(7 * time.Millisecond)
+		rest(7 * time.Millisecond)
 		wg.Go(func() {
 			conn := dial(t, addr)
 			begin := time.Now()
@@ -129,8 +129,8 @@ func TestOneSecond(t *testing.T) {
 	p99 := answers[len(answers)*99/100]
 	t.Logf("504 after %v to %v, p50 %v, p99 %v; the slowest quick request took %v",
 		answers[0], answers[len(answers)-1], answers[len(answers)/2], p99, slowest)
-	// A machine busy with other tests stops everything for half a second now and then.
-	if median := answers[len(answers)/2]; answers[0] < time.Second || median > 1500*time.Millisecond || p99 > 10*time.Second {
+	// A machine busy with other tests makes some late, but not all.
+	if answers[0] < time.Second || answers[0] > 1500*time.Millisecond || p99 > 10*time.Second {
 		t.Errorf("504 after %v to %v (p99), want 1 s", answers[0], p99)
 	}
 	ended := 0
@@ -166,6 +166,7 @@ func TestSpinning(t *testing.T) {
 // TestStopped stops the worker itself for longer than its requests may take. That
 // is not the requests' fault.
 func TestStopped(t *testing.T) {
+	t.Parallel()
 	held := hold(t)
 	c := spawn(t, "limited", []*net.TCPListener{held}, protocol.EnvLimitTimeout+"=1000")
 	c.expect(t, "READY=1")
@@ -173,7 +174,7 @@ func TestStopped(t *testing.T) {
 	conn.send("/steps")
 	until(t, "the request is there", func() bool { return len(c.view.Requests()) == 1 })
 	c.signal(t, syscall.SIGSTOP)
-	time.Sleep(time.Second + protocol.Lateness + 100*time.Millisecond)
+	time.Sleep(time.Second + protocol.Lateness + 100*time.Millisecond) // which is what is tested
 	c.signal(t, syscall.SIGCONT)
 	if res, err := conn.receive(); err != nil || res.StatusCode != http.StatusOK {
 		t.Errorf("%+v, %v", res, err)

@@ -23,7 +23,7 @@ func TestProgress(t *testing.T) {
 			if _, err := io.WriteString(c, "x"); err != nil {
 				return err
 			}
-			time.Sleep(step)
+			rest(step)
 		}
 		return nil
 	}
@@ -36,7 +36,7 @@ func TestProgress(t *testing.T) {
 			for range steps {
 				io.WriteString(w, "token\n")
 				http.NewResponseController(w).Flush()
-				time.Sleep(step)
+				rest(step)
 			}
 		}, func(c *client) error { return c.send("/") }},
 		{"upload", func(w http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }, func(c *client) error {
@@ -50,7 +50,7 @@ func TestProgress(t *testing.T) {
 				sink.Write(make([]byte, 600))
 				for range steps {
 					sink.Write([]byte("x"))
-					time.Sleep(step)
+					rest(step)
 				}
 				sink.Close()
 			}()
@@ -72,7 +72,7 @@ func TestProgress(t *testing.T) {
 			}
 			for range steps {
 				conn.Write([]byte("y"))
-				time.Sleep(step)
+				rest(step)
 			}
 		}, func(c *client) error {
 			c.send("/")
@@ -177,6 +177,7 @@ func TestHijackedCloses(t *testing.T) {
 
 // TestRequestTimeout is the limit that no progress extends.
 func TestRequestTimeout(t *testing.T) {
+	t.Parallel()
 	f := startLimited(t, func(w http.ResponseWriter, r *http.Request) {
 		for {
 			if _, err := io.WriteString(w, "token\n"); err != nil {
@@ -185,7 +186,7 @@ func TestRequestTimeout(t *testing.T) {
 			if err := http.NewResponseController(w).Flush(); err != nil {
 				return
 			}
-			time.Sleep(allowed / 20)
+			rest(allowed / 20)
 		}
 	}, timeouts{Timeout: allowed, Stream: allowed, Request: 3 * allowed})
 	c := f.dial(t)
@@ -203,11 +204,11 @@ func TestLateBeginning(t *testing.T) {
 	t.Parallel()
 	for _, h2 := range []bool{false, true} {
 		f, client := start2(t, h2, func(w http.ResponseWriter, r *http.Request) {
-			time.Sleep(2 * allowed)
+			rest(2 * allowed)
 			for range 3 {
 				io.WriteString(w, "token\n")
 				http.NewResponseController(w).Flush()
-				time.Sleep(allowed / 6)
+				rest(allowed / 6)
 			}
 		}, timeouts{Timeout: time.Hour, Stream: allowed})
 		if !h2 {
@@ -233,7 +234,7 @@ func TestManyOnOneConnection(t *testing.T) {
 		if r.URL.Path == "/stuck" {
 			<-s.goOn
 		}
-		time.Sleep(allowed / 10)
+		rest(allowed / 10)
 	}, timeouts{Timeout: allowed, Stream: allowed})
 	c := f.dial(t)
 	for range 40 {
@@ -254,7 +255,7 @@ func TestBodyAfterReturn(t *testing.T) {
 	f := startLimited(t, ok, timeouts{Timeout: time.Hour, Stream: allowed})
 	c := f.dial(t)
 	io.WriteString(c, "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\n1")
-	time.Sleep(2 * allowed)
+	rest(2 * allowed)
 	io.WriteString(c, "2")
 	if res, err := c.receive(); err != nil || res.StatusCode != http.StatusOK {
 		t.Errorf("%+v, %v", res, err)

@@ -46,11 +46,12 @@ func TestBegin(t *testing.T) {
 }
 
 func TestBeginDeadline(t *testing.T) {
+	t.Parallel()
 	f := idleFixture(t, inheritance{limits: timeouts{Timeout: allowed}})
 	begin := time.Now()
 	r := f.beginRequest("GET", "x")
 	for range 10 {
-		time.Sleep(allowed / 5)
+		rest(allowed / 5)
 		r.Progress()
 	}
 	await(t, r.Context().Done())

@@ -57,7 +57,7 @@ func TestHTTP2Deadline(t *testing.T) {
 		{"header being written", nil, func(w http.ResponseWriter, r *http.Request) {
 			for begin := time.Now(); r.Context().Err() == nil || time.Since(begin) < allowed+allowed/2; {
 				w.Header().Set("X", "y")
-				time.Sleep(time.Millisecond)
+				rest(time.Millisecond)
 			}
 		}, true},
 		{"body half read", strings.NewReader(strings.Repeat("x", 100_000)), func(w http.ResponseWriter, r *http.Request) { r.Body.Read(make([]byte, 10)) }, true},
@@ -165,7 +165,7 @@ func TestHTTP2Progress(t *testing.T) {
 			for range steps {
 				io.WriteString(w, "token\n")
 				http.NewResponseController(w).Flush()
-				time.Sleep(step)
+				rest(step)
 			}
 		}, func() io.Reader { return nil }},
 		{"upload", func(w http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }, func() io.Reader {
@@ -173,7 +173,7 @@ func TestHTTP2Progress(t *testing.T) {
 			go func() {
 				for range steps {
 					w.Write([]byte("x"))
-					time.Sleep(step)
+					rest(step)
 				}
 				w.Close()
 			}()

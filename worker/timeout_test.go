@@ -207,9 +207,11 @@ func TestCutAtDeadline(t *testing.T) {
 // TestSlowReader has handlers blocked in writes: one to a client that does not read,
 // which is ended, and one to a client that reads slowly, which is not.
 func TestSlowReader(t *testing.T) {
+	t.Parallel()
 	const allowed = 2 * allowed // on a busy machine segments are dropped, and sent again after 0.2 s, then 0.4
 	for _, secure := range []bool{false, true} {
 		t.Run(fmt.Sprintf("tls=%v", secure), func(t *testing.T) {
+			t.Parallel()
 			done := make(chan error, 1)
 			f := startMaybeTLS(t, secure, func(w http.ResponseWriter, r *http.Request) {
 				_, err := w.Write(make([]byte, 24<<20))
@@ -227,7 +229,7 @@ func TestSlowReader(t *testing.T) {
 			slow := f.dial(t)
 			slow.send("/")
 			buf := make([]byte, 64<<10)
-			for begin := time.Now(); time.Since(begin) < 2*allowed; time.Sleep(allowed / 20) {
+			for begin := time.Now(); time.Since(begin) < 2*allowed; rest(allowed / 20) {
 				if _, err := io.ReadFull(slow.r, buf); err != nil {
 					t.Fatalf("after %v: %v", time.Since(begin), err)
 				}
@@ -268,7 +270,7 @@ func TestUploaderReadsAnswer(t *testing.T) {
 	io.WriteString(c, "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 1000000\r\n\r\n")
 	until(t, "it is answered", func() bool { return f.view.Counters().Timeouts == 1 })
 	for range 5 {
-		time.Sleep(25 * time.Millisecond) // as slow clients do
+		rest(25 * time.Millisecond)
 		if _, err := c.Write(make([]byte, 1000)); err != nil {
 			t.Fatalf("sending on: %v", err)
 		}

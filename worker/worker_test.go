@@ -139,12 +139,35 @@ func await[T any](t testing.TB, c <-chan T) T {
 // until waits for a condition that nobody announces.
 func until(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	for end := time.Now().Add(forever); !condition(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(forever); !condition(); time.Sleep(time.Millisecond) { // between two looks
 		if time.Now().After(end) {
 			t.Fatalf("%s: never happens", what)
 		}
 	}
 }
+
+// late is how late a busy machine may make something that has a time of its own.
+const late = 5 * time.Second
+
+// within measures until it finds what is between two times, five times at most: that
+// something comes late may be the fault of the machine, that it comes early is not.
+func within(t *testing.T, least, most time.Duration, measure func() time.Duration) {
+	t.Helper()
+	for range 5 {
+		d := measure()
+		if d < least {
+			t.Errorf("after %v, want at least %v", d, least)
+		}
+		if d <= most {
+			return
+		}
+		t.Logf("after %v, want %v to %v", d, least, most)
+	}
+	t.Errorf("always later than %v", most)
+}
+
+// rest is what a handler or a client does in between that has to be slow.
+func rest(d time.Duration) { time.Sleep(d) }
 
 // A client is one connection that speaks HTTP/1.1 by hand, so that nothing is ever
 // sent twice.

@@ -212,7 +212,7 @@ func TestLarge(t *testing.T) {
 					end.CloseWrite()
 				})
 				running.Go(func() {
-					time.Sleep(limit / 4)
+					time.Sleep(limit / 4) // so that the writers fill what there is
 					got, err := io.ReadAll(end)
 					if err != nil || !bytes.Equal(got, data) {
 						t.Errorf("end %d: read %d bytes, want %d equal ones: %v", i, len(got), len(data), err)

@@ -139,7 +139,7 @@ func TestReadDeadlineMoved(t *testing.T) {
 			}
 			if err != nil {
 				failed++
-				time.Sleep(time.Millisecond)
+				time.Sleep(time.Millisecond) // else it would keep the processor until the deadline moves
 			}
 		}
 	}()
@@ -151,7 +151,7 @@ func TestReadDeadlineMoved(t *testing.T) {
 		server.SetReadDeadline(deadline)
 		if i%10 == 0 {
 			peer.Write([]byte("x"))
-			time.Sleep(time.Millisecond)
+			time.Sleep(time.Millisecond) // the timer's, which nobody sees fire
 		}
 		switch i % 3 {
 		case 1:
