@@ -121,7 +121,7 @@ func TestWaiting(t *testing.T) {
 				fds, inodes := listening(t)
 				pid := waiter(t, way, fds, nil, wrapped)
 				idle := strings.Contains(way, " ") && way != "package net" || way == "nothing"
-				for begin := time.Now(); ; time.Sleep(time.Millisecond) {
+				for begin := time.Now(); ; time.Sleep(time.Millisecond) { // between two looks
 					w := waiting(t, pid, inodes, nil)
 					if w.Unsure || w.On[0] || idle && w.On[1] {
 						t.Fatalf("looks like %+v", w)
@@ -163,7 +163,7 @@ func TestWaitingOfAnotherUser(t *testing.T) {
 		t.Errorf("as root it looks like %+v", w)
 	}
 	dumpable, _ := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
-	for begin := time.Now(); ; time.Sleep(time.Millisecond) {
+	for begin := time.Now(); ; time.Sleep(time.Millisecond) { // between two looks
 		w := waiting(t, pid, inodes, nobody)
 		if w.Unsure || time.Since(begin) > patience {
 			t.Fatalf("as its user it looks like %+v", w)
