@@ -142,7 +142,7 @@ func simulateMutant(t *testing.T, file, source, law string) (caught bool, out st
 		}
 	}
 	binary := filepath.Join(dir, "fleet.test")
-	if out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-overlay", overlay, "-o", binary, ".").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", overlay, "-o", binary, ".").CombinedOutput(); err != nil {
 		t.Fatalf("cannot build: %v\n%s", err, out)
 	}
 	for seed, tries := 1, 0; tries < 100; tries++ {
