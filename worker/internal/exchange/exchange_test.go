@@ -283,7 +283,7 @@ func TestAlarmsGoWithTheirConnections(t *testing.T) {
 		peer.Read(make([]byte, 1))
 		peer.Close()
 		c := <-armed
-		for end := time.Now().Add(time.Minute); c.exchange.Armed(); time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(time.Minute); c.exchange.Armed(); time.Sleep(time.Millisecond) { // between two looks
 			if time.Now().After(end) {
 				t.Fatalf("%s: the alarm is still set", path)
 			}

@@ -29,7 +29,7 @@ func TestLastSent(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for end := time.Now().Add(forever); LastSent(server) != 0; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(forever); LastSent(server) != 0; time.Sleep(time.Millisecond) { // between two looks
 		if time.Now().After(end) {
 			t.Fatal("what waits for its reader is taken for sent")
 		}
