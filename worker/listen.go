@@ -100,6 +100,17 @@ func (p *process) takeListener(fd, index int) (*listener, error) {
 	return p.newListener(inner.(intake.Listener), index)
 }
 
+// newListener makes a listener of this process.
+func (p *process) newListener(inner intake.Listener, index int) (*listener, error) {
+	l, err := newListener(inner, index, intake.Terms{Gate: &p.gate, Fleet: p.fleet, Place: p.place, Open: p.server.Open})
+	if err != nil {
+		return nil, err
+	}
+	l.onAccept = func() { p.gate.Present(true) }
+	l.take = p.server.Add
+	return l, nil
+}
+
 // awaitListening waits until the socket listens. A master that opens a new address
 // lets it listen only once there is a process to serve it, which is this one.
 func awaitListening(fd int) error {

@@ -12,12 +12,7 @@ import (
 	"time"
 
 	"github.com/gosuper/gosuper/worker/internal/intake"
-	"github.com/gosuper/gosuper/worker/protocol"
 )
-
-// quietOwn is protocol.QuietQueue of a socket that only this process holds, on which
-// whoever comes later would find nobody anyway.
-const quietOwn = 100 * time.Millisecond
 
 // A listener is one listening socket, inherited or this process's own.
 type listener struct {
@@ -36,43 +31,18 @@ type listener struct {
 	until    time.Time     // latest end of emptying; written before it
 }
 
-// newListener makes a listener of one of package net, which it closes. The index is
-// as in listener.
-func (p *process) newListener(inner intake.Listener, index int) (*listener, error) {
-	l := &listener{
-		index:    index,
-		warn:     log.Printf,
-		onAccept: func() { p.gate.Present(true) },
-		take:     p.server.Add,
-	}
+// newListener makes a listener of one of package net, which it closes, on terms of which it
+// fills in Force and Warn. The index is as in listener; onAccept and take are still to be set.
+func newListener(inner intake.Listener, index int, terms intake.Terms) (*listener, error) {
+	l := &listener{index: index, warn: log.Printf}
+	terms.Force = l.emptying.Load
+	terms.Warn = func(format string, args ...any) { l.warn(format, args...) }
 	var err error
-	l.Socket, err = intake.New(inner, intake.Terms{
-		Gate:  &p.gate,
-		Fleet: p.fleet,
-		Place: p.place,
-		Open:  p.server.Open,
-		Force: l.emptying.Load,
-		Warn:  func(format string, args ...any) { l.warn(format, args...) },
-	})
+	l.Socket, err = intake.New(inner, terms)
 	if err != nil {
 		return nil, err
 	}
 	return l, nil
-}
-
-// drainListener closes the socket, or has it accepted empty where nobody else will take
-// what waits in its queue.
-func (p *process) drainListener(l *listener) {
-	switch {
-	case l.index < 0:
-		l.unlink()
-		l.empty(quietOwn, p.began.Add(protocol.QuietQueue))
-	case p.board.Leaving(l.index):
-		// Should connections keep coming, half of the time is for answering them.
-		l.empty(protocol.QuietQueue, time.Now().Add(time.Until(p.deadline())/2))
-	default:
-		l.Close()
-	}
 }
 
 // Accept returns what take makes of the next connection. Once the listener drains and

@@ -191,6 +191,25 @@ func (p *process) drain() {
 	}
 }
 
+// quietOwn is protocol.QuietQueue of a socket that only this process holds, on which
+// whoever comes later would find nobody anyway.
+const quietOwn = 100 * time.Millisecond
+
+// drainListener closes the socket, or has it accepted empty where nobody else will take
+// what waits in its queue.
+func (p *process) drainListener(l *listener) {
+	switch {
+	case l.index < 0:
+		l.unlink()
+		l.empty(quietOwn, p.began.Add(protocol.QuietQueue))
+	case p.board.Leaving(l.index):
+		// Should connections keep coming, half of the time is for answering them.
+		l.empty(protocol.QuietQueue, time.Now().Add(time.Until(p.deadline())/2))
+	default:
+		l.Close()
+	}
+}
+
 // deadline is when the drain must be over. The master may move it during the
 // drain.
 func (p *process) deadline() time.Time {
