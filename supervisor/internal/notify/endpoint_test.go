@@ -198,7 +198,7 @@ func TestFlood(t *testing.T) {
 				t.Fatalf("%s: lost something: %+v", way, sum)
 			}
 		}
-		if limit := deliverBurst + 2 + int(time.Since(begin)/deliverEvery); n > limit {
+		if limit := 3 + int(time.Since(begin)/deliverEvery); n > limit {
 			t.Errorf("%s: %d deliveries", way, n)
 		}
 	}

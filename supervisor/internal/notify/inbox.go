@@ -7,13 +7,10 @@ import (
 	"time"
 )
 
-const (
-	// Past deliverBurst deliveries the loop hears of a worker every deliverEvery, urgent news excepted.
-	deliverBurst = 10
-	deliverEvery = 100 * time.Millisecond
-)
+// deliverEvery is how often the loop hears of a worker at most, urgent news excepted.
+const deliverEvery = 100 * time.Millisecond
 
-// An inbox passes on what is new, at a bounded rate.
+// An inbox merges what is new, and passes it on at once, or deliverEvery after the delivery before.
 type inbox struct {
 	// mu guards all of it. It is held while deliver runs, which keeps deliveries in order and lets close wait.
 	mu      sync.Mutex    `state:"-"`
@@ -21,8 +18,8 @@ type inbox struct {
 	done    chan struct{} `state:"-"`       // closed when nothing is to be delivered any more
 	known   Message       `state:"known"`   // what was delivered so far
 	pending Message       `state:"pending"` // what is to be delivered next
-	full    time.Time     `state:"-"`       // when all of the burst is available again
-	timer   *time.Timer   `state:"-"`       // runs while something is pending
+	next    time.Time     `state:"-"`       // when a delivery is due again
+	timer   *time.Timer   `state:"-"`       // calls late; nil before its first use
 	held    bool          `state:"-"`       // what is pending stays so
 }
 
@@ -30,63 +27,50 @@ type inbox struct {
 func (i *inbox) put(m Message) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	m = i.news(m)
-	if m == (Message{}) {
-		return
-	}
 	i.merge(m)
-	wait := i.wait()
-	switch {
-	case wait <= 0 || m.Ready || m.Stopping || m.Recycle != "":
-		i.flush()
-	case i.timer == nil:
-		i.timer = time.AfterFunc(wait, i.late)
-	}
+	i.pass()
 }
 
-// news is m less what is known.
-func (i *inbox) news(m Message) Message {
-	latest := i.known.Status
-	if i.pending.HasStatus {
-		latest = i.pending.Status
-	}
-	if m.Status == latest {
-		m.HasStatus, m.Status = false, ""
-	}
-	m.Ready = m.Ready && !i.known.Ready
-	m.Stopping = m.Stopping && !i.known.Stopping
-	if i.known.Recycle != "" {
-		m.Recycle = ""
-	}
-	return m
-}
-
+// merge adds to what is pending what m says beyond what is known.
 func (i *inbox) merge(m Message) {
-	i.pending.Ready = i.pending.Ready || m.Ready
-	i.pending.Stopping = i.pending.Stopping || m.Stopping
-	i.pending.Watchdog = i.pending.Watchdog || m.Watchdog
-	if m.HasStatus {
-		i.pending.HasStatus, i.pending.Status = true, m.Status
+	p, known := &i.pending, &i.known
+	p.Ready = p.Ready || m.Ready && !known.Ready
+	p.Stopping = p.Stopping || m.Stopping && !known.Stopping
+	p.Watchdog = p.Watchdog || m.Watchdog
+	if m.HasStatus && (p.HasStatus || m.Status != known.Status) {
+		p.HasStatus, p.Status = true, m.Status
 	}
 	if m.ExtendTimeout != 0 {
-		i.pending.ExtendTimeout = m.ExtendTimeout
+		p.ExtendTimeout = m.ExtendTimeout
 	}
-	if m.Recycle != "" {
-		i.pending.Recycle = m.Recycle
+	if known.Recycle == "" && m.Recycle != "" {
+		p.Recycle = m.Recycle
 	}
 }
 
-// wait is how long a delivery has to be put off, a token bucket kept as the time at which it is full again.
-func (i *inbox) wait() time.Duration {
-	return max(0, time.Until(i.full)) - (deliverBurst-1)*deliverEvery
+// pass delivers what is pending, or has that done when it is time.
+func (i *inbox) pass() {
+	wait := time.Until(i.next)
+	switch p := i.pending; {
+	case p == (Message{}):
+	case wait <= 0 || p.Ready || p.Stopping || p.Recycle != "":
+		i.flush()
+	default:
+		i.passIn(wait)
+	}
+}
+
+// passIn has pass called then.
+func (i *inbox) passIn(wait time.Duration) {
+	if i.timer == nil {
+		i.timer = time.AfterFunc(wait, i.late)
+	} else {
+		i.timer.Reset(wait)
+	}
 }
 
 // flush delivers what is pending.
 func (i *inbox) flush() {
-	if i.timer != nil {
-		i.timer.Stop()
-		i.timer = nil
-	}
 	m := i.pending
 	if m == (Message{}) || i.held || i.closed() {
 		return
@@ -100,10 +84,7 @@ func (i *inbox) flush() {
 	if m.Recycle != "" {
 		i.known.Recycle = m.Recycle
 	}
-	if now := time.Now(); i.full.Before(now) {
-		i.full = now
-	}
-	i.full = i.full.Add(deliverEvery)
+	i.next = time.Now().Add(deliverEvery)
 	i.deliver(m)
 }
 
@@ -111,7 +92,7 @@ func (i *inbox) flush() {
 func (i *inbox) late() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.flush()
+	i.pass()
 }
 
 // drain returns when everything put in before was delivered, which takes as long as the rate demands, or until stop
@@ -122,7 +103,7 @@ func (i *inbox) drain(stop <-chan struct{}) {
 	if i.pending == (Message{}) {
 		return
 	}
-	wait := i.wait()
+	wait := time.Until(i.next)
 	i.mu.Unlock()
 	pause(wait, stop)
 	i.mu.Lock()
@@ -136,14 +117,12 @@ func (i *inbox) hold() {
 	i.held = true
 }
 
-// resume lets deliveries begin, with what was held.
+// resume lets deliveries begin, with what was held. It does not wait for them.
 func (i *inbox) resume(deliver func(Message)) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.deliver, i.held = deliver, false
-	if i.pending != (Message{}) && i.timer == nil {
-		i.timer = time.AfterFunc(i.wait(), i.late)
-	}
+	i.passIn(0)
 }
 
 func (i *inbox) closed() bool {
@@ -160,9 +139,6 @@ func (i *inbox) close() {
 	close(i.done)
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.timer != nil {
-		i.timer.Stop()
-	}
 }
 
 // pause returns after d, or when stop is closed.
