@@ -5,6 +5,8 @@ package supervisor
 import (
 	"errors"
 
+	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
 	"github.com/gosuper/gosuper/supervisor/internal/pidfile"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 )
@@ -13,10 +15,10 @@ import (
 // it could be had when the revision is accepted. The loop makes it and takes the
 // result; in between nothing of it belongs to the loop.
 type binding struct {
-	sockets *socket.Plan // nil: those of systemd
-	admin   *socket.Plan // nil: none
-	pidfile string       // "": none, or the one that is held
-	control *place       // nil: where it is, or wherever there is room
+	sockets *socket.Plan   // nil: those of systemd
+	admin   *socket.Plan   // nil: none
+	pidfile string         // "": none, or the one that is held
+	control *config.Config // of the control socket; nil: where it is, or wherever there is room
 }
 
 // planBinding plans what a revision has to bind.
@@ -29,15 +31,16 @@ func (s *Supervisor) planBinding(r *revision) (*binding, error) {
 		}
 		b.sockets = socket.NewPlan(addresses, r.socketOptions(), s.held()...)
 	}
-	if text := r.config.Admin.Bind; text != "" {
-		address, err := socket.Parse(text)
-		if err != nil {
-			return nil, err
-		}
-		b.admin = socket.NewPlan([]socket.Address{address}, adminOptions, s.heldAdmin()...)
+	var held []*socket.Set
+	for _, other := range s.revisions {
+		held = append(held, other.admin)
 	}
-	if p := placeOf(r.config); p.socket != "auto" && !s.controls.are(p, s.options.Environ) {
-		b.control = &p
+	var err error
+	if b.admin, err = endpoints.PlanAdmin(r.config, held...); err != nil {
+		return nil, err
+	}
+	if r.config.Control.Socket != "auto" && !s.endpoints.Controls(r.config) {
+		b.control = r.config
 	}
 	if s.pidfile.Path() != r.config.PIDFile {
 		b.pidfile = r.config.PIDFile
@@ -48,8 +51,8 @@ func (s *Supervisor) planBinding(r *revision) (*binding, error) {
 // bind does what may take long. After an error nothing is bound.
 func (b *binding) bind(environ []string) error {
 	if b.control != nil {
-		c, err := openSocket(*b.control, environ)
-		if err := errors.Join(err, c.close()); err != nil {
+		c, err := endpoints.BindControl(b.control, environ)
+		if err := errors.Join(err, c.Close()); err != nil {
 			return err
 		}
 	}

@@ -10,13 +10,14 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 )
 
 // end closes what the master holds and says how it ended.
 func (s *Supervisor) end() error {
 	s.inform()
-	s.loop.Finish(answerTime)
+	s.loop.Finish(endpoints.AnswerTime)
 	s.development.Close()
 	undying := s.nameUndying()
 	s.endLeftovers()
@@ -34,7 +35,7 @@ func (s *Supervisor) end() error {
 			s.log.Warn("cannot close a listener", zap.Error(err))
 		}
 	}
-	if err := s.controls.close(); err != nil {
+	if err := s.endpoints.CloseControl(); err != nil {
 		s.log.Warn("cannot close the control socket", zap.Error(err))
 	}
 	for n, r := range s.revisions {

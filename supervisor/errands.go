@@ -6,6 +6,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/pidfile"
 )
@@ -47,13 +48,12 @@ func (s *Supervisor) moveFiles(c *config.Config) {
 		}
 	})
 	s.loop.Send(func() loop.Work {
-		p := placeOf(c)
-		if s.controls.are(p, s.options.Environ) {
+		if s.endpoints.Controls(c) {
 			return nil
 		}
 		return func() func() {
-			opened, err := openSocket(p, s.options.Environ)
-			return func() { complain("the control socket", s.moveControl(c, opened, err))() }
+			bound, err := endpoints.BindControl(c, s.options.Environ)
+			return func() { complain("the control socket", s.endpoints.MoveControl(c, bound, err))() }
 		}
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 )
 
@@ -65,7 +66,7 @@ func (s *Supervisor) abandonFirst(done <-chan struct{}, r **revision) {
 		if *r != nil {
 			s.discard(*r)
 		}
-	case <-time.After(answerTime):
+	case <-time.After(endpoints.AnswerTime):
 	}
 }
 
@@ -87,7 +88,7 @@ func (s *Supervisor) first(c *config.Config, quit <-chan struct{}) (r *revision,
 	}
 	r.sockets, err = s.bindFirst(r, quit)
 	if err == nil {
-		err = s.bindAdmin(r)
+		r.admin, err = endpoints.BindAdmin(c)
 	}
 	if path := c.Log.AccessFile; path != "" && err == nil {
 		if s.access, err = s.newAccess(); err == nil {

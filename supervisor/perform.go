@@ -283,7 +283,7 @@ func (s *Supervisor) apply(a fleet.Apply) {
 	if err := r.sockets.Claim(r.socketOptions()); err != nil {
 		s.log.Warn("cannot change who may connect", zap.Error(err))
 	}
-	s.openAdmin(r)
+	s.endpoints.OpenAdmin(r.admin, r.config)
 	s.watchFiles(r.config, "cannot watch other files")
 	s.moveFiles(r.config)
 	s.loop.Afterwards(func() {

@@ -42,7 +42,7 @@ func newHeir(o Options, h hands) (*Supervisor, error) {
 		s.pidfile.Reopen()
 	}
 	s.upgrades.last = control.Upgrade{Result: control.OK, From: i.version, To: o.Version}
-	s.reopenControl()
+	s.endpoints.Resume()
 	s.reopenLogs(&i.saved)
 	if s.busy.fd >= 0 {
 		s.busy.memory = reopen(s, s.busy.fd, scoreboard.AdoptFleet) // nil: spreading is left to chance
@@ -72,19 +72,6 @@ func reopen[M any](s *Supervisor, fd int, adopt func(fd int) (*M, error)) *M {
 		return nil
 	}
 	return m
-}
-
-// reopenControl goes on with the control socket, which is one of the conveniences.
-func (s *Supervisor) reopenControl() {
-	if err := s.newControlServer(); err != nil {
-		s.controls.controlSocket = nil
-	}
-	if c := s.controls.controlSocket; c != nil {
-		if err := c.reopen(); err != nil {
-			s.log.Error("cannot go on with the control socket", zap.Error(err))
-			s.controls.controlSocket = nil
-		}
-	}
 }
 
 // reopenLogs goes on with what is written for the workers.
@@ -177,9 +164,9 @@ func (s *Supervisor) begin() {
 	}
 	s.greetAgain(i)
 	for _, r := range s.revisions {
-		s.openAdmin(r) // all were in force once
+		s.endpoints.OpenAdmin(r.admin, r.config) // all were in force once
 	}
-	s.openAdmin(s.current) // whose rights count where they share an address
+	s.endpoints.OpenAdmin(s.current.admin, s.current.config) // whose rights count where they share an address
 	s.guard.Keep(time.Now(), s.watched())
 	for w := range s.roster.All() {
 		s.weigh(w)

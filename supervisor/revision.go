@@ -222,3 +222,11 @@ func (s *Supervisor) discard(r *revision) {
 	}
 	s.closeAdmin(r.admin)
 }
+
+// closeAdmin closes those of the sockets that no revision has any more.
+func (s *Supervisor) closeAdmin(sockets *socket.Set) {
+	for _, other := range s.revisions {
+		sockets = sockets.Without(other.admin)
+	}
+	s.endpoints.CloseAdmin(sockets)
+}

@@ -17,6 +17,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/develop"
+	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
 	"github.com/gosuper/gosuper/supervisor/internal/guard"
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
@@ -77,6 +78,7 @@ func newState() *Supervisor {
 		messages:  make(chan message),
 		loop:      loop.New(),
 		books:     books.New(time.Now()),
+		endpoints: endpoints.New(),
 		guard:     guard.New(scoreboard.Monotonic),
 		slimmed:   scales.Slimmed{},
 		reloads:   reloads{last: control.Reload{Result: control.None}, waiting: map[int][]chan control.Reload{}},
@@ -93,6 +95,7 @@ func (s *Supervisor) attach(o Options, h hands) {
 	s.options, s.log, s.hands, s.terminal = o, o.Log, h, terminal.Find()
 	s.scales, s.oom = scales.New(h.trees), scales.NewOOM(h.oom)
 	s.development = develop.New(developing(o))
+	s.endpoints.Attach(endpoints.Options{Master: s, Log: o.Log, Describe: describe, Environ: o.Environ})
 }
 
 // write writes the state into memory of which it returns the descriptor. Descriptors

@@ -11,10 +11,10 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/config"
-	"github.com/gosuper/gosuper/supervisor/admin"
 	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/develop"
+	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/guard"
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
@@ -71,16 +71,14 @@ type Supervisor struct {
 	weighing bool           `state:"-"` // memory is being looked at
 	slimmed  scales.Slimmed `state:"slimmed"`
 
-	reloads  reloads  `state:",inline"`
-	controls controls `state:",inline"`
+	reloads reloads `state:",inline"`
 
 	preparations preparations `state:"-"`
 	reopening    bool         `state:"-"` // the files of the logs, when the errands before it are over
 
-	admin       *admin.Server           `state:"-"` // nil: no endpoint was ever opened
-	endpoints   map[int]*admin.Endpoint `state:"-"` // by descriptor of the listener
-	development *develop.Development    `state:"-"`
-	upgrades    upgrades                `state:"-"`
+	endpoints   *endpoints.Endpoints `state:",inline"` // where people and programs ask
+	development *develop.Development `state:"-"`
+	upgrades    upgrades             `state:"-"`
 }
 
 // hands are the system calls of the loop, and the seam for its tests.
@@ -146,7 +144,7 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 	s.adopt(rev)
 	s.current = rev
 	s.fleet = fleet.New(rev.number, rev.settings(), rand.Float64)
-	if err := s.openControl(o.Config); err != nil {
+	if err := s.endpoints.OpenControl(o.Config); err != nil {
 		s.deafen()
 		pid.Close()
 		rev.sockets.Close()
@@ -161,9 +159,9 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 // locked to the main thread.
 func (s *Supervisor) Run() error {
 	defer s.deafen()
-	defer s.controls.finish()
+	defer s.endpoints.Finish()
 	defer s.loop.End()
-	s.controls.serve()
+	s.endpoints.Serve()
 	if err := process.BecomeSubreaper(); err != nil {
 		s.log.Warn("cannot adopt orphans", zap.Error(err))
 	}
@@ -172,7 +170,7 @@ func (s *Supervisor) Run() error {
 		s.greet()
 	}
 	s.meetManager()
-	s.openAdmin(s.current)
+	s.endpoints.OpenAdmin(s.current.admin, s.current.config)
 	s.begin()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()

@@ -160,7 +160,11 @@ func (s *Supervisor) beginPhase() error {
 		return s.beginTrial()
 	case upgrade.Closing:
 		s.upgrades.tell()
-		s.closeDoors(s.nextPhase)
+		paused := s.endpoints.Pause()
+		go func() {
+			<-paused
+			s.loop.Report(s.nextPhase)
+		}()
 	case upgrade.Replacing:
 		return s.replace()
 	}
@@ -180,7 +184,7 @@ func (s *Supervisor) refuseUpgrade(err error, lines []string) {
 	was := u.phase
 	u.phase, u.candidate, u.trial = upgrade.None, nil, nil
 	if was == upgrade.Replacing {
-		s.openDoors()
+		s.endpoints.Unpause()
 	}
 }
 
@@ -260,7 +264,7 @@ func (s *Supervisor) replace() error {
 			return err
 		}
 		defer unix.Close(state)
-		if err := c.Unchanged(); err != nil { // closing the doors took its time
+		if err := c.Unchanged(); err != nil { // the pause took its time
 			return err
 		}
 		err = s.hands.become(program, s.options.Program.Args, s.options.Environ, state, descriptors, func() []syscall.Signal {

@@ -68,6 +68,7 @@ var mayImport = map[string][]string{
 	"supervisor/internal/upgrade":   {sys, module + "/supervisor/files", module + "/supervisor/internal/handover", module + "/supervisor/internal/process"},
 	"supervisor/internal/httpd":     {},
 	"supervisor/internal/loop":      {},
+	"supervisor/internal/endpoints": {sys, "go.uber.org/zap", module + "/config", module + "/supervisor/admin", module + "/supervisor/control", module + "/supervisor/internal/socket"},
 	"supervisor/internal/tally":     {sys, module + "/worker/scoreboard"},
 	"worker":                        {sys, module + "/worker/protocol", module + "/worker/scoreboard", module + "/worker/internal"},
 	"worker/internal/accesslog":     {sys, module + "/worker/protocol"},
