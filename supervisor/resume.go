@@ -28,9 +28,7 @@ func newHeir(o Options, h hands) (*Supervisor, error) {
 		return nil, err
 	}
 	s := i.master
-	kills := s.oom.Kills
 	s.attach(o, h)
-	s.oom.Kills = kills
 	if early := handover.Early(); early != nil {
 		s.signals = early
 	}

@@ -80,7 +80,7 @@ func newState() *Supervisor {
 		books:     books.New(time.Now()),
 		endpoints: endpoints.New(),
 		guard:     guard.New(scoreboard.Monotonic),
-		slimmed:   scales.Slimmed{},
+		scales:    scales.New(),
 		reloads:   reloads{last: control.Reload{Result: control.None}, waiting: map[int][]chan control.Reload{}},
 
 		preparations: preparations{turn: make(chan struct{}, 1)},
@@ -93,7 +93,7 @@ func newState() *Supervisor {
 // attach gives a state what it works with.
 func (s *Supervisor) attach(o Options, h hands) {
 	s.options, s.log, s.hands, s.terminal = o, o.Log, h, terminal.Find()
-	s.scales, s.oom = scales.New(h.trees), scales.NewOOM(h.oom)
+	s.scales.Attach(h.trees, h.oom)
 	s.development = develop.New(developing(o))
 	s.endpoints.Attach(endpoints.Options{Master: s, Log: o.Log, Describe: describe, Environ: o.Environ})
 }

@@ -66,10 +66,7 @@ type Supervisor struct {
 	pending  []fleet.Event      `state:"-"`       // what the brain is told in the next step
 	books    *books.Books       `state:",inline"` // what is counted and remembered
 
-	scales   *scales.Scales `state:"-"`
-	oom      *scales.OOM    `state:",inline"`
-	weighing bool           `state:"-"` // memory is being looked at
-	slimmed  scales.Slimmed `state:"slimmed"`
+	scales *scales.Scales `state:",inline"` // what workers weigh
 
 	reloads reloads `state:",inline"`
 
@@ -119,6 +116,7 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 	}
 	s := newState()
 	s.attach(o, h)
+	s.scales.OutOfMemory() // of others, before this
 	// Before the pid file invites somebody to send one.
 	s.deafen = s.hands.listen(s.signals)
 	rev, err := s.firstUnlessStopped(o.Config)

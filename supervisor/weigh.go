@@ -4,8 +4,6 @@ package supervisor
 
 import (
 	"cmp"
-	"context"
-	"errors"
 	"syscall"
 	"time"
 
@@ -14,55 +12,20 @@ import (
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
-	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/scales"
 )
 
-// complainAgain is how often it is said that memory cannot be looked at, as when
-// there are no descriptors left. It is tried on.
-const complainAgain = time.Minute
-
 // weigh makes sure that the worker's memory is looked at if it has a limit.
-// That takes a goroutine of its own, for as long as there are such workers.
 func (s *Supervisor) weigh(w *worker) {
-	if r := w.revision; !s.weighing && (r.config.MaxWorkerMemory > 0 || r.memory.Hard > 0) {
-		s.weighing = true
-		go s.weighAll()
+	if r := w.revision; r.config.MaxWorkerMemory > 0 || r.memory.Hard > 0 {
+		s.scales.Watch(s.loop, scales.Workers{
+			Loads: s.toWeigh, Exceed: s.tooHeavy,
+			Complain: func(err error) { s.log.Warn("max_worker_memory has no effect at the moment", zap.Error(err)) },
+		})
 	}
 }
 
-// weighAll is the goroutine.
-func (s *Supervisor) weighAll() {
-	watch := s.scales.Watch()
-	var complained time.Time
-	for {
-		var all []scales.Load
-		var living map[int]bool
-		if s.loop.Do(context.Background(), func() { all, living = s.toWeigh() }) != nil || len(all) == 0 {
-			return
-		}
-		s.scales.Keep(living)
-		heavy, err := watch.Look(all)
-		if err == nil && len(heavy) > 0 {
-			err = s.loop.Do(context.Background(), func() { s.tooHeavy(heavy) })
-		}
-		if errors.Is(err, loop.ErrEnded) {
-			return
-		}
-		if err != nil && time.Since(complained) >= complainAgain {
-			complained = time.Now()
-			s.loop.Report(func() { s.log.Warn("max_worker_memory has no effect at the moment", zap.Error(err)) })
-		}
-		select {
-		case <-s.loop.Ended():
-			return
-		case <-time.After(watch.Pause(all)):
-		}
-	}
-}
-
-// toWeigh lists the workers that have a limit, and all that there are. If none
-// has the goroutine ends.
+// toWeigh lists the workers that have a limit, and all that there are.
 func (s *Supervisor) toWeigh() (all []scales.Load, living map[int]bool) {
 	living = map[int]bool{}
 	for f := range s.fleet.Workers() {
@@ -80,7 +43,6 @@ func (s *Supervisor) toWeigh() (all []scales.Load, living map[int]bool) {
 			all = append(all, one)
 		}
 	}
-	s.weighing = len(all) > 0
 	return all, living
 }
 
@@ -105,7 +67,7 @@ func (s *Supervisor) tooHeavy(heavy []scales.Excess) {
 
 // slim has a worker replaced for its memory.
 func (s *Supervisor) slim(w *worker, fields []zap.Field) {
-	if !s.slimmed.May(w.Slot, time.Now()) {
+	if !s.scales.MaySlim(w.Slot, time.Now()) {
 		if !w.revision.tooLow {
 			w.revision.tooLow = true
 			s.log.Warn("max_worker_memory is too low: a worker exceeds it soon after its start, and is replaced later", fields...)
@@ -123,7 +85,7 @@ func mebibytes(bytes uint64) config.Size {
 
 // explainKill says of a worker that ran out of memory that it did.
 func (s *Supervisor) explainKill(w *worker, known fleet.Worker) {
-	if s.oom.Rose() && w.status.Signal == syscall.SIGKILL && known.State != fleet.Killed {
+	if s.scales.OutOfMemory() && w.status.Signal == syscall.SIGKILL && known.State != fleet.Killed {
 		w.failure = cmp.Or(w.failure, "out of memory")
 	}
 }

@@ -54,7 +54,7 @@ var mayImport = map[string][]string{
 	"supervisor/internal/notify":  {sys, module + "/worker/protocol"},
 	"supervisor/internal/manager": {sys, module + "/supervisor/internal/notify", module + "/worker/protocol"},
 	"supervisor/internal/pidfile": {sys, module + "/supervisor/files"},
-	"supervisor/internal/scales":  {module + "/supervisor/internal/process"},
+	"supervisor/internal/scales":  {module + "/supervisor/internal/loop", module + "/supervisor/internal/process"},
 	"supervisor/internal/develop": {
 		sys, "go.uber.org/zap", module + "/config", module + "/supervisor/internal/filewatch", module + "/supervisor/internal/process",
 	},

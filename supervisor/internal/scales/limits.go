@@ -3,9 +3,12 @@
 package scales
 
 import (
+	"context"
+	"errors"
 	"maps"
 	"time"
 
+	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 )
 
@@ -20,6 +23,9 @@ const (
 	overFor  = time.Second
 	slimFor  = 10 * time.Second
 )
+
+// complainAgain is how often it is said that memory cannot be looked at.
+const complainAgain = time.Minute
 
 // What a look makes of the figures of memory: one that it finds may be so old, so
 // that each look has a new one, and it waits for those so long. What comes later
@@ -51,18 +57,65 @@ type Excess struct {
 // Deadly says that it is the hard limit which is exceeded.
 func (e *Excess) Deadly() bool { return e.Hard > 0 && e.Bytes > e.Hard }
 
-// A Watch looks at the memory of workers with limits, again and again. It belongs
-// to one goroutine.
-type Watch struct {
-	scales *Scales
-	known  map[int]*suspicion
+// Workers is who owns the workers that are watched. Its functions are called by the
+// goroutine that owns them.
+type Workers struct {
+	// Loads are the workers that have a limit, and living the ids of all there are.
+	Loads func() (all []Load, living map[int]bool)
+	// Exceed has workers replaced, or killed, that are above a limit.
+	Exceed func([]Excess)
+	// Complain says, now and then, that no processes can be found, as when there are
+	// no descriptors left. It is tried on.
+	Complain func(error)
 }
 
-// Watch begins to watch.
-func (s *Scales) Watch() *Watch { return &Watch{scales: s, known: map[int]*suspicion{}} }
+// Watch has the memory of the workers with a limit looked at, by a goroutine of its
+// own, until there are none or the loop has ended. While that goes on already it does
+// nothing.
+func (s *Scales) Watch(l *loop.Loop, w Workers) {
+	if s.watching {
+		return
+	}
+	s.watching = true
+	go s.watch(l, w)
+}
 
-// Pause is how long to wait before the next look at such workers.
-func (w *Watch) Pause(all []Load) time.Duration {
+// watch is the goroutine.
+func (s *Scales) watch(l *loop.Loop, w Workers) {
+	known := watch{scales: s, known: map[int]*suspicion{}}
+	var complained time.Time
+	for {
+		var all []Load
+		var living map[int]bool
+		err := l.Do(context.Background(), func() {
+			all, living = w.Loads()
+			s.watching = len(all) > 0
+		})
+		if err != nil || len(all) == 0 {
+			return
+		}
+		s.keep(living)
+		heavy, err := known.look(all)
+		if err == nil && len(heavy) > 0 {
+			err = l.Do(context.Background(), func() { w.Exceed(heavy) })
+		}
+		if errors.Is(err, loop.ErrEnded) {
+			return
+		}
+		if err != nil && time.Since(complained) >= complainAgain {
+			complained = time.Now()
+			l.Report(func() { w.Complain(err) })
+		}
+		select {
+		case <-l.Ended():
+			return
+		case <-time.After(pause(all)):
+		}
+	}
+}
+
+// pause is how long to wait before the next look at such workers.
+func pause(all []Load) time.Duration {
 	for _, l := range all {
 		if l.Hard > 0 {
 			return lookHard
@@ -71,12 +124,18 @@ func (w *Watch) Pause(all []Load) time.Duration {
 	return lookSoft
 }
 
-// Look returns those that are to go. The memory in the sense of the limits is read
+// A watch is what is known of workers with limits from look to look.
+type watch struct {
+	scales *Scales
+	known  map[int]*suspicion
+}
+
+// look returns those that are to go. The memory in the sense of the limits is read
 // only where the resident set, which is more and costs far less, is above them. One
 // that cannot be measured for now, as it hangs in a page fault, does not keep the
 // others from it. The error is that no processes can be found, as when there are no
 // descriptors left; later there may be.
-func (w *Watch) Look(all []Load) (heavy []Excess, err error) {
+func (w *watch) look(all []Load) (heavy []Excess, err error) {
 	pids := make([]int, len(all))
 	for i, l := range all {
 		pids[i] = l.PID
@@ -134,40 +193,34 @@ func (s *suspicion) over(f figure, soft uint64) time.Duration {
 	return f.at.Sub(s.above)
 }
 
-// Slimmed is when each slot last lost a worker to its soft limit. It belongs to one
-// goroutine.
-type Slimmed map[int]time.Time
+// slimmed is when each slot last lost a worker to its soft limit.
+type slimmed map[int]time.Time
 
-// May says whether the slot may lose one now, and takes it for lost then.
-func (s Slimmed) May(slot int, now time.Time) bool {
-	if now.Sub(s[slot]) < slimFor {
+// MaySlim says whether the slot may lose a worker to its soft limit now, and takes it
+// for lost then.
+func (s *Scales) MaySlim(slot int, now time.Time) bool {
+	if now.Sub(s.slimmed[slot]) < slimFor {
 		return false
 	}
-	s[slot] = now
+	s.slimmed[slot] = now
 	return true
 }
 
-// OOM tells whether the kernel killed workers because memory ran out. SIGKILL alone
-// does not tell: operators send it as well. It belongs to one goroutine.
-type OOM struct {
-	// Kills is how many processes of our cgroup the kernel had killed when that was
-	// last read.
-	Kills uint64                         `state:"oom_kills"`
-	count func() (kills uint64, ok bool) `state:"-"`
+// oom is how many processes of our cgroup the kernel had killed when that was last
+// read. SIGKILL alone does not tell: operators send it as well.
+type oom struct {
+	kills uint64                     `state:"oom_kills"`
+	count func() (n uint64, ok bool) `state:"-"`
 }
 
-// NewOOM begins to count.
-func NewOOM(count func() (kills uint64, ok bool)) *OOM {
-	kills, _ := count()
-	return &OOM{kills, count}
-}
-
-// Rose says whether the kernel has killed a process since that was last asked.
-func (o *OOM) Rose() bool {
-	kills, ok := o.count()
-	rose := ok && kills > o.Kills
+// OutOfMemory says whether the kernel has killed a process since that was last asked,
+// in this image or one before it. The first answer of a master that starts is of no
+// use: it is about others.
+func (s *Scales) OutOfMemory() bool {
+	kills, ok := s.oom.count()
+	rose := ok && kills > s.oom.kills
 	if ok {
-		o.Kills = kills
+		s.oom.kills = kills
 	}
 	return rose
 }

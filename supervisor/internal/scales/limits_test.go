@@ -3,13 +3,20 @@
 package scales
 
 import (
+	"errors"
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/gosuper/gosuper/supervisor/internal/loop"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/state"
 )
 
 // What takes long to measure is measured rarely, and judged all the same.
 func TestMemoryOfTheLarge(t *testing.T) {
-	f := New(nil)
+	f := New()
 	its, begin := &suspicion{}, time.Now()
 	for i, c := range []struct {
 		after time.Duration
@@ -25,24 +32,134 @@ func TestMemoryOfTheLarge(t *testing.T) {
 
 // A slot loses a worker to its soft limit once in a while at most.
 func TestSlimmed(t *testing.T) {
-	s, now := Slimmed{}, time.Now()
-	if !s.May(1, now) || s.May(1, now.Add(slimFor-1)) || !s.May(2, now.Add(slimFor-1)) || !s.May(1, now.Add(slimFor)) {
-		t.Errorf("slots that lost one: %v", s)
+	s, now := New(), time.Now()
+	if !s.MaySlim(1, now) || s.MaySlim(1, now.Add(slimFor-1)) || !s.MaySlim(2, now.Add(slimFor-1)) || !s.MaySlim(1, now.Add(slimFor)) {
+		t.Errorf("slots that lost one: %v", s.slimmed)
 	}
 }
 
-// A count that cannot be read says nothing, and what rose meanwhile is told later.
-func TestOOM(t *testing.T) {
+// A count that cannot be read says nothing, and what rose meanwhile is told later, also
+// by another image of the master.
+func TestOutOfMemory(t *testing.T) {
 	kills, readable := uint64(3), true
-	o := NewOOM(func() (uint64, bool) { return kills, readable })
+	count := func() (uint64, bool) { return kills, readable }
+	s := New()
+	s.Attach(nil, count)
+	s.OutOfMemory() // of others, before the start
 	for i, c := range []struct {
 		kills    uint64
 		readable bool
 		rose     bool
 	}{{3, true, false}, {4, true, true}, {4, true, false}, {0, false, false}, {5, true, true}} {
 		kills, readable = c.kills, c.readable
-		if got := o.Rose(); got != c.rose {
+		text, _, err := state.Write(s, time.Unix(0, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s = New()
+		if _, err := state.Read(text, s, time.Unix(0, 0)); err != nil {
+			t.Fatal(err)
+		}
+		s.Attach(nil, count)
+		if got := s.OutOfMemory(); got != c.rose {
 			t.Errorf("step %d: rose %v", i, got)
 		}
 	}
+}
+
+// tree is the processes of a worker that takes so many bytes.
+type tree uint64
+
+func (t tree) Resident() uint64            { return uint64(t) }
+func (t tree) Private() (uint64, error)    { return uint64(t), nil }
+func (t tree) CPU() (time.Duration, error) { return 0, nil }
+
+func (t tree) Memory() (uint64, process.MemoryKind, error) { return uint64(t), process.PSS, nil }
+
+// TestWatch: workers are looked at beside the loop as long as one has a limit, and what
+// cannot be looked at now can be later.
+func TestWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, end := loop.New(), make(chan struct{})
+		go func() {
+			defer l.End()
+			for {
+				select {
+				case do := <-l.C:
+					do()
+				case <-end:
+					return
+				}
+			}
+		}()
+		// All of these belong to the loop, but for trees, which are asked for by the
+		// watch alone and change while that sleeps.
+		weights, blind := map[int]tree{1: 50, 2: 50}, false
+		loads := []Load{{Worker: Worker{ID: 1, PID: 1}, Soft: 100}, {Worker: Worker{ID: 2, PID: 2}, Hard: 200}}
+		var heavy []int
+		asked, complaints := 0, 0
+		s := New()
+		s.Attach(func(pids []int) (all []Tree, err error) {
+			if blind {
+				return nil, errors.New("too many open files")
+			}
+			for _, pid := range pids {
+				all = append(all, weights[pid])
+			}
+			return all, nil
+		}, nil)
+		w := Workers{
+			Loads:    func() ([]Load, map[int]bool) { asked++; return loads, map[int]bool{1: true, 2: true} },
+			Exceed:   func(all []Excess) { heavy = append(heavy, all[0].ID) },
+			Complain: func(error) { complaints++ },
+		}
+		in := func(do func()) {
+			t.Helper()
+			time.Sleep(5 * time.Second)
+			synctest.Wait()
+			l.Report(do)
+		}
+		l.Report(func() {
+			s.Watch(l, w)
+			s.Watch(l, w)
+		})
+		in(func() {
+			if asked < 9 || asked > 11 || len(heavy) > 0 {
+				t.Errorf("asked %d times in 5 s, of which there are to be 2 each, and %v are too heavy", asked, heavy)
+			}
+			weights[2] = 201
+		})
+		in(func() {
+			if !slices.Contains(heavy, 2) || slices.Contains(heavy, 1) {
+				t.Errorf("too heavy are %v, want the second", heavy)
+			}
+			weights[1], weights[2], heavy = 101, 50, nil
+		})
+		in(func() {
+			if !slices.Contains(heavy, 1) || slices.Contains(heavy, 2) {
+				t.Errorf("too heavy are %v, want the first", heavy)
+			}
+			blind, heavy = true, nil
+		})
+		in(func() {
+			if complaints != 1 || len(heavy) > 0 {
+				t.Errorf("%d complaints, and %v are too heavy that cannot be seen", complaints, heavy)
+			}
+			blind, loads = false, nil
+		})
+		in(func() { asked = 0 })
+		in(func() {
+			if asked > 0 || s.watching {
+				t.Errorf("asked %d times without a limit", asked)
+			}
+			loads = []Load{{Worker: Worker{ID: 1, PID: 1}, Hard: 100}}
+			s.Watch(l, w)
+		})
+		in(func() {
+			if !slices.Contains(heavy, 1) {
+				t.Errorf("too heavy are %v, want the first", heavy)
+			}
+		})
+		close(end)
+	})
 }

@@ -55,17 +55,27 @@ type Weight struct {
 	CPU   time.Duration // on a processor so far; below 0: not known
 }
 
-// Scales remember what workers weighed last. Any goroutine may use them.
+// Scales remember what workers weighed last, and what became of them for it. [New] are
+// of use after [Scales.Attach]. Weigh and Recall are for any goroutine, and all else is
+// for the one that owns the workers.
 type Scales struct {
-	trees func(pids []int) ([]Tree, error)
+	trees func(pids []int) ([]Tree, error) `state:"-"`
 
-	mu sync.Mutex // guards by and what is in it
-	by map[int]*figure
+	watching bool    `state:"-"` // a goroutine looks at the workers with a limit
+	slimmed  slimmed `state:"slimmed"`
+	oom      oom     `state:",inline"`
+
+	mu sync.Mutex      `state:"-"` // guards by and what is in it
+	by map[int]*figure `state:"-"`
 }
 
-// New are scales that find the processes of workers, as [Trees] does.
-func New(trees func(pids []int) ([]Tree, error)) *Scales {
-	return &Scales{trees: trees, by: map[int]*figure{}}
+// New are scales on which nobody was.
+func New() *Scales { return &Scales{slimmed: slimmed{}, by: map[int]*figure{}} }
+
+// Attach says how the processes of workers are found, as [Trees] does, and how many
+// processes of our cgroup the kernel has killed because memory ran out.
+func (s *Scales) Attach(trees func(pids []int) ([]Tree, error), kills func() (n uint64, ok bool)) {
+	s.trees, s.oom.count = trees, kills
 }
 
 // figure is the memory of one worker.
@@ -138,7 +148,7 @@ func (s *Scales) refresh(workers []Worker, wait time.Duration) ([]Tree, time.Tim
 	if err != nil {
 		return nil, now
 	}
-	s.Keep(living)
+	s.keep(living)
 	these := map[int]Tree{}
 	for i, w := range workers {
 		if w.PID > 0 {
@@ -205,9 +215,9 @@ func (s *Scales) of(id int) figure {
 	return figure{}
 }
 
-// Keep drops all workers but these. A measurement that hangs goes on with what it
+// keep drops all workers but these. A measurement that hangs goes on with what it
 // has.
-func (s *Scales) Keep(living map[int]bool) {
+func (s *Scales) keep(living map[int]bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	maps.DeleteFunc(s.by, func(id int, _ *figure) bool { return !living[id] })

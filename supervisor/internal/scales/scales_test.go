@@ -12,7 +12,8 @@ import (
 )
 
 func TestWeigh(t *testing.T) {
-	f := New(Trees)
+	f := New()
+	f.Attach(Trees, nil)
 	f.by[9] = &figure{}
 	own := Worker{ID: 1, PID: os.Getpid()}
 	var wg sync.WaitGroup
@@ -41,7 +42,8 @@ func TestWeigh(t *testing.T) {
 // do, and in the end what can be had without waiting.
 func TestOneThatHangs(t *testing.T) {
 	hanging := &figure{busy: make(chan struct{}), bytes: 42, kind: process.PSS, at: time.Now().Add(-memoryStale / 2)}
-	f := New(Trees)
+	f := New()
+	f.Attach(Trees, nil)
 	f.by[1] = hanging
 	workers := []Worker{{ID: 1, PID: os.Getpid()}}
 	begin := time.Now()
