@@ -43,16 +43,16 @@ func (s *Supervisor) firstUnlessStopped(c *config.Config) (*revision, error) {
 		select {
 		case <-done:
 			for _, sig := range later {
-				s.signals <- sig
+				s.signals.C <- sig
 			}
 			return r, err
-		case sig := <-s.signals:
+		case sig := <-s.signals.C:
 			if s.stops(sig) {
 				close(quit)
 				s.abandonFirst(done, &r)
 				return nil, ErrStopped
 			}
-			if len(later) < cap(s.signals)/2 { // there is room for those that come meanwhile
+			if len(later) < cap(s.signals.C)/2 { // there is room for those that come meanwhile
 				later = append(later, sig)
 			}
 		}
@@ -73,7 +73,7 @@ func (s *Supervisor) abandonFirst(done <-chan struct{}, r **revision) {
 // stops says whether a signal is one that ends the master.
 func (s *Supervisor) stops(sig os.Signal) bool {
 	return slices.Contains([]os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT}, sig) ||
-		sig == os.Signal(syscall.SIGHUP) && s.hands.byTerminal(s.terminal, sig) && !s.terminal.Forgives()
+		sig == os.Signal(syscall.SIGHUP) && s.signals.FromTerminal(sig) && !s.signals.OutlivesTerminal()
 }
 
 // first makes the first revision, before there is anything to keep running. It

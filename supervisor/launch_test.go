@@ -14,6 +14,7 @@ import (
 
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/signals"
 	"github.com/gosuper/gosuper/worker/protocol"
 )
 
@@ -22,7 +23,7 @@ import (
 func TestOutfit(t *testing.T) {
 	c := load(t, "workers = 2\nmax_requests = 9\nwatchdog = \"7s\"\n[log]\naccess_file = \"/dev/null\"\n")
 	s, err := newSupervisor(Options{Config: c, Log: zap.NewNop(), Streams: toStderr{}, Environ: []string{"OWN=1"}}, hands{
-		listen: listen, adopted: nobody,
+		signals: signals.System(), adopted: nobody,
 		oom: func() (uint64, bool) { return 0, false },
 	})
 	if err != nil {

@@ -23,7 +23,6 @@ import (
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
-	"github.com/gosuper/gosuper/supervisor/internal/terminal"
 )
 
 // noPID is above every pid that the kernel gives (PID_MAX_LIMIT).
@@ -66,9 +65,7 @@ func play(t *testing.T, toml string, launched func(*stage, *worker) error, acts 
 			Config: c, Log: zap.New(core), Streams: toStderr{},
 			Reconfigure: func() (*config.Config, []string, error) { return st.load() },
 		}, hands{
-			listen:     func(chan os.Signal) func() { return func() {} },
-			byTerminal: func(*terminal.Terminal, os.Signal) bool { return false },
-			launch:     st.launch, signal: st.signal, reap: st.reap, adopted: st.adopted, trees: st.trees, trim: func() { st.trims.Add(1) }, waiting: st.waiting, oom: st.oom,
+			launch: st.launch, signal: st.signal, reap: st.reap, adopted: st.adopted, trees: st.trees, trim: func() { st.trims.Add(1) }, waiting: st.waiting, oom: st.oom,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -125,7 +122,7 @@ func (st *stage) signal(pid int, w *worker, d deed) error {
 	st.deeds = append(st.deeds, fmt.Sprintf("%v %s %d", time.Since(st.start), d, w.ID))
 	if d == deedKill && pid == w.pid {
 		st.exits = append(st.exits, process.Exit{Pid: w.pid, Status: process.Status{Signal: syscall.SIGKILL}})
-		go func() { st.master.signals <- syscall.SIGCHLD }()
+		go func() { st.master.signals.C <- syscall.SIGCHLD }()
 	}
 	return nil
 }
@@ -161,7 +158,7 @@ func (st *stage) exit(id, code int) {
 
 // kill sends the master a signal and waits until it has dealt with it.
 func (st *stage) kill(sig syscall.Signal) {
-	st.master.signals <- sig
+	st.master.signals.C <- sig
 	synctest.Wait()
 }
 

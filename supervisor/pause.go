@@ -5,7 +5,6 @@ package supervisor
 import (
 	"errors"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
@@ -86,20 +85,6 @@ func (s *Supervisor) tails() []*process.Tail {
 	return all
 }
 
-// pendingSignals are those that nobody has handled yet.
-func (s *Supervisor) pendingSignals() (pending []syscall.Signal) {
-	for {
-		select {
-		case sig := <-s.signals:
-			if sig, ok := sig.(syscall.Signal); ok && sig != syscall.SIGCHLD { // all are reaped anyway
-				pending = append(pending, sig)
-			}
-		default:
-			return pending
-		}
-	}
-}
-
 // save is the whole state of the master, which is paused. Only descriptors that are
 // elsewhere have to be entered.
 func (s *Supervisor) save(said []message) *saved {
@@ -110,7 +95,7 @@ func (s *Supervisor) save(said []message) *saved {
 			w.board = int(w.memory.File().Fd())
 		}
 	}
-	all := &saved{up: s.fleet.Up(), noHangup: s.terminal.Forgives(), version: s.options.Version, program: s.options.Program, current: s.current.number, messages: said, master: s}
+	all := &saved{up: s.fleet.Up(), noHangup: s.signals.OutlivesTerminal(), version: s.options.Version, program: s.options.Program, current: s.current.number, messages: said, master: s}
 	if s.access != nil {
 		snapshot := s.access.Snapshot()
 		all.log = &snapshot

@@ -158,7 +158,7 @@ func (s *Supervisor) nameRest(rest []process.Orphan) {
 func (s *Supervisor) awaitChild(late <-chan time.Time) bool {
 	for {
 		select {
-		case sig := <-s.signals:
+		case sig := <-s.signals.C:
 			if sig == os.Signal(syscall.SIGCHLD) {
 				return true
 			}

@@ -30,11 +30,11 @@ func newHeir(o Options, h hands) (*Supervisor, error) {
 	s := i.master
 	s.attach(o, h)
 	if early := handover.Early(); early != nil {
-		s.signals = early
+		s.signals.C = early
 	}
-	s.deafen = s.hands.listen(s.signals)
+	s.listen()
 	if i.noHangup {
-		s.terminal.Forgive()
+		s.signals.OutliveTerminal()
 	}
 	if s.pidfile != nil {
 		s.pidfile.Reopen()

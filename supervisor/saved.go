@@ -25,8 +25,8 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/supervisor/internal/scales"
+	"github.com/gosuper/gosuper/supervisor/internal/signals"
 	"github.com/gosuper/gosuper/supervisor/internal/state"
-	"github.com/gosuper/gosuper/supervisor/internal/terminal"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -72,7 +72,7 @@ type stray struct {
 // newState is that of a master that knows and holds nothing yet.
 func newState() *Supervisor {
 	return &Supervisor{
-		signals:   make(chan os.Signal, 64),
+		signals:   signals.New(),
 		revisions: map[int]*revision{},
 		roster:    roster.New[worker](),
 		messages:  make(chan message),
@@ -92,7 +92,8 @@ func newState() *Supervisor {
 
 // attach gives a state what it works with.
 func (s *Supervisor) attach(o Options, h hands) {
-	s.options, s.log, s.hands, s.terminal = o, o.Log, h, terminal.Find()
+	s.options, s.log, s.hands = o, o.Log, h
+	s.signals.Attach(h.signals)
 	s.scales.Attach(h.trees, h.oom)
 	s.development = develop.New(developing(o))
 	s.endpoints.Attach(endpoints.Options{Master: s, Log: o.Log, Describe: describe, Environ: o.Environ})
@@ -123,13 +124,13 @@ type Inheritance struct {
 // Inherited returns what an image before this one has left, and nil if this is
 // the first. Errors mean that there is something which cannot be read.
 func Inherited() (*Inheritance, error) {
-	fd, signals, ok := handover.Inherited()
+	fd, pending, ok := handover.Inherited()
 	if !ok {
 		return nil, nil
 	}
 	i, err := readInheritance(fd, os.Getpid())
 	if err == nil {
-		i.signals = signals
+		i.signals = pending
 	}
 	return i, err
 }

@@ -4,7 +4,6 @@ package supervisor
 
 import (
 	"fmt"
-	"os"
 	"testing"
 	"time"
 
@@ -22,7 +21,6 @@ func BenchmarkTick(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			c := load(b, fmt.Sprintf("workers = %d\nready = \"notify\"\nwatchdog = \"1h\"\n", n))
 			s, err := newSupervisor(Options{Config: c, Log: zap.NewNop(), Streams: toStderr{}}, hands{
-				listen:  func(chan os.Signal) func() { return func() {} },
 				launch:  func(_ *Supervisor, w *worker, _ func(int, error)) (int, error) { return noPID + w.ID, nil },
 				reap:    func(func(int) bool) ([]process.Exit, []process.Orphan, error) { return nil, nil, nil },
 				adopted: nobody,

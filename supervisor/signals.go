@@ -4,7 +4,6 @@ package supervisor
 
 import (
 	"os"
-	"os/signal"
 	"strconv"
 	"syscall"
 
@@ -12,7 +11,6 @@ import (
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
-	"github.com/gosuper/gosuper/supervisor/internal/terminal"
 )
 
 // A Signal is one row of the table of signals to the master.
@@ -36,37 +34,18 @@ func Signals() []Signal {
 	}
 }
 
-// ignored are the signals that would end a process that does not expect them.
-// SIGABRT keeps its dump of all stacks, and the signals of faults and of job
-// control their meaning. 34 is SIGRTMIN.
-var ignored = []os.Signal{
-	syscall.SIGWINCH, syscall.SIGALRM, syscall.SIGVTALRM, syscall.SIGIO, syscall.SIGPIPE,
-	syscall.SIGPWR, syscall.SIGSTKFLT, syscall.Signal(34),
-}
-
-// fromTerminal are the signals that a terminal sends, too, by which it means
-// something else than people do.
-var fromTerminal = []syscall.Signal{syscall.SIGHUP, syscall.SIGTTIN, syscall.SIGTTOU}
-
-// listen directs the signals to the channel; stop ends that. After it nothing
-// stops the last words on a terminal.
-func listen(to chan os.Signal) (stop func()) {
-	all := []os.Signal{syscall.SIGCHLD}
-	for _, s := range Signals() {
-		all = append(all, s.Signal)
+// listen has the signals of the table delivered.
+func (s *Supervisor) listen() {
+	var all []os.Signal
+	for _, one := range Signals() {
+		all = append(all, one.Signal)
 	}
-	signal.Ignore(ignored...)
-	signal.Notify(to, all...)
-	terminal.Watch(fromTerminal...)
-	return func() {
-		signal.Stop(to)
-		signal.Ignore(syscall.SIGTTOU)
-	}
+	s.signals.Listen(all...)
 }
 
 // handle does what a signal asks for.
 func (s *Supervisor) handle(sig os.Signal) {
-	if s.hands.byTerminal(s.terminal, sig) {
+	if s.signals.FromTerminal(sig) {
 		s.handleTerminal(sig)
 		return
 	}
@@ -109,7 +88,7 @@ func (s *Supervisor) handleTerminal(sig os.Signal) {
 	switch {
 	case sig != syscall.SIGHUP:
 		s.log.Debug("signal of the terminal ignored", zap.String("signal", signalName(sig)))
-	case s.terminal.Forgives():
+	case s.signals.OutlivesTerminal():
 		s.log.Info("the terminal is gone, which is ignored as SIGHUP was at the start")
 	default:
 		s.log.Info("the terminal is gone: stopping")

@@ -25,8 +25,8 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/supervisor/internal/scales"
+	"github.com/gosuper/gosuper/supervisor/internal/signals"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
-	"github.com/gosuper/gosuper/supervisor/internal/terminal"
 	"github.com/gosuper/gosuper/supervisor/internal/upgrade"
 	_ "github.com/gosuper/gosuper/worker/plain" // a master under another one is no cooperating worker
 )
@@ -56,15 +56,13 @@ type Supervisor struct {
 	leftovers leftovers.Leftovers    `state:",inline"`
 	mending   mending                `state:"-"`
 
-	signals  chan os.Signal     `state:"-"`
-	deafen   func()             `state:"-"` // ends the delivery of signals
-	terminal *terminal.Terminal `state:"-"`
-	messages chan message       `state:"-"`
-	loop     *loop.Loop         `state:"-"`       // by which other goroutines reach this one
-	manager  *manager.Manager   `state:"-"`       // nil: there is none
-	later    []func()           `state:"-"`       // what can wait until the actions of a step are performed
-	pending  []fleet.Event      `state:"-"`       // what the brain is told in the next step
-	books    *books.Books       `state:",inline"` // what is counted and remembered
+	signals  *signals.Signals `state:"-"`
+	messages chan message     `state:"-"`
+	loop     *loop.Loop       `state:"-"`       // by which other goroutines reach this one
+	manager  *manager.Manager `state:"-"`       // nil: there is none
+	later    []func()         `state:"-"`       // what can wait until the actions of a step are performed
+	pending  []fleet.Event    `state:"-"`       // what the brain is told in the next step
+	books    *books.Books     `state:",inline"` // what is counted and remembered
 
 	scales *scales.Scales `state:",inline"` // what workers weigh
 
@@ -80,16 +78,14 @@ type Supervisor struct {
 
 // hands are the system calls of the loop, and the seam for its tests.
 type hands struct {
-	listen func(chan os.Signal) (stop func())
-	// byTerminal is whether it was the terminal that sent the last signal of a kind.
-	byTerminal func(*terminal.Terminal, os.Signal) bool
-	launch     func(s *Supervisor, w *worker, later func(pid int, err error)) (pid int, err error)
-	signal     func(pid int, w *worker, deed deed) error
-	try        func(c *upgrade.Candidate, args, environ []string, state int) (*upgrade.Trial, error)
-	become     func(program int, argv, environ []string, state int, descriptors []int, taken func() []syscall.Signal) error
-	reap       func(known func(pid int) bool) ([]process.Exit, []process.Orphan, error)
-	adopted    func(known func(pid int) bool) []process.Orphan // the children that were not started here
-	trees      func(pids []int) ([]scales.Tree, error)
+	signals signals.Source
+	launch  func(s *Supervisor, w *worker, later func(pid int, err error)) (pid int, err error)
+	signal  func(pid int, w *worker, deed deed) error
+	try     func(c *upgrade.Candidate, args, environ []string, state int) (*upgrade.Trial, error)
+	become  func(program int, argv, environ []string, state int, descriptors []int, taken func() []syscall.Signal) error
+	reap    func(known func(pid int) bool) ([]process.Exit, []process.Orphan, error)
+	adopted func(known func(pid int) bool) []process.Orphan // the children that were not started here
+	trees   func(pids []int) ([]scales.Tree, error)
 	// trim and waiting are called from other goroutines.
 	trim    func()
 	waiting func(pid int, inodes []uint64, user *process.Credential) process.Waiting
@@ -106,7 +102,7 @@ func New(o Options) (*Supervisor, error) {
 		return nil, err
 	}
 	return newSupervisor(o, hands{
-		listen: listen, byTerminal: (*terminal.Terminal).Sent, launch: launch, signal: send, reap: process.Reap, adopted: process.Adopted, trees: scales.Trees, trim: process.Trim, waiting: waiting, oom: config.NewOOMCounter(os.DirFS("/")).Kills, try: (*upgrade.Candidate).Try, become: handover.Exec,
+		signals: signals.System(), launch: launch, signal: send, reap: process.Reap, adopted: process.Adopted, trees: scales.Trees, trim: process.Trim, waiting: waiting, oom: config.NewOOMCounter(os.DirFS("/")).Kills, try: (*upgrade.Candidate).Try, become: handover.Exec,
 	})
 }
 
@@ -118,21 +114,21 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 	s.attach(o, h)
 	s.scales.OutOfMemory() // of others, before this
 	// Before the pid file invites somebody to send one.
-	s.deafen = s.hands.listen(s.signals)
+	s.listen()
 	rev, err := s.firstUnlessStopped(o.Config)
 	if err != nil {
-		s.deafen()
+		s.signals.Stop()
 		return nil, public(err)
 	}
 	if err := s.development.Follow(o.Config); err != nil {
-		s.deafen()
+		s.signals.Stop()
 		rev.sockets.Close()
 		s.closeAdmin(rev.admin)
 		return nil, public(err)
 	}
 	pid, err := pidfile.Open(o.Config.PIDFile)
 	if err != nil {
-		s.deafen()
+		s.signals.Stop()
 		rev.sockets.Close()
 		s.closeAdmin(rev.admin)
 		return nil, &Error{Err: err}
@@ -143,7 +139,7 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 	s.current = rev
 	s.fleet = fleet.New(rev.number, rev.settings(), rand.Float64)
 	if err := s.endpoints.OpenControl(o.Config); err != nil {
-		s.deafen()
+		s.signals.Stop()
 		pid.Close()
 		rev.sockets.Close()
 		s.closeAdmin(rev.admin)
@@ -156,7 +152,7 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 // the first workers could not boot, an *Error if some did not even die of SIGKILL. It must be called on the main goroutine,
 // locked to the main thread.
 func (s *Supervisor) Run() error {
-	defer s.deafen()
+	defer s.signals.Stop()
 	defer s.endpoints.Finish()
 	defer s.loop.End()
 	s.endpoints.Serve()
@@ -177,7 +173,7 @@ func (s *Supervisor) Run() error {
 		s.inform()
 		wait(timer, s.deadline())
 		select {
-		case sig := <-s.signals:
+		case sig := <-s.signals.C:
 			s.handle(sig)
 		case m := <-s.messages:
 			s.listenTo(m)

@@ -268,12 +268,12 @@ func (s *Supervisor) replace() error {
 			return err
 		}
 		err = s.hands.become(program, s.options.Program.Args, s.options.Environ, state, descriptors, func() []syscall.Signal {
-			taken = s.pendingSignals()
+			taken = s.signals.Pending()
 			return taken
 		})
 		return fmt.Errorf("cannot go on as %s: %w", c.Path, err)
 	})
-	s.deafen = s.hands.listen(s.signals)
+	s.listen()
 	for _, sig := range taken {
 		s.handle(sig)
 	}
