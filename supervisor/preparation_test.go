@@ -17,6 +17,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/reloads"
 )
 
 // hang makes loading the configuration wait until release is called.
@@ -83,7 +84,7 @@ func TestPreparationSuperseded(t *testing.T) {
 			}
 		}
 		release()
-		if s := st.status(); s.State != control.Running || s.Generation != 2 || st.master.last != 2 || st.master.preparations.alive != 0 {
+		if s := st.status(); s.State != control.Running || s.Generation != 2 || st.master.last != 2 || st.master.reloads.Alive() != 0 {
 			t.Errorf("the first was not dropped: %+v", s)
 		}
 		st.kill(syscall.SIGQUIT)
@@ -103,8 +104,8 @@ func TestPreparationsAreFew(t *testing.T) {
 		for range 20 {
 			st.kill(syscall.SIGHUP)
 		}
-		if calls != maxPreparations {
-			t.Errorf("%d read the files at a time, want %d", calls, maxPreparations)
+		if calls != reloads.Most {
+			t.Errorf("%d read the files at a time, want %d", calls, reloads.Most)
 		}
 		st.load = good
 		over := st.reload()
@@ -113,8 +114,8 @@ func TestPreparationsAreFew(t *testing.T) {
 		if got := <-over; got.Result != control.OK {
 			t.Errorf("the last reload: %+v", got)
 		}
-		if p := st.master.preparations; p.alive != 0 || p.newest != nil || p.more {
-			t.Errorf("left over: %+v", p)
+		if r := st.master.reloads; r.Alive() != 0 || r.Preparing() {
+			t.Errorf("left over: %+v", r)
 		}
 		st.kill(syscall.SIGQUIT)
 		<-st.result
@@ -127,23 +128,23 @@ func TestPreparationHangsWhileItBinds(t *testing.T) {
 	play(t, oneWorker, silent, func(st *stage) {
 		s := st.master
 		st.say(1, ready)
-		s.preparations.turn <- struct{}{} // is what one has that never comes back
+		done := s.reloads.Turn() // is what one has that never comes back
 		began := time.Now()
 		for i := range 2 {
 			over := st.reload()
-			time.Sleep(turnTime + time.Millisecond)
+			time.Sleep(reloads.TurnTime + time.Millisecond)
 			synctest.Wait()
 			st.say(2+i, ready)
 			select {
 			case got := <-over:
-				if got.Result != control.OK || s.preparations.alive != 0 {
+				if got.Result != control.OK || s.reloads.Alive() != 0 {
 					t.Errorf("the reload: %+v", got)
 				}
-			case <-time.After(turnTime):
+			case <-time.After(reloads.TurnTime):
 				t.Fatalf("the reload is not over after %v", time.Since(began))
 			}
 		}
-		<-s.preparations.turn
+		done()
 		st.kill(syscall.SIGQUIT)
 		<-st.result
 	})
@@ -159,7 +160,7 @@ func TestPreparationLosesItsSocket(t *testing.T) {
 		c.Bind = append(c.Bind, "127.0.0.2:0")
 		st.load = func() (*config.Config, []string, error) { return c, nil, nil }
 		first := st.reload() // whose canary will fail, and which has a socket that the second wants
-		s.preparations.turn <- struct{}{}
+		done := s.reloads.Turn()
 		second := st.reload()
 		b, err := s.planBinding(s.revisions[2])
 		if err == nil {
@@ -178,7 +179,7 @@ func TestPreparationLosesItsSocket(t *testing.T) {
 		if err := b.close(); err != nil {
 			t.Error(err)
 		}
-		<-s.preparations.turn
+		done()
 		synctest.Wait()
 		st.say(3, notify.Message{Ready: true})
 		if got := <-second; got.Result != control.OK || s.current.sockets.Len() != 2 {

@@ -121,8 +121,8 @@ func TestReloadSuperseded(t *testing.T) {
 		if got := <-st.reload(); got.Result != control.RolledBack || !strings.Contains(got.Error, "stopping") {
 			t.Errorf("a reload after the stop: %+v", got)
 		}
-		if n := len(st.master.reloads.waiting); n > 0 {
-			t.Errorf("%d are still waited for", n)
+		if n := st.master.reloads.Waiting(); n > 0 {
+			t.Errorf("%d still wait", n)
 		}
 		st.kill(3)
 		<-st.result

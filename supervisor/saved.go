@@ -23,6 +23,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/reloads"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/supervisor/internal/scales"
 	"github.com/gosuper/gosuper/supervisor/internal/signals"
@@ -81,9 +82,7 @@ func newState() *Supervisor {
 		endpoints: endpoints.New(),
 		guard:     guard.New(scoreboard.Monotonic),
 		scales:    scales.New(),
-		reloads:   reloads{last: control.Reload{Result: control.None}, waiting: map[int][]chan control.Reload{}},
-
-		preparations: preparations{turn: make(chan struct{}, 1)},
+		reloads:   reloads.New(),
 
 		leftovers: leftovers.New(),
 		upgrades:  upgrades{last: control.Upgrade{Result: control.None}},

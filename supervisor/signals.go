@@ -98,7 +98,7 @@ func (s *Supervisor) handleTerminal(sig os.Signal) {
 
 // stop lets the brain end the workers, at once or after the delay.
 func (s *Supervisor) stop(quick bool) {
-	s.abandonPreparation()
+	s.reloads.Abandon()
 	before := s.fleet.Stopping()
 	s.step(fleet.Stop{Quick: quick})
 	if !before && !s.fleet.Closed() {

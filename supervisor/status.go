@@ -64,7 +64,7 @@ func (s *Supervisor) look() control.Status {
 		State: s.state(), Condition: control.Condition(sum.Condition), CrashLoop: s.books.CrashLoop(sum, now), Generation: generation, UptimeSeconds: control.Seconds(s.books.Uptime(now)),
 		WorkersTarget: sum.Target, ReadyWorkers: sum.Ready, Binds: s.current.sockets.URLs(),
 		Workers: []control.Worker{}, Failing: []control.Failing{},
-		Counters: s.books.Counters(s.accessLost()), LastReload: s.reloads.last,
+		Counters: s.books.Counters(s.accessLost()), LastReload: s.reloads.Last(),
 	}
 	for _, f := range s.fleet.Failing() {
 		st.Failing = append(st.Failing, control.Failing{Slot: f.Slot, Boots: f.Boots, Error: s.endingOf(f.Culprit).Of(f.Culprit)})

@@ -23,6 +23,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/manager"
 	"github.com/gosuper/gosuper/supervisor/internal/pidfile"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/reloads"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/supervisor/internal/scales"
 	"github.com/gosuper/gosuper/supervisor/internal/signals"
@@ -66,10 +67,9 @@ type Supervisor struct {
 
 	scales *scales.Scales `state:",inline"` // what workers weigh
 
-	reloads reloads `state:",inline"`
+	reloads *reloads.Reloads `state:",inline"`
 
-	preparations preparations `state:"-"`
-	reopening    bool         `state:"-"` // the files of the logs, when the errands before it are over
+	reopening bool `state:"-"` // the files of the logs, when the errands before it are over
 
 	endpoints   *endpoints.Endpoints `state:",inline"` // where people and programs ask
 	development *develop.Development `state:"-"`

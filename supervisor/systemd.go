@@ -28,9 +28,9 @@ func (s *Supervisor) inform() {
 	if s.manager == nil || s.store() != nil {
 		return
 	}
-	now, is := time.Now(), manager.State{Phase: s.phase(), Reloads: s.reloads.begun}
+	now, is := time.Now(), manager.State{Phase: s.phase(), Reloads: s.reloads.Begun()}
 	is.Status = s.summary(now, is.Phase)
-	if s.preparations.newest == nil {
+	if !s.reloads.Preparing() {
 		is.Until = s.fleet.Horizon()
 		if is.Until.Before(now) {
 			is.Until = now
@@ -98,9 +98,9 @@ func (s *Supervisor) summary(now time.Time, phase manager.Phase) string {
 		}
 		return "stopping: " + workersOf(s.fleet.Alive()) + " left"
 	}
-	if last := s.reloads.last; last.Result == control.RolledBack {
+	if last := s.reloads.Last(); last.Result == control.RolledBack {
 		how := "rolled back"
-		if s.reloads.newest == 0 {
+		if s.reloads.Refused() {
 			how = "refused"
 		}
 		return fmt.Sprintf("%s; reload %s: %s", workers, how, last.Error)

@@ -6,6 +6,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/develop"
 	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/pidfile"
@@ -56,6 +57,30 @@ func (s *Supervisor) moveFiles(c *config.Config) {
 			return func() { complain("the control socket", s.endpoints.MoveControl(c, bound, err))() }
 		}
 	})
+}
+
+// developing are the options of what follows files.
+func developing(o Options) develop.Options {
+	return develop.Options{Log: o.Log, Describe: describe, Environ: o.Environ}
+}
+
+// project is what changes of files are followed for; nil: the master is stopping.
+func (s *Supervisor) project() *develop.Project {
+	if s.fleet.Stopping() {
+		return nil
+	}
+	return &develop.Project{Config: s.current.config, Dir: s.current.resolved.Dir, Output: s.current.resolved.Path}
+}
+
+// developed follows what was edited, or built, with a reload if that is all there is
+// to do.
+func (s *Supervisor) developed(reload bool) {
+	if s.development.Building() {
+		s.leftovers.Shared = true // build tools leave servers of their own behind
+	}
+	if reload {
+		s.reload()
+	}
 }
 
 // watchFiles has the files of a configuration watched, for development; complaint is what
