@@ -108,7 +108,7 @@ func belongs(sender, worker int) bool {
 		if sender == worker {
 			return true
 		}
-		if sender <= 1 {
+		if sender <= 1 || sender == os.Getpid() {
 			return false
 		}
 	}
