@@ -167,3 +167,10 @@ func TestShimWithoutMaster(t *testing.T) {
 		t.Errorf("the worker of a dead master ran: %q, %v", text, err)
 	}
 }
+
+func statusOf(ws syscall.WaitStatus) Status {
+	if ws.Signaled() {
+		return Status{Signal: ws.Signal(), Core: ws.CoreDump()}
+	}
+	return Status{Code: ws.ExitStatus()}
+}

@@ -57,7 +57,7 @@ func TestKillTree(t *testing.T) {
 	}
 	for i, pid := range others {
 		for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) { // between two looks
-			Reap(func(p int) bool { return family[p] })
+			reaper.Reap(func(p int) bool { return family[p] })
 			if err := syscall.Kill(pid, 0); err == syscall.ESRCH {
 				break
 			}

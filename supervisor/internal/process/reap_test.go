@@ -63,7 +63,7 @@ func TestReapEndsGroup(t *testing.T) {
 	asked := false
 	for !asked {
 		<-sigchld
-		exits, orphans, err := Reap(func(p int) bool {
+		exits, orphans, err := reaper.Reap(func(p int) bool {
 			if p != pid {
 				return false
 			}
@@ -113,7 +113,7 @@ func TestReapCountsOrphans(t *testing.T) {
 	unix.Close(holdEnd)
 	for orphanCount == before {
 		<-sigchld
-		exits, orphans, err := Reap(func(int) bool { return false })
+		exits, orphans, err := reaper.Reap(func(int) bool { return false })
 		if err != nil || len(exits) > 0 {
 			t.Fatalf("orphan was taken for a worker: %v, %v", exits, err)
 		}
@@ -138,7 +138,7 @@ func roleInit() {
 	total := 0
 	var ended []Exit
 	for {
-		exits, orphans, err := Reap(func(pid int) bool { return pid == worker })
+		exits, orphans, err := reaper.Reap(func(pid int) bool { return pid == worker })
 		if err != nil {
 			fatal(err)
 		}
@@ -219,9 +219,51 @@ func TestReapWaitsForNothing(t *testing.T) {
 	spec.Files = []int{r}
 	pid := start(t, spec)
 	unix.Close(r)
-	if exits, orphans, err := Reap(func(int) bool { return true }); len(exits) > 0 || len(orphans) > 0 || err != nil {
+	if exits, orphans, err := reaper.Reap(func(int) bool { return true }); len(exits) > 0 || len(orphans) > 0 || err != nil {
 		t.Errorf("Reap returned %v, %v, %v before anything ended", exits, orphans, err)
 	}
 	unix.Close(w)
 	await(t, pid)
+}
+
+// A child that the kernel does not let go has ended all the same, keeps nobody waiting
+// and is let go once.
+func TestReapOfOneThatIsHeld(t *testing.T) {
+	goOn, calls := make(chan struct{}), make(chan int, 10)
+	held := &Reaper{late: map[int]chan error{}, wait: func(pid int) (syscall.WaitStatus, error) {
+		calls <- pid
+		<-goOn
+		return wait(pid)
+	}}
+	pid := start(t, sh("exit 3"))
+	mine := func(p int) bool { return p == pid }
+	var exits []Exit
+	for len(exits) == 0 {
+		<-sigchld
+		var err error
+		if exits, _, err = held.Reap(mine); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := (Exit{Pid: pid, Status: Status{Code: 3}}); exits[0] != want || len(exits) > 1 {
+		t.Errorf("reaped %v, want %v", exits, want)
+	}
+	if exits, orphans, err := held.Reap(mine); len(exits)+len(orphans) > 0 || err != nil {
+		t.Errorf("reaped %v and %v again: %v", exits, orphans, err)
+	}
+	delete(family, pid)
+	ends[pid] = exits[0].Status
+	close(goOn)
+	for len(held.late) > 0 {
+		<-sigchld
+		if exits, orphans, err := held.Reap(mine); len(exits)+len(orphans) > 0 || err != nil {
+			t.Errorf("reaped %v and %v when it was let go: %v", exits, orphans, err)
+		}
+	}
+	if len(calls) != 1 {
+		t.Errorf("the kernel was asked %d times to let it go", len(calls))
+	}
+	if err := syscall.Kill(pid, 0); err != syscall.ESRCH {
+		t.Errorf("it is still there: %v", err)
+	}
 }

@@ -37,10 +37,3 @@ func (s Status) String() string {
 	}
 	return "killed by " + name + core
 }
-
-func statusOf(ws syscall.WaitStatus) Status {
-	if ws.Signaled() {
-		return Status{Signal: ws.Signal(), Core: ws.CoreDump()}
-	}
-	return Status{Code: ws.ExitStatus()}
-}
