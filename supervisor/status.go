@@ -17,25 +17,34 @@ import (
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
+// statusTurn is for how long the loop reads the boards of workers in one go, for
+// whoever wants to know which requests are in flight.
+const statusTurn = time.Millisecond
+
 // Status says what runs, with the requests in flight if they are wanted. Any
 // goroutine but that of Run may call it; no worker is waited for.
 func (s *Supervisor) Status(ctx context.Context, withRequests bool) (control.Status, error) {
 	var st control.Status
-	if err := s.loop.Do(ctx, func() { st = s.look() }); err != nil {
-		return st, err
-	}
-	tellWeights(st.Workers, s.scales.Weigh)
-	if !withRequests {
-		return st, nil
-	}
-	st.Requests = []control.Request{}
-	for _, w := range st.Workers {
-		// One by one, so that the loop is not kept from its work for long.
-		if err := s.loop.Do(ctx, func() { st.Requests = append(st.Requests, s.inFlight(w.ID)...) }); err != nil {
-			return st, err
+	var rest []control.Worker // whose requests are not known yet
+	read := func() {
+		for begin := time.Now(); len(rest) > 0 && time.Since(begin) < statusTurn; rest = rest[1:] {
+			st.Requests = append(st.Requests, s.inFlight(rest[0].ID)...)
 		}
 	}
-	return st, nil
+	err := s.loop.Do(ctx, func() {
+		st = s.look()
+		if withRequests {
+			st.Requests, rest = []control.Request{}, st.Workers
+		}
+		read()
+	})
+	for err == nil && len(rest) > 0 {
+		err = s.loop.Do(ctx, read)
+	}
+	if err == nil {
+		tellWeights(st.Workers, s.scales.Weigh)
+	}
+	return st, err
 }
 
 // Health says whether the master serves. Any goroutine but that of Run may call
