@@ -45,16 +45,24 @@ func villain(args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := worker.Ready(); err != nil {
-		return err
-	}
 	given := map[string]string{} // what package worker has taken out of the environment
 	environ, _ := os.ReadFile("/proc/self/environ")
 	for entry := range strings.SplitSeq(string(environ), "\x00") {
 		name, value, _ := strings.Cut(entry, "=")
 		given[name] = value
 	}
-	v := &villainy{given: given, socket: socket}
+	// Package worker closes the one that it was given when it has made its own of it.
+	pair, err := strconv.Atoi(given[protocol.EnvNotifyFD])
+	if err == nil {
+		pair, err = unix.FcntlInt(uintptr(pair), unix.F_DUPFD_CLOEXEC, 10)
+	}
+	if err != nil {
+		return err
+	}
+	if err := worker.Ready(); err != nil {
+		return err
+	}
+	v := &villainy{given: given, socket: socket, pair: pair}
 	for _, one := range []struct {
 		every time.Duration
 		do    func()
@@ -99,6 +107,7 @@ func (n noted) Accept() (net.Conn, error) {
 type villainy struct {
 	given  map[string]string
 	socket int
+	pair   int // to the master
 	behind []*exec.Cmd
 }
 
@@ -169,7 +178,7 @@ func garbage(n int) []byte {
 
 // speak reports, with descriptors, on both ways.
 func (v *villainy) speak() {
-	unix.Sendmsg(v.descriptor(protocol.EnvNotifyFD), reports(), unix.UnixRights(0, 1, 2), nil, unix.MSG_DONTWAIT)
+	unix.Sendmsg(v.pair, reports(), unix.UnixRights(0, 1, 2), nil, unix.MSG_DONTWAIT)
 	v.say(v.given[protocol.EnvNotifySocket], reports())
 }
 

@@ -26,7 +26,7 @@ var villainSpan = flag.Duration("villain", 5*time.Second, "how long the hostile 
 
 // What an attack may cost others.
 const (
-	villainStatus = 50 * time.Millisecond // a look at the status
+	villainStatus = 50 * time.Millisecond // a look at the status, beyond what the machine takes for it
 	villainMemory = 4 << 10               // KiB by which the master may have grown
 )
 
@@ -85,6 +85,9 @@ func TestVillain(t *testing.T) {
 	honest := m.workers()
 	delete(honest, 0)
 
+	line, neighbour := controlled(t)
+	up(t, line, "workers = 4")
+
 	ctx, stop := context.WithTimeout(t.Context(), *villainSpan)
 	defer stop()
 	seen := &suspects{complete: map[int]int{}}
@@ -96,17 +99,15 @@ func TestVillain(t *testing.T) {
 		plan.Addr, plan.Seen = m.addr(), seen.see
 		clients.Go(func() { plan.Run(ctx) })
 	}
-	var took []time.Duration
-	client, tick := control.NewClient(path), time.NewTicker(50*time.Millisecond)
+	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
+	attacked := &asker{client: control.NewClient(path)}
+	bystander := &asker{client: control.NewClient(neighbour)}
 	memory := func() int { return kib(status(m.pid())["VmRSS"]) }
 	begin, before := time.Now(), 0
 	for ctx.Err() == nil {
-		asked := time.Now()
-		if _, err := client.Status(t.Context(), true); err != nil {
-			t.Fatal(err)
-		}
-		took = append(took, time.Since(asked))
+		attacked.ask(t)
+		bystander.ask(t)
 		if before == 0 && time.Since(begin) > *villainSpan/4 { // warm
 			before = memory()
 		}
@@ -130,16 +131,21 @@ func TestVillain(t *testing.T) {
 	for _, pid := range honest {
 		answers += seen.complete[pid]
 	}
-	slices.Sort(took)
-	most, longest := took[len(took)*19/20], took[len(took)-1]
-	t.Logf("%v: %d requests answered by honest workers, %d lost by %d villains; status took %v, 95 of 100 below %v, at most %v; the master had %d KiB and has %d",
-		*villainSpan, answers, theirs, len(villains), took[len(took)/2], most, longest, before, after)
+	t.Logf("%v: %d requests answered by honest workers, %d lost by %d villains; status took %v, that of a master beside it %v; the master had %d KiB and has %d",
+		*villainSpan, answers, theirs, len(villains), attacked, bystander, before, after)
 	if answers == 0 || len(villains) < 2 {
 		t.Error("nobody was attacked")
 	}
-	// The longest depend on what else the machine does.
-	if half := took[len(took)/2]; !raceEnabled && half > villainStatus {
-		t.Errorf("status takes %v", half)
+	// What an attack of a minute shows is no more than that the attack is borne if it is
+	// short and others use the machine.
+	limit := villainStatus
+	if *villainSpan < time.Minute {
+		limit *= 10
+	}
+	for _, part := range []float64{0.5, 0.95} {
+		if mine, others := attacked.quantile(part), bystander.quantile(part); !raceEnabled && mine > others+limit {
+			t.Errorf("%v of all times status takes at most %v, and %v of a master that is not attacked", part, mine, others)
+		}
 	}
 	if !raceEnabled && after > before+villainMemory {
 		t.Errorf("the master has grown by %d KiB", after-before)
@@ -154,6 +160,31 @@ func TestVillain(t *testing.T) {
 type death struct {
 	begin, end time.Time
 	takes      bool // it has taken a connection along that it had no time to write down
+}
+
+// An asker asks a master for its status.
+type asker struct {
+	client *control.Client
+	took   []time.Duration
+}
+
+func (a *asker) ask(t *testing.T) {
+	t.Helper()
+	begin := time.Now()
+	if _, err := a.client.Status(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	a.took = append(a.took, time.Since(begin))
+}
+
+// quantile is what that part of the questions took at most.
+func (a *asker) quantile(part float64) time.Duration {
+	sorted := slices.Sorted(slices.Values(a.took))
+	return sorted[int(part*float64(len(sorted)-1))]
+}
+
+func (a *asker) String() string {
+	return fmt.Sprintf("%v, 95 of 100 at most %v, the longest %v", a.quantile(0.5), a.quantile(0.95), a.quantile(1))
 }
 
 // villains are the workers of slot 0 so far, by their pids.
