@@ -42,7 +42,7 @@ func (s *Supervisor) planBinding(r *revision) (*binding, error) {
 	if r.config.Control.Socket != "auto" && !s.endpoints.Controls(r.config) {
 		b.control = r.config
 	}
-	if s.pidfile.Path() != r.config.PIDFile {
+	if s.files.PIDPath() != r.config.PIDFile {
 		b.pidfile = r.config.PIDFile
 	}
 	return b, nil
@@ -84,9 +84,8 @@ func (b *binding) take(s *Supervisor, r *revision) (taken bool, err error) {
 	if sockets == nil || b.admin != nil && admin == nil {
 		return false, nil
 	}
-	if r.config.Log.AccessFile != "" && s.access == nil {
-		if s.access, err = s.newAccess(); err != nil {
-			s.access = nil
+	if r.config.Log.AccessFile != "" {
+		if err := s.files.MakeAccess(); err != nil {
 			return false, err
 		}
 	}

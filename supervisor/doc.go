@@ -24,7 +24,7 @@
 // Nothing that the loop does waits for a file system, a name server or a reader.
 // What may have to is done by other goroutines, which bring their results to the
 // loop (package loop): a reload is prepared (preparation.go) and the master's own files
-// are moved and opened anew (files.go) beside it.
+// are moved and opened anew (package ownfiles) beside it.
 //
 // # Configurations
 //

@@ -42,7 +42,7 @@ func (s *Supervisor) end() error {
 		delete(s.revisions, n)
 		s.closeAdmin(r.admin)
 	}
-	s.pidfile.Close()
+	s.files.ClosePID()
 	s.endOutput()
 	if culprit := s.fleet.Culprit(); culprit != 0 {
 		e := s.endingOf(culprit)

@@ -90,10 +90,8 @@ func (s *Supervisor) first(c *config.Config, quit <-chan struct{}) (r *revision,
 	if err == nil {
 		r.admin, err = endpoints.BindAdmin(c)
 	}
-	if path := c.Log.AccessFile; path != "" && err == nil {
-		if s.access, err = s.newAccess(); err == nil {
-			err = s.access.Move(path)
-		}
+	if err == nil {
+		err = s.files.OpenAccess(c.Log.AccessFile)
 	}
 	if err != nil {
 		s.discard(r)

@@ -185,8 +185,8 @@ func (s *Supervisor) outfit(w *worker) (o *outfit, err error) {
 	if fd := s.busy.descriptor(); fd >= 0 {
 		o.hand(protocol.EnvFleetFD, fd)
 	}
-	if s.access != nil && r.config.Log.AccessFile != "" {
-		fd, err := s.access.Open(w.ID, r.config.Log.AccessFormat)
+	if access := s.files.Access(); access != nil && r.config.Log.AccessFile != "" {
+		fd, err := access.Open(w.ID, r.config.Log.AccessFormat)
 		if err != nil {
 			return o, err
 		}

@@ -30,7 +30,7 @@ func TestOutfit(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.current.sockets.Close()
-	defer s.access.Close()
+	defer s.files.Access().Close()
 	w := &worker{Identity: fleet.Identity{ID: 3, Slot: 1, Place: 2, Generation: 1}, revision: s.current, limit: 9}
 	defer w.release()
 	o, err := s.outfit(w)

@@ -151,15 +151,6 @@ func (s *Supervisor) unfold(w *worker, known fleet.Worker) (fields []zap.Field) 
 	return nil
 }
 
-// newAccess makes an access log.
-func (s *Supervisor) newAccess() (*accesslog.Log, error) {
-	l, err := accesslog.New(s.accessTrouble)
-	if err == nil {
-		l.Share(s.turns)
-	}
-	return l, err
-}
-
 // turns is how the access log takes turns on a stream.
 func (s *Supervisor) turns(stream string) accesslog.Turn {
 	return s.options.Streams.Turn(Stream(stream))
@@ -167,10 +158,7 @@ func (s *Supervisor) turns(stream string) accesslog.Turn {
 
 // endOutput has what workers wrote last be passed on before the master ends.
 func (s *Supervisor) endOutput() {
-	if s.access != nil {
-		s.access.Close()
-		s.reportLost(s.access.Lost())
-	}
+	s.files.EndAccess()
 	limit := time.Now().Add(drainTime)
 	tails := s.tails()
 	for _, t := range tails {

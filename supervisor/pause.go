@@ -43,9 +43,9 @@ func (s *Supervisor) pause() (said []message, err error) {
 	}
 	limit := time.NewTimer(pauseTime)
 	defer limit.Stop()
-	if s.access != nil {
+	if access := s.files.Access(); access != nil {
 		select {
-		case <-s.access.Pause():
+		case <-access.Pause():
 		case <-limit.C:
 			return said, errors.New("whoever reads the access log is too slow")
 		}
@@ -71,8 +71,8 @@ func (s *Supervisor) resume() {
 	for _, t := range s.tails() {
 		t.Resume()
 	}
-	if s.access != nil {
-		s.access.Resume()
+	if access := s.files.Access(); access != nil {
+		access.Resume()
 	}
 }
 
@@ -96,8 +96,8 @@ func (s *Supervisor) save(said []message) *saved {
 		}
 	}
 	all := &saved{up: s.fleet.Up(), noHangup: s.signals.OutlivesTerminal(), version: s.options.Version, program: s.options.Program, current: s.current.number, messages: said, master: s}
-	if s.access != nil {
-		snapshot := s.access.Snapshot()
+	if access := s.files.Access(); access != nil {
+		snapshot := access.Snapshot()
 		all.log = &snapshot
 	}
 	for _, id := range s.roster.IDs() {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/files"
+	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
@@ -198,8 +199,8 @@ func (s *Supervisor) bury(w *worker, a fleet.Bury) {
 		s.log.Error("worker "+a.Verdict.String(), append(fields, zap.Duration("backoff", a.Backoff.Round(time.Millisecond)), zap.Strings("last_lines", w.lastWords()))...)
 	}
 	w.release()
-	if s.access != nil {
-		s.access.Retire(w.ID)
+	if access := s.files.Access(); access != nil {
+		access.Retire(w.ID)
 	}
 	s.roster.Leave(w.tails()...)
 }
@@ -285,13 +286,32 @@ func (s *Supervisor) apply(a fleet.Apply) {
 	}
 	s.endpoints.OpenAdmin(r.admin, r.config)
 	s.watchFiles(r.config, "cannot watch other files")
-	s.moveFiles(r.config)
+	s.files.Move(r.config)
+	s.moveControl(r.config)
 	s.loop.Afterwards(func() {
 		s.log.Info("configuration in force", zap.Int("generation", a.Generation), zap.String("reason", string(a.Reason)), zap.Strings("bind", r.sockets.URLs()))
 	})
 	if a.Reason == fleet.ReasonRollback && before != r {
 		s.warnOverwritten(r)
 	}
+}
+
+// moveControl has the control socket be where a configuration wants it that was
+// accepted.
+func (s *Supervisor) moveControl(c *config.Config) {
+	s.loop.Send(func() loop.Work {
+		if s.endpoints.Controls(c) {
+			return nil
+		}
+		return func() func() {
+			bound, err := endpoints.BindControl(c, s.options.Environ)
+			return func() {
+				if err := s.endpoints.MoveControl(c, bound, err); err != nil {
+					s.log.Error("cannot change the control socket", describe(err)...)
+				}
+			}
+		}
+	})
 }
 
 // warnOverwritten says if a revision that is in force again is not what it was.

@@ -217,7 +217,10 @@ func TestFilesHang(t *testing.T) {
 	ready := notify.Message{Ready: true}
 	play(t, oneWorker, silent, func(st *stage) {
 		logs := &slowLogs{opens: make(chan struct{}), err: errors.New("no space")}
-		st.master.options.Logs = logs
+		st.in(func() {
+			st.master.options.Logs = logs
+			st.master.attach(st.master.options, st.master.hands)
+		})
 		st.say(1, ready)
 		st.load = func() (*config.Config, []string, error) {
 			return load(t, oneWorker+"[log]\nlevel = \"debug\"\n"), nil, nil

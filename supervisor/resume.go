@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/supervisor/control"
-	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
@@ -36,9 +35,7 @@ func newHeir(o Options, h hands) (*Supervisor, error) {
 	if i.noHangup {
 		s.signals.OutliveTerminal()
 	}
-	if s.pidfile != nil {
-		s.pidfile.Reopen()
-	}
+	s.files.ResumePID()
 	s.upgrades.last = control.Upgrade{Result: control.OK, From: i.version, To: o.Version}
 	s.endpoints.Resume()
 	s.reopenLogs(&i.saved)
@@ -78,16 +75,9 @@ func (s *Supervisor) reopenLogs(left *saved) {
 		snapshot := left.access.Snapshot()
 		left.log = &snapshot
 	}
-	if left.log == nil {
-		return
+	if left.log != nil {
+		s.files.RestoreAccess(*left.log)
 	}
-	var err error
-	if s.access, err = accesslog.Restore(*left.log, s.accessTrouble); err != nil {
-		s.log.Error("cannot go on with the access log", zap.Error(err))
-		s.access = nil
-		return
-	}
-	s.access.Share(s.turns)
 }
 
 // reopenStrays goes on with the pipes that are not a worker's first. Workers come

@@ -69,10 +69,6 @@ func (r *revision) openTLS() (err error) {
 	return err
 }
 
-func (s *Supervisor) accessTrouble(err error) {
-	s.log.Warn("lines of the access log are lost", zap.Error(err))
-}
-
 func (r *revision) closeTLS() {
 	if r.tls >= 0 {
 		unix.Close(r.tls)
@@ -205,8 +201,8 @@ func (s *Supervisor) forget() {
 		s.discard(r)
 	}
 	logs := func(r *revision) bool { return r.config.Log.AccessFile != "" }
-	if s.access != nil && !slices.ContainsFunc(slices.Collect(maps.Values(s.revisions)), logs) {
-		s.closeAccess()
+	if !slices.ContainsFunc(slices.Collect(maps.Values(s.revisions)), logs) {
+		s.files.CloseAccess()
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
+	"github.com/gosuper/gosuper/supervisor/internal/ownfiles"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/reloads"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
@@ -80,6 +81,7 @@ func newState() *Supervisor {
 		loop:      loop.New(),
 		books:     books.New(time.Now()),
 		endpoints: endpoints.New(),
+		files:     &ownfiles.Files{},
 		guard:     guard.New(scoreboard.Monotonic),
 		scales:    scales.New(),
 		reloads:   reloads.New(),
@@ -95,6 +97,7 @@ func (s *Supervisor) attach(o Options, h hands) {
 	s.signals.Attach(h.signals)
 	s.scales.Attach(h.trees, h.oom)
 	s.development = develop.New(developing(o))
+	s.files.Attach(ownfiles.Options{Loop: s.loop, Log: o.Logs, Logger: o.Log, Describe: describe, Turns: s.turns, Lost: s.books.LoseLines})
 	s.endpoints.Attach(endpoints.Options{Master: s, Log: o.Log, Describe: describe, Environ: o.Environ})
 }
 

@@ -66,7 +66,7 @@ func (s *Supervisor) handle(sig os.Signal) {
 	case syscall.SIGTTOU:
 		s.scale(-1)
 	case syscall.SIGUSR1:
-		s.reopen()
+		s.files.Reopen()
 	case syscall.SIGUSR2:
 		s.upgrade()
 	}

@@ -73,7 +73,7 @@ func (s *Supervisor) look() control.Status {
 		State: s.state(), Condition: control.Condition(sum.Condition), CrashLoop: s.books.CrashLoop(sum, now), Generation: generation, UptimeSeconds: control.Seconds(s.books.Uptime(now)),
 		WorkersTarget: sum.Target, ReadyWorkers: sum.Ready, Binds: s.current.sockets.URLs(),
 		Workers: []control.Worker{}, Failing: []control.Failing{},
-		Counters: s.books.Counters(s.accessLost()), LastReload: s.reloads.Last(),
+		Counters: s.books.Counters(s.files.AccessLost()), LastReload: s.reloads.Last(),
 	}
 	for _, f := range s.fleet.Failing() {
 		st.Failing = append(st.Failing, control.Failing{Slot: f.Slot, Boots: f.Boots, Error: s.endingOf(f.Culprit).Of(f.Culprit)})
@@ -107,14 +107,6 @@ func (s *Supervisor) readBoards(now time.Time) {
 		}
 	}
 	s.reportDropped(now)
-}
-
-// accessLost are the lines that the access log in use has lost.
-func (s *Supervisor) accessLost() uint64 {
-	if s.access == nil {
-		return 0
-	}
-	return s.access.Lost()
 }
 
 // reportDropped says now and then that workers drop lines of the access log. It is

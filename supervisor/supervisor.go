@@ -11,7 +11,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/config"
-	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/develop"
 	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
@@ -21,7 +20,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/manager"
-	"github.com/gosuper/gosuper/supervisor/internal/pidfile"
+	"github.com/gosuper/gosuper/supervisor/internal/ownfiles"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/reloads"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
@@ -42,12 +41,11 @@ type Supervisor struct {
 	guard     *guard.Guard      `state:"-"` // what it knows the workers have while the state is written and read
 	revisions map[int]*revision `state:"revisions,list=number"`
 	current   *revision         `state:"-"`
-	last      int               `state:"last"` // number of the newest revision
-	pidfile   *pidfile.File     `state:"pidfile"`
+	last      int               `state:"last"`         // number of the newest revision
+	files     *ownfiles.Files   `state:",inline"`      // that the master writes itself
 	activated *socket.Set       `state:"activated"`    // what systemd passed; nil: nothing
 	kept      *socket.Set       `state:"stored"`       // what is in its descriptor store
 	leaving   []*leaving        `state:"leaving_sets"` // sockets that are about to be closed
-	access    *accesslog.Log    `state:"-"`            // nil: no access log
 	busy      busyPage          `state:",inline"`
 	boardless bool              `state:"boardless"` // there is no shared memory here; said once
 	blind     bool              `state:"-"`         // nor is it to be seen whether a worker waits for connections; said once
@@ -68,8 +66,6 @@ type Supervisor struct {
 	scales *scales.Scales `state:",inline"` // what workers weigh
 
 	reloads *reloads.Reloads `state:",inline"`
-
-	reopening bool `state:"-"` // the files of the logs, when the errands before it are over
 
 	endpoints   *endpoints.Endpoints `state:",inline"` // where people and programs ask
 	development *develop.Development `state:"-"`
@@ -126,21 +122,19 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 		s.closeAdmin(rev.admin)
 		return nil, public(err)
 	}
-	pid, err := pidfile.Open(o.Config.PIDFile)
-	if err != nil {
+	if err := s.files.OpenPID(o.Config.PIDFile); err != nil {
 		s.signals.Stop()
 		rev.sockets.Close()
 		s.closeAdmin(rev.admin)
 		return nil, &Error{Err: err}
 	}
-	s.pidfile = pid
 	s.busy.open()
 	s.adopt(rev)
 	s.current = rev
 	s.fleet = fleet.New(rev.number, rev.settings(), rand.Float64)
 	if err := s.endpoints.OpenControl(o.Config); err != nil {
 		s.signals.Stop()
-		pid.Close()
+		s.files.ClosePID()
 		rev.sockets.Close()
 		s.closeAdmin(rev.admin)
 		return nil, public(err)

@@ -12,6 +12,8 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
+	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
+	"github.com/gosuper/gosuper/supervisor/internal/ownfiles"
 	"github.com/gosuper/gosuper/supervisor/internal/state"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
@@ -43,13 +45,13 @@ func TestHeirOfASharedAccessLog(t *testing.T) {
 		}
 	}
 	s := e.master
-	s.log = zap.NewNop()
+	s.files.Attach(ownfiles.Options{Logger: zap.NewNop(), Turns: func(string) accesslog.Turn { return nil }})
 	s.reopenLogs(&e)
-	if s.access == nil {
+	if s.files.Access() == nil {
 		t.Fatal("there is no access log")
 	}
 	path := filepath.Join(t.TempDir(), "access.log")
-	if err := s.access.Move(path); err != nil {
+	if err := s.files.Access().Move(path); err != nil {
 		t.Fatal(err)
 	}
 	line := `192.0.2.1 - - [02/Jan/2006:15:04:05 +0000] "GET / HTTP/1.1" 200 12 "-" "-" 0.000123 0.000120 7 "-" ok` + "\n"
@@ -59,7 +61,7 @@ func TestHeirOfASharedAccessLog(t *testing.T) {
 	if lost := s.books.Counters(0).AccessLinesDropped; lost == nil || *lost != 2 {
 		t.Errorf("%v lines were lost before, want 2", lost)
 	}
-	s.access.Close()
+	s.files.Access().Close()
 	if text, err := os.ReadFile(path); string(text) != line {
 		t.Errorf("the log has %q, %v", text, err)
 	}

@@ -63,6 +63,7 @@ var mayImport = map[string][]string{
 	"supervisor/internal/filewatch": {"github.com/fsnotify/fsnotify"},
 	"supervisor/internal/accesslog": {sys, module + "/supervisor/files", module + "/supervisor/internal/terminal", module + "/worker/protocol"},
 	"supervisor/internal/terminal":  {sys},
+	"supervisor/internal/ownfiles":  {"go.uber.org/zap", module + "/config", module + "/supervisor/internal/accesslog", module + "/supervisor/internal/loop", module + "/supervisor/internal/pidfile"},
 	"supervisor/internal/reloads":   {module + "/supervisor/control"},
 	"supervisor/internal/signals":   {module + "/supervisor/internal/terminal"},
 	"supervisor/internal/handover":  {sys, module + "/supervisor/internal/sealed"},
