@@ -271,7 +271,7 @@ func (b blocked) Write(p []byte) (int, error) {
 // TestManyDeathsBesideASlowReader: however many workers die, the loop waits for
 // their last words once, and knows them nevertheless.
 func TestManyDeathsBesideASlowReader(t *testing.T) {
-	const dead = 40
+	const dead = 200
 	reader := make(blocked)
 	defer close(reader)
 	s := &Supervisor{}

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/gosuper/gosuper/cmd/internal/load"
 )
@@ -208,9 +207,7 @@ func TestQueueOutlivesWorkers(t *testing.T) {
 	go func() {
 		result <- load.Plan{Addr: m.addr(), Connections: 50, Count: 50}.Run(t.Context())
 	}()
-	for queued(t, m.addr()) < 50 {
-		<-time.After(5 * time.Millisecond)
-	}
+	eventually(t, "all are queued", func() bool { return queued(t, m.addr()) >= 50 })
 	open()
 	none(t, "queued requests", <-result, 50)
 }

@@ -223,9 +223,7 @@ func TestSocketsOutliveTheMaster(t *testing.T) {
 				results <- load.Plan{Addr: addr, Network: network(addr), Connections: 20, Count: 20}.Run(t.Context())
 			}()
 		}
-		for queued(t, port) < 20 {
-			<-time.After(5 * time.Millisecond)
-		}
+		eventually(t, "all are queued", func() bool { return queued(t, port) >= 20 })
 		m = service.restart(both)
 		none(t, "queued while there was no master", <-results, 20)
 		none(t, "queued while there was no master", <-results, 20)
