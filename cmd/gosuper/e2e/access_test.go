@@ -128,6 +128,7 @@ func TestAccessLogLosesNoLine(t *testing.T) {
 
 // A request that was ended says why, though its handler goes on.
 func TestAccessLogSaysTimeout(t *testing.T) {
+	t.Parallel()
 	for _, tc := range accessFormats {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

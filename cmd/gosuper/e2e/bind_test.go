@@ -19,6 +19,7 @@ import (
 // A reload that changes the address opens the new one before it closes the old
 // one, and every connection that the old one had accepted is answered.
 func TestBindMoves(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct{ from, to string }{
 		{"127.0.0.1:0", "127.0.0.2:0"},
 		{"127.0.0.1:0", "unix"},

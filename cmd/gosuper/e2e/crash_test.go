@@ -166,6 +166,7 @@ var refusals = []struct {
 // A reload that fails leaves the workers alone, loses nothing and says why; and a
 // worker that crashes afterwards comes back as it was.
 func TestRefusedReloads(t *testing.T) {
+	t.Parallel()
 	for _, tc := range refusals {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

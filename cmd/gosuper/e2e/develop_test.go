@@ -154,6 +154,7 @@ func TestBuildWritesOldFile(t *testing.T) {
 
 // A build that is out of date is ended: asked to, and killed if it does not want.
 func TestBuildIsOutOfDate(t *testing.T) {
+	t.Parallel()
 	for name, trap := range map[string]string{"ends": "", "does not want to end": "trap '' INT; "} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

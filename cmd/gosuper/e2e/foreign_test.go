@@ -22,6 +22,7 @@ const venvName = "TEST_VENV"
 // Servers that know nothing of gosuper are started, answer, are reloaded and
 // stopped, and leave nothing behind.
 func TestForeignServers(t *testing.T) {
+	t.Parallel()
 	foreign, err := filepath.Abs("testdata/foreign")
 	if err != nil {
 		t.Fatal(err)

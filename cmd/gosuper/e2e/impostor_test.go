@@ -99,6 +99,7 @@ func (p person) uid() string { return p.before[2] }
 // nor told anything, and whoever asks for that master is told who it is. A master
 // that starts has another address if need be, says so, and is found there.
 func TestImpostors(t *testing.T) {
+	t.Parallel()
 	needRoot(t)
 	const name = "impersonated"
 	for _, tc := range []struct {

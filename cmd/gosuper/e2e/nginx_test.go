@@ -22,6 +22,7 @@ import (
 // Between nginx and the workers no request is lost, by the example's settings,
 // over TCP and over a unix socket that nginx may use by its group alone.
 func TestNginxReloads(t *testing.T) {
+	t.Parallel()
 	for _, network := range []string{"tcp", "unix"} {
 		t.Run(network, func(t *testing.T) {
 			t.Parallel()

@@ -110,6 +110,7 @@ func (l *lockedBuffer) String() string {
 // A master whose stderr nobody reads any more goes on: it neither dies of the pipe
 // that is gone nor waits for the one that is full.
 func TestStderrIsNotRead(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		name string
 		open func(t *testing.T) *os.File

@@ -23,6 +23,7 @@ var lagging = fmt.Sprintf("env = { %s = \"1.3s\" }", lag.Name)
 // The limits of a worker that writes its header late hold from outside like those
 // of any other.
 func TestLateHeader(t *testing.T) {
+	t.Parallel()
 	for _, ready := range []string{"auto", "500ms"} {
 		t.Run("ready = "+ready, func(t *testing.T) {
 			t.Parallel()
@@ -66,6 +67,7 @@ func starters(t *testing.T) map[string][]string {
 // takes and however it waits for connections; a reload to one that cannot start,
 // or does not, is rolled back and touches nobody.
 func TestPlainReadiness(t *testing.T) {
+	t.Parallel()
 	for name, words := range starters(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -144,6 +146,7 @@ func TestUnservedAddress(t *testing.T) {
 // when somebody waits at the one that it was given, whether it counts as ready or
 // not.
 func TestServesElsewhere(t *testing.T) {
+	t.Parallel()
 	for _, ready := range []string{"auto", "1s"} {
 		t.Run(ready, func(t *testing.T) {
 			t.Parallel()

@@ -85,6 +85,7 @@ func TestRequestInFlightFinishesOnTERM(t *testing.T) {
 
 // A worker whose handler does not come to an end is given its time, and no more.
 func TestGracefulTimeout(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		role, path string
 		timeout    time.Duration
@@ -112,6 +113,7 @@ func TestGracefulTimeout(t *testing.T) {
 }
 
 func TestDrainTimeout(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		role    string
 		timeout time.Duration
@@ -132,6 +134,7 @@ func TestDrainTimeout(t *testing.T) {
 
 // A stop during a reload cuts the drains under way to its own time.
 func TestHUPAndTERMDoNotAdd(t *testing.T) {
+	t.Parallel()
 	for _, drain := range []time.Duration{time.Minute, 10 * time.Second} {
 		t.Run(drain.String(), func(t *testing.T) {
 			t.Parallel()
@@ -151,6 +154,7 @@ func TestHUPAndTERMDoNotAdd(t *testing.T) {
 }
 
 func TestINTDuringTERM(t *testing.T) {
+	t.Parallel()
 	for _, role := range []string{"serve", "deaf"} {
 		for _, second := range []syscall.Signal{syscall.SIGINT, syscall.SIGQUIT} {
 			t.Run(role+" "+second.String(), func(t *testing.T) {

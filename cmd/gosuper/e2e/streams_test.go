@@ -33,6 +33,7 @@ func socketPair(t *testing.T) (theirs *os.File, ours net.Conn) {
 // The names of the streams mean the descriptors, whatever those are, at the start
 // and after all that opens files.
 func TestLogsToStreams(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct{ log, access string }{
 		{"/dev/stderr", "/dev/stdout"},
 		{"/proc/self/fd/2", "/dev/fd/1"},

@@ -128,6 +128,7 @@ func TestTerminalBackground(t *testing.T) {
 // Whoever closes the window wants what is in it to end, and nobody to lose a
 // request.
 func TestTerminalClosed(t *testing.T) {
+	t.Parallel()
 	for name, command := range map[string]string{
 		"background": "GOSUPER &",
 		"front":      "GOSUPER",
@@ -154,6 +155,7 @@ func TestTerminalClosed(t *testing.T) {
 
 // What was started to outlive the window does, and reloads when it is asked to.
 func TestTerminalOutlived(t *testing.T) {
+	t.Parallel()
 	for name, command := range map[string]string{
 		"nohup":  "nohup GOSUPER >/dev/null 2>&1 &",
 		"disown": "GOSUPER >/dev/null 2>&1 & disown",
