@@ -10,13 +10,14 @@ import (
 
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
+	"github.com/gosuper/gosuper/worker/protocol"
 )
 
 // How long sockets are given to be accepted empty after new connections were
-// kept away from them: at least leaveAtLeast, for handshakes under way, and
-// for at most leaveAtMost.
+// kept away from them: at least for as long as a worker has found them empty when it
+// closes them, and for at most leaveAtMost.
 const (
-	leaveAtLeast = time.Second
+	leaveAtLeast = protocol.QuietQueue
 	leaveAtMost  = 5 * time.Second
 	leaveLook    = 250 * time.Millisecond
 )

@@ -63,6 +63,13 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
+// A deadline that is brought forward is seen before it is over.
+func TestTickOfDrain(t *testing.T) {
+	if 2*drainTick > protocol.DrainMargin {
+		t.Errorf("a drain looks every %v, and has %v", drainTick, protocol.DrainMargin)
+	}
+}
+
 func TestLeaving(t *testing.T) {
 	for _, leaving := range []bool{true, false} {
 		t.Run(fmt.Sprint(leaving), func(t *testing.T) {

@@ -111,10 +111,9 @@ func (p *process) newListener(inner intake.Listener, index int) (*listener, erro
 	return l, nil
 }
 
-// awaitListening waits until the socket listens. A master that opens a new address
-// lets it listen only once there is a process to serve it, which is this one.
+// awaitListening waits until the socket listens.
 func awaitListening(fd int) error {
-	for end := time.Now().Add(time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(protocol.ListenGrace); ; time.Sleep(time.Millisecond) {
 		listening, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
 		if err != nil {
 			return os.NewSyscallError("getsockopt", err)

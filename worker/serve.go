@@ -95,7 +95,7 @@ func (p *process) serveOn(srv *http.Server, listeners []*listener) error {
 func (p *process) finish(srv *http.Server) {
 	<-p.draining // drain closes it just after drains is set; began is valid from here on
 	began := scoreboard.Monotonic() - int64(time.Since(p.began))
-	fresh := max(p.keepAlive, time.Second)
+	fresh := max(p.keepAlive, protocol.FreshConnection)
 	idle := fresh
 	if srv.IdleTimeout > 0 {
 		// net/http ends these by itself, and only those in the middle of sending a

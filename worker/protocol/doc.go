@@ -16,8 +16,8 @@
 //     listening sockets, in the order of the `bind` setting. They are
 //     non-blocking: an accept without a connection gives EAGAIN. The open file
 //     description is shared with the master and every other worker. A socket that
-//     is new may begin to listen a moment after the worker has started. Do not
-//     call shutdown(2) on it, do not clear O_NONBLOCK, do not call listen(2) again
+//     is new may begin to listen a moment after the worker has started, of a second
+//     at most (ListenGrace). Do not call shutdown(2) on it, do not clear O_NONBLOCK, do not call listen(2) again
 //     with a backlog of your own, and never unlink the path of a unix socket.
 //   - GOSUPER_WORKER_ID: this process's id in logs. No two workers of one master
 //     ever have the same.

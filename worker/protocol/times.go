@@ -27,11 +27,14 @@ const (
 	// OrphanGrace bounds a drain from the moment that the master is gone: nobody is left
 	// to enforce anything, and the next master wants the machine.
 	OrphanGrace = 1500 * time.Millisecond
+	// ListenGrace is how long a worker waits for a socket that is new to listen: the master
+	// lets it do so only once there is a process to serve it.
+	ListenGrace = time.Second
 	// QuietQueue is how long the queue of a socket that is given up must have been empty
 	// before the worker closes it: the master takes it out of reach at about the same
 	// time as it asks for the drain, and handshakes may be under way.
 	QuietQueue = time.Second
 	// FreshConnection is how long a connection that has sent nothing yet counts as a
-	// request to come.
+	// request to come, and what it gets at least when a drain begins.
 	FreshConnection = time.Second
 )

@@ -48,7 +48,7 @@ func TestTimesAreNormative(t *testing.T) {
 			}
 		}
 	}
-	if names != 9 {
+	if names != 10 {
 		t.Errorf("found %d times", names)
 	}
 }
