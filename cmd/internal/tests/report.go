@@ -109,11 +109,12 @@ func (p *running) write(w io.Writer, failed bool) {
 // place is where in the source a test says something.
 var place = regexp.MustCompile(`^\s*\w+\.go:\d+: `)
 
-// reason finds in what a test wrote why it was left out: what it said last.
+// reason finds in what a test wrote why it was left out: what it said last. What
+// testscript says comes after that, and is the script.
 func reason(output string) string {
 	why := "it does not say why"
 	for line := range strings.Lines(output) {
-		if at := place.FindString(line); at != "" {
+		if at := place.FindString(line); at != "" && !strings.Contains(at, "testscript.go:") {
 			why = strings.TrimSpace(line[len(at):])
 		}
 	}

@@ -94,3 +94,15 @@ no nginx
 		t.Errorf("an empty list is %q", got)
 	}
 }
+
+func TestReason(t *testing.T) {
+	for output, want := range map[string]string{
+		"    a_test.go:1: looking\n    a_test.go:2: no nginx\n        not anywhere\n--- SKIP: TestA (0.00s)\n": "no nginx",
+		"    cmd.go:380: no setpriv\n    testscript.go:609: WORK=$WORK\n        > skip 'no setpriv'\n":         "no setpriv",
+		"--- SKIP: TestA (0.00s)\n": "it does not say why",
+	} {
+		if got := reason(output); got != want {
+			t.Errorf("the reason is %q, want %q, of\n%s", got, want, output)
+		}
+	}
+}
