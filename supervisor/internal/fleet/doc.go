@@ -107,7 +107,8 @@
 //   - The fleet is called ready when every slot has a ready worker, and a crash
 //     loop is called one.
 //   - The order in which a worker writes its header, says READY=1, grows old enough
-//     and begins to wait for connections does not matter.
+//     and begins to wait for connections does not matter: two brains are given all of
+//     it in different orders, in the midst of whatever else happens, and have to agree.
 //   - A worker that was ready by its looks alone and goes soon is a failed boot.
 //   - When workers behave, the fleet converges to what was asked.
 package fleet

@@ -19,9 +19,6 @@ func (f *Fleet) escalate() {
 	for _, w := range f.workers {
 		if f.looksReady(w) {
 			f.announce(w)
-			if w.cooperates {
-				f.prove(w)
-			}
 		}
 		if !w.expires.IsZero() && !w.expires.After(f.now) {
 			f.grownOld(w)

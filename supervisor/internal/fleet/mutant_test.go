@@ -75,6 +75,8 @@ var mutants = []struct{ file, old, new, law string }{
 	{"condition.go", "	case f.Reloading():\n", "	case f.candidate != nil:\n", "a reloading fleet called"},
 	{"ready.go", "		f.withdraw(w)\n", "", "ready against its header"},
 	{"ready.go", "	case w.State == Ready:\n		f.prove(w)\n", "", "acted on the dead"},
+	{"ready.go", "if w.said || w.cooperates {", "if w.cooperates {", "the order of signs matters"},
+	{"ready.go", "case w.State == Starting && r.Ready == ReadyAuto:", "case w.State == Starting:", "the order of signs matters"},
 	{"ready.go", "&& w.waits &&", "&&", "ready without a reason"},
 	{"ready.go", "r.Ready == ReadyAuto && w.waits", "r.Ready != ReadyNotify && w.waits && r.Ready == ReadyNotify", "its looks do not count"},
 	{"ready.go", "r.number == w.Revision && r.Ready != ReadyAlive:", "r.number == w.Revision && r.Ready != ReadyAlive && w.cooperates:", "its word does not count"},

@@ -7,7 +7,7 @@ type looks struct {
 	oldAt    time.Time // old enough then to be taken for ready; zero: its program does not run
 	waiting  bool      // for connections
 	header   bool
-	word     bool // it said READY=1 where that counts
+	word     bool // it said READY=1
 	expected bool // to write its header: another one of its revision did before it was spawned
 	guess    bool // it is ready, and nothing proves that
 	exited   bool // in the step under way
@@ -36,7 +36,7 @@ func (o *oracle) see(now time.Time, ev Event) {
 			}
 		}
 	case SaidReady:
-		if w := o.alive[ev.ID]; w != nil && !w.exited && !w.told && !w.killed && w.aborted.IsZero() && (w.ready || o.settings[w.Revision].Ready != ReadyAlive) {
+		if w := o.alive[ev.ID]; w != nil && !w.exited && !w.told && !w.killed && w.aborted.IsZero() {
 			w.word = true
 			if w.ready {
 				o.proven(w)
@@ -60,7 +60,7 @@ func (o *oracle) announced(now time.Time, w *life) string {
 	s := o.settings[w.Revision]
 	old := !w.oldAt.IsZero() && !w.oldAt.After(now)
 	switch {
-	case w.word:
+	case w.word && s.Ready != ReadyAlive:
 	case s.Ready == ReadyAlive && old:
 	case s.Ready == ReadyAuto && old && w.waiting && !w.header && !w.expected:
 	default:
@@ -143,7 +143,7 @@ func (o *oracle) misread(now time.Time, late bool) string {
 		case w.told || w.killed || !w.aborted.IsZero():
 		case w.ready && w.guess && w.header && s.Ready == ReadyAuto && w.Revision == o.current:
 			return "ready against its header"
-		case !w.ready && w.word:
+		case !w.ready && w.word && s.Ready != ReadyAlive:
 			return "its word does not count"
 		case w.ready || late || w.oldAt.IsZero() || w.oldAt.After(now) || !w.startBy.After(now):
 		case s.Ready == ReadyAlive, s.Ready == ReadyAuto && w.waiting && !o.familiar(s.Command):

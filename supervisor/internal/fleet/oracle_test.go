@@ -108,8 +108,14 @@ func (o *oracle) check(f *Fleet, now time.Time, events ...Event) (actions []Acti
 		o.stopAt = o.stopAt.Add(now.Sub(o.delay))
 		o.close(now.Add(o.settings[o.current].GracefulTimeout))
 	}
+	if !late {
+		broken = o.order(f, now, events)
+	}
 	actions = f.Step(now, events...)
 	o.moved = f.Moved()
+	if broken != "" {
+		return actions, broken
+	}
 	for _, a := range actions {
 		if broken = o.action(now, events, a, late); broken != "" {
 			return actions, broken

@@ -10,15 +10,19 @@ import "time"
 // really started. The order in which header, word and look arrive makes no
 // difference.
 
-// saidReady takes a worker at its word.
+// saidReady takes a worker at its word. Where it is ready by its age alone its word
+// proves that it is, whether it comes before or after.
 func (f *Fleet) saidReady(w *Worker) {
+	if !w.serving() {
+		return
+	}
+	w.said = true
 	r := f.of(w)
 	switch {
-	case w.State == Starting && r.number == w.Revision && r.Ready != ReadyAlive:
-		f.announce(w)
-		f.prove(w)
 	case w.State == Ready:
 		f.prove(w)
+	case r.number == w.Revision && r.Ready != ReadyAlive:
+		f.announce(w)
 	}
 }
 
@@ -54,8 +58,8 @@ func (f *Fleet) looksReady(w *Worker) bool {
 	return r.Ready == ReadyAlive || r.Ready == ReadyAuto && w.waits && !w.cooperates && !r.cooperates
 }
 
-// announce makes a starting worker ready, which is a guess until it is proven.
-// One that has not written its header may do so until it is due.
+// announce makes a starting worker ready, which is a guess unless its word or its
+// header proves it. One that has not written its header may do so until it is due.
 func (f *Fleet) announce(w *Worker) {
 	w.State, w.guessed = Ready, true
 	w.ReadyAt = f.now
@@ -69,6 +73,9 @@ func (f *Fleet) announce(w *Worker) {
 		w.expires = f.now.Add(r.Lifetime + time.Duration(f.draw()*float64(r.LifetimeJitter)))
 	}
 	f.do(Announce{w.ID})
+	if w.said || w.cooperates {
+		f.prove(w)
+	}
 }
 
 // prove notes, once, that a ready worker has really started.

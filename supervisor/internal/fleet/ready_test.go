@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -13,23 +14,24 @@ var signs = map[string]Event{"header": Cooperates{1}, "word": SaidReady{1}, "wai
 // The order in which a worker shows that it runs, waits, has a header and is ready
 // does not matter, nor does the second at which its age begins to count.
 func TestOrderOfSigns(t *testing.T) {
-	names := []string{"executed", "header", "waits", "word"}
-	for shown := range 1 << len(names) {
-		var subset []string
-		for i, name := range names {
-			if shown&(1<<i) != 0 {
-				subset = append(subset, name)
-			}
-		}
-		want := ""
-		for _, order := range permutations(subset) {
-			for gap := range 1 << len(order) { // what takes more than a second to follow
-				got := endOf(order, gap)
-				if want == "" {
-					want = got
+	for _, mode := range []ReadyMode{ReadyAuto, ReadyNotify, ReadyAlive} {
+		for shown := range 1 << len(signs) {
+			var subset []string
+			for i, name := range slices.Sorted(maps.Keys(signs)) {
+				if shown&(1<<i) != 0 {
+					subset = append(subset, name)
 				}
-				if got != want {
-					t.Errorf("%v with gaps %b: %s; another order: %s", order, gap, got, want)
+			}
+			want := ""
+			for _, order := range permutations(subset) {
+				for gap := range 1 << len(order) { // what takes more than a second to follow
+					got := endOf(mode, order, gap)
+					if want == "" {
+						want = got
+					}
+					if got != want {
+						t.Errorf("mode %d, %v with gaps %b: %s; another order: %s", mode, order, gap, got, want)
+					}
 				}
 			}
 		}
@@ -37,10 +39,10 @@ func TestOrderOfSigns(t *testing.T) {
 }
 
 // endOf is what the brain thinks in the end of a worker with these signs.
-func endOf(order []string, gaps int) string {
+func endOf(mode ReadyMode, order []string, gaps int) string {
 	now := time.Unix(1000, 0)
 	f := New(1, Settings{
-		Command: "app", Workers: 1, Surge: Surge{Count: 1}, Ready: ReadyAuto, ReadyAfter: time.Second,
+		Command: "app", Workers: 1, Surge: Surge{Count: 1}, Ready: mode, ReadyAfter: time.Second,
 		StartupTimeout: time.Minute, ResetAfter: 10 * time.Second, StartupAttempts: 3,
 	}, func() float64 { return 0.5 })
 	step := func(after time.Duration, ev Event) { now = now.Add(after); f.Step(now, ev) }

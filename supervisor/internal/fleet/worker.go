@@ -72,14 +72,15 @@ type Worker struct {
 	Why       Reason    `state:"why"`       // of its retirement
 
 	cooperates bool          `state:"cooperates"`
-	waits      bool          `state:"waits"`     // for connections, as far as can be seen
-	guessed    bool          `state:"guessed"`   // ready, but neither by its word nor for long: its header or its end may prove that wrong
-	told       bool          `state:"told"`      // the stop signal was sent
-	oversized  bool          `state:"oversized"` // to be killed at once
-	left       bool          `state:"left"`      // said STOPPING=1 unasked
-	blamed     bool          `state:"blamed"`    // its end was counted against its slot
-	wish       Reason        `state:"wish"`      // for which it wants to be replaced; "": it does not
-	deferred   bool          `state:"deferred"`  // it was said that it has to wait for that
+	said       bool          `state:"said_ready"` // READY=1
+	waits      bool          `state:"waits"`      // for connections, as far as can be seen
+	guessed    bool          `state:"guessed"`    // ready, but neither by its word nor for long: its header or its end may prove that wrong
+	told       bool          `state:"told"`       // the stop signal was sent
+	oversized  bool          `state:"oversized"`  // to be killed at once
+	left       bool          `state:"left"`       // said STOPPING=1 unasked
+	blamed     bool          `state:"blamed"`     // its end was counted against its slot
+	wish       Reason        `state:"wish"`       // for which it wants to be replaced; "": it does not
+	deferred   bool          `state:"deferred"`   // it was said that it has to wait for that
 	backoff    time.Duration `state:"backoff"`
 	expires    time.Time     `state:"expires"`    // when a replacement is ordered for its age; zero: never
 	aliveAt    time.Time     `state:"alive_at"`   // old enough then to be taken for ready; zero: not to be told by its age
