@@ -25,7 +25,7 @@ type (
 	}
 
 	// Recovered says that a worker is no longer stuck. It will be replaced all the
-	// same, as one that nobody is in a hurry to see gone.
+	// same, and has the time of others for that.
 	Recovered struct{ ID int }
 
 	// Defer says that a worker has to wait with its [Wish].

@@ -52,12 +52,12 @@ func (f *Fleet) blame(w *Worker, verdict Verdict) {
 		return
 	}
 	r := f.current
-	settled := f.stayed(w, f.now)
+	stayed := f.stayed(w, f.now)
 	switch {
 	case verdict == BootFailed:
 		r.failures++
 		r.culprit = w.ID
-	case verdict == Crashed && !settled:
+	case verdict == Crashed && !stayed:
 		r.crashes++
 		r.culprit = w.ID
 	}
@@ -68,7 +68,7 @@ func (f *Fleet) blame(w *Worker, verdict Verdict) {
 	switch {
 	case s.revision != r.number:
 		*s = slot{revision: r.number, wished: s.wished}
-	case settled: // boots that failed since it started are in a row all the same
+	case stayed: // boots that failed since it started are in a row all the same
 		s.crashes, s.early, s.until = 0, 0, time.Time{}
 	}
 	s.why = why
@@ -76,7 +76,7 @@ func (f *Fleet) blame(w *Worker, verdict Verdict) {
 	case verdict == BootFailed:
 		s.failures++
 		s.culprit = w.ID
-	case verdict == Crashed && !settled:
+	case verdict == Crashed && !stayed:
 		s.early++
 		s.culprit = w.ID
 	}

@@ -32,11 +32,11 @@ func (w *world) converge() string {
 		}
 	}
 	fresh := func(x *Worker) bool { return x.State == Ready && w.fleet.fresh(x) }
-	settled := func() bool {
+	converged := func() bool {
 		return len(w.fleet.workers) == w.fleet.Target() && w.fleet.count(fresh) == w.fleet.Target()
 	}
 	// Some worker may just have reached its lifetime.
-	for more := 300; more > 0 && !settled(); more-- {
+	for more := 300; more > 0 && !converged(); more-- {
 		if broken := w.next(); broken != "" {
 			return broken
 		}
@@ -48,7 +48,7 @@ func (w *world) converge() string {
 	switch {
 	case w.fleet.Reloading():
 		return "did not converge: still reloading"
-	case !settled():
+	case !converged():
 		return fmt.Sprintf("did not converge: %d fresh of %d workers, %d asked for", w.fleet.count(fresh), len(w.fleet.workers), w.fleet.Target())
 	case asked != 0 && number != asked:
 		return fmt.Sprintf("did not converge: revision %d, not %d", number, asked)

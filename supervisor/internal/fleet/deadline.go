@@ -84,7 +84,7 @@ func (f *Fleet) excused(now time.Time, events []Event) bool {
 		f.lateSince = now
 	}
 	f.lateAt = now
-	return now.Sub(f.lateSince) < Patience
+	return now.Sub(f.lateSince) < LateGrace
 }
 
 // postpone gives everything that is overdue another moment: the loop itself
@@ -105,8 +105,8 @@ func (f *Fleet) postpone() {
 	later(&f.stopBy)
 }
 
-// earlier returns the earlier of two times.
-func earlier(a, b time.Time) time.Time {
+// sooner returns the sooner of two times, neither of which is zero.
+func sooner(a, b time.Time) time.Time {
 	if a.Before(b) {
 		return a
 	}

@@ -98,7 +98,7 @@
 //     its innocent requests may need.
 //   - A worker that takes more memory than it may is killed in the same step.
 //   - A worker is replaced for its age when its lifetime is over, not before.
-//   - A late loop punishes nobody, until it was late again and again for [Patience].
+//   - A late loop punishes nobody, until it was late again and again for [LateGrace].
 //   - What all looks of [Lateness] saw of a worker is acted on, however often the
 //     loop was late, and a worker that is no longer stuck is not held to be so.
 //   - What hangs is seen, whoever was late and in whatever order the worker became

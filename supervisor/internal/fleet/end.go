@@ -68,8 +68,8 @@ func (f *Fleet) hasten(w *Worker, until time.Time) {
 // signal before it is killed, as things are.
 func (f *Fleet) AsksForStacks(w *Worker) bool { return w.Stuck && !f.quick }
 
-// expire ends a worker whose time to drain is over. Who is in a hurry does not wait
-// for stacks.
+// expire ends a worker whose time to drain is over. A quick stop does not
+// wait for stacks.
 func (f *Fleet) expire(w *Worker) {
 	if f.AsksForStacks(w) {
 		f.abort(w, w.Recycle)

@@ -111,7 +111,7 @@ func (w *world) hang(x *Worker, innocents int) {
 // and for looks to agree on it, with a loop that is as late as it can be. Since when
 // it could be seen is the world's own knowledge, and not of guard or brain.
 func (w *world) unseen() string {
-	const most = 8*time.Second + Lateness + Patience + 3*time.Second
+	const most = 8*time.Second + Lateness + LateGrace + 3*time.Second
 	for id, h := range w.hung {
 		x := w.oracle.alive[id]
 		if x == nil || !x.ready || !x.header || x.told || x.killed || !x.aborted.IsZero() || w.now.After(h.until) {

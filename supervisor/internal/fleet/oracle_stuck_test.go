@@ -20,7 +20,34 @@ func (o *oracle) late(now time.Time, events []Event) bool {
 	case !o.lateFrom.IsZero() && now.Sub(o.lateAt) >= Lateness:
 		o.lateFrom = time.Time{}
 	}
-	return late && now.Sub(o.lateFrom) < Patience
+	return late && now.Sub(o.lateFrom) < LateGrace
+}
+
+// postpone gives what is overdue another moment.
+func (o *oracle) postpone(now time.Time) {
+	later := func(t *time.Time) {
+		if !t.IsZero() && !t.After(now) {
+			*t = now.Add(Lateness)
+		}
+	}
+	for _, w := range o.alive {
+		if w.aborted.IsZero() {
+			later(&w.until)
+			later(&w.startBy)
+		}
+		later(&w.aborted)
+		later(&w.oldAt)
+	}
+	if before := o.delay; !before.IsZero() {
+		later(&o.delay)
+		o.stopAt = o.stopAt.Add(o.delay.Sub(before))
+	}
+	if !o.stopAt.IsZero() {
+		o.stopAt = o.stopAt.Add(Lateness)
+		if by := now.Add(Lateness + KillGrace); by.After(o.stopAt) {
+			o.stopAt = by
+		}
+	}
 }
 
 // look notes what a look saw: it is to be acted on at once, or, when the loop was

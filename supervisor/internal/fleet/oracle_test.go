@@ -150,32 +150,6 @@ func (o *oracle) check(f *Fleet, now time.Time, events ...Event) (actions []Acti
 	return actions, ""
 }
 
-func (o *oracle) postpone(now time.Time) {
-	later := func(t *time.Time) {
-		if !t.IsZero() && !t.After(now) {
-			*t = now.Add(Lateness)
-		}
-	}
-	for _, w := range o.alive {
-		if w.aborted.IsZero() {
-			later(&w.until)
-			later(&w.startBy)
-		}
-		later(&w.aborted)
-		later(&w.oldAt)
-	}
-	if before := o.delay; !before.IsZero() {
-		later(&o.delay)
-		o.stopAt = o.stopAt.Add(o.delay.Sub(before))
-	}
-	if !o.stopAt.IsZero() {
-		o.stopAt = o.stopAt.Add(Lateness)
-		if by := now.Add(Lateness + KillGrace); by.After(o.stopAt) {
-			o.stopAt = by
-		}
-	}
-}
-
 // before notes what the event will have changed by the time of the actions.
 func (o *oracle) before(now time.Time, ev Event, late bool) {
 	o.see(now, ev)

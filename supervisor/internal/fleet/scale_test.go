@@ -45,9 +45,9 @@ func (b *bench) step(events ...Event) []Action {
 	return b.Step(b.now, events...)
 }
 
-// settle has whoever is spawned become ready and whoever is retired end, until
+// obey has whoever is spawned become ready and whoever is retired end, until
 // nothing follows any more.
-func (b *bench) settle(actions []Action) {
+func (b *bench) obey(actions []Action) {
 	for len(actions) > 0 {
 		a := actions[0]
 		actions = actions[1:]
@@ -132,7 +132,7 @@ func TestWholeFleetInOneStep(t *testing.T) {
 	}
 	settings := b.current.Settings
 	settings.Surge = Surge{Percent: 100}
-	b.settle(b.step(Reload{2, settings}))
+	b.obey(b.step(Reload{2, settings}))
 	if number, _ := b.Revision(); number != 2 || b.Reloading() || b.Alive() != n {
 		t.Errorf("revision %d, reloading %v, %d workers after a reload, want 2, false, %d", number, b.Reloading(), b.Alive(), n)
 	}

@@ -62,5 +62,5 @@ const (
 	CutMargin  = protocol.CutMargin      // so long before it would be killed a cooperating worker cuts what is left and exits by itself
 	KillGrace  = 2500 * time.Millisecond // after the common grace of a stop: AbortGrace for who is stuck, and then the kernel is waited for no longer
 	Lateness   = time.Second             // a deadline missed by more means that the loop itself was suspended
-	Patience   = 5 * time.Second         // a loop that is late again and again is an excuse for so long
+	LateGrace  = 5 * time.Second         // so long a loop that is late again and again excuses what is overdue
 )

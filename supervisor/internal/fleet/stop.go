@@ -13,7 +13,7 @@ func (f *Fleet) stop(quick bool) {
 	case quick && f.stopping:
 		f.close(f.now.Add(QuickGrace))
 	case quick && !f.stopAt.IsZero():
-		f.close(earlier(f.now.Add(QuickGrace), f.stopAt.Add(graceful)))
+		f.close(sooner(f.now.Add(QuickGrace), f.stopAt.Add(graceful)))
 	default:
 		f.supersede()
 		if f.fallback != nil {
@@ -34,7 +34,7 @@ func (f *Fleet) stop(quick bool) {
 // close tells the whole fleet to end by a common deadline.
 func (f *Fleet) close(by time.Time) {
 	if f.stopping {
-		f.stopBy = earlier(f.stopBy, by)
+		f.stopBy = sooner(f.stopBy, by)
 		return
 	}
 	f.stopping, f.stopAt, f.stopBy = true, time.Time{}, by
@@ -48,15 +48,15 @@ func (f *Fleet) retireAll() {
 	for _, w := range f.workers {
 		switch {
 		case w.serving() && w.Stuck:
-			f.tell(w, earlier(f.stopBy, f.now.Add(f.grace(w))), ReasonStop)
+			f.tell(w, sooner(f.stopBy, f.now.Add(f.grace(w))), ReasonStop)
 		case w.serving():
 			f.tell(w, f.stopBy, ReasonStop)
 		case w.State == Draining:
 			f.hasten(w, f.stopBy)
 		case w.State == Aborted && f.AsksForStacks(w):
-			w.due = earlier(w.due, f.stopBy.Add(AbortGrace))
+			w.due = sooner(w.due, f.stopBy.Add(AbortGrace))
 		case w.State == Aborted:
-			w.due = earlier(w.due, f.stopBy)
+			w.due = sooner(w.due, f.stopBy)
 		}
 		if w.State != Killed && !w.due.After(f.now) {
 			f.kill(w, ReasonGrace)
