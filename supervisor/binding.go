@@ -4,6 +4,7 @@ package supervisor
 
 import (
 	"errors"
+	"time"
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
@@ -16,15 +17,20 @@ import (
 // result; in between nothing of it belongs to the loop.
 type binding struct {
 	sockets *socket.Plan   // nil: those of systemd
+	free    chan struct{}  // closed when the paths of sockets are removed that were closed before
 	admin   *socket.Plan   // nil: none
 	pidfile string         // "": none, or the one that is held
 	control *config.Config // of the control socket; nil: where it is, or wherever there is room
 }
 
+// freeTime is how long the paths of sockets that were closed are waited for.
+const freeTime = 5 * time.Second
+
 // planBinding plans what a revision has to bind.
 func (s *Supervisor) planBinding(r *revision) (*binding, error) {
-	b := &binding{}
-	if s.activated == nil {
+	b := &binding{free: make(chan struct{})}
+	s.sockets.Do(func() {}, func() { close(b.free) })
+	if s.sockets.Passed() == nil {
 		addresses, err := r.addresses()
 		if err != nil {
 			return nil, err
@@ -32,7 +38,7 @@ func (s *Supervisor) planBinding(r *revision) (*binding, error) {
 		b.sockets = socket.NewPlan(addresses, r.socketOptions(), s.held()...)
 	}
 	var held []*socket.Set
-	for _, other := range s.revisions {
+	for _, other := range s.revisions.all {
 		held = append(held, other.admin)
 	}
 	var err error
@@ -50,6 +56,10 @@ func (s *Supervisor) planBinding(r *revision) (*binding, error) {
 
 // bind does what may take long. After an error nothing is bound.
 func (b *binding) bind(environ []string) error {
+	select {
+	case <-b.free:
+	case <-time.After(freeTime): // their file system does not answer; others do
+	}
 	if b.control != nil {
 		c, err := endpoints.BindControl(b.control, environ)
 		if err := errors.Join(err, c.Close()); err != nil {
@@ -74,7 +84,7 @@ func (b *binding) bind(environ []string) error {
 // whose file is opened when the revision is accepted. Nothing is taken if a socket
 // of another revision is gone that this one was to have.
 func (b *binding) take(s *Supervisor, r *revision) (taken bool, err error) {
-	sockets, admin := s.activated, (*socket.Set)(nil)
+	sockets, admin := s.sockets.Passed(), (*socket.Set)(nil)
 	if b.sockets != nil {
 		sockets = b.sockets.Take()
 	}
@@ -89,7 +99,7 @@ func (b *binding) take(s *Supervisor, r *revision) (taken bool, err error) {
 			return false, err
 		}
 	}
-	r.sockets, r.admin, r.number = sockets, admin, s.last+1
+	r.sockets, r.admin, r.number = sockets, admin, s.revisions.last+1
 	return true, nil
 }
 

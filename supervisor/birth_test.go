@@ -87,13 +87,13 @@ func TestBirthIsNotAnswered(t *testing.T) {
 		}
 		st.deliver(3)
 		st.say(3, notify.Message{Ready: true})
-		st.in(func() { st.orphans = []process.Orphan{{Pid: noPID + 2}} })
+		st.leave(process.Orphan{Pid: noPID + 2})
 		st.deliver(2)
-		st.expect("deeds", st.deeds, []string{"1m16s kill 2"})
-		st.in(func() { st.orphans = nil })
+		st.expect("orders", st.orders, []string{"1m16s kill 2"})
+		st.leave()
 		st.deliver(2) // that pid is nobody's any more
-		if ws := st.status().Workers; len(ws) != 1 || ws[0].ID != 3 || len(st.deeds) != 1 {
-			t.Errorf("%+v, deeds %v", ws, st.deeds)
+		if ws := st.status().Workers; len(ws) != 1 || ws[0].ID != 3 || len(st.orders) != 1 {
+			t.Errorf("%+v, orders %v", ws, st.orders)
 		}
 		st.kill(syscall.SIGQUIT)
 		<-st.result
@@ -113,8 +113,8 @@ func TestStopBeforeBirth(t *testing.T) {
 			default:
 				t.Errorf("%v: the master waits", sig)
 			}
-			if len(st.deeds) > 0 {
-				t.Errorf("%v: deeds %v", sig, st.deeds)
+			if len(st.orders) > 0 {
+				t.Errorf("%v: orders %v", sig, st.orders)
 			}
 		})
 	}
@@ -123,9 +123,7 @@ func TestStopBeforeBirth(t *testing.T) {
 // A worker whose end is seen before its pid is told ended as it did.
 func TestEndBeforeBirthIsTold(t *testing.T) {
 	playUnborn(t, unborn, func(st *stage) {
-		st.in(func() {
-			st.orphans = []process.Orphan{{Pid: noPID + 2, Ended: true, Status: process.Status{Code: 7}}}
-		})
+		st.leave(process.Orphan{Pid: noPID + 2, Ended: true, Status: process.Status{Code: 7}})
 		st.kill(syscall.SIGCHLD)
 		st.late[2](noPID+2, nil)
 		synctest.Wait()
@@ -135,9 +133,7 @@ func TestEndBeforeBirthIsTold(t *testing.T) {
 		// The next one has a pid that an orphan had, which ended when nobody was being born.
 		st.pass(6 * time.Second)
 		st.deliver(3)
-		st.in(func() {
-			st.orphans = []process.Orphan{{Pid: noPID + 4, Ended: true, Status: process.Status{Code: 9}}}
-		})
+		st.leave(process.Orphan{Pid: noPID + 4, Ended: true, Status: process.Status{Code: 9}})
 		st.kill(syscall.SIGCHLD)
 		st.exit(3, 1)
 		st.pass(6 * time.Second)
@@ -154,12 +150,10 @@ func TestEndBeforeBirthIsTold(t *testing.T) {
 // While a worker is being born its process may look like what another one left.
 func TestNothingIsSweptDuringBirth(t *testing.T) {
 	playUnborn(t, unborn, func(st *stage) {
-		st.in(func() {
-			st.orphans = []process.Orphan{
-				{Pid: noPID + 2, Session: 1<<22 + 1, Group: 1<<22 + 1, Env: []string{"GOSUPER_WORKER_ID=1"}},
-				{Pid: noPID + 9, Ended: true},
-			}
-		})
+		st.leave(
+			process.Orphan{Pid: noPID + 2, Session: 1<<22 + 1, Group: 1<<22 + 1, Env: []string{"GOSUPER_WORKER_ID=1"}},
+			process.Orphan{Pid: noPID + 9, Ended: true},
+		)
 		named := func() (pids []string) {
 			for _, e := range st.log.FilterMessageSnippet("left a process behind").All() {
 				pids = append(pids, strings.TrimSpace(e.Message))
@@ -175,7 +169,7 @@ func TestNothingIsSweptDuringBirth(t *testing.T) {
 		if got := named(); len(got) != 1 {
 			t.Errorf("what was left behind is swept %d times after the birth, want once", len(got))
 		}
-		st.in(func() { st.orphans = nil })
+		st.leave()
 		st.kill(syscall.SIGQUIT)
 		<-st.result
 	})
@@ -188,4 +182,26 @@ func (st *stage) incident(id int) control.Incident {
 		return all[i]
 	}
 	return control.Incident{}
+}
+
+// deliver has a worker that is being born be a process, and run its program.
+func (st *stage) deliver(id int) {
+	st.late[id](noPID+id, nil)
+	st.master.messages <- message{id: id, executed: true}
+	synctest.Wait()
+}
+
+// hide has nobody be able to look at orphans until the channel is closed.
+func (st *stage) hide() chan struct{} {
+	st.children.Lock()
+	defer st.children.Unlock()
+	st.deaf = make(chan struct{})
+	return st.deaf
+}
+
+// leave has there be these orphans.
+func (st *stage) leave(orphans ...process.Orphan) {
+	st.children.Lock()
+	defer st.children.Unlock()
+	st.orphans = orphans
 }

@@ -18,7 +18,7 @@ func (s *Supervisor) project() *develop.Project {
 	if s.fleet.Stopping() {
 		return nil
 	}
-	return &develop.Project{Config: s.current.config, Dir: s.current.resolved.Dir, Output: s.current.resolved.Path}
+	return &develop.Project{Config: s.revisions.current.config, Dir: s.revisions.current.resolved.Dir, Output: s.revisions.current.resolved.Path}
 }
 
 // developed follows what was edited, or built, with a reload if that is all there is

@@ -23,8 +23,18 @@
 //
 // Nothing that the loop does waits for a file system, a name server or a reader.
 // What may have to is done by other goroutines, which bring their results to the
-// loop (package loop): a reload is prepared (preparation.go) and the master's own files
-// are moved and opened anew (package ownfiles) beside it.
+// loop (package loop): a reload is prepared (preparation.go), the master's own files
+// are moved and opened anew (package ownfiles), the paths of sockets are made and
+// removed (package socket), and what workers left behind is looked at (reap.go) beside
+// it.
+//
+// # Workers
+//
+// A worker is on the roster (package roster) before it has a process. Its outfit is
+// put together, which is an environment and descriptors as data, and then its process
+// is born: it is made here, or by another process, which is asked and tells the pid
+// later (launch.go). A worker that is to finish before that is given up at once, since
+// nothing of it has run, and one whose end the kernel tells first ended as it did.
 //
 // # Configurations
 //

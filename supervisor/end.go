@@ -3,7 +3,6 @@
 package supervisor
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -11,7 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
-	"github.com/gosuper/gosuper/supervisor/internal/socket"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
 )
 
 // end closes what the master holds and says how it ended.
@@ -21,27 +20,15 @@ func (s *Supervisor) end() error {
 	s.development.Close()
 	undying := s.nameUndying()
 	s.endLeftovers()
-	var all []*socket.Set
-	for _, r := range s.revisions {
-		all = append(all, r.sockets)
-	}
-	for _, l := range s.leaving {
-		all = append(all, l.sockets)
-	}
-	for _, set := range all {
-		// What is in the descriptor store is the next master's.
-		err := set.Without(s.kept).CloseForAll()
-		if err = errors.Join(err, set.Close()); err != nil {
-			s.log.Warn("cannot close a listener", zap.Error(err))
-		}
-	}
+	s.sockets.End(s.revisions.sockets())
 	if err := s.endpoints.CloseControl(); err != nil {
 		s.log.Warn("cannot close the control socket", zap.Error(err))
 	}
-	for n, r := range s.revisions {
-		delete(s.revisions, n)
+	for n, r := range s.revisions.all {
+		delete(s.revisions.all, n)
 		s.closeAdmin(r.admin)
 	}
+	s.endPaths()
 	s.files.ClosePID()
 	s.endOutput()
 	if culprit := s.fleet.Culprit(); culprit != 0 {
@@ -66,7 +53,7 @@ func (s *Supervisor) nameUndying() *Error {
 	var pids []string
 	for _, id := range s.roster.IDs() {
 		w := s.roster.Of(id)
-		w.held.Release(settleTime)
+		w.held.Release(roster.PassTime)
 		s.log.Error("worker does not die", w.fields()...)
 		pids = append(pids, strconv.Itoa(w.pid))
 	}

@@ -100,38 +100,11 @@ func (s *Supervisor) first(c *config.Config, quit <-chan struct{}) (r *revision,
 	return r, nil
 }
 
-// bindFirst opens the sockets of the first revision. Those that socket units of
-// systemd passed win over bind. Those that a master before this one left in the
-// descriptor store are as good as bound: with what waits in their queues they
-// are taken where bind asks for the same address, and closed otherwise.
+// bindFirst opens the sockets of the first revision.
 func (s *Supervisor) bindFirst(r *revision, quit <-chan struct{}) (*socket.Set, error) {
-	activated, stored, err := socket.Inherit(s.options.Environ, r.socketOptions())
-	if err != nil {
-		return nil, err
-	}
-	opened := activated
-	if activated == nil {
-		addresses, err := r.addresses()
-		if err != nil {
-			return nil, err
-		}
-		options := r.socketOptions()
-		options.Again = s.waitWhileTaken(quit)
-		if opened, err = socket.Open(addresses, options, stored); err != nil {
-			return nil, err
-		}
-	}
-	s.activated, s.kept = activated, stored
-	if stored == nil {
-		return opened, nil
-	}
-	if err := stored.Forsake(opened); err != nil {
-		s.log.Warn("cannot close what is not wanted of the descriptor store", zap.Error(err))
-	}
-	if err := opened.Claim(r.socketOptions()); err != nil {
-		s.log.Warn("cannot change who may connect", zap.Error(err))
-	}
-	return opened, nil
+	options := r.socketOptions()
+	options.Again = s.waitWhileTaken(quit)
+	return s.sockets.First(s.options.Environ, options, r.addresses)
 }
 
 // waitWhileTaken returns what decides whether a taken address is tried again: for

@@ -113,7 +113,7 @@ func TestIncidents(t *testing.T) {
 		var before control.Incidents
 		now := time.Now()
 		st.in(func() { before = st.master.books.Incidents(now) })
-		if after := st.heir().books.Incidents(now); !reflect.DeepEqual(before, after) {
+		if after := st.successor().books.Incidents(now); !reflect.DeepEqual(before, after) {
 			t.Errorf("incidents %+v become %+v by an upgrade", before, after)
 		}
 		st.kill(syscall.SIGQUIT)

@@ -17,7 +17,6 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/worker/protocol"
-	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
 // spawn starts a worker. It has no process until that is made, here or, as it may
@@ -26,7 +25,7 @@ func (s *Supervisor) spawn(a fleet.Spawn) {
 	if inForce, _ := s.fleet.Revision(); a.Worker.Revision == inForce { // a canary replaces nobody yet
 		s.books.Restarted(a.Worker.Slot, a.Reason)
 	}
-	r := s.revisions[a.Worker.Revision]
+	r := s.revisions.all[a.Worker.Revision]
 	w := &worker{Identity: a.Worker.Identity, revision: r, limit: drawLimit(r.config.MaxRequests, r.config.MaxRequestsJitter)}
 	s.roster.Enter(w.ID, w)
 	s.books.Started(w.ID, time.Now())
@@ -45,7 +44,7 @@ func (s *Supervisor) spawn(a fleet.Spawn) {
 	})
 	if pid != 0 || err != nil {
 		s.born(w, pid, err)
-		s.later = append(s.later, started)
+		s.afterActions(started)
 	}
 }
 
@@ -80,9 +79,9 @@ func (s *Supervisor) attend(w *worker, pid int) error {
 	if w.endpoint != nil {
 		w.serve(s)
 	}
-	if err := w.revision.sockets.Listen(); err != nil {
+	if err := s.sockets.Listen(w.revision.sockets, s.replaceHolders); err != nil {
 		// The worker would accept on a socket that does not listen.
-		s.do(w, deedKill)
+		s.do(w, orderKill)
 		return fmt.Errorf("cannot listen: %w", err)
 	}
 	s.weigh(w)
@@ -100,13 +99,11 @@ func (s *Supervisor) giveUpOn(w *worker) {
 
 // endUnwanted ends the process that was made for a worker after that was given up.
 func (s *Supervisor) endUnwanted(w *worker, pid int) {
-	for _, o := range s.hands.adopted(s.knows) { // or it has ended, and the pid is another's
-		if o.Pid != pid || o.Ended {
-			continue
-		}
-		if err := s.hands.signal(pid, w, deedKill); err != nil {
-			s.log.Error("cannot end a worker that came too late", w.fields(zap.Error(err))...)
-		}
+	if pid == 0 || s.knows(pid) || !s.hands.child(pid) {
+		return // it was reaped, and the pid may be another's
+	}
+	if err := s.hands.signal(pid, w, orderKill); err != nil {
+		s.log.Error("cannot end a worker that came too late", w.fields(zap.Error(err))...)
 	}
 }
 
@@ -165,10 +162,7 @@ func (s *Supervisor) outfit(w *worker) (o *outfit, err error) {
 	if err := w.openOutput(s); err != nil {
 		return o, err
 	}
-	if w.memory, err = scoreboard.Create(); err != nil {
-		s.withoutBoards(err)
-		w.memory = nil
-	}
+	w.memory = s.boards.create(s.log)
 
 	stdout, stderr := w.outputFds()
 	o.files = append([]int{process.Null, stdout, stderr}, r.sockets.Fds(w.Slot)...)
@@ -182,7 +176,7 @@ func (s *Supervisor) outfit(w *worker) (o *outfit, err error) {
 	if w.memory != nil {
 		o.hand(protocol.EnvScoreboardFD, int(w.memory.File().Fd()))
 	}
-	if fd := s.busy.descriptor(); fd >= 0 {
+	if fd := s.boards.pageFd(); fd >= 0 {
 		o.hand(protocol.EnvFleetFD, fd)
 	}
 	if access := s.files.Access(); access != nil && r.config.Log.AccessFile != "" {
@@ -264,23 +258,23 @@ func drawLimit(most, jitter int) int {
 	return most + rand.IntN(jitter+1)
 }
 
-// deed is what is done to a process by signal.
-type deed int
+// order is what a process is told by signal.
+type order int
 
 const (
-	deedStop  deed = iota // ask it to finish
-	deedAbort             // ask it for its stacks, also if it was stopped
-	deedKill              // end it and all that it has started, or its process group alone
+	orderStop  order = iota // ask it to finish
+	orderAbort              // ask it for its stacks, also if it was stopped
+	orderKill               // end it and all that it has started, or its process group alone
 )
 
-func (d deed) String() string { return [...]string{"stop", "abort", "kill"}[d] }
+func (o order) String() string { return [...]string{"stop", "abort", "kill"}[o] }
 
-// send does the deed. The process is not reaped yet, so the pid is its own.
-func send(pid int, w *worker, d deed) error {
-	switch d {
-	case deedStop:
+// send gives the order. The process is not reaped yet, so the pid is its own.
+func send(pid int, w *worker, o order) error {
+	switch o {
+	case orderStop:
 		return process.Signal(pid, w.revision.config.StopSignal.Number)
-	case deedAbort:
+	case orderAbort:
 		if err := process.Signal(pid, w.revision.config.AbortSignal.Number); err != nil {
 			return err
 		}

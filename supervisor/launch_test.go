@@ -29,9 +29,9 @@ func TestOutfit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.current.sockets.Close()
+	defer s.revisions.current.sockets.Close()
 	defer s.files.Access().Close()
-	w := &worker{Identity: fleet.Identity{ID: 3, Slot: 1, Place: 2, Generation: 1}, revision: s.current, limit: 9}
+	w := &worker{Identity: fleet.Identity{ID: 3, Slot: 1, Place: 2, Generation: 1}, revision: s.revisions.current, limit: 9}
 	defer w.release()
 	o, err := s.outfit(w)
 	if err != nil {
@@ -53,8 +53,8 @@ func TestOutfit(t *testing.T) {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
 	}
-	if !slices.Equal(o.files[3:4], s.current.sockets.Fds(1)) || o.files[0] != process.Null {
-		t.Errorf("it is given %v, want the sockets %v after its own three", o.files, s.current.sockets.Fds(1))
+	if !slices.Equal(o.files[3:4], s.revisions.current.sockets.Fds(1)) || o.files[0] != process.Null {
+		t.Errorf("it is given %v, want the sockets %v after its own three", o.files, s.revisions.current.sockets.Fds(1))
 	}
 	// Each of the others has a name, and is what that says.
 	given := map[string]int{}
@@ -68,7 +68,7 @@ func TestOutfit(t *testing.T) {
 	if len(slices.Compact(slices.Sorted(maps.Values(given)))) != len(o.files)-4 {
 		t.Errorf("the descriptors %v are named %v", o.files, given)
 	}
-	if given[protocol.EnvNotifyFD] != w.endpoint.ChildFd() || given[protocol.EnvScoreboardFD] != int(w.memory.File().Fd()) || given[protocol.EnvFleetFD] != s.busy.descriptor() {
+	if given[protocol.EnvNotifyFD] != w.endpoint.ChildFd() || given[protocol.EnvScoreboardFD] != int(w.memory.File().Fd()) || given[protocol.EnvFleetFD] != s.boards.pageFd() {
 		t.Errorf("the descriptors are mixed up: %v", given)
 	}
 	o.close()

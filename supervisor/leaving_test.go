@@ -52,16 +52,16 @@ func TestManyAddressesLeave(t *testing.T) {
 		to(places[0], places[3]) // two leave at once
 		to(places[0], places[4])
 		to(places[0])
-		if len(s.leaving) != 4 { // that of the beginning is one
-			t.Errorf("%d sets are leaving, want 4", len(s.leaving))
+		if len(s.sockets.Leaving()) != 4 { // that of the beginning is one
+			t.Errorf("%d sets are leaving, want 4", len(s.sockets.Leaving()))
 		}
 		to(places[0], places[1]) // which one of them has
-		if got := strings.Join(s.current.sockets.URLs(), " "); got != "tcp://"+places[0]+" tcp://"+places[1] {
+		if got := strings.Join(s.revisions.current.sockets.URLs(), " "); got != "tcp://"+places[0]+" tcp://"+places[1] {
 			t.Errorf("listening on %s", got)
 		}
-		st.pass(2 * leaveAtMost)
-		if len(s.leaving) != 0 {
-			t.Errorf("%d sets are leaving still", len(s.leaving))
+		st.pass(10 * time.Second)
+		if len(s.sockets.Leaving()) != 0 {
+			t.Errorf("%d sets are leaving still", len(s.sockets.Leaving()))
 		}
 		for i, place := range places {
 			l, err := net.Listen("tcp", place)

@@ -35,7 +35,7 @@ type stage struct {
 	master    *Supervisor
 	start     time.Time
 	exits     []process.Exit
-	deeds     []string // what the master did to processes, and when
+	orders    []string // what the master did to processes, and when
 	log       *observer.ObservedLogs
 	load      func() (*config.Config, []string, error)
 	result    chan error
@@ -44,7 +44,9 @@ type stage struct {
 	blind     atomic.Bool // nobody can see that anyway
 	waits     atomic.Int32
 	late      map[int]func(pid int, err error) // how it is told of workers that are still being born, by id; nil: all are born at once
-	orphans   []process.Orphan                 // that end, or else live
+	children  sync.Mutex
+	orphans   []process.Orphan // that end, or else live
+	deaf      chan struct{}    // nil, or nobody can look at orphans before it is closed
 	looks     atomic.Int32
 	trims     atomic.Int32
 	kills     uint64 // for want of memory, by the kernel
@@ -65,7 +67,7 @@ func play(t *testing.T, toml string, launched func(*stage, *worker) error, acts 
 			Config: c, Log: zap.New(core), Streams: toStderr{},
 			Reconfigure: func() (*config.Config, []string, error) { return st.load() },
 		}, hands{
-			launch: st.launch, signal: st.signal, reap: st.reap, adopted: st.adopted, trees: st.trees, trim: func() { st.trims.Add(1) }, waiting: st.waiting, oom: st.oom,
+			launch: st.launch, signal: st.signal, reap: st.reap, adopted: st.adopted, child: st.child, trees: st.trees, trim: func() { st.trims.Add(1) }, waiting: st.waiting, oom: st.oom,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -111,16 +113,9 @@ func (st *stage) launch(s *Supervisor, w *worker, later func(int, error)) (pid i
 	return noPID + w.ID, nil
 }
 
-// deliver has a worker that is being born be a process, and run its program.
-func (st *stage) deliver(id int) {
-	st.late[id](noPID+id, nil)
-	st.master.messages <- message{id: id, executed: true}
-	synctest.Wait()
-}
-
-func (st *stage) signal(pid int, w *worker, d deed) error {
-	st.deeds = append(st.deeds, fmt.Sprintf("%v %s %d", time.Since(st.start), d, w.ID))
-	if d == deedKill && pid == w.pid {
+func (st *stage) signal(pid int, w *worker, o order) error {
+	st.orders = append(st.orders, fmt.Sprintf("%v %s %d", time.Since(st.start), o, w.ID))
+	if o == orderKill && pid == w.pid {
 		st.exits = append(st.exits, process.Exit{Pid: w.pid, Status: process.Status{Signal: syscall.SIGKILL}})
 		go func() { st.master.signals.C <- syscall.SIGCHLD }()
 	}
@@ -135,6 +130,8 @@ func (st *stage) reap(known func(int) bool) ([]process.Exit, []process.Orphan, e
 			st.t.Errorf("pid %d reaped twice", e.Pid)
 		}
 	}
+	st.children.Lock()
+	defer st.children.Unlock()
 	st.orphans = slices.DeleteFunc(st.orphans, func(o process.Orphan) bool {
 		if o.Ended {
 			orphans = append(orphans, o)
@@ -145,7 +142,22 @@ func (st *stage) reap(known func(int) bool) ([]process.Exit, []process.Orphan, e
 }
 
 // adopted are the children that nobody knows.
-func (st *stage) adopted(func(int) bool) []process.Orphan { return slices.Clone(st.orphans) }
+func (st *stage) adopted(func(int) bool) []process.Orphan {
+	st.children.Lock()
+	all, deaf := slices.Clone(st.orphans), st.deaf
+	st.children.Unlock()
+	if deaf != nil {
+		<-deaf
+	}
+	return all
+}
+
+// child says whether one of them has that pid.
+func (st *stage) child(pid int) bool {
+	st.children.Lock()
+	defer st.children.Unlock()
+	return slices.ContainsFunc(st.orphans, func(o process.Orphan) bool { return o.Pid == pid })
+}
 
 // nobody is what a master has adopted whose workers are not real.
 func nobody(func(int) bool) []process.Orphan { return nil }
@@ -203,7 +215,7 @@ func TestStartupTimeoutAbortsThenKills(t *testing.T) {
 		if !errors.As(err, &boot) || boot.Worker != 1 || boot.Status != "no READY=1 within startup_timeout (killed by SIGKILL)" {
 			t.Errorf("master ended with %v, want the boot error of worker 1", err)
 		}
-		st.expect("deeds", st.deeds, []string{"10s abort 1", "12s kill 1"})
+		st.expect("orders", st.orders, []string{"10s abort 1", "12s kill 1"})
 	})
 }
 
@@ -217,7 +229,7 @@ func TestTermThenIntEndsWithinASecond(t *testing.T) {
 		if err := <-st.result; err != nil {
 			t.Error(err)
 		}
-		st.expect("deeds", st.deeds, []string{"5s stop 1", "5s stop 2", "9s kill 1", "9s kill 2"})
+		st.expect("orders", st.orders, []string{"5s stop 1", "5s stop 2", "9s kill 1", "9s kill 2"})
 	})
 }
 
@@ -234,8 +246,8 @@ func TestRefusedReloadChangesNothing(t *testing.T) {
 		if st.log.FilterMessageSnippet("reload refused").Len() != 2 {
 			t.Error("the unknown user is not in the log")
 		}
-		if n := st.master.roster.Len(); n != 1 || len(st.deeds) > 0 {
-			t.Errorf("%d workers, deeds %q, want the one worker left alone", n, st.deeds)
+		if n := st.master.roster.Len(); n != 1 || len(st.orders) > 0 {
+			t.Errorf("%d workers, orders %q, want the one worker left alone", n, st.orders)
 		}
 		st.kill(syscall.SIGQUIT)
 		<-st.result
@@ -301,7 +313,7 @@ func TestIdleMasterSleeps(t *testing.T) {
 		if err := <-st.result; err != nil {
 			t.Error(err)
 		}
-		st.expect("deeds", st.deeds, []string{"1m0s stop 1", "1m0s stop 2", "1m0s stop 3", "1m0s stop 4", "1m30s kill 1", "1m30s kill 2", "1m30s kill 3", "1m30s kill 4"})
+		st.expect("orders", st.orders, []string{"1m0s stop 1", "1m0s stop 2", "1m0s stop 3", "1m0s stop 4", "1m30s kill 1", "1m30s kill 2", "1m30s kill 3", "1m30s kill 4"})
 	})
 }
 

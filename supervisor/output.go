@@ -127,14 +127,14 @@ func (s *Supervisor) unfold(w *worker, known fleet.Worker) (fields []zap.Field) 
 	if w.tail == nil {
 		return nil
 	}
-	s.letSettle(w.tail)
+	s.roster.Await(w.tail.Settle)
 	first := known.ReadyAt.IsZero() && !s.fleet.EverReady()
 	var other []byte
 	var wrote, lines int
 	if first {
 		other, wrote = s.books.Written(w.pid)
 	}
-	s.waitFor(func(atMost time.Duration) (passed bool) {
+	s.roster.Await(func(atMost time.Duration) (passed bool) {
 		lines, passed = w.held.ReleaseExcept(other, atMost)
 		return passed
 	})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
 )
 
 // pauseTime is what the goroutines that copy what workers write get to come to
@@ -21,7 +22,7 @@ const pauseTime = 500 * time.Millisecond
 // After an error it is to be undone by resume all the same.
 func (s *Supervisor) pause() (said []message, err error) {
 	for w := range s.roster.All() {
-		w.held.Release(settleTime)
+		w.held.Release(roster.PassTime)
 	}
 	for w := range s.roster.All() {
 		if w.endpoint == nil {
@@ -88,14 +89,14 @@ func (s *Supervisor) tails() []*process.Tail {
 // save is the whole state of the master, which is paused. Only descriptors that are
 // elsewhere have to be entered.
 func (s *Supervisor) save(said []message) *saved {
-	s.busy.save()
+	s.boards.save()
 	for w := range s.roster.All() {
 		w.watch = s.guard.Record(w.ID)
 		if w.board = -1; w.memory != nil {
 			w.board = int(w.memory.File().Fd())
 		}
 	}
-	all := &saved{up: s.fleet.Up(), noHangup: s.signals.OutlivesTerminal(), version: s.options.Version, program: s.options.Program, current: s.current.number, messages: said, master: s}
+	all := &saved{up: s.fleet.Up(), noHangup: s.signals.OutlivesTerminal(), version: s.options.Version, program: s.options.Program, current: s.revisions.current.number, messages: said, master: s}
 	if access := s.files.Access(); access != nil {
 		snapshot := access.Snapshot()
 		all.log = &snapshot
@@ -108,11 +109,11 @@ func (s *Supervisor) save(said []message) *saved {
 			all.outputLost += snapshot.Lost
 		}
 		if w.stdout != nil {
-			all.strays = append(all.strays, stray{TailSnapshot: w.stdout.Snapshot(), Worker: id})
+			all.strays = append(all.strays, leftPipe{TailSnapshot: w.stdout.Snapshot(), Worker: id})
 		}
 	}
 	for _, t := range s.roster.Left() {
-		all.strays = append(all.strays, stray{TailSnapshot: t.Snapshot()})
+		all.strays = append(all.strays, leftPipe{TailSnapshot: t.Snapshot()})
 	}
 	for _, one := range all.strays {
 		all.outputLost += one.Lost

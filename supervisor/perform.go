@@ -19,14 +19,6 @@ import (
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
-// The line about a death comes behind the last words of the dead, for which the
-// loop waits a moment: they are normally written already. When whoever reads them
-// was too slow once, it does not wait for him again before a while has passed.
-const (
-	settleTime  = 50 * time.Millisecond
-	settleAgain = 10 * time.Second
-)
-
 // perform does what the brain decided, and writes the line that says so.
 func (s *Supervisor) perform(a fleet.Action) {
 	switch a := a.(type) {
@@ -58,12 +50,12 @@ func (s *Supervisor) perform(a fleet.Action) {
 			s.lost(w, known)
 		}
 		s.log.Warn("killing worker", w.fields(zap.String("reason", string(a.Reason)))...)
-		s.do(w, deedKill)
+		s.do(w, orderKill)
 	case fleet.Bury:
 		w := s.roster.Of(a.Worker.ID)
 		s.roster.Remove(w.ID)
-		s.busy.clear(w.Place)
-		s.later = append(s.later, func() { s.bury(w, a) })
+		s.boards.clear(w.Place)
+		s.afterActions(func() { s.bury(w, a) })
 	case fleet.Rescale:
 		s.log.Info("scaled", zap.Int("from", a.From), zap.Int("workers", a.To))
 		s.warnScaled(a)
@@ -73,12 +65,12 @@ func (s *Supervisor) perform(a fleet.Action) {
 			s.countCanary(a.Revision)
 		}
 	case fleet.EndReload:
-		s.later = append(s.later, func() { s.loop.Afterwards(func() { s.endReload(a) }) })
+		s.afterActions(func() { s.loop.Afterwards(func() { s.endReload(a) }) })
 	case fleet.Close:
-		s.giveUp(s.current.sockets)
+		s.sockets.GiveUp(s.revisions.current.sockets)
 	case fleet.Up:
 		s.books.AllReady()
-		s.log.Info("ready", zap.Int("workers", s.fleet.Target()), zap.Strings("bind", s.current.sockets.URLs()), zap.Bool("tls", s.current.config.TLS.Cert != ""))
+		s.log.Info("ready", zap.Int("workers", s.fleet.Target()), zap.Strings("bind", s.revisions.current.sockets.URLs()), zap.Bool("tls", s.revisions.current.config.TLS.Cert != ""))
 		go s.hands.trim() // of what only the start needed
 	}
 }
@@ -106,7 +98,7 @@ func (s *Supervisor) announce(w *worker) {
 	known, _ := s.fleet.Worker(w.ID)
 	s.log.Info("worker ready", w.fields(zap.Duration("after", w.age()), zap.Bool("cooperating", known.Cooperates()))...)
 	if !known.Cooperates() && w.memory != nil {
-		w.signs = time.Now().Add(headerLook)
+		w.signs.due = time.Now().Add(headerLook)
 		if w.revision.config.Ready.Mode == config.ReadyAfter {
 			s.lookAtProcesses(w) // else it was looked at before
 		}
@@ -119,7 +111,7 @@ func (s *Supervisor) retire(w *worker, a fleet.Retire) {
 	s.log.Info("worker draining", w.fields(zap.String("reason", string(a.Reason)), zap.Duration("for", time.Until(a.Until).Round(time.Millisecond)))...)
 	s.leave(w)
 	s.setDeadline(w, a.Until)
-	s.do(w, deedStop)
+	s.do(w, orderStop)
 }
 
 // abort asks a worker that hangs for its stacks. If it did not become ready,
@@ -129,19 +121,19 @@ func (s *Supervisor) abort(w *worker, a fleet.Abort) {
 	known, _ := s.fleet.Worker(a.ID)
 	if a.Reason != fleet.ReasonStartup {
 		s.lost(w, known)
-		s.do(w, deedAbort)
+		s.do(w, orderAbort)
 		return
 	}
 	w.failure = "not ready within startup_timeout"
 	if w.pid == 0 {
 		w.failure = "it had no process within startup_timeout"
-		s.do(w, deedAbort)
+		s.do(w, orderAbort)
 		return
 	}
-	if w.idle {
+	if w.signs.idle {
 		w.failure = "not ready within startup_timeout: it waits for connections on no socket that it was given"
-		if len(w.elsewhere) > 0 {
-			w.failure += ", and listens on " + strings.Join(w.elsewhere, " and ")
+		if len(w.signs.elsewhere) > 0 {
+			w.failure += ", and listens on " + strings.Join(w.signs.elsewhere, " and ")
 		}
 	}
 	if w.revision.config.Ready.Mode == config.ReadyNotify || known.Cooperates() {
@@ -149,7 +141,7 @@ func (s *Supervisor) abort(w *worker, a fleet.Abort) {
 	}
 	w.words = w.lastWords()
 	s.log.Warn("worker is not ready in time, asking for its stacks", w.fields(zap.Stringer("signal", w.revision.config.AbortSignal), zap.Duration("age", w.age()))...)
-	s.do(w, deedAbort)
+	s.do(w, orderAbort)
 }
 
 // setDeadline tells the worker when it will be killed.
@@ -166,9 +158,9 @@ func (s *Supervisor) foretell() {
 	}
 }
 
-// do does something to the process of a worker, if it still has one. To one that has
-// none yet it is the end: nothing of it has run.
-func (s *Supervisor) do(w *worker, d deed) {
+// do gives an order to the process of a worker, if it still has one. To one that has
+// none yet each is the end: nothing of it has run.
+func (s *Supervisor) do(w *worker, o order) {
 	if w.gone {
 		return
 	}
@@ -176,8 +168,8 @@ func (s *Supervisor) do(w *worker, d deed) {
 		s.giveUpOn(w)
 		return
 	}
-	if err := s.hands.signal(w.pid, w, d); err != nil {
-		s.log.Error("cannot signal worker", w.fields(zap.Stringer("deed", d), zap.Error(err))...)
+	if err := s.hands.signal(w.pid, w, o); err != nil {
+		s.log.Error("cannot signal worker", w.fields(zap.Stringer("order", o), zap.Error(err))...)
 	}
 }
 
@@ -203,25 +195,6 @@ func (s *Supervisor) bury(w *worker, a fleet.Bury) {
 		access.Retire(w.ID)
 	}
 	s.roster.Leave(w.tails()...)
-}
-
-// letSettle waits until what a worker wrote is passed on.
-func (s *Supervisor) letSettle(t *process.Tail) {
-	if t != nil {
-		s.waitFor(t.Settle)
-	}
-}
-
-// waitFor waits until something is passed on that a worker wrote, but not for one
-// after the other while nobody takes it.
-func (s *Supervisor) waitFor(passed func(atMost time.Duration) bool) {
-	now, atMost := time.Now(), settleTime
-	if s.hurry.After(now) {
-		atMost = 0
-	}
-	if !passed(atMost) && atMost > 0 {
-		s.hurry = now.Add(settleAgain)
-	}
 }
 
 // reading is what the worker's board counts.
@@ -275,14 +248,10 @@ func (w *worker) lastWords() []string {
 
 // apply puts the settings of a revision into force.
 func (s *Supervisor) apply(a fleet.Apply) {
-	before, r := s.current, s.revisions[a.Revision]
-	s.current = r
-	s.comeBack(r)
-	if err := r.sockets.Listen(); err != nil {
+	before, r := s.revisions.current, s.revisions.all[a.Revision]
+	s.revisions.current = r
+	if err := s.sockets.Enforce(r.sockets, r.socketOptions(), s.replaceHolders); err != nil {
 		s.log.Error("cannot listen", zap.Error(err))
-	}
-	if err := r.sockets.Claim(r.socketOptions()); err != nil {
-		s.log.Warn("cannot change who may connect", zap.Error(err))
 	}
 	s.endpoints.OpenAdmin(r.admin, r.config)
 	s.watchFiles(r.config, "cannot watch other files")

@@ -21,7 +21,7 @@ var errOutdated = errors.New("another reload has taken its place")
 // yet: files are read, names looked up, addresses bound. The loop does what only it
 // can do in between.
 func (s *Supervisor) beginPreparation(p *reloads.Preparation) {
-	inForce := s.current.config
+	inForce := s.revisions.current.config
 	go func() {
 		err := s.prepareAside(p, inForce)
 		s.loop.Report(func() { s.endPreparation(p, err) })
@@ -112,7 +112,7 @@ func (s *Supervisor) beginReload(r *revision, b *binding) (begun bool, err error
 		r.memory = r.config.Memory(os.DirFS("/"), n)
 	}
 	s.adopt(r)
-	s.log.Info("reload started", zap.Int("revision", r.number), zap.Strings("changed", config.Diff(s.current.config, r.config)))
+	s.log.Info("reload started", zap.Int("revision", r.number), zap.Strings("changed", config.Diff(s.revisions.current.config, r.config)))
 	s.warn(r)
 	s.reloads.Start(r.number)
 	s.step(fleet.Reload{Revision: r.number, Settings: r.settings()})

@@ -18,6 +18,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/reloads"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
 )
 
 // hang makes loading the configuration wait until release is called.
@@ -84,7 +85,7 @@ func TestPreparationSuperseded(t *testing.T) {
 			}
 		}
 		release()
-		if s := st.status(); s.State != control.Running || s.Generation != 2 || st.master.last != 2 || st.master.reloads.Alive() != 0 {
+		if s := st.status(); s.State != control.Running || s.Generation != 2 || st.master.revisions.last != 2 || st.master.reloads.Alive() != 0 {
 			t.Errorf("the first was not dropped: %+v", s)
 		}
 		st.kill(syscall.SIGQUIT)
@@ -162,7 +163,7 @@ func TestPreparationLosesItsSocket(t *testing.T) {
 		first := st.reload() // whose canary will fail, and which has a socket that the second wants
 		done := s.reloads.Turn()
 		second := st.reload()
-		b, err := s.planBinding(s.revisions[2])
+		b, err := s.planBinding(s.revisions.all[2])
 		if err == nil {
 			err = b.bind(nil)
 		}
@@ -173,7 +174,7 @@ func TestPreparationLosesItsSocket(t *testing.T) {
 		if got := <-first; got.Result != control.RolledBack {
 			t.Errorf("the first reload: %+v", got)
 		}
-		if taken, err := b.take(s, &revision{config: s.current.config}); taken || err != nil {
+		if taken, err := b.take(s, &revision{config: s.revisions.current.config}); taken || err != nil {
 			t.Errorf("a plan that is out of date was carried out: %v", err)
 		}
 		if err := b.close(); err != nil {
@@ -182,7 +183,7 @@ func TestPreparationLosesItsSocket(t *testing.T) {
 		done()
 		synctest.Wait()
 		st.say(3, notify.Message{Ready: true})
-		if got := <-second; got.Result != control.OK || s.current.sockets.Len() != 2 {
+		if got := <-second; got.Result != control.OK || s.revisions.current.sockets.Len() != 2 {
 			t.Errorf("the second reload: %+v", got)
 		}
 		st.kill(syscall.SIGQUIT)
@@ -274,7 +275,7 @@ func TestManyDeathsBesideASlowReader(t *testing.T) {
 	const dead = 200
 	reader := make(blocked)
 	defer close(reader)
-	s := &Supervisor{}
+	s := &Supervisor{roster: roster.New[worker]()}
 	var tails []*process.Tail
 	for i := range dead {
 		tail, err := process.NewTail(process.Stderr, reader)
@@ -290,12 +291,12 @@ func TestManyDeathsBesideASlowReader(t *testing.T) {
 	}
 	begin := time.Now()
 	for i, tail := range tails {
-		s.letSettle(tail)
+		s.roster.Await(tail.Settle)
 		if lines := tail.Lines(1); len(lines) != 1 || lines[0] != fmt.Sprintf("worker %d", i) {
 			t.Errorf("the last words of worker %d are %q", i, lines)
 		}
 	}
-	if took := time.Since(begin); took > dead*settleTime/2 {
+	if took := time.Since(begin); took > dead*roster.PassTime/2 {
 		t.Errorf("the loop stood still for %v", took)
 	}
 }

@@ -4,6 +4,7 @@ package supervisor
 
 import (
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -32,9 +33,13 @@ func (s *Supervisor) reap() {
 	if len(orphans) > 0 {
 		s.log.Debug("reaped orphans", zap.Int("count", len(orphans)))
 	}
+	for _, o := range orphans {
+		s.leftovers.Reaped(o.Pid)
+	}
 	var built, tried *process.Status
 	var ended []*worker
 	for _, e := range exits {
+		s.leftovers.Reaped(e.Pid)
 		switch {
 		case s.development.Is(e.Pid):
 			built = &e.Status
@@ -84,8 +89,29 @@ func (s *Supervisor) sweep(reaped []process.Orphan) {
 		s.leftovers.Postpone()
 		return
 	}
-	for _, o := range s.leftovers.Sort(s.hands.adopted(s.knows), s.leaders()) {
+	if !s.leftovers.Begin() {
+		return
+	}
+	workers := s.roster.PIDs()
+	go func() {
+		adopted := s.hands.adopted(func(pid int) bool { return workers[pid] })
+		s.loop.Report(func() { s.swept(adopted) })
+	}()
+}
+
+// swept ends those of the children that are to end. What was read of them belongs to
+// them, and they may be able to keep its reader waiting.
+func (s *Supervisor) swept(adopted []process.Orphan) {
+	adopted = slices.DeleteFunc(adopted, func(o process.Orphan) bool { return s.knows(o.Pid) })
+	if s.roster.Expecting() { // one of them may be the one that is being born
+		s.leftovers.GiveUp()
+		return
+	}
+	for _, o := range s.leftovers.Sort(adopted, s.leaders()) {
 		s.endLeftover(o)
+	}
+	if s.leftovers.Due() {
+		s.sweep(nil)
 	}
 }
 
@@ -103,7 +129,7 @@ func (s *Supervisor) leaders() (alive []leftovers.Leader) {
 // endLeftover ends a process that a worker left behind, or lets it live if the
 // configuration says so, and names it once.
 func (s *Supervisor) endLeftover(o leftovers.Leftover) {
-	outlive := s.current.config.Limits.Outlive
+	outlive := s.revisions.current.config.Limits.Outlive
 	if !o.Again {
 		fields := []zap.Field{zap.Int("pid", o.Pid), zap.String("command", o.Command)}
 		if o.Owner != 0 {
@@ -131,17 +157,35 @@ func (s *Supervisor) endLeftovers() {
 	for {
 		_, reaped, _ := s.hands.reap(s.knows) // an error would have been told before
 		s.lament(reaped)
-		over, rest := s.leftovers.Rest(s.hands.adopted(s.knows), s.leaders())
+		adopted, ok := s.adoptedBy(limit.C)
+		if !ok {
+			s.log.Error("cannot look for what workers have left behind: one of them lets nobody read what it is")
+			return
+		}
+		over, rest := s.leftovers.Rest(adopted, s.leaders())
 		for _, o := range over {
 			s.endLeftover(o)
 		}
-		if len(rest) == 0 || s.current.config.Limits.Outlive {
+		if len(rest) == 0 || s.revisions.current.config.Limits.Outlive {
 			return
 		}
 		if !s.awaitChild(limit.C) {
 			s.nameRest(rest)
 			return
 		}
+	}
+}
+
+// adoptedBy are the children that were adopted, if those can be known in time.
+func (s *Supervisor) adoptedBy(late <-chan time.Time) (adopted []process.Orphan, ok bool) {
+	found := make(chan []process.Orphan, 1)
+	workers := s.roster.PIDs()
+	go func() { found <- s.hands.adopted(func(pid int) bool { return workers[pid] }) }()
+	select {
+	case adopted = <-found:
+		return slices.DeleteFunc(adopted, func(o process.Orphan) bool { return s.knows(o.Pid) }), true
+	case <-late:
+		return nil, false
 	}
 }
 

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"syscall"
 	"testing"
+	"time"
 
+	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 )
 
@@ -18,8 +20,8 @@ func TestReapedTogether(t *testing.T) {
 			st.exits = append(st.exits, process.Exit{Pid: noPID + 1 + id, Status: process.Status{Code: 1}})
 		}
 		st.kill(syscall.SIGCHLD)
-		if len(st.deeds) > 0 {
-			t.Errorf("done to the dead: %v", st.deeds)
+		if len(st.orders) > 0 {
+			t.Errorf("done to the dead: %v", st.orders)
 		}
 		if err := <-st.result; !isBoot(err) {
 			t.Errorf("the master ended with %v", err)
@@ -30,4 +32,42 @@ func TestReapedTogether(t *testing.T) {
 func isBoot(err error) bool {
 	_, ok := errors.AsType[*BootError](err)
 	return ok
+}
+
+// What a worker left behind may be able to keep whoever looks at it waiting: the loop
+// goes on meanwhile, and so does the end.
+func TestLoopGoesOnDuringLook(t *testing.T) {
+	play(t, "workers = 1\nready = \"notify\"\n", silent, func(st *stage) {
+		st.say(1, notify.Message{Ready: true})
+		left := process.Orphan{Pid: noPID + 99, Group: noPID + 99, Session: noPID + 99, Env: []string{"GOSUPER_WORKER_ID=1"}}
+		gone := process.Orphan{Pid: noPID + 98, Group: noPID + 98, Session: noPID + 98, Env: []string{"GOSUPER_WORKER_ID=1"}}
+		st.leave(left, gone)
+		seen := st.hide()
+		st.exit(1, 1)
+		st.say(2, notify.Message{Ready: true})
+		if ws := st.status().Workers; len(ws) != 1 || ws[0].ID != 2 || ws[0].State != "ready" {
+			t.Errorf("during the look: %+v", ws)
+		}
+		gone.Ended = true
+		st.leave(left, gone)
+		st.kill(syscall.SIGCHLD) // one is reaped, and its pid may be another's
+		close(seen)
+		st.pass(time.Second)
+		defer close(st.hide())
+		named := st.log.FilterMessageSnippet("left a process behind").All()
+		if len(named) != 1 || named[0].ContextMap()["pid"] != int64(noPID+99) || named[0].ContextMap()["worker"] != int64(1) {
+			t.Errorf("left behind are %v, want the one that is not reaped", named)
+		}
+		st.kill(syscall.SIGTERM)
+		st.exit(2, 0)
+		st.pass(leftoverTime)
+		select {
+		case err := <-st.result:
+			if err != nil {
+				t.Error(err)
+			}
+		default:
+			t.Error("the master waits for what cannot be looked at")
+		}
+	})
 }

@@ -89,7 +89,7 @@ func (s *Supervisor) endReload(a fleet.EndReload) {
 		s.books.ReloadEnded(admin.Superseded)
 		s.log.Info("reload superseded", zap.Int("revision", a.Revision))
 		if !s.fleet.Stopping() {
-			s.reloads.Follow(a.Revision, s.last)
+			s.reloads.Follow(a.Revision, s.revisions.last)
 			return
 		}
 		result = reloads.Stopped()

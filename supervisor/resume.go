@@ -18,10 +18,10 @@ import (
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
-// newHeir is the master that has left the inheritance, with all that has descriptors
+// newSuccessor is the master that has left the inheritance, with all that has descriptors
 // opened again. There is no way back, so what cannot be opened is done without as far
 // as possible.
-func newHeir(o Options, h hands) (*Supervisor, error) {
+func newSuccessor(o Options, h hands) (*Supervisor, error) {
 	i := o.Inheritance
 	if err := i.accept(); err != nil {
 		return nil, err
@@ -39,12 +39,12 @@ func newHeir(o Options, h hands) (*Supervisor, error) {
 	s.upgrades.last = control.Upgrade{Result: control.OK, From: i.version, To: o.Version}
 	s.endpoints.Resume()
 	s.reopenLogs(&i.saved)
-	if s.busy.fd >= 0 {
-		s.busy.memory = reopen(s, s.busy.fd, scoreboard.AdoptFleet) // nil: spreading is left to chance
+	if s.boards.page >= 0 {
+		s.boards.busy = reopen(s, s.boards.page, scoreboard.AdoptFleet) // nil: spreading is left to chance
 	}
 	for f := range s.fleet.Workers() {
 		w := s.roster.Of(f.ID)
-		w.Identity, w.revision, w.executed, w.signs = f.Identity, s.revisions[f.Revision], true, time.Now()
+		w.Identity, w.revision, w.executed, w.signs.due = f.Identity, s.revisions.all[f.Revision], true, time.Now()
 		s.guard.Resume(w.ID, w.watch)
 		w.reopen(s)
 		s.roster.Born(w.ID, w.pid)
@@ -54,7 +54,7 @@ func newHeir(o Options, h hands) (*Supervisor, error) {
 			s.roster.Remove(id)
 		}
 	}
-	s.reopenStrays(i.strays)
+	s.reopenPipes(i.strays)
 	return s, nil
 }
 
@@ -80,9 +80,9 @@ func (s *Supervisor) reopenLogs(left *saved) {
 	}
 }
 
-// reopenStrays goes on with the pipes that are not a worker's first. Workers come
+// reopenPipes goes on with the pipes that are not a worker's first. Workers come
 // before them.
-func (s *Supervisor) reopenStrays(all []stray) {
+func (s *Supervisor) reopenPipes(all []leftPipe) {
 	for _, t := range all {
 		stream := cmp.Or(t.Stream, Stderr)
 		if w := s.roster.Of(t.Worker); w != nil && w.tail != nil && w.stdout == nil {
@@ -125,7 +125,7 @@ func (w *worker) reopen(s *Supervisor) {
 func (s *Supervisor) greetAgain(i *Inheritance) {
 	fields := []zap.Field{
 		zap.String("from", i.version), zap.String("version", s.options.Version),
-		zap.Int("pid", os.Getpid()), zap.Strings("bind", s.current.sockets.URLs()), zap.Int("workers", s.fleet.Target()),
+		zap.Int("pid", os.Getpid()), zap.Strings("bind", s.revisions.current.sockets.URLs()), zap.Int("workers", s.fleet.Target()),
 	}
 	draining := 0
 	for w := range s.fleet.Workers() {
@@ -151,15 +151,15 @@ func (s *Supervisor) begin() {
 		return
 	}
 	s.greetAgain(i)
-	for _, r := range s.revisions {
+	for _, r := range s.revisions.all {
 		s.endpoints.OpenAdmin(r.admin, r.config) // all were in force once
 	}
-	s.endpoints.OpenAdmin(s.current.admin, s.current.config) // whose rights count where they share an address
+	s.endpoints.OpenAdmin(s.revisions.current.admin, s.revisions.current.config) // whose rights count where they share an address
 	s.guard.Keep(time.Now(), s.watched())
 	for w := range s.roster.All() {
 		s.weigh(w)
 	}
-	s.watchFiles(s.current.config, "cannot watch files")
+	s.watchFiles(s.revisions.current.config, "cannot watch files")
 	for _, m := range i.messages {
 		s.hear(m)
 	}

@@ -6,12 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
-	"slices"
 	"strings"
 
-	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/config"
@@ -41,7 +38,7 @@ type revision struct {
 	sockets    *socket.Set         `state:"set"`
 	admin      *socket.Set         `state:"admin"`  // of the admin listener; nil: none
 	tls        int                 `state:"tls,fd"` // descriptor of certificate and key; -1: none
-	unserved   unserved            `state:"-"`
+	unserved   socket.Unserved     `state:"-"`
 	plain      bool                `state:"plain"`   // the warning about what a plain worker cannot do was given
 	tooLow     bool                `state:"too_low"` // the warning about max_worker_memory was given
 }
@@ -120,14 +117,8 @@ func (r *revision) addresses() ([]socket.Address, error) {
 
 // held are the sockets there are, which are taken over where the addresses are the
 // same.
-func (s *Supervisor) held() (held []*socket.Set) {
-	for _, other := range s.revisions {
-		held = append(held, other.sockets)
-	}
-	for _, l := range s.leaving {
-		held = append(held, l.sockets)
-	}
-	return held
+func (s *Supervisor) held() []*socket.Set {
+	return append(s.revisions.sockets(), s.sockets.Leaving()...)
 }
 
 // anybody may connect to a unix socket of bind by default, as with systemd's
@@ -145,13 +136,6 @@ func (r *revision) socketOptions() socket.Options {
 		o.UID, o.GID = int(r.credential.Uid), int(r.credential.Gid)
 	}
 	return o
-}
-
-// adopt makes the revision known, so that workers of it can be spawned.
-func (s *Supervisor) adopt(r *revision) {
-	s.revisions[r.number] = r
-	s.last = r.number
-	s.comeBack(r)
 }
 
 // settings is what the revision asks of the brain.
@@ -186,22 +170,64 @@ func (r *revision) settings() fleet.Settings {
 	return f
 }
 
+// revisions are those that workers have or may get, by number.
+type revisions struct {
+	all     map[int]*revision `state:"revisions,list=number"`
+	current *revision         `state:"-"`    // in force
+	last    int               `state:"last"` // number of the newest
+}
+
+// add makes a revision known, so that workers of it can be spawned.
+func (r *revisions) add(one *revision) {
+	r.all[one.number] = one
+	r.last = one.number
+}
+
+// drop forgets those that no worker can have any more, which it returns.
+func (r *revisions) drop(live map[int]bool) (dropped []*revision) {
+	for n, one := range r.all {
+		if !live[n] {
+			delete(r.all, n)
+			dropped = append(dropped, one)
+		}
+	}
+	return dropped
+}
+
+// sockets are those that workers may have.
+func (r *revisions) sockets() (all []*socket.Set) {
+	for _, one := range r.all {
+		all = append(all, one.sockets)
+	}
+	return all
+}
+
+// logAccess says whether workers may write to the access log.
+func (r *revisions) logAccess() bool {
+	for _, one := range r.all {
+		if one.config.Log.AccessFile != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// adopt makes the revision known, and wants its sockets.
+func (s *Supervisor) adopt(r *revision) {
+	s.revisions.add(r)
+	s.sockets.Want(r.sockets)
+}
+
 // forget drops revisions that no worker can have any more, with the sockets
 // that nobody else has.
 func (s *Supervisor) forget() {
-	if len(s.revisions) == 1 {
+	if len(s.revisions.all) == 1 {
 		return // which is in force
 	}
-	live := s.fleet.Revisions()
-	for n, r := range s.revisions {
-		if live[n] {
-			continue
-		}
-		delete(s.revisions, n)
+	for _, r := range s.revisions.drop(s.fleet.Revisions()) {
 		s.discard(r)
 	}
-	logs := func(r *revision) bool { return r.config.Log.AccessFile != "" }
-	if !slices.ContainsFunc(slices.Collect(maps.Values(s.revisions)), logs) {
+	if !s.revisions.logAccess() {
 		s.files.CloseAccess()
 	}
 }
@@ -209,19 +235,13 @@ func (s *Supervisor) forget() {
 // discard gives back what a revision has and no other shares.
 func (s *Supervisor) discard(r *revision) {
 	r.closeTLS()
-	orphaned := s.notLeaving(r.sockets)
-	for _, other := range s.revisions {
-		orphaned = orphaned.Without(other.sockets)
-	}
-	if err := orphaned.CloseForAll(); err != nil {
-		s.log.Warn("cannot close a listener", zap.Error(err))
-	}
+	s.sockets.Drop(r.sockets, s.revisions.sockets())
 	s.closeAdmin(r.admin)
 }
 
 // closeAdmin closes those of the sockets that no revision has any more.
 func (s *Supervisor) closeAdmin(sockets *socket.Set) {
-	for _, other := range s.revisions {
+	for _, other := range s.revisions.all {
 		sockets = sockets.Without(other.admin)
 	}
 	s.endpoints.CloseAdmin(sockets)

@@ -28,6 +28,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/supervisor/internal/scales"
 	"github.com/gosuper/gosuper/supervisor/internal/signals"
+	"github.com/gosuper/gosuper/supervisor/internal/socket"
 	"github.com/gosuper/gosuper/supervisor/internal/state"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
@@ -43,7 +44,7 @@ type saved struct {
 	up       bool                `state:"up"`        // every slot had a ready worker once: for versions that do not ask the brain
 	noHangup bool                `state:"no_hangup"` // SIGHUP was ignored at the very start
 	log      *accesslog.Snapshot `state:"access_log"`
-	strays   []stray             `state:"strays"`
+	strays   []leftPipe          `state:"strays"`
 	// What nobody took, because whoever reads it was too slow, and which is given up
 	// with the image: bytes of workers at most, and lines of the log.
 	outputLost int `state:"output_lost"`
@@ -54,7 +55,7 @@ type saved struct {
 	// Of versions in which all workers wrote to one pipe.
 	access *accesslog.Shared `state:"access"`
 	// Of versions that knew only one set that leaves.
-	leaving *leaving `state:"leaving"`
+	leaving *socket.Leaving `state:"leaving"`
 	// Of versions before incidents.
 	words []struct {
 		ID     int      `state:"id"`
@@ -63,10 +64,10 @@ type saved struct {
 	} `state:"words"`
 }
 
-// stray is a pipe that somebody may still write to. One that is the stdout of
+// leftPipe is a pipe that somebody may still write to. One that is the stdout of
 // a worker that lives is among them too, lest it end with a version that knows of no
 // such pipes.
-type stray struct {
+type leftPipe struct {
 	process.TailSnapshot `state:",inline"`
 	Worker               int `state:"worker"` // 0: it is gone
 }
@@ -75,7 +76,7 @@ type stray struct {
 func newState() *Supervisor {
 	return &Supervisor{
 		signals:   signals.New(),
-		revisions: map[int]*revision{},
+		revisions: revisions{all: map[int]*revision{}},
 		roster:    roster.New[worker](),
 		messages:  make(chan message),
 		loop:      loop.New(),
@@ -98,7 +99,9 @@ func (s *Supervisor) attach(o Options, h hands) {
 	s.scales.Attach(h.trees, h.oom)
 	s.development = develop.New(developing(o))
 	s.files.Attach(ownfiles.Options{Loop: s.loop, Log: o.Logs, Logger: o.Log, Describe: describe, Turns: s.turns, Lost: s.books.LoseLines})
-	s.endpoints.Attach(endpoints.Options{Master: s, Log: o.Log, Describe: describe, Environ: o.Environ})
+	paths := s.newPaths()
+	s.sockets.Work(paths)
+	s.endpoints.Attach(endpoints.Options{Master: s, Log: o.Log, Paths: paths, Describe: describe, Environ: o.Environ})
 }
 
 // write writes the state into memory of which it returns the descriptor. Descriptors
@@ -138,7 +141,7 @@ func Inherited() (*Inheritance, error) {
 }
 
 // Config is the configuration in force.
-func (i *Inheritance) Config() *config.Config { return i.master.current.config }
+func (i *Inheritance) Config() *config.Config { return i.master.revisions.current.config }
 
 // Torn reports that what was being written to stdout and stderr was given up,
 // anywhere in a line.
@@ -172,7 +175,7 @@ func understand(rest *handover.State) (i *Inheritance, err error) {
 	if i.fds, err = state.Read(rest.Master, &i.saved, scoreboard.Epoch()); err != nil {
 		return nil, err
 	}
-	for n, r := range s.revisions {
+	for n, r := range s.revisions.all {
 		if r.config == nil {
 			return nil, fmt.Errorf("revision %d has no configuration", n)
 		}
@@ -181,7 +184,7 @@ func understand(rest *handover.State) (i *Inheritance, err error) {
 			r.memory.Hard = max(r.config.MaxWorkerMemoryHard, 0)
 		}
 	}
-	if s.current = s.revisions[i.current]; s.current == nil {
+	if s.revisions.current = s.revisions.all[i.current]; s.revisions.current == nil {
 		return nil, errors.New("no configuration is in force")
 	}
 	if s.fleet == nil {
@@ -191,7 +194,7 @@ func understand(rest *handover.State) (i *Inheritance, err error) {
 		return nil, err
 	}
 	for n := range s.fleet.Revisions() {
-		if s.revisions[n] == nil {
+		if s.revisions.all[n] == nil {
 			return nil, fmt.Errorf("there is no revision %d", n)
 		}
 	}
@@ -207,7 +210,7 @@ func understand(rest *handover.State) (i *Inheritance, err error) {
 // joinOld makes what older versions wrote part of the state.
 func (s *Supervisor) joinOld(i *Inheritance) {
 	if i.leaving != nil {
-		s.leaving = append([]*leaving{i.leaving}, s.leaving...)
+		s.sockets.Join(i.leaving)
 	}
 	var older []books.Incident
 	for _, w := range i.words {

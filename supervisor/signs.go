@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
@@ -23,6 +22,14 @@ const (
 	headerLook = 100 * time.Millisecond // and from then on a quarter of its age
 	together   = 20 * time.Millisecond  // looks that fall so close together are one
 )
+
+// signs is what is looked for of a worker.
+type signs struct {
+	due       time.Time // when to look next; zero: there is nothing to be seen
+	looking   bool      // at its processes, just now
+	idle      bool      // it waited for no connection when they were looked at last
+	elsewhere []string  // where they listened then beside the sockets that it was given
+}
 
 // waiting looks whether one of the processes of a worker waits for connections
 // on the sockets with these inodes.
@@ -41,7 +48,7 @@ func waiting(pid int, inodes []uint64, user *process.Credential) process.Waiting
 // nextSigns is when to look at the first worker; zero: never.
 func (s *Supervisor) nextSigns() (next time.Time) {
 	for w := range s.roster.All() {
-		next = earlier(next, w.signs)
+		next = soonest(next, w.signs.due)
 	}
 	return next
 }
@@ -49,7 +56,7 @@ func (s *Supervisor) nextSigns() (next time.Time) {
 // lookForSigns looks at all workers whose time has come.
 func (s *Supervisor) lookForSigns(now time.Time) {
 	for w := range s.roster.All() {
-		if !w.signs.IsZero() && !w.signs.After(now.Add(together)) {
+		if !w.signs.due.IsZero() && !w.signs.due.After(now.Add(together)) {
 			s.lookOut(w, now)
 		}
 	}
@@ -60,20 +67,20 @@ func (s *Supervisor) lookForSigns(now time.Time) {
 func (s *Supervisor) lookOut(w *worker, now time.Time) {
 	s.readHeader(w)
 	known, alive := s.fleet.Worker(w.ID)
-	w.signs = time.Time{}
+	w.signs.due = time.Time{}
 	if !alive || w.gone {
 		return
 	}
 	age := now.Sub(known.Spawned)
 	switch from := known.LookFrom(); {
 	case from.After(now):
-		w.signs = from
+		w.signs.due = from
 	case !from.IsZero():
 		s.lookAtProcesses(w)
 	case known.HeaderUntil().After(now) && w.memory != nil:
-		w.signs = earlier(now.Add(max(headerLook, age/4)), s.lookAtQueues(w, now))
-	case len(w.revision.unserved.since) > 0:
-		w.signs = earlier(now.Add(unservedLook), s.lookAtQueues(w, now))
+		w.signs.due = soonest(now.Add(max(headerLook, age/4)), s.lookAtQueues(w, now))
+	case w.revision.unserved.Any():
+		w.signs.due = soonest(now.Add(unservedLook), s.lookAtQueues(w, now))
 	}
 }
 
@@ -81,10 +88,10 @@ func (s *Supervisor) lookOut(w *worker, now time.Time) {
 // What that reads belongs to the worker, which may be able to keep its reader
 // waiting: it is at its own expense.
 func (s *Supervisor) lookAtProcesses(w *worker) {
-	if w.looking {
+	if w.signs.looking {
 		return
 	}
-	w.looking = true
+	w.signs.looking = true
 	pid, inodes, user := w.pid, w.revision.sockets.Inodes(w.Slot), w.revision.credential
 	go func() {
 		seen := s.hands.waiting(pid, inodes, user)
@@ -94,93 +101,48 @@ func (s *Supervisor) lookAtProcesses(w *worker) {
 
 // saw takes note of a look at the processes of a worker.
 func (s *Supervisor) saw(w *worker, seen process.Waiting) {
-	w.looking = false
+	w.signs.looking = false
 	if w.gone || s.roster.Of(w.ID) != w {
 		return
 	}
 	s.readHeader(w)
 	s.step()
 	known, _ := s.fleet.Worker(w.ID)
-	w.elsewhere = seen.Elsewhere
+	w.signs.elsewhere = seen.Elsewhere
 	now := time.Now()
 	switch {
 	case known.Cooperates():
 	case known.LookFrom().IsZero():
-		w.revision.unserved.see(seen)
+		w.revision.unserved.See(seen.On, seen.Unsure)
 		s.warnUnserved(w, now)
 	case seen.Any() || seen.Unsure:
-		w.idle = false
-		w.revision.unserved.see(seen)
+		w.signs.idle = false
+		w.revision.unserved.See(seen.On, seen.Unsure)
 		if !seen.Any() {
 			s.warnBlind(w)
 		}
 		s.step(fleet.Waits{ID: w.ID})
 	default:
-		w.idle = true
-		w.signs = now.Add(min(max(waitsLook, now.Sub(known.Spawned)/16), waitsMost))
+		w.signs.idle = true
+		w.signs.due = now.Add(min(max(waitsLook, now.Sub(known.Spawned)/16), waitsMost))
 		if len(seen.Elsewhere) > 0 {
-			w.revision.unserved.see(seen)
+			w.revision.unserved.See(seen.On, seen.Unsure)
 			s.warnUnserved(w, now)
-			w.signs = earlier(w.signs, s.lookAtQueues(w, now))
+			w.signs.due = soonest(w.signs.due, s.lookAtQueues(w, now))
 		}
 	}
 }
 
-// unservedFor is how long somebody has to wait on a socket that nobody serves
-// before that is said, and unservedLook how often it is looked at in the long run,
-// if there is such a socket.
-const (
-	unservedFor  = 2 * time.Second
-	unservedLook = 30 * time.Second
-)
-
-// unserved are the sockets of a revision, by index, on which no worker was seen
-// waiting although one is ready or listens elsewhere, and since when somebody waits in their queues;
-// zero: nobody does. A socket that was served once is never here again.
-type unserved struct {
-	since  map[int]time.Time
-	served map[int]bool
-}
-
-// see takes note of what a worker waits on.
-func (u *unserved) see(seen process.Waiting) {
-	if u.since == nil {
-		u.since, u.served = map[int]time.Time{}, map[int]bool{}
-	}
-	for i, on := range seen.On {
-		switch _, known := u.since[i]; {
-		case on:
-			u.served[i] = true
-			delete(u.since, i)
-		case !seen.Unsure && !known && !u.served[i]:
-			u.since[i] = time.Time{}
-		}
-	}
-}
+// unservedLook is how often a socket that nobody serves is looked at in the long run.
+const unservedLook = 30 * time.Second
 
 // lookAtQueues notes at which addresses that nobody serves somebody waits, and says
-// when to look again; zero: when it suits. Who has waited for long is due: then the
+// when to look again; zero: when it suits. Where somebody has waited for long the
 // worker, one of those that could serve them, is looked at once more before it is
 // said.
 func (s *Supervisor) lookAtQueues(w *worker, now time.Time) (next time.Time) {
-	u, fds := &w.revision.unserved, w.revision.sockets.Fds(0)
-	due := false
-	for i, since := range u.since {
-		queue := []unix.PollFd{{Fd: int32(fds[i]), Events: unix.POLLIN}}
-		n, err := unix.Poll(queue, 0)
-		switch {
-		case err != nil || n == 0:
-			u.since[i] = time.Time{}
-		case since.IsZero():
-			u.since[i] = now
-			next = earlier(next, now.Add(unservedFor))
-		case now.Sub(since) < unservedFor:
-			next = earlier(next, since.Add(unservedFor))
-		default:
-			due = true
-		}
-	}
-	if due {
+	next, overdue := w.revision.unserved.Look(now, w.revision.sockets)
+	if overdue {
 		s.lookAtProcesses(w)
 	}
 	return next
@@ -189,16 +151,11 @@ func (s *Supervisor) lookAtQueues(w *worker, now time.Time) (next time.Time) {
 // warnUnserved warns, once for each, of addresses at which somebody waits in vain,
 // just after a look at the worker.
 func (s *Supervisor) warnUnserved(w *worker, now time.Time) {
-	u, urls := &w.revision.unserved, w.revision.sockets.URLs()
-	for i, since := range u.since {
-		if since.IsZero() || now.Sub(since) < unservedFor {
-			continue
-		}
-		delete(u.since, i)
-		u.served[i] = true // said
+	urls := w.revision.sockets.URLs()
+	for _, i := range w.revision.unserved.Tell(now) {
 		fields := []zap.Field{zap.String("bind", urls[i]), zap.Int("descriptor", 3+i)}
-		if len(w.elsewhere) > 0 {
-			fields = append(fields, zap.Strings("listens_on", w.elsewhere))
+		if len(w.signs.elsewhere) > 0 {
+			fields = append(fields, zap.Strings("listens_on", w.signs.elsewhere))
 		}
 		s.log.Warn("nobody accepts the connections to an address: the command serves another socket, or only the first", fields...)
 	}

@@ -224,7 +224,7 @@ func TestRequestsLost(t *testing.T) {
 		if len(lines) != 1 || lines[0].ContextMap()["requests_lost"] != uint64(3) {
 			t.Errorf("the log says %v", lines)
 		}
-		if lost := st.heir().books.Counters(0).RequestsLost; *lost != 3 {
+		if lost := st.successor().books.Counters(0).RequestsLost; *lost != 3 {
 			t.Errorf("after an upgrade %d are lost, want 3", *lost)
 		}
 		st.kill(3)
@@ -274,8 +274,8 @@ func TestBoardCounters(t *testing.T) {
 		says(5)
 		st.pass(75 * time.Second)
 		says(5, 1)
-		heir := st.heir()
-		heir.reportDropped(time.Now())
+		successor := st.successor()
+		successor.reportDropped(time.Now())
 		says(5, 1)
 		b[1].LogDropped()
 		st.pass(2 * time.Minute)

@@ -37,30 +37,22 @@ type Supervisor struct {
 	log     *zap.Logger `state:"-"`
 	hands   hands       `state:"-"`
 
-	fleet     *fleet.Fleet      `state:"fleet"`
-	guard     *guard.Guard      `state:"-"` // what it knows the workers have while the state is written and read
-	revisions map[int]*revision `state:"revisions,list=number"`
-	current   *revision         `state:"-"`
-	last      int               `state:"last"`         // number of the newest revision
-	files     *ownfiles.Files   `state:",inline"`      // that the master writes itself
-	activated *socket.Set       `state:"activated"`    // what systemd passed; nil: nothing
-	kept      *socket.Set       `state:"stored"`       // what is in its descriptor store
-	leaving   []*leaving        `state:"leaving_sets"` // sockets that are about to be closed
-	busy      busyPage          `state:",inline"`
-	boardless bool              `state:"boardless"` // there is no shared memory here; said once
-	blind     bool              `state:"-"`         // nor is it to be seen whether a worker waits for connections; said once
+	fleet     *fleet.Fleet    `state:"fleet"`
+	guard     *guard.Guard    `state:"-"` // what it knows the workers have while the state is written and read
+	revisions revisions       `state:",inline"`
+	files     *ownfiles.Files `state:",inline"` // that the master writes itself
+	sockets   socket.Keeper   `state:",inline"` // beside those of the revisions
+	boards    sharedMemory    `state:",inline"` // that workers share with the master
+	blind     bool            `state:"-"`       // nor is it to be seen whether a worker waits for connections; said once
 
 	roster    *roster.Roster[worker] `state:",inline"`
-	hurry     time.Time              `state:"-"` // until then nobody's last words are waited for
 	leftovers leftovers.Leftovers    `state:",inline"`
-	mending   mending                `state:"-"`
 
 	signals  *signals.Signals `state:"-"`
 	messages chan message     `state:"-"`
-	loop     *loop.Loop       `state:"-"`       // by which other goroutines reach this one
-	manager  *manager.Manager `state:"-"`       // nil: there is none
-	later    []func()         `state:"-"`       // what can wait until the actions of a step are performed
-	pending  []fleet.Event    `state:"-"`       // what the brain is told in the next step
+	loop     *loop.Loop       `state:"-"` // by which other goroutines reach this one
+	manager  *manager.Manager `state:"-"` // nil: there is none
+	next     agenda           `state:"-"`
 	books    *books.Books     `state:",inline"` // what is counted and remembered
 
 	scales *scales.Scales `state:",inline"` // what workers weigh
@@ -76,13 +68,15 @@ type Supervisor struct {
 type hands struct {
 	signals signals.Source
 	launch  func(s *Supervisor, w *worker, later func(pid int, err error)) (pid int, err error)
-	signal  func(pid int, w *worker, deed deed) error
+	signal  func(pid int, w *worker, o order) error
 	try     func(c *upgrade.Candidate, args, environ []string, state int) (*upgrade.Trial, error)
 	become  func(program int, argv, environ []string, state int, descriptors []int, taken func() []syscall.Signal) error
 	reap    func(known func(pid int) bool) ([]process.Exit, []process.Orphan, error)
-	adopted func(known func(pid int) bool) []process.Orphan // the children that were not started here
+	child   func(pid int) bool // whether it is one, dead or alive
 	trees   func(pids []int) ([]scales.Tree, error)
-	// trim and waiting are called from other goroutines.
+	// adopted, trim and waiting are called from other goroutines. adopted are the
+	// children that were not started here.
+	adopted func(known func(pid int) bool) []process.Orphan
 	trim    func()
 	waiting func(pid int, inodes []uint64, user *process.Credential) process.Waiting
 	// oom is how many processes of our cgroup the kernel killed because memory ran
@@ -98,13 +92,13 @@ func New(o Options) (*Supervisor, error) {
 		return nil, err
 	}
 	return newSupervisor(o, hands{
-		signals: signals.System(), launch: launch, signal: send, reap: process.NewReaper().Reap, adopted: process.Adopted, trees: scales.Trees, trim: process.Trim, waiting: waiting, oom: config.NewOOMCounter(os.DirFS("/")).Kills, try: (*upgrade.Candidate).Try, become: handover.Exec,
+		signals: signals.System(), launch: launch, signal: send, reap: process.NewReaper().Reap, adopted: process.Adopted, child: process.IsChild, trees: scales.Trees, trim: process.Trim, waiting: waiting, oom: config.NewOOMCounter(os.DirFS("/")).Kills, try: (*upgrade.Candidate).Try, become: handover.Exec,
 	})
 }
 
 func newSupervisor(o Options, h hands) (*Supervisor, error) {
 	if o.Inheritance != nil {
-		return newHeir(o, h)
+		return newSuccessor(o, h)
 	}
 	s := newState()
 	s.attach(o, h)
@@ -128,9 +122,9 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 		s.closeAdmin(rev.admin)
 		return nil, &Error{Err: err}
 	}
-	s.busy.open()
+	s.boards.open()
 	s.adopt(rev)
-	s.current = rev
+	s.revisions.current = rev
 	s.fleet = fleet.New(rev.number, rev.settings(), rand.Float64)
 	if err := s.endpoints.OpenControl(o.Config); err != nil {
 		s.signals.Stop()
@@ -158,7 +152,7 @@ func (s *Supervisor) Run() error {
 		s.greet()
 	}
 	s.meetManager()
-	s.endpoints.OpenAdmin(s.current.admin, s.current.config)
+	s.endpoints.OpenAdmin(s.revisions.current.admin, s.revisions.current.config)
 	s.begin()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -193,20 +187,17 @@ func wait(timer *time.Timer, next time.Time) {
 // deadline is when the loop has something to do of its own; zero: never.
 func (s *Supervisor) deadline() time.Time {
 	next, _ := s.fleet.Deadline()
-	next = earlier(next, s.nextLeaving())
-	next = earlier(next, s.development.Due())
-	next = earlier(next, s.upgrades.trial.Due())
-	next = earlier(next, s.mending.look)
-	next = earlier(next, s.nextSigns())
-	return earlier(earlier(next, s.guard.Next()), s.manager.Due())
+	return soonest(next, s.sockets.Due(), s.development.Due(), s.upgrades.trial.Due(), s.nextSigns(), s.guard.Next(), s.manager.Due())
 }
 
-// earlier returns the earlier of two times, of which zero is never.
-func earlier(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
+// soonest returns the first of some times, of which zero is never.
+func soonest(times ...time.Time) (first time.Time) {
+	for _, t := range times {
+		if first.IsZero() || !t.IsZero() && t.Before(first) {
+			first = t
+		}
 	}
-	return a
+	return first
 }
 
 // tick is the passing of time. What already happened is heard first, so that
@@ -214,8 +205,7 @@ func earlier(a, b time.Time) time.Time {
 func (s *Supervisor) tick() {
 	s.reap()
 	s.readHeaders()
-	s.closeLeaving()
-	s.lookAfter(time.Now())
+	s.lookAfterSockets(time.Now())
 	s.development.Expire(time.Now())
 	s.lookForSigns(time.Now())
 	s.patrol(time.Now())
@@ -223,16 +213,25 @@ func (s *Supervisor) tick() {
 	s.hurryTrial(time.Now())
 }
 
+// agenda is what there is to do in the next step, or in this one.
+type agenda struct {
+	events []fleet.Event // what the brain is told
+	last   []func()      // what can wait until its actions are performed
+}
+
 // note keeps an event for the next step.
-func (s *Supervisor) note(ev fleet.Event) { s.pending = append(s.pending, ev) }
+func (s *Supervisor) note(ev fleet.Event) { s.next.events = append(s.next.events, ev) }
+
+// afterActions keeps what can wait until the actions of a step are performed.
+func (s *Supervisor) afterActions(do func()) { s.next.last = append(s.next.last, do) }
 
 // step hands the events to the brain, after those that were noted, and does what
 // it says, until there is nothing left that followed from it. What happens
 // together makes one step, which takes time in proportion to the workers.
 func (s *Supervisor) step(events ...fleet.Event) {
-	s.pending = append(s.pending, events...)
-	for len(s.pending) > 0 && !s.fleet.Halted() {
-		events, s.pending = s.pending, nil
+	s.next.events = append(s.next.events, events...)
+	for len(s.next.events) > 0 && !s.fleet.Halted() {
+		events, s.next.events = s.next.events, nil
 		actions := s.fleet.Step(time.Now(), events...)
 		s.foretell()
 		for _, a := range actions {
@@ -241,10 +240,10 @@ func (s *Supervisor) step(events ...fleet.Event) {
 		if s.fleet.Moved() {
 			s.guard.Keep(time.Now(), s.watched())
 		}
-		for _, explain := range s.later {
+		for _, explain := range s.next.last {
 			explain()
 		}
-		s.later = nil
+		s.next.last = nil
 		s.forget()
 	}
 }

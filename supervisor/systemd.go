@@ -11,7 +11,6 @@ import (
 
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/manager"
-	"github.com/gosuper/gosuper/supervisor/internal/socket"
 )
 
 // meetManager finds the service manager. The master runs without one, too.
@@ -49,12 +48,7 @@ func (s *Supervisor) store() error {
 	if !s.manager.Keeps() || s.fleet.Stopping() {
 		return nil
 	}
-	wanted := make([]*socket.Set, 0, len(s.revisions))
-	for _, r := range s.revisions {
-		wanted = append(wanted, r.sockets)
-	}
-	var err error
-	s.kept, err = s.kept.Sync(s.manager.Store, s.manager.Remove, wanted...)
+	err := s.sockets.Sync(s.manager.Store, s.manager.Remove, s.revisions.sockets()...)
 	if err != nil && !errors.Is(err, manager.ErrBusy) {
 		s.log.Warn("the sockets would not outlive this master", zap.Error(err))
 		return nil

@@ -15,7 +15,7 @@ import (
 
 // greet says what starts.
 func (s *Supervisor) greet() {
-	r := s.current
+	r := s.revisions.current
 	s.log.Info("starting",
 		zap.String("name", r.config.Name), zap.String("version", s.options.Version), zap.String("go", runtime.Version()),
 		zap.Int("pid", os.Getpid()), zap.Strings("bind", r.sockets.URLs()), zap.Int("workers", r.workers), zap.Strings("command", r.config.Command))
@@ -41,7 +41,7 @@ func (s *Supervisor) warn(r *revision) {
 		s.warnPlain(r)
 	}
 	for _, w := range r.memory.Warnings {
-		if r == s.current || !slices.Contains(s.current.memory.Warnings, w) { // a reload says what is new
+		if r == s.revisions.current || !slices.Contains(s.revisions.current.memory.Warnings, w) { // a reload says what is new
 			s.log.Warn(w)
 		}
 	}
@@ -53,7 +53,7 @@ func (s *Supervisor) warnScaled(a fleet.Rescale) {
 	if a.To < a.From {
 		return
 	}
-	if tight := s.current.config.Overlap(os.DirFS("/"), a.To, s.current.memory.Hard); tight != "" {
+	if tight := s.revisions.current.config.Overlap(os.DirFS("/"), a.To, s.revisions.current.memory.Hard); tight != "" {
 		s.log.Warn(tight)
 	}
 }
@@ -64,14 +64,6 @@ func limitText(limit config.Size) string {
 		return "none"
 	}
 	return limit.String()
-}
-
-// withoutBoards says once that workers cannot report by shared memory.
-func (s *Supervisor) withoutBoards(err error) {
-	if !s.boardless {
-		s.boardless = true
-		s.log.Warn("no shared memory: all workers are plain ones", zap.Error(err))
-	}
 }
 
 // warnBlind says once that plain workers count as ready because of their age

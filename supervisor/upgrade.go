@@ -131,6 +131,9 @@ func (s *Supervisor) settle() {
 		return
 	}
 	if u.phase.Settled() {
+		if s.sockets.Busy() {
+			return
+		}
 		for w := range s.roster.All() {
 			if !w.executed && !w.gone {
 				return

@@ -19,7 +19,7 @@ import (
 )
 
 // Versions in which all workers wrote to one pipe have left it to the next one.
-func TestHeirOfASharedAccessLog(t *testing.T) {
+func TestSuccessorOfASharedAccessLog(t *testing.T) {
 	var ends [2]int
 	err := unix.Pipe(ends[:])
 	if err == nil {

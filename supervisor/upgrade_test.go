@@ -18,14 +18,15 @@ import (
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/socket"
 	"github.com/gosuper/gosuper/supervisor/internal/state"
 	"github.com/gosuper/gosuper/supervisor/internal/upgrade"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
-// heir makes a master of what the one on the stage would leave to it now. Its loop
+// successor makes a master of what the one on the stage would leave to it now. Its loop
 // does not run: it is the test's own.
-func (st *stage) heir() *Supervisor {
+func (st *stage) successor() *Supervisor {
 	t, s := st.t, st.master
 	t.Helper()
 	var fd int
@@ -38,22 +39,22 @@ func (st *stage) heir() *Supervisor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	heir, err := newSupervisor(Options{
+	successor, err := newSupervisor(Options{
 		Config: i.Config(), Log: zap.NewNop(), Streams: toStderr{}, Inheritance: i,
 		Program: i.Program(), Version: s.options.Version,
 	}, s.hands)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return heir
+	return successor
 }
 
 // leave writes what a master would leave, which will go on all the same.
 func leave(s *Supervisor) (fd int, err error) {
 	all := s.save([]message{{id: 2, Message: notify.Message{Stopping: true}}})
 	var shared []*int // both will close them
-	if s.busy.fd >= 0 {
-		shared = append(shared, &s.busy.fd)
+	if s.boards.page >= 0 {
+		shared = append(shared, &s.boards.page)
 	}
 	for w := range s.roster.All() {
 		if w.board >= 0 {
@@ -72,7 +73,7 @@ func leave(s *Supervisor) (fd int, err error) {
 // text is what a master would leave, but for what only the moment decides.
 func text(s *Supervisor) string {
 	all := s.save(nil)
-	s.busy.fd = 0
+	s.boards.page = 0
 	for w := range s.roster.All() {
 		w.board = min(w.board, 0)
 	}
@@ -87,7 +88,7 @@ func text(s *Supervisor) string {
 	return text.String()
 }
 
-func TestHeirKnowsAll(t *testing.T) {
+func TestSuccessorKnowsAll(t *testing.T) {
 	play(t, "workers = 2\nready = \"notify\"\n[env]\nKEY = \"value\"\n", silent, func(st *stage) {
 		s := st.master
 		s.options.Program = Program{"/usr/bin/gosuper", []string{"gosuper", "-w", "2"}}
@@ -106,32 +107,32 @@ func TestHeirKnowsAll(t *testing.T) {
 		var before string
 		st.in(func() {
 			for range 2 {
-				s.leaving = append(s.leaving, &leaving{sockets: s.current.sockets, since: time.Now(), look: time.Now().Add(time.Second)})
+				s.sockets.Join(&socket.Leaving{Sockets: s.revisions.current.sockets, Since: time.Now(), Look: time.Now().Add(time.Second)})
 			}
 			s.books.LoseInnocents(7)
-			s.current.memory.Hard = 5 * config.GiB // which was chosen then, whatever the machine says by now
+			s.revisions.current.memory.Hard = 5 * config.GiB // which was chosen then, whatever the machine says by now
 			before = text(s)
 		})
-		if after := text(st.heir()); before != after {
-			t.Errorf("the master left\n%s\nand its heir would leave\n%s", before, after)
+		if after := text(st.successor()); before != after {
+			t.Errorf("the master left\n%s\nand its successor would leave\n%s", before, after)
 		}
-		st.in(func() { s.leaving = nil })
+		st.in(func() { s.sockets.Want(s.revisions.current.sockets) })
 		st.kill(syscall.SIGQUIT)
 		<-st.result
 	})
 }
 
 // A worker that only finishes what it has is not one of those that there are.
-func TestHeirCountsWorkers(t *testing.T) {
+func TestSuccessorCountsWorkers(t *testing.T) {
 	play(t, "workers = 2\nready = \"notify\"\n", silent, func(st *stage) {
 		for id := 1; id <= 2; id++ {
 			st.say(id, notify.Message{Ready: true})
 		}
 		st.say(1, notify.Message{Recycle: "tired"})
 		st.say(3, notify.Message{Ready: true})
-		heir := st.heir()
-		heir.log = st.master.log
-		heir.greetAgain(heir.options.Inheritance)
+		successor := st.successor()
+		successor.log = st.master.log
+		successor.greetAgain(successor.options.Inheritance)
 		said := st.log.FilterMessage("upgraded").All()
 		if len(said) != 1 || said[0].ContextMap()["workers"] != int64(2) || said[0].ContextMap()["draining"] != int64(1) {
 			t.Errorf("of two workers, and one that drains, the next master says %v", said)
@@ -205,6 +206,6 @@ func TestUpgradeInTheLoop(t *testing.T) {
 		if err := <-st.result; err != nil {
 			t.Error(err)
 		}
-		st.expect("deeds", st.deeds, []string{"0s stop 1", "0s stop 2", "30s kill 1", "30s kill 2"})
+		st.expect("orders", st.orders, []string{"0s stop 1", "0s stop 2", "30s kill 1", "30s kill 2"})
 	})
 }

@@ -68,8 +68,8 @@ func successors(st *stage, w *worker) error {
 
 // done says when something was done to a worker; 0: it was not.
 func (st *stage) done(what string, id int) time.Duration {
-	for _, deed := range st.deeds {
-		if at, ok := strings.CutSuffix(deed, fmt.Sprintf(" %s %d", what, id)); ok {
+	for _, order := range st.orders {
+		if at, ok := strings.CutSuffix(order, fmt.Sprintf(" %s %d", what, id)); ok {
 			d, err := time.ParseDuration(at)
 			if err != nil {
 				st.t.Fatal(err)
@@ -121,13 +121,13 @@ func TestSilentWorkerIsNotForgotten(t *testing.T) {
 				hinder(st)
 				st.until(60 * time.Second)
 				if at := st.done("kill", 1); at == 0 || at > 25*time.Second {
-					t.Errorf("the worker that hangs since 9s was killed at %v, want soon; all: %q", at, st.deeds)
+					t.Errorf("the worker that hangs since 9s was killed at %v, want soon; all: %q", at, st.orders)
 				}
 				if st.done("abort", 1) == 0 {
 					t.Error("it was not asked for its stacks")
 				}
-				if slices.ContainsFunc(st.deeds, func(deed string) bool { return strings.HasSuffix(deed, " 3") }) {
-					t.Errorf("a worker that is well was not left alone: %q", st.deeds)
+				if slices.ContainsFunc(st.orders, func(order string) bool { return strings.HasSuffix(order, " 3") }) {
+					t.Errorf("a worker that is well was not left alone: %q", st.orders)
 				}
 				st.kill(syscall.SIGQUIT)
 				<-st.result
@@ -147,7 +147,7 @@ func TestPausedMasterBlamesNobody(t *testing.T) {
 			st.pass(10 * time.Second)
 			st.busy(10 * time.Second)
 		}
-		st.expect("deeds", st.deeds, nil)
+		st.expect("orders", st.orders, nil)
 		st.kill(syscall.SIGQUIT)
 		<-st.result
 	})
@@ -170,7 +170,7 @@ func TestWorkerThatGoesOn(t *testing.T) {
 		st.until(6 * time.Second)
 		st.say(3, notify.Message{Ready: true})
 		st.until(time.Minute)
-		st.expect("deeds", st.deeds, []string{"6s stop 1", "16s kill 1"})
+		st.expect("orders", st.orders, []string{"6s stop 1", "16s kill 1"})
 		st.kill(syscall.SIGQUIT)
 		<-st.result
 	})
@@ -208,7 +208,7 @@ func TestAbortIsForetold(t *testing.T) {
 				}
 				st.pass(time.Second)
 				if aborted := st.done("abort", 1) != 0; aborted != tt.follows {
-					t.Errorf("aborted: %v, want %v; all: %q", aborted, tt.follows, st.deeds)
+					t.Errorf("aborted: %v, want %v; all: %q", aborted, tt.follows, st.orders)
 				}
 				st.kill(syscall.SIGQUIT)
 				<-st.result

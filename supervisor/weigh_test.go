@@ -116,14 +116,14 @@ func TestMemoryAfterFailedLooks(t *testing.T) {
 		st.blind.Store(true)
 		st.grow(1, 201)
 		st.pass(90 * time.Second)
-		st.expect("deeds", st.deeds, nil)
+		st.expect("orders", st.orders, nil)
 		if n := st.log.FilterMessageSnippet("max_worker_memory has no effect").Len(); n != 2 {
 			t.Errorf("it was said %d times in 90 s, want 2", n)
 		}
 		st.blind.Store(false)
 		st.pass(2 * time.Second)
-		if len(st.deeds) != 1 || !strings.HasSuffix(st.deeds[0], " kill 1") {
-			t.Errorf("deeds %q, want the worker killed", st.deeds)
+		if len(st.orders) != 1 || !strings.HasSuffix(st.orders[0], " kill 1") {
+			t.Errorf("orders %q, want the worker killed", st.orders)
 		}
 		st.end()
 	})
@@ -136,7 +136,7 @@ func TestMemoryHardLimit(t *testing.T) {
 		st.pass(10*time.Second + 100*time.Millisecond)
 		st.grow(1, 201)
 		st.pass(time.Second)
-		st.expect("deeds", st.deeds, []string{"10.5s kill 1"})
+		st.expect("orders", st.orders, []string{"10.5s kill 1"})
 		st.expect("starts", st.started(), []string{"0s 1 start", "10.5s 2 memory"})
 		last := st.log.FilterMessage("worker crashed").All()
 		if len(last) != 1 || last[0].ContextMap()["status"] != "took 201MiB, more than max_worker_memory_hard (killed by SIGKILL)" {
@@ -152,7 +152,7 @@ func TestMemoryHardLimit(t *testing.T) {
 		st.say(4, ready)
 		st.grow(3, 250)
 		st.pass(time.Second)
-		st.expect("deeds", st.deeds, []string{"10.5s kill 1", "11.5s kill 2", "16.1s stop 3", "16.5s kill 3"})
+		st.expect("orders", st.orders, []string{"10.5s kill 1", "11.5s kill 2", "16.1s stop 3", "16.5s kill 3"})
 		st.end()
 	})
 }
@@ -167,7 +167,7 @@ func TestMemoryOfOneHangs(t *testing.T) {
 		st.grow(1, hangs)
 		st.grow(2, 201)
 		st.pass(time.Second)
-		st.expect("deeds", st.deeds, []string{"10.55s kill 2"})
+		st.expect("orders", st.orders, []string{"10.55s kill 2"})
 		st.say(3, ready)
 		st.grow(3, 150)
 		st.pass(3 * time.Second)

@@ -29,18 +29,15 @@ type worker struct {
 	held           *process.Held         `state:"-"`        // before where tail goes, at the first start
 	limit          int                   `state:"limit"`    // its own max_requests; 0: none
 
-	watch     guard.Record   `state:",inline"` // what the guard knows, while the state is written and read
-	signs     time.Time      `state:"-"`       // when to look for what it does not say; zero: there is nothing to be seen
-	looking   bool           `state:"-"`       // at its processes, just now
-	idle      bool           `state:"-"`       // it waited for no connection when they were looked at last
-	elsewhere []string       `state:"-"`       // where they listened then beside the sockets that it was given
-	executed  bool           `state:"-"`       // its own program runs
-	newer     bool           `state:"newer"`   // speaks a version of the protocol unknown here; said once
-	gone      bool           `state:"-"`       // reaped: its pid may be another's by now
-	status    process.Status `state:"-"`
-	failure   string         `state:"failure"` // what was wrong before it exited; "": nothing
-	words     []string       `state:"words"`   // its last lines when the failure was noticed
-	says      string         `state:"says"`    // what it last said about itself
+	watch    guard.Record   `state:",inline"` // what the guard knows, while the state is written and read
+	signs    signs          `state:"-"`
+	executed bool           `state:"-"`     // its own program runs
+	newer    bool           `state:"newer"` // speaks a version of the protocol unknown here; said once
+	gone     bool           `state:"-"`     // reaped: its pid may be another's by now
+	status   process.Status `state:"-"`
+	failure  string         `state:"failure"` // what was wrong before it exited; "": nothing
+	words    []string       `state:"words"`   // its last lines when the failure was noticed
+	says     string         `state:"says"`    // what it last said about itself
 }
 
 // message is what a worker said.
@@ -102,7 +99,7 @@ func (s *Supervisor) hear(m message) {
 	if m.executed {
 		w.executed = true
 		s.note(fleet.Executed{ID: m.id})
-		w.signs = time.Now()
+		w.signs.due = time.Now()
 	}
 	if m.HasStatus {
 		w.says = m.Status
@@ -181,38 +178,3 @@ func (s *Supervisor) readHeader(w *worker) {
 
 // age is how long the worker has lived.
 func (w *worker) age() time.Duration { return time.Since(w.Spawned).Round(time.Millisecond) }
-
-// places is for how many workers there is room on the page that says how busy
-// they are. Those beyond it share the load as the kernel pleases.
-const places = 1024
-
-// busyPage is shared memory on which workers tell each other how busy each place is.
-// Without it how the load is spread is left to chance.
-type busyPage struct {
-	memory *scoreboard.Fleet `state:"-"`       // nil: there is none
-	fd     int               `state:"busy,fd"` // of memory, while the state is written and read
-}
-
-func (b *busyPage) open() {
-	if memory, err := scoreboard.CreateFleet(places); err == nil {
-		b.memory = memory
-	}
-}
-
-// descriptor is that of the page; -1: there is none.
-func (b *busyPage) descriptor() int {
-	if b.memory == nil {
-		return -1
-	}
-	return int(b.memory.File().Fd())
-}
-
-// save readies it for being written.
-func (b *busyPage) save() { b.fd = b.descriptor() }
-
-// clear has nobody be busy at a place, which is free.
-func (b *busyPage) clear(place int) {
-	if b.memory != nil {
-		b.memory.Clear(place)
-	}
-}

@@ -50,7 +50,7 @@ var mayImport = map[string][]string{
 	"supervisor/internal/books":   {module + "/supervisor/control", module + "/supervisor/internal/fleet", module + "/supervisor/internal/tally", module + "/worker/scoreboard"},
 	"supervisor/internal/state":   {},
 	"supervisor/internal/process": {sys, module + "/supervisor/internal/process", module + "/supervisor/internal/terminal"},
-	"supervisor/internal/socket":  {sys},
+	"supervisor/internal/socket":  {sys, module + "/worker/protocol"},
 	"supervisor/internal/notify":  {sys, module + "/worker/protocol"},
 	"supervisor/internal/manager": {sys, module + "/supervisor/internal/notify", module + "/worker/protocol"},
 	"supervisor/internal/pidfile": {sys, module + "/supervisor/files"},

@@ -100,7 +100,5 @@ func (e *Endpoints) CloseAdmin(set *socket.Set) {
 		}
 		delete(e.listeners, fd)
 	}
-	if err := set.Close(); err != nil {
-		e.options.Log.Warn("cannot close the admin listener", zap.Error(err))
-	}
+	e.options.Paths.Close(set)
 }

@@ -108,7 +108,10 @@ func (e *Endpoints) MoveControl(c *config.Config, bound *ControlSocket, err erro
 	if bound == nil && c.Control.Socket != off {
 		return nil // better the old place than none
 	}
-	e.control.Close()
+	if before := e.control; before != nil {
+		e.options.Paths.Close(before.sockets)
+		before.Close()
+	}
 	e.control = bound
 	e.tellSpare()
 	e.Serve()

@@ -25,6 +25,7 @@ import (
 
 	"github.com/gosuper/gosuper/supervisor/admin"
 	"github.com/gosuper/gosuper/supervisor/control"
+	"github.com/gosuper/gosuper/supervisor/internal/socket"
 )
 
 // AnswerTime is how long those who are being answered may keep an ended master.
@@ -38,6 +39,8 @@ type Options struct {
 	Log *zap.Logger
 	// Describe makes fields of an error that may carry a hint.
 	Describe func(error) []zap.Field
+	// Paths removes what is left of sockets that are given up while the master goes on.
+	Paths *socket.Paths
 	// Environ decides where an automatic control socket is.
 	Environ []string
 }

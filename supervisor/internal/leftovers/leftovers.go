@@ -33,6 +33,7 @@ type Leftovers struct {
 	owners map[int][]int  `state:"-"` // ids of the workers that a process may come from, by its pid
 	lost   bool           `state:"-"` // what ended with its leader was told of
 	due    bool           `state:"-"` // a look was postponed
+	look   *look          `state:"-"` // that is under way; nil: none is
 }
 
 // New knows of nothing.
@@ -78,10 +79,51 @@ func (l *Leftovers) Quiet(reaped []process.Orphan) bool {
 // Postpone has it not be quiet before there was a look at who was adopted.
 func (l *Leftovers) Postpone() { l.due = true }
 
+// Due says whether a look was postponed.
+func (l *Leftovers) Due() bool { return l.due }
+
+// look is a look at who was adopted, which takes its time.
+type look struct {
+	dead   map[int]Leader // when it began
+	reaped map[int]bool   // pids that may be another's since
+}
+
+// Begin begins a look at who was adopted, whose result is for Sort. It returns false,
+// and has another look be due, if one is under way.
+func (l *Leftovers) Begin() bool {
+	if l.look != nil {
+		l.due = true
+		return false
+	}
+	l.look, l.due = &look{dead: maps.Clone(l.dead), reaped: map[int]bool{}}, false
+	return true
+}
+
+// Reaped notes that a child was reaped, of whatever kind.
+func (l *Leftovers) Reaped(pid int) {
+	if l.look != nil {
+		l.look.reaped[pid] = true
+	}
+}
+
+// GiveUp ends a look without its result, and has another be due.
+func (l *Leftovers) GiveUp() { l.look, l.due = nil, true }
+
+// end ends the look, and returns what it saw that is still so, and the dead that there
+// were at its beginning.
+func (l *Leftovers) end(adopted []process.Orphan) (still []process.Orphan, dead map[int]Leader) {
+	seen := l.look
+	if seen == nil {
+		return adopted, l.dead
+	}
+	l.look = nil
+	return slices.DeleteFunc(adopted, func(o process.Orphan) bool { return seen.reaped[o.Pid] }), seen.dead
+}
+
 // Sort returns what there is to end of the children that were adopted, while these
 // workers are alive.
 func (l *Leftovers) Sort(adopted []process.Orphan, alive []Leader) (over []Leftover) {
-	l.due = false
+	adopted, dead := l.end(adopted)
 	adopted = l.ofWorkers(adopted)
 	for _, o := range adopted {
 		if _, ok := l.dead[o.Group]; ok {
@@ -93,7 +135,7 @@ func (l *Leftovers) Sort(adopted []process.Orphan, alive []Leader) (over []Lefto
 			over = append(over, l.tell(o, owners))
 		}
 	}
-	l.forget(adopted)
+	l.forget(adopted, dead)
 	return over
 }
 
@@ -179,17 +221,14 @@ func (l *Leftovers) ownersOf(o process.Orphan, alive []Leader) []int {
 	return owners
 }
 
-// forget drops what concerns nobody any more.
-func (l *Leftovers) forget(adopted []process.Orphan) {
+// forget drops what concerns nobody any more, of the dead those that were dead when
+// the look began.
+func (l *Leftovers) forget(adopted []process.Orphan, dead map[int]Leader) {
 	there := map[int]bool{}
 	for _, o := range adopted {
 		there[o.Pid], there[o.Group], there[o.Session] = true, true, true
 	}
-	for pid := range l.dead {
-		if !there[pid] {
-			delete(l.dead, pid)
-		}
-	}
+	maps.DeleteFunc(l.dead, func(pid int, w Leader) bool { return !there[pid] && dead[pid] == w })
 	maps.DeleteFunc(l.told, func(pid int, _ bool) bool { return !there[pid] })
 	maps.DeleteFunc(l.owners, func(pid int, _ []int) bool { return !there[pid] })
 }

@@ -103,3 +103,32 @@ func TestLost(t *testing.T) {
 		t.Error("it is told of twice")
 	}
 }
+
+// TestLook: a look takes its time, and what happens meanwhile is not lost.
+func TestLook(t *testing.T) {
+	l := New()
+	l.Shared = true
+	one, two := Leader{ID: 1, PID: 1001}, Leader{ID: 2, PID: 1002}
+	l.Died(one)
+	if !l.Begin() || l.Begin() || !l.Due() {
+		t.Error("two looks are under way, or the second is not due")
+	}
+	l.Died(two)
+	l.Reaped(2001)
+	over := l.Sort([]process.Orphan{orphan(2001, 2001, "GOSUPER_WORKER_ID=1"), orphan(2002, 2002, "GOSUPER_WORKER_ID=1")}, nil)
+	if got := ids(over); !slices.Equal(got, []string{"2002 of 1"}) {
+		t.Errorf("%v are to end, want the one that was not reaped meanwhile", got)
+	}
+	if !l.Begin() || l.Due() {
+		t.Error("the next look does not begin")
+	}
+	// Its group is killed, and what it had started elsewhere is adopted only now.
+	if got := ids(l.Sort([]process.Orphan{{Pid: 2003, Group: 2003, Session: 1002}}, nil)); !slices.Equal(got, []string{"2003 of 2"}) {
+		t.Errorf("%v are to end, want what is left of the one that died during a look", got)
+	}
+	l.Begin()
+	l.GiveUp()
+	if l.Quiet(nil) || !l.Begin() {
+		t.Error("a look that was given up is not due, or still under way")
+	}
+}

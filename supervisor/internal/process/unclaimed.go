@@ -34,15 +34,15 @@ func (u *Unclaimed) Claim(pid int) (Status, bool) {
 	}
 	status := u.ended[at].Status
 	u.ended = slices.DeleteFunc(u.ended, func(o Orphan) bool { return o.Pid == pid })
-	return status, !isChild(pid)
+	return status, !IsChild(pid)
 }
 
 // Drop forgets all: there is nobody left who could claim one.
 func (u *Unclaimed) Drop() { u.ended = nil }
 
-// isChild says whether there is a child with this pid, dead or alive, that was not
+// IsChild says whether there is a child with this pid, dead or alive, that was not
 // reaped.
-func isChild(pid int) bool {
+func IsChild(pid int) bool {
 	for {
 		var info siginfo
 		_, _, errno := unix.Syscall6(unix.SYS_WAITID, unix.P_PID, uintptr(pid), uintptr(unsafe.Pointer(&info)),

@@ -15,8 +15,17 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+)
+
+// What is told of the end of a worker comes behind the last that it wrote, for which
+// PassTime is waited: normally that is passed on already. When whoever reads it was
+// too slow once, nobody waits for it again before passAgain is over.
+const (
+	PassTime  = 50 * time.Millisecond
+	passAgain = 10 * time.Second
 )
 
 // A Roster is the list. It belongs to one goroutine.
@@ -25,7 +34,8 @@ type Roster[W any] struct {
 	pids      map[int]*W        `state:"-"`               // by pid, until they are reaped
 	unborn    map[int]bool      `state:"-"`               // ids of those without a process
 	unclaimed process.Unclaimed `state:"-"`               // of whom one may turn out to be an unborn one's
-	strays    []*process.Tail   `state:"-"`               // output of workers that are gone, which others may hold
+	left      []*process.Tail   `state:"-"`               // output of workers that are gone, which others may hold
+	hurry     time.Time         `state:"-"`               // until then nobody's output is waited for
 }
 
 // New returns a list of nobody.
@@ -68,6 +78,15 @@ func (r *Roster[W]) delivered(id int) {
 // Has says whether the process is that of a worker, and not reaped yet.
 func (r *Roster[W]) Has(pid int) bool { return r.pids[pid] != nil }
 
+// PIDs are those of all workers that are not reaped yet.
+func (r *Roster[W]) PIDs() map[int]bool {
+	pids := make(map[int]bool, len(r.pids))
+	for pid := range r.pids {
+		pids[pid] = true
+	}
+	return pids
+}
+
 // Reaped returns the worker whose process is reaped: its pid may be another's from now
 // on.
 func (r *Roster[W]) Reaped(pid int) *W {
@@ -104,10 +123,22 @@ func (r *Roster[W]) Remove(id int) {
 
 // Leave keeps the output of a worker that is gone until nobody can write to it any
 // more.
-func (r *Roster[W]) Leave(output ...*process.Tail) { r.strays = append(r.Left(), output...) }
+func (r *Roster[W]) Leave(output ...*process.Tail) { r.left = append(r.Left(), output...) }
 
 // Left is the output that was left and that somebody may still write to.
 func (r *Roster[W]) Left() []*process.Tail {
-	r.strays = slices.DeleteFunc(r.strays, (*process.Tail).Ended)
-	return r.strays
+	r.left = slices.DeleteFunc(r.left, (*process.Tail).Ended)
+	return r.left
+}
+
+// Await waits until something is passed on that a worker wrote, but not for one after
+// the other while nobody takes it.
+func (r *Roster[W]) Await(passed func(atMost time.Duration) bool) {
+	now, atMost := time.Now(), PassTime
+	if r.hurry.After(now) {
+		atMost = 0
+	}
+	if !passed(atMost) && atMost > 0 {
+		r.hurry = now.Add(passAgain)
+	}
 }

@@ -9,7 +9,7 @@
 //   - O_NONBLOCK and the backlog belong to the socket, not to a process. A worker that clears the one or calls
 //     listen with another backlog does it to the whole fleet. [Set.Reapply] puts both back.
 //   - So does shutdown(2), and the path of a unix socket is one for all who may write to its directory. [Set.Mend] and
-//     [Set.Renew] put right what a worker did to the others.
+//     [Paths.Renew] put right what a worker did to the others.
 //   - Descriptors are raw numbers here and for the callers. An *os.File would clear O_NONBLOCK for everybody
 //     the moment somebody calls its Fd method, and os.StartProcess does.
 //
@@ -25,5 +25,5 @@
 // SO_ATTACH_REUSEPORT_CBPF and hide what TCP_INFO knows of the queue) and which cannot bind without listening.
 //
 // Nothing here is safe for concurrent use: the supervisor's loop owns the sets. What may take long it leaves to others,
-// see [Plan].
+// see [Plan] and [Paths].
 package socket

@@ -16,41 +16,35 @@ import (
 //
 // Sockets that came from outside (systemd, fd://) are left alone: whoever passed them goes on using them, and
 // would find them deaf. [Set.Listen] takes quiesced sockets back into service.
-func (s *Set) Quiesce() error {
-	var errs []error
-	for _, e := range s.all() {
-		if err := e.quiesce(); err != nil {
-			errs = append(errs, fmt.Errorf("cannot keep new connections from %s: %w", e.url, err))
-		}
-	}
-	return errors.Join(errs...)
-}
+func (s *Set) Quiesce() error { return atOnce(func(p *Paths) { p.Quiesce(s) }) }
 
-func (l *listener) quiesce() error {
-	if !l.own || l.quiesced || l.fd < 0 {
-		return nil
+// quiesce returns the path that is to be removed for it.
+func (l *listener) quiesce() (path leftover, err error) {
+	if !l.own || l.fd < 0 {
+		return leftover{fd: -1}, nil
+	}
+	l.renewing = false
+	if l.quiesced {
+		return leftover{fd: -1}, nil
 	}
 	if l.bound.IsValid() {
 		if err := refuse(l.fd); err != nil {
-			return err
-		}
-	} else if err := l.unlink(); err != nil {
-		return err
-	}
-	l.quiesced = true
-	return nil
-}
-
-// resume undoes quiesce. Where that cannot be, the descriptor becomes a new socket in the same place, which does not
-// listen yet; workers that hold the old one can still accept what waits in its queue.
-func (l *listener) resume(o Options) error {
-	var err error
-	if l.bound.IsValid() {
-		if err = admit(l.fd); errors.Is(err, unix.EPERM) {
-			err = l.renewTCP()
+			return leftover{fd: -1}, fmt.Errorf("cannot keep new connections from %s: %w", l.url, err)
 		}
 	} else {
-		err = l.renewPath(o)
+		path = l.leavePath()
+	}
+	l.quiesced = true
+	return path, nil
+}
+
+// resume undoes quiesce for TCP. Where that cannot be, the descriptor becomes a new socket in the same place, which does
+// not listen yet; workers that hold the old one can still accept what waits in its queue. For a unix socket that is the
+// only way: see [Paths.Listen].
+func (l *listener) resume() error {
+	err := admit(l.fd)
+	if errors.Is(err, unix.EPERM) {
+		err = l.renewTCP()
 	}
 	if err != nil {
 		return fmt.Errorf("cannot take the socket back into service: %w", err)
@@ -84,17 +78,6 @@ func (l *listener) renewTCP() error {
 	return replace(l.fd, fd)
 }
 
-func (l *listener) renewPath(o Options) error {
-	op := &opening{options: o, socket: newSocket, set: &Set{}}
-	renewed, err := op.bindPath(l.path)
-	if err != nil {
-		return err
-	}
-	l.file = renewed.file
-	l.listening = false
-	return replace(l.fd, renewed.fd)
-}
-
 // Queue is how many connections wait to be accepted on all sockets of the set. A unix socket with any counts
 // as one, because the kernel does not say how many; the same goes for TCP where there is no TCP_INFO.
 func (s *Set) Queue() int {
@@ -123,40 +106,26 @@ func (l *listener) queue() int {
 // Close closes the sockets and removes the paths of unix sockets made here, unless something else has taken the
 // path since. Other sets that hold the same sockets lose them; close the difference of two sets instead. Closing
 // twice is harmless.
-func (s *Set) Close() error {
-	var errs []error
-	for _, e := range s.all() {
-		if err := e.close(); err != nil {
-			errs = append(errs, fmt.Errorf("cannot close %s: %w", e.url, err))
-		}
-	}
-	return errors.Join(errs...)
-}
+func (s *Set) Close() error { return atOnce(func(p *Paths) { p.Close(s) }) }
 
 // CloseForAll closes the sockets made here for whoever may hold a copy of them, so
 // that their addresses are free, and the others as [Set.Close] does.
-func (s *Set) CloseForAll() error {
-	var errs []error
-	for _, e := range s.all() {
-		closing := e.close
-		if e.own && e.listening {
-			closing = e.forsake
-		}
-		if err := closing(); err != nil {
-			errs = append(errs, fmt.Errorf("cannot close %s for all: %w", e.url, err))
-		}
-	}
-	return errors.Join(errs...)
+func (s *Set) CloseForAll() error { return atOnce(func(p *Paths) { p.CloseForAll(s) }) }
+
+// detach takes the socket out of all sets, and returns what is to be removed of it.
+func (l *listener) detach() (leftover, error) {
+	rest := l.leavePath()
+	rest.fd = l.fd
+	l.fd, l.listening = -1, false
+	return rest, nil
 }
 
-func (l *listener) close() error {
-	if l.fd < 0 {
-		return nil
+// leavePath gives up the path, which is to be removed.
+func (l *listener) leavePath() leftover {
+	rest := leftover{fd: -1, url: l.url}
+	if l.file != (fileID{}) {
+		rest.path, rest.file = l.path, l.file
 	}
-	// In this order: while it is open the socket keeps its inode, so the number cannot belong to another file.
-	err := l.unlink()
-	err = errors.Join(err, unix.Close(l.fd))
-	l.fd = -1
-	l.listening = false
-	return err
+	l.file = fileID{}
+	return rest
 }

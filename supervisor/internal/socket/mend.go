@@ -19,7 +19,7 @@ type Damage struct {
 
 // Mend has the sockets of this set listen again on which a worker called shutdown(2), as some servers do at their
 // end, which makes them deaf for all who share them, and sets O_NONBLOCK again. It returns what it has mended. Unix
-// sockets cannot be mended, only renewed: see [Set.Renew].
+// sockets cannot be mended, only renewed: see [Paths.Renew].
 func (s *Set) Mend() (mended []Damage, err error) {
 	var errs []error
 	for _, e := range s.serving() {
@@ -50,35 +50,6 @@ func (l *listener) listenAgain(o Options) error {
 	return unix.Listen(l.fd, o.Backlog)
 }
 
-// Renew puts a new socket, which listens, in the place of each unix socket of this set that was made here and can no
-// longer be connected to: somebody who shares it called shutdown(2), which a unix socket never recovers from, or
-// removed its path. A path that something else has taken since is left alone. renewed are the new sockets, under the
-// old descriptors; processes that were given one before still hold the old one.
-func (s *Set) Renew() (renewed *Set, damages []Damage, err error) {
-	var errs []error
-	renewed = &Set{options: s.options}
-	for _, e := range s.serving() {
-		what := e.unreachable()
-		if what == "" {
-			continue
-		}
-		err := e.unlink()
-		if err == nil {
-			err = e.renewPath(s.options)
-		}
-		if err == nil {
-			err = e.listen(s.options)
-		}
-		if err != nil {
-			errs = append(errs, failed(e.address, fmt.Errorf("the socket %s, and cannot be renewed: %w", what, err)))
-			continue
-		}
-		renewed.entries = append(renewed.entries, e)
-		damages = append(damages, Damage{e.url, what})
-	}
-	return renewed, damages, errors.Join(errs...)
-}
-
 // serving are the entries with sockets that are to take connections.
 func (s *Set) serving() (entries []entry) {
 	for _, e := range s.all() {
@@ -90,15 +61,12 @@ func (s *Set) serving() (entries []entry) {
 }
 
 // unreachable says why nobody can connect to a unix socket made here; "" if that is not so, or cannot be helped.
-func (l *listener) unreachable() string {
-	if !l.own || l.path == "" {
-		return ""
-	}
-	there, err := identify(l.path)
+func unreachable(path string, file fileID, fd int) string {
+	there, err := identify(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "lost its path"
-	case err == nil && there == l.file && shut(l.fd):
+	case err == nil && there == file && shut(fd):
 		return "was shut down"
 	}
 	return ""

@@ -2,10 +2,7 @@
 
 package socket
 
-import (
-	"errors"
-	"fmt"
-)
+import "fmt"
 
 // Own is the set of those sockets of s that were made here, which [Set.Quiesce] acts on.
 func (s *Set) Own() *Set {
@@ -23,18 +20,15 @@ func (s *Set) Own() *Set {
 
 // Claim gives the paths of the unix sockets made here the mode and the owner of the options, which may have changed
 // since they were bound. A path that something else has taken is left alone.
-func (s *Set) Claim(o Options) error {
-	var errs []error
-	for _, e := range s.all() {
-		if !e.own || e.path == "" || e.fd < 0 {
-			continue
-		}
-		if id, err := claim(e.path, 0, -1, -1); err != nil || id != e.file {
-			continue
-		}
-		if _, err := claim(e.path, uint32(o.Mode.Perm()), owner(o.UID), owner(o.GID)); err != nil {
-			errs = append(errs, fmt.Errorf("cannot adapt %s: %w", e.url, err))
-		}
+func (s *Set) Claim(o Options) error { return atOnce(func(p *Paths) { p.Claim(s, o) }) }
+
+// claimFor gives the path to whom the options say, if it is still the file.
+func claimFor(path string, file fileID, o Options) error {
+	if id, err := claim(path, 0, -1, -1); err != nil || id != file {
+		return nil
 	}
-	return errors.Join(errs...)
+	if _, err := claim(path, uint32(o.Mode.Perm()), owner(o.UID), owner(o.GID)); err != nil {
+		return fmt.Errorf("cannot adapt unix://%s: %w", path, err)
+	}
+	return nil
 }

@@ -52,7 +52,7 @@ func (op *opening) bindPath(path string) (l *listener, err error) {
 	// Nobody can connect before it listens, so that there is time to set who may.
 	l.file, err = claim(path, uint32(op.options.Mode.Perm()), owner(op.options.UID), owner(op.options.GID))
 	if err != nil {
-		return nil, errors.Join(err, l.unlink())
+		return nil, errors.Join(err, l.leavePath().remove())
 	}
 	return l, nil
 }
@@ -161,23 +161,6 @@ func (op *opening) probe(path string, seen fileID) error {
 		Hint:    "find it with: ss -lxp src " + path,
 		Taken:   true,
 	}
-}
-
-// unlink removes the path of a unix socket made here if it is still the same file.
-func (l *listener) unlink() error {
-	if l.file == (fileID{}) {
-		return nil
-	}
-	ours := l.file
-	l.file = fileID{}
-	there, err := identify(l.path)
-	if err != nil || there != ours {
-		return nil // somebody has removed or replaced it, and may
-	}
-	if err := unix.Unlink(l.path); err != nil && err != unix.ENOENT {
-		return fmt.Errorf("cannot remove the path: %w", err)
-	}
-	return nil
 }
 
 // identify looks at the file at path, which is not followed if it is a symlink.

@@ -47,6 +47,7 @@ type listener struct {
 	left      bool           `state:"-"`       // by a master before this one, and not yet in use
 	listening bool           `state:"listening"`
 	quiesced  bool           `state:"quiesced"`
+	renewing  bool           `state:"-"` // another socket is being made to take its place
 	denied    bool           `state:"-"` // its backlog is not ours to set
 }
 
@@ -160,18 +161,14 @@ func (op *opening) openPassed(a Address) (*listener, error) {
 }
 
 // Listen starts listening on the sockets that do not listen yet, and takes quiesced ones back into service. On an error, an [*Error], some may listen already; closing the new ones is up to the caller.
-func (s *Set) Listen() error {
-	for _, e := range s.all() {
-		if err := e.listen(s.options); err != nil {
-			return failed(e.address, err)
-		}
-	}
-	return nil
+func (s *Set) Listen() (err error) {
+	// None is renewed later, so nobody has to be told.
+	return errors.Join(atOnce(func(p *Paths) { err = p.Listen(s, nil) }), err)
 }
 
 func (l *listener) listen(o Options) error {
-	if l.quiesced {
-		if err := l.resume(o); err != nil {
+	if l.quiesced && l.bound.IsValid() {
+		if err := l.resume(); err != nil {
 			return err
 		}
 	}

@@ -30,14 +30,14 @@ func adoptStored(fd int) *listener {
 	l.own, l.left = true, true
 	if l.bound.IsValid() {
 		if refuses(fd) {
-			_ = l.forsake()
+			_ = forsake(l)
 		}
 		return l
 	}
 	path := strings.TrimPrefix(l.url, "unix://")
 	file, err := identify(path)
 	if err != nil || !boundTo(fd, path, file) {
-		_ = l.forsake()
+		_ = forsake(l)
 		return l
 	}
 	l.path, l.file = path, file
@@ -52,17 +52,24 @@ func (l *listener) address() Address {
 	return Address{kind: tcp, host: l.bound.Addr().String(), port: l.bound.Port()}
 }
 
-// forsake closes a socket for everybody who holds it. The service manager, which does, notices it as a hang-up and
-// lets go; until then the place is free for another socket with SO_REUSEADDR.
-func (l *listener) forsake() error {
+// detachForAll is detach for everybody who holds the socket. The service manager, which may, notices it as a hang-up
+// and lets go; until then the place is free for another socket with SO_REUSEADDR.
+func (l *listener) detachForAll() (leftover, error) {
 	if l.fd < 0 {
-		return nil
+		return leftover{fd: -1}, nil
 	}
 	err := unix.Shutdown(l.fd, unix.SHUT_RDWR)
 	if err == unix.ENOTCONN { // it does not listen, perhaps because somebody was quicker
 		err = nil
 	}
-	return errors.Join(err, l.close())
+	rest, _ := l.detach()
+	return rest, err
+}
+
+// forsake closes a socket for everybody who holds it.
+func forsake(l *listener) error {
+	rest, err := l.detachForAll()
+	return errors.Join(err, rest.remove())
 }
 
 // Forsake closes the sockets of a set that [Inherit] found in the descriptor store and that taken does not hold, for
@@ -72,7 +79,7 @@ func (s *Set) Forsake(taken *Set) error {
 	for _, e := range s.all() {
 		e.left = false
 		if !taken.has(e.listener) {
-			if err := e.forsake(); err != nil {
+			if err := forsake(e.listener); err != nil {
 				errs = append(errs, fmt.Errorf("cannot close %s, which a master before left: %w", e.url, err))
 			}
 		}

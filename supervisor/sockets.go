@@ -1,0 +1,114 @@
+//go:build linux
+
+package supervisor
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/socket"
+)
+
+// newPaths does what is to be done to the paths of sockets.
+func (s *Supervisor) newPaths() *socket.Paths {
+	return socket.NewPaths(s.loop.Report, func(what string, err error) { s.log.Warn(what, zap.Error(err)) })
+}
+
+// leave prepares the retirement of a worker that has sockets which the current
+// revision has not: those on which no other worker accepts any more are leaving,
+// and the worker is told so.
+func (s *Supervisor) leave(w *worker) {
+	if !s.fleet.Closed() {
+		s.sockets.GiveUp(s.unserved(w.revision.sockets.Without(s.revisions.current.sockets)))
+	}
+	var bits uint64
+	for _, set := range s.sockets.Leaving() {
+		bits |= w.revision.sockets.Bits(set.Own())
+	}
+	if bits != 0 {
+		w.view().SetLeaving(bits)
+	}
+}
+
+// unserved are those of the sockets that no worker has whom nobody told to finish.
+func (s *Supervisor) unserved(sockets *socket.Set) *socket.Set {
+	for w := range s.fleet.Workers() {
+		if w.State == fleet.Starting || w.State == fleet.Ready {
+			sockets = sockets.Without(s.revisions.all[w.Revision].sockets)
+		}
+	}
+	return sockets
+}
+
+// inUse says whether a worker lives that was given one of the sockets.
+func (s *Supervisor) inUse(sockets *socket.Set) bool {
+	for w := range s.roster.All() {
+		if !w.gone && w.revision.sockets.Bits(sockets) != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// lookAfterSockets closes what nobody waits in any more, and mends what could not be
+// mended before.
+func (s *Supervisor) lookAfterSockets(now time.Time) {
+	s.sockets.Close(now, socket.Use{Wanted: s.fleet.Reloading(), Ending: s.fleet.Stopping(), By: s.inUse})
+	if look := s.sockets.Look(); !look.IsZero() && !look.After(now) {
+		s.mend()
+	}
+}
+
+// mend looks whether the sockets of the workers still take connections, and sees to
+// it that they do. ended are the workers that have just gone, one of which is to
+// blame if they do not.
+func (s *Supervisor) mend(ended ...*worker) {
+	if s.fleet.Closed() {
+		return
+	}
+	var ids []int
+	for _, w := range ended {
+		ids = append(ids, w.ID)
+	}
+	s.sockets.Mend(time.Now(), s.revisions.sockets(), func(renewed *socket.Set, mended []socket.Damage, err error) {
+		for _, d := range mended {
+			fields := []zap.Field{zap.String("bind", d.URL), zap.String("problem", d.What)}
+			if len(ids) > 0 {
+				fields = append(fields, zap.Ints("ended", ids))
+			}
+			s.log.Warn("a socket that all workers share took no more connections, and does again", fields...)
+		}
+		if err != nil {
+			s.log.Error("cannot mend a socket", describe(err)...)
+		}
+		s.replaceHolders(renewed)
+	})
+}
+
+// replaceHolders replaces the workers that were given what is renewed by now.
+func (s *Supervisor) replaceHolders(renewed *socket.Set) {
+	for w := range s.roster.All() {
+		if !w.gone && w.revision.sockets.Bits(renewed) != 0 {
+			s.note(fleet.Recycle{ID: w.ID, Reason: fleet.ReasonRecycle})
+		}
+	}
+	s.step()
+}
+
+// endPaths waits until what is to be done to the paths of sockets is done, but not for
+// a file system that does not answer.
+func (s *Supervisor) endPaths() {
+	limit := time.NewTimer(endpoints.AnswerTime)
+	defer limit.Stop()
+	for s.sockets.Busy() {
+		select {
+		case do := <-s.loop.C:
+			do()
+		case <-limit.C:
+			return
+		}
+	}
+}

@@ -1,0 +1,132 @@
+//go:build linux
+
+package supervisor
+
+import (
+	"errors"
+	"os"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/control"
+	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
+	"github.com/gosuper/gosuper/supervisor/internal/notify"
+	"github.com/gosuper/gosuper/supervisor/internal/signals"
+)
+
+// hangPaths has the file system of unix sockets not answer until the channel is closed.
+func (st *stage) hangPaths() (answer chan struct{}) {
+	answer = make(chan struct{})
+	st.in(func() { st.master.sockets.Do(func() { <-answer }, func() {}) })
+	return answer
+}
+
+// The control socket is given up although the file system of its path does not answer.
+func TestControlMovesWithoutFileSystem(t *testing.T) {
+	c := load(t, "")
+	c.Control.Socket = t.TempDir() + "/control"
+	s, err := newSupervisor(Options{Config: c, Log: zap.NewNop(), Streams: toStderr{}}, hands{
+		signals: signals.System(), adopted: nobody, oom: func() (uint64, bool) { return 0, false },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.revisions.current.sockets.Close()
+	defer s.signals.Stop()
+	defer s.endpoints.Finish()
+	answer := make(chan struct{})
+	s.sockets.Do(func() { <-answer }, func() {})
+	if err := s.endpoints.MoveControl(load(t, ""), nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(c.Control.Socket); err != nil {
+		t.Errorf("the path is gone before its file system answered: %v", err)
+	}
+	close(answer)
+	for s.sockets.Busy() {
+		(<-s.loop.C)()
+	}
+	if _, err := os.Lstat(c.Control.Socket); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the path is left: %v", err)
+	}
+}
+
+// The loop goes on while the file system of its unix sockets does not answer: workers
+// end and are replaced, reloads come and go, and the master stops.
+func TestLoopGoesOnWithoutFileSystem(t *testing.T) {
+	path, other := t.TempDir()+"/socket", t.TempDir()+"/other"
+	play(t, oneWorker, silent, func(st *stage) {
+		there := func(path string) bool {
+			_, err := os.Lstat(path)
+			return !errors.Is(err, os.ErrNotExist)
+		}
+		to := func(path string) {
+			c := load(t, oneWorker)
+			c.Bind = []string{"unix:" + path}
+			st.load = func() (*config.Config, []string, error) { return c, nil, nil }
+			st.kill(syscall.SIGHUP)
+			st.pass(2 * freeTime)
+		}
+		st.say(1, notify.Message{Ready: true})
+		to(path)
+		st.say(2, notify.Message{Ready: true})
+		st.exit(1, 0)
+		answer := st.hangPaths()
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		st.exit(2, 1) // which is why the path is looked after
+		st.say(3, notify.Message{Ready: true})
+		if ws := st.status().Workers; len(ws) != 1 || ws[0].ID != 3 || ws[0].State != "ready" {
+			t.Errorf("while nothing answers: %+v", ws)
+		}
+		if there(path) {
+			t.Error("the path is back before its file system answered")
+		}
+		close(answer)
+		synctest.Wait()
+		st.pass(time.Second)
+		if !there(path) || st.log.FilterMessageSnippet("took no more connections").Len() != 1 {
+			t.Error("the path is not back")
+		}
+		st.say(4, notify.Message{Ready: true}) // in the place of the one with the old socket
+		if ws := st.status().Workers; len(ws) == 0 || ws[len(ws)-1].ID != 4 {
+			t.Errorf("nobody takes the place of who has the old socket: %+v", ws)
+		}
+		st.exit(3, 0)
+
+		answer = st.hangPaths()
+		to(other) // which may be on another file system
+		st.say(5, notify.Message{Ready: true})
+		if st.status().LastReload.Result != control.OK || !there(path) || !there(other) {
+			t.Errorf("the reload: %+v", st.status().LastReload)
+		}
+		st.exit(4, 0)
+		st.pass(10 * time.Second)
+		close(answer)
+		synctest.Wait()
+		st.pass(time.Second)
+		if there(path) {
+			t.Error("the path that left is still there")
+		}
+
+		answer = st.hangPaths()
+		st.kill(syscall.SIGTERM)
+		st.exit(5, 0)
+		st.pass(endpoints.AnswerTime)
+		select {
+		case err := <-st.result:
+			if err != nil {
+				t.Error(err)
+			}
+		default:
+			t.Error("the master waits for a file system that does not answer")
+		}
+		close(answer)
+	})
+}
