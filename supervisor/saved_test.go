@@ -46,7 +46,7 @@ func TestHardLimitOfOthers(t *testing.T) {
 // What the first version wrote is understood for ever. The file is not to be
 // changed; a field that is given up has to be read on.
 func TestFirstState(t *testing.T) {
-	master, err := os.ReadFile("testdata/estate-1.json")
+	master, err := os.ReadFile("testdata/state-1.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,8 +103,8 @@ func TestStoredStates(t *testing.T) {
 		file    string
 		givenUp []string // patterns of what is known from elsewhere, not needed, or has become another fact
 	}{
-		{"testdata/estate-1.json", []string{"workers.announced", "workers.why", "workers.until", "workers.revision", "workers.stuck", "leaving", "words", "revisions.config.Limits.NoNewPrivs"}},
-		{"testdata/estate-2.json", []string{"workers.announced", "workers.cooperates", "workers.why", "workers.until", "workers.revision", "tally.workers.*.at", "tally.workers.*.credit"}},
+		{"testdata/state-1.json", []string{"workers.announced", "workers.why", "workers.until", "workers.revision", "workers.stuck", "leaving", "words", "revisions.config.Limits.NoNewPrivs"}},
+		{"testdata/state-2.json", []string{"workers.announced", "workers.cooperates", "workers.why", "workers.until", "workers.revision", "tally.workers.*.at", "tally.workers.*.credit"}},
 	} {
 		master, err := os.ReadFile(test.file)
 		if err != nil {

@@ -157,7 +157,7 @@ func (s *Supervisor) Run() error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for !s.fleet.Halted() {
-		s.settle()
+		s.beginPending()
 		s.inform()
 		wait(timer, s.deadline())
 		select {

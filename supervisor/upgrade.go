@@ -121,16 +121,16 @@ func (s *Supervisor) upgrade() {
 // nextPhase goes on with an upgrade, as soon as that can be.
 func (s *Supervisor) nextPhase() {
 	s.upgrades.phase, s.upgrades.begun = s.upgrades.phase.Next(), false
-	s.settle()
+	s.beginPending()
 }
 
-// settle begins the phase of an upgrade that has waited for the workers.
-func (s *Supervisor) settle() {
+// beginPending begins the phase of an upgrade that has waited for the workers.
+func (s *Supervisor) beginPending() {
 	u := &s.upgrades
 	if u.phase == upgrade.None || u.begun {
 		return
 	}
-	if u.phase.Settled() {
+	if u.phase.AfterExec() {
 		if s.sockets.Busy() {
 			return
 		}

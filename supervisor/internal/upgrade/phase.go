@@ -23,24 +23,24 @@ const (
 // phases is what there is to know of each.
 var phases = [...]struct {
 	name string
-	// settled: it begins when every worker is its own program, which takes
+	// executed: it begins when every worker is its own program, which takes
 	// milliseconds: what a process becomes meanwhile, only this image would learn.
-	settled bool
+	executed bool
 	// shut: nobody is answered any more once it has begun.
 	shut bool
 	next Phase
 }{
 	None:      {name: "none", next: Finding},
 	Finding:   {name: "finding", next: Trying},
-	Trying:    {name: "trying", settled: true, next: Closing},
+	Trying:    {name: "trying", executed: true, next: Closing},
 	Closing:   {name: "closing", shut: true, next: Replacing},
-	Replacing: {name: "replacing", settled: true, shut: true, next: None},
+	Replacing: {name: "replacing", executed: true, shut: true, next: None},
 }
 
 func (p Phase) String() string { return phases[p].name }
 
-// Settled says whether the phase begins only when every worker is its own program.
-func (p Phase) Settled() bool { return phases[p].settled }
+// AfterExec says whether the phase begins only when every worker is its own program.
+func (p Phase) AfterExec() bool { return phases[p].executed }
 
 // Shut says whether nobody is answered any more in this phase.
 func (p Phase) Shut() bool { return phases[p].shut }

@@ -19,7 +19,7 @@ func TestPhases(t *testing.T) {
 	if len(seen) != len(phases) {
 		t.Errorf("of %d phases only %v are ever reached", len(phases), seen)
 	}
-	if None.Shut() || None.Settled() {
+	if None.Shut() || None.AfterExec() {
 		t.Error("without an upgrade something is waited for")
 	}
 }
