@@ -28,6 +28,18 @@
 // removed (package socket), and what workers left behind is looked at (reap.go) beside
 // it.
 //
+// # Rooms
+//
+// What the master knows and holds is in rooms, packages below internal that know no
+// master and are tested without one: what is counted and remembered (books), where
+// people and programs ask (endpoints), the files it writes itself (ownfiles), the
+// sockets of the workers (socket), who works (roster), whose requests do not end
+// (guard), what workers weigh (scales) and leave behind (leftovers), which signals
+// come (signals), which reload counts (reloads), what the service manager is told
+// (manager) and what a developer has edited (develop). What is left to this package is
+// to bring them together: what they find becomes an event for the brain, and what that
+// decides is done by them (perform.go).
+//
 // # Workers
 //
 // A worker is on the roster (package roster) before it has a process. Its outfit is

@@ -43,7 +43,6 @@ type Supervisor struct {
 	files     *ownfiles.Files `state:",inline"` // that the master writes itself
 	sockets   socket.Keeper   `state:",inline"` // beside those of the revisions
 	boards    sharedMemory    `state:",inline"` // that workers share with the master
-	blind     bool            `state:"-"`       // nor is it to be seen whether a worker waits for connections; said once
 
 	roster    *roster.Roster[worker] `state:",inline"`
 	leftovers leftovers.Leftovers    `state:",inline"`
@@ -55,10 +54,8 @@ type Supervisor struct {
 	next     agenda           `state:"-"`
 	books    *books.Books     `state:",inline"` // what is counted and remembered
 
-	scales *scales.Scales `state:",inline"` // what workers weigh
-
-	reloads *reloads.Reloads `state:",inline"`
-
+	scales      *scales.Scales       `state:",inline"` // what workers weigh
+	reloads     *reloads.Reloads     `state:",inline"`
 	endpoints   *endpoints.Endpoints `state:",inline"` // where people and programs ask
 	development *develop.Development `state:"-"`
 	upgrades    upgrades             `state:"-"`

@@ -69,8 +69,7 @@ func limitText(limit config.Size) string {
 // warnBlind says once that plain workers count as ready because of their age
 // alone.
 func (s *Supervisor) warnBlind(w *worker) {
-	if !s.blind {
-		s.blind = true
+	if s.books.Once("blind") {
 		s.log.Warn("cannot see whether workers wait for connections: a plain one counts as ready after 1s; let it say READY=1, or give ready a duration", w.fields()...)
 	}
 }

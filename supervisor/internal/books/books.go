@@ -26,6 +26,7 @@ type Books struct {
 	incidents incidents         `state:"incidents"`
 	failed    failed            `state:"-"`
 	written   written           `state:"-"`
+	said      map[string]bool   `state:"-"` // what is said only once
 }
 
 // dropped are the lines of the access log that are not in it.
@@ -37,7 +38,7 @@ type dropped struct {
 
 // New are the books of a master that starts now.
 func New(now time.Time) *Books {
-	return &Books{started: now, tally: tally.New(), restarts: newRestarts(), reloads: map[string]uint64{}}
+	return &Books{started: now, tally: tally.New(), restarts: newRestarts(), reloads: map[string]uint64{}, said: map[string]bool{}}
 }
 
 // Resume goes on with what another version of the master has written, which may have
@@ -94,6 +95,15 @@ func (b *Books) DropReport(now time.Time) uint64 {
 		d.reported, d.at = total, now
 	}
 	return more
+}
+
+// Once says whether something is to be said that is said only once, which it is then.
+func (b *Books) Once(what string) bool {
+	if b.said[what] {
+		return false
+	}
+	b.said[what] = true
+	return true
 }
 
 // ReloadEnded enters the end of a reload under the name of its result.

@@ -174,3 +174,10 @@ func TestWritten(t *testing.T) {
 		t.Errorf("worker %d is remembered when all are ready", worker)
 	}
 }
+
+func TestOnce(t *testing.T) {
+	b := New(epoch)
+	if !b.Once("a") || b.Once("a") || !b.Once("b") {
+		t.Error("something is said twice, or never")
+	}
+}
