@@ -342,3 +342,21 @@ func openDescriptors(t *testing.T) int {
 	}
 	return len(entries)
 }
+
+// BenchmarkBelongs is the price of a report of somebody who does not belong to the
+// worker that he speaks for: another child of the master.
+func BenchmarkBelongs(b *testing.B) {
+	other := exec.Command("sleep", "1000")
+	if err := other.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		other.Process.Kill()
+		other.Wait()
+	})
+	for b.Loop() {
+		if belongs(other.Process.Pid, 1<<30) {
+			b.Fatal("he does")
+		}
+	}
+}
