@@ -3,9 +3,13 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -93,5 +97,34 @@ func TestFamily(t *testing.T) {
 	}
 	if wakeUps(all) == 0 {
 		t.Error("it never waited")
+	}
+}
+
+// The table in README is what the command above it prints.
+func TestReadmeHasTheTableOfItsCommand(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ = bytes.Cut(text, []byte("\n## Measured\n"))
+	var names, rows []string
+	for line := range strings.Lines(string(text)) {
+		if args, is := strings.CutPrefix(line, "bin/gosuper-bench "); is {
+			cmd := newCommand(io.Discard, io.Discard)
+			if err := cmd.ParseFlags(strings.Fields(args)); err != nil {
+				t.Fatal(err)
+			}
+			names = cmd.Flags().Args()
+		}
+		if cells := strings.Split(line, " | "); len(cells) > 2 && strings.HasPrefix(line, "| ") {
+			rows = append(rows, strings.TrimPrefix(cells[0], "| "))
+		}
+	}
+	if _, err := choose(names); err != nil {
+		t.Error(err)
+	}
+	shown := slices.DeleteFunc(rows, func(name string) bool { return name == "" })
+	if want := slices.Concat([]string{"scenario", "---"}, names); !slices.Equal(shown, want) {
+		t.Errorf("the first column of the table is %q, want %q", shown, want)
 	}
 }
