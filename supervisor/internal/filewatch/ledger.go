@@ -17,28 +17,35 @@ const Settle = 150 * time.Millisecond
 // Ledger keeps apart what builds write and what a developer does. The zero value
 // is ready for use; it belongs to one goroutine.
 type Ledger struct {
-	since, until time.Time        // of the build that runs or ran last; until is zero while it runs
-	outputs      map[string]bool  // what builds write
-	sources      map[string]bool  // what changed between builds
-	builds       int              // that began
-	written      map[string]count // by builds in a row
+	since, until time.Time // of the build that runs or ran last; until is zero while it runs
+	builds       int       // that began
+	files        map[string]*file
 }
 
-// count says in which build a file was last written, and in how many in a row.
-type count struct{ build, row int }
+// file is what is known of one.
+type file struct {
+	output bool // builds write it
+	source bool // it changed between builds
+	build  int  // in which it was last written
+	row    int  // how many builds in a row wrote it
+}
+
+// of returns what is known of a file.
+func (l *Ledger) of(path string) *file {
+	f := l.files[path]
+	if f == nil {
+		if l.files == nil {
+			l.files = map[string]*file{}
+		}
+		f = new(file)
+		l.files[path] = f
+	}
+	return f
+}
 
 // Expect says that builds write a file, so that nothing has to be learned about
 // it.
-func (l *Ledger) Expect(output string) {
-	l.prepare()
-	l.outputs[output] = true
-}
-
-func (l *Ledger) prepare() {
-	if l.outputs == nil {
-		l.outputs, l.sources, l.written = map[string]bool{}, map[string]bool{}, map[string]count{}
-	}
-}
+func (l *Ledger) Expect(output string) { l.of(output).output = true }
 
 // Begin notes that a build begins.
 func (l *Ledger) Begin(now time.Time) {
@@ -60,40 +67,38 @@ type Verdict struct {
 // build's. One that was there and changes during builds is taken for a source at
 // first, so that no change is lost, until enough builds in a row wrote it.
 func (l *Ledger) Judge(batch []Change) (v Verdict) {
-	l.prepare()
 	for _, c := range batch {
-		if !l.during(c.At) {
-			l.sources[c.Path] = true
+		switch f := l.of(c.Path); {
+		case !l.during(c.At):
+			f.source = true
 			v.Changed, v.Sure = c.Path, true
-			continue
-		}
-		if l.outputs[c.Path] {
-			continue
-		}
-		n := l.written[c.Path]
-		switch {
-		case n.build == l.builds: // several batches of one build
-		case n.build == l.builds-1:
-			n.row++
-		default:
-			n.row = 1
-		}
-		n.build = l.builds
-		l.written[c.Path] = n
-		least := suspicious
-		if l.sources[c.Path] {
-			least = doubtful
-		}
-		switch {
-		case c.New || n.row >= least:
-			l.outputs[c.Path] = true
+		case f.output:
+		case c.New || f.writtenIn(l.builds):
+			f.output = true
 			v.Output = c.Path
 		default:
 			v.Changed = c.Path
-			v.Sure = v.Sure || l.sources[c.Path]
+			v.Sure = v.Sure || f.source
 		}
 	}
 	return v
+}
+
+// writtenIn notes that the file was written during a build, and says whether that
+// makes enough of them in a row.
+func (f *file) writtenIn(build int) bool {
+	switch build - f.build {
+	case 0: // several batches of one build
+	case 1:
+		f.row++
+	default:
+		f.row = 1
+	}
+	f.build = build
+	if f.source {
+		return f.row >= doubtful
+	}
+	return f.row >= suspicious
 }
 
 // during says whether a build ran at that time, or had just ended.
