@@ -16,10 +16,7 @@ import (
 // its deadline off looks, when the alarm goes off, when that is really due, and sets it
 // again. The zero value has to be initialised before its first use, and not be copied.
 //
-// All alarms share one wake-up, which is no timer of Go's wherever there is something
-// else: while there is one of those, the scheduler reads the clock in each of its
-// rounds, and the kernel sets a timer of its own in each wait for the network. A
-// server that waits for requests does both for each of them.
+// All alarms share one timer.
 type Alarm struct {
 	ring func(at int64) // see Init
 
@@ -96,7 +93,7 @@ func (c *alarmClock) schedule() {
 		return
 	}
 	if c.wakeAt == nil {
-		c.wakeAt = newWakeUp(c.ring)
+		c.wakeAt = newTimer(c.ring)
 	}
 	c.next = first
 	c.wakeAt(first)
@@ -115,7 +112,7 @@ func (c *alarmClock) ring() {
 }
 
 // newTimer returns a function that has ring called at a time, instead of any that was
-// given before, by a timer of Go's.
+// given before.
 func newTimer(ring func()) func(at int64) {
 	timer := time.AfterFunc(time.Hour, ring)
 	timer.Stop()

@@ -1,5 +1,3 @@
-//go:build linux
-
 package clock
 
 import (
@@ -32,50 +30,44 @@ func await[T any](t *testing.T, c <-chan T) T {
 // TestAlarmsOnTime sets alarms for times in no order, moves some forward and stops
 // others: each goes off once, not before its time, and not long after it.
 func TestAlarmsOnTime(t *testing.T) {
-	for name, wakeUp := range map[string]func(func()) func(int64){"kernel": newWakeUp, "Go": newTimer} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c := new(alarmClock)
-			c.wakeAt = wakeUp(c.ring)
-			const n = 200
-			rang := make(chan int64, 2*n)
-			begin := scoreboard.Monotonic()
-			var stopped []*Alarm
-			want := 0
-			for i := range n {
-				at := begin + int64(limit/10) + rand.Int64N(int64(limit))
-				a := &Alarm{ring: func(set int64) {
-					if now := scoreboard.Monotonic(); set != at || now < at || now > at+int64(5*time.Second) {
-						t.Errorf("set for %v, goes off for %v at %v", time.Duration(at-begin), time.Duration(set-begin), time.Duration(now-begin))
-					}
-					rang <- at
-				}}
-				if i%3 == 0 && (!c.bring(a, at+int64(forever)) || c.bring(a, at+int64(2*forever))) {
-					t.Error("one is not set, or put off")
-				}
-				if !c.bring(a, at) {
-					t.Error("not set")
-				}
-				if want++; i%5 == 0 {
-					stopped = append(stopped, a)
-				}
+	c := new(alarmClock)
+	const n = 200
+	rang := make(chan int64, 2*n)
+	begin := scoreboard.Monotonic()
+	var stopped []*Alarm
+	want := 0
+	for i := range n {
+		at := begin + int64(limit/10) + rand.Int64N(int64(limit))
+		a := &Alarm{ring: func(set int64) {
+			if now := scoreboard.Monotonic(); set != at || now < at || now > at+int64(5*time.Second) {
+				t.Errorf("set for %v, goes off for %v at %v", time.Duration(at-begin), time.Duration(set-begin), time.Duration(now-begin))
 			}
-			for _, a := range stopped {
-				if a.at.Load() != 0 { // else this machine is busy
-					c.remove(a)
-					want--
-				}
-				c.remove(a)
-			}
-			for range want {
-				await(t, rang)
-			}
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			if len(c.set) != 0 || len(rang) != 0 {
-				t.Errorf("%d are set still, %d went off besides", len(c.set), len(rang))
-			}
-		})
+			rang <- at
+		}}
+		if i%3 == 0 && (!c.bring(a, at+int64(forever)) || c.bring(a, at+int64(2*forever))) {
+			t.Error("one is not set, or put off")
+		}
+		if !c.bring(a, at) {
+			t.Error("not set")
+		}
+		if want++; i%5 == 0 {
+			stopped = append(stopped, a)
+		}
+	}
+	for _, a := range stopped {
+		if a.at.Load() != 0 { // else this machine is busy
+			c.remove(a)
+			want--
+		}
+		c.remove(a)
+	}
+	for range want {
+		await(t, rang)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.set) != 0 || len(rang) != 0 {
+		t.Errorf("%d are set still, %d went off besides", len(c.set), len(rang))
 	}
 }
 
