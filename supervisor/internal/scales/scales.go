@@ -12,7 +12,7 @@ import (
 
 // How memory is measured for people: a figure is good for so long, a new one is
 // waited for so long, and one that is late is better than another kind of
-// figure for so long. Those who ask regularly wait less.
+// figure for so long. Where there is such a one, the new one is waited for less.
 const (
 	memoryFresh = time.Second
 	memoryWait  = 100 * time.Millisecond
@@ -87,10 +87,15 @@ type figure struct {
 	busy  chan struct{} // closed when one under way is over; nil: there is none
 }
 
-// Weigh returns the weight of each of the workers, for people: it may take a tenth
-// of a second. Those that are not among them are forgotten.
+// Weigh returns the weight of each of the workers, for people: with figures of memory
+// that are at most 10 seconds old, for which it may take a tenth of a second if there
+// are none yet. Those that are not among them are forgotten.
 func (s *Scales) Weigh(workers []Worker) []Weight {
-	trees, now := s.refresh(workers, memoryWait)
+	wait := recallWait
+	if !s.knows(workers) {
+		wait = memoryWait
+	}
+	trees, now := s.refresh(workers, wait)
 	weights := weightless(workers, trees)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,6 +107,20 @@ func (s *Scales) Weigh(workers []Worker) []Weight {
 		}
 	}
 	return weights
+}
+
+// knows says whether there is a figure of memory for each of the workers, although it
+// may be a late one.
+func (s *Scales) knows(workers []Worker) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	for _, w := range workers {
+		if one := s.by[w.ID]; w.PID > 0 && (one == nil || now.Sub(one.at) >= memoryStale) {
+			return false
+		}
+	}
+	return true
 }
 
 // Recall is Weigh with the last figure of memory, however old it is: for those who

@@ -38,24 +38,33 @@ func TestWeigh(t *testing.T) {
 	}
 }
 
-// TestOneThatHangs: it is waited for a little, then the last one known will
-// do, and in the end what can be had without waiting.
+// TestOneThatHangs: it is hardly waited for while the last one known will do, and in
+// the end a little, before what can be had without waiting.
 func TestOneThatHangs(t *testing.T) {
 	hanging := &figure{busy: make(chan struct{}), bytes: 42, kind: process.PSS, at: time.Now().Add(-memoryStale / 2)}
 	f := New()
 	f.Attach(Trees, nil)
 	f.by[1] = hanging
 	workers := []Worker{{ID: 1, PID: os.Getpid()}}
-	begin := time.Now()
-	weights := f.Weigh(workers)
-	if took := time.Since(begin); took < memoryWait {
-		t.Errorf("given up after %v", took)
+	shortest := memoryWait
+	for range 5 { // the machine may be busy
+		begin := time.Now()
+		f.Weigh(workers)
+		shortest = min(shortest, time.Since(begin))
 	}
+	if shortest < recallWait || shortest == memoryWait {
+		t.Errorf("given up after %v", shortest)
+	}
+	weights := f.Weigh(workers)
 	if weights[0].Bytes != 42 || weights[0].Kind != process.PSS {
 		t.Errorf("the last known is %+v", weights[0])
 	}
 	hanging.at = time.Now().Add(-memoryStale)
+	begin := time.Now()
 	weights = f.Weigh(workers)
+	if took := time.Since(begin); took < memoryWait {
+		t.Errorf("given up after %v", took)
+	}
 	if weights[0].Bytes <= 42 || weights[0].Kind != process.RSS {
 		t.Errorf("what can be had is %+v", weights[0])
 	}
