@@ -21,13 +21,18 @@ type Paths struct {
 	complain func(what string, err error)
 	waiting  []work
 	busy     bool
+	hurry    time.Time // until then nothing is waited for
 }
 
 // work is done beside the owner, and then by the owner.
 type work struct{ beside, then func() }
 
-// moment is how long the owner waits for something to be done.
-const moment = 50 * time.Millisecond
+// The owner waits for moment until something is done. When that was too short it does not wait again before respite is
+// over: a file system that is slow would keep it waiting for each thing.
+const (
+	moment  = 50 * time.Millisecond
+	respite = 10 * time.Second
+)
 
 // NewPaths returns one that has nothing to do. owner has do called where the sets may be used; it is called by other
 // goroutines, and may never return when the owner is gone; nil: all is waited for as long as it takes. complain is
@@ -86,12 +91,19 @@ func (p *Paths) soon(one work) bool {
 			})
 		}
 	}()
-	timer := time.NewTimer(moment)
+	now, atMost := time.Now(), moment
+	if p.hurry.After(now) {
+		atMost = 0
+	}
+	timer := time.NewTimer(atMost)
 	defer timer.Stop()
 	select {
 	case <-done:
 		return true
 	case <-timer.C:
+		if atMost > 0 {
+			p.hurry = now.Add(respite)
+		}
 		close(left)
 		return false
 	}

@@ -33,9 +33,10 @@ func (d *desk) hang() { d.paths.Do(func() { <-d.answer }, func() {}) }
 // work has the file system answer, and does what the owner has to.
 func (d *desk) work() {
 	d.t.Helper()
-	d.answer <- struct{}{}
-	for d.paths.Busy() {
+	for answer := d.answer; d.paths.Busy(); {
 		select {
+		case answer <- struct{}{}:
+			answer = nil
 		case do := <-d.todo:
 			do()
 		case <-time.After(patience):
@@ -60,6 +61,22 @@ func TestPathsAreWaitedForAMoment(t *testing.T) {
 	d.paths.CloseForAll(s)
 	if d.expectPath(path, false); d.paths.Busy() {
 		t.Error("something is not done yet")
+	}
+}
+
+// A file system that is slow keeps nobody waiting for a moment again and again.
+func TestPathsAreNotWaitedForAgain(t *testing.T) {
+	d := newDesk(t)
+	d.hang()
+	d.work()
+	begin := time.Now()
+	const times = 20
+	for range times {
+		d.hang()
+		d.work()
+	}
+	if took := time.Since(begin); took > times*moment/2 {
+		t.Errorf("%d things that take long keep their owner waiting for %v", times, took)
 	}
 }
 
