@@ -75,18 +75,15 @@ type leftPipe struct {
 // newState is that of a master that knows and holds nothing yet.
 func newState() *Supervisor {
 	return &Supervisor{
-		signals:   signals.New(),
+		inputs:    inputs{signals: signals.New(), messages: make(chan message), loop: loop.New()},
 		revisions: revisions{all: map[int]*revision{}},
 		roster:    roster.New[worker](),
-		messages:  make(chan message),
-		loop:      loop.New(),
 		books:     books.New(time.Now()),
 		endpoints: endpoints.New(),
 		files:     &ownfiles.Files{},
 		guard:     guard.New(scoreboard.Monotonic),
 		scales:    scales.New(),
 		reloads:   reloads.New(),
-
 		leftovers: leftovers.New(),
 		upgrades:  upgrades{last: control.Upgrade{Result: control.None}},
 	}
@@ -94,7 +91,7 @@ func newState() *Supervisor {
 
 // attach gives a state what it works with.
 func (s *Supervisor) attach(o Options, h hands) {
-	s.options, s.log, s.hands = o, o.Log, h
+	s.given = given{options: o, log: o.Log, hands: h}
 	s.signals.Attach(h.signals)
 	s.scales.Attach(h.trees, h.oom)
 	s.development = develop.New(developing(o))

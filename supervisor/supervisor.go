@@ -33,9 +33,8 @@ import (
 
 // Supervisor is one master. Its state belongs to the goroutine that calls Run.
 type Supervisor struct {
-	options Options     `state:"-"`
-	log     *zap.Logger `state:"-"`
-	hands   hands       `state:"-"`
+	given  `state:"-"`
+	inputs `state:"-"`
 
 	fleet     *fleet.Fleet    `state:"fleet"`
 	guard     *guard.Guard    `state:"-"` // what it knows the workers have while the state is written and read
@@ -47,18 +46,28 @@ type Supervisor struct {
 	roster    *roster.Roster[worker] `state:",inline"`
 	leftovers leftovers.Leftovers    `state:",inline"`
 
-	signals  *signals.Signals `state:"-"`
-	messages chan message     `state:"-"`
-	loop     *loop.Loop       `state:"-"` // by which other goroutines reach this one
-	manager  *manager.Manager `state:"-"` // nil: there is none
-	next     agenda           `state:"-"`
-	books    *books.Books     `state:",inline"` // what is counted and remembered
-
+	manager     *manager.Manager     `state:"-"` // nil: there is none
+	next        agenda               `state:"-"`
+	books       *books.Books         `state:",inline"` // what is counted and remembered
 	scales      *scales.Scales       `state:",inline"` // what workers weigh
 	reloads     *reloads.Reloads     `state:",inline"`
 	endpoints   *endpoints.Endpoints `state:",inline"` // where people and programs ask
 	development *develop.Development `state:"-"`
 	upgrades    upgrades             `state:"-"`
+}
+
+// given is what a master is made with, and keeps as it is.
+type given struct {
+	options Options
+	log     *zap.Logger
+	hands   hands
+}
+
+// inputs are what the loop waits for, beside its timer.
+type inputs struct {
+	signals  *signals.Signals
+	messages chan message
+	loop     *loop.Loop // by which other goroutines reach the loop
 }
 
 // hands are the system calls of the loop, and the seam for its tests.
