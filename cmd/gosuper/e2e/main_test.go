@@ -8,9 +8,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"syscall"
 	"testing"
 )
 
@@ -43,6 +45,9 @@ func testMain(m *testing.M) int {
 	if inGuest() {
 		gosuper, self, programs = filepath.Join(guestPrograms, "gosuper"), os.Args[0], guestPrograms
 		return m.Run()
+	}
+	if signal.Ignored(syscall.SIGHUP) { // these tests run under nohup, but their masters do not
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
 	if err := build(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
