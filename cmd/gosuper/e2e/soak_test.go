@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"encoding/binary"
+	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -21,6 +22,8 @@ import (
 
 	"github.com/gosuper/gosuper/cmd/internal/load"
 )
+
+var soakSpan = flag.Duration("soak", 8*time.Second, "how long the soak lasts")
 
 // soakLoads are what clients do at the same time. Kept connections have no pause,
 // so that there is nearly always a request on them.
@@ -116,9 +119,9 @@ func address(t *testing.T, text string) string {
 // Under load of all kinds, with reloads, kills and requests that never end, no
 // request is lost but those in the hands of a killed worker.
 func TestSoak(t *testing.T) {
-	span := 8 * time.Second
+	span := *soakSpan
 	if testing.Short() {
-		span = 4 * time.Second
+		span /= 2
 	}
 	m := up(t, "workers = 3", "surge = 3", `timeout = "1s"`, "[restart]", `reset_after = "1ms"`)
 	books := &ledger{killed: map[string]time.Time{}}
