@@ -30,20 +30,6 @@ const (
 // descendants, and what else is in its session. They may be gone by now.
 type Tree []int
 
-// TreeMemory returns the memory in bytes of a worker and all its processes. It
-// is RSS as soon as PSS cannot be had of one of them. The error says that none
-// of them is alive any more.
-//
-// The kernel walks the page tables of every process for PSS, which takes in the
-// order of 25 ms for 1 GiB: this is nothing for a goroutine that others wait for.
-func TreeMemory(pid int) (bytes uint64, kind MemoryKind, err error) {
-	trees, err := Trees([]int{pid})
-	if err != nil {
-		return 0, "", err
-	}
-	return trees[0].Memory()
-}
-
 // errGone is the error of trees of which nobody is alive.
 func (t Tree) errGone() error {
 	return fmt.Errorf("cannot read the memory of a worker: none of its processes %v is alive", []int(t))
@@ -127,7 +113,12 @@ func (t Tree) Private() (bytes uint64, err error) {
 	return bytes, nil
 }
 
-// Memory returns the memory of all processes together, as [TreeMemory] does.
+// Memory returns the memory in bytes of all processes together. It is RSS as soon
+// as PSS cannot be had of one of them. The error says that none of them is alive
+// any more.
+//
+// The kernel walks the page tables of every process for PSS, which takes in the
+// order of 25 ms for 1 GiB: this is nothing for a goroutine that others wait for.
 func (t Tree) Memory() (bytes uint64, kind MemoryKind, err error) {
 	var r procReader
 	kind = PSS

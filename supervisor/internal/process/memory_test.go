@@ -98,11 +98,11 @@ func TestTrees(t *testing.T) {
 
 func TestTreeMemory(t *testing.T) {
 	little, much := hog(t, 1, nil), hog(t, 61, nil)
-	first, kind, err := TreeMemory(little)
+	first, kind, err := treeMemory(little)
 	if err != nil || kind != PSS {
 		t.Fatal(first, kind, err)
 	}
-	second, kind, err := TreeMemory(much)
+	second, kind, err := treeMemory(much)
 	if err != nil || kind != PSS {
 		t.Fatal(second, kind, err)
 	}
@@ -155,7 +155,7 @@ func TestTreeMemoryOfAll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, kind, err := TreeMemory(worker)
+	all, kind, err := treeMemory(worker)
 	if err != nil || kind != PSS {
 		t.Fatal(kind, err)
 	}
@@ -175,7 +175,7 @@ func TestTreeMemoryOfAll(t *testing.T) {
 // roleStranger reads the memory of another user's process.
 func roleStranger() {
 	pid := must(strconv.Atoi(os.Getenv("OF")))
-	bytes, kind, err := TreeMemory(pid)
+	bytes, kind, err := treeMemory(pid)
 	if err != nil {
 		fatal(err)
 	}
@@ -205,7 +205,7 @@ func TestTreeMemoryOfAnotherUser(t *testing.T) {
 func TestTreeMemoryOfNobody(t *testing.T) {
 	pid := start(t, sh("exit 0"))
 	await(t, pid)
-	bytes, kind, err := TreeMemory(pid)
+	bytes, kind, err := treeMemory(pid)
 	if err == nil || errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("got %d bytes, %q and %v of a process that has gone", bytes, kind, err)
 	}
@@ -225,7 +225,7 @@ func TestTreeMemoryOfVanishing(t *testing.T) {
 		t.Fatal(got)
 	}
 	for end := time.Now().Add(200 * time.Millisecond); time.Now().Before(end); {
-		bytes, kind, err := TreeMemory(pid)
+		bytes, kind, err := treeMemory(pid)
 		if err != nil || kind != PSS || bytes == 0 || bytes > 100*mib {
 			t.Fatal(bytes, kind, err)
 		}
@@ -301,4 +301,13 @@ func each(trees []Tree, read func(Tree) uint64) (sum uint64) {
 		sum += read(t)
 	}
 	return sum
+}
+
+// treeMemory is the memory of a worker and all its processes.
+func treeMemory(pid int) (bytes uint64, kind MemoryKind, err error) {
+	trees, err := Trees([]int{pid})
+	if err != nil {
+		return 0, "", err
+	}
+	return trees[0].Memory()
 }
