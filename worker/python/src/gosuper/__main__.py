@@ -1,0 +1,6 @@
+"""``python -m gosuper APP``."""
+
+from gosuper._runner import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+"""The worker's side of the scoreboard: memory that it shares with its master.
+
+The layout is that of version 1, as the package comment of worker/scoreboard says. Words are stored through memoryviews of
+their own size, which CPython copies as one machine word. Everything is written by the thread of the event loop, or by
+whoever holds the lock of the ledger, so that plain stores do for counters.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import sys
+
+SIZE = 65536
+SLOTS = 240
+OVERDUE = 12
+NO_SLOT = -1
+
+STARTING, READY, DRAINING = 1, 2, 3
+IN_USE, STREAMING, UPGRADED, ENDED = 1, 2, 4, 8
+
+# Indexes into the words of 8 bytes, and of 4 bytes where the name says so.
+_SLOT_COUNT32, _STATE32, _OVERDUE32 = 20 // 4, 28 // 4, 296 // 4
+_BEAT, _DRAIN_UNTIL, _LEAVING, _ABORT = 32 // 8, 64 // 8, 72 // 8, 80 // 8
+_STARTED, _FINISHED, _TIMEOUTS = 128 // 8, 192 // 8, 240 // 8
+_ACCEPTED, _OPEN, _UNSLOTTED, _LOG_DROPPED, _DURATION = 256 // 8, 264 // 8, 272 // 8, 280 // 8, 288 // 8
+_HISTOGRAM = 512 // 8
+
+_HEADER = struct.Struct("<IIIIII")  # version, header size, slot size, slots in use, pid, state
+_MAGIC = int.from_bytes(b"GOSUPER1", "little")
+_SLOT = struct.Struct("<QQQIBBBx16s128s64s")  # from the start time on, behind the sequence
+_METHOD, _PATH, _ID = 16, 128, 64
+_PRINTABLE = bytes(c if 0x20 <= c <= 0x7E else ord("?") for c in range(256))
+
+
+class Board:
+    """One board, mapped or, for a process without a master, in memory of its own."""
+
+    def __init__(self, memory: mmap.mmap | bytearray) -> None:
+        if len(memory) != SIZE:
+            raise ValueError(f"the board has {len(memory)} bytes, not {SIZE}")
+        self._bytes = memoryview(memory)
+        self._words = self._bytes.cast("Q")
+        self._words32 = self._bytes.cast("I")
+        self._free = list(reversed(range(SLOTS)))
+        self._free_overdue = list(reversed(range(SLOTS, SLOTS + OVERDUE)))
+
+    @classmethod
+    def unshared(cls) -> Board:
+        """A board that nobody else sees."""
+        return cls(bytearray(SIZE))
+
+    @classmethod
+    def open(cls, fd: int) -> Board:
+        """Map the board behind a descriptor, which is closed.
+
+        OSError and ValueError say that it is no board; the worker is a plain one then.
+        """
+        try:
+            if sys.byteorder != "little":
+                raise ValueError("the board wants a little-endian machine")
+            size = os.fstat(fd).st_size
+            if size != SIZE:
+                raise ValueError(f"the board has {size} bytes, not {SIZE}")
+            return cls(mmap.mmap(fd, SIZE, mmap.MAP_SHARED))
+        finally:
+            os.close(fd)
+
+    def write_header(self, pid: int) -> None:
+        """Make the worker a cooperating one that is starting; the magic comes last."""
+        _HEADER.pack_into(self._bytes, 8, 1, 4096, 256, 0, pid, STARTING)
+        self._words[0] = _MAGIC
+
+    def set_state(self, state: int) -> None:
+        """Say what the worker is doing: STARTING, READY or DRAINING."""
+        self._words32[_STATE32] = state
+
+    def beat(self) -> None:
+        """Give a sign of life."""
+        self._words[_BEAT] += 1
+
+    def drain_until(self) -> int:
+        """When the master is going to kill this worker, in CLOCK_MONOTONIC nanoseconds, 0 if it has said nothing."""
+        return self._words[_DRAIN_UNTIL]
+
+    def leaving(self, index: int) -> bool:
+        """Whether the listening socket of this index is to be accepted empty before it is closed."""
+        return 0 <= index < 64 and bool(self._words[_LEAVING] >> index & 1)
+
+    def abort_follows(self) -> bool:
+        """Whether the abort signal comes at the end of the drain, and time to answer it."""
+        return self._words[_ABORT] != 0
+
+    def accepted(self) -> None:
+        """Count a connection that was accepted and is now open."""
+        self._words[_ACCEPTED] += 1
+        self._words[_OPEN] += 1
+
+    def closed(self) -> None:
+        """Count an accepted connection that is closed."""
+        self._words[_OPEN] -= 1
+
+    def started(self) -> int:
+        """Count a request that begins, and return its number, from 1."""
+        number = self._words[_STARTED] + 1
+        self._words[_STARTED] = number
+        return number
+
+    def finished(self, status: int) -> None:
+        """Count a request that ends with this HTTP status; one outside 100 to 599 is in no class."""
+        words = self._words
+        if 100 <= status < 600:
+            words[_FINISHED + status // 100] += 1
+        words[_FINISHED] += 1
+
+    def observe(self, duration: int) -> None:
+        """Record the duration of a finished request, in nanoseconds."""
+        duration = max(duration, 0)
+        exponent = duration.bit_length() - 1
+        bucket = 0 if exponent < 14 else min(2 * (exponent - 14) + 1 + (duration >> (exponent - 1) & 1), 63)
+        self._words[_HISTOGRAM + bucket] += 1
+        self._words[_DURATION] += duration
+
+    def timed_out(self) -> None:
+        """Count a request that was ended at its deadline."""
+        self._words[_TIMEOUTS] += 1
+
+    def log_dropped(self) -> None:
+        """Count a line of the access log that was dropped."""
+        self._words[_LOG_DROPPED] += 1
+
+    def take(self, start: int, deadline: int, method: bytes, path: bytes, request_id: bytes) -> int:
+        """Put a request that begins into a free slot; NO_SLOT, and counted, if there is none.
+
+        Times are CLOCK_MONOTONIC nanoseconds, deadline is 0 if there is none. Texts may be anything and are cut.
+        """
+        if not self._free:
+            self._words[_UNSLOTTED] += 1
+            return NO_SLOT
+        slot = self._free.pop()
+        if slot >= self._words32[_SLOT_COUNT32]:
+            self._words32[_SLOT_COUNT32] = slot + 1
+        self._fill(slot, start, start, deadline, IN_USE, method, path, request_id)
+        return slot
+
+    def take_overdue(
+        self, start: int, progress: int, deadline: int, flags: int, method: bytes, path: bytes, request_id: bytes
+    ) -> int:
+        """Show a request past its deadline for which take had no slot; NO_SLOT if as many are shown already."""
+        if not self._free_overdue:
+            return NO_SLOT
+        slot = self._free_overdue.pop()
+        if slot - SLOTS >= self._words32[_OVERDUE32]:
+            self._words32[_OVERDUE32] = slot - SLOTS + 1
+        self._fill(slot, start, progress, deadline, IN_USE | ENDED | flags, method, path, request_id)
+        return slot
+
+    def progress(self, slot: int, now: int) -> None:
+        """Record a sign of life of the request in the slot."""
+        if slot >= 0:
+            self._words[_at(slot) // 8 + 2] = now
+
+    def mark(self, slot: int, flags: int) -> None:
+        """Add flags to a slot that is in use."""
+        if slot >= 0:
+            self._words32[_at(slot) // 4 + 8] |= flags
+
+    def free(self, slot: int) -> None:
+        """Give the slot back."""
+        if slot >= 0:
+            self._words32[_at(slot) // 4 + 8] = 0
+            (self._free if slot < SLOTS else self._free_overdue).append(slot)
+
+    def _fill(
+        self, slot: int, start: int, progress: int, deadline: int, flags: int, method: bytes, path: bytes, ident: bytes
+    ) -> None:
+        at = _at(slot)
+        method, path, ident = method[:_METHOD], path[:_PATH], ident[:_ID]
+        sequence = self._words[at // 8] | 1
+        self._words[at // 8] = sequence
+        _SLOT.pack_into(
+            self._bytes,
+            at + 8,
+            start,
+            progress,
+            deadline,
+            flags,
+            len(method),
+            len(path),
+            len(ident),
+            method.translate(_PRINTABLE),
+            path.translate(_PRINTABLE),
+            ident.translate(_PRINTABLE),
+        )
+        self._words[at // 8] = sequence + 1 & 0xFFFFFFFFFFFFFFFF
+
+
+def _at(slot: int) -> int:
+    return 4096 + 256 * slot if slot < SLOTS else 1024 + 256 * (slot - SLOTS)

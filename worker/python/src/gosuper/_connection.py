@@ -1,0 +1,163 @@
+"""What is known of one connection, as mixins of a server's protocol classes."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import socket
+import struct
+import termios
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+if TYPE_CHECKING:
+    from gosuper._ledger import Ledger
+    from gosuper._request import Request
+
+    class _Base(asyncio.Protocol):
+        """What the mixins expect of a server's protocol class."""
+
+        def timeout_keep_alive_handler(self) -> None: ...
+        def shutdown(self) -> None: ...
+else:
+    _Base = object
+
+_LAST_DATA_RECEIVED = struct.Struct("=52xI")  # of tcp_info, milliseconds
+_BYTES_ACKED = struct.Struct("=120xQ")
+_BYTES_RECEIVED = struct.Struct("=128xQ")
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What a server has called by its connections."""
+
+    reading: Callable[[], None]
+    """Before requests are read."""
+    lost: Callable[[], None]
+    """After a connection is gone."""
+
+
+class Connection(_Base):
+    """A connection that the ledger and the gate know. It comes before the server's own protocol class."""
+
+    ledger: ClassVar[Ledger]
+    hooks: ClassVar[Hooks]
+
+    request: Request | None = None
+    """The request that is running on it."""
+    served = False
+    """Whether it has ever sent a request."""
+    stale = False
+    """Whether its first request has waited in the queue of the socket for too long."""
+    transport: asyncio.Transport
+    _acked = 0
+    _lost: asyncio.Event | None = None
+    _is_lost = False
+
+    @property
+    def ticket(self) -> object:
+        """What the gate knows it by."""
+        return self
+
+    def data_received(self, data: bytes) -> None:
+        """Whatever arrives is progress of the request under way."""
+        if self.request is not None:
+            self.request.touch()
+        self.hooks.reading()
+        super().data_received(data)
+
+    def pause_writing(self) -> None:
+        """From here on what the kernel delivers is progress too."""
+        self._acked = _acked(self.transport)
+        super().pause_writing()
+
+    def delivered(self) -> bool:
+        """Whether the client has taken something of what waits to be sent, since this was last asked."""
+        if self.transport.get_write_buffer_size() == 0:
+            return False
+        before, self._acked = self._acked, _acked(self.transport)
+        return before != self._acked
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone, and nothing of it counts any more."""
+        self._is_lost = True
+        if self.request is not None:
+            self.ledger.lost(self.request)
+        super().connection_lost(exc)
+        self.forget()
+        if self._lost is not None:
+            self._lost.set()
+
+    def forget(self) -> None:
+        """Take the connection off all counts."""
+        self.ledger.board.closed()
+        self.ledger.gate.forget(self.ticket)
+        self.hooks.lost()
+
+    async def wait_lost(self) -> None:
+        """Wait until the connection is gone."""
+        if not self._is_lost:
+            self._lost = self._lost or asyncio.Event()
+            await self._lost.wait()
+
+
+class HTTPConnection(Connection):
+    """A connection that speaks HTTP/1.1."""
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection, unless a request has just arrived on it."""
+        if not _pending(self.transport):
+            super().timeout_keep_alive_handler()
+
+
+class WebSocketConnection(Connection):
+    """A connection that an HTTP one has become."""
+
+    _ticket: object = None
+
+    @property
+    def ticket(self) -> object:
+        """What the gate knows it by: the connection that it was."""
+        return self._ticket
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take over from the HTTP connection."""
+        before = cast(Connection, cast(asyncio.Transport, transport).get_protocol())
+        self._ticket = before.ticket
+        self.stale = before.stale
+        self.served = True
+        super().connection_made(transport)
+
+
+def waited(sock: socket.socket) -> int:
+    """For how long a request has waited on a connection that has just been accepted, in nanoseconds.
+
+    It is 0 where nothing was sent yet and where that is not known, as on unix sockets. The kernel knows when data last
+    came in (tcpi_last_data_recv, tcp(7)); a client that goes on sending has waited for longer, and gets served.
+    """
+    info = _tcp_info(sock)
+    if len(info) < _BYTES_RECEIVED.size or _BYTES_RECEIVED.unpack_from(info)[0] == 0:
+        return 0
+    return int(_LAST_DATA_RECEIVED.unpack_from(info)[0]) * 1_000_000
+
+
+def _acked(transport: asyncio.Transport) -> int:
+    info = _tcp_info(transport.get_extra_info("socket"))
+    return int(_BYTES_ACKED.unpack_from(info)[0]) if len(info) >= _BYTES_ACKED.size else 0
+
+
+def _tcp_info(sock: Any) -> bytes:
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192)
+    except (OSError, AttributeError):
+        return b""
+    return bytes(info)
+
+
+def _pending(transport: asyncio.Transport) -> bool:
+    sock = transport.get_extra_info("socket")
+    try:
+        return sock is not None and struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.FIONREAD, b"\0\0\0\0"))[0] > 0
+    except OSError:
+        return False

@@ -1,0 +1,67 @@
+"""The fleet page: how busy each worker is, for all others to see."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import sys
+from typing import NamedTuple
+
+_PLACE = 64 // 8
+_BUSY, _CAPACITY, _BEAT, _ID, _OPEN = range(5)
+
+
+class Occupant(NamedTuple):
+    """What the worker in one place says."""
+
+    id: int
+    busy: int
+    open: int
+    capacity: int
+    beat: int
+
+
+class Fleet:
+    """The advisory memory that all workers can write, in words of 8 bytes, 8 for each place."""
+
+    def __init__(self, memory: mmap.mmap | bytearray) -> None:
+        self._words = memoryview(memory).cast("Q")
+        self.places = len(self._words) // _PLACE
+
+    @classmethod
+    def open(cls, fd: int) -> Fleet:
+        """Map the page behind a descriptor, which is closed. OSError and ValueError say that it is none."""
+        try:
+            size = os.fstat(fd).st_size
+            if sys.byteorder != "little" or size <= 0 or size % 4096 != 0:
+                raise ValueError(f"{size} bytes are no fleet page")
+            return cls(mmap.mmap(fd, size, mmap.MAP_SHARED))
+        finally:
+            os.close(fd)
+
+    def busy(self, place: int) -> int:
+        """How busy the worker in a place is, -1 if nobody accepts connections there."""
+        at = _PLACE * place
+        return self._words[at] if self._words[at + _ID] else -1
+
+    def occupant(self, place: int) -> Occupant:
+        """Read a place, which must be less than places."""
+        busy, capacity, beat, ident, open_ = self._words[_PLACE * place : _PLACE * place + 5]
+        return Occupant(ident, busy, open_, capacity, beat)
+
+    def enter(self, place: int, ident: int, capacity: int) -> None:
+        """Say that the worker of this id accepts connections, up to a capacity or, with 0, without one."""
+        at = _PLACE * place
+        self._words[at + _CAPACITY] = capacity
+        self._words[at + _ID] = ident
+
+    def leave(self, place: int) -> None:
+        """Say that nobody in this place accepts connections."""
+        self._words[_PLACE * place + _ID] = 0
+
+    def tell(self, place: int, busy: int, open_: int) -> None:
+        """Tell how busy the worker is, and how many connections are open."""
+        words, at = self._words, _PLACE * place
+        words[at] = busy
+        words[at + _OPEN] = open_
+        words[at + _BEAT] = words[at + _BEAT] + 1 & 0xFFFFFFFFFFFFFFFF

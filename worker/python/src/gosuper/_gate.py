@@ -1,0 +1,113 @@
+"""What keeps this worker busy: requests, and connections that have not sent their first one yet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from gosuper._fleet import Fleet
+from gosuper._spread import Standing
+
+FRESH = 1_000_000_000
+"""For how long a connection that has sent no request counts, in nanoseconds (FreshConnection of the protocol)."""
+
+
+class Gate:
+    """Counts what the worker is at work on, tells the fleet, and says whether there is room for another connection.
+
+    A connection's first request takes over what the connection counted. Requests are never held back: the connections
+    that they come on cannot go anywhere else. Only the thread of the event loop uses it.
+    """
+
+    def __init__(self, limit: int = 0, fleet: Fleet | None = None, place: int = 0, ident: int = 0) -> None:
+        self.busy = 0
+        self.open = 0
+        self._limit = limit
+        self._fleet = fleet if fleet is not None and 0 <= place < fleet.places else None
+        self._place = place
+        self._id = ident
+        self._ended = self._closed = 0
+        self._fresh: dict[object, int] = {}  # when they were admitted, oldest first
+        self._waiting: list[tuple[int, Callable[[], None]]] = []
+        self._tell()
+
+    def full(self) -> bool:
+        """Whether there is no room for another connection."""
+        return 0 < self._limit <= self.busy
+
+    def room(self) -> int:
+        """How busy the worker may be at most to have room."""
+        return self._limit - 1
+
+    def standing(self) -> Standing:
+        """What the worker has to do, and has done."""
+        return Standing(self.busy, self.open, self._ended, self._closed)
+
+    def present(self, accepts: bool) -> None:
+        """Tell the others whether this worker accepts connections at present."""
+        if self._fleet is not None:
+            if accepts:
+                self._fleet.enter(self._place, self._id, self._limit)
+            else:
+                self._fleet.leave(self._place)
+
+    def admit(self, connection: object) -> None:
+        """Count a connection that was accepted."""
+        self.busy += 1
+        self.open += 1
+        self._fresh[connection] = time.monotonic_ns()
+        self._tell()
+
+    def begin(self, connection: object) -> None:
+        """Count a request that begins on a connection; finish follows."""
+        if self._fresh.pop(connection, None) is None:
+            self.busy += 1
+            self._tell()
+
+    def finish(self) -> None:
+        """Take a request off, when the application is not at work on it any more."""
+        self.busy -= 1
+        self._ended += 1
+        self._tell()
+        self._nudge()
+
+    def forget(self, connection: object) -> None:
+        """Take off a connection that is closed."""
+        self.open -= 1
+        self._closed += 1
+        if self._fresh.pop(connection, None) is not None:
+            self.busy -= 1
+        self._tell()
+        self._nudge()
+
+    def expire_fresh(self) -> int:
+        """Take off the connections that are not fresh any more; how long the next one has left, 0 if there is none."""
+        now = time.monotonic_ns()
+        left = 0
+        before = self.busy
+        while self._fresh:
+            connection, admitted = next(iter(self._fresh.items()))
+            left = admitted + FRESH - now
+            if left > 0:
+                break
+            del self._fresh[connection]
+            self.busy -= 1
+            left = 0
+        if self.busy != before:
+            self._tell()
+        return left
+
+    def await_mark(self, mark: int, wake: Callable[[], None]) -> None:
+        """Call a function, once, when the worker is no busier than the mark."""
+        self._waiting.append((mark, wake))
+
+    def _nudge(self) -> None:
+        if self._waiting:
+            due = [wake for mark, wake in self._waiting if self.busy <= mark]
+            self._waiting = [(mark, wake) for mark, wake in self._waiting if self.busy > mark]
+            for wake in due:
+                wake()
+
+    def _tell(self) -> None:
+        if self._fleet is not None:
+            self._fleet.tell(self._place, self.busy, self.open)

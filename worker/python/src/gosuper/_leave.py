@@ -1,0 +1,144 @@
+"""How a worker finishes without dropping anything."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+from typing import Any, cast
+
+from gosuper import _accesslog, _board
+from gosuper._accept import Listener
+from gosuper._connection import Connection, WebSocketConnection
+from gosuper._gate import FRESH
+from gosuper._ledger import Ledger
+from gosuper._process import Process
+from gosuper._request import Request
+
+logger = logging.getLogger("gosuper")
+
+MARGIN = 250_000_000
+"""What is kept free before the worker is killed, in nanoseconds (DrainMargin of the protocol)."""
+UNBOUNDED = 30_000_000_000
+"""How long a drain takes at most if nobody says until when (UnboundedDrain)."""
+ORPHANED = 1_500_000_000
+"""How long it takes at most once the master is gone (OrphanGrace)."""
+
+_LOOK = 0.1
+
+
+class Leave:
+    """The drain of one server: when it is asked for, until when it may take, and what happens in it."""
+
+    def __init__(self, process: Process, state: Any) -> None:
+        self.asked = asyncio.Event()
+        """Set when the worker has been told to finish."""
+        self.event = asyncio.Event()
+        """Set when the drain has begun, for the application."""
+        self.hurry = False
+        """Do not wait any longer."""
+        self.cut = False
+        """Whether something was still at work at the end of the drain."""
+        self._process = process
+        self._state = state
+        self._changed = asyncio.Event()
+        self._begun = 0
+        self._orphaned = 0
+
+    def watch_master(self) -> None:
+        """Take the master's end for the request to finish."""
+        notify = self._process.notify
+        if notify.fileno() >= 0:
+            asyncio.get_running_loop().add_reader(notify.fileno(), self._heard)
+
+    def look(self) -> None:
+        """Something has ended."""
+        self._changed.set()
+
+    async def drain(self, ledger: Ledger, listeners: list[Listener], connecting: set[asyncio.Task[Any]]) -> None:
+        """Give every connection that was accepted its answer, and tell streams to come to an end."""
+        process = self._process
+        self._begun = time.monotonic_ns()
+        process.board.set_state(_board.DRAINING)
+        process.notify.stopping()
+        emptying = []
+        for index, listener in enumerate(listeners):
+            if process.board.leaving(index):
+                emptying.append(asyncio.ensure_future(listener.empty()))
+            else:
+                listener.close()
+        ledger.gate.present(False)
+        ledger.closing = True
+        self.event.set()
+        process.drain.begin()
+        self._close_unused(ledger)
+        await self._until_done(ledger, lambda: emptying + list(connecting))
+        if process.board.abort_follows() and not self.hurry:
+            # The abort signal ends the process while this waits.
+            await self._wait(lambda: bool(self._state.tasks) and process.board.abort_follows())
+
+    async def within(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Wait for something, but not past the end of the drain."""
+        task = asyncio.ensure_future(coroutine)
+        await self._wait(lambda: not task.done() and not self._over())
+        if not task.done():
+            self.cut = True
+
+    def until(self) -> int:
+        """When the drain is over, in CLOCK_MONOTONIC nanoseconds. It may be brought forward."""
+        until = self._process.board.drain_until()
+        until = until - MARGIN if until else self._begun + UNBOUNDED
+        return min(until, self._orphaned + ORPHANED) if self._orphaned else until
+
+    def _over(self) -> bool:
+        return self.hurry or time.monotonic_ns() >= self.until()
+
+    async def _until_done(self, ledger: Ledger, others: Any) -> None:
+        def busy() -> bool:
+            return bool(self._state.connections or self._state.tasks or not all(task.done() for task in others()))
+
+        await self._wait(lambda: busy() and not self._over())
+        if not busy():
+            return
+        left = cast("list[Request]", list(ledger.deadlines.running))
+        if left:
+            logger.warning("%d requests were cut at the end of the drain", len(left))
+        for request in left:
+            if isinstance(request.connection, WebSocketConnection):
+                request.connection.shutdown()
+            ledger.terminate(request, 503, _accesslog.DRAIN)
+        cut = time.monotonic_ns()
+        await self._wait(lambda: busy() and time.monotonic_ns() - cut < MARGIN // 4)
+        for connection in list(self._state.connections):
+            connection.transport.abort()
+        self.cut = bool(self._state.tasks)
+
+    def _close_unused(self, ledger: Ledger) -> None:
+        """Connections that never sent anything end when they would if they were idle, counted from now."""
+        loop = asyncio.get_running_loop()
+        seconds = max(ledger.limits.keepalive, FRESH) / 1e9
+
+        def close(connection: Connection) -> None:
+            if not connection.served:
+                connection.transport.close()
+
+        for connection in self._state.connections:
+            if not connection.served:
+                loop.call_later(seconds, close, connection)
+
+    async def _wait(self, condition: Any) -> None:
+        """Wait while a condition holds, looking whenever something has ended, and ten times a second."""
+        loop = asyncio.get_running_loop()
+        while condition():
+            self._changed.clear()
+            timer = loop.call_later(_LOOK, self._changed.set)
+            await self._changed.wait()
+            timer.cancel()
+
+    def _heard(self) -> None:
+        notify = self._process.notify
+        if notify.gone():
+            asyncio.get_running_loop().remove_reader(notify.fileno())
+            self._orphaned = time.monotonic_ns()
+            self.asked.set()

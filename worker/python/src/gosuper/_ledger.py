@@ -1,0 +1,240 @@
+"""Accounts for every request: on the board, in the access log, against its limits."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import cast
+
+from gosuper import _accesslog, _board
+from gosuper._accesslog import AccessLog, Entry
+from gosuper._board import Board
+from gosuper._connection import Connection
+from gosuper._deadlines import STREAMING, WAITING, Deadlines, Timed
+from gosuper._environ import Limits
+from gosuper._gate import Gate
+from gosuper._notify import Notifier
+from gosuper._request import Message, Request, Send
+
+logger = logging.getLogger("gosuper")
+
+RETRY_AFTER = b"5"
+"""What a client that was answered with 503 or 504 is told, in seconds."""
+
+_TEXT = {503: b"Service Unavailable\n", 504: b"Gateway Timeout\n"}
+
+
+class Ledger:
+    """The requests of one worker. All but `end` is called by the thread of the event loop.
+
+    A request is finished once: when its response is complete, when the application returns, or when its deadline has
+    passed, whichever is first. What the application does after a complete response is background work, without limits.
+    """
+
+    def __init__(self, board: Board, gate: Gate, limits: Limits, notify: Notifier, log: AccessLog | None) -> None:
+        self.lock = threading.Lock()
+        self.board = board
+        self.gate = gate
+        self.limits = limits
+        self.closing = limits.keepalive == 0
+        """Whether answers over HTTP/1.1 carry "Connection: close"."""
+        self.cancel_on_disconnect = False
+        self.wake_guard: Callable[[], None] = lambda: None
+        self.deadlines = Deadlines(limits, self._expire, lambda: self.wake_guard())
+        self._notify = notify
+        self._log = log
+        self._answers: set[asyncio.Task[None]] = set()
+
+    def begin(self, scope: Message, send: Send) -> Request:
+        """Account for a request that begins in this task."""
+        now = time.monotonic_ns()
+        request = Request(self, scope, send, now)
+        limits = self.limits
+        if limits.request:
+            request.deadline = now + limits.request
+        request.task = asyncio.current_task()
+        transport = getattr(getattr(send, "__self__", None), "transport", None)
+        connection: Connection | None = None
+        if transport is not None:
+            request.transport = transport
+            protocol = transport.get_protocol()
+            if isinstance(protocol, Connection):
+                request.connection = connection = protocol
+                connection.request = request
+                connection.served = True
+        number = self.board.started()
+        request.slot = self.board.take(now, request.deadline, *_texts(scope))
+        self.gate.begin(connection.ticket if connection is not None else None)
+        self.deadlines.add(request)
+        if number == limits.requests:
+            self._notify.recycle("max_requests")
+        return request
+
+    def begun(self, request: Request) -> None:
+        """Show that the response has begun, and apply the limit from there on."""
+        streaming = request.phase == STREAMING
+        self.board.mark(request.slot, _board.STREAMING if streaming else _board.UPGRADED)
+        limits = self.limits
+        later = limits.stream if streaming else limits.upgrade
+        if later and (not limits.timeout or later < limits.timeout):
+            self.deadlines.look(request)
+
+    def finish(self, request: Request, ending: str = _accesslog.OK) -> None:
+        """The response is complete or the application has returned; only the first call counts."""
+        with self.lock:
+            if request.finished:
+                return
+            request.finished = True
+            if not request.ended:
+                self._account(request, request.status, _accesslog.CLIENT_GONE if request.gone else ending)
+            self.board.free(request.slot)
+        self.deadlines.remove(request)
+        self.gate.finish()
+        if request.connection is not None and request.connection.request is request:
+            request.connection.request = None
+
+    def lost(self, request: Request) -> None:
+        """The client of a request that is not finished has hung up."""
+        request.gone = True
+        if self.cancel_on_disconnect and request.task is not None and not request.ended:
+            request.task.cancel()
+
+    def end(self, request: Request, status: int, ending: str) -> bool:
+        """Take a request away from its application, and report whether it was still there; by any thread.
+
+        The status is what its client gets if nothing was sent. The caller answers or cuts it.
+        """
+        with self.lock:
+            if request.ended or request.finished:
+                return False
+            request.ended = True
+            if ending == _accesslog.TIMEOUT:
+                self.board.timed_out()
+            if request.slot == _board.NO_SLOT:
+                flags = (0, _board.STREAMING, _board.UPGRADED)[request.phase]
+                request.slot = self.board.take_overdue(
+                    request.start, request.progress, request.deadline, flags, *_texts(request.scope)
+                )
+            else:
+                self.board.mark(request.slot, _board.ENDED)
+            self._account(request, status if request.phase == WAITING else request.status, ending)
+        return True
+
+    def terminate(self, request: Request, status: int, ending: str) -> None:
+        """End a request at once: answered if nothing was sent, else cut; the application is cancelled."""
+        if not self.end(request, status, ending):
+            return
+        self.deadlines.remove(request)
+        if request.phase == WAITING and not request.gone:
+            task = asyncio.get_running_loop().create_task(_answer(request, status))
+            self._answers.add(task)
+            task.add_done_callback(self._answers.discard)
+        elif request.transport is not None and request.scope.get("http_version") != "2":
+            request.transport.abort()
+        if request.task is not None:
+            request.task.cancel()
+
+    def ended_elsewhere(self, request: Request) -> None:
+        """The guard has ended a request; the event loop does the rest when it is back."""
+        self.deadlines.remove(request)
+        if request.transport is not None:
+            request.transport.abort()
+        if request.task is not None:
+            request.task.cancel()
+
+    def _expire(self, timed: Timed) -> None:
+        request = cast(Request, timed)
+        connection = request.connection
+        if request.phase != WAITING and connection is not None and connection.delivered():
+            request.touch()
+            return
+        logger.warning("%s was ended at its limit after %.3f s", describe(request), _age(request))
+        self.terminate(request, 504, _accesslog.TIMEOUT)
+
+    def _account(self, request: Request, status: int, ending: str) -> None:
+        now = time.monotonic_ns()
+        self.board.finished(status)
+        self.board.observe(now - request.start)
+        log = self._log
+        if log is None:
+            return
+        scope = request.scope
+        headers = dict(scope["headers"])
+        query = scope.get("query_string", b"")
+        target = _path(scope)
+        first = request.first or (now if request.ended and request.phase == WAITING and not request.gone else 0)
+        entry = Entry(
+            remote=scope["client"][0] if scope.get("client") else "",
+            method=scope.get("method", "GET"),
+            target=target + b"?" + query if query else target,
+            proto="HTTP/" + scope.get("http_version", "1.1"),
+            status=status,
+            size=request.bytes,
+            referer=headers.get(b"referer", b""),
+            agent=headers.get(b"user-agent", b""),
+            request_id=headers.get(b"x-request-id") or headers.get(b"traceparent", b""),
+            duration=now - request.start,
+            first_byte=first - request.start if first else -1,
+            ended=ending,
+        )
+        if not log.write(entry):
+            self.board.log_dropped()
+
+
+def describe(request: Request) -> str:
+    """Method and path of a request, for a line of the log."""
+    method, path, ident = (text.decode("ascii", "replace") for text in _texts(request.scope))
+    return f"{method} {path!r}" + (f" ({ident!r})" if ident else "")
+
+
+def status_headers(status: int) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer that stands for the application's."""
+    return [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(_TEXT[status])).encode()),
+        (b"retry-after", RETRY_AFTER),
+        (b"connection", b"close"),
+    ]
+
+
+def status_text(status: int) -> bytes:
+    """The body that belongs to status_headers."""
+    return _TEXT[status]
+
+
+async def _answer(request: Request, status: int) -> None:
+    kind = "http.response"
+    if request.scope["type"] == "websocket":
+        kind = "websocket.http.response"
+    headers = status_headers(status)
+    if request.scope.get("http_version") == "2":
+        headers.pop()
+    try:
+        await request.raw_send({"type": kind + ".start", "status": status, "headers": headers})
+        await request.raw_send({"type": kind + ".body", "body": status_text(status), "more_body": False})
+    except Exception:
+        if request.transport is not None:
+            request.transport.abort()
+
+
+def _age(request: Request) -> float:
+    return (time.monotonic_ns() - request.start) / 1e9
+
+
+def _path(scope: Message) -> bytes:
+    raw = scope.get("raw_path")
+    return raw if isinstance(raw, bytes) else str(scope["path"]).encode()
+
+
+def _texts(scope: Message) -> tuple[bytes, bytes, bytes]:
+    ident = b""
+    for name, value in cast("list[tuple[bytes, bytes]]", scope["headers"]):
+        if name == b"x-request-id":
+            ident = value
+            break
+        if name == b"traceparent":
+            ident = value
+    return scope.get("method", "GET").encode(), _path(scope), ident

@@ -1,0 +1,70 @@
+"""Reports to the master: the text of sd_notify(3), one message for each write."""
+
+from __future__ import annotations
+
+import socket
+
+_LONGEST = 4096
+
+
+class Notifier:
+    """The descriptor that reports go to; without one they go nowhere.
+
+    The descriptor itself proves who sends, and its hang-up means that the master is gone.
+    """
+
+    def __init__(self, fd: int = -1) -> None:
+        self._socket = socket.socket(fileno=fd) if fd >= 0 else None
+        self._recycling = False
+
+    def fileno(self) -> int:
+        """The descriptor, -1 if there is none."""
+        return self._socket.fileno() if self._socket else -1
+
+    def send(self, message: str) -> bool:
+        """Send assignments, and report whether the master will see them. It never waits."""
+        if self._socket is None:
+            return False
+        try:
+            self._socket.send(message.encode(errors="replace")[:_LONGEST], socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+        except OSError:
+            return False
+        return True
+
+    def ready(self) -> bool:
+        """Say that requests are being accepted."""
+        return self.send("READY=1")
+
+    def stopping(self) -> bool:
+        """Say that this worker has begun to drain."""
+        return self.send("STOPPING=1")
+
+    def status(self, text: str) -> bool:
+        """Show one line to humans."""
+        return self.send("STATUS=" + _line(text))
+
+    def extend_startup(self, seconds: float) -> bool:
+        """Ask that the start may take so many more seconds from now."""
+        return self.send(f"EXTEND_TIMEOUT_USEC={max(0, round(seconds * 1e6))}")
+
+    def recycle(self, reason: str) -> bool:
+        """Ask to be replaced, once: the worker serves on until its replacement is ready."""
+        if self._recycling:
+            return True
+        self._recycling = self.send("X_GOSUPER_RECYCLE=" + (_line(reason) or "asked"))
+        return self._recycling
+
+    def gone(self) -> bool:
+        """Whether the master has hung up; called when the descriptor is readable."""
+        if self._socket is None:
+            return False
+        try:
+            return self._socket.recv(_LONGEST, socket.MSG_DONTWAIT) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,110 @@
+"""The program ``python -m gosuper``."""
+
+from __future__ import annotations
+
+import copy
+import faulthandler
+import importlib.util
+import os
+import socket
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from gosuper import _options
+from gosuper._environ import StrayWorkerError, inherited
+from gosuper._process import process
+
+if TYPE_CHECKING:
+    from gosuper._uvicorn import Config
+
+_BACKLOG = 2048
+_OURS = ("host", "port", "app_dir", "cancel_on_disconnect", "log_config")
+"""Options that are no parameters of the configuration, or not as they are."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Serve an application until told to finish."""
+    options = _options.parse(argv)
+    try:
+        process.environment.require()
+    except StrayWorkerError as error:
+        _fail(str(error))
+    for module, extra in (("uvicorn", "uvicorn"), ("httptools", "uvicorn")):
+        if importlib.util.find_spec(module) is None:
+            _fail(f"{module} is not installed", f'pip install "gosuper[{extra}]"')
+    faulthandler.enable()  # the abort signal, SIGABRT, prints the stacks of all threads
+    sys.path.insert(0, options.app_dir)
+    from gosuper._uvicorn import Server
+
+    config = _config(options)
+    _load(config)
+    server = Server(config, process, options.cancel_on_disconnect)
+    server.run(_sockets(options, config))
+    if server.leave.cut:
+        # Threads that are still at work would keep the interpreter from ending.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
+def _config(options: Namespace) -> Config:
+    import uvicorn.config
+
+    from gosuper._uvicorn import Config
+
+    env = process.environment
+    parameters: dict[str, Any] = {name: value for name, value in vars(options).items() if name not in _OURS}
+    # What belongs to the supervisor is in the namespace too, always as None.
+    parameters = {
+        name: value for name, value in parameters.items() if "--" + name.replace("_", "-") not in _options.ELSEWHERE
+    }
+    log_config: Any = options.log_config
+    if log_config is None:
+        log_config = copy.deepcopy(uvicorn.config.LOGGING_CONFIG)
+        log_config["loggers"]["gosuper"] = {"handlers": ["default"], "level": "INFO", "propagate": False}
+    if env.tls >= 0:
+        # The chain and its key are in the same memory, which has a path of its own.
+        parameters["ssl_certfile"] = parameters["ssl_keyfile"] = f"/proc/self/fd/{env.tls}"
+    return Config(
+        host=options.host or "127.0.0.1",
+        port=8000 if options.port is None else options.port,
+        workers=1,
+        access_log=not env.supervised,
+        timeout_keep_alive=env.limits.keepalive / 1e9,
+        log_config=log_config,
+        **parameters,
+    )
+
+
+def _load(config: Config) -> None:
+    try:
+        config.load()
+    except ImportError as error:
+        if error.name != "a2wsgi":
+            raise
+        _fail("this is a WSGI application, and a2wsgi is not installed", 'pip install "gosuper[wsgi]"')
+
+
+def _sockets(options: Namespace, config: Config) -> list[socket.socket]:
+    env = process.environment
+    if env.sockets:
+        if options.host is not None or options.port is not None:
+            print("gosuper: warning: --host and --port are ignored, gosuper binds", file=sys.stderr)
+        return [inherited(fd) for fd in env.sockets]
+    if env.supervised:
+        _fail("gosuper has given no listening socket", "set bind in supervisor.toml")
+    sock = config.bind_socket()
+    sock.set_inheritable(False)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.listen(_BACKLOG)
+    sock.setblocking(False)
+    return [sock]
+
+
+def _fail(message: str, hint: str = "") -> NoReturn:
+    print(f"gosuper: error: {message}", file=sys.stderr)
+    if hint:
+        print(f"gosuper: hint: {hint}", file=sys.stderr)
+    raise SystemExit(2)

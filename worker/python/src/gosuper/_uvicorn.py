@@ -1,0 +1,199 @@
+"""uvicorn, with the worker protocol complete: its public Config and Server, subclassed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import time
+from collections.abc import Generator
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from gosuper import _board, wsgi
+from gosuper._accept import Listener
+from gosuper._accesslog import AccessLog
+from gosuper._connection import Hooks, HTTPConnection, WebSocketConnection, waited
+from gosuper._fleet import Fleet
+from gosuper._gate import Gate
+from gosuper._guard import Guard
+from gosuper._leave import Leave
+from gosuper._ledger import Ledger
+from gosuper._process import Process
+from gosuper._spread import Spread
+from gosuper.asgi import Accounting, Application
+
+logger = logging.getLogger("gosuper")
+
+_DATE_AGE = 1.0
+
+
+class Config(uvicorn.Config):
+    """A configuration whose application is accounted for, and may be one of WSGI.
+
+    threads is how many threads serve a WSGI application.
+    """
+
+    def __init__(self, app: str, *, threads: int = 40, **options: Any) -> None:
+        self.threads = threads
+        super().__init__(app, **options)
+
+    def load_app(self) -> Any:
+        """Import the application; one of WSGI is adapted."""
+        app = super().load_app()
+        if self.factory:
+            return lambda: self._adapt(app())
+        return self._adapt(app)
+
+    def _adapt(self, app: Any) -> Any:
+        if self.interface == "wsgi" or (self.interface == "auto" and wsgi.is_wsgi(app)):
+            self.interface = "asgi3"
+            return wsgi.adapt(app, self.threads)
+        return app
+
+    def account(self, ledger: Ledger, extension: dict[str, Any], hooks: Hooks) -> None:
+        """Have a ledger account for connections and requests; after load."""
+        app: Application = self.loaded_app
+        self.loaded_app = Accounting(app, ledger, extension)
+        known = {"ledger": ledger, "hooks": hooks}
+        self.http_protocol_class = type("HTTP", (HTTPConnection, self.http_protocol_class), known)
+        if self.ws_protocol_class is not None:
+            self.ws_protocol_class = type("WebSocket", (WebSocketConnection, self.ws_protocol_class), known)
+
+
+class Server(uvicorn.Server):
+    """A server that takes connections by the rule of the fleet, and leaves without dropping any."""
+
+    config: Config
+
+    def __init__(self, config: Config, process: Process, cancel_on_disconnect: bool = False) -> None:
+        super().__init__(config)
+        env = process.environment
+        self.process = process
+        self.leave = Leave(process, self.server_state)
+        self._fleet = self._open_fleet()
+        gate = Gate(env.limits.connections, self._fleet, env.place, env.id)
+        log = AccessLog(env.access, env.access_json, env.id) if env.access >= 0 else None
+        self.ledger = Ledger(process.board, gate, env.limits, process.notify, log)
+        self.ledger.cancel_on_disconnect = cancel_on_disconnect
+        self.listeners: list[Listener] = []
+        self._refreshed = 0.0
+        self._connecting: set[asyncio.Task[Any]] = set()
+        self._guard: Guard | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application, then accept connections, then say so."""
+        self._loop = asyncio.get_running_loop()
+        self.leave.watch_master()
+        extension = {
+            "draining": self.leave.event,
+            "worker": self.process.worker.id,
+            "slot": self.process.worker.slot,
+            "place": self.process.worker.place,
+            "deadline": None,
+        }
+        self.config.account(self.ledger, extension, Hooks(self.refresh, self.leave.look))
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            raise SystemExit(3)
+        self._guard = Guard(self.ledger, self.server_state.connections)
+        await self.on_tick(0)
+        env = self.process.environment
+        for sock in sockets or []:
+            spread = Spread(self._fleet, env.place) if self._fleet is not None else None
+            self.listeners.append(Listener(sock, self.ledger.gate, spread, self._take))
+        self.ledger.gate.present(True)
+        self.started = True
+        self.process.board.set_state(_board.READY)
+        self.process.notify.ready()
+        self._beat()
+
+    async def main_loop(self) -> None:
+        """Serve until the worker is told to finish, without waking up when nothing happens."""
+        await self.leave.asked.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drain, end the lifespan, and be gone."""
+        logger.info("draining")
+        assert self._guard is not None
+        self._guard.drain()
+        await self.leave.drain(self.ledger, self.listeners, self._connecting)
+        await self.leave.within(self.lifespan.shutdown())
+        self._guard.stop()
+
+    def refresh(self) -> None:
+        """Keep the date of answers up to date, when there is something to answer."""
+        now = time.monotonic()
+        if now - self._refreshed >= _DATE_AGE:
+            self._refreshed = now
+            headers = list(self.config.encoded_headers)
+            if self.config.date_header:
+                from email.utils import formatdate
+
+                headers.insert(0, (b"date", formatdate(usegmt=True).encode()))
+            self.server_state.default_headers = headers
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Have the stop signal, and Ctrl+C, ask for the drain. None is raised again afterwards."""
+        asked = {signal.SIGINT, signal.SIGTERM, _signal(self.process.environment.stop_signal)}
+        before = {number: signal.signal(number, self.handle_exit) for number in asked}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Ask for the drain; a second Ctrl+C cuts it short. It runs between two bytecodes of the main thread."""
+        if self.should_exit and sig == signal.SIGINT:
+            self.leave.hurry = True
+        self.should_exit = True
+        if self._guard is not None:
+            self._guard.drain()
+        self._loop.call_soon_threadsafe(self.leave.asked.set)
+
+    def _take(self, sock: socket.socket) -> None:
+        backlog = self.process.environment.limits.backlog
+        connection: Any = self.config.http_protocol_class(
+            config=self.config,  # type: ignore[call-arg]
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+            _loop=self._loop,
+        )
+        connection.stale = backlog > 0 and waited(sock) > backlog
+        self.process.board.accepted()
+        self.ledger.gate.admit(connection)
+        task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: connection, sock, ssl=self.config.ssl))
+        self._connecting.add(task)
+
+        def connected(task: asyncio.Task[Any]) -> None:
+            self._connecting.discard(task)
+            if not task.cancelled() and task.exception() is not None:
+                connection.forget()  # the handshake has failed
+
+        task.add_done_callback(connected)
+
+    def _beat(self) -> None:
+        watchdog = self.process.environment.watchdog
+        if watchdog:
+            self.process.board.beat()
+            self._loop.call_later(watchdog / 2e9, self._beat)
+
+    def _open_fleet(self) -> Fleet | None:
+        fd = self.process.environment.fleet
+        if fd < 0:
+            return None
+        try:
+            fleet = Fleet.open(fd)
+        except (OSError, ValueError):
+            return None
+        return fleet if self.process.environment.place < fleet.places else None
+
+
+def _signal(name: str) -> signal.Signals:
+    return getattr(signal, name, signal.SIGTERM)
