@@ -31,6 +31,8 @@ logger = logging.getLogger("gosuper")
 _LAG = 20_000_000
 """How late the event loop may be before the guard takes it for blocked, in nanoseconds."""
 _TICK = 50_000_000
+_STACK = 8
+"""How many of the innermost frames of a blocked event loop are shown."""
 _LAST_CALL = 400_000_000
 """How long before it is killed a blocked worker answers all its requests: before it is cut, with something to spare."""
 
@@ -138,7 +140,7 @@ class Guard:
 
     def _stack(self) -> str:
         frame = sys._current_frames().get(self._watched)
-        return "".join(traceback.format_stack(frame)).rstrip() if frame is not None else ""
+        return "".join(traceback.format_stack(frame, _STACK)).rstrip() if frame is not None else ""
 
 
 def _answer(connection: Connection, status: int, only_if_asked: bool = False) -> None:

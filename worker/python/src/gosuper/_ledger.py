@@ -142,7 +142,7 @@ class Ledger:
         self.deadlines.remove(request)
         if request.transport is not None:
             request.transport.abort()
-        if request.task is not None:
+        if request.task is not None and not request.finished:
             request.task.cancel()
 
     def _expire(self, timed: Timed) -> None:
