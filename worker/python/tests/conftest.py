@@ -97,6 +97,10 @@ class Master:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(FOREVER)
 
+    def logged(self, text: str) -> None:
+        """Wait until something is in the log."""
+        self.until(lambda _: text in self.output())
+
     def output(self) -> str:
         """All that was logged."""
         return (self.folder / "log").read_text()

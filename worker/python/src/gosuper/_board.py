@@ -31,6 +31,8 @@ _HEADER = struct.Struct("<IIIIII")  # version, header size, slot size, slots in 
 _MAGIC = int.from_bytes(b"GOSUPER1", "little")
 _SLOT = struct.Struct("<QQQIBBBx16s128s64s")  # from the start time on, behind the sequence
 _METHOD, _PATH, _ID = 16, 128, 64
+_AT = [(4096 + 256 * i) // 8 for i in range(SLOTS)] + [(1024 + 256 * i) // 8 for i in range(OVERDUE)]
+"""Where each slot begins, in words of 8 bytes."""
 _PRINTABLE = bytes(c if 0x20 <= c <= 0x7E else ord("?") for c in range(256))
 
 
@@ -116,11 +118,13 @@ class Board:
 
     def observe(self, duration: int) -> None:
         """Record the duration of a finished request, in nanoseconds."""
-        duration = max(duration, 0)
+        words = self._words
         exponent = duration.bit_length() - 1
-        bucket = 0 if exponent < 14 else min(2 * (exponent - 14) + 1 + (duration >> (exponent - 1) & 1), 63)
-        self._words[_HISTOGRAM + bucket] += 1
-        self._words[_DURATION] += duration
+        if exponent < 14:
+            words[_HISTOGRAM] += 1
+        else:
+            words[_HISTOGRAM + min(2 * exponent - 27 + (duration >> (exponent - 1) & 1), 63)] += 1
+        words[_DURATION] += duration
 
     def timed_out(self) -> None:
         """Count a request that was ended at its deadline."""
@@ -159,42 +163,46 @@ class Board:
     def progress(self, slot: int, now: int) -> None:
         """Record a sign of life of the request in the slot."""
         if slot >= 0:
-            self._words[_at(slot) // 8 + 2] = now
+            self._words[_AT[slot] + 2] = now
 
     def mark(self, slot: int, flags: int) -> None:
         """Add flags to a slot that is in use."""
         if slot >= 0:
-            self._words32[_at(slot) // 4 + 8] |= flags
+            self._words32[2 * _AT[slot] + 8] |= flags
+
+    def begun(self, slot: int, flags: int, now: int) -> None:
+        """Show that the response of the request in the slot has begun: progress, and then a flag."""
+        if slot >= 0:
+            at = _AT[slot]
+            self._words[at + 2] = now
+            self._words32[2 * at + 8] |= flags
 
     def free(self, slot: int) -> None:
         """Give the slot back."""
         if slot >= 0:
-            self._words32[_at(slot) // 4 + 8] = 0
+            self._words32[2 * _AT[slot] + 8] = 0
             (self._free if slot < SLOTS else self._free_overdue).append(slot)
 
     def _fill(
         self, slot: int, start: int, progress: int, deadline: int, flags: int, method: bytes, path: bytes, ident: bytes
     ) -> None:
-        at = _at(slot)
-        method, path, ident = method[:_METHOD], path[:_PATH], ident[:_ID]
-        sequence = self._words[at // 8] | 1
-        self._words[at // 8] = sequence
+        at = _AT[slot]
+        words = self._words
+        sequence = words[at] | 1
+        words[at] = sequence
+        # What does not fit is cut by the format.
         _SLOT.pack_into(
             self._bytes,
-            at + 8,
+            8 * at + 8,
             start,
             progress,
             deadline,
             flags,
-            len(method),
-            len(path),
-            len(ident),
+            min(len(method), _METHOD),
+            min(len(path), _PATH),
+            min(len(ident), _ID),
             method.translate(_PRINTABLE),
             path.translate(_PRINTABLE),
-            ident.translate(_PRINTABLE),
+            ident.translate(_PRINTABLE) if ident else ident,
         )
-        self._words[at // 8] = sequence + 1 & 0xFFFFFFFFFFFFFFFF
-
-
-def _at(slot: int) -> int:
-    return 4096 + 256 * slot if slot < SLOTS else 1024 + 256 * (slot - SLOTS)
+        words[at] = sequence + 1 & 0xFFFFFFFFFFFFFFFF

@@ -49,19 +49,34 @@ class Fleet:
         busy, capacity, beat, ident, open_ = self._words[_PLACE * place : _PLACE * place + 5]
         return Occupant(ident, busy, open_, capacity, beat)
 
-    def enter(self, place: int, ident: int, capacity: int) -> None:
+    def place(self, place: int) -> Place:
+        """A place to be written, which must be less than places."""
+        return Place(self._words[_PLACE * place : _PLACE * (place + 1)])
+
+
+class Place:
+    """Where one worker tells the others."""
+
+    def __init__(self, words: memoryview[int]) -> None:
+        self._words = words
+        self._beat = words[_BEAT]
+
+    def enter(self, ident: int, capacity: int) -> None:
         """Say that the worker of this id accepts connections, up to a capacity or, with 0, without one."""
-        at = _PLACE * place
-        self._words[at + _CAPACITY] = capacity
-        self._words[at + _ID] = ident
+        self._words[_CAPACITY] = capacity
+        self._words[_ID] = ident
 
-    def leave(self, place: int) -> None:
+    def leave(self) -> None:
         """Say that nobody in this place accepts connections."""
-        self._words[_PLACE * place + _ID] = 0
+        self._words[_ID] = 0
 
-    def tell(self, place: int, busy: int, open_: int) -> None:
-        """Tell how busy the worker is, and how many connections are open."""
-        words, at = self._words, _PLACE * place
-        words[at] = busy
-        words[at + _OPEN] = open_
-        words[at + _BEAT] = words[at + _BEAT] + 1 & 0xFFFFFFFFFFFFFFFF
+    def set_busy(self, busy: int) -> None:
+        """Tell how busy the worker is; every call is a sign of life."""
+        words = self._words
+        words[_BUSY] = busy
+        self._beat = beat = self._beat + 1 & 0xFFFFFFFFFFFFFFFF
+        words[_BEAT] = beat
+
+    def set_open(self, connections: int) -> None:
+        """Tell how many connections are open."""
+        self._words[_OPEN] = connections

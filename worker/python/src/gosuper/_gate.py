@@ -23,13 +23,14 @@ class Gate:
         self.busy = 0
         self.open = 0
         self._limit = limit
-        self._fleet = fleet if fleet is not None and 0 <= place < fleet.places else None
-        self._place = place
+        self._place = fleet.place(place) if fleet is not None and 0 <= place < fleet.places else None
         self._id = ident
         self._ended = self._closed = 0
         self._fresh: dict[object, int] = {}  # when they were admitted, oldest first
         self._waiting: list[tuple[int, Callable[[], None]]] = []
-        self._tell()
+        if self._place is not None:
+            self._place.set_busy(0)
+            self._place.set_open(0)
 
     def full(self) -> bool:
         """Whether there is no room for another connection."""
@@ -45,31 +46,35 @@ class Gate:
 
     def present(self, accepts: bool) -> None:
         """Tell the others whether this worker accepts connections at present."""
-        if self._fleet is not None:
+        if self._place is not None:
             if accepts:
-                self._fleet.enter(self._place, self._id, self._limit)
+                self._place.enter(self._id, self._limit)
             else:
-                self._fleet.leave(self._place)
+                self._place.leave()
 
     def admit(self, connection: object) -> None:
         """Count a connection that was accepted."""
         self.busy += 1
         self.open += 1
         self._fresh[connection] = time.monotonic_ns()
-        self._tell()
+        self._tell_open()
 
     def begin(self, connection: object) -> None:
         """Count a request that begins on a connection; finish follows."""
-        if self._fresh.pop(connection, None) is None:
-            self.busy += 1
-            self._tell()
+        if self._fresh and self._fresh.pop(connection, None) is not None:
+            return
+        self.busy += 1
+        if self._place is not None:
+            self._place.set_busy(self.busy)
 
     def finish(self) -> None:
         """Take a request off, when the application is not at work on it any more."""
         self.busy -= 1
         self._ended += 1
-        self._tell()
-        self._nudge()
+        if self._place is not None:
+            self._place.set_busy(self.busy)
+        if self._waiting:
+            self._nudge()
 
     def forget(self, connection: object) -> None:
         """Take off a connection that is closed."""
@@ -77,7 +82,7 @@ class Gate:
         self._closed += 1
         if self._fresh.pop(connection, None) is not None:
             self.busy -= 1
-        self._tell()
+        self._tell_open()
         self._nudge()
 
     def expire_fresh(self) -> int:
@@ -102,12 +107,16 @@ class Gate:
         self._waiting.append((mark, wake))
 
     def _nudge(self) -> None:
-        if self._waiting:
-            due = [wake for mark, wake in self._waiting if self.busy <= mark]
-            self._waiting = [(mark, wake) for mark, wake in self._waiting if self.busy > mark]
-            for wake in due:
-                wake()
+        due = [wake for mark, wake in self._waiting if self.busy <= mark]
+        self._waiting = [(mark, wake) for mark, wake in self._waiting if self.busy > mark]
+        for wake in due:
+            wake()
 
     def _tell(self) -> None:
-        if self._fleet is not None:
-            self._fleet.tell(self._place, self.busy, self.open)
+        if self._place is not None:
+            self._place.set_busy(self.busy)
+
+    def _tell_open(self) -> None:
+        if self._place is not None:
+            self._place.set_open(self.open)
+            self._place.set_busy(self.busy)

@@ -13,7 +13,7 @@ from gosuper import _accesslog, _board
 from gosuper._accesslog import AccessLog, Entry
 from gosuper._board import Board
 from gosuper._connection import Connection
-from gosuper._deadlines import STREAMING, WAITING, Deadlines, Timed
+from gosuper._deadlines import NEVER, WAITING, Deadlines, Timed
 from gosuper._environ import Limits
 from gosuper._gate import Gate
 from gosuper._notify import Notifier
@@ -24,6 +24,8 @@ logger = logging.getLogger("gosuper")
 RETRY_AFTER = b"5"
 """What a client that was answered with 503 or 504 is told, in seconds."""
 
+_FLAGS = (0, _board.STREAMING, _board.UPGRADED)
+"""What the board says of each phase."""
 _TEXT = {503: b"Service Unavailable\n", 504: b"Gateway Timeout\n"}
 
 
@@ -44,6 +46,7 @@ class Ledger:
         self.cancel_on_disconnect = False
         self.wake_guard: Callable[[], None] = lambda: None
         self.deadlines = Deadlines(limits, self._expire, lambda: self.wake_guard())
+        self._hastier = [0 < limit < (limits.timeout or NEVER) for limit in (0, limits.stream, limits.upgrade)]
         self._notify = notify
         self._log = log
         self._answers: set[asyncio.Task[None]] = set()
@@ -56,18 +59,19 @@ class Ledger:
         if limits.request:
             request.deadline = now + limits.request
         request.task = asyncio.current_task()
+        ticket = None
         transport = getattr(getattr(send, "__self__", None), "transport", None)
-        connection: Connection | None = None
         if transport is not None:
             request.transport = transport
-            protocol = transport.get_protocol()
-            if isinstance(protocol, Connection):
-                request.connection = connection = protocol
+            connection = transport.get_protocol()
+            if isinstance(connection, Connection):
+                request.connection = connection
                 connection.request = request
                 connection.served = True
+                ticket = connection.ticket
         number = self.board.started()
         request.slot = self.board.take(now, request.deadline, *_texts(scope))
-        self.gate.begin(connection.ticket if connection is not None else None)
+        self.gate.begin(ticket)
         self.deadlines.add(request)
         if number == limits.requests:
             self._notify.recycle("max_requests")
@@ -75,18 +79,15 @@ class Ledger:
 
     def begun(self, request: Request) -> None:
         """Show that the response has begun, and apply the limit from there on."""
-        streaming = request.phase == STREAMING
-        self.board.mark(request.slot, _board.STREAMING if streaming else _board.UPGRADED)
-        limits = self.limits
-        later = limits.stream if streaming else limits.upgrade
-        if later and (not limits.timeout or later < limits.timeout):
+        self.board.begun(request.slot, _FLAGS[request.phase], request.first)
+        if self._hastier[request.phase]:
             self.deadlines.look(request)
 
     def finish(self, request: Request, ending: str = _accesslog.OK) -> None:
         """The response is complete or the application has returned; only the first call counts."""
+        if request.finished:
+            return
         with self.lock:
-            if request.finished:
-                return
             request.finished = True
             if not request.ended:
                 self._account(request, request.status, _accesslog.CLIENT_GONE if request.gone else ending)
@@ -114,9 +115,8 @@ class Ledger:
             if ending == _accesslog.TIMEOUT:
                 self.board.timed_out()
             if request.slot == _board.NO_SLOT:
-                flags = (0, _board.STREAMING, _board.UPGRADED)[request.phase]
                 request.slot = self.board.take_overdue(
-                    request.start, request.progress, request.deadline, flags, *_texts(request.scope)
+                    request.start, request.progress, request.deadline, _FLAGS[request.phase], *_texts(request.scope)
                 )
             else:
                 self.board.mark(request.slot, _board.ENDED)
@@ -156,8 +156,9 @@ class Ledger:
 
     def _account(self, request: Request, status: int, ending: str) -> None:
         now = time.monotonic_ns()
-        self.board.finished(status)
-        self.board.observe(now - request.start)
+        board = self.board
+        board.finished(status)
+        board.observe(now - request.start)
         log = self._log
         if log is None:
             return
@@ -230,11 +231,6 @@ def _path(scope: Message) -> bytes:
 
 
 def _texts(scope: Message) -> tuple[bytes, bytes, bytes]:
-    ident = b""
-    for name, value in cast("list[tuple[bytes, bytes]]", scope["headers"]):
-        if name == b"x-request-id":
-            ident = value
-            break
-        if name == b"traceparent":
-            ident = value
+    headers = dict(scope["headers"])
+    ident: bytes = headers.get(b"x-request-id") or headers.get(b"traceparent", b"")
     return scope.get("method", "GET").encode(), _path(scope), ident

@@ -86,6 +86,7 @@ class Request:
             if self.ledger.closing:
                 message = {**message, "headers": [*message.get("headers", ()), _CLOSE]}
             await self.raw_send(message)
+            return
         elif kind == "websocket.accept":
             if not self._begin(101, UPGRADED):
                 return
