@@ -178,3 +178,32 @@ def test_blocked_worker_answers_before_it_is_killed(master: Start) -> None:
             assert answer[1]["retry-after"] == "5"
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_spread(master: Start, loop: str) -> None:
+    app = """
+        import asyncio, os
+        async def app(scope, receive, send):
+            if scope["type"] != "http":
+                raise RuntimeError("no lifespan")
+            await asyncio.sleep(2)
+            body = str(os.getpid()).encode()
+            headers = [(b"content-length", str(len(body)).encode())]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+        """
+    m = master(app, "workers = 4", "--loop", loop)
+    m.ready(4)
+
+    async def run() -> list[int]:
+        answers = await asyncio.gather(*(ask(m.address(), "/") for _ in range(40)))
+        pids = [body for _, _, body in answers]
+        return sorted(pids.count(pid) for pid in set(pids))
+
+    shares = [asyncio.run(run()) for _ in range(2)]
+    print(loop, shares)
+    for share in shares:
+        assert len(share) == 4
+        assert share[0] >= 9
+        assert share[3] <= 11

@@ -48,6 +48,10 @@ class Streams:
     async def _pumped(self, iterator: AsyncIterable[T], farewell: T | None) -> AsyncIterator[T]:
         # The whole iterator runs in one task, since what it holds across its yields (a task group, a cancel scope, a
         # context variable) must be entered and left in the same one.
+        if self._drain.begun():
+            if farewell is not None:
+                yield farewell
+            return
         pump = _Pump(iterator)
         loop = asyncio.get_running_loop()
         key = self._drain.subscribe(lambda: loop.call_soon_threadsafe(pump.interrupt))

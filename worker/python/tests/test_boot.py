@@ -1,0 +1,164 @@
+"""Starts: what is said when they fail, and what a process without a master does."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import FOREVER, Start, ask, environment
+
+from gosuper import _board
+
+ORDER = """
+    import struct, os, glob
+    for path in glob.glob("/proc/self/map_files/*"):
+        pass
+    import gosuper._inherit as i
+    print("header at import:", bytes(i.board._bytes[:8]), int.from_bytes(i.board._bytes[28:32], "little"), flush=True)
+    print("left:", sorted(n for n in os.environ if n.startswith(("GOSUPER_", "LISTEN_", "NOTIFY_"))), flush=True)
+    async def app(scope, receive, send):
+        raise RuntimeError("no lifespan")
+    """
+
+
+def test_header_comes_before_the_application(master: Start) -> None:
+    m = master(ORDER, "workers = 1")
+    m.ready(1)
+    assert f"header at import: b'GOSUPER1' {_board.STARTING}" in m.output()
+    left = ["GOSUPER_GENERATION", "GOSUPER_PLACE", "GOSUPER_SLOT", "GOSUPER_WORKER_ID"]
+    assert f"left: {left}" in m.output()
+    assert m.status()["workers"][0]["cooperating"]
+
+
+def test_nothing_large_comes_before_the_header() -> None:
+    code = "import sys, gosuper._inherit; print(sorted({'asyncio', 'argparse', 'uvicorn', 'logging'} & set(sys.modules)))"
+    # The package itself is imported first, and does what this tests at the top of it.
+    source = Path(_board.__file__).with_name("__init__.py").read_text()
+    assert source.index("import _inherit") < source.index("from gosuper._process")
+    run = subprocess.run(
+        [sys.executable, "-c", "import sys, types; p = types.ModuleType('gosuper'); "
+         f"p.__path__ = [{str(Path(_board.__file__).parent)!r}]; sys.modules['gosuper'] = p; " + code],
+        capture_output=True, text=True, env=environment(), check=True,
+    )  # fmt: skip
+    assert run.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("app", "said"),
+    [
+        ("raise ValueError('broken on purpose')", "ValueError: broken on purpose"),
+        ("import no_such_module_at_all\napp = None", "No module named 'no_such_module_at_all'"),
+        (
+            "from fastapi import FastAPI\nimport contextlib\n@contextlib.asynccontextmanager\nasync def life(app):\n"
+            "    raise ValueError('lifespan broken')\n    yield\napp = FastAPI(lifespan=life)",
+            "ValueError: lifespan broken",
+        ),
+        ("other = 1", 'Attribute "app" not found in module "served"'),
+    ],
+)
+def test_failed_boot(master: Start, app: str, said: str) -> None:
+    m = master(app, "workers = 1\nrestart.startup_attempts = 1")
+    assert m.process.wait(FOREVER) == 3
+    assert said in m.output()
+
+
+def test_program_between(master: Start, tmp_path: Path) -> None:
+    m = master("app = None", "workers = 1\nrestart.startup_attempts = 1")
+    m.process.kill()
+    m.process.wait()
+    config = (m.folder / "supervisor.toml").read_text()
+    shell = f'command = ["sh", "-c", "{sys.executable} -m gosuper served:app; true"]'
+    (m.folder / "supervisor.toml").write_text(re.sub(r"command = .*", lambda _: shell, config))
+    run = subprocess.run(
+        [m.process.args[0], "-c", "supervisor.toml"],  # type: ignore[index]
+        cwd=m.folder, capture_output=True, text=True, env=environment(), timeout=FOREVER,
+    )  # fmt: skip
+    assert run.returncode == 3
+    assert re.search(r"gosuper: error: gosuper started 'sh -c .*' \(process \d+\), and this process below it", run.stderr)
+    assert "exec" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "key"),
+    [
+        ("--workers=4", "workers"),
+        ("--uds=/x", "bind"),
+        ("--ssl-keyfile=x", "tls.key"),
+        ("--limit-max-requests", "max_requests"),
+    ],
+)
+def test_options_of_the_supervisor_are_refused(option: str, key: str) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "gosuper", "x:y", option], capture_output=True, text=True, env=environment()
+    )
+    assert run.returncode == 2
+    assert f"{option.partition('=')[0]} belongs to the supervisor" in run.stderr
+    assert f"gosuper: hint: set {key}" in run.stderr
+
+
+def test_alone(tmp_path: Path) -> None:
+    (tmp_path / "served.py").write_text(
+        "import asyncio, gosuper\nasync def app(scope, receive, send):\n"
+        "    assert not gosuper.worker.supervised\n"
+        "    if scope['type'] != 'http': raise RuntimeError\n"
+        "    await gosuper.wait_draining()\n"
+        "    await send({'type': 'http.response.start', 'status': 200, 'headers': [(b'content-length', b'2')]})\n"
+        "    await send({'type': 'http.response.body', 'body': b'ok'})\n"
+    )
+    command = [sys.executable, "-m", "gosuper", "served:app", "--port", "0"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment()) as process:
+        assert process.stderr is not None
+        said = ""
+        while "startup" not in said or "unsupported" not in said:
+            line = process.stderr.readline()
+            assert line, said
+            said += line
+        match = re.search(r"running on http://127.0.0.1:(\d+)", said)
+        assert match
+
+        async def run() -> None:
+            answer = asyncio.ensure_future(ask(("127.0.0.1", int(match[1])), "/"))
+            # Its begin is on no board that could be read, so the drain is asked for when the socket is accepted.
+            while not any("ESTABLISHED" in line for line in await established(process.pid)):
+                await asyncio.sleep(0.01)
+            process.send_signal(signal.SIGTERM)
+            assert (await answer)[0] == 200
+
+        asyncio.run(run())
+        assert process.wait(FOREVER) == 0
+
+
+async def established(pid: int) -> list[str]:
+    """A line for each connection that a process has accepted."""
+    links = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            links.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+        except OSError:
+            continue
+    inodes = {link[8:-1] for link in links if link.startswith("socket:[")}
+    with open("/proc/net/tcp") as file:
+        rows = [line.split() for line in file]
+    return ["ESTABLISHED" for row in rows if row[3] == "01" and row[9] in inodes]
+
+
+def test_wsgi(master: Start) -> None:
+    pytest.importorskip("a2wsgi")
+    app = """
+        import time
+        def app(environ, start_response):
+            if environ["PATH_INFO"] == "/slow":
+                time.sleep(3)
+            start_response("200 OK", [("Content-Type", "text/plain")])
+            return [b"hello"]
+        """
+    m = master(app, 'workers = 1\ntimeout = "1s"', "--threads", "3")
+    m.ready(1)
+    assert asyncio.run(ask(m.address(), "/"))[::2] == (200, b"hello")
+    assert asyncio.run(ask(m.address(), "/slow"))[0] == 504
