@@ -38,12 +38,12 @@ class UnixConnection(http.client.HTTPConnection):
 class Master:
     """A gosuper that runs an application of a test."""
 
-    def __init__(self, folder: Path, app: str, settings: str, options: list[str]) -> None:
+    def __init__(self, folder: Path, app: str, settings: str, program: list[str]) -> None:
         assert BINARY is not None
         self.folder = folder
         (folder / "served.py").write_text(textwrap.dedent(app))
         control = folder / "control.sock"
-        command = json.dumps([sys.executable, "-m", "gosuper", "served:app", *options])
+        command = json.dumps([sys.executable, *program])
         (folder / "supervisor.toml").write_text(
             f'command = {command}\nbind = ["127.0.0.1:0"]\ncontrol.socket = "{control}"\n'
             f'log.access_file = "{folder}/access.log"\n{textwrap.dedent(settings)}'
@@ -117,15 +117,15 @@ Start = Callable[..., Master]
 
 @pytest.fixture
 def master(tmp_path: Path) -> Iterator[Start]:
-    """Starts masters: master(app, settings, *options)."""
+    """Starts masters: master(app, settings, *options), or with another program."""
     if BINARY is None:
         pytest.skip("no gosuper binary: set TEST_GOSUPER")
     started: list[Master] = []
 
-    def start(app: str, settings: str = "", *options: str) -> Master:
+    def start(app: str, settings: str = "", *options: str, program: list[str] | None = None) -> Master:
         folder = tmp_path / str(len(started))
         folder.mkdir()
-        started.append(Master(folder, app, settings, list(options)))
+        started.append(Master(folder, app, settings, program or ["-m", "gosuper", "served:app", *options]))
         return started[-1]
 
     yield start

@@ -162,3 +162,92 @@ def test_wsgi(master: Start) -> None:
     m.ready(1)
     assert asyncio.run(ask(m.address(), "/"))[::2] == (200, b"hello")
     assert asyncio.run(ask(m.address(), "/slow"))[0] == 504
+
+
+def test_server_of_ones_own(master: Start) -> None:
+    app = """
+        import select, socket, gosuper
+        if __name__ == "__main__":
+            (listener,) = gosuper.sockets()
+            gosuper.ready()
+            while not gosuper.draining():
+                if not select.select([listener], [], [], 0.05)[0]:
+                    continue
+                try:
+                    conn, _ = listener.accept()
+                except BlockingIOError:
+                    continue
+                with conn, gosuper.request("ECHO", "/own") as request:
+                    conn.settimeout(60)
+                    data = conn.recv(100)
+                    request.progress()
+                    conn.sendall(data)
+                    request.status = 201
+        """
+    m = master(app, "workers = 1", program=["served.py"])
+    m.ready(1)
+
+    async def run() -> None:
+        reader, writer = await asyncio.open_connection(*m.address())
+        await asyncio.to_thread(m.until, lambda s: [r["path"] for r in s["requests"] or []] == ["/own"])
+        writer.write(b"hello")
+        assert await reader.read() == b"hello"
+        writer.close()
+
+    asyncio.run(run())
+    m.until(lambda s: s["workers"][0]["requests"] == 1 and s["workers"][0]["in_flight"] == 0)
+    assert m.stop() == 0
+    assert "exit status 0" in m.output()
+
+
+def test_middleware(master: Start) -> None:
+    app = """
+        import asyncio, gosuper, gosuper.asgi, uvicorn
+        async def inner(scope, receive, send):
+            if scope["type"] == "lifespan":
+                assert (await receive())["type"] == "lifespan.startup"
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+            if scope["path"] == "/long":
+                await asyncio.sleep(60)
+            if scope["path"] == "/silent":
+                await send({"type": "http.response.start", "status": 200, "headers": []})
+                await send({"type": "http.response.body", "body": b"token", "more_body": True})
+                await asyncio.sleep(60)
+            if scope["path"] == "/drain":
+                await gosuper.wait_draining()
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+            await send({"type": "http.response.body", "body": b"ok"})
+        app = gosuper.asgi.Middleware(inner)
+        if __name__ == "__main__":
+            uvicorn.run(app, fd=3, access_log=False)
+        """
+    m = master(app, 'workers = 1\ntimeout = "1s"', program=["served.py"])
+    assert m.ready(1)["workers"][0]["cooperating"]
+
+    async def run() -> None:
+        assert (await ask(m.address(), "/long"))[0] == 504
+        with pytest.raises((EOFError, OSError)):
+            await ask(m.address(), "/silent")
+        answer = asyncio.ensure_future(ask(m.address(), "/drain"))
+        await asyncio.to_thread(m.until, lambda s: len(s["requests"] or []) == 1)
+        m.process.send_signal(signal.SIGTERM)
+        assert (await answer)[0] == 200
+
+    asyncio.run(run())
+    assert m.process.wait(FOREVER) == 0
+
+
+def test_run_becomes_the_supervisor(master: Start, tmp_path: Path) -> None:
+    m = master("app = None", "workers = 1")
+    m.process.kill()
+    m.process.wait()
+    code = "import gosuper; gosuper.run('served:app', workers=2, bind=['127.0.0.1:0', '[::1]:0'], check_config=True)"
+    env = environment() | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    (tmp_path / "gosuper").symlink_to(m.process.args[0])  # type: ignore[index]
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=m.folder, capture_output=True, text=True, env=env, timeout=FOREVER
+    )
+    assert run.returncode == 0, run.stderr

@@ -6,17 +6,26 @@ gosuper everything here does nothing harmful. Importing it writes the header of 
 
 from __future__ import annotations
 
+import contextlib
+import socket
+
 from gosuper import _inherit as _inherit
-from gosuper._environ import StrayWorkerError
-from gosuper._process import Worker
+from gosuper._binary import run
+from gosuper._environ import StrayWorkerError, inherited
+from gosuper._process import Work, Worker
 from gosuper._process import process as _process
 
 __all__ = [
     "StrayWorkerError",
+    "Work",
     "Worker",
     "draining",
     "extend_startup",
+    "ready",
     "recycle",
+    "request",
+    "run",
+    "sockets",
     "status",
     "stream",
     "wait_draining",
@@ -62,3 +71,31 @@ def status(text: str) -> bool:
 def extend_startup(seconds: float) -> bool:
     """Ask that the start may take so many more seconds from now; false without a master."""
     return _process.notify.extend_startup(seconds)
+
+
+def sockets() -> list[socket.socket]:
+    """The listening sockets that this worker has inherited, for a server of one's own; none in a process that runs alone.
+
+    They are non-blocking and shared with all other workers: accept, and close, but neither listen nor shut down.
+    StrayWorkerError says that another program stands between gosuper and this process.
+    """
+    _process.environment.require()
+    return [inherited(fd) for fd in _process.environment.sockets]
+
+
+def ready() -> None:
+    """Say that a server of one's own accepts requests. From then on the stop signal begins the drain.
+
+    A handler of that signal that was there before is called too; without one the program is to end by itself when it has
+    heard of the drain and its last request is done.
+    """
+    _process.environment.require()
+    _process.serve()
+
+
+def request(method: str, path: str) -> contextlib.AbstractContextManager[Work]:
+    """Account for a request of a server of one's own: a context manager with ``.progress()`` and ``.status``.
+
+    It shows on the board, and the master replaces the worker if it exceeds its limits.
+    """
+    return _process.request(method, path)

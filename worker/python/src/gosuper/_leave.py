@@ -8,7 +8,7 @@ import time
 from collections.abc import Coroutine
 from typing import Any, cast
 
-from gosuper import _accesslog, _board
+from gosuper import _accesslog
 from gosuper._accept import Listener
 from gosuper._connection import Connection, WebSocketConnection
 from gosuper._gate import FRESH
@@ -60,8 +60,6 @@ class Leave:
         """Give every connection that was accepted its answer, and tell streams to come to an end."""
         process = self._process
         self._begun = time.monotonic_ns()
-        process.board.set_state(_board.DRAINING)
-        process.notify.stopping()
         emptying = []
         for index, listener in enumerate(listeners):
             if process.board.leaving(index):
@@ -71,7 +69,7 @@ class Leave:
         ledger.gate.present(False)
         ledger.closing = True
         self.event.set()
-        process.drain.begin()
+        process.finish()
         self._close_unused(ledger)
         await self._until_done(ledger, lambda: emptying + list(connecting))
         if process.board.abort_follows() and not self.hurry:

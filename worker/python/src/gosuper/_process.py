@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from types import FrameType
 
+from gosuper import _board
 from gosuper._board import Board
 from gosuper._drain import Drain
 from gosuper._environ import Environment
@@ -37,6 +44,82 @@ class Process:
         self.drain = Drain()
         self.stream = Streams(self.drain)
         self.worker = Worker(env.id, env.slot, env.place, env.generation, env.supervised)
+        self._lock = threading.Lock()  # guards the board where several threads write it
+
+    def stop_signal(self) -> signal.Signals:
+        """The signal that asks this worker to drain."""
+        stop: signal.Signals = getattr(signal, self.environment.stop_signal, signal.SIGTERM)
+        return stop
+
+    def extension(self, draining: object) -> dict[str, object]:
+        """What is in the scope of every request under "extensions" and "gosuper"."""
+        worker = self.worker
+        return {
+            "draining": draining,
+            "worker": worker.id,
+            "slot": worker.slot,
+            "place": worker.place,
+            "deadline": None,
+        }
+
+    def serve(self) -> None:
+        """Say that requests are being accepted, and hear of the drain beside whoever handles the stop signal.
+
+        It is for servers that are not this package's own. Where nobody handles the signal it does nothing but tell.
+        """
+        self.board.set_state(_board.READY)
+        if threading.current_thread() is threading.main_thread():
+            number = self.stop_signal()
+            before = signal.getsignal(number)
+
+            def handle(signum: int, frame: FrameType | None) -> None:
+                self.finish()
+                if callable(before):
+                    before(signum, frame)
+
+            signal.signal(number, handle)
+        self.notify.ready()
+
+    def finish(self) -> None:
+        """Begin the drain: the board, the master and the application hear of it."""
+        self.board.set_state(_board.DRAINING)
+        self.notify.stopping()
+        self.drain.begin()
+
+    @contextlib.contextmanager
+    def request(self, method: str, path: str) -> Iterator[Work]:
+        """Account for a request of any protocol, in any thread, until the block ends."""
+        start = time.monotonic_ns()
+        board, limit = self.board, self.environment.limits.request
+        with self._lock:
+            number = board.started()
+            slot = board.take(start, start + limit if limit else 0, method.encode(), path.encode(), b"")
+        if number == self.environment.limits.requests:
+            self.notify.recycle("max_requests")
+        work = Work(board, slot)
+        try:
+            yield work
+        except BaseException:
+            work.status = work.status or 500
+            raise
+        finally:
+            with self._lock:
+                board.free(slot)
+                board.finished(work.status or 200)
+                board.observe(time.monotonic_ns() - start)
+
+
+class Work:
+    """A request of a server of one's own. Its status is one of HTTP, 200 unless it is set, 500 after an exception."""
+
+    def __init__(self, board: Board, slot: int) -> None:
+        self.status = 0
+        self._board = board
+        self._slot = slot
+
+    def progress(self) -> None:
+        """Say that the request gets on, which starts its time without progress anew."""
+        self._board.progress(self._slot, time.monotonic_ns())
 
 
 process = Process(environment, board)

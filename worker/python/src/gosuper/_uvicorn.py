@@ -89,13 +89,7 @@ class Server(uvicorn.Server):
         """Start the application, then accept connections, then say so."""
         self._loop = asyncio.get_running_loop()
         self.leave.watch_master()
-        extension = {
-            "draining": self.leave.event,
-            "worker": self.process.worker.id,
-            "slot": self.process.worker.slot,
-            "place": self.process.worker.place,
-            "deadline": None,
-        }
+        extension = self.process.extension(self.leave.event)
         self.config.account(self.ledger, extension, Hooks(self.refresh, self.leave.look))
         await self.lifespan.startup()
         if self.lifespan.should_exit:
@@ -140,7 +134,7 @@ class Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         """Have the stop signal, and Ctrl+C, ask for the drain. None is raised again afterwards."""
-        asked = {signal.SIGINT, signal.SIGTERM, _signal(self.process.environment.stop_signal)}
+        asked = {signal.SIGINT, signal.SIGTERM, self.process.stop_signal()}
         before = {number: signal.signal(number, self.handle_exit) for number in asked}
         try:
             yield
@@ -193,7 +187,3 @@ class Server(uvicorn.Server):
         except (OSError, ValueError):
             return None
         return fleet if self.process.environment.place < fleet.places else None
-
-
-def _signal(name: str) -> signal.Signals:
-    return getattr(signal, name, signal.SIGTERM)

@@ -7,7 +7,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from gosuper import _accesslog
+from gosuper._accesslog import AccessLog
+from gosuper._deadlines import WAITING
+from gosuper._gate import Gate
 from gosuper._ledger import Ledger, status_headers, status_text
+from gosuper._process import process
 from gosuper._request import Message, Request, Send
 
 Receive = Callable[[], Awaitable[Any]]
@@ -33,6 +37,7 @@ class Accounting:
         if request.deadline:
             extension = {**extension, "deadline": request.deadline / 1e9}
         scope.setdefault("extensions", {})["gosuper"] = extension
+        own = request.connection is not None and scope.get("http_version") != "2"
         try:
             if request.connection is not None and request.connection.stale:
                 request.connection.stale = False
@@ -45,13 +50,59 @@ class Accounting:
                     request.status = request.status or 500
                 ledger.finish(request, _accesslog.PANIC)
                 raise
-            if scope.get("http_version") == "2" or not isinstance(error, (Exception, asyncio.CancelledError)):
+            if not isinstance(error, (Exception, asyncio.CancelledError)):
                 raise
+            if request.phase != WAITING and not own:
+                # The server must see that the response is broken.
+                raise TimeoutError("the request was ended at its limit") from error
         finally:
             ledger.finish(request)
-        if request.ended and request.connection is not None and scope.get("http_version") != "2":
+        if request.ended and own and request.connection is not None:
             # The server must not answer once more in the application's place.
             await request.connection.wait_lost()
+
+
+class Middleware:
+    """An application accounted for under any ASGI server that runs as a worker of gosuper.
+
+    Requests are on the board and in the access log, and are ended at their limits; the worker is ready when the lifespan
+    has started, and the application hears of the drain. What only a server can do is not promised: who takes which
+    connection, a blocked event loop, and a drain that drops nothing.
+    """
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+        self._accounting: Accounting | None = None
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Serve one request, or watch the lifespan."""
+        if self._accounting is None:
+            self._accounting = self._start()
+        if scope["type"] != "lifespan":
+            await self._accounting(scope, receive, send)
+            return
+
+        async def watched(message: Message) -> None:
+            await send(message)
+            if message["type"] == "lifespan.startup.complete":
+                process.serve()
+
+        await self._app(scope, receive, watched)
+
+    def _start(self) -> Accounting:
+        env = process.environment
+        env.require()
+        log = AccessLog(env.access, env.access_json, env.id) if env.access >= 0 else None
+        ledger = Ledger(process.board, Gate(), env.limits, process.notify, log)
+        draining = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def drain() -> None:
+            ledger.closing = True
+            loop.call_soon_threadsafe(draining.set)
+
+        process.drain.subscribe(drain)
+        return Accounting(self._app, ledger, process.extension(draining))
 
 
 async def _unavailable(request: Request) -> None:

@@ -1,0 +1,193 @@
+"""Limits of requests and connections, under a real master."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+import pytest
+from conftest import Start, ask, exchange
+
+APP = """
+    import asyncio, gosuper, os, resource
+    async def start(send, length=None):
+        headers = [] if length is None else [(b"content-length", str(length).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+    async def app(scope, receive, send):
+        if scope["type"] != "http":
+            raise RuntimeError("no lifespan")
+        path = scope["path"]
+        try:
+            if path == "/silent":
+                await start(send)
+                await send({"type": "http.response.body", "body": b"token", "more_body": True})
+                await asyncio.sleep(60)
+            elif path == "/slow":
+                await asyncio.sleep(1)
+            elif path == "/long":
+                await asyncio.sleep(60)
+            elif path == "/talks":
+                await start(send)
+                for _ in range(100):
+                    await send({"type": "http.response.body", "body": b"token", "more_body": True})
+                    await asyncio.sleep(0.05)
+            elif path == "/upload":
+                while (await receive())["more_body"]:
+                    pass
+            elif path == "/recycle":
+                gosuper.recycle("asked for")
+            elif path == "/raise":
+                raise ValueError("on purpose")
+            elif path == "/descriptors":
+                # Only so many are left that this connection's is the last.
+                highest = max(int(fd) for fd in os.listdir("/proc/self/fd"))
+                resource.setrlimit(resource.RLIMIT_NOFILE, (highest, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+            elif path == "/deadline":
+                assert scope["extensions"]["gosuper"]["deadline"] > asyncio.get_running_loop().time()
+            await start(send, 2)
+            await send({"type": "http.response.body", "body": b"ok"})
+        except asyncio.CancelledError:
+            print("cancelled", path, flush=True)
+            raise
+    """
+
+
+def test_stream_and_request_timeout(master: Start) -> None:
+    m = master(APP, 'workers = 1\ntimeout = "1s"\nrequest_timeout = "2s"')
+    m.ready(1)
+
+    async def run() -> None:
+        assert (await ask(m.address(), "/deadline"))[0] == 200
+        begin = time.monotonic()
+        with pytest.raises((EOFError, OSError)):
+            await ask(m.address(), "/silent")
+        assert 0.9 < time.monotonic() - begin < 1.4
+        begin = time.monotonic()
+        with pytest.raises((EOFError, OSError)):
+            await ask(m.address(), "/talks")
+        assert 1.9 < time.monotonic() - begin < 2.4
+
+    asyncio.run(run())
+    m.logged("cancelled /silent")
+    m.logged("cancelled /talks")
+    lines = (m.folder / "access.log").read_text().splitlines()
+    assert [line.split()[-1] for line in lines] == ["ok", "timeout", "timeout"]
+    assert m.status()["counters"]["timeouts"] == 2
+
+
+def test_an_upload_is_progress(master: Start) -> None:
+    m = master(APP, 'workers = 1\ntimeout = "1s"')
+    m.ready(1)
+
+    async def run() -> None:
+        reader, writer = await asyncio.open_connection(*m.address())
+        writer.write(b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n")
+        for _ in range(5):
+            await asyncio.sleep(0.5)
+            writer.write(b"x")
+        assert (await reader.readline()) == b"HTTP/1.1 200 OK\r\n"
+        writer.close()
+
+    asyncio.run(run())
+
+
+def test_worker_connections(master: Start) -> None:
+    m = master(APP, "workers = 1\nworker_connections = 2")
+    m.ready(1)
+
+    async def run() -> None:
+        begin = time.monotonic()
+        answers = await asyncio.gather(*(ask(m.address(), "/slow") for _ in range(4)))
+        assert [status for status, _, _ in answers] == 4 * [200]
+        assert time.monotonic() - begin > 1.9
+
+    asyncio.run(run())
+
+
+def test_backlog_timeout(master: Start) -> None:
+    m = master(APP, 'workers = 1\nworker_connections = 1\nbacklog_timeout = "300ms"')
+    m.ready(1)
+
+    async def run() -> None:
+        answers = await asyncio.gather(*(ask(m.address(), "/slow") for _ in range(2)))
+        assert sorted(status for status, _, _ in answers) == [200, 503]
+        refused = next(headers for status, headers, _ in answers if status == 503)
+        assert (refused["retry-after"], refused["connection"]) == ("5", "close")
+
+    asyncio.run(run())
+
+
+def test_out_of_descriptors(master: Start) -> None:
+    m = master(APP, "workers = 1", "--loop", "asyncio")
+    m.ready(1)
+
+    async def run() -> None:
+        held = await asyncio.open_connection(*m.address())
+        assert (await exchange(*held, "/descriptors"))[0] == 200
+        waiting = [asyncio.ensure_future(ask(m.address(), "/")) for _ in range(3)]
+        await asyncio.to_thread(m.logged, "cannot accept connections for the moment")
+        held[1].close()
+        assert [(await answer)[0] for answer in waiting] == 3 * [200]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("options", [(), ("--cancel-on-disconnect",)])
+def test_client_gone(master: Start, options: tuple[str, ...]) -> None:
+    m = master(APP, "workers = 1", *options)
+    m.ready(1)
+
+    async def run() -> None:
+        _, writer = await asyncio.open_connection(*m.address())
+        writer.write(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        await asyncio.to_thread(m.until, lambda s: len(s["requests"] or []) == 1)
+        writer.close()
+        await asyncio.to_thread(m.until, lambda s: not s["requests"])
+
+    asyncio.run(run())
+    m.until(lambda _: (m.folder / "access.log").read_text().endswith("client_gone\n"))
+    assert ("cancelled /slow" in m.output()) == bool(options)
+
+
+def test_recycle_and_a_panic(master: Start) -> None:
+    m = master(APP, "workers = 1")
+    before = m.ready(1)["workers"][0]["id"]
+
+    async def run() -> None:
+        assert (await ask(m.address(), "/raise"))[0] == 500
+        assert (await ask(m.address(), "/recycle"))[0] == 200
+
+    asyncio.run(run())
+    m.until(lambda s: [w["id"] for w in s["workers"]] != [before] and [w["state"] for w in s["workers"]] == ["ready"])
+    assert m.status()["counters"]["restarts"]["recycle"] == 1
+    assert "ValueError: on purpose" in m.output()
+    lines = (m.folder / "access.log").read_text().splitlines()
+    assert [line.split()[-1] for line in lines] == ["panic", "ok"]
+    assert '"GET /raise HTTP/1.1" 500' in lines[0]
+
+
+def test_no_keepalive(master: Start) -> None:
+    m = master(APP, "workers = 1\nkeepalive = 0")
+    m.ready(1)
+    assert asyncio.run(ask(m.address(), "/"))[1]["connection"] == "close"
+
+
+def test_idle_worker_does_not_wake_up(master: Start) -> None:
+    m = master(APP, "workers = 1")
+    pid = m.ready(1)["workers"][0]["pid"]
+    asyncio.run(ask(m.address(), "/"))
+    window = 4.0
+
+    def wakeups() -> int:
+        total = 0
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/status") as file:
+                total += sum(int(line.split()[1]) for line in file if line.startswith("voluntary_ctxt"))
+        return total
+
+    before = wakeups()
+    time.sleep(window)
+    per_second = (wakeups() - before) / window
+    print(f"{per_second} wake-ups a second")
+    assert per_second <= 0.5
