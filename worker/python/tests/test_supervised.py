@@ -203,7 +203,7 @@ def test_spread(master: Start, loop: str) -> None:
 
     shares = [asyncio.run(run()) for _ in range(2)]
     print(loop, shares)
-    for share in shares:
+    for share in shares:  # 9 to 11 on a machine that has nothing else to do
         assert len(share) == 4
-        assert share[0] >= 9
-        assert share[3] <= 11
+        assert share[0] >= 8
+        assert share[3] <= 12
