@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import signal
+import ssl
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
-from conftest import FOREVER, Start, ask, environment
+from conftest import FOREVER, Start, ask, environment, exchange
 
 from gosuper import _board
 
@@ -251,3 +254,58 @@ def test_run_becomes_the_supervisor(master: Start, tmp_path: Path) -> None:
         [sys.executable, "-c", code], cwd=m.folder, capture_output=True, text=True, env=env, timeout=FOREVER
     )
     assert run.returncode == 0, run.stderr
+
+
+def test_stopped_while_it_starts(master: Start) -> None:
+    app = """
+        import asyncio
+        async def app(scope, receive, send):
+            if scope["type"] == "lifespan":
+                await receive()
+                print("lifespan begins", flush=True)
+                await asyncio.sleep(60)
+        """
+    m = master(app, "workers = 1")
+    m.logged("lifespan begins")
+    assert m.stop() == 0
+    assert "exit status 0" in m.output()
+
+
+def test_tls(master: Start, tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl")
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", key,
+         "-out", cert],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    app = """
+        async def app(scope, receive, send):
+            if scope["type"] != "http":
+                raise RuntimeError("no lifespan")
+            body = scope["scheme"].encode()
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+            await send({"type": "http.response.body", "body": body})
+        """
+    m = master(app, f'workers = 1\n[tls]\ncert = "{cert}"\nkey = "{key}"')
+    m.ready(1)
+    context = ssl.create_default_context(cafile=str(cert))
+
+    async def run() -> None:
+        host, port = m.address()
+        with pytest.raises(OSError):  # noqa: PT011 - a handshake that fails, which takes no place for long
+            await asyncio.open_connection(host, port, ssl=ssl.create_default_context(), server_hostname="localhost")
+        connection = await asyncio.open_connection(host, port, ssl=context, server_hostname="localhost")
+        assert await exchange(*connection) == (200, ANY, b"https")
+        connection[1].close()
+
+    asyncio.run(run())
+    assert m.stop() == 0
+
+
+def test_watchdog(master: Start) -> None:
+    m = master("async def app(scope, receive, send):\n    raise RuntimeError", 'workers = 1\nwatchdog = "500ms"')
+    before = m.ready(1)["workers"][0]["id"]
+    after = m.until(lambda s: s["workers"][0]["age_seconds"] > 3)
+    assert after["workers"][0]["id"] == before

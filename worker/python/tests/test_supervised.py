@@ -58,9 +58,10 @@ class Load:
                 await asyncio.sleep(0.15)
 
 
+@pytest.mark.parametrize("http", ["h11", "httptools"])
 @pytest.mark.parametrize("way", ["new connections", "keep-alive", "with pauses"])
-def test_reload_under_load(master: Start, way: str) -> None:
-    m = master(HELLO, "workers = 2")
+def test_reload_under_load(master: Start, way: str, http: str) -> None:
+    m = master(HELLO, "workers = 2", "--http", http)
     m.ready(2)
 
     async def run() -> Load:
@@ -71,7 +72,7 @@ def test_reload_under_load(master: Start, way: str) -> None:
         return load
 
     load = asyncio.run(run())
-    print(f"{way}: {load.answered} answered, {len(load.lost)} lost, longest {load.longest * 1000:.0f} ms")
+    print(f"{way} {http}: {load.answered} answered, {len(load.lost)} lost, longest {load.longest * 1000:.0f} ms")
     assert load.lost == []
     assert load.answered > 50
     assert m.stop() == 0
@@ -127,10 +128,10 @@ SLOW = """
     """
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize(("loop", "http"), [("asyncio", "h11"), ("uvloop", "httptools")])
 @pytest.mark.parametrize("path", ["/async", "/thread", "/block", "/spin"])
-def test_timeout(master: Start, path: str, loop: str) -> None:
-    m = master(SLOW, 'workers = 1\ntimeout = "1s"', "--loop", loop)
+def test_timeout(master: Start, path: str, loop: str, http: str) -> None:
+    m = master(SLOW, 'workers = 1\ntimeout = "1s"', "--loop", loop, "--http", http)
     m.ready(1)
 
     async def run() -> None:

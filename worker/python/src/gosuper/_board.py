@@ -29,8 +29,9 @@ _HISTOGRAM = 512 // 8
 
 _HEADER = struct.Struct("<IIIIII")  # version, header size, slot size, slots in use, pid, state
 _MAGIC = int.from_bytes(b"GOSUPER1", "little")
-_SLOT = struct.Struct("<QQQIBBBx16s128s64s")  # from the start time on, behind the sequence
+_TEXTS = struct.Struct("<IBBBx16s128s64s")  # a slot from its flags on
 _METHOD, _PATH, _ID = 16, 128, 64
+_MOST_KNOWN = 256
 _AT = [(4096 + 256 * i) // 8 for i in range(SLOTS)] + [(1024 + 256 * i) // 8 for i in range(OVERDUE)]
 """Where each slot begins, in words of 8 bytes."""
 _PRINTABLE = bytes(c if 0x20 <= c <= 0x7E else ord("?") for c in range(256))
@@ -47,6 +48,7 @@ class Board:
         self._words32 = self._bytes.cast("I")
         self._free = list(reversed(range(SLOTS)))
         self._free_overdue = list(reversed(range(SLOTS, SLOTS + OVERDUE)))
+        self._known: dict[tuple[int, bytes, bytes], bytes] = {}
 
     @classmethod
     def unshared(cls) -> Board:
@@ -186,23 +188,32 @@ class Board:
     def _fill(
         self, slot: int, start: int, progress: int, deadline: int, flags: int, method: bytes, path: bytes, ident: bytes
     ) -> None:
+        texts = self._known.get((flags, method, path)) if not ident else None
+        if texts is None:
+            texts = self._texts(flags, method, path, ident)
         at = _AT[slot]
         words = self._words
         sequence = words[at] | 1
         words[at] = sequence
-        # What does not fit is cut by the format.
-        _SLOT.pack_into(
-            self._bytes,
-            8 * at + 8,
-            start,
-            progress,
-            deadline,
+        words[at + 1] = start
+        words[at + 2] = progress
+        words[at + 3] = deadline
+        self._bytes[8 * at + 32 : 8 * at + 248] = texts
+        words[at] = sequence + 1 & 0xFFFFFFFFFFFFFFFF
+
+    def _texts(self, flags: int, method: bytes, path: bytes, ident: bytes) -> bytes:
+        """The bytes of a slot from its flags on, kept for the next request that says the same."""
+        texts = _TEXTS.pack(
             flags,
             min(len(method), _METHOD),
             min(len(path), _PATH),
             min(len(ident), _ID),
-            method.translate(_PRINTABLE),
+            method.translate(_PRINTABLE),  # what does not fit is cut by the format
             path.translate(_PRINTABLE),
-            ident.translate(_PRINTABLE) if ident else ident,
+            ident.translate(_PRINTABLE),
         )
-        words[at] = sequence + 1 & 0xFFFFFFFFFFFFFFFF
+        if not ident and len(path) <= _PATH:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[flags, method, path] = texts
+        return texts

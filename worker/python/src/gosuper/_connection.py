@@ -55,10 +55,8 @@ class Connection(_Base):
     _lost: asyncio.Event | None = None
     _is_lost = False
 
-    @property
-    def ticket(self) -> object:
-        """What the gate knows it by."""
-        return self
+    ticket: object = None
+    """What the gate knows it by."""
 
     def data_received(self, data: bytes) -> None:
         """Whatever arrives is progress of the request under way."""
@@ -114,17 +112,10 @@ class HTTPConnection(Connection):
 class WebSocketConnection(Connection):
     """A connection that an HTTP one has become."""
 
-    _ticket: object = None
-
-    @property
-    def ticket(self) -> object:
-        """What the gate knows it by: the connection that it was."""
-        return self._ticket
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take over from the HTTP connection."""
         before = cast(Connection, cast(asyncio.Transport, transport).get_protocol())
-        self._ticket = before.ticket
+        self.ticket = before.ticket
         self.stale = before.stale
         self.served = True
         super().connection_made(transport)

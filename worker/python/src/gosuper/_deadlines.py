@@ -48,15 +48,16 @@ class Deadlines:
         self._limits = limits
         self._expire = expire
         self._armed = armed
-        self._limited = bool(limits.timeout or limits.stream or limits.upgrade or limits.request)
+        first = [limit for limit in (limits.timeout, limits.request) if limit]
+        self._first = min(first) if first else NEVER  # how long a request that begins has at least
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, request: Timed) -> None:
-        """Watch a request that begins."""
+    def add(self, request: Timed, now: int) -> None:
+        """Watch a request that begins now."""
         self.running[request] = None
-        if self._limited:
-            self.look(request)
+        if now + self._first < self.at:
+            self._arm(now + self._first)
 
     def look(self, request: Timed) -> None:
         """Look again at a request that may be due earlier than it was."""

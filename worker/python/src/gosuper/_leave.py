@@ -52,6 +52,16 @@ class Leave:
         if notify.fileno() >= 0:
             asyncio.get_running_loop().add_reader(notify.fileno(), self._heard)
 
+    async def unless_asked(self, coroutine: Coroutine[Any, Any, None]) -> bool:
+        """Wait for something, and report whether it has ended before the worker was told to finish."""
+        task = asyncio.ensure_future(coroutine)
+        asked = asyncio.ensure_future(self.asked.wait())
+        await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            asked.cancel()
+            task.result()
+        return task.done()
+
     def look(self) -> None:
         """Something has ended."""
         self._changed.set()

@@ -72,7 +72,7 @@ class Ledger:
         number = self.board.started()
         request.slot = self.board.take(now, request.deadline, *_texts(scope))
         self.gate.begin(ticket)
-        self.deadlines.add(request)
+        self.deadlines.add(request, now)
         if number == limits.requests:
             self._notify.recycle("max_requests")
         return request

@@ -26,43 +26,29 @@ class Request:
     `ended` or `finished` holds the ledger's lock.
     """
 
-    __slots__ = (
-        "bytes",
-        "connection",
-        "deadline",
-        "ended",
-        "finished",
-        "first",
-        "gone",
-        "ledger",
-        "phase",
-        "progress",
-        "raw_send",
-        "scope",
-        "slot",
-        "start",
-        "status",
-        "task",
-        "transport",
-    )
+    deadline = 0
+    phase = WAITING
+    slot = -1
+    status = 0
+    bytes = 0
+    """Of the body sent."""
+    first = 0
+    """When the response began, 0 before."""
+    ended = False
+    """By the worker, whatever the application does."""
+    finished = False
+    """The response is complete, or the application has returned."""
+    gone = False
+    """The client has hung up."""
+    task: asyncio.Task[Any] | None = None
+    transport: asyncio.Transport | None = None
+    connection: Connection | None = None
 
     def __init__(self, ledger: Ledger, scope: Message, send: Send, now: int) -> None:
         self.ledger = ledger
         self.scope = scope
         self.raw_send = send
         self.start = self.progress = now
-        self.deadline = 0
-        self.phase = WAITING
-        self.slot = -1
-        self.status = 0
-        self.bytes = 0
-        self.first = 0  # when the response began, 0 before
-        self.ended = False  # by the worker, whatever the application does
-        self.finished = False  # accounted for by the application's end
-        self.gone = False  # the client hung up
-        self.task: asyncio.Task[Any] | None = None
-        self.transport: asyncio.Transport | None = None
-        self.connection: Connection | None = None
 
     def touch(self) -> None:
         """Record progress."""

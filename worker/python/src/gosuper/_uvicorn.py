@@ -87,11 +87,11 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, then accept connections, then say so."""
-        self._loop = asyncio.get_running_loop()
         self.leave.watch_master()
         extension = self.process.extension(self.leave.event)
         self.config.account(self.ledger, extension, Hooks(self.refresh, self.leave.look))
-        await self.lifespan.startup()
+        if not await self.leave.unless_asked(self.lifespan.startup()):
+            raise SystemExit(0)
         if self.lifespan.should_exit:
             raise SystemExit(3)
         self._guard = Guard(self.ledger, self.server_state.connections)
@@ -134,6 +134,7 @@ class Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         """Have the stop signal, and Ctrl+C, ask for the drain. None is raised again afterwards."""
+        self._loop = asyncio.get_running_loop()
         asked = {signal.SIGINT, signal.SIGTERM, self.process.stop_signal()}
         before = {number: signal.signal(number, self.handle_exit) for number in asked}
         try:
@@ -159,6 +160,7 @@ class Server(uvicorn.Server):
             app_state=self.lifespan.state,
             _loop=self._loop,
         )
+        connection.ticket = connection
         connection.stale = backlog > 0 and waited(sock) > backlog
         self.process.board.accepted()
         self.ledger.gate.admit(connection)
