@@ -9,6 +9,7 @@ that, so a C extension that keeps it is beyond it, and is the master's affair.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import select
@@ -45,7 +46,9 @@ class Guard:
         self._connections = connections
         self._loop = asyncio.get_running_loop()
         self._watched = threading.get_ident()
-        self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._wakeup, self._waker = socket.socketpair()
+        self._wakeup.setblocking(False)
+        self._waker.setblocking(False)
         self._pinged = 0  # since when the loop owes an answer, 0 if it does not
         self._draining = False
         self._stopped = False
@@ -56,7 +59,8 @@ class Guard:
 
     def wake(self) -> None:
         """Have it look at the alarm again; also for signal handlers."""
-        os.eventfd_write(self._wakeup, 1)
+        with contextlib.suppress(BlockingIOError):  # it is about to wake up anyway
+            self._waker.send(b"\0")
 
     def drain(self) -> None:
         """From here on the worker may be killed; also for signal handlers."""
@@ -69,7 +73,8 @@ class Guard:
         self._ledger.wake_guard = lambda: None
         self.wake()
         self._thread.join()
-        os.close(self._wakeup)
+        self._wakeup.close()
+        self._waker.close()
 
     def _run(self) -> None:
         poll = select.poll()
@@ -86,7 +91,7 @@ class Guard:
             else:
                 poll.poll(max(0, due - now) // 1_000_000 + 1)
             try:
-                os.eventfd_read(self._wakeup)
+                self._wakeup.recv(4096)
             except BlockingIOError:
                 pass
             else:
@@ -160,7 +165,7 @@ def _answer(connection: Connection, status: int, only_if_asked: bool = False) ->
         sock.setblocking(False)
         try:
             if _read(sock) or not only_if_asked:
-                sock.send(_head(status), socket.MSG_NOSIGNAL)
+                sock.send(_head(status))
                 sock.shutdown(socket.SHUT_WR)
         except OSError:
             return

@@ -26,7 +26,7 @@ class Notifier:
         if self._socket is None:
             return False
         try:
-            self._socket.send(message.encode(errors="replace")[:_LONGEST], socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+            self._socket.send(message.encode(errors="replace")[:_LONGEST], socket.MSG_DONTWAIT)
         except OSError:
             return False
         return True

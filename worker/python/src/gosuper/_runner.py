@@ -31,9 +31,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         process.environment.require()
     except StrayWorkerError as error:
         _fail(str(error))
-    for module, extra in (("uvicorn", "uvicorn"), ("httptools", "uvicorn")):
-        if importlib.util.find_spec(module) is None:
-            _fail(f"{module} is not installed", f'pip install "gosuper[{extra}]"')
+    if importlib.util.find_spec("uvicorn") is None:
+        _fail("uvicorn is not installed", 'pip install "gosuper[uvicorn]"')
     faulthandler.enable()  # the abort signal, SIGABRT, prints the stacks of all threads
     sys.path.insert(0, options.app_dir)
     from gosuper._uvicorn import Server
@@ -84,7 +83,7 @@ def _load(config: Config) -> None:
     except ImportError as error:
         if error.name != "a2wsgi":
             raise
-        _fail("this is a WSGI application, and a2wsgi is not installed", 'pip install "gosuper[wsgi]"')
+        _fail("this is a WSGI application, and a2wsgi is not installed", 'pip install "gosuper[uvicorn]"')
 
 
 def _sockets(options: Namespace, config: Config) -> list[socket.socket]:
