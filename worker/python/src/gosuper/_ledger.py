@@ -191,12 +191,12 @@ def describe(request: Request) -> str:
     return f"{method} {path!r}" + (f" ({ident!r})" if ident else "")
 
 
-def status_headers(status: int) -> list[tuple[bytes, bytes]]:
+def status_headers(status: int, retry_after: bytes = RETRY_AFTER) -> list[tuple[bytes, bytes]]:
     """The headers of an answer that stands for the application's."""
     return [
         (b"content-type", b"text/plain; charset=utf-8"),
         (b"content-length", str(len(_TEXT[status])).encode()),
-        (b"retry-after", RETRY_AFTER),
+        (b"retry-after", retry_after),
         (b"connection", b"close"),
     ]
 

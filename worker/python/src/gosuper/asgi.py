@@ -106,5 +106,6 @@ class Middleware:
 
 
 async def _unavailable(request: Request) -> None:
-    await request.send({"type": "http.response.start", "status": 503, "headers": status_headers(503)})
+    """Answer the first request of a connection that waited for too long: its client has probably given up."""
+    await request.send({"type": "http.response.start", "status": 503, "headers": status_headers(503, b"1")})
     await request.send({"type": "http.response.body", "body": status_text(503)})
