@@ -221,3 +221,29 @@ def test_the_end_of_the_master_is_noticed(master: Start) -> None:
             return
         time.sleep(0.02)
     raise AssertionError("the worker lives on")
+
+
+def test_threads_do_not_keep_the_worker(master: Start) -> None:
+    app = """
+        import asyncio, threading, time
+        from fastapi import FastAPI
+        app = FastAPI()
+
+        @app.get("/pool")
+        def pool():
+            time.sleep(60)
+
+        @app.get("/executor")
+        async def executor():
+            await asyncio.to_thread(time.sleep, 60)
+        """
+    m = master(app, 'workers = 1\ngraceful_timeout = "2s"\ntimeout = "1s"')
+    m.ready(1)
+
+    async def run() -> None:
+        answers = await asyncio.gather(ask(m.address(), "/pool"), ask(m.address(), "/executor"))
+        assert [status for status, _, _ in answers] == [504, 504]
+
+    asyncio.run(run())
+    assert m.stop() == 0
+    assert "exit status 0" in m.output()

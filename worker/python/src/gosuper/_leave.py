@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import sys
+import threading
 import time
 from collections.abc import Coroutine
 from typing import Any, cast
@@ -38,8 +41,6 @@ class Leave:
         """Set when the drain has begun, for the application."""
         self.hurry = False
         """Do not wait any longer."""
-        self.cut = False
-        """Whether something was still at work at the end of the drain."""
         self._process = process
         self._state = state
         self._changed = asyncio.Event()
@@ -90,8 +91,13 @@ class Leave:
         """Wait for something, but not past the end of the drain."""
         task = asyncio.ensure_future(coroutine)
         await self._wait(lambda: not task.done() and not self._over())
-        if not task.done():
-            self.cut = True
+
+    def exit_in_time(self) -> None:
+        """Have the process end with the drain, whatever threads are still at work: the interpreter would wait for them."""
+        left = max(0, self.until() - time.monotonic_ns())
+        timer = threading.Timer(0 if self.hurry else left / 1e9, _exit)
+        timer.daemon = True
+        timer.start()
 
     def until(self) -> int:
         """When the drain is over, in CLOCK_MONOTONIC nanoseconds. It may be brought forward."""
@@ -120,7 +126,6 @@ class Leave:
         await self._wait(lambda: busy() and time.monotonic_ns() - cut < MARGIN // 4)
         for connection in list(self._state.connections):
             connection.transport.abort()
-        self.cut = bool(self._state.tasks)
 
     def _close_unused(self, ledger: Ledger) -> None:
         """Connections that never sent anything end when they would if they were idle, counted from now."""
@@ -150,3 +155,9 @@ class Leave:
             asyncio.get_running_loop().remove_reader(notify.fileno())
             self._orphaned = time.monotonic_ns()
             self.asked.set()
+
+
+def _exit() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

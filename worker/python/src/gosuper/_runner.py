@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import faulthandler
 import importlib.util
-import os
 import socket
 import sys
 from argparse import Namespace
@@ -41,11 +40,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     _load(config)
     server = Server(config, process, options.cancel_on_disconnect)
     server.run(_sockets(options, config))
-    if server.leave.cut:
-        # Threads that are still at work would keep the interpreter from ending.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
 
 
 def _config(options: Namespace) -> Config:

@@ -118,6 +118,7 @@ class Server(uvicorn.Server):
         await self.leave.drain(self.ledger, self.listeners, self._connecting)
         await self.leave.within(self.lifespan.shutdown())
         self._guard.stop()
+        self.leave.exit_in_time()
 
     def refresh(self) -> None:
         """Keep the date of answers up to date, when there is something to answer."""
