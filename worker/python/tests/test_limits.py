@@ -37,6 +37,8 @@ APP = """
                     pass
             elif path == "/recycle":
                 gosuper.recycle("asked for")
+            elif path == "/nothing":
+                return
             elif path == "/raise":
                 raise ValueError("on purpose")
             elif path == "/descriptors":
@@ -156,6 +158,7 @@ def test_recycle_and_a_panic(master: Start) -> None:
 
     async def run() -> None:
         assert (await ask(m.address(), "/raise"))[0] == 500
+        assert (await ask(m.address(), "/nothing"))[0] == 500
         assert (await ask(m.address(), "/recycle"))[0] == 200
 
     asyncio.run(run())
@@ -163,8 +166,9 @@ def test_recycle_and_a_panic(master: Start) -> None:
     assert m.status()["counters"]["restarts"]["recycle"] == 1
     assert "ValueError: on purpose" in m.output()
     lines = (m.folder / "access.log").read_text().splitlines()
-    assert [line.split()[-1] for line in lines] == ["panic", "ok"]
+    assert [line.split()[-1] for line in lines] == ["panic", "ok", "ok"]
     assert '"GET /raise HTTP/1.1" 500' in lines[0]
+    assert '"GET /nothing HTTP/1.1" 500' in lines[1]
 
 
 def test_no_keepalive(master: Start) -> None:

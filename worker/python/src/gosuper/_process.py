@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -72,8 +73,17 @@ class Process:
             number = self.stop_signal()
             before = signal.getsignal(number)
 
-            def handle(signum: int, frame: FrameType | None) -> None:
+            # The handler runs between two bytecodes of this thread, whatever locks it holds, so another one does the rest.
+            waker, asked = socket.socketpair()
+
+            def listen() -> None:
+                asked.recv(1)
                 self.finish()
+
+            threading.Thread(target=listen, name="gosuper-drain", daemon=True).start()
+
+            def handle(signum: int, frame: FrameType | None) -> None:
+                waker.send(b"\0")
                 if callable(before):
                     before(signum, frame)
 

@@ -44,6 +44,7 @@ class Accounting:
                 await _unavailable(request)
             else:
                 await self._app(scope, receive, request.send)
+                request.status = request.status or 500  # what the server says in place of an application that said nothing
         except BaseException as error:
             if not request.ended:
                 if isinstance(error, Exception):
