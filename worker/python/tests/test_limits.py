@@ -190,8 +190,9 @@ def test_idle_worker_does_not_wake_up(master: Start) -> None:
                 total += sum(int(line.split()[1]) for line in file if line.startswith("voluntary_ctxt"))
         return total
 
-    before = wakeups()
-    time.sleep(window)
-    per_second = (wakeups() - before) / window
-    print(f"{per_second} wake-ups a second")
-    assert per_second <= 0.5
+    rates: list[float] = []
+    while not rates or rates[-1] > 0.2:  # the last connection has an end too
+        before = wakeups()
+        time.sleep(window)
+        rates.append((wakeups() - before) / window)
+        assert len(rates) < 5, rates
