@@ -100,9 +100,9 @@ func TestFamily(t *testing.T) {
 	}
 }
 
-// The table in README is what the command above it prints.
-func TestReadmeHasTheTableOfItsCommand(t *testing.T) {
-	text, err := os.ReadFile("../../README.md")
+// The table on the page is what the command above it prints.
+func TestPageHasTheTableOfItsCommand(t *testing.T) {
+	text, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,7 @@ type topic struct {
 
 // topics are made from the code that they describe.
 var topics = slices.Concat([]topic{{"config", "every key of the configuration", config.Reference}}, masterTopics, []topic{
+	{"operating", "what a reload, a stop and an upgrade do; the control socket; exit status", func() string { return operatingText }},
 	{"protocol", "what a worker is given, and what it may say", func() string { return protocolText }},
 	{"security", "what is promised against workers and neighbours, and what is not", func() string { return securityText }},
 	{"words", "what worker, slot, place, generation, cooperating and plain mean", func() string { return wordsText }},
@@ -121,6 +122,9 @@ func keyNames() []string {
 //
 //go:embed protocol.txt
 var protocolText string
+
+//go:embed operating.txt
+var operatingText string
 
 //go:embed security.txt
 var securityText string
