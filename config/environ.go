@@ -21,7 +21,7 @@ var handedOver = []string{
 var workerVariables = []string{
 	"GOSUPER_NOTIFY_FD", "GOSUPER_SLOT", "GOSUPER_PLACE", "GOSUPER_WORKER_ID", "GOSUPER_GENERATION",
 	"GOSUPER_SCOREBOARD_FD", "GOSUPER_FLEET_FD", "GOSUPER_ACCESS_FD", "GOSUPER_ACCESS_FORMAT", "GOSUPER_TLS_FD",
-	stopSignalVariable,
+	"GOSUPER_LOADER_FD", "GOSUPER_MASTER_PID", stopSignalVariable,
 }
 
 // stopSignalVariable is a key to a master and part of the protocol to a worker.

@@ -202,4 +202,70 @@
 // seconds later (AbortGrace), which the worker has for what it can say about itself:
 // the stacks of its threads, say. Having cut what is left, it waits for the signal as
 // long as the application is at work and the word says so.
+//
+// # The loader
+//
+// With the `preload` setting the command is not started once for each worker, but
+// once for each configuration, as the loader: it loads the application, and makes
+// every worker by fork, so that they share what was loaded and start in
+// milliseconds. Any program that can fork without exec can be one. All that was said
+// above holds for a worker that was forked as for one that was executed.
+//
+// A loader is given what workers have for life: user, limits, umask, folder, a session
+// and a process group of its own, the death signal, standard output and error; but no
+// sockets, no board and nowhere to report. Its variables are those of a worker that do
+// not differ between workers, LISTEN_PID, GOSUPER_GENERATION, and
+//
+//   - GOSUPER_LOADER_FD: one end of a SOCK_SEQPACKET pair, for the reader only when
+//     LISTEN_PID is its own process id. A program that finds it and cannot be a loader
+//     should say so and exit.
+//
+// Each write(2) to that descriptor is one message of at most 65536 bytes (MaxLoader),
+// one assignment a line, and so is each read(2) from it. A loader may say
+//
+//   - READY=1: the application is loaded, and workers may be asked for. It has the
+//     `startup_timeout` for that.
+//   - STATUS=text: one line for humans, which is logged once. What is in the way of a
+//     fork belongs here: threads, a running event loop, an open GPU.
+//   - EXTEND_TIMEOUT_USEC=n: the start may take n more microseconds from now.
+//   - SPAWNED=seq: the worker with that number runs. The worker itself sends it, and
+//     the kernel says which process that is (SCM_CREDENTIALS in unix(7)). Where the
+//     loader has to send it, a second line PID=n names the process.
+//   - FAILED=seq, and what went wrong in the lines after it: no worker came of it.
+//
+// The master asks for a worker when the one before it is there, or will not be. Its
+// message is
+//
+//   - SPAWN=seq, a number that was never used before;
+//   - GOSUPER_MASTER_PID=n, the parent that the worker is to have;
+//   - the variables of the worker, one a line: those of "Being started" but LISTEN_PID,
+//     and those that differ between workers for other reasons;
+//   - descriptors (SCM_RIGHTS): the first becomes the worker's descriptor 0, the
+//     second its descriptor 1, and so on. So all are where the variables say.
+//
+// The loader forks, its child forks again and exits, and the loader waits for its
+// child alone: the grandchild becomes a child of the master. The grandchild is the
+// worker. It
+//
+//  1. waits until its parent is GOSUPER_MASTER_PID, asks for SIGKILL as its death
+//     signal (PR_SET_PDEATHSIG in prctl(2)), and looks at its parent once more: it
+//     exits if that is somebody else;
+//  2. becomes the leader of a session (setsid(2)), has default signal dispositions and
+//     an empty signal mask, puts the descriptors where they belong and closes what is
+//     the loader's alone, sets the variables, and LISTEN_PID to its own process id, and
+//     unsets GOSUPER_LOADER_FD;
+//  3. sends SPAWNED=seq, closes the loader's descriptor, and reads one message from
+//     GOSUPER_NOTIFY_FD. "GO=1" says that the master knows it. End of file says that
+//     the master does not want it or is gone: it exits at once, and nothing of the
+//     application has run;
+//  4. goes on as a worker: with the header of the board, if it is not written yet.
+//
+// A loader that has not answered for ten seconds (SpawnTimeout) is taken for hung and
+// killed. One that reads the end of file is not needed any more, or has no master: it
+// exits with status 0, and is killed two seconds later (UnloadGrace). Its workers live
+// on in both cases, and when the loader ends by itself: another one is started when
+// the next worker is needed.
+//
+// What cannot be understood is ignored, and logged. A process whose SPAWNED nobody
+// waits for is killed if it is a child of the master.
 package protocol

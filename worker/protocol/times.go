@@ -37,4 +37,9 @@ const (
 	// FreshConnection is how long a connection that has sent nothing yet counts as a
 	// request to come, and what it gets at least when a drain begins.
 	FreshConnection = time.Second
+	// SpawnTimeout is how long a loader may take to make one worker. A fork takes
+	// milliseconds: who needs longer hangs.
+	SpawnTimeout = 10 * time.Second
+	// UnloadGrace is what a loader has to exit once nobody needs it any more.
+	UnloadGrace = 2 * time.Second
 )

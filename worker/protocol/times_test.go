@@ -21,6 +21,8 @@ func TestTimes(t *testing.T) {
 		{"a socket that is given up is accepted empty by workers whose master is gone", protocol.QuietQueue + protocol.DrainMargin, protocol.OrphanGrace},
 		{"an orphan is gone before a master would have killed it", protocol.OrphanGrace, protocol.AbortGrace},
 		{"a drain that nobody bounds is longer than one that the master is not there to bound", protocol.OrphanGrace, protocol.UnboundedDrain},
+		{"a loader that makes one worker after the other is not taken for hung by a machine that is merely late", 5 * protocol.Lateness, protocol.SpawnTimeout},
+		{"a loader that nobody needs is gone before one that hangs would be found out", protocol.UnloadGrace, protocol.SpawnTimeout},
 	} {
 		if order.less > order.least {
 			t.Errorf("%v is more than %v: %s", order.less, order.least, order.why)
@@ -48,7 +50,7 @@ func TestTimesAreNormative(t *testing.T) {
 			}
 		}
 	}
-	if names != 10 {
+	if names != 12 {
 		t.Errorf("found %d times", names)
 	}
 }
