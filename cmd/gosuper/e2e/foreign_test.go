@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,11 +14,6 @@ import (
 
 	"github.com/gosuper/gosuper/cmd/internal/load"
 )
-
-// venvName is the variable that names a virtual environment with uvicorn and
-// Gunicorn in it.
-// Without it one is made in the user's cache folder, where it stays.
-const venvName = "TEST_VENV"
 
 // Servers that know nothing of gosuper are started, answer, are reloaded and
 // stopped, and leave nothing behind.
@@ -81,22 +77,32 @@ func uvicorn(t *testing.T) string { return filepath.Join(venv(t), "bin", "uvicor
 // venv returns a virtual environment with the servers that people come from.
 func venv(t *testing.T) string {
 	t.Helper()
-	venv := os.Getenv(venvName)
+	return virtual(t, "TEST_VENV", "venv", []string{"uvicorn", "gunicorn"}, "uvicorn", "gunicorn")
+}
+
+// virtual returns the virtual environment that a variable names. Without it one is
+// made in the user's cache folder, where it stays. It has the programs given, for
+// which pip installs what is given.
+func virtual(t *testing.T, variable, name string, programs []string, install ...string) string {
+	t.Helper()
+	venv := os.Getenv(variable)
 	if venv == "" {
 		cache, err := os.UserCacheDir()
 		if err != nil {
 			t.Skip(err)
 		}
-		venv = filepath.Join(cache, "gosuper-e2e", "venv")
+		venv = filepath.Join(cache, "gosuper-e2e", name)
 	}
-	_, noUvicorn := os.Stat(filepath.Join(venv, "bin", "uvicorn"))
-	_, noGunicorn := os.Stat(filepath.Join(venv, "bin", "gunicorn"))
-	if noUvicorn == nil && noGunicorn == nil {
+	missing := func(program string) bool {
+		_, err := os.Stat(filepath.Join(venv, "bin", program))
+		return err != nil
+	}
+	if !slices.ContainsFunc(programs, missing) {
 		return venv
 	}
 	for _, words := range [][]string{
 		{"python3", "-m", "venv", venv},
-		{filepath.Join(venv, "bin", "pip"), "install", "--quiet", "--disable-pip-version-check", "uvicorn", "gunicorn"},
+		slices.Concat([]string{filepath.Join(venv, "bin", "pip"), "install", "--quiet", "--disable-pip-version-check"}, install),
 	} {
 		if out, err := exec.Command(words[0], words[1:]...).CombinedOutput(); err != nil {
 			t.Skipf("cannot make a virtual environment: %s: %v\n%s", strings.Join(words, " "), err, out)

@@ -40,6 +40,7 @@ class Master:
 
     def __init__(self, folder: Path, app: str, settings: str, program: list[str]) -> None:
         assert BINARY is not None
+        self.binary = BINARY
         self.folder = folder
         (folder / "served.py").write_text(textwrap.dedent(app))
         control = folder / "control.sock"
@@ -51,7 +52,7 @@ class Master:
         self.control = str(control)
         self.log = (folder / "log").open("wb")
         self.process = subprocess.Popen(
-            [BINARY, "-c", "supervisor.toml"], cwd=folder, stdout=self.log, stderr=self.log, env=environment()
+            [self.binary, "-c", "supervisor.toml"], cwd=folder, stdout=self.log, stderr=self.log, env=environment()
         )
 
     def status(self) -> dict[str, Any]:
@@ -89,8 +90,7 @@ class Master:
 
     def reload(self) -> None:
         """Reload, and wait until it is done."""
-        assert BINARY is not None
-        subprocess.run([BINARY, "reload", "--wait", "--control", self.control], check=True, timeout=FOREVER)
+        subprocess.run([self.binary, "reload", "--wait", "--control", self.control], check=True, timeout=FOREVER)
 
     def stop(self) -> int:
         """Stop gracefully, and return the exit status."""
@@ -107,9 +107,10 @@ class Master:
 
 
 def environment() -> dict[str, str]:
-    """An environment in which nothing says that there is a master already."""
+    """An environment in which nothing says that there is a master already, and this package is the one in this folder."""
     names = ("GOSUPER_", "LISTEN_", "NOTIFY_", "PORT", "WEB_CONCURRENCY")
-    return {name: value for name, value in os.environ.items() if not name.startswith(names)}
+    own = {name: value for name, value in os.environ.items() if not name.startswith(names)}
+    return own | {"PYTHONPATH": str(Path(__file__).parent.parent / "src")}
 
 
 Start = Callable[..., Master]

@@ -79,7 +79,7 @@ def test_program_between(master: Start, tmp_path: Path) -> None:
     shell = f'command = ["sh", "-c", "{sys.executable} -m gosuper served:app; true"]'
     (m.folder / "supervisor.toml").write_text(re.sub(r"command = .*", lambda _: shell, config))
     run = subprocess.run(
-        [m.process.args[0], "-c", "supervisor.toml"],  # type: ignore[index]
+        [m.binary, "-c", "supervisor.toml"],
         cwd=m.folder, capture_output=True, text=True, env=environment(), timeout=FOREVER,
     )  # fmt: skip
     assert run.returncode == 3
@@ -249,7 +249,7 @@ def test_run_becomes_the_supervisor(master: Start, tmp_path: Path) -> None:
     m.process.wait()
     code = "import gosuper; gosuper.run('served:app', workers=2, bind=['127.0.0.1:0', '[::1]:0'], check_config=True)"
     env = environment() | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    (tmp_path / "gosuper").symlink_to(m.process.args[0])  # type: ignore[index]
+    (tmp_path / "gosuper").symlink_to(m.binary)
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=m.folder, capture_output=True, text=True, env=env, timeout=FOREVER
     )

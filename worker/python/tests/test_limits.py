@@ -64,11 +64,11 @@ def test_stream_and_request_timeout(master: Start) -> None:
         begin = time.monotonic()
         with pytest.raises((EOFError, OSError)):
             await ask(m.address(), "/silent")
-        assert 0.9 < time.monotonic() - begin < 1.4
+        assert 0.9 < time.monotonic() - begin < 4
         begin = time.monotonic()
         with pytest.raises((EOFError, OSError)):
             await ask(m.address(), "/talks")
-        assert 1.9 < time.monotonic() - begin < 2.4
+        assert 1.9 < time.monotonic() - begin < 4
 
     asyncio.run(run())
     m.logged("cancelled /silent")
@@ -84,9 +84,9 @@ def test_an_upload_is_progress(master: Start) -> None:
 
     async def run() -> None:
         reader, writer = await asyncio.open_connection(*m.address())
-        writer.write(b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n")
-        for _ in range(5):
-            await asyncio.sleep(0.5)
+        writer.write(b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n")
+        for _ in range(8):
+            await asyncio.sleep(0.2)
             writer.write(b"x")
         assert (await reader.readline()) == b"HTTP/1.1 200 OK\r\n"
         writer.close()

@@ -145,7 +145,7 @@ def test_timeout(master: Start, path: str, loop: str, http: str) -> None:
         assert status == 504
         assert headers["retry-after"] == "5"
         assert headers["connection"] == "close"
-        assert 0.99 <= took < 1.3
+        assert 0.99 <= took < 2  # when the master would begin to see to it
         for status, _, body in await asyncio.gather(*streams):
             assert (status, body) == (200, 30 * b"token ")
 

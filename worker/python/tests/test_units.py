@@ -7,6 +7,7 @@ import json
 import os
 import socket
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 
@@ -135,7 +136,7 @@ def test_gate() -> None:
     assert page.busy(3) == -1
 
 
-def entry(**changes: object) -> Entry:
+def entry(**changes: Any) -> Entry:
     """An entry of the access log."""
     usual = Entry("192.0.2.1", "GET", b"/a?b", "HTTP/1.1", 200, 12, b"", b"curl/8", b"", 123_456, 120_000, "ok")
     return usual._replace(**changes)
