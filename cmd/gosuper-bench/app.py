@@ -9,7 +9,8 @@ import re
 import time
 from urllib.parse import parse_qs
 
-PID = str(os.getpid()).encode()
+import ballast  # noqa: F401
+
 HEALTH = b'{"status":"ok"}\n'
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
@@ -44,13 +45,17 @@ async def app(scope, receive, send):
                 await send({"type": "lifespan.shutdown.complete"})
                 return
     path = scope["path"]
-    headers = [(b"x-worker-pid", PID), (b"content-type", b"application/json")]
+    # The pid of the process that answers, which need not be the one that loaded this.
+    headers = [(b"x-worker-pid", str(os.getpid()).encode()), (b"content-type", b"application/json")]
     if path == "/health":
         headers.append((b"content-length", str(len(HEALTH)).encode()))
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": HEALTH})
         return
     query = parameters(scope["query_string"].decode())
+    if path == "/agent":
+        while (await receive()).get("more_body"):
+            pass
     if path == "/agent/stream":
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         for _ in range(int(query["tokens"])):
@@ -60,6 +65,8 @@ async def app(scope, receive, send):
         return
     if path == "/debug/sleep":
         await asyncio.sleep(seconds(query["d"]))
+    elif path == "/debug/block":
+        time.sleep(seconds(query["d"]))
     elif path == "/debug/spin":
         spin(seconds(query["d"]))
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -69,7 +76,7 @@ async def app(scope, receive, send):
 def wsgi(environ, start_response):
     path = environ["PATH_INFO"]
     query = parameters(environ["QUERY_STRING"])
-    headers = [("X-Worker-Pid", PID.decode()), ("Content-Type", "application/json")]
+    headers = [("X-Worker-Pid", str(os.getpid())), ("Content-Type", "application/json")]
     if path == "/agent/stream":
         start_response("200 OK", headers)
         return tokens(int(query["tokens"]), seconds(query["delay"]))

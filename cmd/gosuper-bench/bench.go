@@ -37,8 +37,13 @@ func (b *bench) close() { os.RemoveAll(b.dir) }
 // scenario is what is done to each target in turn.
 type scenario struct {
 	name, about string
-	// specs are the targets, gosuper first.
+	// specs are the targets, gosuper first; nil: it is not for this program and its
+	// peers.
 	specs func(b *bench) []spec
+	// python is what it wants of the servers that --python compares, on so many workers;
+	// with none it is not for them.
+	python  wish
+	workers int
 	// run makes one sample.
 	run func(ctx context.Context, b *bench, t *target) (sample, error)
 	// lasting: targets stay for several rounds, and each of the others has a gosuper of
@@ -52,7 +57,7 @@ type scenario struct {
 // play plays a scenario on all its targets, and gives the report what it shows.
 // What goes wrong with another target than gosuper leaves that one out.
 func (b *bench) play(ctx context.Context, s scenario, r *report) error {
-	specs := b.choose(s.specs(b))
+	specs := b.choose(b.targets(s))
 	rounds := (b.rounds + 2) / 3
 	stage := turns
 	if s.lasting {
@@ -70,6 +75,17 @@ func (b *bench) play(ctx context.Context, s scenario, r *report) error {
 		}
 	}
 	fmt.Fprintf(b.stderr, "%s: %d rounds, %s\n", s.name, rounds, time.Since(began).Round(time.Second))
+	return nil
+}
+
+// targets are those of a scenario, gosuper first; none if it is not for them.
+func (b *bench) targets(s scenario) []spec {
+	switch {
+	case b.python && s.workers > 0:
+		return b.pythons(s.workers, s.python)
+	case !b.python && s.specs != nil:
+		return s.specs(b)
+	}
 	return nil
 }
 
@@ -93,7 +109,7 @@ func (b *bench) choose(specs []spec) []spec {
 func (b *bench) known(chosen []scenario) error {
 	var names []string
 	for _, s := range chosen {
-		for _, other := range s.specs(b)[1:] {
+		for _, other := range b.targets(s)[1:] {
 			names = append(names, other.name)
 		}
 	}

@@ -83,6 +83,9 @@ func branded(mark string) int {
 // where it must not is in the status.
 func TestScenarios(t *testing.T) {
 	for _, s := range scenarios {
+		if s.specs == nil {
+			continue // it is for Python alone
+		}
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			cmd, mark := program(t, "--rounds=1", "--duration=100ms", "--connections=4", "--fleet=4", s.name)
@@ -103,6 +106,33 @@ func TestScenarios(t *testing.T) {
 			}
 			if left, _ := os.ReadDir(strings.TrimPrefix(envOf(cmd, "TMPDIR"), "TMPDIR=")); len(left) > 0 {
 				t.Errorf("files are left: %v", left)
+			}
+		})
+	}
+}
+
+// TestPython plays some of the scenarios on servers for Python.
+func TestPython(t *testing.T) {
+	venv := os.Getenv("TEST_PYTHON")
+	if venv == "" {
+		t.Skip("TEST_PYTHON is not set: no virtual environment with what worker/python/requirements.txt lists")
+	}
+	source, err := filepath.Abs("../../worker/python/src")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, app := range []string{"asgi", "fastapi"} {
+		t.Run(app, func(t *testing.T) {
+			cmd, _ := program(t, "--python", "--venv="+venv, "--app="+app, "--against=uvicorn", "--rounds=1", "--duration=200ms", "--connections=4", "steady", "reload", "stop")
+			cmd.Env = append(cmd.Env, "PYTHONPATH="+source)
+			var stderr bytes.Buffer
+			cmd.Stderr = &stderr
+			out, err := cmd.Output()
+			if err != nil || strings.Contains(stderr.String(), "warning") {
+				t.Fatalf("%v\n%s%s", err, out, &stderr)
+			}
+			if want := "| scenario | figure | gosuper | uvicorn |\n"; !strings.HasPrefix(string(out), want) {
+				t.Errorf("this does not begin with %s:\n%s", want, out)
 			}
 		})
 	}
@@ -285,6 +315,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"--speed"}, "--speed"},
 		{[]string{"--against=nobody", "steady"}, `no target "nobody"`},
 		{[]string{"--variant=nothing", "steady"}, "NAME=VALUE"},
+		{[]string{"--python", "steady"}, "--python needs --venv"},
+		{[]string{"--app=flask", "steady"}, `no application "flask"`},
 	} {
 		t.Run(tc.args[0], func(t *testing.T) {
 			cmd, _ := program(t, tc.args...)

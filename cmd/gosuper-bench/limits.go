@@ -26,24 +26,45 @@ const (
 // is 1 s, beside streams that take 3 s and a request every 20 ms; then the same with
 // one handler that spins, and at last one stream that says nothing for 20 s.
 func timeout(ctx context.Context, b *bench, t *target) (sample, error) {
-	var s sample
-	for _, kind := range []struct {
-		name, path string
-		requests   int
-	}{
-		{"sleeping", "/debug/sleep?d=20s", sleepers},
-		{"spinning", "/debug/spin?d=20s", 1},
-	} {
-		got, err := b.overdue(ctx, t, kind.name, kind.path, kind.requests)
-		if err != nil {
-			return nil, err
-		}
-		s = append(s, got...)
+	s, err := b.overdues(ctx, t, handler{"sleeping", "/debug/sleep?d=20s", sleepers}, handler{"spinning", "/debug/spin?d=20s", 1})
+	if err != nil {
+		return nil, err
 	}
 	silent := t.ask(ctx, silence, giveUp)
 	s = append(s, seen("silent stream: outcome", map[string]int{fate(silent): 1}))
 	if silent.Kind == load.Cut {
 		s = append(s, span("silent stream: cut after", silent.Took))
+	}
+	return s, nil
+}
+
+// blocked is timeout for what only Python has: handlers in a thread, which nobody can
+// end, and one that blocks the event loop without using a processor.
+func blocked(ctx context.Context, b *bench, t *target) (sample, error) {
+	s, err := b.overdues(ctx, t, handler{"thread", "/debug/thread?d=20s", sleepers}, handler{"blocked", "/debug/block?d=20s", 1})
+	for i := range s {
+		if s[i].name == "blocked: streams beside" {
+			s[i].must = nil // nobody writes them while the loop is blocked
+		}
+	}
+	return s, err
+}
+
+// handler is one that takes too long, and how many requests it gets.
+type handler struct {
+	name, path string
+	requests   int
+}
+
+// overdues sends requests to one handler after the other.
+func (b *bench) overdues(ctx context.Context, t *target, handlers ...handler) (sample, error) {
+	var s sample
+	for _, h := range handlers {
+		got, err := b.overdue(ctx, t, h.name, h.path, h.requests)
+		if err != nil {
+			return nil, err
+		}
+		s = append(s, got...)
 	}
 	return s, nil
 }

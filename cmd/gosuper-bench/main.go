@@ -3,8 +3,9 @@
 // Command gosuper-bench measures what gosuper promises beside what it would
 // replace: the same scenario with gosuper, with the same server as bare
 // processes on one socket, and with Gunicorn and Uvicorn where a virtual
-// environment has them. The targets take turns, so that a noisy machine is noisy
-// for all of them, and one Markdown table says how they compare.
+// environment has them; with --python, gosuper's package for Python beside all other
+// servers for it. The targets take turns, so that a noisy machine is noisy for all of
+// them, and one Markdown table says how they compare.
 //
 // A scenario (scenario.go) is run on a target (target.go), which is one or more
 // processes on a listening socket that this program has made, with a free port of
@@ -71,6 +72,8 @@ type options struct {
 	gosuper     string        // path of the program
 	agent       string        // path of the example agent
 	venv        string        // folder of a virtual environment; "": no Python
+	python      bool          // the targets are servers of Python alone
+	app         string        // of those: "asgi" or "fastapi"
 	rounds      int           // of steady; the scenarios that start their targets anew have a third
 	duration    time.Duration // of one run; longer where a scenario needs it
 	connections int           // at the same time
@@ -112,6 +115,8 @@ func newCommand(stdout, stderr io.Writer) *cobra.Command {
 	flags.StringVar(&o.gosuper, "gosuper", filepath.Join(beside, "gosuper"), "the gosuper `program`")
 	flags.StringVar(&o.agent, "agent", filepath.Join(beside, "agent-server"), "the example agent's `program`")
 	flags.StringVar(&o.venv, "venv", os.Getenv("BENCH_VENV"), "virtual environment with gunicorn and uvicorn, a `folder`; default $BENCH_VENV")
+	flags.BoolVar(&o.python, "python", false, "compare servers for Python: gosuper with the package gosuper, without and with preload, and each that the virtual environment has")
+	flags.StringVar(&o.app, "app", "fastapi", "the application that those serve, `asgi|fastapi`")
 	flags.IntVar(&o.rounds, "rounds", 3, "pairs of runs in steady; a third of it in the other scenarios")
 	flags.DurationVar(&o.duration, "duration", time.Second, "length of one run, as far as the scenario does not need more")
 	flags.IntVar(&o.connections, "connections", 16, "connections at the same time")
@@ -159,11 +164,18 @@ func (o options) run(ctx context.Context, chosen []scenario, stdout, stderr io.W
 			return usageError{fmt.Errorf("no program %s: build it, or name it with --%s", path, flag)}
 		}
 	}
+	if o.app != "asgi" && o.app != "fastapi" {
+		return usageError{fmt.Errorf("no application %q: asgi or fastapi", o.app)}
+	}
+	if o.python && o.venv == "" {
+		return usageError{errors.New("--python needs --venv, a virtual environment with gosuper[uvicorn]")}
+	}
 	b, err := newBench(o, stderr)
 	if err != nil {
 		return err
 	}
 	defer b.close()
+	chosen = slices.DeleteFunc(chosen, func(s scenario) bool { return b.targets(s) == nil })
 	if err := b.known(chosen); err != nil {
 		return err
 	}

@@ -19,65 +19,104 @@ var scenarios = []scenario{
 		name: "steady", about: "throughput and CPU time of a trivial handler on kept connections",
 		specs: func(b *bench) []spec {
 			// The same program on both sides, which Python's apps are compared with too.
-			ours := b.gosuperWith(2, []string{self(), "agent"})
-			return slices.Concat([]spec{ours, b.bare("bare", 2), b.bare("one bare", 1)}, b.gunicorn(2), b.uvicorn(2))
+			return slices.Concat([]spec{b.ours(2), b.bare("bare", 2), b.bare("one bare", 1)}, b.gunicorn(2), b.uvicorn(2))
 		},
-		run: steady, lasting: true,
+		workers: 2,
+		run:     steady, lasting: true,
 	},
 	{
 		name: "even", about: "the same with the connections dealt out evenly, which shows the cost of a request alone",
 		specs: func(b *bench) []spec {
-			return []spec{b.gosuperWith(2, []string{self(), "agent"}), b.bare("bare", 2), b.bare("one bare", 1)}
+			return []spec{b.ours(2), b.bare("bare", 2), b.bare("one bare", 1)}
 		},
-		run: even, lasting: true,
+		workers: 2,
+		run:     even, lasting: true,
 	},
 	{
-		name: "reload", about: "one reload after the other under load",
+		name: "stream", about: "200 streams at a time, each of 60 tokens 50 ms apart",
 		specs: func(b *bench) []spec {
-			return slices.Concat([]spec{b.gosuper(2), b.bare("bare", 2)}, b.gunicorn(2), b.uvicorn(2))
+			return []spec{b.ours(2), b.bare("bare", 2)}
 		},
-		run: reload,
+		workers: 2,
+		run:     stream, lasting: true,
 	},
 	{
-		name: "recycle", about: "workers replaced after every 500 requests, under load",
+		name: "reload", about: "one reload after the other under load, of three kinds",
 		specs: func(b *bench) []spec {
-			return slices.Concat([]spec{b.gosuper(2, "--max-requests", "500")}, b.gunicorn(2, "--max-requests", "500"), b.uvicorn(2, "--limit-max-requests", "500"))
+			return slices.Concat([]spec{b.ours(2), b.bare("bare", 2)}, b.gunicorn(2), b.uvicorn(2))
 		},
+		workers: 2,
+		run:     reload,
+	},
+	{
+		name: "recycle", about: "workers replaced after every 500 requests, under load of three kinds",
+		specs: func(b *bench) []spec {
+			return slices.Concat([]spec{b.ours(2, "--max-requests", "500")}, b.gunicorn(2, "--max-requests", "500"), b.uvicorn(2, "--limit-max-requests", "500"))
+		},
+		python: wish{requests: 500}, workers: 2,
 		run: recycle,
+	},
+	{
+		name: "boot", about: "a reload, and then a recycling, of an application that takes 4 s to load",
+		python: wish{requests: 2000, env: []string{"BENCH_BOOT=4"}}, workers: 2,
+		run: boot,
+	},
+	{
+		name: "stop", about: "SIGTERM under load: what was on its way is answered",
+		specs: func(b *bench) []spec {
+			return slices.Concat([]spec{b.ours(2)}, b.gunicorn(2), b.uvicorn(2))
+		},
+		workers: 2,
+		run:     stop,
 	},
 	{
 		name: "crash", about: "a worker killed every second, under load",
 		specs: func(b *bench) []spec {
 			return slices.Concat([]spec{b.gosuper(2)}, b.gunicorn(2), b.uvicorn(2))
 		},
-		run: crash,
+		workers: 2,
+		run:     crash,
 	},
 	{
 		name: "timeout", about: "timeout = 1s; handlers that sleep, and one that spins, for 20 s",
 		specs: func(b *bench) []spec {
 			return slices.Concat([]spec{b.gosuperWith(1, []string{self(), "agent"}, "--timeout", "1s")}, b.gunicorn(1, "--timeout", "1"), b.uvicorn(1))
 		},
+		python: wish{timeout: true}, workers: 1,
 		run: timeout,
+	},
+	{
+		name: "blocked", about: "timeout = 1s; handlers that sleep in a thread, and one that blocks the event loop",
+		python: wish{timeout: true}, workers: 1,
+		run: blocked,
 	},
 	{
 		name: "spread", about: "40 long requests that arrive 10 ms apart, over 4 workers",
 		specs: func(b *bench) []spec {
 			return slices.Concat([]spec{b.gosuper(4), b.bare("bare", 4)}, b.gunicorn(4), b.uvicorn(4))
 		},
-		run: spread,
+		workers: 4,
+		run:     spread,
 	},
 	{
 		name: "idle", about: "what an idle fleet takes, and what a large one does",
 		specs: func(b *bench) []spec {
 			return slices.Concat([]spec{b.gosuper(2), b.bare("bare", 2)}, b.gunicorn(2), b.uvicorn(2))
 		},
-		run: idle,
+		workers: 2,
+		run:     idle,
+	},
+	{
+		name: "preload", about: "memory of 4 workers whose application weighs 200 MiB, loaded once",
+		python: wish{preload: true, env: []string{"BENCH_BALLAST=200"}}, workers: 4,
+		run: weigh,
 	},
 	{
 		name: "soak", about: "gosuper alone: all of it at once, for as long as --duration says; only if named",
 		specs: func(b *bench) []spec {
 			return []spec{b.gosuperWith(2, []string{self(), "agent"}, "--timeout", "1s")}
 		},
+		python: wish{timeout: true}, workers: 2,
 		run: soak, named: true,
 	},
 }
@@ -167,37 +206,6 @@ func none(lost map[string]int) error {
 		return fmt.Errorf("%d requests lost: %v", n, lost)
 	}
 	return nil
-}
-
-// reload replaces all workers, waits until the old ones are gone, and begins again
-// until the time is over.
-func reload(ctx context.Context, b *bench, t *target) (sample, error) {
-	f := b.traffic(ctx, t, nil)
-	defer f.end()
-	n := 0
-	for began := time.Now(); n == 0 || time.Since(began) < b.duration; n++ {
-		old, err := f.workers(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if err := t.reload(ctx); err != nil {
-			return nil, fmt.Errorf("cannot reload: %w", err)
-		}
-		if err := eventually(ctx, "workers from before the reload are left", func() bool { return !slices.ContainsFunc(old, alive) }); err != nil {
-			return nil, err
-		}
-	}
-	return append(sample{count("reloads in a run", float64(n))}, outcome(f.end(), true)...), nil
-}
-
-func recycle(ctx context.Context, b *bench, t *target) (sample, error) {
-	f := b.traffic(ctx, t, nil)
-	defer f.end()
-	if err := wait(ctx, b.duration); err != nil {
-		return nil, err
-	}
-	r := f.end()
-	return append(sample{count("workers in a run", float64(len(r.Workers)))}, outcome(r, true)...), nil
 }
 
 // crash kills a worker every second, the longest-lived and the youngest in turn.

@@ -4,8 +4,8 @@ package main
 
 import (
 	"context"
-	"embed"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,7 +21,7 @@ import (
 // spec says how a target is started.
 type spec struct {
 	name    string   // the column of the table
-	args    []string // the program and its arguments; descriptor 3 is the socket
+	args    []string // the program and its arguments; descriptor 3 is the socket, unless it is told freePort
 	copies  int      // processes; 0: one, which starts its workers and replaces them on SIGHUP
 	mark    string   // what a part says when it is ready
 	parts   int      // of one process, that say so
@@ -29,12 +29,21 @@ type spec struct {
 	env     []string // besides that of this program
 }
 
+// freePort in the arguments of a server that cannot inherit a socket stands for a port
+// that was free a moment ago.
+const freePort = "{port}"
+
 // supervised reports whether one process is the master of the others.
 func (s spec) supervised() bool { return s.copies == 0 }
 
 // gosuper runs the example agent, whose handlers end with their context.
 func (b *bench) gosuper(workers int, flags ...string) spec {
 	return b.gosuperWith(workers, []string{b.agent, "-debug"}, flags...)
+}
+
+// ours runs the agent that is also the bare one.
+func (b *bench) ours(workers int, flags ...string) spec {
+	return b.gosuperWith(workers, []string{self(), "agent"}, flags...)
 }
 
 // gosuperWith runs any agent.
@@ -82,42 +91,11 @@ func (b *bench) uvicorn(workers int, flags ...string) []spec {
 
 func executable(path string) bool { return unix.Access(path, unix.X_OK) == nil }
 
-//go:embed app.py wsgi.py
-var apps embed.FS
-
-// prepare writes the Python apps and finds the worker class for them.
-func (b *bench) prepare() error {
-	if b.venv == "" {
-		return nil
-	}
-	var err error
-	if b.venv, err = filepath.Abs(b.venv); err != nil {
-		return err
-	}
-	for _, name := range []string{"app.py", "wsgi.py"} {
-		text, err := apps.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(b.dir, name), text, 0o600); err != nil {
-			return err
-		}
-	}
-	// The class has moved from Uvicorn to a package of its own.
-	for _, module := range []string{"uvicorn_worker", "uvicorn.workers"} {
-		if exec.Command(filepath.Join(b.venv, "bin", "python"), "-W", "ignore", "-c", "import "+module).Run() == nil {
-			b.workerClass = module + ".UvicornWorker"
-			break
-		}
-	}
-	return nil
-}
-
 // target is a spec that runs.
 type target struct {
 	spec
-	addr      string // host:port
-	socket    *os.File
+	addr      string   // host:port
+	socket    *os.File // nil: the target has bound its own
 	processes []*process
 	command   func() *exec.Cmd
 	boot      time.Duration // from the start of the first process until all was ready
@@ -130,6 +108,13 @@ func (b *bench) start(ctx context.Context, s spec) (*target, error) {
 		return nil, err
 	}
 	t := &target{spec: s, addr: addr, socket: socket}
+	_, port, _ := strings.Cut(addr, ":")
+	if i := slices.Index(s.args, freePort); i >= 0 {
+		s.args = slices.Clone(s.args)
+		s.args[i] = port
+		socket.Close()
+		t.socket = nil
+	}
 	t.command = func() *exec.Cmd {
 		cmd := exec.Command(s.args[0], s.args[1:]...)
 		cmd.Dir, cmd.Env = b.dir, slices.Concat(environ(), s.env)
@@ -137,7 +122,7 @@ func (b *bench) start(ctx context.Context, s spec) (*target, error) {
 	}
 	began := time.Now()
 	for range max(s.copies, 1) {
-		p, err := begin(t.command(), socket, s.mark, s.parts)
+		p, err := begin(t.command(), t.socket, s.mark, s.parts)
 		if err != nil {
 			t.stop()
 			return nil, err
@@ -150,11 +135,27 @@ func (b *bench) start(ctx context.Context, s spec) (*target, error) {
 			return nil, err
 		}
 	}
+	if err := eventually(ctx, "nobody listens on "+addr, t.listens); err != nil {
+		t.stop()
+		return nil, err
+	}
 	t.boot = time.Since(began)
 	if s.supervised() {
 		socket.Close() // a master that dies takes the port with it
 	}
 	return t, nil
+}
+
+// listens reports whether the kernel takes connections for the target.
+func (t *target) listens() bool {
+	if t.socket != nil {
+		return true
+	}
+	conn, err := net.Dial("tcp", t.addr)
+	if err == nil {
+		conn.Close()
+	}
+	return err == nil
 }
 
 func (t *target) stop() {

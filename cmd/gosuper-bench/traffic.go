@@ -25,31 +25,41 @@ type traffic struct {
 
 // traffic starts it; seen, nil for none, is called with each outcome.
 func (b *bench) traffic(ctx context.Context, t *target, seen func(load.Answer)) *traffic {
+	kept := load.Plan{Path: "/health", Connections: b.connections / 2, Mode: load.KeepAlive, Pause: time.Millisecond}
+	fresh := kept
+	fresh.Mode = load.NewConnection
+	return t.send(ctx, seen, kept, fresh)
+}
+
+// send starts traffic of so many kinds at the same time.
+func (t *target) send(ctx context.Context, seen func(load.Answer), plans ...load.Plan) *traffic {
 	ctx, stop := context.WithCancel(ctx)
 	f := &traffic{target: t, seen: seen, stop: stop, done: make(chan struct{})}
-	plan := load.Plan{
-		Addr: t.addr, Path: "/health", Connections: b.connections / 2, Mode: load.KeepAlive, Pause: time.Millisecond, Timeout: requestTime,
-		Seen: func(a load.Answer) {
-			if _, known := f.answers.Load(a.Pid); !known && a.Pid != 0 {
-				f.answers.Store(a.Pid, nil)
-			}
-			if f.seen != nil {
-				f.seen(a)
-			}
-		},
-	}
+	results := make([]*load.Result, len(plans))
 	go func() {
 		defer close(f.done)
 		var running sync.WaitGroup
-		fresh := plan
-		fresh.Mode = load.NewConnection
-		var other *load.Result
-		running.Go(func() { other = fresh.Run(ctx) })
-		f.result = plan.Run(ctx)
+		for i, plan := range plans {
+			plan.Addr, plan.Timeout, plan.Seen = t.addr, requestTime, f.note
+			running.Go(func() { results[i] = plan.Run(ctx) })
+		}
 		running.Wait()
-		f.result.Add(other)
+		f.result = results[0]
+		for _, other := range results[1:] {
+			f.result.Add(other)
+		}
 	}()
 	return f
+}
+
+// note takes an outcome, from several goroutines.
+func (f *traffic) note(a load.Answer) {
+	if _, known := f.answers.Load(a.Pid); !known && a.Pid != 0 {
+		f.answers.Store(a.Pid, nil)
+	}
+	if f.seen != nil {
+		f.seen(a)
+	}
 }
 
 // end ends the traffic and returns what became of it.

@@ -101,6 +101,7 @@ func (c *client) exchange(a *Answer) (Kind, error) {
 		c.conn, c.reader, c.used = conn, bufio.NewReader(conn), 0
 	}
 	c.used++
+	a.First = c.used == 1
 	a.Local = c.conn.LocalAddr().String()
 	if err := c.conn.SetDeadline(until); err != nil {
 		return Write, err

@@ -79,6 +79,7 @@ type Answer struct {
 	Err   error  // nil for Complete
 	Pid   int    // of the worker, from X-Worker-Pid; 0: unknown
 	Local string // address of this end of the connection; "": none was made
+	First bool   // it was the first on its connection
 }
 
 // Run sends requests until the context ends or Count is reached. Those under
