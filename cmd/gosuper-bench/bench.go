@@ -50,6 +50,9 @@ type scenario struct {
 	// its own beside it, so that the two of a pair follow each other and have worked,
 	// and rested, for as long.
 	lasting bool
+	// binding: targets bind the socket themselves; one that is passed to them is not
+	// theirs to close for others.
+	binding bool
 	// named: it is played only if it is asked for.
 	named bool
 }
@@ -79,14 +82,19 @@ func (b *bench) play(ctx context.Context, s scenario, r *report) error {
 }
 
 // targets are those of a scenario, gosuper first; none if it is not for them.
-func (b *bench) targets(s scenario) []spec {
+func (b *bench) targets(s scenario) (specs []spec) {
 	switch {
 	case b.python && s.workers > 0:
-		return b.pythons(s.workers, s.python)
+		specs = b.pythons(s.workers, s.python)
 	case !b.python && s.specs != nil:
-		return s.specs(b)
+		specs = s.specs(b)
 	}
-	return nil
+	if s.binding {
+		for i := range specs {
+			specs[i] = specs[i].binding()
+		}
+	}
+	return specs
 }
 
 // choose leaves out what gosuper, the first of the targets, is not to be compared with,

@@ -67,7 +67,7 @@ var scenarios = []scenario{
 			return slices.Concat([]spec{b.ours(2)}, b.gunicorn(2), b.uvicorn(2))
 		},
 		workers: 2,
-		run:     stop,
+		run:     stop, binding: true,
 	},
 	{
 		name: "crash", about: "a worker killed every second, under load",

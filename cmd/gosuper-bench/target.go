@@ -29,9 +29,23 @@ type spec struct {
 	env     []string // besides that of this program
 }
 
-// freePort in the arguments of a server that cannot inherit a socket stands for a port
+// freePort in the arguments of a server that binds its socket itself stands for a port
 // that was free a moment ago.
 const freePort = "{port}"
+
+// binding is the target with a socket of its own.
+func (s spec) binding() spec {
+	s.args = slices.Clone(s.args)
+	for i, arg := range s.args {
+		switch {
+		case arg == "fd://3":
+			s.args[i] = "127.0.0.1:" + freePort
+		case arg == "--fd":
+			s.args[i], s.args[i+1] = "--port", freePort
+		}
+	}
+	return s
+}
 
 // supervised reports whether one process is the master of the others.
 func (s spec) supervised() bool { return s.copies == 0 }
@@ -109,9 +123,12 @@ func (b *bench) start(ctx context.Context, s spec) (*target, error) {
 	}
 	t := &target{spec: s, addr: addr, socket: socket}
 	_, port, _ := strings.Cut(addr, ":")
-	if i := slices.Index(s.args, freePort); i >= 0 {
-		s.args = slices.Clone(s.args)
-		s.args[i] = port
+	bound := make([]string, len(s.args))
+	for i, arg := range s.args {
+		bound[i] = strings.Replace(arg, freePort, port, 1)
+	}
+	if !slices.Equal(bound, s.args) {
+		s.args = bound
 		socket.Close()
 		t.socket = nil
 	}
