@@ -16,6 +16,7 @@ _READ_ONCE = (
     "LISTEN_FDNAMES",
     "NOTIFY_SOCKET",
     "GOSUPER_NOTIFY_FD",
+    "GOSUPER_LOADER_FD",
     "GOSUPER_SCOREBOARD_FD",
     "GOSUPER_FLEET_FD",
     "GOSUPER_ACCESS_FD",
@@ -35,8 +36,14 @@ _READ_ONCE = (
 )
 
 
+_LOADS = (
+    "preload is on, and this process loads the application for its workers: only they have sockets; "
+    "a server of one's own needs `preload = false`"
+)
+
+
 class StrayWorkerError(RuntimeError):
-    """Another program stands between gosuper and this process, which therefore is not the worker."""
+    """This process is not the worker: another program stands between gosuper and it, or it is to load the application."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,8 @@ class Environment:
     generation: int = 0
     sockets: tuple[int, ...] = ()
     notify: int = -1
+    loader: int = -1
+    """Where workers are asked for, if this process is to load the application and make them of itself."""
     scoreboard: int = -1
     fleet: int = -1
     access: int = -1
@@ -83,6 +92,8 @@ class Environment:
         """Raise StrayWorkerError if this process was meant to be the worker and is not."""
         if self.stray:
             raise StrayWorkerError(self.stray)
+        if self.loader >= 0:
+            raise StrayWorkerError(_LOADS)
 
 
 def take(environ: MutableMapping[str, str], pid: int) -> Environment:
@@ -91,7 +102,7 @@ def take(environ: MutableMapping[str, str], pid: int) -> Environment:
     The descriptors hold only where LISTEN_PID is this process. They are made close-on-exec, so that the children of the
     worker do not keep its sockets open.
     """
-    supervised = "GOSUPER_WORKER_ID" in environ
+    supervised = "GOSUPER_WORKER_ID" in environ or "GOSUPER_LOADER_FD" in environ
     owner = environ.get("LISTEN_PID", "")
     if owner != str(pid):
         stray = _explain(owner) if supervised and owner else ""
@@ -112,6 +123,7 @@ def take(environ: MutableMapping[str, str], pid: int) -> Environment:
         supervised=supervised,
         sockets=sockets,
         notify=number("GOSUPER_NOTIFY_FD", -1),
+        loader=number("GOSUPER_LOADER_FD", -1),
         scoreboard=number("GOSUPER_SCOREBOARD_FD", -1),
         fleet=number("GOSUPER_FLEET_FD", -1),
         access=number("GOSUPER_ACCESS_FD", -1),
@@ -122,7 +134,7 @@ def take(environ: MutableMapping[str, str], pid: int) -> Environment:
         limits=limits,
     )
     env = _named(environ, given)
-    for fd in (*sockets, env.notify, env.scoreboard, env.fleet, env.access, env.tls):
+    for fd in (*sockets, env.notify, env.loader, env.scoreboard, env.fleet, env.access, env.tls):
         if fd >= 0:
             os.set_inheritable(fd, False)
     for name in _READ_ONCE:

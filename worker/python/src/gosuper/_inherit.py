@@ -8,6 +8,12 @@ from gosuper._board import Board
 from gosuper._environ import Environment, take
 
 
+def inherit() -> tuple[Environment, Board]:
+    """Take what the environment gives to this process: once at its start, and again in one that was forked."""
+    env = take(os.environ, os.getpid())
+    return env, _open(env)
+
+
 def _open(env: Environment) -> Board:
     if env.scoreboard < 0:
         return Board.unshared()
@@ -19,5 +25,4 @@ def _open(env: Environment) -> Board:
     return board
 
 
-environment = take(os.environ, os.getpid())
-board = _open(environment)
+environment, board = inherit()

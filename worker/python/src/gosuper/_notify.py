@@ -1,10 +1,14 @@
-"""Reports to the master: the text of sd_notify(3), one message for each write."""
+"""Reports to the master, in the text of sd_notify(3), one message for each write; and the little that it says itself."""
 
 from __future__ import annotations
 
+import select
 import socket
 
 _LONGEST = 4096
+_LONGEST_HEARD = 65536
+_MOST_DESCRIPTORS = 253
+"""As many as the kernel passes with one message (SCM_MAX_FD)."""
 
 
 class Notifier:
@@ -53,6 +57,22 @@ class Notifier:
             return True
         self._recycling = self.send("X_GOSUPER_RECYCLE=" + (_line(reason) or "asked"))
         return self._recycling
+
+    def hear(self) -> tuple[bytes, list[int]]:
+        """Wait for what the master says, and the descriptors that come with it; nothing at all says that it is gone."""
+        if self._socket is None:
+            return b"", []
+        select.select([self._socket], [], [])  # it may be non-blocking, for all who share it
+        message, descriptors, _, _ = socket.recv_fds(
+            self._socket, _LONGEST_HEARD, _MOST_DESCRIPTORS, socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
+        )
+        return message, descriptors
+
+    def close(self) -> None:
+        """Report no more."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
     def gone(self) -> bool:
         """Whether the master has hung up; called when the descriptor is readable."""

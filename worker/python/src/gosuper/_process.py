@@ -15,37 +15,61 @@ from gosuper import _board
 from gosuper._board import Board
 from gosuper._drain import Drain
 from gosuper._environ import Environment
-from gosuper._inherit import board, environment
+from gosuper._inherit import board, environment, inherit
 from gosuper._notify import Notifier
 from gosuper._stream import Streams
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Worker:
     """Who this worker is, for metrics labels, shards, ports and GPUs.
 
-    All numbers are 0 in a process that runs alone. The id is never used twice; a replacement has the slot of the worker
-    it replaces; no two living workers have the same place; generation counts accepted configurations, from 1.
+    All numbers are 0 in a process that runs alone, and in one that only loads the application: a worker that is forked
+    from it has the same object, which then says who it is. The id is never used twice; a replacement has the slot of the
+    worker it replaces; no two living workers have the same place; generation counts accepted configurations, from 1.
     """
 
-    id: int
-    slot: int
-    place: int
-    generation: int
-    supervised: bool
+    id: int = 0
+    slot: int = 0
+    place: int = 0
+    generation: int = 0
+    supervised: bool = False
 
 
 class Process:
-    """Everything that there is once in a process."""
+    """Everything that there is once in a process.
+
+    What the application may hold on to when it is imported is the same object in a process that is forked afterwards.
+    """
+
+    environment: Environment
+    board: Board
+    notify: Notifier
 
     def __init__(self, env: Environment, board: Board) -> None:
-        self.environment = env
-        self.board = board
-        self.notify = Notifier(env.notify)
         self.drain = Drain()
         self.stream = Streams(self.drain)
-        self.worker = Worker(env.id, env.slot, env.place, env.generation, env.supervised)
+        self.worker = Worker()
         self._lock = threading.Lock()  # guards the board where several threads write it
+        self.become(env, board)
+
+    def become(self, env: Environment, board: Board) -> None:
+        """Be what an environment says, from now on."""
+        self.environment = env
+        self.board = board
+        self.notify = Notifier(env.loader if env.loader >= 0 else env.notify)
+        worker = self.worker
+        worker.id, worker.slot, worker.place = env.id, env.slot, env.place
+        worker.generation, worker.supervised = env.generation, env.supervised
+
+    def introduce(self, number: str) -> bool:
+        """Become the worker that the master has asked for by this number, and report whether it is still wanted."""
+        asked = self.notify
+        self.become(*inherit())
+        asked.send(f"SPAWNED={number}")
+        asked.close()
+        message, _ = self.notify.hear()
+        return b"GO=1" in message.split(b"\n")
 
     def stop_signal(self) -> signal.Signals:
         """The signal that asks this worker to drain."""

@@ -16,6 +16,7 @@ from gosuper._environ import StrayWorkerError, inherited
 from gosuper._process import process
 
 if TYPE_CHECKING:
+    from gosuper._loader import Loader
     from gosuper._uvicorn import Config
 
 _BACKLOG = 2048
@@ -26,10 +27,12 @@ _OURS = ("host", "port", "app_dir", "cancel_on_disconnect", "log_config")
 def main(argv: Sequence[str] | None = None) -> None:
     """Serve an application until told to finish."""
     options = _options.parse(argv)
-    try:
-        process.environment.require()
-    except StrayWorkerError as error:
-        _fail(str(error))
+    loader = _loader() if process.environment.loader >= 0 else None
+    if loader is None:
+        try:
+            process.environment.require()
+        except StrayWorkerError as error:
+            _fail(str(error))
     if importlib.util.find_spec("uvicorn") is None:
         _fail("uvicorn is not installed", 'pip install "gosuper[uvicorn]"')
     faulthandler.enable()  # the abort signal, SIGABRT, prints the stacks of all threads
@@ -38,8 +41,18 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     config = _config(options)
     _load(config)
+    if loader is not None:
+        config.get_loop_factory()  # imports it
+        loader.run()  # it returns in each worker
+    config.equip(process.environment)
     server = Server(config, process, options.cancel_on_disconnect)
     server.run(_sockets(options, config))
+
+
+def _loader() -> Loader:
+    from gosuper._loader import Loader
+
+    return Loader(process)
 
 
 def _config(options: Namespace) -> Config:
@@ -47,7 +60,6 @@ def _config(options: Namespace) -> Config:
 
     from gosuper._uvicorn import Config
 
-    env = process.environment
     parameters: dict[str, Any] = {name: value for name, value in vars(options).items() if name not in _OURS}
     # What belongs to the supervisor is in the namespace too, always as None.
     parameters = {
@@ -57,15 +69,11 @@ def _config(options: Namespace) -> Config:
     if log_config is None:
         log_config = copy.deepcopy(uvicorn.config.LOGGING_CONFIG)
         log_config["loggers"]["gosuper"] = {"handlers": ["default"], "level": "INFO", "propagate": False}
-    if env.tls >= 0:
-        # The chain and its key are in the same memory, which has a path of its own.
-        parameters["ssl_certfile"] = parameters["ssl_keyfile"] = f"/proc/self/fd/{env.tls}"
     return Config(
         host=options.host or "127.0.0.1",
         port=8000 if options.port is None else options.port,
         workers=1,
-        access_log=not env.supervised,
-        timeout_keep_alive=env.limits.keepalive / 1e9,
+        access_log=not process.environment.supervised,
         log_config=log_config,
         **parameters,
     )

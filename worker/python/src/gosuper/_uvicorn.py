@@ -10,14 +10,16 @@ import socket
 import time
 from collections.abc import Generator
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
+from uvicorn.config import create_ssl_context
 
 from gosuper import _board, wsgi
 from gosuper._accept import Listener
 from gosuper._accesslog import AccessLog
 from gosuper._connection import Hooks, HTTPConnection, WebSocketConnection, waited
+from gosuper._environ import Environment
 from gosuper._fleet import Fleet
 from gosuper._gate import Gate
 from gosuper._guard import Guard
@@ -54,6 +56,23 @@ class Config(uvicorn.Config):
             self.interface = "asgi3"
             return wsgi.adapt(app, self.threads)
         return app
+
+    def equip(self, env: Environment) -> None:
+        """Have what differs between workers; after load."""
+        self.timeout_keep_alive = cast(int, env.limits.keepalive / 1e9)  # it takes parts of a second
+        if env.tls >= 0:
+            # The chain and its key are in the same memory, which has a path of its own.
+            self.ssl_certfile = self.ssl_keyfile = f"/proc/self/fd/{env.tls}"
+            self.ssl = create_ssl_context(
+                self.ssl_certfile,
+                self.ssl_keyfile,
+                None,
+                self.ssl_version,
+                self.ssl_cert_reqs,
+                None,
+                self.ssl_ciphers,
+                getattr(self.http_protocol_class, "alpn_protocols", None),
+            )
 
     def account(self, ledger: Ledger, extension: dict[str, Any], hooks: Hooks) -> None:
         """Have a ledger account for connections and requests; after load."""
