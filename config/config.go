@@ -148,8 +148,15 @@ type Config struct {
 	// certPEM and keyPEM are what the files of TLS said when they were loaded, as
 	// far as it matters.
 	certPEM, keyPEM []byte
-	// searchPath is the PATH of the environment gosuper was started with.
-	searchPath string
+	started         started
+}
+
+// started is what the master was started with, as far as programs are looked for
+// there.
+type started struct {
+	searchPath string // PATH
+	virtualEnv string // VIRTUAL_ENV
+	program    string // of the master, absolute; "": unknown
 }
 
 // Restart is the table [restart]. The first crash of a slot respawns at once;
@@ -288,6 +295,16 @@ func (c *Config) workDir() string {
 		return c.Chdir
 	}
 	return c.Dir
+}
+
+// WatchedOnly returns the ends of the names of the files that count among those
+// watched, nil for all: for a Python application its sources, unless the watched
+// paths were chosen.
+func (c *Config) WatchedOnly() []string {
+	if c.IsApplication() && !c.Sets("watch.paths") {
+		return []string{".py"}
+	}
+	return nil
 }
 
 // Watched returns Watch.Paths, absolute.

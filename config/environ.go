@@ -174,7 +174,7 @@ func Expand(value string, slot, place, id int) string {
 
 // path returns the PATH of the workers.
 func (c *Config) path() string {
-	return cmp.Or(c.Env["PATH"], c.fileEnv["PATH"], c.searchPath)
+	return cmp.Or(c.Env["PATH"], c.fileEnv["PATH"], c.started.searchPath)
 }
 
 // environMap makes a map of an environment. The last of several variables of one

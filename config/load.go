@@ -25,6 +25,9 @@ type Source struct {
 	Command []string
 	// Dir is the folder gosuper was started in; "": the current one.
 	Dir string
+	// Program is the file of the master itself, absolute: a Python application is
+	// served by the Python that it was installed with; "": none is known.
+	Program string
 	// Open opens a file for reading, of any kind and without waiting; nil: as the
 	// system does. A master that is root has to mind who could have put it there.
 	Open func(path string) (*os.File, error)
@@ -99,7 +102,7 @@ func newLoader(source Source) (*loader, error) {
 // readLayers applies all that the source says, from the file to the platform.
 func (l *loader) readLayers() {
 	environ := environMap(l.source.Environ)
-	l.config.searchPath = environ["PATH"]
+	l.config.started = started{searchPath: environ["PATH"], virtualEnv: environ["VIRTUAL_ENV"], program: l.source.Program}
 
 	l.readTOML()
 	l.readEnviron(environ)

@@ -18,12 +18,17 @@ type saved struct {
 	CertPEM    []byte            `json:"certPEM,omitzero"`
 	KeyPEM     []byte            `json:"keyPEM,omitzero"`
 	SearchPath []byte            `json:"searchPath,omitzero"` // bytes: nobody has checked the environment
+	VirtualEnv []byte            `json:"virtualEnv,omitzero"`
+	Program    []byte            `json:"program,omitzero"`
 }
 
 // MarshalJSON returns all there is to the configuration, secrets included, for
 // another version of this program to go on with: see [Config.UnmarshalJSON].
 func (c *Config) MarshalJSON() ([]byte, error) {
-	return json.Marshal(saved{(*plain)(c), c.written, c.used, c.fileEnv, c.certPEM, c.keyPEM, []byte(c.searchPath)})
+	s := c.started
+	return json.Marshal(saved{
+		(*plain)(c), c.written, c.used, c.fileEnv, c.certPEM, c.keyPEM, []byte(s.searchPath), []byte(s.virtualEnv), []byte(s.program),
+	})
 }
 
 // UnmarshalJSON reads what another version wrote. Keys that it did not have yet
@@ -34,6 +39,7 @@ func (c *Config) UnmarshalJSON(text []byte) error {
 		return fmt.Errorf("cannot read a saved configuration: %w", err)
 	}
 	*c = Config(*all.plain)
-	c.written, c.used, c.fileEnv, c.certPEM, c.keyPEM, c.searchPath = all.Written, all.Used, all.FileEnv, all.CertPEM, all.KeyPEM, string(all.SearchPath)
+	c.written, c.used, c.fileEnv, c.certPEM, c.keyPEM = all.Written, all.Used, all.FileEnv, all.CertPEM, all.KeyPEM
+	c.started = started{string(all.SearchPath), string(all.VirtualEnv), string(all.Program)}
 	return nil
 }

@@ -52,7 +52,7 @@ func TestSavedWhole(t *testing.T) {
 	c := Default()
 	n := 0
 	fill(t, reflect.ValueOf(c).Elem(), &n)
-	c.searchPath = "/bin:/not utf8 \xff"
+	c.started = started{"/bin:/not utf8 \xff", "/venv", "/bin/gosuper"}
 	if got := saveAndRead(t, c); !reflect.DeepEqual(c, got) {
 		t.Errorf("saved\n%+v\nand read\n%+v", c, got)
 	}

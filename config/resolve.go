@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 )
 
@@ -19,12 +18,24 @@ type Resolved struct {
 	// the first word of the command, by which programs like busybox and the
 	// python of a virtual environment know what they are.
 	Path string `state:"path"`
+	// Args are the arguments, argv[0] included, where they are not those of the
+	// command: those of the Python that serves an application; else nil.
+	Args []string `state:"args"`
+}
+
+// Argv is what the command is started with.
+func (r Resolved) Argv(command []string) []string {
+	if r.Args != nil {
+		return r.Args
+	}
+	return command
 }
 
 // Resolve follows the symlinks of chdir and of the program of the command, as
 // they are now. A program with a slash in it starts in chdir; one without is
-// looked up in the PATH of the workers, whose relative folders are skipped. The
-// error is an *[Error] that names the key.
+// looked up in the PATH of the workers, whose relative folders are skipped. That
+// of an application, see [Config.IsApplication], is Python. The error is an
+// *[Error] that names the key.
 func (c *Config) Resolve() (Resolved, error) {
 	dir, err := filepath.EvalSymlinks(c.workDir())
 	if err == nil {
@@ -39,12 +50,17 @@ func (c *Config) Resolve() (Resolved, error) {
 	if len(c.Command) == 0 {
 		return Resolved{}, &Error{Key: "command", Msg: "is empty"}
 	}
-	path, err := c.findProgram(dir, c.Command[0])
+	r := Resolved{Dir: dir}
+	if c.IsApplication() {
+		r.Path, r.Args, err = c.resolveApplication()
+	} else {
+		r.Path, err = c.findProgram(dir, c.Command[0])
+	}
 	if err != nil {
 		p := problems(err)[0]
 		return Resolved{}, &Error{Key: "command", Msg: p.msg, Hint: p.hint}
 	}
-	return Resolved{Dir: dir, Path: path}, nil
+	return r, nil
 }
 
 // ResolveBuild returns the executable of Watch.Build, found as that of the
@@ -87,20 +103,14 @@ func (c *Config) findProgram(dir, program string) (string, error) {
 	switch {
 	case unfit != nil:
 		return "", unfit
-	case application.MatchString(program):
-		name, _, called := strings.Cut(program, "(")
-		if called {
-			name += " --factory"
-		}
-		return "", wrong("its server is the command: gosuper uvicorn "+name+" --fd 3", "cannot run %s: it is a Python application and no program", quote(program))
+	case factory.MatchString(program):
+		name, _, _ := strings.Cut(program, "(")
+		return "", wrong("a function that returns the application is given as gosuper "+name+" --factory", "cannot run %s: it is a call and no program", quote(program))
 	case c.path() == "":
 		return "", wrong("give it with a path", "cannot find %s: the workers have no PATH", quote(program))
 	}
 	return "", wrong(c.whereElse(dir, program), "cannot find %s in PATH", quote(program))
 }
-
-// application matches what uvicorn and Gunicorn are started with, module:attribute.
-var application = regexp.MustCompile(`^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(\(.*\))?$`)
 
 // interpreters are what runs a file that is no program, by the end of its name.
 var interpreters = map[string]string{".py": "python3", ".js": "node", ".mjs": "node", ".cjs": "node", ".rb": "ruby"}

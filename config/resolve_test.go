@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -54,8 +55,7 @@ func TestResolve(t *testing.T) {
 		{"a file of node", "current", "app.js", "/nonexistent", "", `command: cannot find "app.js" in PATH (it is a file in the working folder: gosuper [flags] node app.js)`},
 		{"a file of node with its path", "current", "./app.js", "", "", `command: cannot run "./app.js": it is not executable (gosuper [flags] node ./app.js, or chmod +x DIR/v1/app.js)`},
 		{"several words", "current", "uvicorn app:app", "/nonexistent", "", `command: cannot find "uvicorn app:app" in PATH (it is one word with blanks in it: give "uvicorn" and its arguments without quotes around them all)`},
-		{"an application", "current", "app.main:app", "/nonexistent", "", `command: cannot run "app.main:app": it is a Python application and no program (its server is the command: gosuper uvicorn app.main:app --fd 3)`},
-		{"a factory", "current", "app:make()", "", "", `command: cannot run "app:make()": it is a Python application and no program (its server is the command: gosuper uvicorn app:make --factory --fd 3)`},
+		{"a factory", "current", "app:make()", "", "", `command: cannot run "app:make()": it is a call and no program (a function that returns the application is given as gosuper app:make --factory)`},
 		{"no application", "current", "c:\\serve", "/nonexistent", "", `command: cannot find "c:\\serve" in PATH (the PATH of the workers is /nonexistent)`},
 		{"no path", "current", "server", "", "", `command: cannot find "server": the workers have no PATH (give it with a path)`},
 		{"missing", "current", "./server", "", "", `command: cannot run "./server": no such file (looked for DIR/v1/server)`},
@@ -82,7 +82,7 @@ func TestResolve(t *testing.T) {
 				return
 			}
 			want := Resolved{Dir: filepath.Join(dir, test.wantDir), Path: filepath.Join(dir, test.want)}
-			if err != nil || got != want {
+			if err != nil || !reflect.DeepEqual(got, want) {
 				t.Errorf("got %v %v", got, err)
 			}
 			if c.Command[0] != here(test.program) {

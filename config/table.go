@@ -9,8 +9,9 @@ import (
 // table first.
 var keys = slices.Concat([]Key{
 	key(Key{
-		Name:  "command",
-		Usage: "program of the workers and its arguments; COMMAND on the command line wins",
+		Name: "command",
+		Usage: "program of the workers and its arguments, or MODULE:ATTR and its options, a Python application that python -m gosuper serves; " +
+			"COMMAND on the command line wins",
 	},
 		func(c *Config) *[]string { return &c.Command }, texts("list of strings", anyText, checkCommand)),
 	key(Key{

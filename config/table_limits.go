@@ -44,7 +44,7 @@ var limitKeys = []Key{
 	key(Key{
 		Name: "watch.paths", Repeat: true,
 		Usage: "with reload, the files and folders whose changes count; hidden folders, node_modules, virtual environments, caches, " +
-			"logs, databases and the files of editors do not",
+			"logs, databases and the files of editors do not; of a Python application only *.py do, unless this is set",
 	},
 		func(c *Config) *[]string { return &c.Watch.Paths }, texts("list of paths", anyText, checkWatched)),
 	key(Key{

@@ -210,7 +210,7 @@ func (s *Supervisor) outfit(w *worker) (o *outfit, err error) {
 // by another goroutine when the command runs, or never will.
 func (r *revision) birth(o *outfit, executed func()) (pid int, err error) {
 	spec := process.Spec{
-		Path: r.resolved.Path, Argv: r.config.Command, Dir: r.resolved.Dir,
+		Path: r.resolved.Path, Argv: r.resolved.Argv(r.config.Command), Dir: r.resolved.Dir,
 		Env: o.env, Files: o.files, Credential: r.credential,
 		Limits: limitsOfProcess(r.config), Executed: executed,
 	}

@@ -90,6 +90,9 @@ func Check(c *config.Config) (Findings, error) {
 		return Findings{}, err
 	}
 	found := Findings{Chosen: map[string]string{}, Warnings: r.memory.Warnings}
+	if r.resolved.Args != nil {
+		found.Chosen["command"] = strings.Join(r.resolved.Args, " ")
+	}
 	if r.auto != "" {
 		found.Chosen["workers"] = strconv.Itoa(r.workers) + ": " + r.auto
 	}

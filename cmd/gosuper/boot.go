@@ -48,6 +48,7 @@ func (a *app) supervise(source config.Source) error {
 		}
 		program = a.program(c.Dir)
 	}
+	source.Program = program.Path
 	streams := newStreams(a.environ)
 	if inheritance != nil && inheritance.Torn() {
 		for _, s := range streams.each() {
@@ -144,6 +145,9 @@ func bootHint(e *supervisor.BootError) string {
 	if strings.HasPrefix(e.Status, "no READY=1 ") {
 		return `a worker says READY=1 to NOTIFY_SOCKET (sd_notify(3)) when it can serve; for one that never does, ready = "auto" or a time such as ready = "5s"`
 	}
+	if hint := pythonHint(e.Lines); hint != "" {
+		return hint
+	}
 	told := false // what went wrong: a shell that does not exec ends with 0 all the same
 	for _, line := range e.Lines {
 		line = strings.ToLower(line)
@@ -154,6 +158,16 @@ func bootHint(e *supervisor.BootError) string {
 	}
 	if e.Status == "exit status 0" && !told {
 		return "it ended without an error, as a server does that puts itself into the background: the command must stay in the foreground"
+	}
+	return ""
+}
+
+// pythonHint recognises what is missing for a Python application.
+func pythonHint(lines []string) string {
+	for _, line := range lines {
+		if python, found := strings.CutSuffix(line, ": No module named gosuper"); found {
+			return "the package is not installed for this Python: " + python + ` -m pip install "gosuper[uvicorn]"`
+		}
 	}
 	return ""
 }

@@ -102,7 +102,7 @@ func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
 
 // environ is what the script has set, as far as gosuper looks at it.
 func environ(ts *testscript.TestScript) []string {
-	names := []string{"PATH", "HOME", "TMPDIR", "TERM", "NO_COLOR", "PORT", "WEB_CONCURRENCY"}
+	names := []string{"PATH", "HOME", "TMPDIR", "TERM", "NO_COLOR", "PORT", "VIRTUAL_ENV", "WEB_CONCURRENCY"}
 	for _, k := range config.Keys() {
 		names = append(names, k.Env)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -17,10 +18,16 @@ refusing a connection, and starts again what crashes. A worker that speaks the
 worker protocol loses no request either: gosuper help protocol.
 
 COMMAND and its arguments come last: flags before it are gosuper's, flags after
-it are COMMAND's.`
+it are COMMAND's.
+
+MODULE:ATTR in the place of a program is a Python application. Workers run
+python -m gosuper MODULE:ATTR, which is uvicorn with the worker protocol and its
+own options: pip install "gosuper[uvicorn]". Python is that of $VIRTUAL_ENV,
+else the one that gosuper was installed with, else python3.`
 
 const superviseExample = `  gosuper -w 4 -b :8000 ./agent-server
   gosuper -c supervisor.toml
+  gosuper -w 4 app.main:app --factory
   gosuper -b 127.0.0.1:8000 -- uvicorn app:app --fd 3`
 
 // newSupervise is the main job: gosuper itself.
@@ -87,8 +94,17 @@ func (a *app) addConfiguration(cmd *cobra.Command) (source func(command []string
 	completeFlags(cmd)
 	cmd.ValidArgsFunction = completeArguments
 	return func(command []string) config.Source {
-		return config.Source{File: *file, Environ: a.environ, Flags: values.given(), Command: command, Dir: workingDir(), Open: openInput}
+		return config.Source{File: *file, Environ: a.environ, Flags: values.given(), Command: command, Dir: workingDir(), Program: programFile(), Open: openInput}
 	}
+}
+
+// programFile is the file of this program; "": the system does not tell.
+func programFile() string {
+	path, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	return path
 }
 
 // check prints the effective configuration.

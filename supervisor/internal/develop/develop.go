@@ -77,9 +77,9 @@ func (d *Development) Follow(c *config.Config) error {
 func (d *Development) Find(c *config.Config) (find func() (follow func(), err error)) {
 	var want filewatch.Options
 	if c.Reload {
-		want = filewatch.Options{Paths: c.Watched(), Except: ownFiles(c)}
+		want = filewatch.Options{Paths: c.Watched(), Only: c.WatchedOnly(), Except: ownFiles(c)}
 	}
-	if slices.Equal(want.Paths, d.watched.Paths) && slices.Equal(want.Except, d.watched.Except) {
+	if slices.Equal(want.Paths, d.watched.Paths) && slices.Equal(want.Only, d.watched.Only) && slices.Equal(want.Except, d.watched.Except) {
 		return nil
 	}
 	return func() (func(), error) {

@@ -26,6 +26,9 @@ type Options struct {
 	// Paths are folders and files, absolute. Folders are watched with all that
 	// is below them. At least one.
 	Paths []string
+	// Only are the ends of the names of the files that count, such as ".py"; empty:
+	// all but those that are [Ignored].
+	Only []string
 	// Except are files of which nothing is to be heard, absolute. They need not
 	// exist yet.
 	Except []string
@@ -35,6 +38,12 @@ type Options struct {
 	// Complain is called, from another goroutine, with what goes wrong later on:
 	// above all a new folder that cannot be watched.
 	Complain func(error)
+}
+
+// counts says whether a file of this name is one of those that are watched.
+func (o Options) counts(name string) bool {
+	return !Ignored(name, false) &&
+		(len(o.Only) == 0 || slices.ContainsFunc(o.Only, func(end string) bool { return strings.HasSuffix(name, end) }))
 }
 
 // An Error says what cannot be watched and what to do about it.
@@ -154,7 +163,7 @@ func (w *Watcher) addTree(folder string, found func(path string)) error {
 			return explain(path, err)
 		}
 		if !entry.IsDir() {
-			if !Ignored(entry.Name(), false) && !w.known[path] {
+			if w.options.counts(entry.Name()) && !w.known[path] {
 				found(path)
 				w.known[path] = true
 			}
@@ -242,7 +251,7 @@ func (w *Watcher) note(e fsnotify.Event) {
 		return
 	}
 	if e.Has(fsnotify.Create) || e.Has(fsnotify.Write) || e.Has(fsnotify.Remove) || e.Has(fsnotify.Rename) {
-		if !Ignored(name, false) {
+		if w.options.counts(name) {
 			w.change(e.Name)
 		}
 	}

@@ -165,6 +165,19 @@ func TestChanges(t *testing.T) {
 	}
 }
 
+// Where only some files count nothing is heard of the others, be they in folders
+// that come later.
+func TestOnly(t *testing.T) {
+	tr := watchTree(t, Options{Only: []string{".py", "zz"}}, "a.py", "a.txt", "p/")
+	tr.write("a.txt")
+	tr.write("p/b.json")
+	tr.write("later/c.txt")
+	tr.write("later/d.py")
+	tr.write("a.py")
+	tr.write(".hidden.py.swp")
+	tr.expect("a.py", "+later/d.py")
+}
+
 // Files of which nothing is to be heard may be named by way of a symlink, and be
 // made later.
 func TestExceptThroughSymlink(t *testing.T) {

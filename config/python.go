@@ -1,0 +1,107 @@
+package config
+
+import (
+	"cmp"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+)
+
+// application matches what uvicorn and Gunicorn are started with, module:attribute.
+var application = regexp.MustCompile(`^[\pL_][\pL\pN_]*(\.[\pL_][\pL\pN_]*)*:[\pL_][\pL\pN_]*(\.[\pL_][\pL\pN_]*)*$`)
+
+// factory matches what Gunicorn is started with if it is to call it.
+var factory = regexp.MustCompile(`^([\pL_][\pL\pN_.]*:[\pL_][\pL\pN_.]*)\(.*\)$`)
+
+// IsApplication reports whether the command is a Python application and its
+// options, module:attribute, which package gosuper of Python serves. A program of
+// that name, or a file in the folder of the workers, is none.
+func (c *Config) IsApplication() bool {
+	if len(c.Command) == 0 || !application.MatchString(c.Command[0]) {
+		return false
+	}
+	return !slices.ContainsFunc(append(filepath.SplitList(c.path()), c.workDir()), func(folder string) bool {
+		_, err := os.Lstat(filepath.Join(folder, c.Command[0]))
+		return filepath.IsAbs(folder) && err == nil
+	})
+}
+
+// resolveApplication returns the executable of the Python that serves the
+// application of the command, and what it is started with.
+func (c *Config) resolveApplication() (path string, args []string, err error) {
+	python, err := c.findPython()
+	if err != nil {
+		return "", nil, err
+	}
+	path, err = executable(python, python)
+	return path, append([]string{python, "-m", "gosuper"}, c.Command...), err
+}
+
+// findPython returns a Python for an application: that of the virtual environment
+// which is active, the one whose packages this program was installed with, or that
+// of the PATH. The folder of an environment has its symlinks followed, so that all
+// workers of a generation have the same; the interpreter in it has not, for by that
+// link it knows its environment.
+func (c *Config) findPython() (string, error) {
+	if environment := cmp.Or(c.Env["VIRTUAL_ENV"], c.fileEnv["VIRTUAL_ENV"], c.started.virtualEnv); environment != "" {
+		path := environment
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(c.Dir, path)
+		}
+		if resolved, err := filepath.EvalSymlinks(path); err == nil {
+			path = resolved
+		}
+		path = filepath.Join(path, "bin", "python")
+		if _, err := executable(path, path); err != nil {
+			return "", wrong("activate another environment, or unset VIRTUAL_ENV",
+				"cannot run %s: there is no Python in VIRTUAL_ENV, %s", quote(c.Command[0]), environment)
+		}
+		return path, nil
+	}
+	if python := c.wheelPython(); python != "" {
+		return python, nil
+	}
+	if python := c.inPath("python3"); python != "" {
+		return python, nil
+	}
+	return "", wrong(`install Python 3, or set VIRTUAL_ENV to an environment with "gosuper[uvicorn]" in it`,
+		"cannot run %s: it is a Python application, and there is no python3 in PATH", quote(c.Command[0]))
+}
+
+// wheelPython returns the Python that has the package which this program belongs
+// to: of the virtual environment that it is in, or of the version for which
+// pip install has put it beside others, as with --user; "": there is none.
+func (c *Config) wheelPython() string {
+	program, err := filepath.EvalSymlinks(c.started.program)
+	if err != nil {
+		return ""
+	}
+	bin := filepath.Dir(program)
+	packages, _ := filepath.Glob(filepath.Join(filepath.Dir(bin), "lib", "python3*", "*-packages", "gosuper-*.dist-info"))
+	for _, p := range slices.Backward(packages) {
+		name := filepath.Base(filepath.Dir(filepath.Dir(p))) // python3.11
+		for _, beside := range []string{name, "python3", "python"} {
+			path := filepath.Join(bin, beside)
+			if _, err := executable(path, path); err == nil {
+				return path
+			}
+		}
+		if python := c.inPath(name); python != "" {
+			return python
+		}
+	}
+	return ""
+}
+
+// inPath returns where the PATH of the workers has a program, symlinks not
+// followed; "": nowhere.
+func (c *Config) inPath(program string) string {
+	for _, folder := range filepath.SplitList(c.path()) {
+		path := filepath.Join(folder, program)
+		if _, err := executable(path, path); err == nil && filepath.IsAbs(folder) {
+			return path
+		}
+	}
+	return ""
+}
