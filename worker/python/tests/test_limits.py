@@ -78,8 +78,9 @@ def test_stream_and_request_timeout(master: Start) -> None:
     assert m.status()["counters"]["timeouts"] == 2
 
 
-def test_an_upload_is_progress(master: Start) -> None:
-    m = master(APP, 'workers = 1\ntimeout = "1s"')
+@pytest.mark.parametrize("http", ["h11", "httptools"])
+def test_an_upload_is_progress(master: Start, http: str) -> None:
+    m = master(APP, 'workers = 1\ntimeout = "1s"', "--http", http)
     m.ready(1)
 
     async def run() -> None:

@@ -18,6 +18,7 @@ from gosuper._drain import Drain
 from gosuper._environ import Limits, take
 from gosuper._fleet import Fleet
 from gosuper._gate import Gate
+from gosuper._keepalive import LazyLoop
 from gosuper._notify import Notifier
 from gosuper._spread import LONGEST_YIELD, Spread, Standing
 from gosuper._stream import Streams
@@ -279,3 +280,32 @@ def test_wsgi_is_told_from_asgi() -> None:
 def test_options() -> None:
     options = _options.parse(["app:app", "--header", "x:y", "--no-proxy-headers", "--ws-per-message-deflate", "false"])
     assert (options.headers, options.proxy_headers, options.ws_per_message_deflate) == ([("x", "y")], False, False)
+
+
+def test_lazy_timer() -> None:
+    async def run() -> list[float]:
+        loop = asyncio.get_running_loop()
+        lazy = LazyLoop(loop)
+        fired: list[float] = []
+        over = asyncio.Event()
+
+        def fire() -> None:
+            fired.append(loop.time())
+            over.set()
+
+        begin = loop.time()
+        for delay in (0.05, 0.1, 0.05):  # set, cancelled, put off and brought forward
+            lazy.call_later(delay, fire).cancel()
+        lazy.call_later(10, fire)
+        lazy.call_later(0.2, fire)
+        await over.wait()
+        assert loop.time() - begin >= 0.2
+        over.clear()
+        lazy.call_later(0.01, fire)
+        await over.wait()
+        lazy.call_later(0.01, fire)
+        lazy.close()
+        await asyncio.sleep(0.05)
+        return fired
+
+    assert len(asyncio.run(run())) == 2

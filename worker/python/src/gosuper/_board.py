@@ -29,11 +29,16 @@ _HISTOGRAM = 512 // 8
 
 _HEADER = struct.Struct("<IIIIII")  # version, header size, slot size, slots in use, pid, state
 _MAGIC = int.from_bytes(b"GOSUPER1", "little")
-_TEXTS = struct.Struct("<IBBBx16s128s64s")  # a slot from its flags on
+_TEXTS = struct.Struct("<BBBx16s128s64s")  # what follows the flags of a slot
+# These are native, since they copy a word as one, and a slot in order.
+_TIMES = struct.Struct("@QQQQI")  # sequence, start, progress, deadline and flags
+_ALL = struct.Struct("@QQQQI212s")
+_BEGUN = struct.Struct("@QQI")  # progress, deadline and flags
 _METHOD, _PATH, _ID = 16, 128, 64
-_MOST_KNOWN = 256
 _AT = [(4096 + 256 * i) // 8 for i in range(SLOTS)] + [(1024 + 256 * i) // 8 for i in range(OVERDUE)]
 """Where each slot begins, in words of 8 bytes."""
+_FLAGS = [2 * at + 8 for at in _AT]
+"""Where the flags of each slot are, in words of 4 bytes."""
 _PRINTABLE = bytes(c if 0x20 <= c <= 0x7E else ord("?") for c in range(256))
 
 
@@ -48,7 +53,13 @@ class Board:
         self._words32 = self._bytes.cast("I")
         self._free = list(reversed(range(SLOTS)))
         self._free_overdue = list(reversed(range(SLOTS, SLOTS + OVERDUE)))
-        self._known: dict[tuple[int, bytes, bytes], bytes] = {}
+        self._used = 0  # the slots that were ever in use, so that nobody need look at the others
+        self._sequence = [0] * (SLOTS + OVERDUE)
+        self._shown = [b""] * (SLOTS + OVERDUE)  # what is in each slot from its flags on, but for these
+        self.started = 0
+        """The requests that take has counted."""
+        self._finished = 0
+        self._duration = 0
 
     @classmethod
     def unshared(cls) -> Board:
@@ -105,28 +116,21 @@ class Board:
         """Count an accepted connection that is closed."""
         self._words[_OPEN] -= 1
 
-    def started(self) -> int:
-        """Count a request that begins, and return its number, from 1."""
-        number = self._words[_STARTED] + 1
-        self._words[_STARTED] = number
-        return number
+    def finished(self, status: int, duration: int) -> None:
+        """Count a request that ends with this HTTP status after so many nanoseconds.
 
-    def finished(self, status: int) -> None:
-        """Count a request that ends with this HTTP status; one outside 100 to 599 is in no class."""
+        A status outside 100 to 599 is in no class.
+        """
         words = self._words
+        words[_FINISHED] = self._finished = self._finished + 1
         if 100 <= status < 600:
             words[_FINISHED + status // 100] += 1
-        words[_FINISHED] += 1
-
-    def observe(self, duration: int) -> None:
-        """Record the duration of a finished request, in nanoseconds."""
-        words = self._words
         exponent = duration.bit_length() - 1
         if exponent < 14:
             words[_HISTOGRAM] += 1
         else:
             words[_HISTOGRAM + min(2 * exponent - 27 + (duration >> (exponent - 1) & 1), 63)] += 1
-        words[_DURATION] += duration
+        words[_DURATION] = self._duration = self._duration + duration
 
     def timed_out(self) -> None:
         """Count a request that was ended at its deadline."""
@@ -136,30 +140,30 @@ class Board:
         """Count a line of the access log that was dropped."""
         self._words[_LOG_DROPPED] += 1
 
-    def take(self, start: int, deadline: int, method: bytes, path: bytes, request_id: bytes) -> int:
-        """Put a request that begins into a free slot; NO_SLOT, and counted, if there is none.
+    def take(self, start: int, deadline: int, texts: bytes) -> int:
+        """Count a request that begins, and put it into a free slot; NO_SLOT, and counted too, if there is none.
 
-        Times are CLOCK_MONOTONIC nanoseconds, deadline is 0 if there is none. Texts may be anything and are cut.
+        Times are CLOCK_MONOTONIC nanoseconds, deadline is 0 if there is none. What it says comes from the function texts.
         """
+        words = self._words
+        words[_STARTED] = self.started = self.started + 1
         if not self._free:
-            self._words[_UNSLOTTED] += 1
+            words[_UNSLOTTED] += 1
             return NO_SLOT
         slot = self._free.pop()
-        if slot >= self._words32[_SLOT_COUNT32]:
-            self._words32[_SLOT_COUNT32] = slot + 1
-        self._fill(slot, start, start, deadline, IN_USE, method, path, request_id)
+        if slot >= self._used:
+            self._words32[_SLOT_COUNT32] = self._used = slot + 1
+        self._fill(slot, start, start, deadline, IN_USE, texts)
         return slot
 
-    def take_overdue(
-        self, start: int, progress: int, deadline: int, flags: int, method: bytes, path: bytes, request_id: bytes
-    ) -> int:
+    def take_overdue(self, start: int, progress: int, deadline: int, flags: int, texts: bytes) -> int:
         """Show a request past its deadline for which take had no slot; NO_SLOT if as many are shown already."""
         if not self._free_overdue:
             return NO_SLOT
         slot = self._free_overdue.pop()
         if slot - SLOTS >= self._words32[_OVERDUE32]:
             self._words32[_OVERDUE32] = slot - SLOTS + 1
-        self._fill(slot, start, progress, deadline, IN_USE | ENDED | flags, method, path, request_id)
+        self._fill(slot, start, progress, deadline, IN_USE | ENDED | flags, texts)
         return slot
 
     def progress(self, slot: int, now: int) -> None:
@@ -170,50 +174,37 @@ class Board:
     def mark(self, slot: int, flags: int) -> None:
         """Add flags to a slot that is in use."""
         if slot >= 0:
-            self._words32[2 * _AT[slot] + 8] |= flags
+            self._words32[_FLAGS[slot]] |= flags
 
-    def begun(self, slot: int, flags: int, now: int) -> None:
-        """Show that the response of the request in the slot has begun: progress, and then a flag."""
+    def begun(self, slot: int, flags: int, now: int, deadline: int) -> None:
+        """Show that the response of the request in the slot has begun: progress, the deadline as it was, and a flag."""
         if slot >= 0:
-            at = _AT[slot]
-            self._words[at + 2] = now
-            self._words32[2 * at + 8] |= flags
+            _BEGUN.pack_into(self._bytes, 8 * _AT[slot] + 16, now, deadline, IN_USE | flags)
 
     def free(self, slot: int) -> None:
         """Give the slot back."""
         if slot >= 0:
-            self._words32[2 * _AT[slot] + 8] = 0
+            self._words32[_FLAGS[slot]] = 0
             (self._free if slot < SLOTS else self._free_overdue).append(slot)
 
-    def _fill(
-        self, slot: int, start: int, progress: int, deadline: int, flags: int, method: bytes, path: bytes, ident: bytes
-    ) -> None:
-        texts = self._known.get((flags, method, path)) if not ident else None
-        if texts is None:
-            texts = self._texts(flags, method, path, ident)
+    def _fill(self, slot: int, start: int, progress: int, deadline: int, flags: int, texts: bytes) -> None:
         at = _AT[slot]
-        words = self._words
-        sequence = words[at] | 1
-        words[at] = sequence
-        words[at + 1] = start
-        words[at + 2] = progress
-        words[at + 3] = deadline
-        self._bytes[8 * at + 32 : 8 * at + 248] = texts
-        words[at] = sequence + 1 & 0xFFFFFFFFFFFFFFFF
+        sequence = self._sequence[slot]  # it is odd while the slot is being written
+        if self._shown[slot] is texts:
+            _TIMES.pack_into(self._bytes, 8 * at, sequence + 1, start, progress, deadline, flags)
+        else:
+            _ALL.pack_into(self._bytes, 8 * at, sequence + 1, start, progress, deadline, flags, texts)
+            self._shown[slot] = texts
+        self._words[at] = self._sequence[slot] = sequence + 2
 
-    def _texts(self, flags: int, method: bytes, path: bytes, ident: bytes) -> bytes:
-        """The bytes of a slot from its flags on, kept for the next request that says the same."""
-        texts = _TEXTS.pack(
-            flags,
-            min(len(method), _METHOD),
-            min(len(path), _PATH),
-            min(len(ident), _ID),
-            method.translate(_PRINTABLE),  # what does not fit is cut by the format
-            path.translate(_PRINTABLE),
-            ident.translate(_PRINTABLE),
-        )
-        if not ident and len(path) <= _PATH:
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            self._known[flags, method, path] = texts
-        return texts
+
+def texts(method: bytes, path: bytes, ident: bytes) -> bytes:
+    """What a slot says of a request, whose texts may be anything and are cut. Whoever says the same again keeps it."""
+    return _TEXTS.pack(
+        min(len(method), _METHOD),
+        min(len(path), _PATH),
+        min(len(ident), _ID),
+        method.translate(_PRINTABLE),  # what does not fit is cut by the format
+        path.translate(_PRINTABLE),
+        ident.translate(_PRINTABLE),
+    )

@@ -9,15 +9,24 @@ import struct
 import termios
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from gosuper._keepalive import LazyLoop
 
 if TYPE_CHECKING:
     from gosuper._ledger import Ledger
     from gosuper._request import Request
+    from gosuper.asgi import Accounting, Application
 
     class _Base(asyncio.Protocol):
         """What the mixins expect of a server's protocol class."""
 
+        app: Application
+        loop: Any
+
+        def on_body(self, body: bytes) -> None: ...
+        def send_400_response(self, msg: str) -> None: ...
         def timeout_keep_alive_handler(self) -> None: ...
         def shutdown(self) -> None: ...
 else:
@@ -32,8 +41,8 @@ _BYTES_RECEIVED = struct.Struct("=128xQ")
 class Hooks:
     """What a server has called by its connections."""
 
-    reading: Callable[[], None]
-    """Before requests are read."""
+    answering: Callable[[], None]
+    """Before something is answered that is not the application's."""
     lost: Callable[[], None]
     """After a connection is gone."""
 
@@ -42,6 +51,7 @@ class Connection(_Base):
     """A connection that the ledger and the gate know. It comes before the server's own protocol class."""
 
     ledger: ClassVar[Ledger]
+    accounting: ClassVar[Accounting]
     hooks: ClassVar[Hooks]
 
     request: Request | None = None
@@ -58,17 +68,21 @@ class Connection(_Base):
     ticket: object = None
     """What the gate knows it by."""
 
-    def data_received(self, data: bytes) -> None:
-        """Whatever arrives is progress of the request under way."""
-        if self.request is not None:
-            self.request.touch()
-        self.hooks.reading()
-        super().data_received(data)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Account for what the server has the application do."""
+        super().connection_made(transport)
+        self.app = partial(self.accounting.serve, self)
 
     def pause_writing(self) -> None:
         """From here on what the kernel delivers is progress too."""
         self._acked = _acked(self.transport)
         super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """A write that has waited goes on."""
+        if self.request is not None:
+            self.request.touch()
+        super().resume_writing()
 
     def delivered(self) -> bool:
         """Whether the client has taken something of what waits to be sent, since this was last asked."""
@@ -100,8 +114,43 @@ class Connection(_Base):
             await self._lost.wait()
 
 
+class AnyProgress(_Base):
+    """A connection on which whatever arrives is progress of the request under way."""
+
+    request: Request | None
+
+    def data_received(self, data: bytes) -> None:
+        """Record progress."""
+        if self.request is not None:
+            self.request.touch()
+        super().data_received(data)
+
+
+class BodyProgress(_Base):
+    """A connection whose parser tells of each part of a body: requests without one cost nothing."""
+
+    request: Request | None
+
+    def on_body(self, body: bytes) -> None:
+        """Record progress."""
+        if self.request is not None:
+            self.request.touch()
+        super().on_body(body)
+
+
 class HTTPConnection(Connection):
     """A connection that speaks HTTP/1.1."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give the timer back too."""
+        super().connection_lost(exc)
+        if isinstance(self.loop, LazyLoop):
+            self.loop.close()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no request."""
+        self.hooks.answering()
+        super().send_400_response(msg)
 
     def timeout_keep_alive_handler(self) -> None:
         """Close an idle connection, unless a request has just arrived on it."""
@@ -109,7 +158,7 @@ class HTTPConnection(Connection):
             super().timeout_keep_alive_handler()
 
 
-class WebSocketConnection(Connection):
+class WebSocketConnection(AnyProgress, Connection):
     """A connection that an HTTP one has become."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -43,27 +43,23 @@ class Deadlines:
 
     def __init__(self, limits: Limits, expire: Callable[[Timed], None], armed: Callable[[], None]) -> None:
         self.running: dict[Timed, None] = {}
+        """Whoever adds one sees to it that the alarm is set."""
         self.at = NEVER
         """When the alarm goes off; other threads may read it, and copy running, which list() does at once."""
         self._limits = limits
         self._expire = expire
         self._armed = armed
         first = [limit for limit in (limits.timeout, limits.request) if limit]
-        self._first = min(first) if first else NEVER  # how long a request that begins has at least
+        self.shortest = min(first) if first else NEVER
+        """How long a request that begins has at least."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
-
-    def add(self, request: Timed, now: int) -> None:
-        """Watch a request that begins now."""
-        self.running[request] = None
-        if now + self._first < self.at:
-            self._arm(now + self._first)
 
     def look(self, request: Timed) -> None:
         """Look again at a request that may be due earlier than it was."""
         at = due(request, self._limits)
         if at < self.at:
-            self._arm(at)
+            self.arm(at)
 
     def remove(self, request: Timed) -> None:
         """Do not watch a request any more."""
@@ -73,7 +69,8 @@ class Deadlines:
         """The requests that are due, for any thread."""
         return [request for request in list(self.running) if due(request, self._limits) <= now]
 
-    def _arm(self, at: int) -> None:
+    def arm(self, at: int) -> None:
+        """Have the alarm go off at this time, which is earlier than it would."""
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
         if self._timer is not None:
@@ -97,4 +94,4 @@ class Deadlines:
             earliest = min(earliest, at)
         self.at = NEVER
         if earliest != NEVER:
-            self._arm(earliest)
+            self.arm(earliest)

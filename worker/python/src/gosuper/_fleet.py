@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 _PLACE = 64 // 8
 _BUSY, _CAPACITY, _BEAT, _ID, _OPEN = range(5)
+_MOST = (1 << 64) - 1
 
 
 class Occupant(NamedTuple):
@@ -74,8 +75,7 @@ class Place:
         """Tell how busy the worker is; every call is a sign of life."""
         words = self._words
         words[_BUSY] = busy
-        self._beat = beat = self._beat + 1 & 0xFFFFFFFFFFFFFFFF
-        words[_BEAT] = beat
+        words[_BEAT] = self._beat = self._beat + 1 & _MOST
 
     def set_open(self, connections: int) -> None:
         """Tell how many connections are open."""

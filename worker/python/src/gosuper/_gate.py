@@ -63,16 +63,16 @@ class Gate:
         """Count a request that begins on a connection; finish follows."""
         if self._fresh and self._fresh.pop(connection, None) is not None:
             return
-        self.busy += 1
+        self.busy = busy = self.busy + 1
         if self._place is not None:
-            self._place.set_busy(self.busy)
+            self._place.set_busy(busy)
 
     def finish(self) -> None:
         """Take a request off, when the application is not at work on it any more."""
-        self.busy -= 1
+        self.busy = busy = self.busy - 1
         self._ended += 1
         if self._place is not None:
-            self._place.set_busy(self.busy)
+            self._place.set_busy(busy)
         if self._waiting:
             self._nudge()
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
 from collections.abc import Callable
+from time import monotonic_ns
 from typing import cast
 
 from gosuper import _accesslog, _board
@@ -26,6 +26,7 @@ RETRY_AFTER = b"5"
 
 _FLAGS = (0, _board.STREAMING, _board.UPGRADED)
 """What the board says of each phase."""
+_MOST_KNOWN = 256
 _TEXT = {503: b"Service Unavailable\n", 504: b"Gateway Timeout\n"}
 
 
@@ -50,37 +51,42 @@ class Ledger:
         self._notify = notify
         self._log = log
         self._answers: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._texts: dict[tuple[str, object], bytes] = {}  # of requests without an id
 
-    def begin(self, scope: Message, send: Send) -> Request:
-        """Account for a request that begins in this task."""
-        now = time.monotonic_ns()
-        request = Request(self, scope, send, now)
+    def begin(self, scope: Message, send: Send, connection: Connection | None = None) -> Request:
+        """Account for a request that begins in this task, on a connection of ours or of another server."""
+        now = monotonic_ns()
         limits = self.limits
-        if limits.request:
-            request.deadline = now + limits.request
-        request.task = asyncio.current_task()
-        ticket = None
-        transport = getattr(getattr(send, "__self__", None), "transport", None)
-        if transport is not None:
-            request.transport = transport
-            connection = transport.get_protocol()
-            if isinstance(connection, Connection):
-                request.connection = connection
-                connection.request = request
-                connection.served = True
-                ticket = connection.ticket
-        number = self.board.started()
-        request.slot = self.board.take(now, request.deadline, *_texts(scope))
-        self.gate.begin(ticket)
-        self.deadlines.add(request, now)
-        if number == limits.requests:
+        deadline = now + limits.request if limits.request else 0
+        task = asyncio.current_task(self._loop or self._find_loop())  # to ask for the loop is a system call before 3.12
+        if connection is not None:
+            request = Request(self, scope, send, now, deadline, task, connection, connection.transport)
+            connection.request = request
+            connection.served = True
+            self.gate.begin(connection.ticket)
+        else:
+            transport = getattr(getattr(send, "__self__", None), "transport", None)
+            request = Request(self, scope, send, now, deadline, task, None, transport)
+            self.gate.begin(None)
+        board = self.board
+        headers = dict(scope["headers"])
+        texts = None
+        if b"x-request-id" not in headers and b"traceparent" not in headers:
+            texts = self._texts.get((scope.get("method", "GET"), scope.get("raw_path")))
+        request.slot = board.take(now, deadline, texts or self._describe(scope))
+        deadlines = self.deadlines
+        deadlines.running[request] = None
+        if now + deadlines.shortest < deadlines.at:
+            deadlines.arm(now + deadlines.shortest)
+        if board.started == limits.requests:
             self._notify.recycle("max_requests")
         return request
 
-    def begun(self, request: Request) -> None:
+    def begun(self, request: Request, phase: int, now: int) -> None:
         """Show that the response has begun, and apply the limit from there on."""
-        self.board.begun(request.slot, _FLAGS[request.phase], request.first)
-        if self._hastier[request.phase]:
+        self.board.begun(request.slot, _FLAGS[phase], now, request.deadline)
+        if self._hastier[phase]:
             self.deadlines.look(request)
 
     def finish(self, request: Request, ending: str = _accesslog.OK) -> None:
@@ -92,10 +98,12 @@ class Ledger:
             if not request.ended:
                 self._account(request, request.status, _accesslog.CLIENT_GONE if request.gone else ending)
             self.board.free(request.slot)
-        self.deadlines.remove(request)
+            request.slot = _board.NO_SLOT  # it may be another's from here on
+        self.deadlines.running.pop(request, None)
         self.gate.finish()
-        if request.connection is not None and request.connection.request is request:
-            request.connection.request = None
+        connection = request.connection
+        if connection is not None and connection.request is request:
+            connection.request = None
 
     def lost(self, request: Request) -> None:
         """The client of a request that is not finished has hung up."""
@@ -116,7 +124,7 @@ class Ledger:
                 self.board.timed_out()
             if request.slot == _board.NO_SLOT:
                 request.slot = self.board.take_overdue(
-                    request.start, request.progress, request.deadline, _FLAGS[request.phase], *_texts(request.scope)
+                    request.start, request.progress, request.deadline, _FLAGS[request.phase], self._describe(request.scope)
                 )
             else:
                 self.board.mark(request.slot, _board.ENDED)
@@ -155,34 +163,25 @@ class Ledger:
         self.terminate(request, 504, _accesslog.TIMEOUT)
 
     def _account(self, request: Request, status: int, ending: str) -> None:
-        now = time.monotonic_ns()
+        now = monotonic_ns()
         board = self.board
-        board.finished(status)
-        board.observe(now - request.start)
-        log = self._log
-        if log is None:
-            return
-        scope = request.scope
-        headers = dict(scope["headers"])
-        query = scope.get("query_string", b"")
-        target = _path(scope)
-        first = request.first or (now if request.ended and request.phase == WAITING and not request.gone else 0)
-        entry = Entry(
-            remote=scope["client"][0] if scope.get("client") else "",
-            method=scope.get("method", "GET"),
-            target=target + b"?" + query if query else target,
-            proto="HTTP/" + scope.get("http_version", "1.1"),
-            status=status,
-            size=request.bytes,
-            referer=headers.get(b"referer", b""),
-            agent=headers.get(b"user-agent", b""),
-            request_id=headers.get(b"x-request-id") or headers.get(b"traceparent", b""),
-            duration=now - request.start,
-            first_byte=first - request.start if first else -1,
-            ended=ending,
-        )
-        if not log.write(entry):
-            self.board.log_dropped()
+        board.finished(status, now - request.start)
+        if self._log is not None and not self._log.write(_entry(request, status, ending, now)):
+            board.log_dropped()
+
+    def _describe(self, scope: Message) -> bytes:
+        """What the board says of a request, kept for the next one that is the same."""
+        method, path, ident = _texts(scope)
+        texts = _board.texts(method, path, ident)
+        if not ident and "raw_path" in scope:
+            if len(self._texts) >= _MOST_KNOWN:
+                self._texts.clear()
+            self._texts[scope.get("method", "GET"), scope["raw_path"]] = texts
+        return texts
+
+    def _find_loop(self) -> asyncio.AbstractEventLoop:
+        self._loop = asyncio.get_running_loop()
+        return self._loop
 
 
 def describe(request: Request) -> str:
@@ -221,8 +220,30 @@ async def _answer(request: Request, status: int) -> None:
             request.transport.abort()
 
 
+def _entry(request: Request, status: int, ending: str, now: int) -> Entry:
+    scope = request.scope
+    headers = dict(scope["headers"])
+    query = scope.get("query_string", b"")
+    target = _path(scope)
+    first = request.first or (now if request.ended and request.phase == WAITING and not request.gone else 0)
+    return Entry(
+        remote=scope["client"][0] if scope.get("client") else "",
+        method=scope.get("method", "GET"),
+        target=target + b"?" + query if query else target,
+        proto="HTTP/" + scope.get("http_version", "1.1"),
+        status=status,
+        size=request.bytes,
+        referer=headers.get(b"referer", b""),
+        agent=headers.get(b"user-agent", b""),
+        request_id=headers.get(b"x-request-id") or headers.get(b"traceparent", b""),
+        duration=now - request.start,
+        first_byte=first - request.start if first else -1,
+        ended=ending,
+    )
+
+
 def _age(request: Request) -> float:
-    return (time.monotonic_ns() - request.start) / 1e9
+    return (monotonic_ns() - request.start) / 1e9
 
 
 def _path(scope: Message) -> bytes:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 from gosuper import _board
-from gosuper._board import Board
+from gosuper._board import Board, texts
 from gosuper._drain import Drain
 from gosuper._environ import Environment
 from gosuper._inherit import board, environment, inherit
@@ -126,8 +126,8 @@ class Process:
         start = time.monotonic_ns()
         board, limit = self.board, self.environment.limits.request
         with self._lock:
-            number = board.started()
-            slot = board.take(start, start + limit if limit else 0, method.encode(), path.encode(), b"")
+            slot = board.take(start, start + limit if limit else 0, texts(method.encode(), path.encode(), b""))
+            number = board.started
         if number == self.environment.limits.requests:
             self.notify.recycle("max_requests")
         work = Work(board, slot)
@@ -139,8 +139,7 @@ class Process:
         finally:
             with self._lock:
                 board.free(slot)
-                board.finished(work.status or 200)
-                board.observe(time.monotonic_ns() - start)
+                board.finished(work.status or 200, time.monotonic_ns() - start)
 
 
 class Work:

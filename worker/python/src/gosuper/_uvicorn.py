@@ -7,8 +7,8 @@ import contextlib
 import logging
 import signal
 import socket
-import time
 from collections.abc import Generator
+from email.utils import formatdate
 from types import FrameType
 from typing import Any, cast
 
@@ -18,11 +18,12 @@ from uvicorn.config import create_ssl_context
 from gosuper import _board, wsgi
 from gosuper._accept import Listener
 from gosuper._accesslog import AccessLog
-from gosuper._connection import Hooks, HTTPConnection, WebSocketConnection, waited
+from gosuper._connection import AnyProgress, BodyProgress, Hooks, HTTPConnection, WebSocketConnection, waited
 from gosuper._environ import Environment
 from gosuper._fleet import Fleet
 from gosuper._gate import Gate
 from gosuper._guard import Guard
+from gosuper._keepalive import LazyLoop
 from gosuper._leave import Leave
 from gosuper._ledger import Ledger
 from gosuper._process import Process
@@ -30,8 +31,6 @@ from gosuper._spread import Spread
 from gosuper.asgi import Accounting, Application
 
 logger = logging.getLogger("gosuper")
-
-_DATE_AGE = 1.0
 
 
 class Config(uvicorn.Config):
@@ -77,9 +76,10 @@ class Config(uvicorn.Config):
     def account(self, ledger: Ledger, extension: dict[str, Any], hooks: Hooks) -> None:
         """Have a ledger account for connections and requests; after load."""
         app: Application = self.loaded_app
-        self.loaded_app = Accounting(app, ledger, extension)
-        known = {"ledger": ledger, "hooks": hooks}
-        self.http_protocol_class = type("HTTP", (HTTPConnection, self.http_protocol_class), known)
+        accounting = Accounting(app, ledger, extension, hooks.answering)
+        known = {"ledger": ledger, "accounting": accounting, "hooks": hooks}
+        progress = BodyProgress if hasattr(self.http_protocol_class, "on_body") else AnyProgress
+        self.http_protocol_class = type("HTTP", (HTTPConnection, progress, self.http_protocol_class), known)
         if self.ws_protocol_class is not None:
             self.ws_protocol_class = type("WebSocket", (WebSocketConnection, self.ws_protocol_class), known)
 
@@ -100,7 +100,6 @@ class Server(uvicorn.Server):
         self.ledger = Ledger(process.board, gate, env.limits, process.notify, log)
         self.ledger.cancel_on_disconnect = cancel_on_disconnect
         self.listeners: list[Listener] = []
-        self._refreshed = 0.0
         self._connecting: set[asyncio.Task[Any]] = set()
         self._guard: Guard | None = None
 
@@ -140,16 +139,9 @@ class Server(uvicorn.Server):
         self.leave.exit_in_time()
 
     def refresh(self) -> None:
-        """Keep the date of answers up to date, when there is something to answer."""
-        now = time.monotonic()
-        if now - self._refreshed >= _DATE_AGE:
-            self._refreshed = now
-            headers = list(self.config.encoded_headers)
-            if self.config.date_header:
-                from email.utils import formatdate
-
-                headers.insert(0, (b"date", formatdate(usegmt=True).encode()))
-            self.server_state.default_headers = headers
+        """Bring the date of answers up to date, in the list that requests under way have too."""
+        date = [(b"date", formatdate(usegmt=True).encode())] if self.config.date_header else []
+        self.server_state.default_headers[:] = date + self.config.encoded_headers
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -178,7 +170,7 @@ class Server(uvicorn.Server):
             config=self.config,  # type: ignore[call-arg]
             server_state=self.server_state,
             app_state=self.lifespan.state,
-            _loop=self._loop,
+            _loop=LazyLoop(self._loop),
         )
         connection.ticket = connection
         connection.stale = backlog > 0 and waited(sock) > backlog

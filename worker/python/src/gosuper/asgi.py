@@ -8,7 +8,8 @@ from typing import Any
 
 from gosuper import _accesslog
 from gosuper._accesslog import AccessLog
-from gosuper._deadlines import WAITING
+from gosuper._connection import Connection
+from gosuper._deadlines import NEVER, WAITING
 from gosuper._gate import Gate
 from gosuper._ledger import Ledger, status_headers, status_text
 from gosuper._process import process
@@ -17,30 +18,49 @@ from gosuper._request import Message, Request, Send
 Receive = Callable[[], Awaitable[Any]]
 Application = Callable[[Message, Receive, Send], Awaitable[Any]]
 
+_FRESH = 1_000_000_000
+
 
 class Accounting:
-    """An application whose every request is accounted for by a ledger."""
+    """An application whose every request is accounted for by a ledger.
 
-    def __init__(self, app: Application, ledger: Ledger, extension: dict[str, Any]) -> None:
+    refresh is called before a request is answered, once a second at most.
+    """
+
+    def __init__(
+        self, app: Application, ledger: Ledger, extension: dict[str, Any], refresh: Callable[[], None] | None = None
+    ) -> None:
         self._app = app
         self._ledger = ledger
         self._extension = extension
+        self._refresh = refresh
+        self._fresh_until = 0 if refresh else NEVER
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one request, or pass the lifespan on."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
-            return
+        else:
+            await self.serve(None, scope, receive, send)
+
+    async def serve(self, connection: Connection | None, scope: Message, receive: Receive, send: Send) -> None:
+        """Serve one request, on a connection of ours or of another server."""
         ledger = self._ledger
-        request = ledger.begin(scope, send)
+        request = ledger.begin(scope, send, connection)
+        if request.start >= self._fresh_until and self._refresh is not None:
+            self._fresh_until = request.start + _FRESH
+            self._refresh()
         extension = self._extension
         if request.deadline:
             extension = {**extension, "deadline": request.deadline / 1e9}
-        scope.setdefault("extensions", {})["gosuper"] = extension
-        own = request.connection is not None and scope.get("http_version") != "2"
+        if "extensions" in scope:
+            scope["extensions"]["gosuper"] = extension
+        else:
+            scope["extensions"] = {"gosuper": extension}
+        own = connection is not None and scope.get("http_version") != "2"
         try:
-            if request.connection is not None and request.connection.stale:
-                request.connection.stale = False
+            if connection is not None and connection.stale:
+                connection.stale = False
                 await _unavailable(request)
             else:
                 await self._app(scope, receive, request.send)
@@ -58,9 +78,9 @@ class Accounting:
                 raise TimeoutError("the request was ended at its limit") from error
         finally:
             ledger.finish(request)
-        if request.ended and own and request.connection is not None:
+        if request.ended and own and connection is not None:
             # The server must not answer once more in the application's place.
-            await request.connection.wait_lost()
+            await connection.wait_lost()
 
 
 class Middleware:

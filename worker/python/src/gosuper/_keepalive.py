@@ -1,0 +1,54 @@
+"""The timer of idle connections, which costs nothing while requests follow each other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+
+class LazyLoop:
+    """What one connection sees of the event loop: tasks, and one timer at a time, that is its own handle.
+
+    A server sets a timer whenever a response is complete, and cancels it when the next request comes. Here neither does
+    more than note the time: the loop's own timer is left to run, and when it goes off looks at what is noted.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.create_task: Callable[..., asyncio.Task[Any]] = loop.create_task
+        self._loop = loop
+        self._time = loop.time
+        self._due = 0.0  # 0 if nothing is to happen
+        self._timer: asyncio.TimerHandle | None = None
+        self._callback: Callable[[], object] = lambda: None
+
+    def call_later(self, delay: float, callback: Callable[[], object]) -> LazyLoop:
+        """Have a function called after so many seconds, unless cancel comes before."""
+        self._due = due = self._time() + delay
+        self._callback = callback
+        if self._timer is None:
+            self._timer = self._loop.call_at(due, self._fire)
+        elif due < self._timer.when():
+            self._timer.cancel()
+            self._timer = self._loop.call_at(due, self._fire)
+        return self
+
+    def cancel(self) -> None:
+        """Forget what was to be called."""
+        self._due = 0.0
+
+    def close(self) -> None:
+        """Give the loop's timer back."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _fire(self) -> None:
+        self._timer = None
+        if not self._due:
+            return
+        if self._time() < self._due:
+            self._timer = self._loop.call_at(self._due, self._fire)
+            return
+        self._due = 0.0
+        self._callback()
