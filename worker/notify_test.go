@@ -5,6 +5,8 @@ package worker
 import (
 	"bytes"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,4 +67,50 @@ func TestReporter(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestReasons: the master hears the first reason, as one line, and no other.
+func TestReasons(t *testing.T) {
+	for _, tc := range []struct{ name, reason, want string }{
+		{"plain", "stale model", "stale model"},
+		{"lines", "stale\nREADY=1\r\n\tmodel ", "stale READY=1 model"},
+		{"empty", " \n", "asked"},
+		{"long", strings.Repeat("ü", 100), strings.Repeat("ü", 64)},
+		{"not text", "a\xffb", "a?b"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Close(fds[1])
+			p := &process{reporter: reporter{fd: fds[0]}}
+			for range 2 {
+				if err := p.recycle(tc.reason); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := p.reporter.conn.Close(); err != nil {
+				t.Fatal(err)
+			}
+			var heard []string
+			buf := make([]byte, 4096)
+			for {
+				n, err := unix.Read(fds[1], buf)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if n == 0 {
+					break
+				}
+				heard = append(heard, string(buf[:n]))
+			}
+			if want := []string{"X_GOSUPER_RECYCLE=" + tc.want}; !slices.Equal(heard, want) {
+				t.Errorf("the master heard %q, want %q", heard, want)
+			}
+		})
+	}
+	if err := new(process).recycle("nobody hears it"); err != nil {
+		t.Errorf("without a master: %v", err)
+	}
 }

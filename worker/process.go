@@ -3,8 +3,10 @@
 package worker
 
 import (
+	"cmp"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -51,6 +53,9 @@ type process struct {
 
 	readying sync.Mutex // held while READY=1 is sent; guards ready
 	ready    bool
+
+	recycling sync.Mutex // held while a reason is sent; guards recycled
+	recycled  bool
 
 	mu        sync.Mutex // guards what follows, and the board's state
 	listeners []*listener
@@ -128,6 +133,45 @@ func (p *process) setReady() error {
 	}
 	p.ready = true
 	return nil
+}
+
+// Recycle asks the master to replace this worker when convenient, for a reason of its
+// own: a model that is stale, memory that leaks, a device that fails. It serves on until
+// its replacement is ready, and is then told to drain. The reason is one short line for
+// people, who find it in gosuper status, the log and the metrics: use a few fixed ones.
+// The master grants one such wish in each slot within restart.reset_after and lets the
+// next one wait so long.
+//
+// The first call that reaches the master counts, further ones do nothing, and so does
+// one without a master. The error is that of the message.
+func Recycle(reason string) error { return self().recycle(reason) }
+
+func (p *process) recycle(reason string) error {
+	if p.broken != nil {
+		return p.broken
+	}
+	p.recycling.Lock()
+	defer p.recycling.Unlock()
+	if p.recycled || p.drains.Load() {
+		return nil
+	}
+	if err := p.reporter.send(protocol.NotifyRecycle+oneLine(reason), sendTimeout); err != nil {
+		return err
+	}
+	p.recycled = true
+	return nil
+}
+
+// longestReason is what is sent of a reason, in bytes.
+const longestReason = 128
+
+// oneLine makes a text one assignment of a message: a line feed would begin another.
+func oneLine(text string) string {
+	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "?")), " ")
+	if len(text) > longestReason {
+		text = strings.ToValidUTF8(text[:longestReason], "")
+	}
+	return cmp.Or(text, "asked")
 }
 
 // begun asks for a replacement when the last request of this worker's own limit begins.

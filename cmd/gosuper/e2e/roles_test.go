@@ -209,6 +209,11 @@ func newHandler() *http.ServeMux {
 		time.Sleep(duration(r))
 		fmt.Fprintln(w, "slept")
 	})
+	handle("/recycle", func(w http.ResponseWriter, r *http.Request) {
+		if err := worker.Recycle(r.FormValue("why")); err != nil {
+			panic(err)
+		}
+	})
 	handle("/stream", stream)
 	handle("/exit", func(_ http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(os.Stderr, "told to exit")
