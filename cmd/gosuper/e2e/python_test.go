@@ -46,15 +46,22 @@ func TestPython(t *testing.T) {
 	}
 }
 
-// pythonVenv returns a virtual environment with what the Python package is tested with:
-// the one that TEST_PYTHON names, else one in the user's cache folder.
+// pythonVenv returns a virtual environment with what the Python package is tested with.
 func pythonVenv(t *testing.T) string {
 	t.Helper()
-	requirements := filepath.Join(pythonPackage, "requirements.txt")
+	return required(t, "TEST_PYTHON", pythonPackage, "pytest", "uvicorn")
+}
+
+// required returns a virtual environment with what the requirements.txt of a folder
+// lists, and so with these programs: the one that a variable names, else one in the
+// user's cache folder.
+func required(t *testing.T, variable, folder string, programs ...string) string {
+	t.Helper()
+	requirements := filepath.Join(folder, "requirements.txt")
 	text, err := os.ReadFile(requirements)
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := fmt.Sprintf("python-%.4x", sha256.Sum256(text))
-	return virtual(t, "TEST_PYTHON", name, []string{"pytest", "uvicorn"}, "-r", requirements)
+	name := fmt.Sprintf("%s-%.4x", filepath.Base(folder), sha256.Sum256(text))
+	return virtual(t, variable, name, programs, "-r", requirements)
 }
