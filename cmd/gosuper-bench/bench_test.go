@@ -161,7 +161,7 @@ func TestColumns(t *testing.T) {
 	if want := "| scenario | figure | gosuper | one bare | gosuper GOMAXPROCS=1 |"; lines[0] != want {
 		t.Errorf("columns are %s, want %s", lines[0], want)
 	}
-	for _, figure := range []string{"requests per second", "CPU time per request", "p50", "p99", "p99.9", "longest"} {
+	for _, figure := range []string{"requests per second", "CPU time per request", "p50", "p99", "p99.9", "longest", "client's own wait: p99", "client's own wait: longest"} {
 		i := slices.IndexFunc(lines, func(line string) bool { return strings.Contains(line, "| "+figure+" |") })
 		if i < 0 || strings.Count(lines[i], "; ratio ") != 2 {
 			t.Errorf("no ratios of %q in\n%s", figure, out)

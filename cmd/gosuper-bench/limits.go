@@ -115,7 +115,7 @@ func (b *bench) overdue(ctx context.Context, t *target, name, path string, reque
 	median := span(name+": 504 after, median", took...)
 	high := span(name+": p99", took...)
 	high.sum = func(v []float64) float64 { return quantile(v, 0.99) }
-	longest := slowest(name+": others, longest", result)
+	longest := slowest(name+": others, longest", &result.Latency)
 	beside := seen(name+": streams beside", whole)
 	beside.must = complete
 	return sample{seen(name+": outcome", fates), median, high, beside, longest, losses(name+": others lost", result, true)}, nil

@@ -11,7 +11,11 @@
 // processes on a listening socket that this program has made, with a free port of
 // 127.0.0.1. A run gives a sample, which is a list of figures; the report
 // (report.go) makes medians, quartiles and ratios of them. The client is package
-// load, which never sends a request again and counts every one that was lost.
+// load, which never sends a request again and counts every one that was lost. A
+// latency ends when the answer has arrived, and not when this program gets to read it:
+// it shares the processors with the targets, and how long it waits for one, and which
+// target takes it from it, says little about clients on other machines. The scenarios
+// that keep all processors busy have that as a figure of its own.
 //
 // It runs on Linux, since it reads CPU time, memory and wake-ups from /proc.
 package main

@@ -44,7 +44,7 @@ func (b *bench) during(ctx context.Context, t *target, play func(*traffic) (samp
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", w.name, err)
 		}
-		s = append(s, seen("complete", map[string]int{"requests": r.Complete}), losses("lost", r, true), slowest("longest", r))
+		s = append(s, seen("complete", map[string]int{"requests": r.Complete}), losses("lost", r, true), slowest("longest", &r.Latency))
 		for _, f := range s {
 			f.name = w.name + ": " + f.name
 			all = append(all, f)
@@ -110,8 +110,8 @@ func boot(ctx context.Context, b *bench, t *target) (sample, error) {
 	}
 	recycled := f.end()
 	return sample{
-		losses("reload: lost", reloaded, true), slowest("reload: longest", reloaded),
-		losses("recycle: lost", recycled, true), slowest("recycle: longest", recycled),
+		losses("reload: lost", reloaded, true), slowest("reload: longest", &reloaded.Latency),
+		losses("recycle: lost", recycled, true), slowest("recycle: longest", &recycled.Latency),
 	}, nil
 }
 

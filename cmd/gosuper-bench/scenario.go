@@ -133,7 +133,8 @@ func even(ctx context.Context, b *bench, t *target) (sample, error) {
 	return throughput(ctx, b, t, t.workers)
 }
 
-// throughput is that of kept connections, dealt out evenly if over is above 0.
+// throughput is that of kept connections, dealt out evenly if over is above 0. They keep
+// all processors busy: while the client waits for one, answers lie there unread.
 func throughput(ctx context.Context, b *bench, t *target, over int) (sample, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -158,6 +159,7 @@ func throughput(ctx context.Context, b *bench, t *target, over int) (sample, err
 		share("share of the busiest process", float64(busiest)/float64(result.Complete)),
 	}
 	s = append(s, outcome(result, true)...)
+	s = append(s, span("client's own wait: p99", result.Unread.Quantile(0.99)), slowest("client's own wait: longest", &result.Unread))
 	for i := range s {
 		s[i].compared = true
 	}
@@ -168,15 +170,15 @@ func throughput(ctx context.Context, b *bench, t *target, over int) (sample, err
 func outcome(r *load.Result, lossless bool) sample {
 	return sample{
 		seen("complete", map[string]int{"requests": r.Complete}), losses("lost", r, lossless),
-		span("p50", r.Latency.Quantile(0.5)), span("p99", r.Latency.Quantile(0.99)), span("p99.9", r.Latency.Quantile(0.999)), slowest("longest", r),
+		span("p50", r.Latency.Quantile(0.5)), span("p99", r.Latency.Quantile(0.99)), span("p99.9", r.Latency.Quantile(0.999)), slowest("longest", &r.Latency),
 	}
 }
 
-// slowest is the longest latency in any run.
-func slowest(name string, r *load.Result) figure {
+// slowest is the longest time in any run.
+func slowest(name string, h *load.Histogram) figure {
 	f := span(name)
-	if r.Complete > 0 {
-		f = span(name, r.Latency.Max())
+	if longest := h.Max(); longest > 0 {
+		f = span(name, longest)
 	}
 	f.sum = slices.Max[[]float64]
 	return f

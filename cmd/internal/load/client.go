@@ -49,7 +49,7 @@ type client struct {
 	request []byte
 	result  *Result
 
-	conn   net.Conn // nil: none is open
+	conn   *timedConn // nil: none is open
 	reader *bufio.Reader
 	used   int // requests sent on it
 }
@@ -80,6 +80,7 @@ func (c *client) one() Answer {
 	a := Answer{Start: time.Now()}
 	a.Kind, a.Err = c.exchange(&a)
 	a.Took = time.Since(a.Start)
+	a.Unread = min(a.Unread, a.Took) // the clocks differ
 	if a.Kind != Complete || c.plan.Mode == NewConnection || c.used == c.plan.PerConnection {
 		c.close()
 	}
@@ -98,7 +99,8 @@ func (c *client) exchange(a *Answer) (Kind, error) {
 			return Dial, err
 		}
 		c.result.Connections++
-		c.conn, c.reader, c.used = conn, bufio.NewReader(conn), 0
+		c.conn = timed(conn)
+		c.reader, c.used = bufio.NewReader(c.conn), 0
 	}
 	c.used++
 	a.First = c.used == 1
@@ -125,6 +127,9 @@ func (c *client) exchange(a *Answer) (Kind, error) {
 	}
 	if pid, err := strconv.Atoi(answer.Header.Get("X-Worker-Pid")); err == nil {
 		a.Pid = pid
+	}
+	if !c.conn.arrived.IsZero() {
+		a.Unread = max(time.Since(c.conn.arrived), 0)
 	}
 	if answer.Close {
 		c.close()

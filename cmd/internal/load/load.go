@@ -9,6 +9,10 @@
 // and leaves only the reading of answers to net/http. It behaves as well as a
 // client can: a connection whose answer said "Connection: close" is not used
 // again.
+//
+// The latency of a request ends when its answer has arrived, as far as the kernel says
+// when that was, and not when this program gets to read it, which on a busy machine may
+// be much later.
 package load
 
 import (
@@ -75,11 +79,14 @@ type Plan struct {
 type Answer struct {
 	Start time.Time
 	Took  time.Duration
-	Kind  Kind   // Complete, or how it was lost
-	Err   error  // nil for Complete
-	Pid   int    // of the worker, from X-Worker-Pid; 0: unknown
-	Local string // address of this end of the connection; "": none was made
-	First bool   // it was the first on its connection
+	// Unread is the last part of Took, for which a complete answer had arrived and was
+	// not read; 0 if the kernel does not say, which it does on Linux, of TCP.
+	Unread time.Duration
+	Kind   Kind   // Complete, or how it was lost
+	Err    error  // nil for Complete
+	Pid    int    // of the worker, from X-Worker-Pid; 0: unknown
+	Local  string // address of this end of the connection; "": none was made
+	First  bool   // it was the first on its connection
 }
 
 // Run sends requests until the context ends or Count is reached. Those under
@@ -145,7 +152,8 @@ type Result struct {
 	Lost        map[Kind]int
 	Connections int         // that were opened
 	Workers     map[int]int // complete requests by the pid of the worker
-	Latency     Histogram   // of complete requests
+	Latency     Histogram   // of complete requests, until the answer had arrived
+	Unread      Histogram   // Answer.Unread of those
 	Elapsed     time.Duration
 	Errors      map[Kind]error // the first of each kind
 }
@@ -176,7 +184,8 @@ func (r *Result) note(a Answer) {
 		return
 	}
 	r.Complete++
-	r.Latency.Add(a.Took)
+	r.Latency.Add(a.Took - a.Unread)
+	r.Unread.Add(a.Unread)
 	if a.Pid != 0 {
 		r.Workers[a.Pid]++
 	}
@@ -196,4 +205,5 @@ func (r *Result) Add(other *Result) {
 		r.Workers[pid] += n
 	}
 	r.Latency.merge(&other.Latency)
+	r.Unread.merge(&other.Unread)
 }
