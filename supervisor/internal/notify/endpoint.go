@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/worker/protocol"
 )
 
 // An Endpoint is where one worker reports. It is made before the worker is spawned, and what the worker says before
@@ -33,7 +35,7 @@ type Endpoint struct {
 // may wait in them: a unix socket takes net.unix.max_dgram_qlen messages, and what they hold counts against the
 // send buffer of the sender.
 func New() (*Endpoint, error) {
-	near, far, err := newPair()
+	near, far, err := NewPair()
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a notify pair: %w", err)
 	}
@@ -91,6 +93,15 @@ func (e *Endpoint) CloseChild() error {
 	fd := e.child
 	e.child = -1
 	return unix.Close(fd)
+}
+
+// Acknowledge tells a worker that was forked that the master knows it, see protocol.NotifyGo. Until then, or until
+// Close, it waits.
+func (e *Endpoint) Acknowledge() error {
+	if err := unix.Sendmsg(e.pairFd, []byte(protocol.NotifyGo), nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL); err != nil {
+		return fmt.Errorf("cannot tell a worker to go on: %w", err)
+	}
+	return nil
 }
 
 // Serve starts to receive. pid is the worker, which leads its process group. deliver is called for what is new, one

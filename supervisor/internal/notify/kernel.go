@@ -18,8 +18,8 @@ const maxAncestors = 32
 
 var controlSize = unix.CmsgSpace(unix.SizeofUcred) + unix.CmsgSpace(4*maxDescriptors)
 
-// newPair makes the connected pair; near is the master's end.
-func newPair() (near, far int, err error) {
+// NewPair makes a connected pair of SOCK_SEQPACKET. near is the master's end, which does not block and says who sends.
+func NewPair() (near, far int, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, -1, err
@@ -56,18 +56,18 @@ func newDatagram() (fd int, address string, err error) {
 }
 
 // read receives one report into text, with control for what comes beside it. The error is EAGAIN when there is none.
-func read(fd int, text, control []byte) (report, error) {
+func read(fd int, text, control []byte) (Report, error) {
 	n, oobn, flags, _, err := unix.Recvmsg(fd, text, control, unix.MSG_CMSG_CLOEXEC)
 	if err != nil {
-		return report{}, err
+		return Report{}, err
 	}
 	messages, err := unix.ParseSocketControlMessage(control[:oobn])
 	if err != nil {
-		return report{}, fmt.Errorf("cannot read the control messages: %w", err)
+		return Report{}, fmt.Errorf("cannot read the control messages: %w", err)
 	}
-	r := report{end: n == 0 && len(messages) == 0}
+	r := Report{end: n == 0 && len(messages) == 0}
 	if flags&unix.MSG_TRUNC == 0 {
-		r.text = text[:n]
+		r.Text = text[:n]
 	}
 	for _, m := range messages {
 		switch {
@@ -78,7 +78,7 @@ func read(fd int, text, control []byte) (report, error) {
 			}
 		case m.Header.Type == unix.SCM_CREDENTIALS:
 			if who, err := unix.ParseUnixCredentials(&m); err == nil {
-				r.sender = int(who.Pid)
+				r.Sender = int(who.Pid)
 			}
 		}
 	}

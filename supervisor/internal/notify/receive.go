@@ -3,7 +3,9 @@
 package notify
 
 import (
+	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,49 +22,78 @@ const (
 	maxDescriptors = 4
 )
 
-// A report is one message as it came.
-type report struct {
-	text        []byte // nil if it did not fit
-	sender      int    // a process, where the kernel says which
+// A Report is one message as it came.
+type Report struct {
+	Text   []byte // valid until the next one; nil if it did not fit
+	Sender int    // a process, where the kernel says which
+
 	descriptors []int
 	end         bool // not a message: the far end is closed
 }
 
-// receive handles reports until it is to stop, the socket is closed, or the far end of the pair is.
-func (e *Endpoint) receive(socket *os.File, stop <-chan struct{}, believe func(sender int) bool) {
+// Close closes the descriptors that came with it.
+func (r *Report) Close() {
+	for _, fd := range r.descriptors {
+		unix.Close(fd)
+	}
+	r.descriptors = nil
+}
+
+// A Reader receives reports from a socket of [NewPair], no faster than anybody needs to send them.
+type Reader struct {
+	conn          syscall.RawConn
+	text, control []byte
+	pace          pace
+}
+
+// NewReader returns a reader of messages of at most so many bytes. An error means that the socket is closed.
+func NewReader(socket *os.File, size int) (*Reader, error) {
 	conn, err := socket.SyscallConn()
 	if err != nil {
-		return // closed already
+		return nil, fmt.Errorf("cannot read from a socket: %w", err)
 	}
-	text := make([]byte, protocol.MaxNotify)
-	control := make([]byte, controlSize)
-	var pace pace
-	for pace.wait(stop) {
-		var r report
+	return &Reader{conn: conn, text: make([]byte, size), control: make([]byte, controlSize)}, nil
+}
+
+// Next returns the next report, which is to be closed. It returns false when stop or the socket was closed, or the
+// far end of it, which is the only case in which ended is true.
+func (r *Reader) Next(stop <-chan struct{}) (one Report, ended, ok bool) {
+	for r.pace.wait(stop) {
 		var failure error
-		err := conn.Read(func(fd uintptr) bool {
-			r, failure = read(int(fd), text, control)
+		err := r.conn.Read(func(fd uintptr) bool {
+			one, failure = read(int(fd), r.text, r.control)
 			return failure != unix.EAGAIN
 		})
-		if err != nil || r.end {
+		if err != nil || failure == nil {
+			return one, one.end, err == nil && !one.end
+		} // else the message is lost (ENOMEM), and the pace keeps this from spinning
+	}
+	return Report{}, false, false
+}
+
+// receive handles reports until it is to stop, the socket is closed, or the far end of the pair is.
+func (e *Endpoint) receive(socket *os.File, stop <-chan struct{}, believe func(sender int) bool) {
+	reader, err := NewReader(socket, protocol.MaxNotify)
+	if err != nil {
+		return
+	}
+	for {
+		r, _, ok := reader.Next(stop)
+		if !ok {
 			return
 		}
-		if failure == nil { // else the message is lost (ENOMEM), and the pace keeps this from spinning
-			e.handle(r, stop, believe)
-		}
-		for _, fd := range r.descriptors {
-			unix.Close(fd)
-		}
+		e.handle(r, stop, believe)
+		r.Close()
 	}
 }
 
 // handle passes a report on. The descriptor of a barrier is closed by the caller, when everything before it was
 // delivered; its sender waits for that.
-func (e *Endpoint) handle(r report, stop <-chan struct{}, believe func(sender int) bool) {
-	if r.text == nil || !believe(r.sender) {
+func (e *Endpoint) handle(r Report, stop <-chan struct{}, believe func(sender int) bool) {
+	if r.Text == nil || !believe(r.Sender) {
 		return
 	}
-	m, barrier := parse(r.text)
+	m, barrier := parse(r.Text)
 	if barrier {
 		e.inbox.drain(stop)
 		return // sd_notify(3): not to be mixed with other assignments

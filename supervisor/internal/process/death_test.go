@@ -123,7 +123,7 @@ func roleStoppedShim() {
 	spec := sh("echo ran")
 	spec.Files = []int{Null, 1, 2}
 	plan := spec.plan(len(spec.Files))
-	null := must(devNull())
+	null := must(DevNull())
 	pid := must(syscall.ForkExec(must(executable()), []string{"shim"}, &syscall.ProcAttr{
 		Env:   plan.Environ(),
 		Files: []uintptr{uintptr(null), 1, 2},

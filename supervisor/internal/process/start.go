@@ -133,7 +133,7 @@ func (s *Spec) files() ([]uintptr, error) {
 		}
 		if fd == Null {
 			var err error
-			if fd, err = devNull(); err != nil {
+			if fd, err = DevNull(); err != nil {
 				return nil, err
 			}
 		}
@@ -142,10 +142,10 @@ func (s *Spec) files() ([]uintptr, error) {
 	return files, nil
 }
 
-// devNull is opened once and for good: reopening it for every worker could
-// fail when the master is out of descriptors, just when workers must be
-// replaced.
-var devNull = sync.OnceValues(func() (int, error) {
+// DevNull is the descriptor that [Null] stands for. It is opened once and for good:
+// reopening it for every worker could fail when the master is out of descriptors,
+// just when workers must be replaced.
+var DevNull = sync.OnceValues(func() (int, error) {
 	fd, err := syscall.Open(os.DevNull, syscall.O_RDWR|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return 0, fmt.Errorf("cannot open %s: %w", os.DevNull, err)

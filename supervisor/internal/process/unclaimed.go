@@ -37,6 +37,11 @@ func (u *Unclaimed) Claim(pid int) (Status, bool) {
 	return status, !IsChild(pid)
 }
 
+// Holds says whether one of them had that pid.
+func (u *Unclaimed) Holds(pid int) bool {
+	return slices.ContainsFunc(u.ended, func(o Orphan) bool { return o.Pid == pid })
+}
+
 // Drop forgets all: there is nobody left who could claim one.
 func (u *Unclaimed) Drop() { u.ended = nil }
 

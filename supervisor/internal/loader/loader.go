@@ -1,0 +1,186 @@
+//go:build linux
+
+package loader
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gosuper/gosuper/worker/protocol"
+)
+
+// ErrGone is why there is no worker when its loader has ended.
+var ErrGone = errors.New("the loader ended before it had made the worker")
+
+// A Request is for one worker.
+type Request struct {
+	// Seq is a number above 0 that no other request ever has.
+	Seq int
+	// Env are the variables, as "KEY=value", and Files the descriptors of the worker from
+	// 0 on, by their numbers here. They stay open until Sent is called, once: the loader
+	// has copies of its own then, or never will.
+	Env   []string
+	Files []int
+	Sent  func()
+	// Answer is called once, with the pid or with why there is no worker.
+	Answer func(pid int, err error)
+}
+
+// A Loader is one process that makes workers. It belongs to one goroutine.
+type Loader struct {
+	PID int `state:"pid"` // 0: not started yet
+
+	channel *channel  `state:"channel"`
+	waiting []Request `state:"-"`
+	asked   *Request  `state:"-"` // that is sent, and not answered; nil: none is
+	due     time.Time `state:"-"` // when it is taken for hung then
+	gone    bool      `state:"-"` // it was reaped
+}
+
+// New makes what ties a loader to this process, which is to be started: with ChildFd,
+// and CloseChild afterwards.
+func New() (*Loader, error) {
+	c, err := newChannel()
+	if err != nil {
+		return nil, err
+	}
+	return &Loader{channel: c}, nil
+}
+
+// Reopen makes of a loader that was written down one that can be served.
+func (l *Loader) Reopen() error { return l.channel.reopen() }
+
+// ChildFd is the descriptor that the loader is to inherit for GOSUPER_LOADER_FD.
+func (l *Loader) ChildFd() int { return l.channel.child }
+
+// CloseChild closes the copy of ChildFd that is ours. Before that there is no end of
+// file. A second call does nothing.
+func (l *Loader) CloseChild() { l.channel.closeChild() }
+
+// Serve starts to receive. deliver is called by another goroutine, with what is to be
+// handed to Heard; it may block, but not when Done is closed.
+func (l *Loader) Serve(deliver func(Message)) { l.channel.serve(deliver) }
+
+// Pause stops that, without losing anything. When the channel it returns is closed
+// deliver is not running; until then that must go on being answered. Serve goes on.
+func (l *Loader) Pause() <-chan struct{} { return l.channel.pause() }
+
+// Done is closed when Close begins.
+func (l *Loader) Done() <-chan struct{} { return l.channel.done }
+
+// Gone says whether the process was reaped.
+func (l *Loader) Gone() bool { return l.gone }
+
+// Busy says whether a worker is asked for that is not there yet.
+func (l *Loader) Busy() bool { return l.asked != nil || len(l.waiting) > 0 }
+
+// Due is when the loader is taken for hung; zero: it is not waited for.
+func (l *Loader) Due() time.Time { return l.due }
+
+// Ask asks for a worker, when those before it are there.
+func (l *Loader) Ask(r Request) {
+	l.waiting = append(l.waiting, r)
+	l.next()
+}
+
+// Cancel takes a request back, which nobody answers then. One that was sent cannot be
+// taken back any more.
+func (l *Loader) Cancel(seq int) {
+	l.waiting = slices.DeleteFunc(l.waiting, func(r Request) bool {
+		if r.Seq == seq {
+			r.Sent()
+		}
+		return r.Seq == seq
+	})
+}
+
+// next sends the next request.
+func (l *Loader) next() {
+	for l.asked == nil && len(l.waiting) > 0 {
+		r := l.waiting[0]
+		l.waiting = l.waiting[1:]
+		err := ErrGone
+		if !l.gone {
+			head := []string{protocol.LoaderSpawn + strconv.Itoa(r.Seq), protocol.EnvMasterPID + "=" + strconv.Itoa(os.Getpid())}
+			err = l.channel.send(append(head, r.Env...), r.Files)
+		}
+		r.Sent()
+		if err != nil {
+			r.Answer(0, err)
+			continue
+		}
+		l.asked, l.due = &r, time.Now().Add(protocol.SpawnTimeout)
+	}
+}
+
+// Heard takes note of a message. believe says whether a process may be a worker that
+// nobody knows yet; the error says what is wrong with the message, or with who sent it,
+// which makes no difference to anything else.
+func (l *Loader) Heard(m Message, believe func(pid int) error) error {
+	switch {
+	case m.Wrong != "":
+		return errors.New(m.Wrong)
+	case m.Ended:
+		l.Fail(ErrGone)
+	case m.Spawned == 0 && m.Failed == 0:
+	case l.asked == nil || l.asked.Seq != max(m.Spawned, m.Failed):
+		return ErrUnasked
+	case m.Failed > 0:
+		l.answer(0, failure(m.Reason))
+	case m.PID != m.Sender && m.Sender != l.PID:
+		return fmt.Errorf("process %d says that another one is a worker, and only the loader may", m.Sender)
+	default:
+		if err := believe(m.PID); err != nil {
+			return err
+		}
+		l.answer(m.PID, nil)
+	}
+	return nil
+}
+
+// ErrUnasked is what is wrong with an answer to a request that nobody waits for.
+var ErrUnasked = errors.New("an answer is to no request that waits for one")
+
+// failure is why a request failed, in the words of who should have made the worker.
+func failure(reason []string) error {
+	if len(reason) == 0 {
+		return errors.New("the loader could not make the worker, and does not say why")
+	}
+	return errors.New("the loader could not make the worker: " + strings.Join(reason, "\n"))
+}
+
+// answer ends the request that was sent.
+func (l *Loader) answer(pid int, err error) {
+	r := l.asked
+	l.asked, l.due = nil, time.Time{}
+	r.Answer(pid, err)
+	l.next()
+}
+
+// Fail answers all requests with an error.
+func (l *Loader) Fail(err error) {
+	waiting := l.waiting
+	l.waiting = nil
+	if l.asked != nil {
+		l.answer(0, err)
+	}
+	for _, r := range waiting {
+		r.Sent()
+		r.Answer(0, err)
+	}
+}
+
+// Reaped notes that the process has ended. A worker that it was asked for may exist all
+// the same, and say so: it is waited for as long as somebody has the socket.
+func (l *Loader) Reaped() { l.gone = true }
+
+// End tells the loader that it is not needed any more.
+func (l *Loader) End() error { return l.channel.end() }
+
+// Close gives back what is held here. Nothing is delivered any more.
+func (l *Loader) Close() { l.channel.close() }
