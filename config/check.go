@@ -32,8 +32,8 @@ func checkClass(class string) error {
 		return wrong("the server has to accept from fd 3, which it inherits; many have an option for that, such as --fd 3, or know LISTEN_FDS",
 			"this version has no worker class %s: every worker accepts by itself", quote(class))
 	}
-	return wrong("a worker class of Gunicorn is a server, which is COMMAND here: gosuper uvicorn app:app --fd 3",
-		"must be %s, not %s", quote(classInherit), quote(class))
+	return wrong("leave it out and run MODULE:ATTR, as in gosuper app.main:app: package gosuper of Python serves it with uvicorn, "+
+		"and WSGI applications on --threads N threads", "must be %s, not %s", quote(classInherit), quote(class))
 }
 
 // maxName is the length of the longest name, in bytes.

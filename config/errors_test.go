@@ -24,7 +24,7 @@ func TestMistakesInFiles(t *testing.T) {
 		{"unknown dotted table", "restrat.x = 1", `FILE:1: restrat: is not a key (did you mean [restart]?)`},
 		{"later class", `worker_class = "proxy"`, `FILE:1: worker_class: this version has no worker class "proxy": every worker accepts by itself ` +
 			`(the server has to accept from fd 3, which it inherits; many have an option for that, such as --fd 3, or know LISTEN_FDS)`},
-		{"class of Gunicorn", `worker_class = "gthread"`, `FILE:1: worker_class: must be "inherit", not "gthread" (a worker class of Gunicorn is a server, which is COMMAND here: gosuper uvicorn app:app --fd 3)`},
+		{"class of Gunicorn", `worker_class = "gthread"`, `FILE:1: worker_class: must be "inherit", not "gthread" (leave it out and run MODULE:ATTR, as in gosuper app.main:app: package gosuper of Python serves it with uvicorn, and WSGI applications on --threads N threads)`},
 		{"later key", `preload = true`, `FILE:1: preload: is not a key (this version cannot preload: every worker loads the application itself; start_parallel is how many do so at once)`},
 		{"key of Gunicorn", `keyfile = "x"`, `FILE:1: keyfile: is not a key (here it is tls.key; for cooperating workers)`},
 		{"key of uvicorn", `timeout_keep_alive = 5`, `FILE:1: timeout_keep_alive: is not a key (here it is keepalive)`},

@@ -27,7 +27,7 @@ func (l *loader) readTOML() {
 	if err != nil {
 		err.File = l.source.File
 		if strings.HasSuffix(err.File, ".py") {
-			err.Hint = "a file of Gunicorn is a program; here it is TOML, with mostly the same keys: gosuper help config"
+			err.Hint = "a file of Gunicorn is a program: gosuper import " + l.source.File + " prints the supervisor.toml that means the same"
 		}
 		l.fileFailed = true
 		l.errs.add(err)

@@ -101,13 +101,19 @@ func newLoader(source Source) (*loader, error) {
 
 // readLayers applies all that the source says, from the file to the platform.
 func (l *loader) readLayers() {
-	environ := environMap(l.source.Environ)
-	l.config.started = started{searchPath: environ["PATH"], virtualEnv: environ["VIRTUAL_ENV"], program: l.source.Program}
+	environ := l.start()
 
 	l.readTOML()
 	l.readEnviron(environ)
 	l.readFlags()
 	l.readPlatform(environ)
+}
+
+// start notes what the master was started with, and returns its environment.
+func (l *loader) start() map[string]string {
+	environ := environMap(l.source.Environ)
+	l.config.started = started{searchPath: environ["PATH"], virtualEnv: environ["VIRTUAL_ENV"], program: l.source.Program}
+	return environ
 }
 
 // readFlags applies the flags and COMMAND.

@@ -32,10 +32,28 @@ func (c *Config) IsApplication() bool {
 func (c *Config) resolveApplication() (path string, args []string, err error) {
 	python, err := c.findPython()
 	if err != nil {
-		return "", nil, err
+		p := problems(err)[0]
+		return "", nil, wrong(p.hint, "cannot run %s, a Python application: %s", quote(c.Command[0]), p.msg)
 	}
 	path, err = executable(python, python)
 	return path, append([]string{python, "-m", "gosuper"}, c.Command...), err
+}
+
+// FindPython returns the Python that would serve an application which is started
+// with this environment and program, in the current folder, see [Source]. The
+// error is an *[Error] without a key.
+func FindPython(source Source) (string, error) {
+	l, err := newLoader(source)
+	if err != nil {
+		return "", err
+	}
+	l.start()
+	python, err := l.config.findPython()
+	if err != nil {
+		p := problems(err)[0]
+		return "", &Error{Msg: p.msg, Hint: p.hint}
+	}
+	return python, nil
 }
 
 // findPython returns a Python for an application: that of the virtual environment
@@ -54,8 +72,7 @@ func (c *Config) findPython() (string, error) {
 		}
 		path = filepath.Join(path, "bin", "python")
 		if _, err := executable(path, path); err != nil {
-			return "", wrong("activate another environment, or unset VIRTUAL_ENV",
-				"cannot run %s: there is no Python in VIRTUAL_ENV, %s", quote(c.Command[0]), environment)
+			return "", wrong("activate another environment, or unset VIRTUAL_ENV", "there is no Python in VIRTUAL_ENV, %s", environment)
 		}
 		return path, nil
 	}
@@ -65,8 +82,7 @@ func (c *Config) findPython() (string, error) {
 	if python := c.inPath("python3"); python != "" {
 		return python, nil
 	}
-	return "", wrong(`install Python 3, or set VIRTUAL_ENV to an environment with "gosuper[uvicorn]" in it`,
-		"cannot run %s: it is a Python application, and there is no python3 in PATH", quote(c.Command[0]))
+	return "", wrong(`install Python 3, or set VIRTUAL_ENV to an environment with "gosuper[uvicorn]" in it`, "there is no python3 in PATH")
 }
 
 // wheelPython returns the Python that has the package which this program belongs

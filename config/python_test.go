@@ -47,7 +47,7 @@ func TestApplication(t *testing.T) {
 		{name: "the relative folder of an environment", environment: "venv", want: "DIR/venv/bin/python"},
 		{
 			name: "an environment that is gone", environment: "DIR/gone", path: "DIR/usr/bin",
-			want: `command: cannot run "app.main:app": there is no Python in VIRTUAL_ENV, DIR/gone (activate another environment, or unset VIRTUAL_ENV)`,
+			want: `command: cannot run "app.main:app", a Python application: there is no Python in VIRTUAL_ENV, DIR/gone (activate another environment, or unset VIRTUAL_ENV)`,
 		},
 		{name: "installed into an environment", program: "DIR/active/bin/gosuper", path: "DIR/usr/bin", want: "DIR/venv/bin/python3"},
 		{name: "an environment wins", program: "DIR/active/bin/gosuper", environment: "DIR/gone", want: "there is no Python in VIRTUAL_ENV"},
@@ -56,7 +56,7 @@ func TestApplication(t *testing.T) {
 		{name: "no wheel", program: "DIR/path/bin/gosuper", path: "relative:DIR/usr/bin", want: "DIR/usr/bin/python3"},
 		{
 			name: "no Python", path: "DIR/path/bin",
-			want: `command: cannot run "app.main:app": it is a Python application, and there is no python3 in PATH ` +
+			want: `command: cannot run "app.main:app", a Python application: there is no python3 in PATH ` +
 				`(install Python 3, or set VIRTUAL_ENV to an environment with "gosuper[uvicorn]" in it)`,
 		},
 		{name: "a deep one", command: "é_1.b2.c:D.e", path: "DIR/usr/bin", want: "DIR/usr/bin/python3"},

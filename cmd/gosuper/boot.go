@@ -161,13 +161,3 @@ func bootHint(e *supervisor.BootError) string {
 	}
 	return ""
 }
-
-// pythonHint recognises what is missing for a Python application.
-func pythonHint(lines []string) string {
-	for _, line := range lines {
-		if python, found := strings.CutSuffix(line, ": No module named gosuper"); found {
-			return "the package is not installed for this Python: " + python + ` -m pip install "gosuper[uvicorn]"`
-		}
-	}
-	return ""
-}

@@ -32,7 +32,6 @@ var foreignCommands = map[string]string{
 	"config":    "gosuper check prints the configuration in force, gosuper help config explains every key",
 	"test":      "gosuper check validates the configuration and prints it",
 	"validate":  "gosuper check validates the configuration and prints it",
-	"import":    "this version reads no gunicorn.conf.py: most keys have the same names in supervisor.toml, see gosuper help config",
 	"incidents": "the page of --admin ADDR lists them, and so does GET /v1/incidents on the control socket; the log says why each worker died",
 }
 

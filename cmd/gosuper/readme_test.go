@@ -68,7 +68,7 @@ func TestReadmeConfiguration(t *testing.T) {
 // TestReadmeNames: the keys and flags that the README speaks of exist, but for
 // those of others.
 func TestReadmeNames(t *testing.T) {
-	others := []string{"raw_env", "proc_name", "--fd"}
+	others := []string{"raw_env", "proc_name", "--fd", "--threads", "gunicorn.conf"}
 	for _, m := range regexp.MustCompile("`(--[a-z-]+|[a-z_]+[_.][a-z_]+)`").FindAllStringSubmatch(read(t, "README.md"), -1) {
 		name := m[1]
 		flag, isFlag := strings.CutPrefix(name, "--")

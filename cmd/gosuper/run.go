@@ -58,7 +58,7 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 func (a *app) newRoot() *cobra.Command {
 	root := a.newSupervise()
 	root.AddCommand(a.masterCommands(root)...)
-	root.AddCommand(a.newCheck(), a.newVersion(), a.newCompletion(root))
+	root.AddCommand(a.newCheck(), a.newImport(), a.newVersion(), a.newCompletion(root))
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.SetHelpCommand(a.newHelp(root))
