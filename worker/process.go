@@ -137,8 +137,8 @@ func (p *process) setReady() error {
 
 // Recycle asks the master to replace this worker when convenient, for a reason of its
 // own: a model that is stale, memory that leaks, a device that fails. It serves on until
-// its replacement is ready, and is then told to drain. The reason is one short line for
-// people, who find it in gosuper status, the log and the metrics: use a few fixed ones.
+// its replacement is ready, and is then told to drain. The reason is a word or two of at
+// most 32 letters and digits, such as "stale_model", which the log tells.
 // The master grants one such wish in each slot within restart.reset_after and lets the
 // next one wait so long.
 //
@@ -155,23 +155,24 @@ func (p *process) recycle(reason string) error {
 	if p.recycled || p.drains.Load() {
 		return nil
 	}
-	if err := p.reporter.send(protocol.NotifyRecycle+oneLine(reason), sendTimeout); err != nil {
+	if err := p.reporter.send(protocol.NotifyRecycle+word(reason), sendTimeout); err != nil {
 		return err
 	}
 	p.recycled = true
 	return nil
 }
 
-// longestReason is what is sent of a reason, in bytes.
-const longestReason = 128
+// longestReason is how much of a reason the master takes, in bytes.
+const longestReason = 32
 
-// oneLine makes a text one assignment of a message: a line feed would begin another.
-func oneLine(text string) string {
-	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "?")), " ")
-	if len(text) > longestReason {
-		text = strings.ToValidUTF8(text[:longestReason], "")
-	}
-	return cmp.Or(text, "asked")
+// word makes a reason what the master takes for one: small letters, digits and
+// underscores. Whatever stands between words becomes an underscore.
+func word(reason string) string {
+	parts := strings.FieldsFunc(strings.ToLower(reason), func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9')
+	})
+	reason = strings.Join(parts, "_")
+	return cmp.Or(reason[:min(len(reason), longestReason)], "worker")
 }
 
 // begun asks for a replacement when the last request of this worker's own limit begins.

@@ -95,7 +95,7 @@
 //   - X_GOSUPER_RECYCLE=reason: replace me. The worker serves on until it is told
 //     to drain, which happens when its replacement is ready. "max_requests" is
 //     the reason when GOSUPER_LIMIT_REQUESTS is reached; others are the worker's
-//     own words. Send it once. In each slot one such wish is granted within
+//     own, of at most 32 small letters, digits and underscores. Send it once. In each slot one such wish is granted within
 //     restart.reset_after, and the next one waits so long; max_requests does not
 //     wait if the board shows as many requests.
 //

@@ -14,7 +14,7 @@ func TestRecycleByTheWorker(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.wait(t, 0, "worker ready", match{"worker": 2})
-	m.wait(t, 0, "worker gone", match{"worker": 1, "reason": "stale model"})
+	m.wait(t, 0, "worker gone", match{"worker": 1, "reason": "stale_model"})
 	if len(m.all(0, "worker draining", match{"worker": 2})) > 0 {
 		t.Error("its replacement drains as well")
 	}

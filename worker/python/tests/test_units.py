@@ -201,7 +201,7 @@ def test_reports() -> None:
     assert notify.recycle("leaks\nalot")
     assert notify.recycle("again")
     said = [master.recv(4096) for _ in range(4)]
-    assert said == [b"READY=1", b"STATUS=two lines", b"EXTEND_TIMEOUT_USEC=1500000", b"X_GOSUPER_RECYCLE=leaks alot"]
+    assert said == [b"READY=1", b"STATUS=two lines", b"EXTEND_TIMEOUT_USEC=1500000", b"X_GOSUPER_RECYCLE=leaks_alot"]
     assert not notify.gone()
     master.close()
     assert notify.gone()

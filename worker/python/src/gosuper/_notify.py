@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import select
 import socket
 
 _LONGEST = 4096
 _LONGEST_HEARD = 65536
+_LONGEST_REASON = 32
 _MOST_DESCRIPTORS = 253
 """As many as the kernel passes with one message (SCM_MAX_FD)."""
 
@@ -55,7 +57,7 @@ class Notifier:
         """Ask to be replaced, once: the worker serves on until its replacement is ready."""
         if self._recycling:
             return True
-        self._recycling = self.send("X_GOSUPER_RECYCLE=" + (_line(reason) or "asked"))
+        self._recycling = self.send("X_GOSUPER_RECYCLE=" + _word(reason))
         return self._recycling
 
     def hear(self) -> tuple[bytes, list[int]]:
@@ -84,6 +86,11 @@ class Notifier:
             return False
         except OSError:
             return True
+
+
+def _word(reason: str) -> str:
+    """What the master takes for a reason: 32 small letters, digits and underscores at most."""
+    return re.sub(r"[^a-z0-9]+", "_", reason.lower()).strip("_")[:_LONGEST_REASON] or "worker"
 
 
 def _line(text: str) -> str:
