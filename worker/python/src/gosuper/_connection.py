@@ -58,6 +58,8 @@ class Connection(_Base):
     """The request that is running on it."""
     served = False
     """Whether it has ever sent a request."""
+    plain: ClassVar[bool] = True
+    """Whether an answer may be written to the socket as it is, over HTTP/1.1."""
     stale = False
     """Whether its first request has waited in the queue of the socket for too long."""
     transport: asyncio.Transport
@@ -106,6 +108,9 @@ class Connection(_Base):
         self.ledger.board.closed()
         self.ledger.gate.forget(self.ticket)
         self.hooks.lost()
+
+    def announce_end(self) -> None:
+        """Tell the client that the connection is to end, where that can be said before the next answer."""
 
     async def wait_lost(self) -> None:
         """Wait until the connection is gone."""

@@ -151,11 +151,11 @@ class Guard:
 def _answer(connection: Connection, status: int, only_if_asked: bool = False) -> None:
     """Answer on the socket itself, past the transport, and end the connection.
 
-    Nothing is said where that would not be understood: inside TLS, behind an answer that is not wholly sent, and to a
-    client that, if it matters, has not asked for anything.
+    Nothing is said where that would not be understood: inside TLS and HTTP/2, behind an answer that is not wholly sent,
+    and to a client that, if it matters, has not asked for anything.
     """
     transport = connection.transport
-    if transport.get_extra_info("sslcontext") is not None or transport.get_write_buffer_size() > 0:
+    if not connection.plain or transport.get_extra_info("sslcontext") is not None or transport.get_write_buffer_size() > 0:
         return
     try:
         sock = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))

@@ -81,7 +81,7 @@ class Leave:
         ledger.closing = True
         self.event.set()
         process.finish()
-        self._close_unused(ledger)
+        self._close_connections(ledger)
         await self._until_done(ledger, lambda: emptying + list(connecting))
         if process.board.abort_follows() and not self.hurry:
             # The abort signal ends the process while this waits.
@@ -127,8 +127,11 @@ class Leave:
         for connection in list(self._state.connections):
             connection.transport.abort()
 
-    def _close_unused(self, ledger: Ledger) -> None:
-        """Connections that never sent anything end when they would if they were idle, counted from now."""
+    def _close_connections(self, ledger: Ledger) -> None:
+        """Connections that never sent anything end when they would if they were idle, counted from now.
+
+        Others end after an answer, or when they have been idle for long enough.
+        """
         loop = asyncio.get_running_loop()
         seconds = max(ledger.limits.keepalive, FRESH) / 1e9
 
@@ -137,6 +140,7 @@ class Leave:
                 connection.transport.close()
 
         for connection in self._state.connections:
+            connection.announce_end()
             if not connection.served:
                 loop.call_later(seconds, close, connection)
 

@@ -128,7 +128,9 @@ class Ledger:
                 )
             else:
                 self.board.mark(request.slot, _board.ENDED)
-            self._account(request, status if request.phase == WAITING else request.status, ending)
+            if request.phase == WAITING:
+                request.status = status
+            self._account(request, request.status, ending)
         return True
 
     def terminate(self, request: Request, status: int, ending: str) -> None:
@@ -137,9 +139,7 @@ class Ledger:
             return
         self.deadlines.remove(request)
         if request.phase == WAITING and not request.gone:
-            task = asyncio.get_running_loop().create_task(_answer(request, status))
-            self._answers.add(task)
-            task.add_done_callback(self._answers.discard)
+            self._reply(request)
         elif request.transport is not None and request.scope.get("http_version") != "2":
             request.transport.abort()
         if request.task is not None:
@@ -148,10 +148,35 @@ class Ledger:
     def ended_elsewhere(self, request: Request) -> None:
         """The guard has ended a request; the event loop does the rest when it is back."""
         self.deadlines.remove(request)
-        if request.transport is not None:
+        if request.scope.get("http_version") == "2":
+            if request.phase == WAITING and not request.gone and not request.finished:
+                self._reply(request)
+        elif request.transport is not None:
             request.transport.abort()
         if request.task is not None and not request.finished:
             request.task.cancel()
+
+    async def answer(self, request: Request) -> None:
+        """Answer a request in its application's place, unless that was done; it was ended with nothing sent."""
+        if request.first:
+            return
+        request.first = monotonic_ns()
+        kind = "websocket.http.response" if request.scope["type"] == "websocket" else "http.response"
+        headers = status_headers(request.status)
+        if request.scope.get("http_version") == "2":
+            headers.pop()
+        body = status_text(request.status)
+        try:
+            await request.raw_send({"type": kind + ".start", "status": request.status, "headers": headers})
+            await request.raw_send({"type": kind + ".body", "body": body, "more_body": False})
+        except Exception:
+            if request.transport is not None:
+                request.transport.abort()
+
+    def _reply(self, request: Request) -> None:
+        task = asyncio.get_running_loop().create_task(self.answer(request))
+        self._answers.add(task)
+        task.add_done_callback(self._answers.discard)
 
     def _expire(self, timed: Timed) -> None:
         request = cast(Request, timed)
@@ -203,21 +228,6 @@ def status_headers(status: int, retry_after: bytes = RETRY_AFTER) -> list[tuple[
 def status_text(status: int) -> bytes:
     """The body that belongs to status_headers."""
     return _TEXT[status]
-
-
-async def _answer(request: Request, status: int) -> None:
-    kind = "http.response"
-    if request.scope["type"] == "websocket":
-        kind = "websocket.http.response"
-    headers = status_headers(status)
-    if request.scope.get("http_version") == "2":
-        headers.pop()
-    try:
-        await request.raw_send({"type": kind + ".start", "status": status, "headers": headers})
-        await request.raw_send({"type": kind + ".body", "body": status_text(status), "more_body": False})
-    except Exception:
-        if request.transport is not None:
-            request.transport.abort()
 
 
 def _entry(request: Request, status: int, ending: str, now: int) -> Entry:

@@ -62,7 +62,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--threads", type=int, default=40, help="threads of a WSGI application [%(default)s]")
     p.add_argument("--cancel-on-disconnect", action="store_true", help="cancel a handler whose client has hung up")
     p.add_argument("--loop", default="auto", help="auto, asyncio, uvloop or MODULE:FACTORY [%(default)s]")
-    p.add_argument("--http", default="auto", help="auto, h11, httptools or MODULE:CLASS [%(default)s]")
+    p.add_argument("--http", default="auto", help="auto, h11, httptools, zttp or MODULE:CLASS [%(default)s]")
+    p.add_argument("--http2", action="store_true", help="HTTP/2 as well, with the package zttp")
     p.add_argument("--ws", default="auto", help="auto, none, websockets, websockets-sansio, wsproto or MODULE:CLASS")
     p.add_argument("--ws-max-size", type=int, default=16 * 1024 * 1024)
     p.add_argument("--ws-max-queue", type=int, default=32)
@@ -89,7 +90,10 @@ def parser() -> argparse.ArgumentParser:
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line; a mistake ends the process with status 2."""
-    return parser().parse_args(argv)
+    options = parser().parse_args(argv)
+    if options.http2 and options.http == "auto":
+        options.http = "zttp"  # which alone speaks it
+    return options
 
 
 def _header(text: str) -> tuple[str, str]:

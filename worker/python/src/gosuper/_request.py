@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gosuper._ledger import Ledger
 
 Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Message], Awaitable[None]]
 
 _CLOSE = (b"connection", b"close")
@@ -79,6 +80,16 @@ class Request:
         self.progress = now = monotonic_ns()
         self.ledger.board.progress(self.slot, now)
 
+    def receiving(self, receive: Receive) -> Receive:
+        """A receive for the application that takes what it brings for progress, where nobody else tells of it."""
+
+        async def received() -> Any:
+            message = await receive()
+            self.touch()
+            return message
+
+        return received
+
     def send(self, message: Message) -> Awaitable[None]:
         """Pass a message of the application on, unless the request has been ended.
 
@@ -124,6 +135,8 @@ class Request:
 
     def _begin(self, status: int, phase: int) -> bool:
         """Note that the response begins, unless the request has been ended meanwhile."""
+        if self.ended:
+            return False
         # Without a lock: whoever ends the request says so first, and then looks at the phase. So it may happen that a
         # request is cut that was not begun, but not that one is begun that was answered.
         self.phase = phase

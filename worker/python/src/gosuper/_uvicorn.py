@@ -23,6 +23,7 @@ from gosuper._environ import Environment
 from gosuper._fleet import Fleet
 from gosuper._gate import Gate
 from gosuper._guard import Guard
+from gosuper._http2 import either
 from gosuper._keepalive import LazyLoop
 from gosuper._leave import Leave
 from gosuper._ledger import Ledger
@@ -78,8 +79,11 @@ class Config(uvicorn.Config):
         app: Application = self.loaded_app
         accounting = Accounting(app, ledger, extension, hooks.answering)
         known = {"ledger": ledger, "accounting": accounting, "hooks": hooks}
-        progress = BodyProgress if hasattr(self.http_protocol_class, "on_body") else AnyProgress
-        self.http_protocol_class = type("HTTP", (HTTPConnection, progress, self.http_protocol_class), known)
+        if self.http2:
+            self.http_protocol_class = either(known)
+        else:
+            progress = BodyProgress if hasattr(self.http_protocol_class, "on_body") else AnyProgress
+            self.http_protocol_class = type("HTTP", (HTTPConnection, progress, self.http_protocol_class), known)
         if self.ws_protocol_class is not None:
             self.ws_protocol_class = type("WebSocket", (WebSocketConnection, self.ws_protocol_class), known)
 

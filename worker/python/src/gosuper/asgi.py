@@ -13,9 +13,8 @@ from gosuper._deadlines import NEVER, WAITING
 from gosuper._gate import Gate
 from gosuper._ledger import Ledger, status_headers, status_text
 from gosuper._process import process
-from gosuper._request import Message, Request, Send
+from gosuper._request import Message, Receive, Request, Send
 
-Receive = Callable[[], Awaitable[Any]]
 Application = Callable[[Message, Receive, Send], Awaitable[Any]]
 
 _FRESH = 1_000_000_000
@@ -57,7 +56,9 @@ class Accounting:
             scope["extensions"]["gosuper"] = extension
         else:
             scope["extensions"] = {"gosuper": extension}
-        own = connection is not None and scope.get("http_version") != "2"
+        own = connection is not None and connection.plain
+        if not own:
+            receive = request.receiving(receive)
         try:
             if connection is not None and connection.stale:
                 connection.stale = False
@@ -78,9 +79,11 @@ class Accounting:
                 raise TimeoutError("the request was ended at its limit") from error
         finally:
             ledger.finish(request)
+        # The server must not answer once more in the application's place.
         if request.ended and own and connection is not None:
-            # The server must not answer once more in the application's place.
             await connection.wait_lost()
+        elif request.ended and request.phase == WAITING:
+            await ledger.answer(request)
 
 
 class Middleware:
