@@ -42,6 +42,8 @@ func (s *Supervisor) perform(a fleet.Action) {
 		s.retire(s.roster.Of(a.ID), a)
 	case fleet.Hasten:
 		s.setDeadline(s.roster.Of(a.ID), a.Until)
+	case fleet.Prolong:
+		s.setDeadline(s.roster.Of(a.ID), a.Until)
 	case fleet.Abort:
 		s.abort(s.roster.Of(a.ID), a)
 	case fleet.Kill:

@@ -14,8 +14,8 @@ import (
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
-// drainTick is how often a drain looks for a deadline that was brought forward
-// and for connections whose time is over.
+// drainTick is how often a drain looks for a deadline that was moved and for
+// connections whose time is over.
 const drainTick = 50 * time.Millisecond
 
 // ListenAndServe serves HTTP with the handler, nil for http.DefaultServeMux: on

@@ -189,8 +189,8 @@
 // listening socket of that index is about to be closed by the master too, and that
 // nobody else will take what waits in its queue: go on accepting from it until it
 // has been empty for about a second (QuietQueue), then close it. `drain until` is the
-// moment of CLOCK_MONOTONIC at which the worker is killed. It may be brought forward
-// during the drain, so read it again; cut what is left and be gone 250 ms before it
+// moment of CLOCK_MONOTONIC at which the worker is killed. It may be moved during the
+// drain, nearer and away again, so read it again; cut what is left and be gone 250 ms before it
 // (DrainMargin; of a worker that ends within 500 ms of it, CutMargin, the master
 // believes that it has cut something). Without a board the time is unknown, and 30 s
 // are a good guess (UnboundedDrain). Once the master is gone nobody kills the worker,

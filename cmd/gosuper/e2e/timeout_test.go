@@ -3,6 +3,10 @@
 package e2e
 
 import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"syscall"
@@ -65,6 +69,31 @@ func TestTimeoutHitsNobodyElse(t *testing.T) {
 			m.stopped(match{"timeouts": tc.samples, "requests_lost": 0})
 		})
 	}
+}
+
+// A request that comes on a kept connection when the stuck worker is about to go, since
+// it had nobody innocent, is innocent too.
+func TestInnocentComesLate(t *testing.T) {
+	t.Parallel()
+	m := up(t, "workers = 1", `timeout = "1s"`, `graceful_timeout = "60s"`)
+	stuck := m.workers()[0]
+	kept := m.fly("/facts")
+	if _, err := kept.land(); err != nil {
+		t.Fatal(err)
+	}
+	answer := send(m.addr(), "/nap?d=20s", 1)
+	m.wait(t, 0, "worker draining", match{"pid": stuck, "reason": "timeout", "for": "1s"})
+	fmt.Fprint(kept.conn, "GET /tokens?n=50&d=60ms HTTP/1.1\r\nHost: x\r\n\r\n")
+	stream, err := http.ReadResponse(bufio.NewReader(kept.conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, err := io.ReadAll(stream.Body); err != nil || strings.Count(string(body), "event: token") != 50 {
+		t.Errorf("a stream of %d bytes, %v", len(body), err)
+	}
+	m.wait(t, 0, "ending stuck worker", match{"pid": stuck, "requests_lost": 0})
+	checkTimeouts(t, take(t, 1, answer))
+	m.stopped(match{"timeouts": 1, "requests_lost": 0})
 }
 
 // checkTimeouts wants answers that say 504 when the time is over, not before.

@@ -50,8 +50,15 @@ type (
 		Reason Reason
 	}
 
-	// Hasten brings forward the end of a retirement.
+	// Hasten brings forward the end of a retirement, and Prolong puts it off again as far
+	// as it was brought forward.
 	Hasten struct {
+		ID    int
+		Until time.Time
+	}
+
+	// Prolong is explained with Hasten.
+	Prolong struct {
 		ID    int
 		Until time.Time
 	}
@@ -119,6 +126,7 @@ func (FoundStuck) action() {}
 func (Recovered) action()  {}
 func (Retire) action()     {}
 func (Hasten) action()     {}
+func (Prolong) action()    {}
 func (Abort) action()      {}
 func (Kill) action()       {}
 func (Bury) action()       {}

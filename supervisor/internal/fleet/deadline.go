@@ -98,6 +98,7 @@ func (f *Fleet) postpone() {
 	}
 	for _, w := range f.workers {
 		later(&w.due)
+		later(&w.bound)
 		later(&w.aliveAt)
 		later(&w.expires)
 	}

@@ -31,36 +31,38 @@
 // What an event does to a worker, in a fleet of two of which the other one is ready.
 // The events about one worker are about this one. It may be ready because that was
 // guessed, or be found stuck by a look while its successor is starting; where it drains,
-// which is called leaving if nobody told it to, its successor is ready. It was aborted
-// because it did not become ready.
+// which is called leaving if nobody told it to, and hurried if a look then found it stuck
+// without an innocent request, its successor is ready. It was aborted because it did
+// not become ready.
 //
-//	                starting guessed  ready    stuck    leaving  draining aborted  killed   gone
-//	Tick            .        .        .        .        .        .        .        .        .
-//	Tick, when due  Ax       p        .        .        Kk       Kk       Kks      .        .
-//	Exited          Gbs      Gbs      Gbs      Gb       Gb       Gb       Gbs      Gb       .
-//	Executed        *        .        .        .        .        .        .        .        .
-//	Waits           *        .        .        .        .        .        .        .        .
-//	Cooperates      *        Sw       .        .        .        .        *        *        .
-//	SaidReady       Ra       *        .        .        .        .        .        .        .
-//	SaidStopping    Ds       Ds       Ds       D        .        .        .        .        .
-//	Extend          *        *        .        .        .        .        .        .        .
-//	Recycle         *        s        s        .        .        .        .        .        .
-//	Wish            *        s        s        *        *        *        *        *        .
-//	Looked, stuck   .        fs       fs       .        fh       fh       .        .        .
-//	Looked, well    .        .        .        v        .        .        .        .        .
-//	Oversized       Kks      Kks      Kks      Kk       Kk       Kk       Kks      *        .
-//	ScaleBy +1      ns       ns       ns       ns       ns       ns       ns       ns       ns
-//	ScaleBy -1      Dnr      Dnr      Dnr      Dnr      n        n        n        n        n
-//	Reload          s        s        s        .        .        .        s        .        s
-//	Stop            Dcr      Dcr      Dcr      Dcr      ch       ch       c        c        c
-//	Stop, quick     Dcr      Dcr      Dcr      Dcr      ch       ch       c        c        c
+//	                starting guessed  ready    stuck    leaving  draining hurried  aborted  killed   gone
+//	Tick            .        .        .        .        .        .        .        .        .        .
+//	Tick, when due  Ax       p        .        .        Kk       Kk       Ax       Kks      .        .
+//	Exited          Gbs      Gbs      Gbs      Gb       Gb       Gb       Gb       Gbs      Gb       .
+//	Executed        *        .        .        .        .        .        .        .        .        .
+//	Waits           *        .        .        .        .        .        .        .        .        .
+//	Cooperates      *        Sw       .        .        .        .        .        *        *        .
+//	SaidReady       Ra       *        .        .        .        .        .        .        .        .
+//	SaidStopping    Ds       Ds       Ds       D        .        .        .        .        .        .
+//	Extend          *        *        .        .        .        .        .        .        .        .
+//	Recycle         *        s        s        .        .        .        .        .        .        .
+//	Wish            *        s        s        *        *        *        *        *        *        .
+//	Looked, stuck   .        fs       fs       .        fh       fh       .        .        .        .
+//	Looked, innocent.        fs       fs       *        fh       fh       l        .        .        .
+//	Looked, well    .        .        .        v        .        .        vl       .        .        .
+//	Oversized       Kks      Kks      Kks      Kk       Kk       Kk       Kk       Kks      *        .
+//	ScaleBy +1      ns       ns       ns       ns       ns       ns       ns       ns       ns       ns
+//	ScaleBy -1      Dnr      Dnr      Dnr      Dnr      n        n        n        n        n        n
+//	Reload          s        s        s        .        .        .        .        s        .        s
+//	Stop            Dcr      Dcr      Dcr      Dcr      ch       ch       c        c        c        c
+//	Stop, quick     Dcr      Dcr      Dcr      Dcr      ch       ch       c        c        c        c
 //
 // An upper-case letter is the state that follows: S starting, R ready, D draining,
 // A aborted, K killed, G gone. The others are what is done, to this worker or for the
 // fleet:
 //
 //	s Spawn, a Announce, w Withdraw, p Plain, f FoundStuck, v Recovered, r Retire
-//	h Hasten, x Abort, k Kill, b Bury, n Rescale, c Close
+//	h Hasten, l Prolong, x Abort, k Kill, b Bury, n Rescale, c Close
 //
 // An asterisk is a fact that is noted, and a point nothing at all. A worker that nobody
 // knows is like one that is gone.
@@ -95,7 +97,8 @@
 //   - Deadline is in the future or absent, and a second step at the same time
 //     does nothing.
 //   - A stuck worker is relieved at once, and nobody waits for it longer than
-//     its innocent requests may need.
+//     its innocent requests may need, which have that time also if they come when
+//     it was about to go.
 //   - A worker that takes more memory than it may is killed in the same step.
 //   - A worker is replaced for its age when its lifetime is over, not before.
 //   - A late loop punishes nobody, until it was late again and again for [LateGrace].

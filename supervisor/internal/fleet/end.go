@@ -43,24 +43,46 @@ func (f *Fleet) escalate() {
 	}
 }
 
-// tell sends the stop signal, which a worker gets once in its life.
+// tell sends the stop signal, which a worker gets once in its life. It has until then
+// at most.
 func (f *Fleet) tell(w *Worker, until time.Time, why Reason) {
 	w.is(Draining, until)
-	w.told, w.Until, w.Why = true, until, why
-	f.do(Retire{w.ID, until, why})
-	if !until.After(f.now) {
+	w.due = f.drained(w)
+	w.told, w.Until, w.Why = true, w.due, why
+	f.do(Retire{w.ID, w.due, why})
+	if !w.due.After(f.now) {
 		f.expire(w)
 	}
 }
 
-// hasten brings the end of a drain forward.
+// drained returns when a drain ends as things are. Of a worker that is stuck only the
+// innocent requests are waited for; where there is none, one may arrive just now.
+func (f *Fleet) drained(w *Worker) time.Time {
+	if w.Stuck && w.Innocents == 0 {
+		return sooner(w.bound, sooner(w.due, f.now.Add(StuckGrace)))
+	}
+	return w.bound
+}
+
+// hasten brings forward until when a drain may take at most.
 func (f *Fleet) hasten(w *Worker, until time.Time) {
-	if w.due.After(until) {
-		w.due, w.Until = until, until
-		f.do(Hasten{w.ID, until})
-		if !until.After(f.now) {
-			f.expire(w)
-		}
+	w.bound = sooner(w.bound, until)
+	f.move(w, sooner(w.due, until))
+}
+
+// move has a drain end at another time.
+func (f *Fleet) move(w *Worker, due time.Time) {
+	switch {
+	case due.Before(w.due):
+		f.do(Hasten{w.ID, due})
+	case due.After(w.due):
+		f.do(Prolong{w.ID, due})
+	default:
+		return
+	}
+	w.due, w.Until = due, due
+	if !due.After(f.now) {
+		f.expire(w)
 	}
 }
 

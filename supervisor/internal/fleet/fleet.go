@@ -62,6 +62,9 @@ func (f *Fleet) Resume(draw func() float64) error {
 		if w.told && w.State == Draining && w.Until.IsZero() {
 			w.Until = w.due // as versions left it unsaid that did not keep it here
 		}
+		if w.State == Draining && w.bound.IsZero() {
+			w.bound = w.due // to versions before, the end of a drain came only nearer
+		}
 		if w.killed {
 			w.State, w.killed = Killed, false
 		}

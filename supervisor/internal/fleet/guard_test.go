@@ -3,7 +3,9 @@ package fleet
 import (
 	"fmt"
 	"iter"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/gosuper/gosuper/supervisor/internal/guard"
@@ -74,11 +76,15 @@ func limitsFor(r *rand.Rand) (l guard.Limits) {
 
 // look tells the brain what is to be seen of the workers now.
 func (w *world) look(due time.Time) string {
-	for id, h := range w.hung {
-		if h.innocents > 0 && w.now.UnixNano()%8 == 0 {
+	for _, id := range slices.Sorted(maps.Keys(w.hung)) {
+		h := w.hung[id]
+		switch chance := w.r.IntN(8); {
+		case chance == 0 && h.innocents > 0:
 			h.innocents--
-			w.hung[id] = h
+		case chance == 1 && h.innocents < 2 && !w.calm:
+			h.innocents++
 		}
+		w.hung[id] = h
 	}
 	seen := Looked{Due: due}
 	for _, sight := range w.guard.Look(w.now) {

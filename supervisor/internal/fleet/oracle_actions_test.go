@@ -75,7 +75,18 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 		if a.Until.After(w.until) {
 			return "grace prolonged"
 		}
+		if a.Until.Before(now) {
+			return "grace ended in the past"
+		}
 		w.until = a.Until
+	case Prolong:
+		w := o.alive[a.ID]
+		if w == nil || !w.told || w.killed || !w.aborted.IsZero() {
+			return "acted on the dead"
+		}
+		if !a.Until.Equal(w.until) {
+			return "grace prolonged"
+		}
 	case Abort:
 		w := o.alive[a.ID]
 		if w == nil || w.killed || w.told && !w.stuck || !w.aborted.IsZero() {
@@ -176,8 +187,15 @@ func (o *oracle) retired(now time.Time, a Retire, stopped bool) string {
 	if a.Until.Sub(now) > max(s.DrainTimeout, s.GracefulTimeout, QuickGrace) {
 		return "grace too long"
 	}
-	if w.stuck && a.Until.Sub(now) > o.grace(w) {
-		return "grace too long"
+	w.bound = a.Until
+	if w.stuck {
+		w.bound = now.Add(s.GracefulTimeout)
+		if by := o.stopAt.Add(-KillGrace); !o.serving() && by.Before(w.bound) {
+			w.bound = by
+		}
+		if w.until = w.bound; a.Until.After(w.ends(now)) {
+			return "grace too long"
+		}
 	}
 	if a.Reason == ReasonLifetime {
 		if !o.old(now, w) {
@@ -207,7 +225,8 @@ func (o *oracle) retired(now time.Time, a Retire, stopped bool) string {
 		}
 		return "retired without need"
 	}
-	if w.stuck && (o.surge() == 0 || o.spare() <= 0) {
+	if w.stuck && (o.surge() == 0 || o.spare() <= 0) { // its successor waits for the first drain to end
+		o.atMost(now.Add(s.GracefulTimeout))
 		return ""
 	}
 	if o.surge() > 0 {

@@ -8,9 +8,19 @@ func (o *oracle) serving() bool { return o.stopAt.IsZero() || !o.delay.IsZero() 
 // close notes that a stop begins, which gives everybody until then.
 func (o *oracle) close(by time.Time) {
 	o.delay = time.Time{}
+	o.atMost(by)
 	for _, w := range o.alive {
 		if w.told && by.Before(w.until) {
 			w.until = by
+		}
+	}
+}
+
+// atMost notes that no retirement under way may take longer than that.
+func (o *oracle) atMost(by time.Time) {
+	for _, w := range o.alive {
+		if w.told && by.Before(w.bound) {
+			w.bound = by
 		}
 	}
 }

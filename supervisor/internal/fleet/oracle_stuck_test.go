@@ -1,6 +1,9 @@
 package fleet
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // late says whether the step comes so long after something was due that nobody is
 // to be punished in it.
@@ -33,6 +36,7 @@ func (o *oracle) postpone(now time.Time) {
 	for _, w := range o.alive {
 		if w.aborted.IsZero() {
 			later(&w.until)
+			later(&w.bound)
 			later(&w.startBy)
 		}
 		later(&w.aborted)
@@ -55,6 +59,9 @@ func (o *oracle) postpone(now time.Time) {
 func (o *oracle) look(now time.Time, w *life, sight Sight, late bool) {
 	if !sight.Overdue && !sight.Silent {
 		w.stuck, w.seen = false, time.Time{}
+		if w.told && !late {
+			w.until = w.bound
+		}
 		return
 	}
 	if w.seen.IsZero() {
@@ -64,18 +71,21 @@ func (o *oracle) look(now time.Time, w *life, sight Sight, late bool) {
 		return
 	}
 	w.stuck, w.innocents, w.recycling = true, sight.Innocents, true
-	if by := now.Add(o.grace(w)); w.told && !late && by.Before(w.until) {
-		w.until = by
+	if by := now.Add(o.settings[o.current].GracefulTimeout); w.told && by.Before(w.bound) {
+		w.bound = by
+	}
+	if w.told && !late {
+		w.until = w.ends(now)
 	}
 }
 
-// grace is how long a stuck worker may take to finish.
-func (o *oracle) grace(w *life) time.Duration {
-	graceful := o.settings[o.current].GracefulTimeout
-	if w.innocents == 0 {
-		return min(StuckGrace, graceful)
+// ends is when the retirement of a stuck worker is over that has not ended yet: an
+// innocent request has all the time there is, whenever it came.
+func (w *life) ends(now time.Time) time.Time {
+	if w.innocents > 0 {
+		return w.bound
 	}
-	return graceful
+	return slices.MinFunc([]time.Time{w.bound, w.until, now.Add(StuckGrace)}, time.Time.Compare)
 }
 
 // relieved says whether a successor of a stuck worker is starting, or has to

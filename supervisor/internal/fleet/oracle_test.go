@@ -51,6 +51,7 @@ type life struct {
 	ended     time.Time // killed or gone, when counted as a crash
 	nth       int       // crash of its slot; 0: not counted
 	until     time.Time // of its retirement
+	bound     time.Time // of until
 	startBy   time.Time
 	recycling bool
 	wished    time.Time // since when it wants to be replaced; zero: it does not, or that was decided
@@ -182,6 +183,7 @@ func (o *oracle) before(now time.Time, ev Event, late bool) {
 		if w := o.alive[ev.ID]; w != nil && !w.told && w.aborted.IsZero() {
 			w.told, w.left = true, true
 			w.until = now.Add(o.settings[o.current].DrainTimeout)
+			w.bound = w.until
 			o.prev[ev.ID] = true
 		}
 	case Stop:

@@ -95,6 +95,7 @@ func (f *Fleet) see(w *Worker, sight Sight) {
 			w.Stuck, w.Innocents = false, 0
 			f.do(Recovered{w.ID})
 		}
+		f.pace(w)
 		return
 	}
 	if w.seenStuck.IsZero() {
@@ -110,8 +111,17 @@ func (f *Fleet) see(w *Worker, sight Sight) {
 		sight.Innocents = max(sight.Innocents, w.Innocents) // it cuts them about now
 	}
 	w.Stuck, w.Innocents, w.Recycle = true, sight.Innocents, why
+	if w.State == Draining {
+		w.bound = sooner(w.bound, f.now.Add(f.grace(w)))
+		f.pace(w)
+	}
+}
+
+// pace has a drain end as what was seen of the worker demands: soon if it is stuck and
+// no innocent request is left, and later again if one has come since.
+func (f *Fleet) pace(w *Worker) {
 	if w.State == Draining && !f.late {
-		f.hasten(w, f.now.Add(f.grace(w)))
+		f.move(w, f.drained(w))
 	}
 }
 

@@ -92,14 +92,12 @@ func (f *Fleet) drain(w *Worker, why Reason) {
 	}
 }
 
-// grace is how long a worker that is replaced may take to finish. One that is
+// grace is how long a worker that is replaced may take to finish at most. One that is
 // not ready has nothing to finish, and one that is stuck only what others are
 // not to lose.
 func (f *Fleet) grace(w *Worker) time.Duration {
 	graceful, drain := f.current.GracefulTimeout, f.current.DrainTimeout
 	switch {
-	case w.Stuck && w.Innocents == 0:
-		return min(StuckGrace, graceful)
 	case w.Stuck:
 		return graceful
 	case w.State == Starting:

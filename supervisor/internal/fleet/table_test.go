@@ -61,20 +61,14 @@ var columns = []tableColumn{
 		s.wait()
 	}},
 	{"ready", Ready, enterReady},
-	{"stuck", Ready, func(s *stage) {
-		enterReady(s)
-		s.step(Looked{Sights: []Sight{{ID: subject, Overdue: true}}})
-	}},
+	{"stuck", Ready, func(s *stage) { enterReady(s); s.step(foundStuck) }},
 	{"leaving", Draining, func(s *stage) {
 		enterReady(s)
 		s.step(SaidStopping{subject})
 		s.step(SaidReady{subject + 1})
 	}},
-	{"draining", Draining, func(s *stage) {
-		enterReady(s)
-		s.step(Recycle{subject, ReasonRecycle})
-		s.step(SaidReady{subject + 1})
-	}},
+	{"draining", Draining, enterDraining},
+	{"hurried", Draining, func(s *stage) { enterDraining(s); s.step(foundStuck) }},
 	{"aborted", Aborted, func(s *stage) { s.wait() }},
 	{"killed", Killed, func(s *stage) {
 		s.wait()
@@ -87,6 +81,14 @@ var columns = []tableColumn{
 const gone = Killed + 1
 
 func enterReady(s *stage) { s.step(Cooperates{subject}, SaidReady{subject}) }
+
+func enterDraining(s *stage) {
+	enterReady(s)
+	s.step(Recycle{subject, ReasonRecycle})
+	s.step(SaidReady{subject + 1})
+}
+
+var foundStuck = Looked{Sights: []Sight{{ID: subject, Overdue: true}}}
 
 // initials are those of the states.
 var initials = map[State]string{Starting: "S", Ready: "R", Draining: "D", Aborted: "A", Killed: "K", gone: "G"}
@@ -110,7 +112,8 @@ var rows = []tableRow{
 	{"Extend", Extend{subject, time.Hour}},
 	{"Recycle", Recycle{subject, ReasonRecycle}},
 	{"Wish", Wish{subject, "tired"}},
-	{"Looked, stuck", Looked{Sights: []Sight{{ID: subject, Overdue: true}}}},
+	{"Looked, stuck", foundStuck},
+	{"Looked, innocent", Looked{Sights: []Sight{{ID: subject, Overdue: true, Innocents: 1}}}},
 	{"Looked, well", Looked{Sights: []Sight{{ID: subject}}}},
 	{"Oversized", Oversized{subject}},
 	{"ScaleBy +1", ScaleBy{1}},
@@ -136,6 +139,7 @@ var letters = []tableLetter{
 	{"d", Defer{}},
 	{"r", Retire{}},
 	{"h", Hasten{}},
+	{"l", Prolong{}},
 	{"x", Abort{}},
 	{"k", Kill{}},
 	{"b", Bury{}},

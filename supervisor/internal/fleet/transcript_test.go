@@ -133,6 +133,8 @@ func (tr *transcript) say(a Action) string {
 		return fmt.Sprintf("retire %d until %v (%s)", a.ID, a.Until.Sub(tr.start), a.Reason)
 	case Hasten:
 		return fmt.Sprintf("hasten %d until %v", a.ID, a.Until.Sub(tr.start))
+	case Prolong:
+		return fmt.Sprintf("prolong %d until %v", a.ID, a.Until.Sub(tr.start))
 	case Abort:
 		return fmt.Sprintf("abort %d (%s)", a.ID, a.Reason)
 	case Kill:

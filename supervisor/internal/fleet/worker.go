@@ -85,6 +85,7 @@ type Worker struct {
 	expires    time.Time     `state:"expires"`    // when a replacement is ordered for its age; zero: never
 	aliveAt    time.Time     `state:"alive_at"`   // old enough then to be taken for ready; zero: not to be told by its age
 	due        time.Time     `state:"due"`        // when the present state is escalated, or a ready worker has had the time to write its header; zero: never
+	bound      time.Time     `state:"bound"`      // due is no later while it drains; zero: it does not
 	seenStuck  time.Time     `state:"seen_stuck"` // since when each look at it says that it is stuck; zero: the last did not
 
 	// Of versions in which it was no state that SIGKILL was sent.
@@ -94,7 +95,10 @@ type Worker struct {
 // is moves the worker into a state that ends at due, or does not if that is zero. How
 // old it is makes no difference from then on.
 func (w *Worker) is(s State, due time.Time) {
-	w.State, w.due, w.aliveAt = s, due, time.Time{}
+	w.State, w.due, w.aliveAt, w.bound = s, due, time.Time{}, time.Time{}
+	if s == Draining {
+		w.bound = due
+	}
 }
 
 // LookFrom returns from when on it matters whether the worker waits for

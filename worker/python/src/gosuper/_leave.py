@@ -100,7 +100,7 @@ class Leave:
         timer.start()
 
     def until(self) -> int:
-        """When the drain is over, in CLOCK_MONOTONIC nanoseconds. It may be brought forward."""
+        """When the drain is over, in CLOCK_MONOTONIC nanoseconds. It may be moved."""
         until = self._process.board.drain_until()
         until = until - MARGIN if until else self._begun + UNBOUNDED
         return min(until, self._orphaned + ORPHANED) if self._orphaned else until
