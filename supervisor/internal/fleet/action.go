@@ -8,10 +8,30 @@ type Action interface{ action() }
 
 // The actions.
 type (
-	// Spawn starts the worker. A spawn that fails is an Exited.
+	// Spawn starts the worker, or asks the loader of its revision for it if that is a
+	// preloaded one. A spawn that fails is an Exited, or a SpawnFailed.
 	Spawn struct {
 		Worker Worker
 		Reason Reason
+	}
+
+	// Load starts the loader of a revision. Its end is told, whether it was asked for or
+	// not, before another one is started. A start that fails is a LoaderExited.
+	Load struct {
+		Revision, Generation int
+		Reason               Reason
+	}
+
+	// Unload tells a loader that nobody needs it any more. Its workers live on.
+	Unload struct {
+		Revision int
+		Reason   Reason
+	}
+
+	// KillLoader sends SIGKILL to the loader's process group.
+	KillLoader struct {
+		Revision int
+		Reason   Reason
 	}
 
 	// Announce says that a worker became ready.
@@ -98,11 +118,13 @@ type (
 	}
 
 	// EndReload says how the reload to a revision ended. Culprit is the id of
-	// the worker whose failure rolled it back, or 0.
+	// the worker whose failure rolled it back, or 0. Loader says that it was the
+	// revision's loader.
 	EndReload struct {
 		Revision int
 		Result   Result
 		Culprit  int
+		Loader   bool
 	}
 
 	// Close says, once, that the stop begins: no new connections from now on.
@@ -113,11 +135,18 @@ type (
 
 	// Halt is the last action: the fleet is empty, or what is left of it does
 	// not even die of SIGKILL. Culprit is the worker because of whose failed
-	// boot the brain gave up, or 0 when a stop was asked for.
-	Halt struct{ Culprit int }
+	// boot the brain gave up, or 0 when a stop was asked for. Loader says that it gave
+	// up because of loaders.
+	Halt struct {
+		Culprit int
+		Loader  bool
+	}
 )
 
 func (Spawn) action()      {}
+func (Load) action()       {}
+func (Unload) action()     {}
+func (KillLoader) action() {}
 func (Announce) action()   {}
 func (Defer) action()      {}
 func (Withdraw) action()   {}

@@ -20,11 +20,19 @@ func (f *Fleet) Deadline() (time.Time, bool) {
 		consider(w.expires)
 		consider(f.grantAt(w))
 	}
+	for _, l := range f.loaders {
+		consider(l.due)
+	}
 	consider(f.stopAt)
 	if !f.stopping {
 		for _, s := range f.slots {
 			if s.revision == f.current.number {
 				consider(s.until)
+			}
+		}
+		for _, r := range []*revision{f.current, f.candidate} {
+			if r != nil {
+				consider(r.loads.until)
 			}
 		}
 	}
@@ -51,6 +59,9 @@ func (f *Fleet) Horizon() time.Time {
 			consider(w.due.Add(AbortGrace))
 		}
 	}
+	for _, l := range f.loaders {
+		consider(l.due)
+	}
 	if f.stopping {
 		consider(f.stopBy.Add(KillGrace))
 		return last
@@ -58,6 +69,11 @@ func (f *Fleet) Horizon() time.Time {
 	for _, s := range f.slots {
 		if s.inBackoff(f.current.number, f.now) {
 			consider(s.until.Add(f.current.StartupTimeout + AbortGrace))
+		}
+	}
+	for _, r := range []*revision{f.current, f.candidate} {
+		if r != nil && r.loads.until.After(f.now) {
+			consider(r.loads.until.Add(r.StartupTimeout))
 		}
 	}
 	return last
@@ -101,6 +117,9 @@ func (f *Fleet) postpone() {
 		later(&w.bound)
 		later(&w.aliveAt)
 		later(&w.expires)
+	}
+	for _, l := range f.loaders {
+		later(&l.due)
 	}
 	later(&f.stopAt)
 	later(&f.stopBy)

@@ -35,34 +35,51 @@
 // without an innocent request, its successor is ready. It was aborted because it did
 // not become ready.
 //
-//	                starting guessed  ready    stuck    leaving  draining hurried  aborted  killed   gone
-//	Tick            .        .        .        .        .        .        .        .        .        .
-//	Tick, when due  Ax       p        .        .        Kk       Kk       Ax       Kks      .        .
-//	Exited          Gbs      Gbs      Gbs      Gb       Gb       Gb       Gb       Gbs      Gb       .
-//	Executed        *        .        .        .        .        .        .        .        .        .
-//	Waits           *        .        .        .        .        .        .        .        .        .
-//	Cooperates      *        Sw       .        .        .        .        .        *        *        .
-//	SaidReady       Ra       *        .        .        .        .        .        .        .        .
-//	SaidStopping    Ds       Ds       Ds       D        .        .        .        .        .        .
-//	Extend          *        *        .        .        .        .        .        .        .        .
-//	Recycle         *        s        s        .        .        .        .        .        .        .
-//	Wish            *        s        s        *        *        *        *        *        *        .
-//	Looked, stuck   .        fs       fs       .        fh       fh       .        .        .        .
-//	Looked, innocent.        fs       fs       *        fh       fh       l        .        .        .
-//	Looked, well    .        .        .        v        .        .        vl       .        .        .
-//	Oversized       Kks      Kks      Kks      Kk       Kk       Kk       Kk       Kks      *        .
-//	ScaleBy +1      ns       ns       ns       ns       ns       ns       ns       ns       ns       ns
-//	ScaleBy -1      Dnr      Dnr      Dnr      Dnr      n        n        n        n        n        n
-//	Reload          s        s        s        .        .        .        .        s        .        s
-//	Stop            Dcr      Dcr      Dcr      Dcr      ch       ch       c        c        c        c
-//	Stop, quick     Dcr      Dcr      Dcr      Dcr      ch       ch       c        c        c        c
+//	                 starting guessed  ready    stuck    leaving  draining hurried  aborted  killed   gone
+//	Tick             .        .        .        .        .        .        .        .        .        .
+//	Tick, when due   Ax       p        .        .        Kk       Kk       Ax       Kks      .        .
+//	Exited           Gbs      Gbs      Gbs      Gb       Gb       Gb       Gb       Gbs      Gb       .
+//	SpawnFailed      Gbs      Gbs      Gbs      Gb       Gb       Gb       Gb       Gbs      Gb       .
+//	Executed         *        .        .        .        .        .        .        .        .        .
+//	Waits            *        .        .        .        .        .        .        .        .        .
+//	Cooperates       *        Sw       .        .        .        .        .        *        *        .
+//	SaidReady        Ra       *        .        .        .        .        .        .        .        .
+//	SaidStopping     Ds       Ds       Ds       D        .        .        .        .        .        .
+//	Extend           *        *        .        .        .        .        .        .        .        .
+//	Recycle          *        s        s        .        .        .        .        .        .        .
+//	Wish             *        s        s        *        *        *        *        *        *        .
+//	Looked, stuck    .        fs       fs       .        fh       fh       .        .        .        .
+//	Looked, innocent .        fs       fs       *        fh       fh       l        .        .        .
+//	Looked, well     .        .        .        v        .        .        vl       .        .        .
+//	Oversized        Kks      Kks      Kks      Kk       Kk       Kk       Kk       Kks      *        .
+//	ScaleBy +1       ns       ns       ns       ns       ns       ns       ns       ns       ns       ns
+//	ScaleBy -1       Dnr      Dnr      Dnr      Dnr      n        n        n        n        n        n
+//	Reload           s        s        s        .        .        .        .        s        .        s
+//	Stop             Dcr      Dcr      Dcr      Dcr      ch       ch       c        c        c        c
+//	Stop, quick      Dcr      Dcr      Dcr      Dcr      ch       ch       c        c        c        c
+//
+// The same of a loader, in a fleet of one preloaded worker, which is ready unless the loader
+// is the first. It is stopping because a reload has replaced its revision, and was killed
+// because it hung.
+//
+//	                 starting ready    stopping killed   gone
+//	Tick             .        .        .        .        .
+//	Tick, when due   Kz       .        Kp       .        .
+//	LoaderReady      Rs       .        .        .        .
+//	LoaderExited     m        G        G        G        .
+//	LoaderHung       .        Kz       .        .        .
+//	LoaderExtended   *        .        .        .        .
+//	ScaleBy +1       n        ns       ns       n        Snm
+//	Reload           m        m        m        m        m
+//	Stop             Tco      Tco      Kcrkz    c        c
+//	Stop, quick      Tco      Tco      cr       c        c
 //
 // An upper-case letter is the state that follows: S starting, R ready, D draining,
-// A aborted, K killed, G gone. The others are what is done, to this worker or for the
-// fleet:
+// A aborted, K killed, G gone; of a loader S starting, R ready, T stopping, K killed,
+// G gone. The others are what is done, to this worker or for the fleet:
 //
-//	s Spawn, a Announce, w Withdraw, p Plain, f FoundStuck, v Recovered, r Retire
-//	h Hasten, l Prolong, x Abort, k Kill, b Bury, n Rescale, c Close
+//	m Load, o Unload, z KillLoader, s Spawn, a Announce, w Withdraw, p Plain, f FoundStuck, v Recovered
+//	r Retire, h Hasten, l Prolong, x Abort, k Kill, b Bury, n Rescale, c Close
 //
 // An asterisk is a fact that is noted, and a point nothing at all. A worker that nobody
 // knows is like one that is gone.

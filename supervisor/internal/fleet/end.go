@@ -41,6 +41,7 @@ func (f *Fleet) escalate() {
 			w.due = time.Time{} // nothing more can be done
 		}
 	}
+	f.escalateLoaders()
 }
 
 // tell sends the stop signal, which a worker gets once in its life. It has until then

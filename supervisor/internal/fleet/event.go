@@ -13,6 +13,26 @@ type (
 	// Exited says that a worker's process is gone.
 	Exited struct{ ID int }
 
+	// SpawnFailed says that no process came of a Spawn that was asked of a loader. For
+	// the worker that is as if it had exited.
+	SpawnFailed struct{ ID int }
+
+	// LoaderReady is the READY=1 of a revision's loader.
+	LoaderReady struct{ Revision int }
+
+	// LoaderExited says that the process of a revision's loader is gone.
+	LoaderExited struct{ Revision int }
+
+	// LoaderHung says that a revision's loader was asked for a worker and has not
+	// answered in time.
+	LoaderHung struct{ Revision int }
+
+	// LoaderExtended is a starting loader's wish to be given until By from now.
+	LoaderExtended struct {
+		Revision int
+		By       time.Duration
+	}
+
 	// Executed says that a worker's own program runs now, from where its age
 	// counts.
 	Executed struct{ ID int }
@@ -95,18 +115,23 @@ func (s Sight) stuck() Reason {
 	return ""
 }
 
-func (Tick) event()         {}
-func (Exited) event()       {}
-func (Executed) event()     {}
-func (SaidReady) event()    {}
-func (Waits) event()        {}
-func (Cooperates) event()   {}
-func (SaidStopping) event() {}
-func (Recycle) event()      {}
-func (Wish) event()         {}
-func (Looked) event()       {}
-func (Oversized) event()    {}
-func (Extend) event()       {}
-func (ScaleBy) event()      {}
-func (Reload) event()       {}
-func (Stop) event()         {}
+func (Tick) event()           {}
+func (Exited) event()         {}
+func (SpawnFailed) event()    {}
+func (LoaderReady) event()    {}
+func (LoaderExited) event()   {}
+func (LoaderHung) event()     {}
+func (LoaderExtended) event() {}
+func (Executed) event()       {}
+func (SaidReady) event()      {}
+func (Waits) event()          {}
+func (Cooperates) event()     {}
+func (SaidStopping) event()   {}
+func (Recycle) event()        {}
+func (Wish) event()           {}
+func (Looked) event()         {}
+func (Oversized) event()      {}
+func (Extend) event()         {}
+func (ScaleBy) event()        {}
+func (Reload) event()         {}
+func (Stop) event()           {}

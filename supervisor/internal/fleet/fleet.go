@@ -16,6 +16,7 @@ type Fleet struct {
 	candidate *revision `state:"candidate"` // being tried by its canary
 
 	workers     []*Worker   `state:"workers"` // alive, by id
+	loaders     []*Loader   `state:"loaders"` // alive
 	teams       [][]*Worker `state:"-"`       // the same by slot, which may be one that is no longer wanted
 	slots       []*slot     `state:"slots"`   // 0..current.target-1
 	lastID      int         `state:"last_id"`
@@ -23,12 +24,13 @@ type Fleet struct {
 	everReady   bool        `state:"ever_ready"`  // some worker was ready once
 	up          bool        `state:"up"`
 
-	stopAt   time.Time `state:"stop_at"`  // when a stop that was asked for begins; zero: none waits
-	stopping bool      `state:"stopping"` // it began
-	quick    bool      `state:"quick"`    // nobody is asked for stacks any more
-	stopBy   time.Time `state:"stop_by"`  // and the common grace is over then
-	gaveUp   int       `state:"gave_up"`  // id of the worker because of which the brain gave up
-	halted   bool      `state:"halted"`
+	stopAt        time.Time `state:"stop_at"`         // when a stop that was asked for begins; zero: none waits
+	stopping      bool      `state:"stopping"`        // it began
+	quick         bool      `state:"quick"`           // nobody is asked for stacks any more
+	stopBy        time.Time `state:"stop_by"`         // and the common grace is over then
+	gaveUp        int       `state:"gave_up"`         // id of the worker because of which the brain gave up
+	gaveUpLoading bool      `state:"gave_up_loading"` // it gave up because of loaders
+	halted        bool      `state:"halted"`
 
 	now       time.Time `state:"now"`
 	lateAt    time.Time `state:"late_at"`    // the last step that came too long after it was due
@@ -36,6 +38,7 @@ type Fleet struct {
 	moved     bool      `state:"-"`          // the last step was about more than time
 	late      bool      `state:"-"`          // this step comes too long after it was due, for which nobody is punished
 	actions   []Action  `state:"-"`
+	wanted    []Load    `state:"-"` // loaders for want of which this step cannot spawn
 }
 
 // New returns a fleet that has no workers yet; the first Step spawns them.
@@ -93,7 +96,9 @@ func (f *Fleet) Step(now time.Time, events ...Event) []Action {
 	f.grant()
 	f.retire()
 	f.spawn()
+	f.load()
 	f.conclude()
+	f.unload()
 	f.moved = len(f.actions) > 0 || slices.ContainsFunc(events, moves)
 	return f.actions
 }
@@ -115,9 +120,9 @@ func (f *Fleet) Moved() bool { return f.moved }
 // conclude notices what is complete: the first start, a rollout, a stop.
 func (f *Fleet) conclude() {
 	if f.Stopping() {
-		if f.stopping && (len(f.workers) == 0 || f.abandoned()) {
+		if f.stopping && (len(f.workers)+len(f.loaders) == 0 || f.abandoned()) {
 			f.halted = true
-			f.do(Halt{f.gaveUp})
+			f.do(Halt{f.gaveUp, f.gaveUpLoading})
 		}
 		return
 	}
@@ -175,7 +180,7 @@ func (f *Fleet) TargetWith(workers int) int {
 func (f *Fleet) Revision() (number, generation int) { return f.current.number, f.current.generation }
 
 // Revisions returns the numbers of all revisions that a worker may still be
-// spawned with or lives with.
+// spawned with or lives with, or a loader.
 func (f *Fleet) Revisions() map[int]bool {
 	in := map[int]bool{}
 	for _, r := range []*revision{f.current, f.fallback, f.candidate} {
@@ -185,6 +190,9 @@ func (f *Fleet) Revisions() map[int]bool {
 	}
 	for _, w := range f.workers {
 		in[w.Revision] = true
+	}
+	for _, l := range f.loaders {
+		in[l.Revision] = true
 	}
 	return in
 }
@@ -211,6 +219,10 @@ func (f *Fleet) Culprit() int {
 	}
 	return f.gaveUp
 }
+
+// LoaderFailed says whether the brain has halted because of loaders that did not become
+// ready.
+func (f *Fleet) LoaderFailed() bool { return f.halted && f.gaveUpLoading }
 
 // Stopping says whether the fleet was told to stop or gave up. It may still
 // serve, for the delay of a stop.

@@ -81,6 +81,10 @@ func (f *Fleet) twin() *Fleet {
 	for i, w := range twin.workers {
 		twin.workers[i] = copied(w)
 	}
+	twin.loaders = slices.Clone(f.loaders)
+	for i, l := range twin.loaders {
+		twin.loaders[i] = copied(l)
+	}
 	for i, s := range twin.slots {
 		twin.slots[i] = copied(s)
 	}

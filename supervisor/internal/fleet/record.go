@@ -11,6 +11,28 @@ func (f *Fleet) record(ev Event) {
 		if w := f.worker(ev.ID); w != nil {
 			f.bury(w)
 		}
+	case SpawnFailed:
+		if w := f.worker(ev.ID); w != nil {
+			f.bury(w)
+		}
+	case LoaderReady:
+		if l := f.loader(ev.Revision); l != nil {
+			f.loaderReady(l)
+		}
+	case LoaderExited:
+		if l := f.loader(ev.Revision); l != nil {
+			f.loaderExited(l)
+		}
+	case LoaderHung:
+		if l := f.loader(ev.Revision); l != nil && l.State == LoaderServing {
+			f.killLoader(l, ReasonWatchdog)
+		}
+	case LoaderExtended:
+		if l := f.loader(ev.Revision); l != nil && l.State == LoaderStarting {
+			if due := f.now.Add(ev.By); due.After(l.due) {
+				l.due = due
+			}
+		}
 	case Executed:
 		if w := f.worker(ev.ID); w != nil && w.State == Starting && w.aliveAt.IsZero() {
 			r := f.of(w)

@@ -30,7 +30,7 @@ func successor(t *testing.T, f *Fleet) *Fleet {
 	}
 	was, is := *f, *next
 	for _, forgets := range []*Fleet{&was, &is} { // what belongs to one step alone
-		forgets.draw, forgets.actions, forgets.moved, forgets.late = nil, nil, false, false
+		forgets.draw, forgets.actions, forgets.wanted, forgets.moved, forgets.late = nil, nil, nil, false, false
 		forgets.workers = slices.Concat(forgets.workers) // none is none
 		for len(forgets.teams) > 0 && len(forgets.teams[len(forgets.teams)-1]) == 0 {
 			forgets.teams = forgets.teams[:len(forgets.teams)-1]
@@ -54,6 +54,8 @@ func fill(t *testing.T, v reflect.Value, n *int) {
 	switch {
 	case v.Type() == reflect.TypeFor[time.Time]():
 		v.Set(reflect.ValueOf(time.Unix(int64(*n), 5)))
+	case v.Type() == reflect.TypeFor[LoaderState]():
+		v.SetInt(int64(LoaderStopping))
 	case v.Type() == reflect.TypeFor[State]():
 		v.SetInt(int64(Draining))
 	case v.Kind() == reflect.Struct:
@@ -63,7 +65,7 @@ func fill(t *testing.T, v reflect.Value, n *int) {
 	case v.Kind() == reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
 		fill(t, v.Elem(), n)
-	case v.Kind() == reflect.Slice && v.Type() != reflect.TypeFor[[]Action]():
+	case v.Kind() == reflect.Slice && v.Type() != reflect.TypeFor[[]Action]() && v.Type() != reflect.TypeFor[[]Load]():
 		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
 		for i := range v.Len() {
 			fill(t, v.Index(i), n)

@@ -29,9 +29,13 @@ func (f *Fleet) judge() {
 		return
 	}
 	if f.fallback != nil {
-		if culprit := f.fails(); culprit != 0 {
+		if culprit := f.fails(); culprit != 0 || f.current.loads.failures >= f.current.StartupAttempts {
 			f.rollBack(culprit)
 		}
+	}
+	if c := f.candidate; c != nil && c.loads.failures > 0 {
+		f.candidate = nil
+		f.endReload(c, RolledBack, 0)
 	}
 	if f.candidate != nil && f.candidate.canary != 0 {
 		f.judgeCanary()
@@ -48,6 +52,10 @@ func (f *Fleet) judge() {
 			f.stop(true)
 			return
 		}
+	}
+	if f.current.loads.failures >= f.current.StartupAttempts {
+		f.gaveUpLoading = true
+		f.stop(true)
 	}
 }
 
@@ -112,13 +120,14 @@ func (f *Fleet) rollBack(culprit int) {
 		f.fallback.target = failed.target
 	}
 	f.current, f.fallback = f.fallback, nil
-	f.current.failures, f.current.crashes = 0, 0
+	f.current.failures, f.current.crashes, f.current.loads.failures = 0, 0, 0
 	f.do(Apply{f.current.number, f.current.generation, ReasonRollback})
 	f.endReload(failed, RolledBack, culprit)
 	f.resetSlots(ReasonRollback)
 }
 
-// endReload reports how the reload to a revision ended.
+// endReload reports how the reload to a revision ended. One that is rolled back, and of
+// which no worker is the culprit, failed because of its loader.
 func (f *Fleet) endReload(r *revision, result Result, culprit int) {
-	f.do(EndReload{r.number, result, culprit})
+	f.do(EndReload{r.number, result, culprit, result == RolledBack && culprit == 0})
 }

@@ -8,6 +8,7 @@ import (
 
 // Settings is what one configuration asks of the fleet.
 type Settings struct {
+	Preload       bool          // workers are spawned by a loader, one for each revision
 	Command       string        // identity of what is run: a worker's cooperation is expected of later workers of the same command
 	Workers       int           // how many workers to keep ready, at least 1
 	Surge         Surge         // how many processes may live beyond Workers
@@ -18,7 +19,7 @@ type Settings struct {
 	StopDelay       time.Duration // on stop: so long the fleet goes on serving before it drains
 	GracefulTimeout time.Duration // on stop, after the delay: the whole fleet's grace; 0: at once
 	DrainTimeout    time.Duration // on replacement: one worker's grace; 0: at once
-	StartupTimeout  time.Duration // from spawn to ready, above 0
+	StartupTimeout  time.Duration // from spawn to ready, above 0; for a loader from its start
 
 	Lifetime       time.Duration // from ready until a replacement is ordered; 0: no limit
 	LifetimeJitter time.Duration // 0 to so much is added, drawn anew for every worker
@@ -26,7 +27,7 @@ type Settings struct {
 	BackoffMin      time.Duration // delay before the spawn that follows a slot's second crash
 	BackoffMax      time.Duration // upper bound of the delay, which doubles with each crash
 	ResetAfter      time.Duration // ready for so long forgives earlier crashes; 0: never
-	StartupAttempts int           // boots that fail in a row before the brain gives up; in a rollout also crashes before ResetAfter; at least 1
+	StartupAttempts int           // boots that fail in a row, of workers or of loaders, before the brain gives up; in a rollout also crashes before ResetAfter; at least 1
 }
 
 // Surge bounds the processes alive beyond the number of workers. With both
@@ -54,13 +55,14 @@ const (
 	ReadyAlive                   // alive for ReadyAfter
 )
 
-// The brain's constants of time, two of which it shares with the workers.
+// The brain's constants of time, three of which it shares with the workers.
 const (
-	AbortGrace = protocol.AbortGrace     // between the abort signal and SIGKILL, so that stacks can be printed
-	StuckGrace = time.Second             // for a stuck worker without innocent requests: one may arrive on a kept connection just now
-	QuickGrace = time.Second             // between the stop signal and SIGKILL on a quick stop
-	CutMargin  = protocol.CutMargin      // so long before it would be killed a cooperating worker cuts what is left and exits by itself
-	KillGrace  = 2500 * time.Millisecond // after the common grace of a stop: AbortGrace for who is stuck, and then the kernel is waited for no longer
-	Lateness   = time.Second             // a deadline missed by more means that the loop itself was suspended
-	LateGrace  = 5 * time.Second         // so long a loop that is late again and again excuses what is overdue
+	AbortGrace  = protocol.AbortGrace     // between the abort signal and SIGKILL, so that stacks can be printed
+	StuckGrace  = time.Second             // for a stuck worker without innocent requests: one may arrive on a kept connection just now
+	QuickGrace  = time.Second             // between the stop signal and SIGKILL on a quick stop
+	CutMargin   = protocol.CutMargin      // so long before it would be killed a cooperating worker cuts what is left and exits by itself
+	UnloadGrace = protocol.UnloadGrace    // between telling a loader to end and SIGKILL
+	KillGrace   = 2500 * time.Millisecond // after the common grace of a stop: AbortGrace for who is stuck, and then the kernel is waited for no longer
+	Lateness    = time.Second             // a deadline missed by more means that the loop itself was suspended
+	LateGrace   = 5 * time.Second         // so long a loop that is late again and again excuses what is overdue
 )

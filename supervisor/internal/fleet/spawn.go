@@ -67,10 +67,13 @@ func (f *Fleet) free() int { return f.current.target + f.surge() - len(f.workers
 // slots will need.
 func (f *Fleet) spare(r *room) int { return f.free() - r.missing }
 
-// mayBoot says whether one more worker may be starting.
-func (f *Fleet) mayBoot(r *room) bool {
-	n := f.current.StartParallel
-	return n == 0 || r.starting < n
+// mayBoot says whether one more worker may be starting. If it is of a preloaded revision,
+// that is only while its loader is ready; the question starts it.
+func (f *Fleet) mayBoot(r *room, rev *revision, why Reason) bool {
+	if n := f.current.StartParallel; n > 0 && r.starting >= n {
+		return false
+	}
+	return f.loaded(rev, why)
 }
 
 // empty says whether nobody serves in the slot and nobody who could is
@@ -98,7 +101,7 @@ func (f *Fleet) spawnMissing(r *room) {
 	for i, s := range f.slots {
 		reserved := f.candidate != nil && f.candidate.canary == 0 && f.candidate.canarySlot == i
 		reserved = reserved || pioneer >= 0 && pioneer != i && s.failures > 0
-		if f.empty(i) && !s.inBackoff(f.current.number, f.now) && !reserved && f.free() > 0 && f.mayBoot(r) {
+		if f.empty(i) && !s.inBackoff(f.current.number, f.now) && !reserved && f.free() > 0 && f.mayBoot(r, f.current, s.why) {
 			f.boot(r, i, f.current, s.why)
 		}
 	}
@@ -125,7 +128,7 @@ func (f *Fleet) pioneer() int {
 func (f *Fleet) spawnCanary(r *room) bool {
 	c := f.candidate
 	slot := f.roomForCanary(r)
-	if slot < 0 || f.free() <= 0 || !f.mayBoot(r) {
+	if slot < 0 || f.free() <= 0 || !f.mayBoot(r, c, ReasonReload) {
 		return false
 	}
 	c.generation = f.generations + 1
@@ -141,7 +144,7 @@ func (f *Fleet) roomForCanary(r *room) int {
 	if c.canarySlot >= len(f.slots) {
 		c.canarySlot = -1
 	}
-	hole := slices.IndexFunc(f.slots, func(s *slot) bool { return s.inBackoff(f.current.number, f.now) })
+	hole := f.hole()
 	switch {
 	case c.canarySlot >= 0:
 		return c.canarySlot
@@ -149,12 +152,21 @@ func (f *Fleet) roomForCanary(r *room) int {
 		return hole
 	case f.surge() > 0 && f.spare(r) > 0:
 		return 0
-	case f.surge() == 0 && r.whole:
+	case f.surge() == 0 && r.whole && f.loaded(c, ReasonReload):
 		c.canarySlot = 0
 		f.vacate(r, f.server(0), ReasonReload)
 		f.slots[0].why = ReasonRollback
 	}
 	return c.canarySlot
+}
+
+// hole returns the slot that crashes keep empty, of workers or of the loader that they
+// come from; -1: there is none.
+func (f *Fleet) hole() int {
+	if f.current.loads.failures > 0 {
+		return slices.IndexFunc(f.teams[:len(f.slots)], func(team []*Worker) bool { return len(team) == 0 })
+	}
+	return slices.IndexFunc(f.slots, func(s *slot) bool { return s.inBackoff(f.current.number, f.now) })
 }
 
 // stale returns the worker that serves in a slot which has none that it shall
@@ -179,8 +191,10 @@ func (f *Fleet) replace(r *room, wanted func(*Worker) bool) {
 		switch {
 		case w == nil || !wanted(w) || s.inBackoff(f.current.number, f.now):
 		case f.surge() == 0 && r.whole && f.candidate == nil && !w.Stuck:
-			f.vacate(r, w, f.staleness(w))
-		case f.surge() > 0 && f.spare(r) > 0 && f.mayBoot(r):
+			if why := f.staleness(w); f.loaded(f.current, why) {
+				f.vacate(r, w, why)
+			}
+		case f.surge() > 0 && f.spare(r) > 0 && f.mayBoot(r, f.current, f.staleness(w)):
 			f.boot(r, i, f.current, f.staleness(w))
 		}
 	}

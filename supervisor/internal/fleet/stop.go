@@ -1,6 +1,9 @@
 package fleet
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // stop ends what is under way and has the fleet close: now, or when the delay
 // is over, for which there is no use if nothing was ever ready. Another stop can
@@ -70,5 +73,6 @@ func (f *Fleet) retireAll() {
 // abandoned says whether nothing is left but processes that SIGKILL did not
 // end in time (they hang in the kernel, and die when it lets go of them).
 func (f *Fleet) abandoned() bool {
-	return f.now.Sub(f.stopBy) >= KillGrace && f.count(func(w *Worker) bool { return w.State != Killed }) == 0
+	return f.now.Sub(f.stopBy) >= KillGrace && f.count(func(w *Worker) bool { return w.State != Killed }) == 0 &&
+		!slices.ContainsFunc(f.loaders, func(l *Loader) bool { return l.State != LoaderKilled })
 }

@@ -3,9 +3,6 @@ package fleet
 import (
 	"bytes"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"os"
 	"reflect"
 	"slices"
@@ -29,10 +26,13 @@ func (s *stage) step(events ...Event) []Action {
 	return s.Step(s.now, events...)
 }
 
-// wait lets time pass until the subject is due, and returns what is done then. If it
+// wait lets time pass until the subject, or its loader, is due, and returns what is done then. If it
 // never is, that is now.
 func (s *stage) wait() (actions []Action) {
 	due := s.now
+	if l := s.loader(1); l != nil {
+		due = slices.MaxFunc([]time.Time{due, l.due}, time.Time.Compare)
+	}
 	if w := s.worker(subject); w != nil {
 		due = slices.MaxFunc([]time.Time{due, w.due}, time.Time.Compare)
 		if !w.aliveAt.IsZero() {
@@ -104,6 +104,7 @@ var rows = []tableRow{
 	{"Tick", Tick{}},
 	{"Tick, when due", nil},
 	{"Exited", Exited{subject}},
+	{"SpawnFailed", SpawnFailed{subject}},
 	{"Executed", Executed{subject}},
 	{"Waits", Waits{subject}},
 	{"Cooperates", Cooperates{subject}},
@@ -130,6 +131,9 @@ type tableLetter struct {
 
 // letters are those of the actions.
 var letters = []tableLetter{
+	{"m", Load{}},
+	{"o", Unload{}},
+	{"z", KillLoader{}},
 	{"s", Spawn{}},
 	{"a", Announce{}},
 	{"w", Withdraw{}},
@@ -171,6 +175,9 @@ func enter(t *testing.T, c tableColumn) *stage {
 	return s
 }
 
+// initial is that of the subject's state.
+func (s *stage) initial() string { return initials[s.state()] }
+
 // state is that of the subject.
 func (s *stage) state() State {
 	if w, alive := s.Worker(subject); alive {
@@ -179,9 +186,10 @@ func (s *stage) state() State {
 	return gone
 }
 
-// cell says what the step means for the subject.
-func (s *stage) cell(step func() []Action) string {
-	before, was := s.state(), s.facts()
+// cell says what the step means for the subject, or for the loader: whose state has the
+// initial.
+func (s *stage) cell(initial func(*stage) string, step func() []Action) string {
+	before, was := initial(s), s.facts()
 	var did strings.Builder
 	for _, a := range step() {
 		if id, one := about(a); one && id != subject {
@@ -193,10 +201,10 @@ func (s *stage) cell(step func() []Action) string {
 			}
 		}
 	}
-	after := s.state()
+	after := initial(s)
 	switch {
 	case after != before:
-		return initials[after] + did.String()
+		return after + did.String()
 	case did.Len() > 0:
 		return did.String()
 	case s.facts() != was:
@@ -205,11 +213,11 @@ func (s *stage) cell(step func() []Action) string {
 	return "."
 }
 
-// facts are all that the brain knows of the subject, and when it is due.
-func (s *stage) facts() [2]any {
+// facts are all that the brain knows of the subject, or of the loader, and when it is due.
+func (s *stage) facts() [3]any {
 	w, _ := s.Worker(subject)
 	due, _ := s.Deadline()
-	return [2]any{w, due}
+	return [3]any{w, s.Loader(1), due}
 }
 
 // about is the worker that an action is about, if it is about one that is there.
@@ -226,11 +234,11 @@ func about(a Action) (id int, one bool) {
 	return 0, false
 }
 
-// table is what every event does in every state.
+// table is what every event does in every state, of a worker and of a loader.
 func table(t *testing.T) string {
 	var b, done strings.Builder
 	line := func(cells ...string) {
-		fmt.Fprintf(&b, "//\t%-16s", cells[0])
+		fmt.Fprintf(&b, "//\t%-17s", cells[0])
 		for _, cell := range cells[1:] {
 			fmt.Fprintf(&b, "%-9s", cell)
 		}
@@ -245,7 +253,27 @@ func table(t *testing.T) string {
 		cells := []string{row.name}
 		for _, column := range columns {
 			s := enter(t, column)
-			cells = append(cells, s.cell(func() []Action {
+			cells = append(cells, s.cell((*stage).initial, func() []Action {
+				if row.event != nil {
+					return s.step(row.event)
+				}
+				return s.wait()
+			}))
+		}
+		line(cells...)
+		done.WriteString(strings.Join(cells[1:], ""))
+	}
+	b.WriteString("//\n// The same of a loader, in a fleet of one preloaded worker, which is ready unless the loader\n// is the first. It is stopping because a reload has replaced its revision, and was killed\n// because it hung.\n//\n")
+	heads = heads[:1]
+	for _, column := range loaderColumns {
+		heads = append(heads, column.name)
+	}
+	line(heads...)
+	for _, row := range loaderRows {
+		cells := []string{row.name}
+		for _, column := range loaderColumns {
+			s := enterLoader(t, column)
+			cells = append(cells, s.cell((*stage).loaderInitial, func() []Action {
 				if row.event != nil {
 					return s.step(row.event)
 				}
@@ -262,7 +290,7 @@ func table(t *testing.T) string {
 		}
 	}
 	half := (len(names) + 1) / 2
-	fmt.Fprintf(&b, "//\n// An upper-case letter is the state that follows: S starting, R ready, D draining,\n// A aborted, K killed, G gone. The others are what is done, to this worker or for the\n// fleet:\n//\n//\t%s\n//\t%s\n", strings.Join(names[:half], ", "), strings.Join(names[half:], ", "))
+	fmt.Fprintf(&b, "//\n// An upper-case letter is the state that follows: S starting, R ready, D draining,\n// A aborted, K killed, G gone; of a loader S starting, R ready, T stopping, K killed,\n// G gone. The others are what is done, to this worker or for the fleet:\n//\n//\t%s\n//\t%s\n", strings.Join(names[:half], ", "), strings.Join(names[half:], ", "))
 	lines := strings.Split(b.String(), "\n")
 	for i := range lines {
 		lines[i] = strings.TrimRight(lines[i], " ")
@@ -289,62 +317,5 @@ func TestTable(t *testing.T) {
 	}
 	if err := os.WriteFile("doc.go", slices.Concat(doc[:begin], []byte(want), doc[end:]), 0o644); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// methods returns the types of a file that have the method.
-func methods(t *testing.T, file, method string) (types []string) {
-	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, d := range parsed.Decls {
-		if f, ok := d.(*ast.FuncDecl); ok && f.Recv != nil && f.Name.Name == method {
-			types = append(types, f.Recv.List[0].Type.(*ast.Ident).Name)
-		}
-	}
-	if len(types) == 0 {
-		t.Fatalf("%s has no type with the method %s", file, method)
-	}
-	return types
-}
-
-// No event, no state and no action is left out of the table.
-func TestTableIsComplete(t *testing.T) {
-	for _, event := range methods(t, "event.go", "event") {
-		is := func(r tableRow) bool { return r.event != nil && reflect.TypeOf(r.event).Name() == event }
-		if !slices.ContainsFunc(rows, is) {
-			t.Errorf("there is no row for %s", event)
-		}
-	}
-	for _, action := range methods(t, "action.go", "action") {
-		is := func(l tableLetter) bool { return reflect.TypeOf(l.action).Name() == action }
-		if !slices.ContainsFunc(letters, is) {
-			t.Errorf("there is no letter for %s", action)
-		}
-	}
-	for state := range State(len(stored)) {
-		if initials[state] == "" || state == gone {
-			t.Errorf("there is no letter for %v (%d)", state, state)
-		}
-		if !slices.ContainsFunc(columns, func(c tableColumn) bool { return c.state == state }) {
-			t.Errorf("there is no column for %v (%d)", state, state)
-		}
-	}
-}
-
-// An id that was never given to a worker is like that of one that is gone.
-func TestUnknownWorker(t *testing.T) {
-	for _, row := range rows {
-		if row.event == nil || !reflect.ValueOf(row.event).FieldByName("ID").IsValid() {
-			continue
-		}
-		s := enter(t, tableColumn{"ready", Ready, enterReady})
-		was := s.facts()
-		event := reflect.New(reflect.TypeOf(row.event)).Elem()
-		event.FieldByName("ID").SetInt(99)
-		if actions := s.step(event.Interface().(Event)); len(actions) > 0 || s.facts() != was {
-			t.Errorf("%s of nobody: %s", row.name, describe(actions))
-		}
 	}
 }

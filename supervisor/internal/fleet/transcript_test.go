@@ -117,6 +117,12 @@ func (tr *transcript) say(a Action) string {
 	case Spawn:
 		w := a.Worker
 		return fmt.Sprintf("spawn %d slot=%d place=%d revision=%d generation=%d (%s)", w.ID, w.Slot, w.Place, w.Revision, w.Generation, a.Reason)
+	case Load:
+		return fmt.Sprintf("load revision %d, generation %d (%s)", a.Revision, a.Generation, a.Reason)
+	case Unload:
+		return fmt.Sprintf("unload revision %d (%s)", a.Revision, a.Reason)
+	case KillLoader:
+		return fmt.Sprintf("kill loader of revision %d (%s)", a.Revision, a.Reason)
 	case Announce:
 		return fmt.Sprintf("ready %d", a.ID)
 	case FoundStuck:
@@ -146,12 +152,18 @@ func (tr *transcript) say(a Action) string {
 	case Apply:
 		return fmt.Sprintf("apply revision %d, generation %d (%s)", a.Revision, a.Generation, a.Reason)
 	case EndReload:
+		if a.Loader {
+			return fmt.Sprintf("reload to revision %d %s, culprit is its loader", a.Revision, a.Result)
+		}
 		return fmt.Sprintf("reload to revision %d %s, culprit %d", a.Revision, a.Result, a.Culprit)
 	case Close:
 		return "close"
 	case Up:
 		return "up"
 	case Halt:
+		if a.Loader {
+			return "halt, culprit is the loader"
+		}
 		return fmt.Sprintf("halt, culprit %d", a.Culprit)
 	}
 	return fmt.Sprintf("unknown %T", a)
@@ -185,6 +197,14 @@ func (tr *transcript) event(words []string) (Event, error) {
 	}
 	id, err := number(1)
 	switch words[0] {
+	case "loaded":
+		return LoaderReady{id}, err
+	case "unloaded":
+		return LoaderExited{id}, err
+	case "hung":
+		return LoaderHung{id}, err
+	case "failed":
+		return SpawnFailed{id}, err
 	case "exited":
 		return Exited{id}, err
 	case "executed":
@@ -243,6 +263,8 @@ func parseSettings(s Settings, words []string) (Settings, error) {
 				percent, _ := strconv.Atoi(p)
 				s.Surge = Surge{Percent: percent}
 			}
+		case "preload":
+			s.Preload = value == "true"
 		case "parallel":
 			s.StartParallel = n
 		case "graceful":

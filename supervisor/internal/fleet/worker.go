@@ -165,4 +165,6 @@ type revision struct {
 	failures   int  `state:"failures"` // boots failed in a row, that is with none between them that succeeded
 	crashes    int  `state:"crashes"`  // crashes soon after ready, in a row, that is with no worker between them that stayed for ResetAfter
 	culprit    int  `state:"culprit"`  // id of the last worker that failed or crashed so
+
+	loads loads `state:"loads"` // how its loaders fare
 }

@@ -1,0 +1,226 @@
+package fleet
+
+import (
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+)
+
+// LoaderState is a stage in the life of a loader.
+type LoaderState int
+
+// The states, in the order in which they can follow each other.
+const (
+	LoaderAbsent   LoaderState = iota // there is none
+	LoaderStarting                    // started, and not ready to spawn
+	LoaderServing                     // spawns workers
+	LoaderStopping                    // told that nobody needs it any more
+	LoaderKilled                      // SIGKILL was sent
+)
+
+var loaderStates = [...]string{"absent", "starting", "ready", "stopping", "killed"}
+
+// String returns the state in the words of an operator.
+func (s LoaderState) String() string { return loaderStates[s] }
+
+// MarshalText and UnmarshalText are how a state is written down.
+func (s LoaderState) MarshalText() ([]byte, error) { return []byte(loaderStates[s]), nil }
+
+// UnmarshalText is the inverse of MarshalText.
+func (s *LoaderState) UnmarshalText(text []byte) error {
+	at := slices.Index(loaderStates[:], string(text))
+	if at < 0 {
+		return fmt.Errorf("no loader can be %q", text)
+	}
+	*s = LoaderState(at)
+	return nil
+}
+
+// Loader is the process that has loaded the application of a revision and spawns the
+// workers of it. It is none of the workers, and its end is none of theirs.
+type Loader struct {
+	Revision   int         `state:"revision"`
+	Generation int         `state:"generation"`
+	State      LoaderState `state:"state"`
+	Started    time.Time   `state:"started"`
+	ReadyAt    time.Time   `state:"ready_at"` // zero: was never ready
+
+	due      time.Time `state:"due"`      // when the present state is escalated; zero: never
+	unloaded bool      `state:"unloaded"` // its end was asked for
+	blamed   bool      `state:"blamed"`   // its end was counted against its revision
+}
+
+// loads is how the loaders of a revision fare.
+type loads struct {
+	crashes  int       `state:"crashes"`  // ends that nobody asked for, within reset_after of each other
+	failures int       `state:"failures"` // starts that failed in a row
+	until    time.Time `state:"until"`    // none is started before
+}
+
+// loaded says whether workers of the revision may be spawned. If all that they lack is a
+// loader, one will be started in this step; why is the reason of the spawn.
+func (f *Fleet) loaded(r *revision, why Reason) bool {
+	if !r.Preload || f.Loader(r.number).State == LoaderServing {
+		return true
+	}
+	if !slices.ContainsFunc(f.wanted, func(l Load) bool { return l.Revision == r.number }) {
+		generation := r.generation
+		if r == f.candidate {
+			generation = f.generations + 1
+		}
+		f.wanted = append(f.wanted, Load{r.number, generation, why})
+	}
+	return false
+}
+
+// load starts the loaders without which workers cannot be spawned.
+func (f *Fleet) load() {
+	for _, l := range f.wanted {
+		r := f.revision(l.Revision)
+		if f.loader(l.Revision) != nil || r.loads.until.After(f.now) {
+			continue
+		}
+		f.loaders = append(f.loaders, &Loader{
+			Revision: l.Revision, Generation: l.Generation, State: LoaderStarting, Started: f.now, due: f.now.Add(r.StartupTimeout),
+		})
+		f.do(l)
+	}
+	f.wanted = f.wanted[:0]
+}
+
+// unload tells the loaders to end of which no worker will be spawned any more.
+func (f *Fleet) unload() {
+	for _, l := range f.loaders {
+		needed := !f.stopping && f.revision(l.Revision) != nil
+		if !needed && !l.unloaded {
+			f.tellLoader(l)
+		}
+		if f.stopping && l.State == LoaderStopping {
+			l.due = sooner(l.due, f.stopBy)
+		}
+		if l.State == LoaderStopping && !l.due.After(f.now) {
+			f.killLoader(l, ReasonGrace)
+		}
+		if end := f.stopBy.Add(KillGrace); f.stopping && l.State == LoaderKilled && end.After(f.now) {
+			l.due = end
+		}
+	}
+}
+
+// tellLoader tells a loader that nobody needs it any more.
+func (f *Fleet) tellLoader(l *Loader) {
+	l.unloaded = true
+	if l.State == LoaderKilled {
+		return
+	}
+	l.State, l.due = LoaderStopping, f.now.Add(UnloadGrace)
+	why := ReasonReload
+	switch {
+	case f.Stopping():
+		why = ReasonStop
+	case l.Revision > f.current.number && f.candidate == nil:
+		why = ReasonRollback
+	}
+	f.do(Unload{l.Revision, why})
+}
+
+// killLoader ends a loader that has had its time. If nobody asked for its end, that
+// counts as one of its own.
+func (f *Fleet) killLoader(l *Loader, why Reason) {
+	f.blameLoader(l)
+	l.State, l.due = LoaderKilled, time.Time{}
+	f.do(KillLoader{l.Revision, why})
+}
+
+// escalateLoaders does to every loader whose time is over what comes next for it.
+func (f *Fleet) escalateLoaders() {
+	for _, l := range f.loaders {
+		if l.due.IsZero() || l.due.After(f.now) {
+			continue
+		}
+		switch l.State {
+		case LoaderStarting:
+			f.killLoader(l, ReasonStartup)
+		case LoaderStopping:
+			f.killLoader(l, ReasonGrace)
+		case LoaderKilled:
+			l.due = time.Time{} // nothing more can be done
+		}
+	}
+}
+
+// loaderReady notes that workers may be spawned.
+func (f *Fleet) loaderReady(l *Loader) {
+	if l.State != LoaderStarting {
+		return
+	}
+	l.State, l.ReadyAt, l.due = LoaderServing, f.now, time.Time{}
+	if r := f.revision(l.Revision); r != nil {
+		r.loads.failures = 0
+	}
+}
+
+// loaderExited removes a loader that is gone, and draws the lesson of its end.
+func (f *Fleet) loaderExited(l *Loader) {
+	f.blameLoader(l)
+	f.loaders = slices.DeleteFunc(f.loaders, func(x *Loader) bool { return x == l })
+}
+
+// blameLoader counts an end nobody asked for against the revision of a loader, and draws
+// how long it has to wait for another one.
+func (f *Fleet) blameLoader(l *Loader) {
+	r := f.revision(l.Revision)
+	if l.unloaded || l.blamed || r == nil {
+		return
+	}
+	l.blamed = true
+	if l.ReadyAt.IsZero() {
+		r.loads.failures++
+	} else if long := r.ResetAfter; long > 0 && f.now.Sub(l.ReadyAt) >= long {
+		r.loads.crashes = 0
+	}
+	if r.loads.crashes++; r.loads.crashes >= 2 {
+		r.loads.until = f.now.Add(f.backoff(r, r.loads.crashes-2))
+	}
+}
+
+// revision returns the one with the number of which workers may be spawned, or nil.
+func (f *Fleet) revision(number int) *revision {
+	for _, r := range []*revision{f.current, f.fallback, f.candidate} {
+		if r != nil && r.number == number {
+			return r
+		}
+	}
+	return nil
+}
+
+// loader returns the living loader of the revision, or nil.
+func (f *Fleet) loader(revision int) *Loader {
+	for _, l := range f.loaders {
+		if l.Revision == revision {
+			return l
+		}
+	}
+	return nil
+}
+
+// Loader returns a copy of the living loader of a revision. Where there is none it is
+// [LoaderAbsent].
+func (f *Fleet) Loader(revision int) Loader {
+	if l := f.loader(revision); l != nil {
+		return *l
+	}
+	return Loader{Revision: revision}
+}
+
+// Loaders yields a copy of each living loader. There is no step meanwhile.
+func (f *Fleet) Loaders() iter.Seq[Loader] {
+	return func(yield func(Loader) bool) {
+		for _, l := range f.loaders {
+			if !yield(*l) {
+				return
+			}
+		}
+	}
+}
