@@ -14,11 +14,15 @@ var application = regexp.MustCompile(`^[\pL_][\pL\pN_]*(\.[\pL_][\pL\pN_]*)*:[\p
 // factory matches what Gunicorn is started with if it is to call it.
 var factory = regexp.MustCompile(`^([\pL_][\pL\pN_.]*:[\pL_][\pL\pN_.]*)\(.*\)$`)
 
+// NamesApplication reports whether a word has the form of a Python application,
+// module:attribute.
+func NamesApplication(word string) bool { return application.MatchString(word) }
+
 // IsApplication reports whether the command is a Python application and its
 // options, module:attribute, which package gosuper of Python serves. A program of
 // that name, or a file in the folder of the workers, is none.
 func (c *Config) IsApplication() bool {
-	if len(c.Command) == 0 || !application.MatchString(c.Command[0]) {
+	if len(c.Command) == 0 || !NamesApplication(c.Command[0]) {
 		return false
 	}
 	return !slices.ContainsFunc(append(filepath.SplitList(c.path()), c.workDir()), func(folder string) bool {

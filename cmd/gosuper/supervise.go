@@ -23,11 +23,12 @@ it are COMMAND's.
 MODULE:ATTR in the place of a program is a Python application. Workers run
 python -m gosuper MODULE:ATTR, which is uvicorn with the worker protocol and its
 own options: pip install "gosuper[uvicorn]". Python is that of $VIRTUAL_ENV,
-else the one that gosuper was installed with, else python3.`
+else the one that gosuper was installed with, else python3. After MODULE:ATTR
+flags of gosuper are its own too, but for --log-level and --env-file.`
 
 const superviseExample = `  gosuper -w 4 -b :8000 ./agent-server
   gosuper -c supervisor.toml
-  gosuper -w 4 app.main:app --factory
+  gosuper app.main:app -w 4 --factory
   gosuper -b 127.0.0.1:8000 -- uvicorn app:app --fd 3`
 
 // newSupervise is the main job: gosuper itself.
@@ -49,6 +50,10 @@ func (a *app) newSupervise() *cobra.Command {
 	cmd.Flags().BoolP("help", "h", false, "print this help")
 	printVersion := cmd.Flags().BoolP("version", "V", false, "print the version")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		args, err := lateFlags(cmd, args)
+		if err != nil {
+			return err
+		}
 		if *printVersion {
 			return a.printVersion()
 		}
@@ -75,6 +80,10 @@ func (a *app) newCheck() *cobra.Command {
 	}
 	source := a.addConfiguration(cmd)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		args, err := lateFlags(cmd, args)
+		if err != nil {
+			return err
+		}
 		if err := foreignCommand(cmd, args); err != nil {
 			return err
 		}
