@@ -54,6 +54,7 @@ func TestApplication(t *testing.T) {
 	}
 	m.wait(t, from, "changed", match{"file": "served.py"})
 	m.wait(t, from, "reload done", nil)
+	m.count(t, 2, from, "worker gone", match{"reason": "reload"}) // until then they may answer
 	m.only(t, "served.py")
 	answers("two")
 	before := m.workers()
