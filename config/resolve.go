@@ -129,7 +129,10 @@ func (c *Config) whereElse(dir, program string) string {
 	folders := filepath.SplitList(c.path())
 	interpreter, known := interpreters[filepath.Ext(program)]
 	_, err := os.Stat(filepath.Join(dir, program))
+	_, noModule := os.Stat(filepath.Join(dir, strings.ReplaceAll(program, ".", "/")+".py"))
 	switch first, _, several := strings.Cut(program, " "); {
+	case noModule == nil:
+		return "it is a Python module: name the application in it, MODULE:ATTR, such as " + program + ":app"
 	case known && err == nil:
 		return "it is a file in the working folder: gosuper [flags] " + interpreter + " " + program
 	case several:

@@ -136,6 +136,9 @@ func masterHint(err error) (hint string, found error) {
 // that binds its address itself, which the master already has, and one that becomes
 // a daemon.
 func bootHint(e *supervisor.BootError) string {
+	if hint := startingHint(e.Lines); hint != "" && strings.Contains(e.Status, "within startup_timeout") {
+		return hint
+	}
 	if strings.Contains(e.Status, "no socket that it was given") {
 		return "the command must serve the socket it inherits, fd 3 (uvicorn: --fd 3); a program that serves nothing needs ready = \"1s\""
 	}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -44,15 +43,4 @@ func (a *app) translate(file string) error {
 		return failure{fmt.Errorf("cannot translate %s: Python: %w", file, err), pythonHint(strings.Split(said.String(), "\n"))}
 	}
 	return nil
-}
-
-// pythonHint recognises in what Python says that it lacks the package.
-func pythonHint(lines []string) string {
-	for _, line := range lines {
-		python, rest, _ := strings.Cut(line, ": ")
-		if filepath.IsAbs(python) && strings.Contains(strings.ReplaceAll(rest, "'", ""), "No module named gosuper") {
-			return "the package is not installed for this Python: " + python + ` -m pip install "gosuper[uvicorn]"`
-		}
-	}
-	return ""
 }

@@ -146,7 +146,7 @@ func commandError(cmd *cobra.Command, err error, source config.Source) error {
 	}
 	e.From = "COMMAND"
 	word := source.Command[0]
-	if near := cmd.Root().SuggestionsFor(word); len(near) > 0 && !strings.Contains(word, "/") && cmd.ArgsLenAtDash() != 0 {
+	if near := cmd.Root().SuggestionsFor(word); len(near) > 0 && !strings.Contains(word, "/") && !strings.Contains(e.Hint, "MODULE:ATTR") && cmd.ArgsLenAtDash() != 0 {
 		e.Hint = "did you mean gosuper " + near[0] + "?"
 	}
 	return e

@@ -180,5 +180,6 @@ def _explain(owner: str) -> str:
     between = f"{words!r} (process {owner})" if words else f"process {owner}, which is gone"
     return (
         f"gosuper started {between}, and this process below it: signals and reports would go astray; "
-        "let it exec the server (in a shell: `exec python -m gosuper ...`), or name the interpreter as the command itself"
+        "let it exec the server (in a shell: `exec python -m gosuper ...`), or put it before gosuper, which finds the "
+        "Python of the environment (`uv run gosuper MODULE:ATTR`, `poetry run gosuper MODULE:ATTR`)"
     )

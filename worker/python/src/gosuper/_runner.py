@@ -9,9 +9,9 @@ import socket
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from gosuper import _options
+from gosuper import _mistakes, _options
 from gosuper._environ import StrayWorkerError, inherited
 from gosuper._process import process
 
@@ -32,15 +32,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         try:
             process.environment.require()
         except StrayWorkerError as error:
-            _fail(str(error))
+            _mistakes.fail(str(error))
     if importlib.util.find_spec("uvicorn") is None:
-        _fail("uvicorn is not installed", 'pip install "gosuper[uvicorn]"')
+        _mistakes.fail("uvicorn is not installed", 'pip install "gosuper[uvicorn]"')
     faulthandler.enable()  # the abort signal, SIGABRT, prints the stacks of all threads
     sys.path.insert(0, options.app_dir)
     from gosuper._uvicorn import Server
 
     config = _config(options)
-    _load(config)
+    _mistakes.load(config)
     if loader is not None:
         config.get_loop_factory()  # imports it
         loader.run()  # it returns in each worker
@@ -79,15 +79,6 @@ def _config(options: Namespace) -> Config:
     )
 
 
-def _load(config: Config) -> None:
-    try:
-        config.load()
-    except ImportError as error:
-        if error.name != "a2wsgi":
-            raise
-        _fail("this is a WSGI application, and a2wsgi is not installed", 'pip install "gosuper[uvicorn]"')
-
-
 def _sockets(options: Namespace, config: Config) -> list[socket.socket]:
     env = process.environment
     if env.sockets:
@@ -95,17 +86,10 @@ def _sockets(options: Namespace, config: Config) -> list[socket.socket]:
             print("gosuper: warning: --host and --port are ignored, gosuper binds", file=sys.stderr)
         return [inherited(fd) for fd in env.sockets]
     if env.supervised:
-        _fail("gosuper has given no listening socket", "set bind in supervisor.toml")
+        _mistakes.fail("gosuper has given no listening socket", "set bind in supervisor.toml")
     sock = config.bind_socket()
     sock.set_inheritable(False)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.listen(_BACKLOG)
     sock.setblocking(False)
     return [sock]
-
-
-def _fail(message: str, hint: str = "") -> NoReturn:
-    print(f"gosuper: error: {message}", file=sys.stderr)
-    if hint:
-        print(f"gosuper: hint: {hint}", file=sys.stderr)
-    raise SystemExit(2)

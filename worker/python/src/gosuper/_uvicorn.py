@@ -27,6 +27,7 @@ from gosuper._http2 import either
 from gosuper._keepalive import LazyLoop
 from gosuper._leave import Leave
 from gosuper._ledger import Ledger
+from gosuper._mistakes import NoApplicationError
 from gosuper._process import Process
 from gosuper._spread import Spread
 from gosuper.asgi import Accounting, Application
@@ -55,6 +56,8 @@ class Config(uvicorn.Config):
         if self.interface == "wsgi" or (self.interface == "auto" and wsgi.is_wsgi(app)):
             self.interface = "asgi3"
             return wsgi.adapt(app, self.threads)
+        if not callable(app):
+            raise NoApplicationError(f"{self.app} is of type {type(app).__name__} and no application")
         return app
 
     def equip(self, env: Environment) -> None:

@@ -1,0 +1,36 @@
+//go:build linux
+
+package e2e
+
+import (
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// Of a server that binds a port of its own it is said that nobody accepts, where it
+// listens instead, and what to write. It is warned of one that multiplies itself.
+func TestServerThatBindsItself(t *testing.T) {
+	t.Parallel()
+	foreign, err := filepath.Abs("testdata/foreign")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := start(t, launch{config: config(
+		command(uvicorn(t), "app:app", "--app-dir", foreign, "--port", "0", "--workers", "1"), "workers = 1", "startup_timeout = 5", "restart.startup_attempts = 1",
+	)})
+	m.wait(t, 0, "uvicorn does not serve the socket that gosuper has bound: add --fd 3 to its command", nil)
+	if code := m.end(); code != 3 {
+		t.Errorf("exit status %d, want 3", code)
+	}
+	text := m.String()
+	if !regexp.MustCompile(`it waits for connections on no socket that it was given, and listens on 127\.0\.0\.1:\d+`).MatchString(text) {
+		t.Error("it is not said where it listens")
+	}
+	if !strings.Contains(text, "gosuper: hint: the command must serve the socket it inherits, fd 3 (uvicorn: --fd 3)") {
+		t.Error("it is not said what to write")
+	}
+	m = start(t, launch{config: config(command(uvicorn(t), "app:app", "--app-dir", foreign, "--fd", "3", "--workers", "3"), "workers = 1")})
+	m.wait(t, 0, "uvicorn --workers 3 makes every worker of gosuper start workers of its own: leave that out, and set workers", nil)
+}

@@ -1,0 +1,80 @@
+"""What goes wrong when an application is loaded, in words."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from gosuper._uvicorn import Config
+
+
+class NoApplicationError(Exception):
+    """What was named is there, and is no application."""
+
+
+def load(config: Config) -> None:
+    """Load the application, or say why that cannot be and end. What a traceback tells is left to it."""
+    try:
+        config.load()
+    except NoApplicationError as error:
+        fail(str(error), _similar(str(config.app)))
+    except ImportError as error:
+        if error.name == "a2wsgi":
+            fail("this is a WSGI application, and a2wsgi is not installed", 'pip install "gosuper[uvicorn]"')
+        if not isinstance(error, ModuleNotFoundError):
+            raise
+        traceback.print_exc()
+        hint(f"{error.name} is neither in {_folder()} nor installed: {sys.executable} -m pip install installs, "
+             "--app-dir names another folder")  # fmt: skip
+        raise SystemExit(1) from None
+    except SystemExit:  # uvicorn has said that there is no such module, or nothing of that name in it
+        hint(_similar(str(config.app)))
+        raise
+
+
+def fail(message: str, advice: str = "") -> NoReturn:
+    """End with a message and what to do about it."""
+    print(f"gosuper: error: {message}", file=sys.stderr)
+    hint(advice)
+    raise SystemExit(2)
+
+
+def hint(advice: str) -> None:
+    """Say what to do; nothing if that is not known."""
+    if advice:
+        print(f"gosuper: hint: {advice}", file=sys.stderr)
+
+
+def _folder() -> Path:
+    return Path(sys.path[0]).absolute()
+
+
+def _similar(reference: str) -> str:
+    """What may have been meant instead of a reference."""
+    module, colon, attribute = reference.partition(":")
+    if not (module and colon and attribute):
+        return "an application is named as MODULE:ATTRIBUTE, as in app.main:app"
+    if module not in sys.modules:
+        near = _nearest(module, _modules())
+        return f"did you mean {near}:{attribute}?" if near else f"looked in {_folder()}; --app-dir names another folder"
+    names = [name for name, value in vars(sys.modules[module]).items() if callable(value) and not name.startswith("_")]
+    near = _nearest(attribute, names)
+    if near:
+        return f"did you mean {module}:{near}?"
+    return f"{sys.modules[module].__file__} is what was loaded; what can be called in it: {', '.join(names) or 'nothing'}"
+
+
+def _nearest(name: str, names: Iterable[str]) -> str:
+    return next(iter(difflib.get_close_matches(name, names, 1)), "")
+
+
+def _modules() -> list[str]:
+    """The modules in the folder, and in packages of it."""
+    folder = _folder()
+    files = [*folder.glob("*.py"), *folder.glob("*/*.py")]
+    return [".".join(file.relative_to(folder).with_suffix("").parts).removesuffix(".__init__") for file in files]

@@ -1,0 +1,83 @@
+"""Mistakes are answered in words."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import FOREVER, Start, environment
+
+LIFESPAN = """
+    import asyncio
+    async def app(scope, receive, send):
+        await asyncio.Event().wait()
+    """
+
+
+def serve(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "gosuper", *words]
+    return subprocess.run(
+        command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=FOREVER, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("app", "said"),
+    [
+        ("served", "gosuper: hint: an application is named as MODULE:ATTRIBUTE"),
+        ("nothing:app", "gosuper: hint: looked in FOLDER; --app-dir names another folder"),
+        ("serve:app", "gosuper: hint: did you mean served:app?"),
+        ("pkg.man:app", "gosuper: hint: did you mean pkg.main:app?"),
+        ("served:ap", "gosuper: hint: did you mean served:app?"),
+        ("served:other", "served.py is what was loaded; what can be called in it: app"),
+        ("served:number", "gosuper: error: served:number is of type int and no application"),
+        ("pkg.main:app", "gosuper: hint: no_such_module is neither in FOLDER nor installed: "),
+        ("raises:app", "ValueError: broken on purpose"),
+    ],
+)
+def test_what_cannot_be_loaded(tmp_path: Path, app: str, said: str) -> None:
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "served.py").write_text("async def app(scope, receive, send):\n    pass\nnumber = 5\n")
+    (tmp_path / "raises.py").write_text("raise ValueError('broken on purpose')\n")
+    (tmp_path / "pkg" / "main.py").write_text("import no_such_module\n")
+    run = serve(tmp_path, app)
+    assert run.returncode != 0
+    assert said.replace("FOLDER", str(tmp_path)) in run.stderr
+
+
+def test_lifespan_that_hangs(master: Start) -> None:
+    m = master(LIFESPAN, "workers = 1\nstartup_timeout = 2\nrestart.startup_attempts = 1")
+    assert m.process.wait(FOREVER) == 3
+    assert "gosuper: hint: the application's lifespan has not come to its yield" in m.output()
+
+
+def test_import_that_hangs(master: Start) -> None:
+    app = "import time\ntime.sleep(1000)"
+    m = master(app, "workers = 1\nstartup_timeout = 2\nrestart.startup_attempts = 1")
+    assert m.process.wait(FOREVER) == 3
+    assert "gosuper: hint: the application was still being loaded" in m.output()
+    assert "served.py" in m.output()
+
+
+def test_module_that_is_missing_comes_last(master: Start) -> None:
+    m = master("import no_such_module", "workers = 1\nrestart.startup_attempts = 1")
+    assert m.process.wait(FOREVER) == 3
+    lines = m.output().splitlines()
+    assert "No module named 'no_such_module'" in lines[-2]
+    assert "hint: no_such_module is neither in" in lines[-1]
+
+
+@pytest.mark.parametrize("name", ["uv", "poetry"])
+def test_runner_between(master: Start, tmp_path: Path, name: str) -> None:
+    runner = tmp_path / name
+    runner.write_text('#!/bin/sh\nshift\n"$@"\n')  # it does not exec, as uv does not
+    runner.chmod(0o755)
+    shell = [
+        "-c",
+        f"import os; os.execv({str(runner)!r}, ['{name}', 'run', {sys.executable!r}, '-m', 'gosuper', 'served:app'])",
+    ]
+    m = master("app = None", "workers = 1\nrestart.startup_attempts = 1", program=shell)
+    assert m.process.wait(FOREVER) == 3
+    assert f"{name} run gosuper MODULE:ATTR" in m.output()
