@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import os
+import re
 import socket
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from uvicorn.importer import import_from_string
 
 from gosuper import _environ, _options
 from gosuper._accesslog import AccessLog, Entry
+from gosuper._connection import AnyProgress, BodyProgress, Connection, HTTPConnection, WebSocketConnection
 from gosuper._deadlines import NEVER, STREAMING, UPGRADED, WAITING, due
 from gosuper._drain import Drain
 from gosuper._environ import Limits, take
 from gosuper._fleet import Fleet
 from gosuper._gate import Gate
+from gosuper._http2 import EitherConnection, HTTP2Connection
 from gosuper._keepalive import LazyLoop
 from gosuper._notify import Notifier
 from gosuper._spread import LONGEST_YIELD, Spread, Standing
@@ -309,3 +314,29 @@ def test_lazy_timer() -> None:
         return fired
 
     assert len(asyncio.run(run())) == 2
+
+
+def test_mixins_have_names_of_their_own() -> None:
+    """What the mixins add must not be what a protocol class of uvicorn has already; what they override is listed."""
+    meant = {
+        "app", "connection_lost", "connection_made", "data_received", "on_body", "on_stream_closed", "pause_writing",
+        "resume_writing", "send_400_response", "timeout_keep_alive_handler", "transport", "_switch",
+    }  # fmt: skip
+    mixins = (Connection, AnyProgress, BodyProgress, HTTPConnection, WebSocketConnection, HTTP2Connection, EitherConnection)
+    ours = {
+        name for mixin in mixins for name in (*vars(mixin), *inspect.get_annotations(mixin)) if not name.startswith("__")
+    }
+    for place in (
+        "http.h11_impl:H11Protocol",
+        "http.httptools_impl:HttpToolsProtocol",
+        "http.zttp_impl:ZttpProtocol",
+        "http.zttp_h2_impl:ZttpH2Protocol",
+        "http.auto_zttp_impl:AutoZttpProtocol",
+        "websockets.websockets_impl:WebSocketProtocol",
+        "websockets.websockets_sansio_impl:WebSocketsSansIOProtocol",
+    ):
+        protocol = import_from_string("uvicorn.protocols." + place)
+        for cls in protocol.__mro__:
+            if cls.__module__.partition(".")[0] in ("uvicorn", "websockets"):
+                theirs = set(vars(cls)) | set(re.findall(r"\bself\.(\w+)\b", inspect.getsource(cls)))
+                assert ours & theirs <= meant, cls

@@ -54,7 +54,7 @@ class Connection(_Base):
     accounting: ClassVar[Accounting]
     hooks: ClassVar[Hooks]
 
-    request: Request | None = None
+    running: Request | None = None
     """The request that is running on it."""
     served = False
     """Whether it has ever sent a request."""
@@ -82,8 +82,8 @@ class Connection(_Base):
 
     def resume_writing(self) -> None:
         """A write that has waited goes on."""
-        if self.request is not None:
-            self.request.touch()
+        if self.running is not None:
+            self.running.touch()
         super().resume_writing()
 
     def delivered(self) -> bool:
@@ -96,8 +96,8 @@ class Connection(_Base):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, and nothing of it counts any more."""
         self._is_lost = True
-        if self.request is not None:
-            self.ledger.lost(self.request)
+        if self.running is not None:
+            self.ledger.lost(self.running)
         super().connection_lost(exc)
         self.forget()
         if self._lost is not None:
@@ -122,24 +122,24 @@ class Connection(_Base):
 class AnyProgress(_Base):
     """A connection on which whatever arrives is progress of the request under way."""
 
-    request: Request | None
+    running: Request | None
 
     def data_received(self, data: bytes) -> None:
         """Record progress."""
-        if self.request is not None:
-            self.request.touch()
+        if self.running is not None:
+            self.running.touch()
         super().data_received(data)
 
 
 class BodyProgress(_Base):
     """A connection whose parser tells of each part of a body: requests without one cost nothing."""
 
-    request: Request | None
+    running: Request | None
 
     def on_body(self, body: bytes) -> None:
         """Record progress."""
-        if self.request is not None:
-            self.request.touch()
+        if self.running is not None:
+            self.running.touch()
         super().on_body(body)
 
 

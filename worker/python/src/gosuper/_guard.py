@@ -140,7 +140,7 @@ class Guard:
             if request.phase == WAITING:
                 self._end(request, 503, _accesslog.DRAIN)
         for connection in list(self._connections):
-            if isinstance(connection, Connection) and connection.request is None:
+            if isinstance(connection, Connection) and connection.running is None:
                 _answer(connection, 503, only_if_asked=True)
 
     def _stack(self) -> str:

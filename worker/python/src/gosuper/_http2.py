@@ -30,7 +30,7 @@ class HTTP2Connection(_Base):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client of all its requests has hung up."""
-        self.request = None  # which is one of them
+        self.running = None  # which is one of them
         for request in cast("list[Request]", list(self.ledger.deadlines.running)):
             if request.connection is self:
                 self.ledger.lost(request)

@@ -62,7 +62,7 @@ class Ledger:
         task = asyncio.current_task(self._loop or self._find_loop())  # to ask for the loop is a system call before 3.12
         if connection is not None:
             request = Request(self, scope, send, now, deadline, task, connection, connection.transport)
-            connection.request = request
+            connection.running = request
             connection.served = True
             self.gate.begin(connection.ticket)
         else:
@@ -102,8 +102,8 @@ class Ledger:
         self.deadlines.running.pop(request, None)
         self.gate.finish()
         connection = request.connection
-        if connection is not None and connection.request is request:
-            connection.request = None
+        if connection is not None and connection.running is request:
+            connection.running = None
 
     def lost(self, request: Request) -> None:
         """The client of a request that is not finished has hung up."""
