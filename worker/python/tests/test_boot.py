@@ -16,7 +16,7 @@ from unittest.mock import ANY
 import pytest
 from conftest import FOREVER, Start, ask, environment, exchange
 
-from gosuper import _board
+from gosuper import _board, _options
 
 ORDER = """
     import struct, os, glob
@@ -309,3 +309,14 @@ def test_watchdog(master: Start) -> None:
     before = m.ready(1)["workers"][0]["id"]
     after = m.until(lambda s: s["workers"][0]["age_seconds"] > 3)
     assert after["workers"][0]["id"] == before
+
+
+def test_every_option_of_uvicorn_has_an_answer() -> None:
+    text = subprocess.run(
+        [sys.executable, "-m", "uvicorn", "--help"], capture_output=True, text=True, check=True,
+        env=environment() | {"COLUMNS": "200"},
+    ).stdout  # fmt: skip
+    theirs = set(re.findall(r"--[a-z0-9][a-z0-9-]*[a-z0-9](?= |,|$)", text, re.MULTILINE))
+    ours = {option for action in _options.parser()._actions for option in action.option_strings}
+    assert len(theirs) > 40
+    assert theirs - ours == {"--version"}
