@@ -35,12 +35,12 @@ const unborn = "workers = 1\nready = \"notify\"\nstartup_timeout = 10\ngraceful_
 func TestLateBirth(t *testing.T) {
 	playUnborn(t, unborn, func(st *stage) {
 		st.pass(4 * time.Second)
-		if ws := st.status().Workers; len(ws) != 1 || ws[0].PID != 0 || ws[0].State != "starting" {
+		if ws := st.status().Workers; len(ws) != 1 || ws[0].PID != nil || ws[0].State != "starting" {
 			t.Errorf("while it is being born: %+v", ws)
 		}
 		st.deliver(2)
 		st.say(2, notify.Message{Ready: true})
-		if ws := st.status().Workers; len(ws) != 1 || ws[0].PID != noPID+2 || ws[0].State != "ready" {
+		if ws := st.status().Workers; len(ws) != 1 || *ws[0].PID != noPID+2 || ws[0].State != "ready" {
 			t.Errorf("after its birth: %+v", ws)
 		}
 		started := st.log.FilterMessage("worker started").All()

@@ -6,11 +6,19 @@ import (
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/develop"
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
 )
 
 // developing are the options of what follows files.
 func developing(o Options) develop.Options {
 	return develop.Options{Log: o.Log, Describe: describe, Environ: o.Environ}
+}
+
+// startBuild has the process of a build made.
+func (s *Supervisor) startBuild(spec process.Spec, told func(pid int, err error)) {
+	s.makeOther(func() (int, error) { return process.Start(spec) }, told, func(end process.Status) {
+		s.developed(s.development.Ended(end, s.project()))
+	})
 }
 
 // project is what changes of files are followed for; nil: the master is stopping.

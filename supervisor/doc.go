@@ -17,11 +17,16 @@
 // performed before the next event is looked at. Nothing else touches the
 // state, so there is no lock around it: who wants to know or change something
 // has the loop do it between two events. Only the memory of the workers, which takes
-// long to measure, is kept beside it, by those who ask, and has a lock of its own. The loop runs on the main thread of
-// the process, because that is the thread whose end the kernel tells the
-// workers about (PR_SET_PDEATHSIG), and the only one that outlives an exec.
+// long to measure, is kept beside it, by those who ask, and has a lock of its own.
 //
-// Nothing that the loop does waits for a file system, a name server or a reader.
+// Processes are made on the main thread, and so is the exec of an upgrade, because
+// that is the thread whose end the kernel tells the workers about (PR_SET_PDEATHSIG),
+// and the only one that outlives an exec. The kernel keeps it until the child has
+// become another program, so it belongs to the main goroutine, which does that work
+// and nothing else, and tells the loop what came of it.
+//
+// Nothing that the loop does waits for a file system, a name server, a reader or a
+// process that starts.
 // What may have to is done by other goroutines, which bring their results to the
 // loop (package loop): a reload is prepared (preparation.go), the master's own files
 // are moved and opened anew (package ownfiles), the paths of sockets are made and
@@ -44,8 +49,8 @@
 //
 // A worker is on the roster (package roster) before it has a process. Its outfit is
 // put together, which is an environment and descriptors as data, and then its process
-// is born: it is made here, or by another process, which is asked and tells the pid
-// later (launch.go). A worker that is to finish before that is given up at once, since
+// is born: it is made by the main goroutine, or by another process, and the loop is told
+// the pid later (launch.go). A worker that is to finish before that is given up at once, since
 // nothing of it has run, and one whose end the kernel tells first ended as it did.
 //
 // # Configurations

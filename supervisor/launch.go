@@ -14,13 +14,14 @@ import (
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/worker/protocol"
 )
 
-// spawn starts a worker. It has no process until that is made, here or, as it may
-// be, by another process which says so later.
+// spawn starts a worker. It has no process until that is made, by the main thread or,
+// as it may be, by another process which says so later.
 func (s *Supervisor) spawn(a fleet.Spawn) {
 	if inForce, _ := s.fleet.Revision(); a.Worker.Revision == inForce { // a canary replaces nobody yet
 		s.books.Restarted(a.Worker.Slot, a.Reason)
@@ -35,12 +36,10 @@ func (s *Supervisor) spawn(a fleet.Spawn) {
 		}
 	}
 	pid, err := s.hands.launch(s, w, func(pid int, err error) {
-		s.loop.Report(func() {
-			s.born(w, pid, err)
-			started()
-			s.step()
-			s.sweep(nil)
-		})
+		s.born(w, pid, err)
+		started()
+		s.step()
+		s.sweep(nil)
 	})
 	if pid != 0 || err != nil {
 		s.born(w, pid, err)
@@ -108,16 +107,54 @@ func (s *Supervisor) endUnwanted(w *worker, pid int) {
 }
 
 // launch has the process of a worker made in two steps: what it is given is put
-// together, and the process is born. One that is made here has its pid at once; where
-// another process is asked for it the pid is 0, and later is called, by any goroutine
-// but that of the loop, if there ever is an answer.
-func launch(s *Supervisor, w *worker, _ func(pid int, err error)) (pid int, err error) {
-	o, err := s.outfit(w)
-	defer o.close()
-	if err != nil {
-		return 0, err
-	}
-	return w.revision.birth(o, func() { w.post(s, message{id: w.ID, executed: true}) })
+// together, and the process is born. The pid is 0, since that takes its time, and the
+// loop calls told when there is an answer.
+//
+// Workers are outfitted as their turn comes: so no more descriptors are open than some
+// of them need, and nothing is made for one that is given up before.
+func launch(s *Supervisor, w *worker, told func(pid int, err error)) (pid int, err error) {
+	s.loop.SendMain(func() loop.Work {
+		if w.gone {
+			return nil
+		}
+		o, err := s.outfit(w)
+		if err == nil {
+			err = o.own()
+		}
+		return func() func() {
+			defer o.close()
+			pid, known := 0, make(chan struct{})
+			if err == nil {
+				pid, err = w.revision.birth(o, func() {
+					<-known // what it is comes before what it does
+					w.post(s, message{id: w.ID, executed: true})
+				})
+			}
+			return func() {
+				told(pid, err)
+				close(known)
+			}
+		}
+	})
+	return 0, nil
+}
+
+// makeOther has a process made that is no worker's. start does that on the main thread;
+// told learns what came of it, and ended how the process ended if it has already.
+func (s *Supervisor) makeOther(start func() (pid int, err error), told func(pid int, err error), ended func(process.Status)) {
+	s.roster.Expect()
+	s.loop.SendMain(func() loop.Work {
+		return func() func() {
+			pid, err := start()
+			return func() {
+				end, over := s.roster.Came(pid)
+				if told(pid, err); over {
+					ended(end)
+				}
+				s.sweep(nil)
+			}
+		}
+	})
 }
 
 // outfit is what a process needs to be a worker, as data: whoever makes the process
@@ -136,6 +173,28 @@ func (o *outfit) set(name, value string) { o.env = append(o.env, name+"="+value)
 func (o *outfit) hand(name string, fd int) {
 	o.set(name, strconv.Itoa(len(o.files)))
 	o.files = append(o.files, fd)
+}
+
+// own makes of all descriptors copies that are the outfit's alone. While the process is
+// made the loop goes on, and may close what they are copies of.
+func (o *outfit) own() error {
+	given := o.handed
+	for i, fd := range o.files {
+		if fd == process.Null {
+			continue
+		}
+		own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("cannot copy what a worker is given: %w", err)
+		}
+		o.files[i] = own
+		o.handed = append(o.handed, func() { unix.Close(own) })
+	}
+	for _, closeOne := range given {
+		closeOne()
+	}
+	o.handed = o.handed[len(given):]
+	return nil
 }
 
 // close closes what nobody needs here when the process has it, or will never be.

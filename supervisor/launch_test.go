@@ -71,7 +71,20 @@ func TestOutfit(t *testing.T) {
 	if given[protocol.EnvNotifyFD] != w.endpoint.ChildFd() || given[protocol.EnvScoreboardFD] != int(w.memory.File().Fd()) || given[protocol.EnvFleetFD] != s.boards.pageFd() {
 		t.Errorf("the descriptors are mixed up: %v", given)
 	}
+	before := slices.Clone(o.files)
+	if err := o.own(); err != nil {
+		t.Fatal(err)
+	}
+	for i, fd := range o.files {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); (fd == process.Null) != (i == 0) || i > 0 && (fd == before[i] || err != nil) {
+			t.Errorf("descriptor %d is no copy of %d: %v", fd, before[i], err)
+		}
+	}
 	o.close()
+	if _, err := unix.FcntlInt(uintptr(o.files[3]), unix.F_GETFD, 0); err != unix.EBADF {
+		t.Errorf("a copy is still open: %v", err)
+	}
+	o.files = before
 	stdout, stderr := w.outputFds()
 	for _, fd := range []int{given[protocol.EnvNotifyFD], given[protocol.EnvAccessFD], stdout, stderr} {
 		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); fd >= 0 && err != unix.EBADF {

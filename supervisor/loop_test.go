@@ -101,9 +101,9 @@ func load(t testing.TB, toml string) *config.Config {
 	return c
 }
 
-func (st *stage) launch(s *Supervisor, w *worker, later func(int, error)) (pid int, err error) {
+func (st *stage) launch(s *Supervisor, w *worker, told func(int, error)) (pid int, err error) {
 	if st.late != nil {
-		st.late[w.ID] = later
+		st.late[w.ID] = func(pid int, err error) { s.loop.Report(func() { told(pid, err) }) }
 		return 0, nil
 	}
 	go func() { s.messages <- message{id: w.ID, executed: true} }()

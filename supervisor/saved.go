@@ -94,7 +94,9 @@ func (s *Supervisor) attach(o Options, h hands) {
 	s.given = given{options: o, log: o.Log, hands: h}
 	s.signals.Attach(h.signals)
 	s.scales.Attach(h.trees, h.oom)
-	s.development = develop.New(developing(o))
+	building := developing(o)
+	building.Start = s.startBuild
+	s.development = develop.New(building)
 	s.files.Attach(ownfiles.Options{Loop: s.loop, Log: o.Logs, Logger: o.Log, Describe: describe, Turns: s.turns, Lost: s.books.LoseLines})
 	paths := s.newPaths()
 	s.sockets.Work(paths)

@@ -81,9 +81,12 @@ func (s *Supervisor) look() control.Status {
 	for f := range s.fleet.Workers() {
 		w := s.roster.Of(f.ID)
 		one := control.Worker{
-			ID: f.ID, Slot: f.Slot, Place: f.Place, PID: w.pid, Generation: f.Generation,
+			ID: f.ID, Slot: f.Slot, Place: f.Place, Generation: f.Generation,
 			State: f.State.String(), Cooperating: f.Cooperates(), AgeSeconds: control.Seconds(now.Sub(f.Spawned)),
 			Restarts: s.books.RestartsOf(f.Slot), Status: w.says, MemoryKind: control.RSS,
+		}
+		if w.pid != 0 {
+			one.PID = new(w.pid)
 		}
 		if f.Cooperates() {
 			c := w.view().Counters()

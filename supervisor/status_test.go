@@ -72,7 +72,7 @@ func TestStatus(t *testing.T) {
 			t.Errorf("the master is %+v", got)
 		}
 		want := control.Worker{
-			ID: 1, PID: noPID + 1, Generation: 1, State: "ready", Cooperating: true, AgeSeconds: 1,
+			ID: 1, PID: new(noPID + 1), Generation: 1, State: "ready", Cooperating: true, AgeSeconds: 1,
 			Requests: new(uint64(1)), InFlight: new(uint64(2)), MaxRequests: 100, MemoryBytes: 10 << 20, MemoryKind: control.PSS,
 		}
 		if !reflect.DeepEqual(got.Workers[0], want) {

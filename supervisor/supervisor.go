@@ -31,7 +31,8 @@ import (
 	_ "github.com/gosuper/gosuper/worker/plain" // a master under another one is no cooperating worker
 )
 
-// Supervisor is one master. Its state belongs to the goroutine that calls Run.
+// Supervisor is one master. Its state belongs to the goroutine of the loop, which Run
+// starts.
 type Supervisor struct {
 	given  `state:"-"`
 	inputs `state:"-"`
@@ -73,7 +74,7 @@ type inputs struct {
 // hands are the system calls of the loop, and the seam for its tests.
 type hands struct {
 	signals signals.Source
-	launch  func(s *Supervisor, w *worker, later func(pid int, err error)) (pid int, err error)
+	launch  func(s *Supervisor, w *worker, told func(pid int, err error)) (pid int, err error)
 	signal  func(pid int, w *worker, o order) error
 	try     func(c *upgrade.Candidate, args, environ []string, state int) (*upgrade.Trial, error)
 	become  func(program int, argv, environ []string, state int, descriptors []int, taken func() []syscall.Signal) error
@@ -144,8 +145,17 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 
 // Run supervises until a signal ends it, and returns nil then; a *BootError if
 // the first workers could not boot, an *Error if some did not even die of SIGKILL. It must be called on the main goroutine,
-// locked to the main thread.
+// locked to the main thread: that makes the processes, which die with it, and waits for
+// the kernel meanwhile, where the loop does not.
 func (s *Supervisor) Run() error {
+	ended := make(chan error, 1)
+	go func() { ended <- s.supervise() }()
+	s.loop.ServeMain()
+	return <-ended
+}
+
+// supervise is the loop.
+func (s *Supervisor) supervise() error {
 	defer s.signals.Stop()
 	defer s.endpoints.Finish()
 	defer s.loop.End()
@@ -174,6 +184,8 @@ func (s *Supervisor) Run() error {
 		case batch := <-s.development.Changes():
 			s.developed(s.development.Edited(batch, s.project()))
 		case do := <-s.loop.C:
+			do()
+		case do := <-s.loop.Main:
 			do()
 		case <-timer.C:
 			s.tick()

@@ -131,7 +131,7 @@ func (s *Supervisor) beginPending() {
 		return
 	}
 	if u.phase.AfterExec() {
-		if s.sockets.Busy() {
+		if s.sockets.Busy() || s.loop.MainBusy() {
 			return
 		}
 		for w := range s.roster.All() {
@@ -202,20 +202,31 @@ func (s *Supervisor) found(c *upgrade.Candidate, err error) {
 }
 
 func (s *Supervisor) beginTrial() error {
-	return s.standstill(func(all *saved) error {
-		state, _, err := all.write()
-		if err != nil {
-			return err
-		}
+	var state int
+	err := s.standstill(func(all *saved) (err error) {
+		state, _, err = all.write()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	candidate := s.upgrades.candidate
+	var t *upgrade.Trial
+	s.makeOther(func() (pid int, err error) {
 		defer unix.Close(state)
-		t, err := s.hands.try(s.upgrades.candidate, s.options.Program.Args, s.options.Environ, state)
+		if t, err = s.hands.try(candidate, s.options.Program.Args, s.options.Environ, state); err != nil {
+			return 0, err
+		}
+		return t.PID, nil
+	}, func(pid int, err error) {
 		if err != nil {
-			return err
+			s.refuseUpgrade(err, nil)
+			return
 		}
 		s.upgrades.trial = t
-		s.log.Info("upgrade: trying the new version", zap.String("path", t.Path), zap.Int("pid", t.PID))
-		return nil
-	})
+		s.log.Info("upgrade: trying the new version", zap.String("path", t.Path), zap.Int("pid", pid))
+	}, s.endTrial)
+	return nil
 }
 
 // hurryTrial ends a trial that takes too long.
@@ -270,9 +281,11 @@ func (s *Supervisor) replace() error {
 		if err := c.Unchanged(); err != nil { // the pause took its time
 			return err
 		}
-		err = s.hands.become(program, s.options.Program.Args, s.options.Environ, state, descriptors, func() []syscall.Signal {
-			taken = s.signals.Pending()
-			return taken
+		s.loop.OnMain(func() {
+			err = s.hands.become(program, s.options.Program.Args, s.options.Environ, state, descriptors, func() []syscall.Signal {
+				taken = s.signals.Pending()
+				return taken
+			})
 		})
 		return fmt.Errorf("cannot go on as %s: %w", c.Path, err)
 	})

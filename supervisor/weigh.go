@@ -95,7 +95,10 @@ func (s *Supervisor) explainKill(w *worker, known fleet.Worker) {
 func tellWeights(workers []control.Worker, weigh func([]scales.Worker) []scales.Weight) {
 	all := make([]scales.Worker, len(workers))
 	for i, w := range workers {
-		all[i] = scales.Worker{ID: w.ID, PID: w.PID}
+		all[i].ID = w.ID
+		if w.PID != nil {
+			all[i].PID = *w.PID
+		}
 	}
 	for i, weight := range weigh(all) {
 		workers[i].MemoryBytes, workers[i].MemoryKind = weight.Bytes, control.MemoryKind(weight.Kind)

@@ -171,7 +171,7 @@ func workerCells(w control.Worker) []string {
 		requests += "/" + strconv.Itoa(w.MaxRequests)
 	}
 	return []string{
-		strconv.Itoa(w.ID), strconv.Itoa(w.Slot), strconv.Itoa(w.PID), strconv.Itoa(w.Generation), w.State, age(w.AgeSeconds),
+		strconv.Itoa(w.ID), strconv.Itoa(w.Slot), known(w.PID), strconv.Itoa(w.Generation), w.State, age(w.AgeSeconds),
 		requests, known(w.InFlight), cpuTime(w.CPUSeconds), memory(w.MemoryBytes), number(w.Restarts), w.Status,
 	}
 }
@@ -247,11 +247,11 @@ func cpuTime(seconds *float64) string {
 }
 
 // known is a number, "-" where there is none.
-func known(n *uint64) string {
+func known[N int | uint64](n *N) string {
 	if n == nil {
 		return "-"
 	}
-	return number(*n)
+	return fmt.Sprint(*n)
 }
 
 func number(n uint64) string { return strconv.FormatUint(n, 10) }

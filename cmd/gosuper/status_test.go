@@ -14,9 +14,9 @@ func TestStatusText(t *testing.T) {
 		Name: "agents", PID: 7, Version: "v1.2.3", State: control.Reloading, Condition: control.FleetReloading, ReadyWorkers: 1, Generation: 3, UptimeSeconds: 93784, WorkersTarget: 2,
 		Binds: []string{"tcp://127.0.0.1:8000", "unix:///run/agents"},
 		Workers: []control.Worker{
-			{ID: 9, PID: 412, Generation: 3, State: "ready", Cooperating: true, AgeSeconds: 4000, Requests: new(uint64(120)), InFlight: new(uint64(2)), MaxRequests: 1000, MemoryBytes: 3 << 29, MemoryKind: control.PSS, Restarts: 12, CPUSeconds: new(83.5), Status: "größer"},
-			{ID: 10, Slot: 1, Place: 2, PID: 0, Generation: 3, State: "starting", AgeSeconds: 0.25, MemoryKind: control.RSS},
-			{ID: 11, Slot: 1, Place: 1, PID: 41200, Generation: 2, State: "draining", AgeSeconds: 75, MemoryBytes: 5 << 20, MemoryKind: control.RSS},
+			{ID: 9, PID: new(412), Generation: 3, State: "ready", Cooperating: true, AgeSeconds: 4000, Requests: new(uint64(120)), InFlight: new(uint64(2)), MaxRequests: 1000, MemoryBytes: 3 << 29, MemoryKind: control.PSS, Restarts: 12, CPUSeconds: new(83.5), Status: "größer"},
+			{ID: 10, Slot: 1, Place: 2, Generation: 3, State: "starting", AgeSeconds: 0.25, MemoryKind: control.RSS},
+			{ID: 11, Slot: 1, Place: 1, PID: new(41200), Generation: 2, State: "draining", AgeSeconds: 75, MemoryBytes: 5 << 20, MemoryKind: control.RSS},
 		},
 		Requests: []control.Request{
 			{Worker: 9, Method: "POST", Path: "/agent", AgeSeconds: 61, IdleSeconds: 61, RequestID: "a1"},
@@ -30,7 +30,7 @@ bind tcp://127.0.0.1:8000 unix:///run/agents
 
 ID  SLOT    PID  GEN  STATE       AGE  REQUESTS  IN FLIGHT  CPU TIME   MEMORY  RESTARTS  STATUS
  9     0    412    3  ready     1h06m  120/1000          2     1m23s  1.5 GiB        12  größer
-10     1      0    3  starting   0.2s         -          -         -        -         0
+10     1      -    3  starting   0.2s         -          -         -        -         0
 11     1  41200    2  draining  1m15s         -          -         -  5.0 MiB         0
 
 WORKER    AGE   IDLE             METHOD  PATH           REQUEST ID

@@ -19,7 +19,7 @@ func fleetOf(n int, requests uint64) control.Status {
 	sum := uint64(0)
 	for i := range n {
 		st.Workers = append(st.Workers, control.Worker{
-			ID: i + 1, Slot: i, PID: 100 + i, Generation: 1, State: "ready", Cooperating: true, AgeSeconds: 60,
+			ID: i + 1, Slot: i, PID: new(100 + i), Generation: 1, State: "ready", Cooperating: true, AgeSeconds: 60,
 			Requests: new(requests * uint64(i+1)), InFlight: new(uint64(i % 3)), MemoryBytes: uint64(n-i) << 20, MemoryKind: control.PSS,
 			CPUSeconds: new(float64(requests) / 20 * float64(i+1)),
 		})

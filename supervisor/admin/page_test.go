@@ -27,9 +27,9 @@ func busy() *master {
 		Name: "agent" + evil, PID: 4711, Version: "1.2.3", State: control.Running, Condition: control.FleetCrashLoop, ReadyWorkers: 2, Generation: 3, UptimeSeconds: 93784,
 		WorkersTarget: 3, Binds: []string{"tcp://127.0.0.1:8000"},
 		Workers: []control.Worker{
-			{ID: 7, Slot: 1, PID: 102, Generation: 3, State: "ready", Cooperating: true, AgeSeconds: 61, Requests: new(uint64(1234)), InFlight: new(uint64(2)), MaxRequests: 5000, CPUSeconds: new(2.5), MemoryBytes: 5 << 20, Restarts: 2, Status: evil},
-			{ID: 5, Slot: 0, PID: 101, Generation: 3, State: "ready", AgeSeconds: 7200, MemoryBytes: 3 << 20},
-			{ID: 9, Slot: 2, PID: 103, Generation: 3, State: "starting", Cooperating: true, Requests: new(uint64), InFlight: new(uint64)},
+			{ID: 7, Slot: 1, PID: new(102), Generation: 3, State: "ready", Cooperating: true, AgeSeconds: 61, Requests: new(uint64(1234)), InFlight: new(uint64(2)), MaxRequests: 5000, CPUSeconds: new(2.5), MemoryBytes: 5 << 20, Restarts: 2, Status: evil},
+			{ID: 5, Slot: 0, PID: new(101), Generation: 3, State: "ready", AgeSeconds: 7200, MemoryBytes: 3 << 20},
+			{ID: 9, Slot: 2, PID: new(103), Generation: 3, State: "starting", Cooperating: true, Requests: new(uint64), InFlight: new(uint64)},
 		},
 		Requests: []control.Request{
 			{Worker: 7, Method: "GET", Path: "/agent/stream", AgeSeconds: 1.5, IdleSeconds: 0.02, Streaming: true, RequestID: "abc"},

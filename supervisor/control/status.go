@@ -56,11 +56,11 @@ const (
 
 // Worker is one living process.
 type Worker struct {
-	ID         int `json:"id"`
-	Slot       int `json:"slot"`
-	Place      int `json:"place"`
-	PID        int `json:"pid"`
-	Generation int `json:"generation"`
+	ID         int  `json:"id"`
+	Slot       int  `json:"slot"`
+	Place      int  `json:"place"`
+	PID        *int `json:"pid"` // nil: the process is still being made
+	Generation int  `json:"generation"`
 	// State is "starting", "ready", "draining" or "stopping".
 	State string `json:"state"`
 	// Cooperating workers report what they do. What plain ones do is not known:

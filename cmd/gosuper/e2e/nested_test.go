@@ -79,7 +79,7 @@ func TestMasterUnderMaster(t *testing.T) {
 	if !slices.Equal(within.Binds, without.Binds) {
 		t.Errorf("the inner master listens on %q, the outer one on %q", within.Binds, without.Binds)
 	}
-	if got, want := without.Workers[0].PID, within.PID; got != want {
+	if got, want := *without.Workers[0].PID, within.PID; got != want {
 		t.Errorf("process %d is the worker, and %d the master", got, want)
 	}
 

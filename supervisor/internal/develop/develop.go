@@ -30,6 +30,9 @@ type Options struct {
 	Describe func(error) []zap.Field
 	// Environ is the master's environment, which a build gets whole.
 	Environ []string
+	// Start has a process made on the main thread, and says later, or at once, which
+	// it is.
+	Start func(spec process.Spec, told func(pid int, err error))
 }
 
 // A Project is what is developed.
@@ -47,6 +50,8 @@ type Development struct {
 	watched filewatch.Options  // without Paths: nothing
 	watcher *filewatch.Watcher // nil: nothing is watched
 	ledger  filewatch.Ledger
+
+	starting bool // a build that has no process yet
 
 	pid   int       // of the build that runs; 0: none
 	begun time.Time // when it was started
@@ -147,7 +152,7 @@ func (d *Development) Edited(batch []filewatch.Change, p *Project) (reload bool)
 	switch {
 	case len(p.Config.Watch.Build) == 0:
 		return true
-	case d.pid == 0:
+	case !d.Building():
 		d.build(p)
 	default:
 		d.stale = true
@@ -178,22 +183,32 @@ func (d *Development) build(p *Project) {
 	d.ledger.Expect(p.Output)
 	d.begun, d.stale = time.Now(), false
 	d.ledger.Begin(d.begun)
-	d.pid, err = process.Start(process.Spec{
+	d.starting = true
+	d.options.Start(process.Spec{
 		Path: path, Argv: c.Watch.Build, Dir: p.Dir,
 		Env:   c.Environ(nil, d.options.Environ, 0, 0, 0),
 		Files: []int{process.Null, unix.Stderr, unix.Stderr},
-	})
+	}, func(pid int, err error) { d.started(c.Watch.Build, pid, err) })
+}
+
+// started goes on with a build that has a process now. It may be out of date already.
+func (d *Development) started(command []string, pid int, err error) {
+	d.starting = false
 	if err != nil {
-		d.pid = 0
+		d.until = time.Time{}
 		d.ledger.End(time.Now())
-		log.Error("cannot build, nothing was replaced", zap.Error(err))
+		d.options.Log.Error("cannot build, nothing was replaced", zap.Error(err))
 		return
 	}
-	log.Info("building", zap.Strings("command", c.Watch.Build), zap.Int("pid", d.pid))
+	d.pid = pid
+	d.options.Log.Info("building", zap.Strings("command", command), zap.Int("pid", pid))
+	if !d.until.IsZero() {
+		d.interrupt()
+	}
 }
 
 // Building says whether a build runs.
-func (d *Development) Building() bool { return d.pid != 0 }
+func (d *Development) Building() bool { return d.starting || d.pid != 0 }
 
 // Is says whether the process is the build that runs.
 func (d *Development) Is(pid int) bool { return pid != 0 && pid == d.pid }
@@ -220,11 +235,19 @@ func (d *Development) Ended(status process.Status, p *Project) (reload bool) {
 }
 
 // Due is when to call Expire; zero: never.
-func (d *Development) Due() time.Time { return d.until }
+func (d *Development) Due() time.Time {
+	if d.pid == 0 {
+		return time.Time{}
+	}
+	return d.until
+}
 
-// interrupt asks the build to end.
+// interrupt asks the build to end, as soon as it has a process.
 func (d *Development) interrupt() {
 	d.until = time.Now().Add(buildGrace)
+	if d.pid == 0 {
+		return
+	}
 	if err := process.InterruptGroup(d.pid); err != nil {
 		d.options.Log.Error("cannot interrupt the build", zap.Error(err))
 	}

@@ -63,7 +63,10 @@ func project(t *testing.T, build string) *Project {
 // develop begins to follow the project.
 func develop(t *testing.T, p *Project) *Development {
 	t.Helper()
-	d := New(Options{Log: zap.NewNop(), Describe: func(err error) []zap.Field { return []zap.Field{zap.Error(err)} }, Environ: os.Environ()})
+	d := New(Options{
+		Log: zap.NewNop(), Describe: func(err error) []zap.Field { return []zap.Field{zap.Error(err)} }, Environ: os.Environ(),
+		Start: func(spec process.Spec, told func(int, error)) { told(process.Start(spec)) },
+	})
 	if err := d.Follow(p.Config); err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,8 @@
 // calls them: so whoever wants to know or change something has the owner do it, and
 // there is no lock around the state. What may take as long as a file system does goes
 // the other way: the owner sends a goroutine on an [Errand], one after the other, and
-// gets back what is to be done with the result.
+// gets back what is to be done with the result. What only the main thread can do is an
+// errand, too, and the main goroutine is who is sent.
 package loop
 
 import (
@@ -18,14 +19,36 @@ var ErrEnded = errors.New("the master has ended")
 // Loop is what ties goroutines to the owner of a state, which makes it by [New].
 type Loop struct {
 	// C is where the owner receives from, and calls what it gets.
-	C     chan func()
+	C chan func()
+	// Main is C for what the main goroutine has done.
+	Main  chan func()
 	ended chan struct{}
 
 	errands errands
+	main    errands     // of the goroutine of ServeMain
+	work    chan func() // for it
 }
 
 // New returns a Loop for its caller.
-func New() *Loop { return &Loop{C: make(chan func()), ended: make(chan struct{})} }
+func New() *Loop {
+	// There is room for all that may have begun, so nobody waits who sends.
+	l := &Loop{C: make(chan func()), Main: make(chan func(), mainAhead), ended: make(chan struct{}), work: make(chan func(), mainAhead)}
+	l.errands.most = 1
+	l.errands.begin = func(work Work, over func(func())) {
+		go func() {
+			then := work()
+			l.Report(func() { over(then) })
+		}()
+	}
+	l.main.most = mainAhead
+	l.main.begin = func(work Work, over func(func())) {
+		l.work <- func() {
+			then := work()
+			l.Main <- func() { over(then) }
+		}
+	}
+	return l
+}
 
 // Do has the owner call do, which may read and change all that it owns but must not
 // wait for anything, and returns when that is done. Any goroutine but the owner may

@@ -133,3 +133,45 @@ func TestFinish(t *testing.T) {
 		}
 	})
 }
+
+// TestMainErrands: the main goroutine works in order, the owner never waits for it, and
+// what has not begun when the owner finishes never does.
+func TestMainErrands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := New()
+		served := make(chan struct{})
+		go func() { defer close(served); l.ServeMain() }()
+		hang := make(chan struct{})
+		var begun int
+		var over []int
+		for n := range mainAhead + 2 {
+			l.SendMain(func() Work {
+				begun++
+				return func() func() {
+					<-hang
+					return func() { over = append(over, n) }
+				}
+			})
+		}
+		synctest.Wait() // the main goroutine hangs, and this one is here all the same
+		if begun != mainAhead || !l.MainBusy() || l.Busy() || len(over) > 0 {
+			t.Errorf("%d have begun and %v are over, want %d and none", begun, over, mainAhead)
+		}
+		close(hang)
+		(<-l.Main)()
+		if begun != mainAhead+1 {
+			t.Errorf("%d have begun after the first was over, want %d", begun, mainAhead+1)
+		}
+		l.Finish(time.Hour)
+		if !slices.IsSorted(over) || len(over) != mainAhead+1 || l.MainBusy() {
+			t.Errorf("%v are over, want %d in their order", over, mainAhead+1)
+		}
+		done := false
+		l.OnMain(func() { done = true })
+		if !done {
+			t.Error("it does not wait for what the main goroutine does")
+		}
+		l.End()
+		<-served
+	})
+}

@@ -33,6 +33,7 @@ type Roster[W any] struct {
 	workers   map[int]*W        `state:"workers,list=id"` // by id
 	pids      map[int]*W        `state:"-"`               // by pid, until they are reaped
 	unborn    map[int]bool      `state:"-"`               // ids of those without a process
+	others    int               `state:"-"`               // processes that are being made and are no worker's
 	unclaimed process.Unclaimed `state:"-"`               // of whom one may turn out to be an unborn one's
 	left      []*process.Tail   `state:"-"`               // output of workers that are gone, which others may hold
 	hurry     time.Time         `state:"-"`               // until then nobody's output is waited for
@@ -62,15 +63,33 @@ func (r *Roster[W]) Born(id, pid int) (end process.Status, ended bool) {
 // Unborn says whether the worker has no process yet.
 func (r *Roster[W]) Unborn(id int) bool { return r.unborn[id] }
 
-// Expecting says whether there are unborn workers: a child that nobody knows may be
-// one of them.
-func (r *Roster[W]) Expecting() bool { return len(r.unborn) > 0 }
+// Expecting says whether there are unborn workers, or others: a child that nobody knows
+// may be one of them.
+func (r *Roster[W]) Expecting() bool { return len(r.unborn)+r.others > 0 }
+
+// Expect notes that a process is being made which is no worker's. [Roster.Came] says
+// that this is over.
+func (r *Roster[W]) Expect() { r.others++ }
+
+// Came notes which process was made; 0: none. If that has ended already, and was
+// reaped, it returns how.
+func (r *Roster[W]) Came(pid int) (end process.Status, ended bool) {
+	defer r.forget()
+	r.others--
+	return r.unclaimed.Claim(pid)
+}
 
 // GiveUp notes that an unborn worker will never have a process.
 func (r *Roster[W]) GiveUp(id int) { r.delivered(id) }
 
 func (r *Roster[W]) delivered(id int) {
-	if delete(r.unborn, id); len(r.unborn) == 0 {
+	delete(r.unborn, id)
+	r.forget()
+}
+
+// forget drops what nobody is left to claim.
+func (r *Roster[W]) forget() {
+	if !r.Expecting() {
 		r.unclaimed.Drop()
 	}
 }

@@ -55,6 +55,26 @@ func TestEndIsSeenFirst(t *testing.T) {
 	}
 }
 
+// What is no worker may end before it is known, too.
+func TestOthers(t *testing.T) {
+	r := New[string]()
+	ends := []process.Orphan{{Pid: pid, Status: process.Status{Code: 7}}}
+	r.Expect()
+	r.Enter(1, new("first"))
+	r.ReapedOthers(ends)
+	r.GiveUp(1)
+	if !r.Expecting() {
+		t.Error("a process that is being made is not expected")
+	}
+	if end, ended := r.Came(pid); !ended || end.Code != 7 || r.Expecting() {
+		t.Errorf("it ended with %v, %t", end, ended)
+	}
+	r.Expect()
+	if _, ended := r.Came(0); ended || r.Expecting() || len(r.PIDs()) != 0 {
+		t.Error("a process that was not made is taken for one")
+	}
+}
+
 func TestAll(t *testing.T) {
 	r := New[int]()
 	for id := 3; id > 0; id-- {
