@@ -40,7 +40,7 @@ var mayImport = map[string][]string{
 	"cmd/internal":      {sys},
 	"config":            {"github.com/BurntSushi/toml"},
 	"supervisor": {
-		sys, "go.uber.org/zap", module + "/config", module + "/worker/plain", module + "/worker/protocol", module + "/worker/scoreboard",
+		sys, "go.uber.org/zap", module + "/config", module + "/worker/plain", module + "/worker/protocol", module + "/worker/scoreboard", module + "/worker/sealed",
 		module + "/supervisor/internal", module + "/supervisor/control", module + "/supervisor/admin", module + "/supervisor/files",
 	},
 	"supervisor/files":            {sys},
@@ -67,8 +67,7 @@ var mayImport = map[string][]string{
 	"supervisor/internal/ownfiles":  {"go.uber.org/zap", module + "/config", module + "/supervisor/internal/accesslog", module + "/supervisor/internal/loop", module + "/supervisor/internal/pidfile"},
 	"supervisor/internal/reloads":   {module + "/supervisor/control"},
 	"supervisor/internal/signals":   {module + "/supervisor/internal/terminal"},
-	"supervisor/internal/handover":  {sys, module + "/supervisor/internal/sealed"},
-	"supervisor/internal/sealed":    {sys},
+	"supervisor/internal/handover":  {sys, module + "/worker/sealed"},
 	"supervisor/internal/upgrade":   {sys, module + "/supervisor/files", module + "/supervisor/internal/handover", module + "/supervisor/internal/process"},
 	"supervisor/internal/httpd":     {},
 	"supervisor/internal/loop":      {},
@@ -88,7 +87,8 @@ var mayImport = map[string][]string{
 	"worker/internal/role":   {},
 	"worker/plain":           {module + "/worker/internal/role"},
 	"worker/protocol":        {},
-	"worker/scoreboard":      {sys},
+	"worker/scoreboard":      {sys, module + "/worker/sealed"},
+	"worker/sealed":          {sys},
 	"examples":               {module + "/worker"},
 }
 

@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/worker/sealed"
 )
 
 // CreateFleet makes the memory for at least so many places, a multiple of 64,
@@ -19,7 +21,7 @@ func CreateFleet(places int) (*Fleet, error) {
 		return nil, fmt.Errorf("cannot create a fleet page for %d places", places)
 	}
 	size := (places*placeSize + fleetPage - 1) / fleetPage * fleetPage
-	fd, err := memfd("gosuper-fleet")
+	fd, err := sealed.Empty("gosuper-fleet")
 	if err != nil {
 		return nil, fmt.Errorf("cannot create a fleet page: %w", err)
 	}

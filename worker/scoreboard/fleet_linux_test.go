@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/worker/sealed"
 )
 
 func createFleet(t testing.TB, places int) *Fleet {
@@ -76,7 +78,7 @@ func TestOpenFleetRefuses(t *testing.T) {
 	} else {
 		f.Close()
 	}
-	odd, err := memfd("odd")
+	odd, err := sealed.Empty("odd")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +86,7 @@ func TestOpenFleetRefuses(t *testing.T) {
 	if _, err := seal(odd, 100); err != nil {
 		t.Fatal(err)
 	}
-	unsealed, err := memfd("unsealed")
+	unsealed, err := sealed.Empty("unsealed")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/worker/sealed"
 )
 
 const seals = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
@@ -17,7 +19,7 @@ func Create() (*Memory, error) {
 	if !littleEndian {
 		return nil, fmt.Errorf("cannot create a scoreboard on a big-endian machine: %w", errors.ErrUnsupported)
 	}
-	fd, err := memfd("gosuper-scoreboard")
+	fd, err := sealed.Empty("gosuper-scoreboard")
 	if err != nil {
 		return nil, fmt.Errorf("cannot create a scoreboard: %w", err)
 	}
@@ -39,17 +41,6 @@ func Adopt(fd int) (*Memory, error) {
 		return nil, err
 	}
 	return &Memory{file: os.NewFile(uintptr(fd), "scoreboard"), data: b.data}, nil
-}
-
-// memfd creates an empty file that is never executable, which some hardened
-// systems insist on (vm.memfd_noexec). Kernels before 6.3 do not know the flag.
-func memfd(name string) (int, error) {
-	const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
-	fd, err := unix.MemfdCreate(name, flags|unix.MFD_NOEXEC_SEAL)
-	if errors.Is(err, unix.EINVAL) {
-		fd, err = unix.MemfdCreate(name, flags)
-	}
-	return fd, os.NewSyscallError("memfd_create", err)
 }
 
 // seal gives the file its size, takes away everybody's right to change it, and

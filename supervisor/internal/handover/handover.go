@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/gosuper/gosuper/supervisor/internal/sealed"
+	"github.com/gosuper/gosuper/worker/sealed"
 )
 
 // Write writes a state, the text of which is JSON, into memory that nobody can change, and returns its
