@@ -30,7 +30,7 @@ func TestMistakesInFiles(t *testing.T) {
 		{"key of uvicorn", `timeout_keep_alive = 5`, `FILE:1: timeout_keep_alive: is not a key (here it is keepalive)`},
 		{"key of Gunicorn in a table", "[log]\nloglevel = 5", `FILE:2: log.loglevel: is not a key (here it is log.level)`},
 		{"table of Gunicorn", "[logconfig_dict]\nversion = 1", `FILE:1: logconfig_dict: is not a key (gosuper's own log has log.level, log.format and log.file; that of the application is the application's)`},
-		{"option of uvicorn", `ws_max_size = 5`, `FILE:1: ws_max_size: is not a key (an option of the server belongs to command: ["uvicorn", "app:app", "--fd", "3", "--ws-max-size"])`},
+		{"option of uvicorn", `ws_max_size = 5`, `FILE:1: ws_max_size: is not a key (an option of the server belongs to command: ["app:app", "--ws-max-size"])`},
 		{"option of Gunicorn's server", `limit_request_line = 5`, `FILE:1: limit_request_line: is not a key (gosuper leaves HTTP to the server: look for it among the options of COMMAND)`},
 		{"quoted dots", `"log.level" = "debug"`, `FILE:1: "log.level": is not a key`},
 		{"odd key", `"a\nb" = 1`, `FILE:1: "a\nb": is not a key`},

@@ -16,8 +16,7 @@ type foreign struct {
 	key string
 	// here is what to do instead, or what there is to know besides the key.
 	here string
-	// server tells that the server has it as an option, of the same name if the
-	// server is uvicorn.
+	// server tells that the server has it as an option.
 	server server
 }
 
@@ -25,9 +24,9 @@ type foreign struct {
 type server int
 
 const (
-	noServer  server = iota
-	anyServer        // whatever the server calls it
-	uvicorn          // uvicorn has it by this name
+	noServer     server = iota
+	anyServer           // whatever the server calls it
+	applications        // what serves a Python application has it by this name, and mostly uvicorn too
 )
 
 // findForeign returns what is known of a name; dashes may stand for underscores.
@@ -52,8 +51,8 @@ func ForeignFlag(name string) (hint string, known bool) {
 		return "", false
 	}
 	switch f.server {
-	case uvicorn:
-		return "an option of the server comes after its name: gosuper [flags] uvicorn app:app --fd 3 --" + name, true
+	case applications:
+		return "an option of the server comes after the application: gosuper [flags] app:app --" + name, true
 	case anyServer:
 		return f.ofServer(), true
 	}
@@ -76,8 +75,8 @@ func foreignKey(name string) string {
 		return ""
 	}
 	switch f.server {
-	case uvicorn:
-		return `an option of the server belongs to command: ["uvicorn", "app:app", "--fd", "3", "--` + strings.ReplaceAll(name, "_", "-") + `"]`
+	case applications:
+		return `an option of the server belongs to command: ["app:app", "--` + strings.ReplaceAll(name, "_", "-") + `"]`
 	case anyServer:
 		return f.ofServer()
 	}

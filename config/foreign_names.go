@@ -29,7 +29,7 @@ var foreignNames = []foreign{
 	{names: "no_control_socket control_socket_disable", key: "control.socket", here: "off is none"},
 	{names: "control_socket", key: "control.socket"},
 	{names: "paste paster paste_global raw_paste_global_conf wsgi_app app", key: "command", here: "the program that serves the application"},
-	{names: "pythonpath app_dir", key: "env", here: "PYTHONPATH=DIR, or --app-dir DIR after uvicorn"},
+	{names: "pythonpath app_dir", key: "env", here: "PYTHONPATH=DIR, or --app-dir DIR after the application"},
 
 	// What needs no setting.
 	{names: "reload_include reload_includes reload_exclude reload_excludes", here: "every file of watch.paths counts, but those that no source is: gosuper help config watch.paths"},
@@ -64,11 +64,15 @@ var foreignNames = []foreign{
 	},
 
 	// What the server does.
-	{server: uvicorn, names: "loop http http2 ws ws_max_size ws_max_queue ws_ping_interval ws_ping_timeout ws_per_message_deflate"},
-	{server: uvicorn, names: "lifespan interface factory root_path header h11_max_incomplete_event_size reset_contextvars"},
-	{server: uvicorn, names: "log_config proxy_headers no_proxy_headers forwarded_allow_ips"},
-	{server: uvicorn, names: "server_header no_server_header date_header no_date_header"},
-	{server: anyServer, names: "threads headers http_parser asgi_loop asgi_lifespan asgi_disconnect_grace_period websocket_max_message_size"},
+	{server: applications, names: "loop http http2 ws ws_max_size ws_max_queue ws_ping_interval ws_ping_timeout ws_per_message_deflate"},
+	{server: applications, names: "threads lifespan interface factory root_path header h11_max_incomplete_event_size reset_contextvars"},
+	{server: applications, names: "log_config proxy_headers no_proxy_headers forwarded_allow_ips"},
+	{server: applications, names: "server_header no_server_header date_header no_date_header"},
+	{server: anyServer, names: "headers asgi_disconnect_grace_period"},
+	{server: anyServer, names: "asgi_loop", here: "of a Python application it is --loop"},
+	{server: anyServer, names: "asgi_lifespan", here: "of a Python application it is --lifespan"},
+	{server: anyServer, names: "http_parser", here: "of a Python application it is --http h11 or httptools"},
+	{server: anyServer, names: "websocket_max_message_size", here: "of a Python application it is --ws-max-size"},
 	{server: anyServer, names: "http_protocols http2_cleartext http2_max_concurrent_streams http2_initial_window_size http2_max_frame_size http2_max_header_list_size"},
 	{server: anyServer, names: "limit_request_line limit_request_fields limit_request_field_size"},
 	{server: anyServer, names: "no_sendfile sendfile tmp_upload_dir secure_scheme_headers forwarder_headers header_map"},
