@@ -160,6 +160,39 @@ func TestExpire(t *testing.T) {
 	}
 }
 
+// TestOutOfDateBeforeItHasAProcess: a build that is out of date before anybody knows its
+// process is told to end as soon as that is known.
+func TestOutOfDateBeforeItHasAProcess(t *testing.T) {
+	p := project(t, "exec sleep 20")
+	d := develop(t, p)
+	var tell func()
+	start := d.options.Start
+	d.options.Start = func(spec process.Spec, told func(int, error)) {
+		start(spec, func(pid int, err error) { tell = func() { told(pid, err) } })
+	}
+	edit := func() {
+		d.Edited([]filewatch.Change{{Path: filepath.Join(p.Dir, "source"), At: time.Now()}}, p)
+	}
+	main(edit)
+	if !d.Building() || tell == nil {
+		t.Fatal("a change is not built")
+	}
+	main(edit)
+	if d.Expire(time.Now().Add(time.Hour)); d.Is(0) || !d.Building() || !d.Due().IsZero() {
+		t.Error("something is due of a build that has no process")
+	}
+	tell()
+	if d.Due().IsZero() {
+		t.Fatal("it was not told to end")
+	}
+	if got := wait(t, d); got.Signal != syscall.SIGINT {
+		t.Errorf("it ended with %v", got)
+	}
+	if d.Ended(process.Status{Signal: syscall.SIGINT}, nil) || d.Building() {
+		t.Error("something comes of a build that nothing is to come of")
+	}
+}
+
 // TestFollow: the same files are not watched anew, others are, and in the end none.
 func TestFollow(t *testing.T) {
 	p := project(t, "true")
