@@ -4,12 +4,11 @@ package e2e
 
 import (
 	"context"
-	"encoding/binary"
 	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,10 +19,15 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/gosuper/gosuper/cmd/internal/load"
 )
 
 var soakSpan = flag.Duration("soak", 8*time.Second, "how long the soak lasts")
+
+// stuck is the load of requests that do not end by themselves.
+const stuck = "stuck"
 
 // soakLoads are what clients do at the same time. Kept connections have no pause,
 // so that there is nearly always a request on them.
@@ -35,23 +39,23 @@ var soakLoads = []struct {
 	{"keep-alive", load.Plan{Connections: 3, Mode: load.KeepAlive, Method: "POST", Body: `{"prompt":"hello"}`}},
 	{"slow", load.Plan{Connections: 6, Path: "/nap?d=150ms"}},
 	{"streams", load.Plan{Connections: 4, Path: "/tokens?n=30&d=50ms"}},
-	{"stuck", load.Plan{Connections: 1, Path: "/nap?d=30s", Pause: 700 * time.Millisecond}},
+	{stuck, load.Plan{Connections: 1, Path: "/nap?d=30s", Pause: 700 * time.Millisecond}},
 }
 
 // ledger is who was lost, and what killed workers had in their hands.
 type ledger struct {
 	mu     sync.Mutex // guards what follows
 	lost   []load.Answer
-	ended  int                  // with 504
+	ended  int                  // stuck ones, with 504
 	killed map[string]time.Time // connections of killed workers by the address of the client: when
 }
 
-func (l *ledger) see(a load.Answer) {
+func (l *ledger) see(of string, a load.Answer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case a.Kind == load.Complete:
-	case a.Kind == load.Status && strings.Contains(a.Err.Error(), "504"):
+	case of == stuck && a.Kind == load.Status && strings.Contains(a.Err.Error(), "504"):
 		l.ended++
 	default:
 		l.lost = append(l.lost, a)
@@ -79,41 +83,39 @@ func (l *ledger) kill(t *testing.T, pid int) bool {
 	return syscall.Kill(pid, syscall.SIGKILL) == nil
 }
 
-// clientsOf returns the other ends of a process's TCP connections over IPv4.
+// clientsOf returns the other ends of the connections of a process that stands still.
+// They are asked for one by one: the kernel's table of all connections may leave some
+// out that is read while it changes.
 func clientsOf(t *testing.T, pid int) (clients []string) {
 	t.Helper()
-	inodes := map[string]bool{}
-	descriptors, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
-	for _, descriptor := range descriptors {
-		if to, _ := os.Readlink(descriptor); strings.HasPrefix(to, "socket:[") {
-			inodes[strings.Trim(to, "socket:[]")] = true
-		}
-	}
-	table, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/tcp", pid))
+	process, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	const listening = "0A"
-	for line := range strings.Lines(string(table)) {
-		if fields := strings.Fields(line); len(fields) > 9 && inodes[fields[9]] && fields[3] != listening {
-			clients = append(clients, address(t, fields[2]))
+	defer unix.Close(process)
+	descriptors, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range descriptors {
+		if to, _ := os.Readlink(path); !strings.HasPrefix(to, "socket:[") {
+			continue
+		}
+		theirs, err := strconv.Atoi(filepath.Base(path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		own, err := unix.PidfdGetfd(process, theirs, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		peer, err := unix.Getpeername(own)
+		unix.Close(own)
+		if peer, ok := peer.(*unix.SockaddrInet4); ok && err == nil { // else it listens, or is the master's
+			clients = append(clients, netip.AddrPortFrom(netip.AddrFrom4(peer.Addr), uint16(peer.Port)).String())
 		}
 	}
 	return clients
-}
-
-// address reads an address as the kernel writes it: a word in its own byte order,
-// and a port.
-func address(t *testing.T, text string) string {
-	t.Helper()
-	ip, port, _ := strings.Cut(text, ":")
-	word, err1 := strconv.ParseUint(ip, 16, 32)
-	n, err2 := strconv.ParseUint(port, 16, 16)
-	if err1 != nil || err2 != nil {
-		t.Fatalf("not an address: %q", text)
-	}
-	b := binary.NativeEndian.AppendUint32(nil, uint32(word))
-	return net.JoinHostPort(net.IP(b).String(), strconv.Itoa(int(n)))
 }
 
 // Under load of all kinds, with reloads, kills and requests that never end, no
@@ -131,7 +133,7 @@ func TestSoak(t *testing.T) {
 	results := make([]*load.Result, len(soakLoads))
 	for i, one := range soakLoads {
 		plan := one.plan
-		plan.Addr, plan.Seen = m.addr(), books.see
+		plan.Addr, plan.Seen = m.addr(), func(a load.Answer) { books.see(one.name, a) }
 		clients.Go(func() { results[i] = plan.Run(ctx) })
 	}
 	kills, reloads := 0, 0
@@ -158,7 +160,7 @@ func TestSoak(t *testing.T) {
 		complete += results[i].Complete
 		sent += results[i].Complete + results[i].Losses()
 	}
-	books.check(t)
+	books.check(t, m)
 	t.Logf("%d requests sent, %d complete, %d ended with 504, %d lost; %d workers killed with %d connections, %d reloads",
 		sent, complete, books.ended, len(books.lost), kills, len(books.killed), reloads)
 	if books.ended == 0 || kills == 0 || sent != complete+books.ended+len(books.lost) {
@@ -181,16 +183,23 @@ func TestSoak(t *testing.T) {
 	}
 }
 
-// check finds the killed worker for each lost request.
-func (l *ledger) check(t *testing.T) {
+// check finds the killed worker for each lost request, and what the master says of the
+// one that it was lost on if that was not killed here.
+func (l *ledger) check(t *testing.T, m *master) {
 	inFlight, after := 0, 0
 	for _, a := range l.lost {
 		at, ok := l.killed[a.Local]
 		switch {
 		case !ok:
-			t.Errorf("lost, but no killed worker had it: %v after %v, connection %s, %v", a.Kind, a.Took, a.Local, a.Err)
+			t.Errorf("lost, but no killed worker had it: %v at %v after %v, the last %v of it silent, worker process %d, connection %s, %v",
+				a.Kind, a.Start.UTC().Format(time.RFC3339Nano), a.Took, a.Silence, a.Pid, a.Local, a.Err)
+			for _, e := range m.allEvents() {
+				if a.Pid != 0 && e.num("pid") == a.Pid {
+					t.Log(e.line)
+				}
+			}
 		case a.Kind != load.NoAnswer && a.Kind != load.Cut && a.Kind != load.Write:
-			t.Errorf("lost in a way that a kill does not explain: %v, %v", a.Kind, a.Err)
+			t.Errorf("lost in a way that a kill does not explain: %v after %v, the last %v of it silent, %v", a.Kind, a.Took, a.Silence, a.Err)
 		case a.Start.Before(at):
 			inFlight++
 		default: // the client had not yet noticed that its kept connection is dead

@@ -49,9 +49,12 @@ type client struct {
 	request []byte
 	result  *Result
 
-	conn   *timedConn // nil: none is open
-	reader *bufio.Reader
-	used   int // requests sent on it
+	conn   *timedConn    // nil: none is open
+	reader *bufio.Reader // of this client
+	used   int           // requests sent on it
+
+	heard   time.Time     // when the request was sent, or something came last
+	silence time.Duration // before that
 }
 
 func (c *client) run(ctx context.Context, next func() bool) {
@@ -78,8 +81,9 @@ func (c *client) run(ctx context.Context, next func() bool) {
 // one sends a request and reads its answer.
 func (c *client) one() Answer {
 	a := Answer{Start: time.Now()}
+	c.heard, c.silence = a.Start, 0
 	a.Kind, a.Err = c.exchange(&a)
-	a.Took = time.Since(a.Start)
+	a.Took, a.Silence = time.Since(a.Start), c.silence
 	a.Unread = min(a.Unread, a.Took) // the clocks differ
 	if a.Kind != Complete || c.plan.Mode == NewConnection || c.used == c.plan.PerConnection {
 		c.close()
@@ -100,7 +104,7 @@ func (c *client) exchange(a *Answer) (Kind, error) {
 		}
 		c.result.Connections++
 		c.conn = timed(conn)
-		c.reader, c.used = bufio.NewReader(c.conn), 0
+		c.reader, c.used = bufio.NewReader(c), 0
 	}
 	c.used++
 	a.First = c.used == 1
@@ -119,14 +123,14 @@ func (c *client) exchange(a *Answer) (Kind, error) {
 		return c.broken(err), err
 	}
 	defer answer.Body.Close()
+	if pid, err := strconv.Atoi(answer.Header.Get("X-Worker-Pid")); err == nil {
+		a.Pid = pid
+	}
 	if _, err := io.Copy(io.Discard, answer.Body); err != nil {
 		return c.broken(err), err
 	}
 	if answer.StatusCode >= http.StatusBadRequest {
 		return Status, errors.New(answer.Status)
-	}
-	if pid, err := strconv.Atoi(answer.Header.Get("X-Worker-Pid")); err == nil {
-		a.Pid = pid
 	}
 	if !c.conn.arrived.IsZero() {
 		a.Unread = max(time.Since(c.conn.arrived), 0)
@@ -135,6 +139,14 @@ func (c *client) exchange(a *Answer) (Kind, error) {
 		c.close()
 	}
 	return Complete, nil
+}
+
+// Read reads from the connection and notes how long that took.
+func (c *client) Read(data []byte) (int, error) {
+	n, err := c.conn.Read(data)
+	now := time.Now()
+	c.heard, c.silence = now, now.Sub(c.heard)
+	return n, err
 }
 
 // broken tells an answer that ended too early from one that is none. The parser

@@ -82,11 +82,14 @@ type Answer struct {
 	// Unread is the last part of Took, for which a complete answer had arrived and was
 	// not read; 0 if the kernel does not say, which it does on Linux, of TCP.
 	Unread time.Duration
-	Kind   Kind   // Complete, or how it was lost
-	Err    error  // nil for Complete
-	Pid    int    // of the worker, from X-Worker-Pid; 0: unknown
-	Local  string // address of this end of the connection; "": none was made
-	First  bool   // it was the first on its connection
+	// Silence is how long nothing had come before what came last: a piece of the answer,
+	// or its end, or the news that there will be none.
+	Silence time.Duration
+	Kind    Kind   // Complete, or how it was lost
+	Err     error  // nil for Complete
+	Pid     int    // of the worker, from X-Worker-Pid, also if the rest of the answer was lost; 0: unknown
+	Local   string // address of this end of the connection; "": none was made
+	First   bool   // it was the first on its connection
 }
 
 // Run sends requests until the context ends or Count is reached. Those under

@@ -63,8 +63,6 @@ func TestCompleteAnswers(t *testing.T) {
 	}
 }
 
-// Every way to lose an answer is told from the others, and no request is sent
-// twice.
 // Connections are dealt out evenly over workers who accept unevenly.
 func TestEven(t *testing.T) {
 	var accepted atomic.Int64
@@ -100,6 +98,8 @@ func TestEven(t *testing.T) {
 
 type pidKey struct{}
 
+// Every way to lose an answer is told from the others, and no request is sent
+// twice.
 func TestLosses(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
@@ -163,6 +163,37 @@ func TestDialAndTimeout(t *testing.T) {
 	defer mute.Close()
 	if r := (Plan{Addr: mute.Addr().String(), Count: 1, Timeout: time.Millisecond}).Run(t.Context()); r.Lost[Late] != 1 {
 		t.Errorf("mute server: %v", r)
+	}
+}
+
+// TestSilence waits before the answer, and before its end where there is none: each is
+// the silence of its own request.
+func TestSilence(t *testing.T) {
+	const pause = 50 * time.Millisecond
+	wait := func() { <-time.After(pause) }
+	handlers := map[string]http.HandlerFunc{
+		"before an error": func(w http.ResponseWriter, _ *http.Request) {
+			wait()
+			w.WriteHeader(http.StatusGatewayTimeout)
+		},
+		"before a cut": func(w http.ResponseWriter, _ *http.Request) {
+			wait()
+			io.WriteString(w, "a part")
+			http.NewResponseController(w).Flush()
+			wait()
+			panic(http.ErrAbortHandler)
+		},
+	}
+	for name, handler := range handlers {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(handler)
+			defer server.Close()
+			Plan{Addr: server.Listener.Addr().String(), Count: 2, Seen: func(a Answer) {
+				if a.Kind == Complete || a.Silence < pause/2 || a.Silence > a.Took || name == "before a cut" && a.Silence > a.Took-pause/2 {
+					t.Errorf("%v after %v, the last %v of it silent", a.Kind, a.Took, a.Silence)
+				}
+			}}.Run(t.Context())
+		})
 	}
 }
 
