@@ -36,7 +36,10 @@ const examples = "../../examples"
 // graceful_timeout.
 const slack = 3 * time.Second
 
-// manifests are all objects of examples/kubernetes. There is one of each.
+// folders are those with manifests of a deployment, beside each other.
+var folders = []string{"kubernetes", "fastapi/kubernetes"}
+
+// manifests are all objects of a folder. There is one of each.
 type manifests struct {
 	config     core.ConfigMap
 	deployment apps.Deployment
@@ -46,8 +49,15 @@ type manifests struct {
 	monitor    monitoring.PodMonitor
 }
 
+// each runs a test for the manifests of each folder.
+func each(t *testing.T, test func(t *testing.T, m *manifests)) {
+	for _, folder := range folders {
+		t.Run(folder, func(t *testing.T) { test(t, load(t, folder)) })
+	}
+}
+
 // load reads the files, and takes nothing that the types do not know.
-func load(t *testing.T) *manifests {
+func load(t *testing.T, folder string) *manifests {
 	t.Helper()
 	m := new(manifests)
 	missing := map[string]any{
@@ -55,7 +65,7 @@ func load(t *testing.T) *manifests {
 		"policy/v1 PodDisruptionBudget": &m.budget, "autoscaling/v2 HorizontalPodAutoscaler": &m.autoscaler,
 		"monitoring.coreos.com/v1 PodMonitor": &m.monitor,
 	}
-	files, err := filepath.Glob(examples + "/kubernetes/*.yaml")
+	files, err := filepath.Glob(filepath.Join(examples, folder, "*.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,8 +131,9 @@ func (m *manifests) settings(t *testing.T) *config.Config {
 }
 
 // The objects mean each other.
-func TestReferences(t *testing.T) {
-	m := load(t)
+func TestReferences(t *testing.T) { each(t, references) }
+
+func references(t *testing.T, m *manifests) {
 	pod := m.deployment.Spec.Template
 	own := labels.Set(pod.Labels)
 	for name, selector := range map[string]*meta.LabelSelector{
@@ -169,8 +180,9 @@ func TestReferences(t *testing.T) {
 }
 
 // The time that each gives to the other is enough.
-func TestBudgets(t *testing.T) {
-	m := load(t)
+func TestBudgets(t *testing.T) { each(t, budgets) }
+
+func budgets(t *testing.T, m *manifests) {
 	pod := m.deployment.Spec.Template.Spec
 	c := m.settings(t)
 	if has := time.Duration(*pod.TerminationGracePeriodSeconds) * time.Second; has < stopTime(c) {
@@ -196,14 +208,16 @@ func TestBudgets(t *testing.T) {
 
 // The pods are admitted where the Pod Security Standard "restricted" is enforced,
 // and cannot write to their root.
-func TestRestricted(t *testing.T) {
-	pod := load(t).deployment.Spec.Template
+func TestRestricted(t *testing.T) { each(t, restricted) }
+
+func restricted(t *testing.T, m *manifests) {
+	pod := m.deployment.Spec.Template
 	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	restricted := api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}
-	for _, result := range evaluator.EvaluatePod(restricted, &pod.ObjectMeta, &pod.Spec) {
+	level := api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}
+	for _, result := range evaluator.EvaluatePod(level, &pod.ObjectMeta, &pod.Spec) {
 		if !result.Allowed {
 			t.Errorf("%s: %s", result.ForbiddenReason, result.ForbiddenDetail)
 		}
@@ -219,8 +233,10 @@ func TestRestricted(t *testing.T) {
 }
 
 // The autoscaler goes by a metric that gosuper has.
-func TestMetric(t *testing.T) {
-	metric := load(t).autoscaler.Spec.Metrics[0].Pods.Metric.Name
+func TestMetric(t *testing.T) { each(t, metric) }
+
+func metric(t *testing.T, m *manifests) {
+	metric := m.autoscaler.Spec.Metrics[0].Pods.Metric.Name
 	sources, err := filepath.Glob("../../supervisor/admin/*.go")
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -51,6 +52,8 @@ func startDocker(t *testing.T) *engine {
 			text, _ := os.ReadFile(log.Name())
 			t.Logf("dockerd and containerd say\n%s", text)
 		}
+		// The host's network, if a container had it, stays mounted there.
+		_ = syscall.Unmount(d.file("exec/netns/default"), 0)
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
 		}
@@ -102,42 +105,50 @@ func (d *engine) do(t *testing.T, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// buildImage builds the image "agent" by the example's Dockerfile. There is no
-// registry to take Go from, so its command that compiles is run here, and what it
-// makes stands for the first stage.
-func (d *engine) buildImage(t *testing.T) {
+// build builds an image by an example's Dockerfile. There is no registry to take Go
+// from, so its command that compiles is run here, and what it makes stands for the
+// first stage. Images that other stages begin with must be there.
+func (d *engine) build(t *testing.T, image, file string) {
 	t.Helper()
-	first, last, ok := strings.Cut(read(t, examples+"/docker/Dockerfile"), "\nFROM scratch\n")
-	base := regexp.MustCompile(`(?m)^FROM (\S+) AS build$`).FindStringSubmatch(first)
-	compile := regexp.MustCompile(`(?m)^RUN (.* go build .*)$`).FindStringSubmatch(first)
-	if !ok || base == nil || compile == nil {
+	text := read(t, examples+"/"+file)
+	base := regexp.MustCompile(`(?m)^FROM (golang:\S+) AS \S+$`).FindStringSubmatch(text)
+	compile := regexp.MustCompile(`(?m)^RUN (.* go build .*)$`).FindStringSubmatchIndex(text)
+	if base == nil || compile == nil {
 		t.Fatal("the Dockerfile has not the stages that are known here")
 	}
-	stage := d.file("stage")
+	stage := d.file(image)
 	certificates := filepath.Join(stage, "etc/ssl/certs/ca-certificates.crt")
 	if err := os.MkdirAll(filepath.Dir(certificates), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{
-		replace(t, compile[1], "-o /out/", "-o "+stage+"/out/"),
-		"CGO_ENABLED=0 go build -o " + d.plain() + " ./cmd/gosuper/e2e/testdata/plain", // without a dynamic loader
-	} {
-		cmd := exec.Command("sh", "-c", line)
-		cmd.Dir = repository
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v\n%s", line, err, out)
-		}
+	line := replace(t, text[compile[2]:compile[3]], "-o /out/", "-o "+stage+"/out/")
+	cmd := exec.Command("sh", "-c", line)
+	cmd.Dir = repository
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", line, err, out)
 	}
 	for name, text := range map[string]string{
 		certificates: "none\n", filepath.Join(stage, "Dockerfile"): "FROM scratch\nCOPY etc /etc\nCOPY out /out\n",
-		d.file("Dockerfile"): base[0] + "\nFROM scratch\n" + last,
+		d.file(image + ".Dockerfile"): base[0] + text[compile[1]:],
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	d.do(t, "build", "-q", "-t", base[1], stage)
-	d.do(t, "build", "-q", "-t", "agent", "-f", d.file("Dockerfile"), repository)
+	d.do(t, "build", "-q", "--network=host", "-t", image, "-f", d.file(image+".Dockerfile"), repository)
+}
+
+// buildImage builds the image "agent", and the program that is no part of it.
+func (d *engine) buildImage(t *testing.T) {
+	t.Helper()
+	plain := exec.Command("go", "build", "-o", d.plain(), "./cmd/gosuper/e2e/testdata/plain")
+	plain.Dir = repository
+	plain.Env = append(os.Environ(), "CGO_ENABLED=0") // without a dynamic loader
+	if out, err := plain.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	d.build(t, "agent", "docker/Dockerfile")
 	var image []struct {
 		Size   int64
 		Config struct{ User string }

@@ -22,9 +22,11 @@ import (
 	"github.com/gosuper/gosuper/cmd/internal/load"
 )
 
-// deployment is the FastAPI example as its files have it, with its small endpoint.
+// deployment is the FastAPI example as its files have it, with its small endpoint and
+// nginx.
 type deployment struct {
 	*master
+	front  string      // nginx's socket
 	broken atomic.Bool // the endpoint answers nothing but errors
 }
 
@@ -41,29 +43,18 @@ func deploy(t *testing.T, env []string, changes ...string) *deployment {
 		t.Fatal(err)
 	}
 	python := filepath.Join(required(t, "TEST_FASTAPI", folder, "uvicorn"), "bin", "python")
-	common := []string{"PYTHONPATH=" + source, "PYTHONDONTWRITEBYTECODE=1", "TOKEN_SECONDS=0.02"}
+	common := []string{"PYTHONPATH=" + source, "PYTHONDONTWRITEBYTECODE=1"}
 
 	d := new(deployment)
-	address := freePort(t)
-	_, port, _ := net.SplitHostPort(address)
-	endpoint := exec.Command(python, "-m", "gosuper", "endpoint:app", "--port", port, "--log-level", "warning")
-	endpoint.Dir, endpoint.Env = folder, append(cleanEnviron(), common...)
-	daemon(t, endpoint, func() bool {
-		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			conn.Close()
-		}
-		return err == nil
-	})
-	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: address})
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	proxy := httputil.NewSingleHostReverseProxy(startEndpoint(t, python, append(common, "TOKEN_SECONDS=0.05")))
+	between := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if d.broken.Load() {
 			http.Error(w, "overloaded", http.StatusServiceUnavailable)
 			return
 		}
 		proxy.ServeHTTP(w, r)
 	}))
-	t.Cleanup(front.Close)
+	t.Cleanup(between.Close)
 
 	file := read(t, examples+"/fastapi/supervisor.toml")
 	for _, change := range append([][2]string{
@@ -76,10 +67,28 @@ func deploy(t *testing.T, env []string, changes ...string) *deployment {
 	d.master = start(t, launch{
 		config: fmt.Sprintf("chdir = %q\ncontrol.socket = \"off\"\n%s", folder, file),
 		env: append(append(common, "DATABASE_URL=sqlite+aiosqlite:///"+filepath.Join(t.TempDir(), "agent.db"),
-			"OPENAI_BASE_URL="+front.URL+"/v1", "MODEL_MIB=16", "MODEL_SECONDS=0"), env...),
+			"OPENAI_BASE_URL="+between.URL+"/v1", "MODEL_MIB=16", "MODEL_SECONDS=0"), env...),
 	})
 	d.wait(t, 0, "ready", nil)
+	d.front = startNginx(t, open(t), replace(t, read(t, examples+"/fastapi/nginx.conf"), "agent:8000", d.addr()))
 	return d
+}
+
+// startEndpoint starts the example's endpoint.
+func startEndpoint(t *testing.T, python string, env []string) *url.URL {
+	t.Helper()
+	address := freePort(t)
+	_, port, _ := net.SplitHostPort(address)
+	cmd := exec.Command(python, "-m", "gosuper", "endpoint:app", "--port", port, "--log-level", "warning")
+	cmd.Dir, cmd.Env = examples+"/fastapi", append(cleanEnviron(), env...)
+	daemon(t, cmd, func() bool {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
+	return &url.URL{Scheme: "http", Host: address}
 }
 
 func pairs(words []string) (all [][2]string) {
@@ -91,14 +100,14 @@ func pairs(words []string) (all [][2]string) {
 
 // asks is a plan of clients that ask the agent.
 func (d *deployment) asks(clients int) load.Plan {
-	return load.Plan{Connections: clients, Mode: load.KeepAlive, Method: http.MethodPost, Path: "/agent", Body: `{"prompt":"hello there"}`, Pause: 10 * time.Millisecond}
+	return load.Plan{Network: "unix", Addr: d.front, Connections: clients, Mode: load.KeepAlive, Method: http.MethodPost, Path: "/agent", Body: `{"prompt":"hello there"}`, Pause: 10 * time.Millisecond}
 }
 
 // stream opens a stream of so many tokens, and returns its lines when the first has
 // come.
 func (d *deployment) stream(tokens int) *bufio.Scanner {
 	d.t.Helper()
-	answer, err := http.Get(fmt.Sprintf("http://%s/agent/stream?prompt=hi&tokens=%d", d.addr(), tokens))
+	answer, err := clientOf(d.front).Get(fmt.Sprintf("http://agent/agent/stream?prompt=hi&tokens=%d", tokens))
 	if err != nil {
 		d.t.Fatal(err)
 	}

@@ -104,16 +104,8 @@ func TestNginxPassesTimeouts(t *testing.T) {
 // arguments, and nginx in front. It returns the path of nginx's socket.
 func behindNginx(t *testing.T, network string, args ...string) (m *master, front string) {
 	t.Helper()
-	nginx := need(t, "nginx")
-	dir, err := os.MkdirTemp("", "gosuper-nginx") // which nginx's user may enter
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-
+	need(t, "nginx")
+	dir := open(t)
 	const server, unixServer = "server 127.0.0.1:8000;", "# server unix:/run/agent/http.sock;"
 	file := replace(t, read(t, examples+"/nginx/supervisor.toml"), `["./agent-server"]`, fmt.Sprintf("[%q, \"-debug\"]", agent))
 	if network == "unix" {
@@ -129,14 +121,36 @@ func behindNginx(t *testing.T, network string, args ...string) (m *master, front
 	m = start(t, launch{config: file, args: args})
 	m.wait(t, 0, "ready", nil)
 
-	front = filepath.Join(dir, "nginx.sock")
-	site := replace(t, read(t, examples+"/nginx/agent.conf"), "listen 80;", "listen unix:"+front+";")
+	site := read(t, examples+"/nginx/agent.conf")
 	if network == "unix" {
 		site = replace(t, site, server, "")
 		site = replace(t, site, unixServer, "server unix:"+m.addr()+";")
 	} else {
 		site = replace(t, site, server, "server "+m.addr()+";")
 	}
+	return m, startNginx(t, dir, site)
+}
+
+// open returns a folder that everybody may enter, nginx's user for one.
+func open(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "gosuper-open")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// startNginx starts nginx with a site on port 80, for which it returns the path of a
+// socket in the folder.
+func startNginx(t *testing.T, dir, site string) (front string) {
+	t.Helper()
+	front = filepath.Join(dir, "nginx.sock")
+	site = replace(t, site, "listen 80;", "listen unix:"+front+";")
 	main := "daemon off; pid nginx.pid; worker_processes 2; error_log stderr;\nevents {}\nhttp {\naccess_log off;\n"
 	if os.Getuid() == 0 {
 		main = "user nobody nogroup;\n" + main
@@ -149,7 +163,7 @@ func behindNginx(t *testing.T, network string, args ...string) (m *master, front
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.Command(nginx, "-e", "stderr", "-p", dir, "-c", filepath.Join(dir, "nginx.conf"))
+	cmd := exec.Command(need(t, "nginx"), "-e", "stderr", "-p", dir, "-c", filepath.Join(dir, "nginx.conf"))
 	var complaints strings.Builder
 	cmd.Stderr = &complaints
 	t.Cleanup(func() {
@@ -158,7 +172,7 @@ func behindNginx(t *testing.T, network string, args ...string) (m *master, front
 		}
 	})
 	daemon(t, cmd, func() bool { return listens(front) })
-	return m, front
+	return front
 }
 
 // clientOf returns a client of a server at a unix socket.

@@ -4,7 +4,6 @@ import time
 import zlib
 
 import gosuper
-
 from app import settings
 
 KINDS = ("chat", "code", "search")
