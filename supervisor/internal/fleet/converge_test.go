@@ -21,6 +21,7 @@ func (w *world) converge() string {
 			w.after(w.ms(1000), Exited{x.ID})
 		}
 	}
+	w.soothe()
 	asked := 0
 	if w.r.IntN(2) == 0 {
 		w.reload(good)
@@ -52,10 +53,22 @@ func (w *world) converge() string {
 		return fmt.Sprintf("did not converge: %d fresh of %d workers, %d asked for", w.fleet.count(fresh), len(w.fleet.workers), w.fleet.Target())
 	case asked != 0 && number != asked:
 		return fmt.Sprintf("did not converge: revision %d, not %d", number, asked)
+	case !w.weaned(number):
+		return "did not converge: a loader that nobody needs"
 	case w.overaged():
 		return "lifetime ignored"
 	}
 	return ""
+}
+
+// weaned says whether no loader lives but that of the revision.
+func (w *world) weaned(revision int) bool {
+	for l := range w.fleet.Loaders() {
+		if l.Revision != revision {
+			return false
+		}
+	}
+	return true
 }
 
 // overaged says whether a worker lives although its lifetime, the time for all

@@ -26,6 +26,12 @@
 // who is aborted or killed is stopping. It is fresh if it belongs to the current
 // revision and nobody asked for it to be recycled.
 //
+// The workers of a preloaded revision are spawned by its loader, which is no worker and
+// fills no slot. It is started when a worker is to be spawned and there is none, and
+// is told to end when no worker of its revision will be spawned any more. It has the
+// startup timeout and the backoff of a worker. One that fails to start is a failed
+// boot of its revision; one that ends later takes nobody with it.
+//
 // # Every event in every state
 //
 // What an event does to a worker, in a fleet of two of which the other one is ready.
@@ -130,5 +136,13 @@
 //     and begins to wait for connections does not matter: two brains are given all of
 //     it in different orders, in the midst of whatever else happens, and have to agree.
 //   - A worker that was ready by its looks alone and goes soon is a failed boot.
-//   - When workers behave, the fleet converges to what was asked.
+//   - No worker of a preloaded revision is spawned without a ready loader.
+//   - At most one loader of a revision lives, and none is started inside a backoff, nor
+//     while nobody needs it.
+//   - A loader that nobody needs is told so at once, and is gone or killed within its
+//     grace; one that is needed is not told. One that hangs, or is not ready in time, is
+//     killed.
+//   - No worker goes for a revision whose loader is not ready. A trial whose loader
+//     fails to start is over.
+//   - When workers and loaders behave, the fleet converges to what was asked.
 package fleet

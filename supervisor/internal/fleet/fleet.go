@@ -99,6 +99,7 @@ func (f *Fleet) Step(now time.Time, events ...Event) []Action {
 	f.load()
 	f.conclude()
 	f.unload()
+	f.halt()
 	f.moved = len(f.actions) > 0 || slices.ContainsFunc(events, moves)
 	return f.actions
 }
@@ -117,13 +118,9 @@ func moves(ev Event) bool {
 // workers: whether they are watched, and cooperate. That time passes does not.
 func (f *Fleet) Moved() bool { return f.moved }
 
-// conclude notices what is complete: the first start, a rollout, a stop.
+// conclude notices what is complete: the first start, a rollout.
 func (f *Fleet) conclude() {
 	if f.Stopping() {
-		if f.stopping && (len(f.workers)+len(f.loaders) == 0 || f.abandoned()) {
-			f.halted = true
-			f.do(Halt{f.gaveUp, f.gaveUpLoading})
-		}
 		return
 	}
 	for i := range f.slots {

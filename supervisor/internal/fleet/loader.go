@@ -133,7 +133,8 @@ func (f *Fleet) killLoader(l *Loader, why Reason) {
 	f.do(KillLoader{l.Revision, why})
 }
 
-// escalateLoaders does to every loader whose time is over what comes next for it.
+// escalateLoaders does to every loader whose time is over what comes next for it, but
+// for those that [Fleet.unload] ends.
 func (f *Fleet) escalateLoaders() {
 	for _, l := range f.loaders {
 		if l.due.IsZero() || l.due.After(f.now) {
@@ -142,8 +143,6 @@ func (f *Fleet) escalateLoaders() {
 		switch l.State {
 		case LoaderStarting:
 			f.killLoader(l, ReasonStartup)
-		case LoaderStopping:
-			f.killLoader(l, ReasonGrace)
 		case LoaderKilled:
 			l.due = time.Time{} // nothing more can be done
 		}

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -15,7 +16,7 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 	switch a := a.(type) {
 	case Announce, Withdraw, FoundStuck, Recovered:
 	case Bury:
-		o.believe(slices.Index(events, Event(Exited{a.Worker.ID})))
+		o.believe(max(slices.Index(events, Event(Exited{a.Worker.ID})), slices.Index(events, Event(SpawnFailed{a.Worker.ID}))))
 	default: // what events have left behind
 		o.believe(len(events))
 	}
@@ -25,6 +26,12 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 			return "spawn while stopping"
 		}
 		return o.spawned(now, a)
+	case Load:
+		return o.loaded(now, a)
+	case Unload:
+		return o.unloaded(now, a)
+	case KillLoader:
+		return o.loaderKilled(now, a, late)
 	case Announce:
 		w := o.alive[a.ID]
 		if w == nil || w.told && !slices.Contains(events, Event(SaidStopping(a))) || w.ready {
@@ -66,7 +73,7 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 			o.proved(w)
 		}
 	case Retire:
-		return o.retired(now, a, stopped)
+		return cmp.Or(o.abroad(a), o.retired(now, a, stopped))
 	case Hasten:
 		w := o.alive[a.ID]
 		if w == nil || !w.told {
@@ -143,8 +150,14 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 		return o.applied(a)
 	case EndReload:
 		delete(o.reloads, a.Revision)
+		if a.Loader != (a.Result == RolledBack && a.Culprit == 0) || a.Loader && !o.unloadable(a.Revision) && a.Revision == o.candidate {
+			return "rolled back without need"
+		}
+		if a.Revision == o.candidate {
+			o.candidate = 0
+		}
 		if a.Result == Done {
-			o.rollout = false
+			o.rollout, o.fallback = false, 0
 			for _, w := range o.alive {
 				if w.Revision != a.Revision && !w.told && !w.killed && w.aborted.IsZero() {
 					return "reload done with an old worker serving"
@@ -162,12 +175,20 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 			o.quick = true
 		}
 	case Halt:
-		if a.Culprit != 0 && o.served() {
+		if a.Loader && !o.unloadable(o.current) {
+			return "gave up without need"
+		}
+		if (a.Culprit != 0 || a.Loader) && o.served() {
 			return "gave up after something was ready"
 		}
 		for _, w := range o.alive {
 			if !w.killed {
 				return "halt with a living worker"
+			}
+		}
+		for _, l := range o.nurses {
+			if !l.killed {
+				return "halt with a living loader"
 			}
 		}
 		o.halted = true
@@ -301,31 +322,4 @@ func (o *oracle) count(now time.Time, w *life) {
 	if c.n >= 2 { // how long exactly is known when it is buried
 		c.until = now.Add(s.BackoffMin / 2)
 	}
-}
-
-func (o *oracle) applied(a Apply) string {
-	ready := false
-	for _, w := range o.alive {
-		ready = ready || w.ready && w.Revision == a.Revision
-		if a.Reason == ReasonReload && w.Revision != a.Revision && w.ready && !w.told && !w.killed && w.aborted.IsZero() {
-			o.ever = true // it served until a reload took its place
-		}
-	}
-	if a.Reason == ReasonReload && !ready {
-		return "accepted without a ready worker"
-	}
-	if a.Reason == ReasonRollback && !o.fails() {
-		return "rolled back without need"
-	}
-	o.targets[o.current] = o.target
-	if o.settings[a.Revision].Workers != o.settings[o.current].Workers {
-		o.target = o.settings[a.Revision].Workers
-		if a.Reason == ReasonRollback {
-			o.target = o.targets[a.Revision]
-		}
-	}
-	o.rollout = a.Reason == ReasonReload
-	o.current, o.all, o.rows = a.Revision, row{}, map[int]*row{}
-	o.crashes = map[[2]int]*crashes{}
-	return ""
 }

@@ -20,6 +20,9 @@ func (r *row) reaches(n int) bool { return r.boots >= n || r.crashes >= n }
 // fails says whether a rollout has to end.
 func (o *oracle) fails() bool {
 	n := o.settings[o.current].StartupAttempts
+	if o.unloadable(o.current) {
+		return true
+	}
 	for _, r := range o.rows {
 		if r.reaches(n) {
 			return true
@@ -71,4 +74,40 @@ func (o *oracle) pioneers(slot int) bool {
 		}
 	}
 	return true
+}
+
+func (o *oracle) applied(a Apply) string {
+	ready := false
+	for _, w := range o.alive {
+		ready = ready || w.ready && w.Revision == a.Revision
+		if a.Reason == ReasonReload && w.Revision != a.Revision && w.ready && !w.told && !w.killed && w.aborted.IsZero() {
+			o.ever = true // it served until a reload took its place
+		}
+	}
+	if a.Reason == ReasonReload && !ready {
+		return "accepted without a ready worker"
+	}
+	if a.Reason == ReasonRollback && !o.fails() {
+		return "rolled back without need"
+	}
+	o.targets[o.current] = o.target
+	if o.settings[a.Revision].Workers != o.settings[o.current].Workers {
+		o.target = o.settings[a.Revision].Workers
+		if a.Reason == ReasonRollback {
+			o.target = o.targets[a.Revision]
+		}
+	}
+	if a.Reason == ReasonRollback {
+		o.fallback = 0
+		o.triesOf(a.Revision).failures = 0
+	} else {
+		if !o.rollout {
+			o.fallback = o.current
+		}
+		o.candidate = 0
+	}
+	o.rollout = a.Reason == ReasonReload
+	o.current, o.all, o.rows = a.Revision, row{}, map[int]*row{}
+	o.crashes = map[[2]int]*crashes{}
+	return ""
 }

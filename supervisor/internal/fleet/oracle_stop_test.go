@@ -49,7 +49,7 @@ func (o *oracle) stop(now time.Time, quick bool) {
 // abandoned says whether a slot has nobody although there is room and nothing
 // to wait for.
 func (o *oracle) abandoned(now time.Time) bool {
-	if len(o.alive) >= o.limit() || o.settings[o.current].StartParallel > 0 {
+	if len(o.alive) >= o.limit() || o.settings[o.current].StartParallel > 0 || o.loads(now) {
 		return false
 	}
 	held := map[int]bool{}

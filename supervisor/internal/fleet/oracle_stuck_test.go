@@ -33,6 +33,7 @@ func (o *oracle) postpone(now time.Time) {
 			*t = now.Add(Lateness)
 		}
 	}
+	o.postponeLoaders(now)
 	for _, w := range o.alive {
 		if w.aborted.IsZero() {
 			later(&w.until)
@@ -91,6 +92,9 @@ func (w *life) ends(now time.Time) time.Time {
 // relieved says whether a successor of a stuck worker is starting, or has to
 // wait because too many boot already or because its boots fail.
 func (o *oracle) relieved(w *life) bool {
+	if o.loads(o.stepped) {
+		return true
+	}
 	booting := 0
 	for _, s := range o.alive {
 		if s.booting() {

@@ -10,34 +10,38 @@ import (
 // oracle holds the brain to the laws of doc.go. It sees what the loop sees,
 // events in and actions out, and keeps its own books.
 type oracle struct {
-	settings map[int]Settings
-	current  int // revision in force
-	target   int
-	ever     bool         // some worker was ready and did not prove to be none
-	up       bool         // every slot had a ready worker once
-	closed   bool         // the stop has begun
-	scaled   bool         // the target was raised
-	reloads  map[int]bool // asked for and not ended
-	alive    map[int]*life
-	crashes  map[[2]int]*crashes // by slot and revision
-	all      row                 // of the current revision
-	rows     map[int]*row        // the same of one slot alone
-	stepped  time.Time           // when the last step was
-	rollout  bool
-	delay    time.Time // until when a stop waits; zero: it does not, or there is none
-	stopAt   time.Time // when a stop must be over; zero: none
-	quick    bool      // it is a quick one
-	halted   bool
-	moved    bool              // the last step was about more than time, as the brain says
-	next     time.Time         // last deadline
-	lateAt   time.Time         // last late step
-	lateFrom time.Time         // first of a row of late steps; zero: there is none
-	targets  map[int]int       // of revisions that were replaced
-	prev     map[int]bool      // told or aborted before this step
-	headers  map[int]bool      // revisions one of whose workers wrote its header
-	event    int               // number of the event under way
-	proofs   []proof           // not yet believed
-	granted  map[int]time.Time // when a worker of the slot was replaced last because it wished it
+	settings  map[int]Settings
+	current   int // revision in force
+	target    int
+	ever      bool         // some worker was ready and did not prove to be none
+	up        bool         // every slot had a ready worker once
+	closed    bool         // the stop has begun
+	scaled    bool         // the target was raised
+	reloads   map[int]bool // asked for and not ended
+	alive     map[int]*life
+	crashes   map[[2]int]*crashes // by slot and revision
+	all       row                 // of the current revision
+	rows      map[int]*row        // the same of one slot alone
+	stepped   time.Time           // when the last step was
+	rollout   bool
+	delay     time.Time // until when a stop waits; zero: it does not, or there is none
+	stopAt    time.Time // when a stop must be over; zero: none
+	quick     bool      // it is a quick one
+	halted    bool
+	moved     bool              // the last step was about more than time, as the brain says
+	next      time.Time         // last deadline
+	lateAt    time.Time         // last late step
+	lateFrom  time.Time         // first of a row of late steps; zero: there is none
+	targets   map[int]int       // of revisions that were replaced
+	prev      map[int]bool      // told or aborted before this step
+	headers   map[int]bool      // revisions one of whose workers wrote its header
+	event     int               // number of the event under way
+	proofs    []proof           // not yet believed
+	fallback  int               // that a rollout may be given up for; 0: none
+	candidate int               // asked for, and not decided on; 0: none
+	nurses    map[int]*nurse    // by revision
+	tries     map[int]*tries    // the same
+	granted   map[int]time.Time // when a worker of the slot was replaced last because it wished it
 }
 
 type life struct {
@@ -74,6 +78,7 @@ type crashes struct {
 func newOracle(number int, s Settings) *oracle {
 	return &oracle{
 		settings: map[int]Settings{number: s}, current: number, target: s.Workers,
+		nurses: map[int]*nurse{}, tries: map[int]*tries{},
 		reloads: map[int]bool{}, targets: map[int]int{}, headers: map[int]bool{}, alive: map[int]*life{}, crashes: map[[2]int]*crashes{}, rows: map[int]*row{}, granted: map[int]time.Time{},
 	}
 }
@@ -123,7 +128,7 @@ func (o *oracle) check(f *Fleet, now time.Time, events ...Event) (actions []Acti
 		}
 	}
 	o.believe(len(events))
-	if broken = cmp.Or(o.overdue(now), o.misread(now, late), o.wishes(f, now)); broken != "" {
+	if broken = cmp.Or(o.overdue(now), o.neglected(now), o.misread(now, late), o.wishes(f, now)); broken != "" {
 		return actions, broken
 	}
 	if broken = o.condition(f, now); broken != "" {
@@ -132,6 +137,9 @@ func (o *oracle) check(f *Fleet, now time.Time, events ...Event) (actions []Acti
 	var ok bool
 	if o.next, ok = f.Deadline(); ok && !o.next.After(now) {
 		return actions, "deadline in the past"
+	}
+	if o.forgotten(now) {
+		return actions, "loader forgotten"
 	}
 	ages := slices.ContainsFunc(f.workers, func(w *Worker) bool {
 		return w.expires.Equal(o.next) || f.grantAt(w).Equal(o.next) || w.State == Ready && w.due.Equal(o.next)
@@ -154,9 +162,13 @@ func (o *oracle) check(f *Fleet, now time.Time, events ...Event) (actions []Acti
 // before notes what the event will have changed by the time of the actions.
 func (o *oracle) before(now time.Time, ev Event, late bool) {
 	o.see(now, ev)
+	o.hearLoader(now, ev)
 	switch ev := ev.(type) {
 	case Reload:
 		o.settings[ev.Revision], o.reloads[ev.Revision] = ev.Settings, true
+		if o.stopAt.IsZero() && !o.closed {
+			o.candidate = ev.Revision
+		}
 	case Recycle:
 		if w := o.alive[ev.ID]; w != nil && !w.told {
 			w.recycling = true
@@ -188,6 +200,7 @@ func (o *oracle) before(now time.Time, ev Event, late bool) {
 		}
 	case Stop:
 		o.stop(now, ev.Quick)
+		o.candidate, o.fallback = 0, 0
 	}
 }
 
@@ -254,6 +267,9 @@ func (o *oracle) spare() int {
 func (o *oracle) spawned(now time.Time, a Spawn) string {
 	w := a.Worker
 	s := o.settings[w.Revision]
+	if !o.forks(w.Revision) {
+		return "spawn without a ready loader"
+	}
 	if spawns, own := reasons[a.Reason]; own && !spawns || a.Reason == "" || a.Reason == ReasonStart && o.up {
 		return "spawned for a reason that spawns nobody"
 	}

@@ -46,7 +46,7 @@ func (r *rollout) play(fates func(n, slot int) fate) {
 }
 
 func (r *rollout) perform(actions []Action, fates func(n, slot int) fate) {
-	after := func(d time.Duration, ev Event) { heap.Push(&r.queue, entry{r.now.Add(d), ev}) }
+	after := func(d time.Duration, ev Event) { heap.Push(&r.queue, entry{at: r.now.Add(d), ev: ev}) }
 	for _, a := range actions {
 		switch a := a.(type) {
 		case Spawn:

@@ -205,7 +205,7 @@ func (f *Fleet) replace(r *room, wanted func(*Worker) bool) {
 func (f *Fleet) makeRoom(r *room) (made bool) {
 	for i, s := range f.slots {
 		w := f.stale(i)
-		if w == nil || !w.Stuck || s.inBackoff(f.current.number, f.now) || f.surge() > 0 && f.spare(r) > 0 {
+		if w == nil || !w.Stuck || s.inBackoff(f.current.number, f.now) || f.surge() > 0 && f.spare(r) > 0 || !f.loaded(f.current, w.Recycle) {
 			continue
 		}
 		made = true

@@ -70,6 +70,14 @@ func (f *Fleet) retireAll() {
 	}
 }
 
+// halt notices that a stop is complete.
+func (f *Fleet) halt() {
+	if f.stopping && (len(f.workers)+len(f.loaders) == 0 || f.abandoned()) {
+		f.halted = true
+		f.do(Halt{f.gaveUp, f.gaveUpLoading})
+	}
+}
+
 // abandoned says whether nothing is left but processes that SIGKILL did not
 // end in time (they hang in the kernel, and die when it lets go of them).
 func (f *Fleet) abandoned() bool {

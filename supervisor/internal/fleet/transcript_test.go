@@ -187,12 +187,15 @@ func (tr *transcript) event(words []string) (Event, error) {
 		tr.last++
 		s, err := parseSettings(tr.fleet.current.Settings, words[1:])
 		return Reload{tr.last, s}, err
-	case "extend":
+	case "extend", "longer":
 		id, err := number(1)
 		if err != nil || len(words) < 3 {
-			return nil, fmt.Errorf("extend ID DURATION, not %q", words)
+			return nil, fmt.Errorf("%s ID DURATION, not %q", words[0], words)
 		}
 		by, err := time.ParseDuration(words[2])
+		if words[0] == "longer" {
+			return LoaderExtended{id, by}, err
+		}
 		return Extend{id, by}, err
 	}
 	id, err := number(1)

@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"container/heap"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -30,7 +29,8 @@ type world struct {
 	fleet   *Fleet
 	oracle  *oracle
 	queue   timeline
-	kinds   map[int]kind // by revision
+	kinds   map[int]kind    // by revision
+	cradles map[int]*cradle // the same
 	manners map[int]manners
 	lastRev int
 	guard   *guard.Guard
@@ -44,23 +44,6 @@ type world struct {
 	log     []string // last steps, for the report
 }
 
-type entry struct {
-	at time.Time
-	ev Event
-}
-
-type timeline []entry
-
-func (t timeline) Len() int           { return len(t) }
-func (t timeline) Less(i, j int) bool { return t[i].at.Before(t[j].at) }
-func (t timeline) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
-func (t *timeline) Push(x any)        { *t = append(*t, x.(entry)) }
-func (t *timeline) Pop() any {
-	last := (*t)[len(*t)-1]
-	*t = (*t)[:len(*t)-1]
-	return last
-}
-
 func newWorld(r *rand.Rand) *world {
 	w := &world{
 		r: r, now: time.Unix(1_000_000, 0), lastRev: 1,
@@ -69,6 +52,7 @@ func newWorld(r *rand.Rand) *world {
 	}
 	s := w.settings()
 	w.kinds[1] = w.pick(8, 1, 1, 1, 1)
+	w.cradles = map[int]*cradle{1: w.cradleFor()}
 	w.manners[1], w.limits[1] = w.mannersFor(s), limitsFor(r)
 	w.guard = guard.New(func() int64 { return w.now.UnixNano() })
 	w.fleet = New(1, s, w.r.Float64)
@@ -106,6 +90,7 @@ func (w *world) settings() Settings {
 	if w.r.IntN(4) == 0 {
 		s.Surge = Surge{Percent: 1 + w.r.IntN(100)}
 	}
+	s.Preload = w.r.IntN(3) == 0
 	if w.r.IntN(4) == 0 {
 		s.StartParallel = 1 + w.r.IntN(2)
 	}
@@ -122,10 +107,6 @@ func (w *world) settings() Settings {
 		s.StopDelay = w.ms(5000)
 	}
 	return s
-}
-
-func (w *world) after(d time.Duration, ev Event) {
-	heap.Push(&w.queue, entry{w.now.Add(d), ev})
 }
 
 // run plays at most so many steps and returns the law that was broken, or "".
@@ -159,14 +140,14 @@ func (w *world) next() string {
 		return w.look(due)
 	}
 	if len(w.queue) > 0 && (!ok || w.queue[0].at.Before(deadline)) {
-		e := heap.Pop(&w.queue).(entry)
+		e := w.pop()
 		if e.at.After(w.now) {
 			w.now = e.at
 		}
 		w.delay(5)
 		events := []Event{e.ev}
 		for len(w.queue) > 0 && !w.queue[0].at.After(w.now) && w.r.IntN(3) == 0 {
-			events = append(events, heap.Pop(&w.queue).(entry).ev)
+			events = append(events, w.pop().ev)
 		}
 		return w.step(events...)
 	}
@@ -220,7 +201,21 @@ func (w *world) step(events ...Event) string {
 func (w *world) perform(a Action) {
 	switch a := a.(type) {
 	case Spawn:
-		w.live(a.Worker)
+		if w.oracle.preloaded(a.Worker.Revision) {
+			w.fork(a.Worker)
+		} else {
+			w.live(a.Worker)
+		}
+	case Load:
+		w.bear(a)
+	case Unload:
+		w.leave(a.Revision)
+	case KillLoader:
+		if w.calm || w.r.IntN(50) > 0 {
+			w.afterLoad(w.ms(30), a.Revision, LoaderExited{a.Revision})
+		} else {
+			w.afterLoad(w.ms(9000), a.Revision, LoaderExited{a.Revision})
+		}
 	case Retire:
 		switch n := w.r.IntN(10); {
 		case w.calm || n < 6:
@@ -276,7 +271,7 @@ func (w *world) live(x Worker) {
 // meddle is the operator, chance and malice.
 func (w *world) meddle() {
 	id := 1 + w.r.IntN(w.fleet.lastID+1)
-	switch w.r.IntN(19) {
+	switch w.r.IntN(21) {
 	case 0, 1:
 		w.after(0, ScaleBy{w.r.IntN(5) - 2})
 	case 2, 3, 4:
@@ -306,6 +301,8 @@ func (w *world) meddle() {
 		if alive := w.fleet.workers; len(alive) > 0 {
 			w.hang(alive[w.r.IntN(len(alive))], w.r.IntN(3))
 		}
+	case 19, 20:
+		w.molest()
 	case 18:
 		w.after(0, Oversized{id})
 	case 15:
@@ -323,5 +320,9 @@ func (w *world) reload(k kind) {
 	w.lastRev++
 	s := w.settings()
 	w.kinds[w.lastRev], w.manners[w.lastRev], w.limits[w.lastRev] = k, w.mannersFor(s), limitsFor(w.r)
+	w.cradles[w.lastRev] = w.cradleFor()
+	if w.calm {
+		w.cradles[w.lastRev].kind = good
+	}
 	w.after(0, Reload{w.lastRev, s})
 }
