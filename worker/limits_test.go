@@ -3,6 +3,7 @@
 package worker
 
 import (
+	"bufio"
 	"crypto/tls"
 	"errors"
 	"flag"
@@ -43,6 +44,15 @@ func helperLimited() error {
 		io.WriteString(w, "token\n")
 		w.(http.Flusher).Flush()
 		rest(20 * time.Second)
+	})
+	mux.HandleFunc("/drip", func(w http.ResponseWriter, r *http.Request) {
+		for {
+			if _, err := io.WriteString(w, "token\n"); err != nil {
+				return
+			}
+			w.(http.Flusher).Flush()
+			rest(150 * time.Millisecond)
+		}
 	})
 	mux.HandleFunc("/spin", func(w http.ResponseWriter, r *http.Request) {
 		for begin := time.Now(); time.Since(begin) < 1200*time.Millisecond; {
@@ -174,10 +184,47 @@ func TestStopped(t *testing.T) {
 	conn.send("/steps")
 	until(t, "the request is there", func() bool { return len(c.view.Requests()) == 1 })
 	c.signal(t, syscall.SIGSTOP)
-	time.Sleep(time.Second + protocol.Lateness + 100*time.Millisecond) // which is what is tested
+	time.Sleep(time.Second + protocol.OverdueGrace + 100*time.Millisecond) // which is what is tested
 	c.signal(t, syscall.SIGCONT)
 	if res, err := conn.receive(); err != nil || res.StatusCode != http.StatusOK {
 		t.Errorf("%+v, %v", res, err)
+	}
+}
+
+// TestStarved stops the worker for most of the time that a stream may be silent, in the
+// middle of a pause of it: when the worker goes on, both are over. The stream survives
+// that, and one that says nothing is ended all the same.
+func TestStarved(t *testing.T) {
+	t.Parallel()
+	held := hold(t)
+	c := spawn(t, "limited", []*net.TCPListener{held}, protocol.EnvLimitStreamTimeout+"=1000")
+	c.expect(t, "READY=1")
+	drip, silent := dial(t, held.Addr().String()), dial(t, held.Addr().String())
+	silent.send("/silent")
+	drip.send("/drip")
+	res, err := http.ReadResponse(drip.r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens := bufio.NewScanner(res.Body)
+	for range 5 {
+		if !tokens.Scan() {
+			t.Fatalf("the stream was cut: %v", tokens.Err())
+		}
+		rest(100 * time.Millisecond) // which is what is tested, as is the next
+		c.signal(t, syscall.SIGSTOP)
+		rest(930 * time.Millisecond)
+		c.signal(t, syscall.SIGCONT)
+		// What the worker wrote until it was stopped has been here all the time.
+		for range 2 {
+			tokens.Scan()
+		}
+	}
+	if _, err := io.Copy(io.Discard, silent); err != nil {
+		t.Errorf("the silent stream: %v, want its end", err)
+	}
+	if !tokens.Scan() {
+		t.Errorf("the stream was cut: %v", tokens.Err())
 	}
 }
 

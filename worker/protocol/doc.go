@@ -135,8 +135,11 @@
 //
 // The master looks at the board too, and takes a worker for stuck that leaves a
 // request in its slot one second (OverdueGrace) after it was due, whether or not it
-// says "ended". A worker whose own alarm goes off later than that (Lateness) was
-// stopped, and gives its requests their time without progress anew.
+// says "ended". A worker whose own alarm goes off more than a tenth of a second late
+// (Lateness) was stopped or starved of a processor: it gives its requests what that took
+// of their time without progress, and after more than OverdueGrace all of it anew, and
+// says so on the board as progress. So that it does not miss what was over just before
+// a request is due, its alarm goes off several times in the half second before.
 //
 // # Taking connections
 //

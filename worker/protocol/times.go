@@ -10,9 +10,9 @@ const (
 	OverdueGrace = time.Second
 	// Lateness is how late an alarm may go off. A later one says that the process, or
 	// the whole machine, was stopped or starved: that is not the fault of the requests,
-	// whose time without progress begins anew. With more than OverdueGrace the master
-	// would have replaced the worker already.
-	Lateness = OverdueGrace
+	// whose time without progress stands still meanwhile. After more than OverdueGrace,
+	// when the master would have replaced the worker already, it begins anew.
+	Lateness = 100 * time.Millisecond
 	// AbortGrace is what a worker that is stuck has from the abort signal to SIGKILL, for
 	// what it can say about itself.
 	AbortGrace = 2 * time.Second

@@ -21,7 +21,7 @@ func TestTimes(t *testing.T) {
 		{"a socket that is given up is accepted empty by workers whose master is gone", protocol.QuietQueue + protocol.DrainMargin, protocol.OrphanGrace},
 		{"an orphan is gone before a master would have killed it", protocol.OrphanGrace, protocol.AbortGrace},
 		{"a drain that nobody bounds is longer than one that the master is not there to bound", protocol.OrphanGrace, protocol.UnboundedDrain},
-		{"a loader that makes one worker after the other is not taken for hung by a machine that is merely late", 5 * protocol.Lateness, protocol.SpawnTimeout},
+		{"a loader that makes one worker after the other is not taken for hung by a machine that is merely late", 5 * protocol.OverdueGrace, protocol.SpawnTimeout},
 		{"a loader that nobody needs is gone before one that hangs would be found out", protocol.UnloadGrace, protocol.SpawnTimeout},
 	} {
 		if order.less > order.least {

@@ -3,6 +3,7 @@ package limit
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/gosuper/gosuper/worker/internal/clock"
 	"github.com/gosuper/gosuper/worker/protocol"
@@ -14,6 +15,15 @@ const (
 	phaseMask = 1<<3 - 1
 	accounted = 1 << 3 // the request was counted and is in the access log
 	numberOne = 1 << 4 // the rest is the number of the request
+)
+
+// A process that is stopped, or starved of a processor, gives no request a chance. That
+// shows in alarms that go off late, so one that nothing is heard of has more of them than
+// one when it is due: one so long before, and from then on so often. What ends earlier
+// leaves the request enough time.
+const (
+	foresight = 500 * time.Millisecond
+	pulse     = 100 * time.Millisecond
 )
 
 // A Watch is what the limits and the board know of one request. It is used again
@@ -44,7 +54,7 @@ type Watch struct {
 
 	ending sync.Mutex // held while the request is ended
 
-	alarm clock.Alarm // no later than the request is due
+	alarm clock.Alarm // no later than foresight before the request is due, or a pulse from now
 }
 
 // said is what a client said that is on the board.
@@ -94,7 +104,7 @@ func (w *Watch) Begin(ender Ender, method, path, id string) {
 	}
 	word := w.word.Load()&^(numberOne-1) + numberOne | uint64(Waiting)
 	w.word.Store(word)
-	w.rearm(word)
+	w.rearm(word, now)
 }
 
 // Touch records progress.
@@ -137,7 +147,7 @@ func (w *Watch) Move(to Phase) bool {
 		case Upgraded:
 			w.mark(scoreboard.Upgraded)
 		}
-		w.rearm(next)
+		w.rearm(next, w.progress.Load())
 		return true
 	}
 }
@@ -220,17 +230,17 @@ func (w *Watch) due(word uint64) int64 {
 	return w.limits.Due(scoreboard.Slot{Start: w.start.Load(), Progress: w.progress.Load(), Flags: p.flags()})
 }
 
-// rearm has the alarm go off no later than the request is due.
-func (w *Watch) rearm(word uint64) {
+// rearm has the alarm go off when there is next something to see of the request.
+func (w *Watch) rearm(word uint64, now int64) {
 	if due := w.due(word); due != scoreboard.Never {
-		w.alarm.By(due)
+		w.alarm.By(min(due, max(due-int64(foresight), now+int64(pulse))))
 	}
 }
 
 // fire is called by the alarm. A request that begins from here on finds the alarm
 // unset; one that began before is seen.
 func (w *Watch) fire(at int64) {
-	late := scoreboard.Monotonic()-at > int64(protocol.Lateness)
+	w.forgive(at)
 	for {
 		word := w.word.Load()
 		due := w.due(word)
@@ -240,14 +250,9 @@ func (w *Watch) fire(at int64) {
 		if due == scoreboard.Never {
 			return
 		}
-		if due > scoreboard.Monotonic() {
-			w.rearm(word)
+		if now := scoreboard.Monotonic(); due > now {
+			w.rearm(word, now)
 			return
-		}
-		if late {
-			late = false
-			w.Touch()
-			continue
 		}
 		if w.delivered != nil {
 			if at := w.delivered(); at > w.progress.Load() && w.word.Load() == word {
@@ -260,6 +265,26 @@ func (w *Watch) fire(at int64) {
 		if w.expire(word) {
 			return
 		}
+	}
+}
+
+// forgive gives a request back what this process lost of its time without progress, if
+// the alarm that was set for a time goes off late. When that began is known to a pulse.
+// After what the master would not have waited for either that time begins anew.
+func (w *Watch) forgive(at int64) {
+	now := scoreboard.Monotonic()
+	progress := w.progress.Load()
+	late := time.Duration(now - at)
+	if late <= protocol.Lateness || !w.Phase().Running() {
+		return
+	}
+	to := now
+	if late <= protocol.OverdueGrace {
+		to = progress + now - max(progress, at-int64(pulse))
+	}
+	// A handler may get on at this very moment, and what it notes is later.
+	if w.progress.CompareAndSwap(progress, to) {
+		w.board.Progress(int(w.slot.Load()), w.progress.Load())
 	}
 }
 

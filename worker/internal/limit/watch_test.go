@@ -136,17 +136,56 @@ func TestProgress(t *testing.T) {
 	if !w.Phase().Running() {
 		t.Error("ended although the client takes what it is sent")
 	}
-	// The process was stopped: the fault is not the request's.
 	w.TouchAt(scoreboard.Monotonic() - int64(2*time.Hour))
 	w.Delivered(nil)
-	w.fire(scoreboard.Monotonic() - int64(2*protocol.Lateness))
-	if !w.Phase().Running() {
-		t.Error("ended for the lateness of the alarm")
-	}
-	w.TouchAt(scoreboard.Monotonic() - int64(2*time.Hour))
 	w.fire(scoreboard.Monotonic())
 	if by := await(t, r.by); by != Answered {
 		t.Errorf("ended by %d", by)
 	}
 	w.Stop()
+}
+
+// TestLateAlarm has alarms go off late: the request is given what the process lost of its
+// time, and no more.
+func TestLateAlarm(t *testing.T) {
+	const limit = time.Hour
+	tests := []struct {
+		name         string
+		silent, late time.Duration // for so long when the alarm goes off
+		least, most  time.Duration // that is given
+	}{
+		{"on time", limit, 0, 0, 0},
+		{"a busy machine", limit, protocol.Lateness / 2, 0, 0},
+		{"a pulse before the end", limit + 40*time.Millisecond, foresight + 40*time.Millisecond, foresight, foresight + 2*pulse},
+		{"at the end", limit + 900*time.Millisecond, 900 * time.Millisecond, 900 * time.Millisecond, 900*time.Millisecond + pulse},
+		{"progress meanwhile", 50 * time.Millisecond, 900 * time.Millisecond, 50 * time.Millisecond, 50 * time.Millisecond},
+		{"stopped", 2 * limit, 2 * protocol.OverdueGrace, 2 * limit, 2 * limit},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			limits := scoreboard.Limits{Timeout: limit}
+			board, r := scoreboard.Unshared(), newRecorder()
+			var w Watch
+			w.Init(&limits, board, new(atomic.Int64), Committed)
+			w.Begin(r, "GET", "/", "")
+			defer w.Stop()
+			now := scoreboard.Monotonic()
+			last := now - int64(tt.silent)
+			w.TouchAt(last)
+			w.fire(now - int64(tt.late))
+			passed := time.Duration(scoreboard.Monotonic() - now)
+			given := time.Duration(w.Progress() - last)
+			if given < tt.least || given > tt.most && given > tt.most+passed {
+				t.Errorf("given %v, want %v to %v", given, tt.least, tt.most)
+			}
+			if running := tt.silent-given < limit; w.Phase().Running() != running {
+				t.Errorf("running: %v, want %v", w.Phase().Running(), running)
+			}
+			w.Expire()
+			last = w.Progress()
+			if w.fire(last); w.Progress() != last {
+				t.Error("one that was ended is given time")
+			}
+		})
+	}
 }
