@@ -181,7 +181,7 @@ func (st *stage) pass(d time.Duration) {
 	case st.master.loop.C <- func() {}:
 	default: // it hangs, or has ended
 	}
-	time.Sleep(d)
+	time.Sleep(d) // in the time of the bubble
 	synctest.Wait()
 }
 

@@ -43,7 +43,8 @@ func (st *stage) beat(id int) *atomic.Bool {
 
 // busy keeps the loop from its work.
 func (st *stage) busy(d time.Duration) {
-	if err := st.master.loop.Do(st.t.Context(), func() { time.Sleep(d) }); err != nil {
+	hold := func() { time.Sleep(d) } // in the time of the bubble
+	if err := st.master.loop.Do(st.t.Context(), hold); err != nil {
 		st.t.Error(err)
 	}
 	synctest.Wait()

@@ -27,7 +27,7 @@ func (n takes) Memory() (uint64, process.MemoryKind, error) {
 	case 0:
 		return 0, "", errors.New("gone")
 	case hangs:
-		time.Sleep(time.Hour)
+		time.Sleep(time.Hour) // which is what it is to hang
 	}
 	return uint64(n) << 20, process.PSS, nil
 }

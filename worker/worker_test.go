@@ -167,7 +167,7 @@ func within(t *testing.T, least, most time.Duration, measure func() time.Duratio
 }
 
 // rest is what a handler or a client does in between that has to be slow.
-func rest(d time.Duration) { time.Sleep(d) }
+func rest(d time.Duration) { time.Sleep(d) } // being slow is all that is asked for
 
 // A client is one connection that speaks HTTP/1.1 by hand, so that nothing is ever
 // sent twice.

@@ -206,7 +206,7 @@ func newHandler() *http.ServeMux {
 	})
 	handle("/sleep", func(w http.ResponseWriter, r *http.Request) {
 		http.NewResponseController(w).Flush() // the client knows that it is being served
-		time.Sleep(duration(r))
+		time.Sleep(duration(r))               // as asked for
 		fmt.Fprintln(w, "slept")
 	})
 	handle("/recycle", func(w http.ResponseWriter, r *http.Request) {

@@ -20,7 +20,7 @@ import (
 // whether it may.
 func handleSlow(handle func(string, http.HandlerFunc)) {
 	handle("/nap", func(w http.ResponseWriter, r *http.Request) {
-		time.Sleep(duration(r))
+		time.Sleep(duration(r)) // as asked for
 		fmt.Fprintln(w, "slept")
 	})
 	handle("/spin", func(w http.ResponseWriter, r *http.Request) {
@@ -37,7 +37,7 @@ func handleSlow(handle func(string, http.HandlerFunc)) {
 		for range n {
 			fmt.Fprint(w, "event: token\ndata: x\n\n")
 			http.NewResponseController(w).Flush()
-			time.Sleep(duration(r))
+			time.Sleep(duration(r)) // the pause that was asked for
 		}
 		fmt.Fprint(w, "event: done\ndata: all of it\n\n")
 	})
