@@ -26,24 +26,19 @@ var phases = [...]struct {
 	// executed: it begins when every worker is its own program, which takes
 	// milliseconds: what a process becomes meanwhile, only this image would learn.
 	executed bool
-	// shut: nobody is answered any more once it has begun.
-	shut bool
-	next Phase
+	next     Phase
 }{
 	None:      {name: "none", next: Finding},
 	Finding:   {name: "finding", next: Trying},
 	Trying:    {name: "trying", executed: true, next: Closing},
-	Closing:   {name: "closing", shut: true, next: Replacing},
-	Replacing: {name: "replacing", executed: true, shut: true, next: None},
+	Closing:   {name: "closing", next: Replacing},
+	Replacing: {name: "replacing", executed: true, next: None},
 }
 
 func (p Phase) String() string { return phases[p].name }
 
 // AfterExec says whether the phase begins only when every worker is its own program.
 func (p Phase) AfterExec() bool { return phases[p].executed }
-
-// Shut says whether nobody is answered any more in this phase.
-func (p Phase) Shut() bool { return phases[p].shut }
 
 // Next is the phase after this one. What ends it in another way leads to None.
 func (p Phase) Next() Phase { return phases[p].next }
