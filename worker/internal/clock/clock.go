@@ -42,9 +42,6 @@ func (a *Alarm) By(at int64) bool {
 // this very moment.
 func (a *Alarm) Stop() { alarms.remove(a) }
 
-// Set reports whether the alarm is set.
-func (a *Alarm) Set() bool { return a.at.Load() != 0 }
-
 // alarms are those of this process that are set.
 var alarms alarmClock
 

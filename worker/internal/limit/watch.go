@@ -184,9 +184,6 @@ func (w *Watch) Wait() {
 // Progress returns when the request last got on, in Monotonic nanoseconds.
 func (w *Watch) Progress() int64 { return w.progress.Load() }
 
-// Armed reports whether the alarm is set.
-func (w *Watch) Armed() bool { return w.alarm.Set() }
-
 // Expire ends the request at once, as at its deadline.
 func (w *Watch) Expire() bool { return w.expire(w.word.Load()) }
 
