@@ -60,7 +60,7 @@ type Supervisor struct {
 // given is what a master is made with, and keeps as it is.
 type given struct {
 	options Options
-	log     *zap.Logger
+	log     *zap.Logger // that of the options, which all of the loop writes to
 	hands   hands
 }
 

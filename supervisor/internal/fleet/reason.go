@@ -37,7 +37,7 @@ var reasons = map[Reason]bool{
 }
 
 // SpawnReasons returns the reasons above for which a worker may be spawned,
-// sorted.
+// sorted: whoever counts by reason can have a test say that none is missing.
 func SpawnReasons() []Reason {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(reasons)), func(r Reason) bool { return !reasons[r] })
 }

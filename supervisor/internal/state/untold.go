@@ -6,7 +6,8 @@ import (
 )
 
 // Untold returns the fields of the type, and of all that is written with it, that
-// would be lost without having been named as transient.
+// would be lost without having been named as transient. It is for a test of whoever has
+// a state, which no other package can look through in the same way.
 func Untold(t reflect.Type) []string {
 	var u untold
 	u.look(t, t.String())
