@@ -30,6 +30,8 @@ type Config struct {
 	Surge Surge
 	// StartParallel is how many workers may boot at the same time; 0: all.
 	StartParallel int
+	// Preload has the command be started once, as the loader that makes all workers.
+	Preload bool
 
 	// Timeout is how long a request may go without progress until its response
 	// begins; 0: no limit.

@@ -145,20 +145,58 @@ func (c *Config) passes(name string) bool {
 // env_file; over that env, its placeholders filled in as by [Expand]. Placeholders anywhere else are
 // plain text. No variable is in it twice.
 func (c *Config) Environ(base, own []string, slot, place, id int) []string {
+	vars := c.shared(base, own)
+	for name, value := range c.Env {
+		vars[name] = Expand(value, slot, place, id)
+	}
+	return assignments(vars)
+}
+
+// LoaderEnviron is [Config.Environ] for the process that the workers are forked from:
+// without those of env that have placeholders.
+func (c *Config) LoaderEnviron(base, own []string) []string {
+	vars := c.shared(base, own)
+	for name, value := range c.Env {
+		if delete(vars, name); !differs(value) {
+			vars[name] = Expand(value, 0, 0, 0)
+		}
+	}
+	return assignments(vars)
+}
+
+// ForkedEnviron is what a worker has of [Config.Environ] that its loader has not.
+func (c *Config) ForkedEnviron(slot, place, id int) []string {
+	vars := map[string]string{}
+	for name, value := range c.Env {
+		if differs(value) {
+			vars[name] = Expand(value, slot, place, id)
+		}
+	}
+	return assignments(vars)
+}
+
+// shared is the environment of all workers, but for env.
+func (c *Config) shared(base, own []string) map[string]string {
 	vars := environMap(base)
 	maps.DeleteFunc(vars, func(name, _ string) bool { return !c.passes(name) })
 	maps.Copy(vars, environMap(own))
 	maps.DeleteFunc(vars, func(name, _ string) bool { return isReserved(name) || slices.Contains(c.used, name) })
 	maps.Copy(vars, c.fileEnv)
-	for name, value := range c.Env {
-		vars[name] = Expand(value, slot, place, id)
-	}
+	return vars
+}
+
+// assignments is the inverse of [environMap], in the order of the names.
+func assignments(vars map[string]string) []string {
 	environ := make([]string, 0, len(vars))
 	for _, name := range slices.Sorted(maps.Keys(vars)) {
 		environ = append(environ, name+"="+vars[name])
 	}
 	return environ
 }
+
+// differs says whether a value of env has a placeholder, and is another one for each
+// worker.
+func differs(value string) bool { return Expand(value, 0, 0, 0) != Expand(value, 1, 1, 1) }
 
 // Expand fills in "{slot}", "{place}" and "{id}" in a value of env; "{{slot}}" and
 // so on are these words with one brace on either side. All other braces, be they

@@ -125,3 +125,23 @@ func TestExpand(t *testing.T) {
 		}
 	}
 }
+
+// TestLoaderEnviron: what a loader and a forked worker have together is what a worker
+// has that was executed.
+func TestLoaderEnviron(t *testing.T) {
+	c, _ := mustLoad(t, Source{
+		File: write(t, "preload.toml", "preload = true\n[env]\nSHARD = \"s{slot}\"\nFIX = \"{{slot}} {x}\"\nHOME = \"/{id}\"\n"), Command: []string{"./server"},
+	})
+	base := []string{"HOME=/root", "LISTEN_FDS=1", "A=b"}
+	loader, forked := c.LoaderEnviron(base, nil), c.ForkedEnviron(2, 3, 4)
+	if want := []string{"A=b", "FIX={slot} {x}"}; !slices.Equal(loader, want) {
+		t.Errorf("the loader has %q, want %q", loader, want)
+	}
+	if want := []string{"HOME=/4", "SHARD=s2"}; !slices.Equal(forked, want) {
+		t.Errorf("the worker has %q more, want %q", forked, want)
+	}
+	both := slices.Sorted(slices.Values(append(loader, forked...)))
+	if want := c.Environ(base, nil, 2, 3, 4); !slices.Equal(both, want) {
+		t.Errorf("together %q, want %q", both, want)
+	}
+}

@@ -25,7 +25,8 @@ func TestMistakesInFiles(t *testing.T) {
 		{"later class", `worker_class = "proxy"`, `FILE:1: worker_class: this version has no worker class "proxy": every worker accepts by itself ` +
 			`(the server has to accept from fd 3, which it inherits; many have an option for that, such as --fd 3, or know LISTEN_FDS)`},
 		{"class of Gunicorn", `worker_class = "gthread"`, `FILE:1: worker_class: must be "inherit", not "gthread" (leave it out and run MODULE:ATTR, as in gosuper app.main:app: package gosuper of Python serves it with uvicorn, and WSGI applications on --threads N threads)`},
-		{"later key", `preload = true`, `FILE:1: preload: is not a key (this version cannot preload: every worker loads the application itself; start_parallel is how many do so at once)`},
+		{"later key", `workers_max = 4`, `FILE:1: workers_max: is not a key (this version keeps the number of workers: gosuper scale N changes it while they serve)`},
+		{"lines for a loader", "preload = true\nenv = { A = \"x\\n{slot}\" }", `FILE:2: env: A has a placeholder and more than one line, which cannot be with preload (the loader is told it in one line)`},
 		{"key of Gunicorn", `keyfile = "x"`, `FILE:1: keyfile: is not a key (here it is tls.key; for cooperating workers)`},
 		{"key of uvicorn", `timeout_keep_alive = 5`, `FILE:1: timeout_keep_alive: is not a key (here it is keepalive)`},
 		{"key of Gunicorn in a table", "[log]\nloglevel = 5", `FILE:2: log.loglevel: is not a key (here it is log.level)`},

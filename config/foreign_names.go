@@ -3,7 +3,6 @@ package config
 // foreignNames is the table of names that are none here.
 var foreignNames = []foreign{
 	// What this version does not have.
-	{names: "preload preload_app", here: "this version cannot preload: every worker loads the application itself; start_parallel is how many do so at once"},
 	{names: "workers_max", here: "this version keeps the number of workers: gosuper scale N changes it while they serve"},
 	{names: "reuse_port", here: "this version has one queue for all workers; cooperating ones take from it evenly without an option"},
 
@@ -24,6 +23,7 @@ var foreignNames = []foreign{
 	{names: "certfile ssl_certfile", key: "tls.cert", here: "for cooperating workers"},
 	{names: "keyfile ssl_keyfile", key: "tls.key", here: "for cooperating workers"},
 	{names: "raw_env", key: "env"},
+	{names: "preload_app", key: "preload"},
 	{names: "proc_name default_proc_name", key: "name"},
 	{names: "reload_dir reload_dirs reload_extra_file reload_extra_files", key: "watch.paths"},
 	{names: "no_control_socket control_socket_disable", key: "control.socket", here: "off is none"},

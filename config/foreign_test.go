@@ -34,7 +34,8 @@ func TestForeignNames(t *testing.T) {
 
 func TestForeignFlag(t *testing.T) {
 	for name, want := range map[string]string{
-		"preload":            "this version cannot preload: every worker loads the application itself; start_parallel is how many do so at once",
+		"preload-app":        "here it is --preload",
+		"preload":            "",
 		"limit-max-requests": "here it is --max-requests",
 		"certfile":           "here it is the key tls.cert of the file, or the variable GOSUPER_TLS_CERT; for cooperating workers",
 		"app":                "here it is the key command of the file; the program that serves the application",
@@ -74,7 +75,7 @@ func TestForeignVariables(t *testing.T) {
 		{"UVICORN_FD=3", uvicorn, ""},
 		{"UVICORN_LOOP=uvloop", others, ""},
 		{"UVICORN_SOMETHING=1", others, ""},
-		{"GOSUPER_PRELOAD_APP=1", others, "GOSUPER_PRELOAD_APP is not a setting: this version cannot preload: every worker loads the application itself; start_parallel is how many do so at once"},
+		{"GOSUPER_PRELOAD_APP=1", others, "GOSUPER_PRELOAD_APP is not a setting: here it is GOSUPER_PRELOAD"},
 		{"GOSUPER_LOGLEVEL=debug", others, "GOSUPER_LOGLEVEL is not a setting: did you mean GOSUPER_LOG_LEVEL?"},
 		{"GOSUPER_CERTFILE=x", others, "GOSUPER_CERTFILE is not a setting: here it is GOSUPER_TLS_CERT; for cooperating workers"},
 	} {

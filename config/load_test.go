@@ -24,6 +24,7 @@ var samples = map[string]sample{
 	"worker_connections":       {"0", "0"},
 	"surge":                    {`"50%"`, "50%"},
 	"start_parallel":           {"2", "2"},
+	"preload":                  {"true", "true"},
 	"timeout":                  {`"10m"`, "10m"},
 	"stream_timeout":           {`"30s"`, "30"},
 	"upgrade_timeout":          {`"1h"`, "1h"},

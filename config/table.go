@@ -50,6 +50,11 @@ var keys = slices.Concat([]Key{
 		Usage: "workers that may boot at the same time; 0: all",
 	},
 		func(c *Config) *int { return &c.StartParallel }, count(0, MaxWorkers)),
+	key(Key{
+		Name: "preload", Flag: "preload", Bool: true,
+		Usage: "load the application once and fork all workers from it; the command must speak the loader protocol, as \"python -m gosuper\" does",
+	},
+		func(c *Config) *bool { return &c.Preload }, boolean),
 
 	key(Key{
 		Name: "timeout", Flag: "timeout", Shorthand: "t", Placeholder: "DUR",

@@ -36,6 +36,11 @@ func (s *Supervisor) end() error {
 		s.log.Error("gave up: the first workers could not boot", zap.Int("worker", culprit), zap.String("status", e.Status))
 		return &BootError{Worker: culprit, Status: e.Status, Lines: e.Lines, Hint: e.Hint}
 	}
+	if s.fleet.LoaderFailed() {
+		e := s.loaderEnding(s.revisions.current.number)
+		s.log.Error("gave up: the loader could not load the application", zap.String("status", e.Status))
+		return &BootError{Status: e.Status, Lines: e.Lines, Hint: e.Hint}
+	}
 	var served []zap.Field // else nobody knows
 	if c := s.books.Counters(0); c.Requests != nil {
 		served = []zap.Field{zap.Uint64("requests", *c.Requests), zap.Uint64("timeouts", *c.Timeouts), zap.Uint64("requests_lost", *c.RequestsLost)}

@@ -31,13 +31,16 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // BootError says that the first workers could not boot.
 type BootError struct {
-	Worker int      // id of the worker after which the master gave up
+	Worker int      // id of the worker after which the master gave up; 0: it was the loader
 	Status string   // how it ended
 	Lines  []string // the last that it wrote
 	Hint   string   // what to do about it; may be ""
 }
 
 func (e *BootError) Error() string {
+	if e.Worker == 0 {
+		return "the application could not be loaded: " + books.Ending{Status: e.Status, Lines: e.Lines}.Of(0)
+	}
 	return "the first workers could not boot: " + books.Ending{Status: e.Status, Lines: e.Lines}.Of(e.Worker)
 }
 

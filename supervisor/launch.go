@@ -3,21 +3,18 @@
 package supervisor
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strconv"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/loader"
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
-	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
-	"github.com/gosuper/gosuper/worker/protocol"
 )
 
 // spawn starts a worker. It has no process until that is made, by the main thread or,
@@ -38,8 +35,6 @@ func (s *Supervisor) spawn(a fleet.Spawn) {
 	pid, err := s.hands.launch(s, w, func(pid int, err error) {
 		s.born(w, pid, err)
 		started()
-		s.step()
-		s.sweep(nil)
 	})
 	if pid != 0 || err != nil {
 		s.born(w, pid, err)
@@ -62,6 +57,9 @@ func (s *Supervisor) born(w *worker, pid int, err error) {
 	}
 	if err != nil {
 		w.failure = err.Error()
+		if f, ok := errors.AsType[*loader.Failure](err); ok {
+			w.words = f.Lines
+		}
 		s.books.NotStarted(w.failure, hintOf(err))
 		s.log.Error("cannot start worker", w.fields(describe(err)...)...)
 	}
@@ -84,6 +82,14 @@ func (s *Supervisor) attend(w *worker, pid int) error {
 		return fmt.Errorf("cannot listen: %w", err)
 	}
 	s.weigh(w)
+	if !w.revision.config.Preload {
+		return nil
+	}
+	if err := w.endpoint.Acknowledge(); err != nil {
+		s.do(w, orderKill)
+		return err
+	}
+	s.hear(message{id: w.ID, executed: true})
 	return nil
 }
 
@@ -93,6 +99,11 @@ func (s *Supervisor) giveUpOn(w *worker) {
 	s.roster.GiveUp(w.ID)
 	w.gone = true
 	w.release()
+	if w.revision.config.Preload {
+		s.loaders.cancel(w.ID)
+		s.note(fleet.SpawnFailed{ID: w.ID})
+		return
+	}
 	s.note(fleet.Exited{ID: w.ID})
 }
 
@@ -107,12 +118,15 @@ func (s *Supervisor) endUnwanted(w *worker, pid int) {
 }
 
 // launch has the process of a worker made in two steps: what it is given is put
-// together, and the process is born. The pid is 0, since that takes its time, and the
-// loop calls told when there is an answer.
+// together, and the process is born, here or by a loader. The pid is 0, since that takes
+// its time, and the loop calls told when there is an answer, before its next step.
 //
 // Workers are outfitted as their turn comes: so no more descriptors are open than some
 // of them need, and nothing is made for one that is given up before.
 func launch(s *Supervisor, w *worker, told func(pid int, err error)) (pid int, err error) {
+	if w.revision.config.Preload {
+		return 0, s.ask(w, told)
+	}
 	s.loop.SendMain(func() loop.Work {
 		if w.gone {
 			return nil
@@ -132,6 +146,8 @@ func launch(s *Supervisor, w *worker, told func(pid int, err error)) (pid int, e
 			}
 			return func() {
 				told(pid, err)
+				s.step()
+				s.sweep(nil)
 				close(known)
 			}
 		}
@@ -157,114 +173,6 @@ func (s *Supervisor) makeOther(start func() (pid int, err error), told func(pid 
 	})
 }
 
-// outfit is what a process needs to be a worker, as data: whoever makes the process
-// gives it this, and needs to know nothing else.
-type outfit struct {
-	env   []string
-	files []int // its descriptors from 0 on, by their numbers here
-
-	handed []func() // close what is open here for the process alone
-}
-
-// set gives the process a variable.
-func (o *outfit) set(name, value string) { o.env = append(o.env, name+"="+value) }
-
-// hand gives the process a descriptor, and a variable that says which it is.
-func (o *outfit) hand(name string, fd int) {
-	o.set(name, strconv.Itoa(len(o.files)))
-	o.files = append(o.files, fd)
-}
-
-// own makes of all descriptors copies that are the outfit's alone. While the process is
-// made the loop goes on, and may close what they are copies of.
-func (o *outfit) own() error {
-	given := o.handed
-	for i, fd := range o.files {
-		if fd == process.Null {
-			continue
-		}
-		own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
-		if err != nil {
-			return fmt.Errorf("cannot copy what a worker is given: %w", err)
-		}
-		o.files[i] = own
-		o.handed = append(o.handed, func() { unix.Close(own) })
-	}
-	for _, closeOne := range given {
-		closeOne()
-	}
-	o.handed = o.handed[len(given):]
-	return nil
-}
-
-// close closes what nobody needs here when the process has it, or will never be.
-func (o *outfit) close() {
-	for _, closeOne := range o.handed {
-		closeOne()
-	}
-}
-
-// outfit makes what ties the master to a worker, and puts together what the worker is
-// given of it and of the rest. It is to be closed after an error as well.
-func (s *Supervisor) outfit(w *worker) (o *outfit, err error) {
-	r := w.revision
-	o = &outfit{env: promptly(r.config.Environ(s.options.Environ, r.identity, w.Slot, w.Place, w.ID))}
-	if w.endpoint, err = notify.New(); err != nil {
-		return o, err
-	}
-	o.handed = append(o.handed, func() { w.endpoint.CloseChild() })
-	o.handed = append(o.handed, func() {
-		for _, t := range w.tails() {
-			t.CloseWriteEnd()
-		}
-	})
-	if err := w.openOutput(s); err != nil {
-		return o, err
-	}
-	w.memory = s.boards.create(s.log)
-
-	stdout, stderr := w.outputFds()
-	o.files = append([]int{process.Null, stdout, stderr}, r.sockets.Fds(w.Slot)...)
-	o.set(protocol.EnvListenFDs, strconv.Itoa(r.sockets.Len()))
-	o.set(protocol.EnvListenPID, "") // filled in by the process itself
-	o.set(protocol.EnvListenFDNames, strings.Join(r.sockets.Names(), ":"))
-	if address := w.endpoint.Address(); address != "" {
-		o.set(protocol.EnvNotifySocket, address)
-	}
-	o.hand(protocol.EnvNotifyFD, w.endpoint.ChildFd())
-	if w.memory != nil {
-		o.hand(protocol.EnvScoreboardFD, int(w.memory.File().Fd()))
-	}
-	if fd := s.boards.pageFd(); fd >= 0 {
-		o.hand(protocol.EnvFleetFD, fd)
-	}
-	if access := s.files.Access(); access != nil && r.config.Log.AccessFile != "" {
-		fd, err := access.Open(w.ID, r.config.Log.AccessFormat)
-		if err != nil {
-			return o, err
-		}
-		o.handed = append(o.handed, func() { unix.Close(fd) })
-		o.hand(protocol.EnvAccessFD, fd)
-		o.set(protocol.EnvAccessFormat, r.config.Log.AccessFormat)
-	}
-	if r.tls >= 0 {
-		o.hand(protocol.EnvTLSFD, r.tls)
-	}
-	o.set(protocol.EnvSlot, strconv.Itoa(w.Slot))
-	o.set(protocol.EnvPlace, strconv.Itoa(w.Place))
-	o.set(protocol.EnvWorkerID, strconv.Itoa(w.ID))
-	o.set(protocol.EnvGeneration, strconv.Itoa(w.Generation))
-	o.set(protocol.EnvStopSignal, r.config.StopSignal.Name)
-	o.set(protocol.EnvLimitRequests, strconv.Itoa(w.limit))
-	for name, value := range limitsEnv(r.config) {
-		o.set(name, strconv.FormatInt(value, 10))
-	}
-	if d := r.config.Watchdog; d > 0 {
-		o.set(protocol.EnvWatchdog, strconv.FormatInt(d.Microseconds(), 10))
-	}
-	return o, nil
-}
-
 // birth makes a process of the revision's command with the outfit. executed is called
 // by another goroutine when the command runs, or never will.
 func (r *revision) birth(o *outfit, executed func()) (pid int, err error) {
@@ -279,19 +187,6 @@ func (r *revision) birth(o *outfit, executed func()) (pid int, err error) {
 	return process.Start(spec)
 }
 
-// limitsEnv are the limits that a cooperating worker applies itself.
-func limitsEnv(c *config.Config) map[string]int64 {
-	return map[string]int64{
-		protocol.EnvLimitKeepAlive:      milliseconds(c.KeepAlive),
-		protocol.EnvLimitTimeout:        milliseconds(c.Timeout),
-		protocol.EnvLimitStreamTimeout:  milliseconds(c.StreamTimeout.Duration),
-		protocol.EnvLimitUpgradeTimeout: milliseconds(c.UpgradeTimeout),
-		protocol.EnvLimitRequestTimeout: milliseconds(c.RequestTimeout),
-		protocol.EnvLimitBacklogTimeout: milliseconds(c.BacklogTimeout),
-		protocol.EnvLimitConnections:    int64(c.WorkerConnections),
-	}
-}
-
 // limitsOfProcess are the limits that the kernel holds a worker to.
 func limitsOfProcess(c *config.Config) process.Limits {
 	l := process.Limits{
@@ -302,11 +197,6 @@ func limitsOfProcess(c *config.Config) process.Limits {
 		l.Core = &core
 	}
 	return l
-}
-
-// milliseconds rounds up: what is short is not 0, which is no limit.
-func milliseconds(d time.Duration) int64 {
-	return int64((d + time.Millisecond - 1) / time.Millisecond)
 }
 
 // drawLimit is a worker's own max_requests; 0: none.

@@ -85,7 +85,7 @@ func TestOutfit(t *testing.T) {
 		t.Errorf("a copy is still open: %v", err)
 	}
 	o.files = before
-	stdout, stderr := w.outputFds()
+	stdout, stderr := w.fds()
 	for _, fd := range []int{given[protocol.EnvNotifyFD], given[protocol.EnvAccessFD], stdout, stderr} {
 		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); fd >= 0 && err != unix.EBADF {
 			t.Errorf("descriptor %d is still open: %v", fd, err)

@@ -103,7 +103,13 @@ func load(t testing.TB, toml string) *config.Config {
 
 func (st *stage) launch(s *Supervisor, w *worker, told func(int, error)) (pid int, err error) {
 	if st.late != nil {
-		st.late[w.ID] = func(pid int, err error) { s.loop.Report(func() { told(pid, err) }) }
+		st.late[w.ID] = func(pid int, err error) {
+			s.loop.Report(func() {
+				told(pid, err)
+				s.step()
+				s.sweep(nil)
+			})
+		}
 		return 0, nil
 	}
 	go func() { s.messages <- message{id: w.ID, executed: true} }()

@@ -53,37 +53,51 @@ const drainTime = time.Second
 // seen at once.
 const heldFor = time.Second
 
-// openOutput makes the pipes that the worker writes to. It never gets a descriptor
-// of the master, with which it could empty the master's log or change how it is
-// written to.
+// output is the way of what a process writes through the master. What does not exist
+// is nil.
+type output struct {
+	tail   *process.Tail         `state:"-"`    // its stderr, or all output; it remembers for both
+	first  *process.TailSnapshot `state:"tail"` // of tail, while the state is written and read
+	stdout *process.Tail         `state:"-"`    // nil: tail is that, too
+	held   *process.Held         `state:"-"`    // before where tail goes, at the first start
+}
+
+// openOutput makes the pipes that the worker writes to.
+func (w *worker) openOutput(s *Supervisor) error {
+	return w.output.open(s, w.revision, w.ID, func(dst io.Writer) io.Writer {
+		if s.fleet.EverReady() {
+			return dst
+		}
+		atMost := heldFor
+		if w.ID == 1 && s.fleet.Target() == 1 {
+			atMost = 0
+		}
+		w.held = process.Hold(dst, atMost)
+		return w.held
+	})
+}
+
+// open makes the pipes that a process writes to, as the worker with that id. It never
+// gets a descriptor of the master, with which it could empty the master's log or change
+// how it is written to. before returns what stands before where stderr goes.
 //
 // Where both streams go to the same place, one pipe is both of them, as it is for a
 // program behind 2>&1: what it writes stays in order. Lines that are to say which
 // stream they come from need two.
-func (w *worker) openOutput(s *Supervisor) (err error) {
-	r, id := w.revision, w.ID
+func (o *output) open(s *Supervisor, r *revision, id int, before func(io.Writer) io.Writer) (err error) {
 	stream := Stderr
 	if s.options.Streams.Joined() && r.config.Log.Workers != config.Wrapped {
 		stream = Both
 	}
-	dst := s.options.Streams.Worker(id, stream)
-	if !s.fleet.EverReady() {
-		atMost := heldFor
-		if id == 1 && s.fleet.Target() == 1 {
-			atMost = 0
-		}
-		w.held = process.Hold(dst, atMost)
-		dst = w.held
-	}
-	if w.tail, err = process.NewTail(stream, dst); err != nil {
+	if o.tail, err = process.NewTail(stream, before(s.options.Streams.Worker(id, stream))); err != nil {
 		return err
 	}
 	if stream != Both {
-		if w.stdout, err = w.tail.Beside(Stdout, s.options.Streams.Worker(id, Stdout)); err != nil {
+		if o.stdout, err = o.tail.Beside(Stdout, s.options.Streams.Worker(id, Stdout)); err != nil {
 			return err
 		}
 	}
-	for _, t := range w.tails() {
+	for _, t := range o.tails() {
 		if err := t.Own(r.credential); err != nil {
 			return err
 		}
@@ -91,18 +105,25 @@ func (w *worker) openOutput(s *Supervisor) (err error) {
 	return nil
 }
 
-// outputFds are the descriptors of the worker's stdout and stderr.
-func (w *worker) outputFds() (stdout, stderr int) {
-	stdout, stderr = w.tail.WriteEnd(), w.tail.WriteEnd()
-	if w.stdout != nil {
-		stdout = w.stdout.WriteEnd()
+// fds are the descriptors of the process's stdout and stderr.
+func (o *output) fds() (stdout, stderr int) {
+	stdout, stderr = o.tail.WriteEnd(), o.tail.WriteEnd()
+	if o.stdout != nil {
+		stdout = o.stdout.WriteEnd()
 	}
 	return stdout, stderr
 }
 
-// tails are the worker's pipes, as far as they exist.
-func (w *worker) tails() []*process.Tail {
-	return slices.DeleteFunc([]*process.Tail{w.tail, w.stdout}, func(t *process.Tail) bool { return t == nil })
+// closeWriteEnds closes the copies here of what the process writes to.
+func (o *output) closeWriteEnds() {
+	for _, t := range o.tails() {
+		t.CloseWriteEnd()
+	}
+}
+
+// tails are the pipes, as far as they exist.
+func (o *output) tails() []*process.Tail {
+	return slices.DeleteFunc([]*process.Tail{o.tail, o.stdout}, func(t *process.Tail) bool { return t == nil })
 }
 
 // unbuffered is the variable that has Python write what it prints at once. It does

@@ -28,14 +28,10 @@ func (s *Supervisor) pause() (said []message, err error) {
 		if w.endpoint == nil {
 			continue
 		}
-		for paused, over := w.endpoint.Pause(), false; !over; {
-			select {
-			case m := <-s.messages: // it waits for nobody but this loop
-				said = append(said, m)
-			case <-paused:
-				over = true
-			}
-		}
+		said = append(said, s.listenUntil(w.endpoint.Pause())...)
+	}
+	for _, l := range s.loaders.all {
+		said = append(said, s.listenUntil(l.way.Pause())...)
 	}
 	// All are asked before the first is waited for.
 	var waits []<-chan struct{}
@@ -61,6 +57,19 @@ func (s *Supervisor) pause() (said []message, err error) {
 	return said, nil
 }
 
+// listenUntil returns what is said until somebody who waits for nobody but this loop has
+// come to a standstill.
+func (s *Supervisor) listenUntil(paused <-chan struct{}) (said []message) {
+	for {
+		select {
+		case m := <-s.messages:
+			said = append(said, m)
+		case <-paused:
+			return said
+		}
+	}
+}
+
 // resume undoes pause.
 func (s *Supervisor) resume() {
 	for w := range s.roster.All() {
@@ -68,6 +77,10 @@ func (s *Supervisor) resume() {
 		if w.endpoint != nil {
 			w.serve(s)
 		}
+	}
+	for _, l := range s.loaders.all {
+		l.first, l.second = nil, nil
+		l.serve(s)
 	}
 	for _, t := range s.tails() {
 		t.Resume()
@@ -82,6 +95,9 @@ func (s *Supervisor) tails() []*process.Tail {
 	all := slices.Clone(s.roster.Left())
 	for w := range s.roster.All() {
 		all = append(all, w.tails()...)
+	}
+	for _, l := range s.loaders.all {
+		all = append(all, l.tails()...)
 	}
 	return all
 }
@@ -103,14 +119,16 @@ func (s *Supervisor) save(said []message) *saved {
 	}
 	for _, id := range s.roster.IDs() {
 		w := s.roster.Of(id)
-		if w.tail != nil {
-			snapshot := w.tail.Snapshot()
-			w.first = &snapshot
-			all.outputLost += snapshot.Lost
-		}
+		w.first = snapshot(w.tail)
+		all.countLost(w.first)
 		if w.stdout != nil {
 			all.strays = append(all.strays, leftPipe{TailSnapshot: w.stdout.Snapshot(), Worker: id})
 		}
+	}
+	for _, l := range s.loaders.all {
+		l.first, l.second = snapshot(l.tail), snapshot(l.stdout)
+		all.countLost(l.first)
+		all.countLost(l.second)
 	}
 	for _, t := range s.roster.Left() {
 		all.strays = append(all.strays, leftPipe{TailSnapshot: t.Snapshot()})
@@ -119,6 +137,22 @@ func (s *Supervisor) save(said []message) *saved {
 		all.outputLost += one.Lost
 	}
 	return all
+}
+
+// snapshot is what is written of a pipe; nil: there is none.
+func snapshot(t *process.Tail) *process.TailSnapshot {
+	if t == nil {
+		return nil
+	}
+	one := t.Snapshot()
+	return &one
+}
+
+// countLost counts what nobody took of a pipe.
+func (s *saved) countLost(t *process.TailSnapshot) {
+	if t != nil {
+		s.outputLost += t.Lost
+	}
 }
 
 // serve has the worker's endpoint deliver to the loop.

@@ -24,6 +24,12 @@ func (s *Supervisor) perform(a fleet.Action) {
 	switch a := a.(type) {
 	case fleet.Spawn:
 		s.spawn(a)
+	case fleet.Load:
+		s.load(a)
+	case fleet.Unload:
+		s.unload(a)
+	case fleet.KillLoader:
+		s.killLoader(a)
 	case fleet.Announce:
 		s.announce(s.roster.Of(a.ID))
 	case fleet.FoundStuck:

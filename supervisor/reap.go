@@ -21,7 +21,7 @@ const leftoverTime = 500 * time.Millisecond
 
 // knows says whether the process is a child that was started here.
 func (s *Supervisor) knows(pid int) bool {
-	return s.roster.Has(pid) || s.development.Is(pid) || s.upgrades.trial.Is(pid)
+	return s.roster.Has(pid) || s.loaders.byPID(pid) != nil || s.development.Is(pid) || s.upgrades.trial.Is(pid)
 }
 
 // reap takes every exit there is.
@@ -45,6 +45,8 @@ func (s *Supervisor) reap() {
 			built = &e.Status
 		case s.upgrades.trial.Is(e.Pid):
 			tried = &e.Status
+		case s.loaders.byPID(e.Pid) != nil:
+			s.loaderDied(s.loaders.byPID(e.Pid), e.Status)
 		default:
 			w := s.roster.Reaped(e.Pid)
 			s.died(w, e.Status)
@@ -123,6 +125,11 @@ func (s *Supervisor) leaders() (alive []leftovers.Leader) {
 			alive = append(alive, leftovers.Leader{ID: w.ID, PID: w.pid, Busy: w.executed || !known.ReadyAt.IsZero()})
 		}
 	}
+	for _, l := range s.loaders.all {
+		if l.way.PID != 0 && !l.way.Gone() {
+			alive = append(alive, l.leader())
+		}
+	}
 	return alive
 }
 
@@ -132,8 +139,10 @@ func (s *Supervisor) endLeftover(o leftovers.Leftover) {
 	outlive := s.revisions.current.config.Limits.Outlive
 	if !o.Again {
 		fields := []zap.Field{zap.Int("pid", o.Pid), zap.String("command", o.Command)}
-		if o.Owner != 0 {
+		if o.Owner > 0 {
 			fields = append([]zap.Field{zap.Int("worker", o.Owner)}, fields...)
+		} else if o.Owner < 0 {
+			fields = append([]zap.Field{zap.Bool("loader", true)}, fields...)
 		}
 		if outlive {
 			s.log.Info("worker left a process behind, which may outlive it", fields...)

@@ -95,9 +95,11 @@ func (s *Supervisor) endReload(a fleet.EndReload) {
 		result = reloads.Stopped()
 	case fleet.RolledBack:
 		s.books.ReloadEnded(admin.RolledBack)
-		e := s.endingOf(a.Culprit)
-		s.log.Error("reload rolled back", zap.Int("revision", a.Revision), zap.Int("worker", a.Culprit),
-			zap.String("status", e.Status), zap.Strings("last_lines", e.Lines))
+		e, who := s.endingOf(a.Culprit), zap.Int("worker", a.Culprit)
+		if a.Loader {
+			e, who = s.loaderEnding(a.Revision), zap.Bool("loader", true)
+		}
+		s.log.Error("reload rolled back", zap.Int("revision", a.Revision), who, zap.String("status", e.Status), zap.Strings("last_lines", e.Lines))
 		result = control.Reload{Result: control.RolledBack, Error: e.Of(a.Culprit)}
 	}
 	s.reloads.End(a.Revision, result)

@@ -54,6 +54,9 @@ func newSuccessor(o Options, h hands) (*Supervisor, error) {
 			s.roster.Remove(id)
 		}
 	}
+	for _, l := range s.loaders.all {
+		l.reopen(s)
+	}
 	s.reopenPipes(i.strays)
 	return s, nil
 }
@@ -117,6 +120,25 @@ func (w *worker) reopen(s *Supervisor) {
 	}
 	if err := errors.Join(errs[:]...); err != nil {
 		s.log.Error("cannot go on with all that a worker says", w.fields(zap.Error(err))...)
+	}
+}
+
+// reopen goes on with what a loader says.
+func (l *preloader) reopen(s *Supervisor) {
+	l.executed = true
+	errs := [3]error{l.way.Reopen()}
+	if errs[0] == nil {
+		l.serve(s)
+	}
+	if l.first != nil {
+		l.tail, errs[1] = process.RestoreTail(*l.first, s.options.Streams.Worker(0, cmp.Or(l.first.Stream, Stderr)))
+	}
+	if l.second != nil && l.tail != nil {
+		l.stdout, errs[2] = l.tail.RestoreBeside(*l.second, s.options.Streams.Worker(0, l.second.Stream))
+	}
+	l.first, l.second = nil, nil
+	if err := errors.Join(errs[:]...); err != nil {
+		s.log.Error("cannot go on with all that a loader says", l.fields(zap.Error(err))...)
 	}
 }
 

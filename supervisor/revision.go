@@ -146,6 +146,7 @@ func (r *revision) settings() fleet.Settings {
 		Workers:         r.workers,
 		Surge:           fleet.Surge{Count: c.Surge.N},
 		StartParallel:   c.StartParallel,
+		Preload:         c.Preload,
 		ReadyAfter:      c.Ready.After,
 		StopDelay:       c.Shutdown.Delay,
 		GracefulTimeout: c.GracefulTimeout,
@@ -225,6 +226,7 @@ func (s *Supervisor) forget() {
 		return // which is in force
 	}
 	for _, r := range s.revisions.drop(s.fleet.Revisions()) {
+		delete(s.loaders.ended, r.number)
 		s.discard(r)
 	}
 	if !s.revisions.logAccess() {

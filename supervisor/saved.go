@@ -85,6 +85,7 @@ func newState() *Supervisor {
 		scales:    scales.New(),
 		reloads:   reloads.New(),
 		leftovers: leftovers.New(),
+		loaders:   loaders{ended: map[int]*books.Ending{}},
 		upgrades:  upgrades{last: control.Upgrade{Result: control.None}},
 	}
 }
@@ -200,6 +201,11 @@ func understand(rest *handover.State) (i *Inheritance, err error) {
 	for f := range s.fleet.Workers() {
 		if s.roster.Of(f.ID) == nil {
 			return nil, fmt.Errorf("there is no worker %d", f.ID)
+		}
+	}
+	for f := range s.fleet.Loaders() {
+		if l := s.loaders.of(f.Revision); l == nil {
+			return nil, fmt.Errorf("there is no loader of revision %d", f.Revision)
 		}
 	}
 	s.joinOld(i)

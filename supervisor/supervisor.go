@@ -46,6 +46,7 @@ type Supervisor struct {
 
 	roster    *roster.Roster[worker] `state:",inline"`
 	leftovers leftovers.Leftovers    `state:",inline"`
+	loaders   loaders                `state:",inline"` // that workers are forked from
 
 	manager     *manager.Manager     `state:"-"` // nil: there is none
 	next        agenda               `state:"-"`
@@ -205,7 +206,7 @@ func wait(timer *time.Timer, next time.Time) {
 // deadline is when the loop has something to do of its own; zero: never.
 func (s *Supervisor) deadline() time.Time {
 	next, _ := s.fleet.Deadline()
-	return soonest(next, s.sockets.Due(), s.development.Due(), s.upgrades.trial.Due(), s.nextSigns(), s.guard.Next(), s.manager.Due())
+	return soonest(next, s.sockets.Due(), s.development.Due(), s.upgrades.trial.Due(), s.nextSigns(), s.guard.Next(), s.manager.Due(), s.loaders.due())
 }
 
 // soonest returns the first of some times, of which zero is never.
@@ -227,6 +228,7 @@ func (s *Supervisor) tick() {
 	s.development.Expire(time.Now())
 	s.lookForSigns(time.Now())
 	s.patrol(time.Now())
+	s.blameLoaders(time.Now())
 	s.step(fleet.Tick{})
 	s.hurryTrial(time.Now())
 }

@@ -90,6 +90,9 @@ func (s *Supervisor) summary(now time.Time, phase manager.Phase) string {
 		if culprit := s.fleet.Culprit(); culprit != 0 {
 			return fmt.Sprintf("gave up: worker %d could not boot: %s", culprit, s.endingOf(culprit).Status)
 		}
+		if s.fleet.LoaderFailed() {
+			return "gave up: the application could not be loaded: " + s.loaderEnding(s.revisions.current.number).Status
+		}
 		return "stopping: " + workersOf(s.fleet.Alive()) + " left"
 	}
 	if last := s.reloads.Last(); last.Result == control.RolledBack {

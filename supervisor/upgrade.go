@@ -139,6 +139,9 @@ func (s *Supervisor) beginPending() {
 				return
 			}
 		}
+		if s.loaders.first(func(l *preloader) bool { return !l.executed || l.way.Gone() }) != nil {
+			return
+		}
 	}
 	u.begun = true
 	err := s.upgradable()

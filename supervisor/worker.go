@@ -9,6 +9,7 @@ import (
 
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/guard"
+	"github.com/gosuper/gosuper/supervisor/internal/loader"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/worker/scoreboard"
@@ -18,16 +19,13 @@ import (
 // does not exist (no shared memory on this system) is nil.
 type worker struct {
 	fleet.Identity `state:"-"`
-	pid            int                   `state:"pid"`
-	revision       *revision             `state:"-"`
-	endpoint       *notify.Endpoint      `state:"endpoint"`
-	memory         *scoreboard.Memory    `state:"-"`
-	board          int                   `state:"board,fd"` // of memory, while the state is written and read
-	tail           *process.Tail         `state:"-"`        // its stderr, or all output; it remembers for both
-	first          *process.TailSnapshot `state:"tail"`     // of tail, while the state is written and read
-	stdout         *process.Tail         `state:"-"`        // nil: tail is that, too
-	held           *process.Held         `state:"-"`        // before where tail goes, at the first start
-	limit          int                   `state:"limit"`    // its own max_requests; 0: none
+	pid            int                `state:"pid"`
+	revision       *revision          `state:"-"`
+	endpoint       *notify.Endpoint   `state:"endpoint"`
+	memory         *scoreboard.Memory `state:"-"`
+	board          int                `state:"board,fd"` // of memory, while the state is written and read
+	output         `state:",inline"`
+	limit          int `state:"limit"` // its own max_requests; 0: none
 
 	watch    guard.Record   `state:",inline"` // what the guard knows, while the state is written and read
 	signs    signs          `state:"-"`
@@ -40,10 +38,12 @@ type worker struct {
 	says     string         `state:"says"`    // what it last said about itself
 }
 
-// message is what a worker said.
+// message is what a worker said, or a loader.
 type message struct {
-	id             int  `state:"id"`
-	executed       bool `state:"-"` // the worker's own program runs
+	id             int            `state:"id"`
+	loader         int            `state:"loader"` // id of that; 0: it is a worker
+	said           loader.Message `state:"said"`   // by the loader
+	executed       bool           `state:"-"`      // the worker's own program runs
 	notify.Message `state:"message"`
 }
 
@@ -91,6 +91,10 @@ func (w *worker) release() {
 
 // hear takes note of what a worker said, for the next step.
 func (s *Supervisor) hear(m message) {
+	if m.loader != 0 {
+		s.hearLoader(m)
+		return
+	}
 	w := s.roster.Of(m.id)
 	if w == nil {
 		return

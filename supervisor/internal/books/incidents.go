@@ -123,9 +123,12 @@ func (b *Books) Explain(status string, lines []string) Ending {
 	return e
 }
 
-// Of is the ending of a worker in words, for people.
+// Of is the ending of a worker in words, for people; that of a loader for 0.
 func (e Ending) Of(worker int) string {
 	text := fmt.Sprintf("worker %d: %s", worker, e.Status)
+	if worker == 0 {
+		text = "loader: " + e.Status
+	}
 	if e.Hint != "" {
 		return text + " (" + e.Hint + ")"
 	}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gosuper/gosuper/worker/protocol"
@@ -38,8 +37,10 @@ type Loader struct {
 	channel *channel  `state:"channel"`
 	waiting []Request `state:"-"`
 	asked   *Request  `state:"-"` // that is sent, and not answered; nil: none is
-	due     time.Time `state:"-"` // when it is taken for hung then
+	due     time.Time `state:"-"` // when it is taken for hung
+	late    bool      `state:"-"` // that was so once, and may have been our own fault
 	gone    bool      `state:"-"` // it was reaped
+	ended   bool      `state:"-"` // nobody can say anything any more
 }
 
 // New makes what ties a loader to this process, which is to be started: with ChildFd,
@@ -76,11 +77,30 @@ func (l *Loader) Done() <-chan struct{} { return l.channel.done }
 // Gone says whether the process was reaped.
 func (l *Loader) Gone() bool { return l.gone }
 
+// Closed says whether nobody can say anything any more: the loader, and all that it was
+// asked for, have closed their socket or ended.
+func (l *Loader) Closed() bool { return l.ended }
+
 // Busy says whether a worker is asked for that is not there yet.
 func (l *Loader) Busy() bool { return l.asked != nil || len(l.waiting) > 0 }
 
-// Due is when the loader is taken for hung; zero: it is not waited for.
+// Due is when Overdue has to be asked; zero: the loader is not waited for.
 func (l *Loader) Due() time.Time { return l.due }
+
+// Overdue says whether the loader hangs, or what it was asked for before it ended will
+// not come any more: it has not answered in time, or closed its socket. Whoever asks may
+// be late himself, and hear then what was said meanwhile: that is waited for once.
+func (l *Loader) Overdue(now time.Time) bool {
+	if l.due.IsZero() || l.due.After(now) {
+		return false
+	}
+	if !l.late {
+		l.late, l.due = true, now.Add(protocol.Lateness)
+		return false
+	}
+	l.due = time.Time{}
+	return true
+}
 
 // Ask asks for a worker, when those before it are there.
 func (l *Loader) Ask(r Request) {
@@ -126,12 +146,17 @@ func (l *Loader) Heard(m Message, believe func(pid int) error) error {
 	case m.Wrong != "":
 		return errors.New(m.Wrong)
 	case m.Ended:
-		l.Fail(ErrGone)
+		l.ended = true
+		if l.gone {
+			l.Fail(ErrGone)
+		} else {
+			l.due = time.Now() // it is about to be reaped
+		}
 	case m.Spawned == 0 && m.Failed == 0:
 	case l.asked == nil || l.asked.Seq != max(m.Spawned, m.Failed):
 		return ErrUnasked
 	case m.Failed > 0:
-		l.answer(0, failure(m.Reason))
+		l.answer(0, &Failure{Lines: m.Reason})
 	case m.PID != m.Sender && m.Sender != l.PID:
 		return fmt.Errorf("process %d says that another one is a worker, and only the loader may", m.Sender)
 	default:
@@ -146,18 +171,15 @@ func (l *Loader) Heard(m Message, believe func(pid int) error) error {
 // ErrUnasked is what is wrong with an answer to a request that nobody waits for.
 var ErrUnasked = errors.New("an answer is to no request that waits for one")
 
-// failure is why a request failed, in the words of who should have made the worker.
-func failure(reason []string) error {
-	if len(reason) == 0 {
-		return errors.New("the loader could not make the worker, and does not say why")
-	}
-	return errors.New("the loader could not make the worker: " + strings.Join(reason, "\n"))
-}
+// A Failure is why there is no worker, in the words of who should have made it.
+type Failure struct{ Lines []string }
+
+func (f *Failure) Error() string { return "the loader could not make the worker" }
 
 // answer ends the request that was sent.
 func (l *Loader) answer(pid int, err error) {
 	r := l.asked
-	l.asked, l.due = nil, time.Time{}
+	l.asked, l.due, l.late = nil, time.Time{}, false
 	r.Answer(pid, err)
 	l.next()
 }
@@ -169,6 +191,11 @@ func (l *Loader) Fail(err error) {
 	if l.asked != nil {
 		l.answer(0, err)
 	}
+	l.drop(waiting, err)
+}
+
+// drop answers requests that were not sent.
+func (l *Loader) drop(waiting []Request, err error) {
 	for _, r := range waiting {
 		r.Sent()
 		r.Answer(0, err)
@@ -177,7 +204,16 @@ func (l *Loader) Fail(err error) {
 
 // Reaped notes that the process has ended. A worker that it was asked for may exist all
 // the same, and say so: it is waited for as long as somebody has the socket.
-func (l *Loader) Reaped() { l.gone = true }
+func (l *Loader) Reaped() {
+	l.gone = true
+	if l.ended || l.asked == nil {
+		l.Fail(ErrGone)
+		return
+	}
+	waiting := l.waiting
+	l.waiting = nil
+	l.drop(waiting, ErrGone)
+}
 
 // End tells the loader that it is not needed any more.
 func (l *Loader) End() error { return l.channel.end() }

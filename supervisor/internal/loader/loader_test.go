@@ -88,8 +88,13 @@ func (b *bench) hear() Message {
 func (b *bench) ask(seq int) {
 	b.Ask(Request{
 		Seq: seq, Env: []string{"GOSUPER_SLOT=1"}, Files: []int{0},
-		Sent:   func() { b.sent = append(b.sent, seq) },
-		Answer: func(pid int, err error) { b.answers = append(b.answers, fmt.Sprint(seq, " ", pid, " ", err)) },
+		Sent: func() { b.sent = append(b.sent, seq) },
+		Answer: func(pid int, err error) {
+			if f, ok := errors.AsType[*Failure](err); ok {
+				err = fmt.Errorf("%w %v", err, f.Lines)
+			}
+			b.answers = append(b.answers, fmt.Sprint(seq, " ", pid, " ", err))
+		},
 	})
 }
 
@@ -155,7 +160,7 @@ func TestOneAfterTheOther(t *testing.T) {
 		t.Error(err)
 	}
 	b.expect("answers", b.answers, []string{
-		fmt.Sprintf("3 %d <nil>", os.Getpid()), "4 0 the loader could not make the worker: no memory", "5 77 <nil>",
+		fmt.Sprintf("3 %d <nil>", os.Getpid()), "4 0 the loader could not make the worker [no memory]", "5 77 <nil>",
 	})
 	if b.Busy() || !b.Due().IsZero() || len(b.sent) != 3 {
 		t.Errorf("busy %v until %v, sent %v", b.Busy(), b.Due(), b.sent)
@@ -199,7 +204,7 @@ func TestLoaderEnds(t *testing.T) {
 		t.Error(err)
 	}
 	b.ask(3)
-	b.expect("answers", b.answers, []string{fmt.Sprintf("1 %d <nil>", os.Getpid()), "2 0 " + ErrGone.Error(), "3 0 " + ErrGone.Error()})
+	b.expect("answers", b.answers, []string{"2 0 " + ErrGone.Error(), fmt.Sprintf("1 %d <nil>", os.Getpid()), "3 0 " + ErrGone.Error()})
 	if b.Busy() || len(b.sent) != 3 {
 		t.Errorf("busy %v, sent %v", b.Busy(), b.sent)
 	}
@@ -210,15 +215,13 @@ func TestHangUp(t *testing.T) {
 	b.ask(1)
 	b.ask(2)
 	b.hangUp()
-	for {
-		m := b.hear()
-		if err := b.Heard(m, believeAll); err != nil {
-			t.Error(err)
-		}
-		if m.Ended {
-			break
-		}
+	if err := b.Heard(b.hear(), believeAll); err != nil {
+		t.Error(err)
 	}
+	if b.Due().IsZero() || len(b.answers) > 0 {
+		t.Errorf("before the loader is reaped: due %v, answers %v", b.Due(), b.answers)
+	}
+	b.Reaped()
 	b.expect("answers", b.answers, []string{"1 0 " + ErrGone.Error(), "2 0 " + ErrGone.Error()})
 	b.ask(3) // which cannot be sent any more
 	if len(b.answers) != 3 || len(b.sent) != 3 {
@@ -307,5 +310,28 @@ func TestRepeated(t *testing.T) {
 	b.serve()
 	if m := b.hear(); m.Spawned != 2 || m.Sender != os.Getpid() || m.PID != os.Getpid() {
 		t.Errorf("after a pause: %+v", m)
+	}
+}
+
+// Who does not answer in time hangs, unless nobody has listened meanwhile.
+func TestOverdue(t *testing.T) {
+	b := newBench(t)
+	b.ask(1)
+	start := time.Now()
+	if b.Overdue(start.Add(protocol.SpawnTimeout - time.Second)) {
+		t.Error("it is early")
+	}
+	late := start.Add(time.Hour)
+	if b.Overdue(late) || b.Overdue(late.Add(protocol.Lateness/2)) {
+		t.Error("nobody has listened for an hour, and the loader is blamed for that")
+	}
+	if !b.Overdue(late.Add(protocol.Lateness)) {
+		t.Error("it hangs")
+	}
+	b.Fail(errors.New("it hangs"))
+	b.expect("answers", b.answers, []string{"1 0 it hangs"})
+	b.ask(2)
+	if b.Overdue(late) || b.Due().IsZero() {
+		t.Error("a mistake of the one before is held against the next one")
 	}
 }

@@ -79,6 +79,9 @@ func (r *Roster[W]) Came(pid int) (end process.Status, ended bool) {
 	return r.unclaimed.Claim(pid)
 }
 
+// Ended says whether a process that was reaped may be an unborn worker's.
+func (r *Roster[W]) Ended(pid int) bool { return r.unclaimed.Holds(pid) }
+
 // GiveUp notes that an unborn worker will never have a process.
 func (r *Roster[W]) GiveUp(id int) { r.delivered(id) }
 

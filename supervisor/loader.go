@@ -1,0 +1,196 @@
+//go:build linux
+
+package supervisor
+
+import (
+	"io"
+	"slices"
+	"strconv"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gosuper/gosuper/supervisor/internal/books"
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
+	"github.com/gosuper/gosuper/supervisor/internal/loader"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/worker/protocol"
+)
+
+// loaders are the processes that the workers of preloaded revisions are forked from.
+type loaders struct {
+	all   []*preloader          `state:"loaders"`
+	last  int                   `state:"last_loader"` // id of the newest
+	ended map[int]*books.Ending `state:"-"`           // of the last one of a revision that failed
+}
+
+// preloader is one loader and what ties the master to it.
+type preloader struct {
+	id         int            `state:"id"` // of no other, ever
+	number     int            `state:"revision"`
+	generation int            `state:"generation"`
+	started    time.Time      `state:"started"`
+	way        *loader.Loader `state:"loader"`
+	output     `state:",inline"`
+	second     *process.TailSnapshot `state:"stdout"` // of stdout, while the state is written and read
+
+	executed   bool      `state:"-"`    // its own program runs
+	says       string    `state:"says"` // what it last said about itself
+	failure    string    `state:"-"`    // what was wrong before it exited; "": nothing
+	words      []string  `state:"-"`    // its last lines when the failure was noticed
+	complained time.Time `state:"-"`    // when it was said last that something is wrong with a message
+}
+
+// complainEvery is how often that is said at most.
+const complainEvery = 10 * time.Second
+
+// byPID is the loader with that pid which is not reaped; nil: there is none.
+func (l *loaders) byPID(pid int) *preloader {
+	return l.first(func(p *preloader) bool { return p.way.PID == pid && !p.way.Gone() })
+}
+
+// of is the loader of a revision that can be asked for workers; nil: there is none.
+func (l *loaders) of(revision int) *preloader {
+	return l.first(func(p *preloader) bool { return p.number == revision && !p.way.Gone() })
+}
+
+func (l *loaders) first(is func(*preloader) bool) *preloader {
+	if i := slices.IndexFunc(l.all, is); i >= 0 {
+		return l.all[i]
+	}
+	return nil
+}
+
+// due is when the first of them is to be asked whether it hangs; zero: never.
+func (l *loaders) due() (next time.Time) {
+	for _, p := range l.all {
+		next = soonest(next, p.way.Due())
+	}
+	return next
+}
+
+// cancel has a worker not be asked for, if it is not yet.
+func (l *loaders) cancel(id int) {
+	for _, p := range l.all {
+		p.way.Cancel(id)
+	}
+}
+
+// leader is the loader as one who may leave something behind, with an id that no worker
+// has.
+func (l *preloader) leader() leftovers.Leader {
+	return leftovers.Leader{ID: -l.id, PID: l.way.PID, Busy: true}
+}
+
+// fields identify a loader in the log.
+func (l *preloader) fields(more ...zap.Field) []zap.Field {
+	return append([]zap.Field{zap.Int("pid", l.way.PID), zap.Int("generation", l.generation)}, more...)
+}
+
+// age is how long the loader has lived.
+func (l *preloader) age() time.Duration { return time.Since(l.started).Round(time.Millisecond) }
+
+// lines are the last that the loader wrote.
+func (l *preloader) lines() []string {
+	if l.tail == nil {
+		return nil
+	}
+	return l.tail.Lines(lastLines)
+}
+
+// ending is how the loader ended, or why it is about to.
+func (l *preloader) ending(status string) *books.Ending {
+	words := l.words
+	if words == nil {
+		words = l.lines()
+	}
+	switch {
+	case l.failure != "" && status != "":
+		status = l.failure + " (" + status + ")"
+	case l.failure != "":
+		status = l.failure
+	}
+	return &books.Ending{Status: status, Lines: words}
+}
+
+// load has the command of a revision be started as its loader.
+func (s *Supervisor) load(a fleet.Load) {
+	l := &preloader{id: s.loaders.last + 1, number: a.Revision, generation: a.Generation, started: time.Now()}
+	s.loaders.last = l.id
+	s.loaders.all = append(s.loaders.all, l)
+	r := s.revisions.all[a.Revision]
+	o, err := s.outfitLoader(l, r)
+	if err == nil {
+		err = o.own()
+	}
+	if err != nil {
+		o.close()
+		s.notLoaded(l, err)
+		return
+	}
+	s.makeOther(func() (pid int, err error) {
+		defer o.close()
+		return r.birth(o, func() { l.post(s, message{loader: l.id, executed: true}) })
+	}, func(pid int, err error) {
+		defer s.step()
+		if err != nil {
+			s.notLoaded(l, err)
+			return
+		}
+		l.way.PID = pid
+		l.serve(s)
+		s.log.Info("loader started", l.fields(zap.String("reason", string(a.Reason)))...)
+		if known := s.fleet.Loader(l.number); known.State == fleet.LoaderKilled {
+			s.endLoader(l)
+		}
+	}, func(end process.Status) {
+		s.loaderDied(l, end)
+		s.step()
+	})
+}
+
+// notLoaded notes that a loader could not be started.
+func (s *Supervisor) notLoaded(l *preloader, err error) {
+	s.loaders.ended[l.number] = &books.Ending{Status: err.Error(), Hint: hintOf(err)}
+	s.log.Error("cannot start loader", append([]zap.Field{zap.Int("generation", l.generation)}, describe(err)...)...)
+	s.note(fleet.LoaderExited{Revision: l.number})
+	for _, t := range l.tails() {
+		t.Close()
+	}
+	if l.way != nil {
+		l.way.Close()
+	}
+	s.loaders.all = slices.DeleteFunc(s.loaders.all, func(p *preloader) bool { return p == l })
+}
+
+// outfitLoader makes what ties the master to a loader, and puts together what that is
+// given. It is to be closed after an error as well.
+func (s *Supervisor) outfitLoader(l *preloader, r *revision) (o *outfit, err error) {
+	o = &outfit{env: promptly(r.config.LoaderEnviron(s.options.Environ, r.identity))}
+	if l.way, err = loader.New(); err != nil {
+		return o, err
+	}
+	o.handed = append(o.handed, l.way.CloseChild, l.closeWriteEnds)
+	if err := l.open(s, r, 0, func(dst io.Writer) io.Writer { return dst }); err != nil {
+		return o, err
+	}
+	stdout, stderr := l.fds()
+	o.files = []int{process.Null, stdout, stderr}
+	o.set(protocol.EnvListenPID, "") // filled in by the process itself
+	o.set(protocol.EnvGeneration, strconv.Itoa(l.generation))
+	o.hand(protocol.EnvLoaderFD, l.way.ChildFd())
+	return o, nil
+}
+
+// serve has what the loader says be delivered to the loop.
+func (l *preloader) serve(s *Supervisor) {
+	l.way.Serve(func(m loader.Message) { l.post(s, message{loader: l.id, said: m}) })
+}
+
+func (l *preloader) post(s *Supervisor, m message) {
+	select {
+	case s.messages <- m:
+	case <-l.way.Done():
+	}
+}
