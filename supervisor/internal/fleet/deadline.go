@@ -114,7 +114,9 @@ func (f *Fleet) postpone() {
 	}
 	for _, w := range f.workers {
 		later(&w.due)
-		later(&w.bound)
+		if w.State == Draining && w.bound.Before(w.due) {
+			w.bound = w.due // who is given a moment has it, even if all of its time was up soon
+		}
 		later(&w.aliveAt)
 		later(&w.expires)
 	}

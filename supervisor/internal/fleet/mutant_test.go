@@ -25,7 +25,7 @@ var mutants = []struct{ file, old, new, law string }{
 	{"end.go", "	w.bound = sooner(w.bound, until)\n", "", "grace prolonged"},
 	{"record.go", "		w.bound = sooner(w.bound, f.now.Add(f.grace(w)))\n", "", "grace prolonged"},
 	{"record.go", "		f.pace(w)\n		return\n", "		return\n", "killed before its grace was over"},
-	{"deadline.go", "		later(&w.bound)\n", "", "grace ended in the past"},
+	{"deadline.go", "			w.bound = w.due //", "			//", "grace ended in the past"},
 	{"end.go", "return w.Stuck && !f.quick }", "return !f.quick }", "acted on the dead"},
 	{"end.go", "return w.Stuck && !f.quick }", "return w.Stuck && !f.stopping }", "killed without being asked for stacks"},
 	{"stop.go", "		case w.State == Aborted && f.AsksForStacks(w):\n			w.due = sooner(w.due, f.stopBy.Add(AbortGrace))\n", "", "killed before its stacks were printed"},

@@ -38,6 +38,9 @@ func (o *oracle) postpone(now time.Time) {
 		if w.aborted.IsZero() {
 			later(&w.until)
 			later(&w.bound)
+			if w.told && w.bound.Before(w.until) {
+				w.bound = w.until
+			}
 			later(&w.startBy)
 		}
 		later(&w.aborted)
