@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -168,3 +169,10 @@ async def exchange(
     else:
         content = await reader.readexactly(int(headers.get("content-length", 0)))
     return int(head[0].split()[1]), headers, content
+
+
+def pss(pid: int) -> int:
+    """The proportional set size of a process, in bytes."""
+    found = re.search(r"^Pss: +(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+    assert found is not None
+    return int(found[1]) << 10

@@ -6,7 +6,6 @@ import asyncio
 import errno
 import json
 import os
-import re
 import signal
 import statistics
 import sys
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ask
+from conftest import ask, pss
 from fake_master import FakeMaster, receive, subreaper
 
 from gosuper import _board
@@ -307,10 +306,3 @@ def test_memory_is_shared_and_forks_are_quick(loader: Start) -> None:
     total = sum(map(pss, [m.loader.pid, *(worker.pid for worker in m.workers)]))
     print(f"asked to spawned: {statistics.median(took):.1f} ms; PSS of the loader and 4 workers: {total >> 20} MiB")
     assert total < 2 * size
-
-
-def pss(pid: int) -> int:
-    """The proportional set size of a process, in bytes."""
-    found = re.search(r"^Pss: +(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
-    assert found is not None
-    return int(found[1]) << 10
