@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
@@ -75,6 +76,25 @@ func (l *loaders) cancel(id int) {
 	for _, p := range l.all {
 		p.way.Cancel(id)
 	}
+}
+
+// look is the status of all that are not reaped.
+func (l *loaders) look(f *fleet.Fleet, now time.Time) []control.Loader {
+	all := []control.Loader{}
+	for _, p := range l.all {
+		if p.way.Gone() {
+			continue
+		}
+		one := control.Loader{
+			Generation: p.generation, State: f.Loader(p.number).State.String(), AgeSeconds: control.Seconds(now.Sub(p.started)),
+			MemoryKind: control.RSS, Status: p.says,
+		}
+		if p.way.PID > 0 {
+			one.PID = new(p.way.PID)
+		}
+		all = append(all, one)
+	}
+	return all
 }
 
 // leader is the loader as one who may leave something behind, with an id that no worker

@@ -42,7 +42,7 @@ func (s *Supervisor) Status(ctx context.Context, withRequests bool) (control.Sta
 		err = s.loop.Do(ctx, read)
 	}
 	if err == nil {
-		tellWeights(st.Workers, s.scales.Weigh)
+		tellWeights(&st, s.scales.Weigh)
 	}
 	return st, err
 }
@@ -72,7 +72,7 @@ func (s *Supervisor) look() control.Status {
 		Name: s.revisions.current.config.Name, PID: os.Getpid(), Version: s.options.Version,
 		State: s.state(), Condition: control.Condition(sum.Condition), CrashLoop: s.books.CrashLoop(sum, now), Generation: generation, UptimeSeconds: control.Seconds(s.books.Uptime(now)),
 		WorkersTarget: sum.Target, ReadyWorkers: sum.Ready, Binds: s.revisions.current.sockets.URLs(),
-		Workers: []control.Worker{}, Failing: []control.Failing{},
+		Workers: []control.Worker{}, Loaders: s.loaders.look(s.fleet, now), Failing: []control.Failing{},
 		Counters: s.books.Counters(s.files.AccessLost()), LastReload: s.reloads.Last(),
 	}
 	for _, f := range s.fleet.Failing() {
@@ -132,7 +132,7 @@ func (s *Supervisor) Metrics(ctx context.Context) (m admin.Metrics, err error) {
 		m.Backlog = s.revisions.current.sockets.Queue()
 	})
 	if err == nil {
-		tellWeights(m.Status.Workers, s.scales.Recall)
+		tellWeights(&m.Status, s.scales.Recall)
 	}
 	return m, err
 }

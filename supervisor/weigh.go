@@ -43,6 +43,9 @@ func (s *Supervisor) toWeigh() (all []scales.Load, living map[int]bool) {
 			all = append(all, one)
 		}
 	}
+	for _, l := range s.loaders.all {
+		living[loaderOnScales(&l.way.PID)] = true
+	}
 	return all, living
 }
 
@@ -90,20 +93,47 @@ func (s *Supervisor) explainKill(w *worker, known fleet.Worker) {
 	}
 }
 
-// tellWeights tells the workers what they take, as one of the methods of the scales
-// has it.
-func tellWeights(workers []control.Worker, weigh func([]scales.Worker) []scales.Weight) {
-	all := make([]scales.Worker, len(workers))
-	for i, w := range workers {
-		all[i].ID = w.ID
-		if w.PID != nil {
-			all[i].PID = *w.PID
-		}
+// tellWeights tells workers and loaders what they take, as one of the methods of the
+// scales has it.
+func tellWeights(st *control.Status, weigh func([]scales.Worker) []scales.Weight) {
+	var all []scales.Worker
+	for _, w := range st.Workers {
+		all = append(all, onScales(w.ID, w.PID))
 	}
-	for i, weight := range weigh(all) {
-		workers[i].MemoryBytes, workers[i].MemoryKind = weight.Bytes, control.MemoryKind(weight.Kind)
-		if weight.CPU >= 0 {
-			workers[i].CPUSeconds = new(control.Seconds(weight.CPU))
-		}
+	for _, l := range st.Loaders {
+		all = append(all, onScales(loaderOnScales(l.PID), l.PID))
 	}
+	weights := weigh(all)
+	for i := range st.Workers {
+		w := &st.Workers[i]
+		w.MemoryBytes, w.MemoryKind, w.CPUSeconds = told(weights[i])
+	}
+	for i := range st.Loaders {
+		l := &st.Loaders[i]
+		l.MemoryBytes, l.MemoryKind, l.CPUSeconds = told(weights[len(st.Workers)+i])
+	}
+}
+
+// onScales is a process that can be weighed, if there is one.
+func onScales(id int, pid *int) scales.Worker {
+	if pid == nil {
+		return scales.Worker{ID: id}
+	}
+	return scales.Worker{ID: id, PID: *pid}
+}
+
+// loaderOnScales is an id that no worker has.
+func loaderOnScales(pid *int) int {
+	if pid == nil {
+		return 0
+	}
+	return -*pid
+}
+
+// told is a weight for people.
+func told(w scales.Weight) (bytes uint64, kind control.MemoryKind, cpu *float64) {
+	if w.CPU >= 0 {
+		cpu = new(control.Seconds(w.CPU))
+	}
+	return w.Bytes, control.MemoryKind(w.Kind), cpu
 }

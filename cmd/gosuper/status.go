@@ -98,6 +98,16 @@ func statusText(st control.Status) string {
 		b.WriteString(crashLoopText(st.CrashLoop) + "\n")
 	}
 	fmt.Fprintf(&b, "%s\n", &workers)
+	for _, l := range st.Loaders {
+		fmt.Fprintf(&b, "loader  pid %s  generation %d  %s  up %s  %s %s", known(l.PID), l.Generation, l.State, age(l.AgeSeconds), strings.ToUpper(string(l.MemoryKind)), memory(l.MemoryBytes))
+		if l.Status != "" {
+			b.WriteString("  " + l.Status)
+		}
+		b.WriteString("\n")
+	}
+	if len(st.Loaders) > 0 {
+		b.WriteString("\n")
+	}
 	if st.Requests != nil {
 		b.WriteString(requestsText(st.Requests) + "\n")
 	}

@@ -111,6 +111,21 @@ func metrics() []metric {
 			},
 		},
 		{
+			name: "gosuper_loader_memory_bytes", kind: gauge, label: "generation", values: "of the configuration",
+			help: "Memory of the process that the workers of a generation are forked from, as that of the workers.",
+			numbers: func(m Metrics, emit func(float64, ...string)) {
+				generations := map[int]uint64{}
+				for _, l := range m.Status.Loaders {
+					generations[l.Generation] += l.MemoryBytes
+				}
+				for generation, bytes := range generations {
+					if bytes > 0 {
+						emit(float64(bytes), fmt.Sprint(generation))
+					}
+				}
+			},
+		},
+		{
 			name: "gosuper_reloads_total", kind: counter, label: "result", values: strings.Join(reloadResults, ", "),
 			help: "Reloads that are over, by how they ended.",
 			numbers: func(m Metrics, emit func(float64, ...string)) {

@@ -106,6 +106,7 @@ func TestMethods(t *testing.T) {
 var figures = Metrics{
 	Status: control.Status{
 		Version: "1.2.3", WorkersTarget: 4,
+		Loaders: []control.Loader{{Generation: 1, MemoryBytes: 70}, {Generation: 2, MemoryBytes: 80}, {Generation: 3}},
 		Workers: []control.Worker{
 			{Slot: 0, State: "ready", Cooperating: true, InFlight: new(uint64(2)), MemoryBytes: 100},
 			{Slot: 1, State: "ready", Cooperating: true, InFlight: new(uint64(3)), MemoryBytes: 200},
@@ -142,6 +143,8 @@ func TestMetrics(t *testing.T) {
 		`gosuper_build_info{version="1.2.3"} 1`,
 		`gosuper_connections_total 18`,
 		`gosuper_innocents_lost_total 16`,
+		`gosuper_loader_memory_bytes{generation="1"} 70`,
+		`gosuper_loader_memory_bytes{generation="2"} 80`,
 		`gosuper_reloads_total{result="ok"} 8`,
 		`gosuper_reloads_total{result="refused"} 9`,
 		`gosuper_reloads_total{result="rolled_back"} 0`,
@@ -217,7 +220,7 @@ func TestReference(t *testing.T) {
 		if !strings.Contains(reference, fmt.Sprintf("\n  %s (%s)\n      %s\n", m.name, m.kind, m.help)) {
 			t.Errorf("the reference has not %s", m.name)
 		}
-		if m.label != "" && m.label != "slot" && m.label != "version" {
+		if m.label != "" && m.label != "slot" && m.label != "generation" && m.label != "version" {
 			for value := range strings.SplitSeq(m.values, ", ") {
 				if !strings.Contains(text, fmt.Sprintf("%s{%s=%q}", m.name, m.label, value)) {
 					t.Errorf("/metrics has not the %s %s of %s", m.label, value, m.name)

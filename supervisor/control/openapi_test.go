@@ -106,6 +106,7 @@ func TestDescriptionHasTypes(t *testing.T) {
 	for _, v := range []any{
 		Status{},
 		Worker{},
+		Loader{},
 		Failing{},
 		Request{},
 		CrashLoop{},

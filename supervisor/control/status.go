@@ -32,6 +32,9 @@ type Status struct {
 	// "unix:///run/app.sock", "fd://3".
 	Binds   []string `json:"binds"`
 	Workers []Worker `json:"workers"`
+	// Loaders are the processes that workers are forked from, with preload, in the order
+	// in which they were started.
+	Loaders []Loader `json:"loaders"`
 	// Failing are the slots whose workers do not boot, in their order.
 	Failing []Failing `json:"failing"`
 	// Requests are those in flight; nil if they were not asked for.
@@ -82,6 +85,21 @@ type Worker struct {
 	// CPUSeconds is the time that the worker and its descendants have had on a
 	// processor; nil if it cannot be told.
 	CPUSeconds *float64 `json:"cpu_seconds"`
+}
+
+// Loader is the process that has loaded an application, of which the workers are
+// forked. What it shares with them counts in the PSS of all.
+type Loader struct {
+	PID        *int `json:"pid"` // nil: it is being made
+	Generation int  `json:"generation"`
+	// State is "starting", "ready", "stopping" or "killed".
+	State       string     `json:"state"`
+	AgeSeconds  float64    `json:"age_seconds"`
+	MemoryBytes uint64     `json:"memory_bytes"`
+	MemoryKind  MemoryKind `json:"memory_kind"`
+	CPUSeconds  *float64   `json:"cpu_seconds"`
+	// Status is what the loader last said about itself.
+	Status string `json:"status"`
 }
 
 // MemoryKind says how the memory of a process tree was counted.

@@ -164,62 +164,20 @@ func TestPreloadPerl(t *testing.T) {
 	}
 }
 
-// Whatever a loader does to one worker, the others serve, and the fleet is whole again
-// when it does what it should.
-func TestLoaderMischief(t *testing.T) {
-	for _, c := range []struct {
-		how   string
-		msg   string // is logged
-		match match
-		quick bool // the loader goes on
-	}{
-		{how: "fail", msg: "worker boot failed", match: match{"status": "the loader could not make the worker"}, quick: true},
-		{how: "killed", msg: "worker boot failed", match: match{"status": "killed by SIGKILL"}, quick: true},
-		{how: "exit", msg: "loader ended, its workers live on", match: match{"status": "exit status 7"}},
-		{how: "close", msg: "killing loader", match: match{"failure": "closed its end of GOSUPER_LOADER_FD"}},
-		{how: "hang", msg: "killing loader", match: match{"failure": "did not answer within 10s"}},
-		{how: "early", msg: "killing loader", match: match{"failure": "did not answer within 10s"}},
-		{how: "no session", msg: "a message of a loader or its workers is ignored", match: nil},
-		{how: "foreign", msg: "a message of a loader or its workers is ignored", match: nil, quick: true},
-		{how: "flood", msg: "a message of a loader or its workers is ignored", match: nil, quick: true},
-	} {
-		t.Run(c.how, func(t *testing.T) {
-			t.Parallel()
-			p := preload(t, "", "[restart]", `backoff_max = "200ms"`)
-			p.wait(t, 0, "ready", nil)
-			loader := p.wait(t, 0, "loader ready", nil).num("pid")
-			neighbour := p.workers()[1]
-			p.do(t, c.how)
-			from := p.kill(t, 0)
-			e := p.wait(t, from, c.msg, c.match)
-			if c.how == "fail" && !strings.Contains(e.str("last_lines"), "no memory for a fork") {
-				t.Errorf("the last lines are %v", e.fields["last_lines"])
-			}
-			if f := p.forkedFacts(); f.PID != neighbour && c.how != "foreign" && c.how != "flood" {
-				t.Errorf("the one that answers is %d, not %d", f.PID, neighbour)
-			}
-			p.do(t, "")
-			p.wait(t, from, "worker ready", match{"slot": 0})
-			if f := p.forkedFacts(); c.quick && f.Loader != loader {
-				t.Errorf("another loader, %d", f.Loader)
-			}
-			if p.workers()[1] != neighbour {
-				t.Error("the other worker is gone")
-			}
-		})
-	}
-}
-
-// A worker that says too late that it is there is ended, and has run nothing.
-func TestForkedTooLate(t *testing.T) {
+// The loader is in the status, and its memory is that of the fleet.
+func TestLoaderStatus(t *testing.T) {
 	t.Parallel()
-	p := preload(t, "", "workers = 1")
+	control := filepath.Join(t.TempDir(), "control")
+	p := preload(t, "threads", fmt.Sprintf("control = { socket = %q }", control))
 	p.wait(t, 0, "ready", nil)
-	p.do(t, "late")
-	from := p.kill(t, 0)
-	p.wait(t, from, "killing loader", match{"reason": "watchdog"})
-	p.do(t, "")
-	p.wait(t, from, "worker ready", match{"slot": 0})
+	loader := p.wait(t, 0, "loader ready", nil).num("pid")
+	st, _ := asked(t, control, false)
+	if len(st.Loaders) != 1 {
+		t.Fatalf("there are the loaders %+v", st.Loaders)
+	}
+	if l := st.Loaders[0]; *l.PID != loader || l.Generation != 1 || l.State != "ready" || l.MemoryBytes < 1<<20 || l.Status != "2 threads run" {
+		t.Errorf("the loader is %+v", l)
+	}
 }
 
 // A loader that cannot load the application is a boot that failed, and a reload that
