@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import time
 
 import pytest
@@ -76,6 +77,29 @@ def test_stream_and_request_timeout(master: Start) -> None:
     lines = (m.folder / "access.log").read_text().splitlines()
     assert [line.split()[-1] for line in lines] == ["ok", "timeout", "timeout"]
     assert m.status()["counters"]["timeouts"] == 2
+
+
+def test_starved(master: Start) -> None:
+    """A worker that was stopped for the whole time that a stream may be silent cuts no stream for that."""
+    m = master(APP, 'workers = 1\ntimeout = "1s"')
+    m.ready(1)
+    pid = m.status()["workers"][0]["pid"]
+
+    async def run() -> None:
+        for _ in range(3):
+            reader, writer = await asyncio.open_connection(*m.address())
+            writer.write(b"GET /talks HTTP/1.1\r\nHost: x\r\n\r\n")
+            await reader.readuntil(b"token")
+            await asyncio.sleep(0.03)  # into a pause of the stream
+            os.kill(pid, signal.SIGSTOP)
+            await asyncio.sleep(1.02)  # what is tested
+            os.kill(pid, signal.SIGCONT)
+            for _ in range(12):
+                await reader.readuntil(b"token")
+            writer.close()
+
+    asyncio.run(run())
+    assert m.status()["counters"]["timeouts"] == 0
 
 
 @pytest.mark.parametrize("http", ["h11", "httptools"])

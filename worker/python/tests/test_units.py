@@ -8,6 +8,7 @@ import json
 import os
 import re
 import socket
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -17,7 +18,7 @@ from uvicorn.importer import import_from_string
 from gosuper import _environ, _options
 from gosuper._accesslog import AccessLog, Entry
 from gosuper._connection import AnyProgress, BodyProgress, Connection, HTTPConnection, WebSocketConnection
-from gosuper._deadlines import NEVER, STREAMING, UPGRADED, WAITING, due
+from gosuper._deadlines import NEVER, STREAMING, UPGRADED, WAITING, Deadlines, due
 from gosuper._drain import Drain
 from gosuper._environ import Limits, take
 from gosuper._fleet import Fleet
@@ -64,6 +65,36 @@ class Timed:
 
     def __init__(self, phase: int, deadline: int = 0) -> None:
         self.progress, self.phase, self.deadline = 100, phase, deadline
+
+    def forgive(self, progress: int) -> None:
+        self.progress = progress
+
+
+@pytest.mark.parametrize(
+    ("silent", "late", "forgiven"),
+    [(1000, 0, 0), (1000, 50, 0), (1040, 900, 900), (1100, 101, 101), (5000, 4000, 5000), (300, 4000, 300), (300, 900, 0)],
+)
+def test_late_alarm(monkeypatch: pytest.MonkeyPatch, silent: int, late: int, forgiven: int) -> None:
+    """What is due when its alarm is late is given what that took, in milliseconds, and is ended afterwards."""
+
+    async def run() -> None:
+        now = 10_000_000_000
+        monkeypatch.setattr(time, "monotonic_ns", lambda: now)
+        ended: list[object] = []
+        deadlines = Deadlines(Limits(timeout=1_000_000_000), ended.append, lambda: None)
+        request = Timed(WAITING)
+        begin = request.progress = now - silent * 1_000_000
+        deadlines.running[request] = None
+        deadlines.at = now - late * 1_000_000
+        deadlines._fire()
+        assert request.progress == begin + forgiven * 1_000_000
+        assert bool(ended) == (silent - forgiven >= 1000)
+        if not ended:
+            deadlines.at = now = request.progress + 1_000_000_000
+            deadlines._fire()
+            assert ended == [request]
+
+    asyncio.run(run())
 
 
 def test_due() -> None:

@@ -10,9 +10,15 @@ from typing import Protocol
 from gosuper._environ import Limits
 
 NEVER = (1 << 63) - 1
-LATENESS = 1_000_000_000
-"""How late an alarm may go off, in nanoseconds. A later one says that the process was stopped, or its event loop held by
-somebody; that is not the fault of the requests, whose time without progress begins anew."""
+LATENESS = 100_000_000
+"""How late an alarm may go off, in nanoseconds. A later one says that the process was stopped or starved, or its event
+loop held by somebody; that is not the fault of a request that is due by then, which is given what it took."""
+OVERDUE_GRACE = 1_000_000_000
+"""After so long the master would have replaced the worker, so it was stopped too; the time of all requests begins anew."""
+FORESIGHT = 500_000_000
+PULSE = 100_000_000
+"""So long before something is due, and from then on so often, the alarm goes off: it would not be late, or not by enough,
+where the process was stopped until just before."""
 
 WAITING, STREAMING, UPGRADED = range(3)
 """How far a request has got: nothing of a final response was sent; part of one was; it speaks a protocol of its own."""
@@ -25,6 +31,9 @@ class Timed(Protocol):
     deadline: int
     phase: int
 
+    def forgive(self, progress: int) -> None:
+        """Have its time without progress begin so much later, also for the master, unless it has been ended."""
+
 
 def due(request: Timed, limits: Limits) -> int:
     """When a request is to be ended as things are, or NEVER."""
@@ -32,6 +41,11 @@ def due(request: Timed, limits: Limits) -> int:
     idle = limits.timeout if phase == WAITING else limits.stream if phase == STREAMING else limits.upgrade
     at = request.progress + idle if idle else NEVER
     return min(at, request.deadline) if request.deadline else at
+
+
+def _look_at(now: int, at: int) -> int:
+    """When to look next at what is due at a time."""
+    return min(at, max(at - FORESIGHT, now + PULSE))
 
 
 class Deadlines:
@@ -50,8 +64,8 @@ class Deadlines:
         self._expire = expire
         self._armed = armed
         first = [limit for limit in (limits.timeout, limits.request) if limit]
-        self.shortest = min(first) if first else NEVER
-        """How long a request that begins has at least."""
+        self.shortest = _look_at(0, min(first)) if first else NEVER
+        """How long there is at least nothing to see of a request that begins."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -59,7 +73,7 @@ class Deadlines:
         """Look again at a request that may be due earlier than it was."""
         at = due(request, self._limits)
         if at < self.at:
-            self.arm(at)
+            self.arm(_look_at(time.monotonic_ns(), at))
 
     def remove(self, request: Timed) -> None:
         """Do not watch a request any more."""
@@ -82,16 +96,17 @@ class Deadlines:
     def _fire(self) -> None:
         self._timer = None
         now = time.monotonic_ns()
-        late = now - self.at > LATENESS
+        late = now - self.at
         earliest = NEVER
         for request in list(self.running):
-            if late:
-                request.progress = now
             at = due(request, self._limits)
+            if late > OVERDUE_GRACE or (late > LATENESS and at <= now):
+                request.forgive(now if late > OVERDUE_GRACE else min(now, request.progress + late))
+                at = due(request, self._limits)
             if at <= now:
                 self._expire(request)
                 at = due(request, self._limits) if request in self.running else NEVER
             earliest = min(earliest, at)
         self.at = NEVER
         if earliest != NEVER:
-            self.arm(earliest)
+            self.arm(_look_at(now, earliest))

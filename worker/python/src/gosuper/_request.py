@@ -80,6 +80,12 @@ class Request:
         self.progress = now = monotonic_ns()
         self.ledger.board.progress(self.slot, now)
 
+    def forgive(self, progress: int) -> None:
+        """Have its time without progress begin so much later, also for the master, unless it has been ended."""
+        if not self.ended:
+            self.progress = progress
+            self.ledger.board.progress(self.slot, progress)
+
     def receiving(self, receive: Receive) -> Receive:
         """A receive for the application that takes what it brings for progress, where nobody else tells of it."""
 
