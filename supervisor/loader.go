@@ -24,7 +24,15 @@ type loaders struct {
 	all   []*preloader          `state:"loaders"`
 	last  int                   `state:"last_loader"` // id of the newest
 	ended map[int]*books.Ending `state:"-"`           // of the last one of a revision that failed
+	exit  time.Time             `state:"-"`           // when a process ended last that shared memory with others
 }
+
+// settleTime is how long the figures of memory say nothing after a process has ended:
+// what it had in common with others is theirs from then on, and they have not grown.
+const settleTime = 5 * time.Second
+
+// unsettled says whether the memory of forked workers is not to be judged now.
+func (l *loaders) unsettled(now time.Time) bool { return now.Sub(l.exit) < settleTime }
 
 // preloader is one loader and what ties the master to it.
 type preloader struct {

@@ -170,6 +170,7 @@ func (s *Supervisor) endLoader(l *preloader) {
 func (s *Supervisor) loaderDied(l *preloader, end process.Status) {
 	known := s.fleet.Loader(l.number)
 	s.leftovers.Died(l.leader())
+	s.loaders.exit = time.Now()
 	s.note(fleet.LoaderExited{Revision: l.number})
 	l.way.Reaped()
 	if l.tail != nil {

@@ -75,6 +75,9 @@ func (s *Supervisor) reap() {
 // died notes how the process of a worker ended, which is reaped.
 func (s *Supervisor) died(w *worker, end process.Status) {
 	w.status, w.gone = end, true
+	if w.revision.config.Preload {
+		s.loaders.exit = time.Now()
+	}
 	known, _ := s.fleet.Worker(w.ID)
 	alone := !known.Until.IsZero() && known.State != fleet.Killed && !known.Cooperates() && end.Signal != syscall.SIGKILL
 	s.leftovers.Died(leftovers.Leader{ID: w.ID, PID: w.pid, Alone: alone})

@@ -39,6 +39,9 @@ func (s *Supervisor) toWeigh() (all []scales.Load, living map[int]bool) {
 		if f.State == fleet.Ready && f.Recycle == "" {
 			one.Soft = uint64(r.config.MaxWorkerMemory)
 		}
+		if r.config.Preload && s.loaders.unsettled(time.Now()) {
+			one.Soft, one.Hard = 0, 0
+		}
 		if r.config.MaxWorkerMemory > 0 || r.memory.Hard > 0 {
 			all = append(all, one)
 		}
