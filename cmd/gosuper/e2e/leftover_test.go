@@ -38,7 +38,7 @@ func TestLeftovers(t *testing.T) {
 		return len(after) == 2 && after[0] != before[0] && after[0] != before[1] && after[1] != before[0] && after[1] != before[1]
 	})
 	told := map[int]int{}
-	for _, e := range m.all(0, "worker left a process behind, which is ended: see limits.outlive", match{"command": "sleep 1000"}) {
+	for _, e := range m.count(t, 2, 0, "worker left a process behind, which is ended: see limits.outlive", match{"command": "sleep 1000"}) {
 		told[e.num("pid")] = e.num("worker")
 	}
 	if len(told) != 2 || told[before[0]]+told[before[1]] != 1+2 {
