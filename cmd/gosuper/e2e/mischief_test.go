@@ -5,6 +5,8 @@ package e2e
 import (
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // Whatever a loader does to one worker, the others serve, and the fleet is whole again
@@ -42,7 +44,10 @@ func TestLoaderMischief(t *testing.T) {
 				t.Errorf("the one that answers is %d, not %d", f.PID, neighbour)
 			}
 			p.do(t, "")
-			p.wait(t, from, "worker ready", match{"slot": 0})
+			pid := p.wait(t, from, "worker ready", match{"slot": 0}).num("pid")
+			if session, err := unix.Getsid(pid); err != nil || session != pid || pid == 1 {
+				t.Errorf("process %d is taken for the worker: %v", pid, err)
+			}
 			if f := p.forkedFacts(); c.quick && f.Loader != loader {
 				t.Errorf("another loader, %d", f.Loader)
 			}
