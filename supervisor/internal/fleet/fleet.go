@@ -91,6 +91,7 @@ func (f *Fleet) Step(now time.Time, events ...Event) []Action {
 	for _, ev := range events {
 		f.record(ev)
 	}
+	f.endHung()
 	f.escalate()
 	f.judge()
 	f.grant()

@@ -46,6 +46,7 @@ type Loader struct {
 	Started    time.Time   `state:"started"`
 	ReadyAt    time.Time   `state:"ready_at"` // zero: was never ready
 
+	hung     bool      `state:"hung"`     // does not answer
 	due      time.Time `state:"due"`      // when the present state is escalated; zero: never
 	unloaded bool      `state:"unloaded"` // its end was asked for
 	blamed   bool      `state:"blamed"`   // its end was counted against its revision
@@ -131,6 +132,15 @@ func (f *Fleet) killLoader(l *Loader, why Reason) {
 	f.blameLoader(l)
 	l.State, l.due = LoaderKilled, time.Time{}
 	f.do(KillLoader{l.Revision, why})
+}
+
+// endHung kills the loaders that hang and whose exit was not among the news.
+func (f *Fleet) endHung() {
+	for _, l := range f.loaders {
+		if l.hung && l.State == LoaderServing {
+			f.killLoader(l, ReasonWatchdog)
+		}
+	}
 }
 
 // escalateLoaders does to every loader whose time is over what comes next for it, but

@@ -111,7 +111,7 @@ var mutants = []struct{ file, old, new, law string }{
 	{"loader.go", "!f.stopping && f.revision(l.Revision) != nil", "!f.stopping && l.Revision == f.current.number", "loader ended that is needed"},
 	{"loader.go", "			f.killLoader(l, ReasonGrace)\n", "", "loader that nobody needs lives on"},
 	{"loader.go", "			f.killLoader(l, ReasonStartup)\n", "", "startup timeout of a loader ignored"},
-	{"record.go", "			f.killLoader(l, ReasonWatchdog)\n", "", "hung loader left alive"},
+	{"loader.go", "			f.killLoader(l, ReasonWatchdog)\n", "", "hung loader left alive"},
 	{"deadline.go", "later(&l.due)", "_ = l", "late loop punished"},
 	{"deadline.go", "				consider(r.loads.until)\n", "", "loader forgotten"},
 	{"stop.go", "len(f.workers)+len(f.loaders) == 0 ||", "len(f.workers) == 0 ||", "halt with a living loader"},

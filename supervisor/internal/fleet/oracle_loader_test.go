@@ -174,6 +174,10 @@ func (o *oracle) postponeLoaders(now time.Time) {
 				*t = now.Add(Lateness)
 			}
 		}
+		// The end of a stop may have come before, and is what is postponed.
+		if by := now.Add(Lateness); l.told && o.closed && l.until.Before(by) {
+			l.until = by
+		}
 	}
 }
 

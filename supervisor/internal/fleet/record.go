@@ -25,7 +25,7 @@ func (f *Fleet) record(ev Event) {
 		}
 	case LoaderHung:
 		if l := f.loader(ev.Revision); l != nil && l.State == LoaderServing {
-			f.killLoader(l, ReasonWatchdog)
+			l.hung = true
 		}
 	case LoaderExtended:
 		if l := f.loader(ev.Revision); l != nil && l.State == LoaderStarting {
