@@ -208,3 +208,21 @@ def test_spread(master: Start, loop: str) -> None:
         assert len(shares) < 5, shares
         shares.append(asyncio.run(run()))
     print(loop, shares)
+
+
+def test_logged_size(master: Start) -> None:
+    """What is logged of an answer without a body is nothing, whatever the application sent."""
+    m = master(HELLO, "workers = 1")
+    m.ready(1)
+
+    async def run() -> None:
+        for method in ("HEAD", "GET"):
+            reader, writer = await asyncio.open_connection(*m.address())
+            writer.write(f"{method} / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            assert (await reader.read()).endswith(b"ok" if method == "GET" else b"\r\n\r\n")
+            writer.close()
+
+    asyncio.run(run())
+    m.stop()
+    lines = (m.folder / "access.log").read_text().splitlines()
+    assert [line.split('" ')[1].split()[1] for line in lines] == ["0", "2"]
