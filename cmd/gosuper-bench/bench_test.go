@@ -279,7 +279,7 @@ func TestSameWork(t *testing.T) {
 	t.Setenv(asProgram, "1")
 	b := &bench{options: options{gosuper: filepath.Join(bin, "gosuper"), agent: filepath.Join(bin, "agent-server")}, dir: t.TempDir()}
 	var answers []string
-	for _, s := range []spec{b.gosuper(1), b.bare("bare", 1), b.gosuperWith(1, []string{self(), "agent"})} {
+	for _, s := range []spec{b.gosuper(1), b.bare("bare", 1), b.ours(1)} {
 		target, err := b.start(t.Context(), s)
 		if err != nil {
 			t.Fatal(err)

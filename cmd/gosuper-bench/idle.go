@@ -65,7 +65,7 @@ func (b *bench) startTime(t *target) figure {
 // large starts a large fleet; small is the resident memory of the master of a
 // small one.
 func (b *bench) large(ctx context.Context, small int) (sample, error) {
-	t, err := b.start(ctx, b.gosuperWith(b.fleet, []string{self(), "agent"}, "--timeout", "1s"))
+	t, err := b.start(ctx, b.ours(b.fleet, "--timeout", "1s"))
 	if err != nil {
 		return nil, err
 	}

@@ -80,7 +80,7 @@ var scenarios = []scenario{
 	{
 		name: "timeout", about: "timeout = 1s; handlers that sleep, and one that spins, for 20 s",
 		specs: func(b *bench) []spec {
-			return slices.Concat([]spec{b.gosuperWith(1, []string{self(), "agent"}, "--timeout", "1s")}, b.gunicorn(1, "--timeout", "1"), b.uvicorn(1))
+			return slices.Concat([]spec{b.ours(1, "--timeout", "1s")}, b.gunicorn(1, "--timeout", "1"), b.uvicorn(1))
 		},
 		python: wish{timeout: true}, workers: 1,
 		run: timeout,
@@ -114,7 +114,7 @@ var scenarios = []scenario{
 	{
 		name: "soak", about: "gosuper alone: all of it at once, for as long as --duration says; only if named",
 		specs: func(b *bench) []spec {
-			return []spec{b.gosuperWith(2, []string{self(), "agent"}, "--timeout", "1s")}
+			return []spec{b.ours(2, "--timeout", "1s")}
 		},
 		python: wish{timeout: true}, workers: 2,
 		run: soak, named: true,
