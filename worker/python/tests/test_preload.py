@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from conftest import FOREVER, Master, Start, ask, pss
-from test_supervised import Load
+from test_supervised import Load, recycle_under_load
 
 APP = """
     import json, os, sys, time
@@ -76,16 +76,7 @@ def test_recycling_forks(preloaded: Start) -> None:
     m = preloaded(APP, "workers = 2\nmax_requests = 200")
     m.ready(2)
     first, loader = pids(m), answer(m)["loaded"]
-
-    async def run() -> Load:
-        load = Load(m.address(), 4, "keep-alive")
-        await asyncio.to_thread(m.until, lambda s: s["counters"]["restarts"]["max_requests"] >= 4)
-        await load.stop()
-        return load
-
-    load = asyncio.run(run())
-    print(f"{load.answered} answered, {len(load.lost)} lost, longest {load.longest * 1000:.0f} ms")
-    assert load.lost == []
+    recycle_under_load(m, 4)
     m.ready(2)
     assert not first & pids(m)
     assert answer(m)["loaded"] == loader

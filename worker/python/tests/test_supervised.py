@@ -6,7 +6,7 @@ import asyncio
 import time
 
 import pytest
-from conftest import Start, ask, exchange
+from conftest import Master, Start, ask, exchange
 
 HELLO = """
     import os
@@ -78,12 +78,11 @@ def test_reload_under_load(master: Start, way: str, http: str) -> None:
     assert m.stop() == 0
 
 
-def test_max_requests_under_load(master: Start) -> None:
-    m = master(HELLO, "workers = 2\nmax_requests = 300\nmax_requests_jitter = 50")
-    m.ready(2)
+def recycle_under_load(m: Master, clients: int) -> None:
+    """Load until four workers have been replaced by what they have served; it loses nothing."""
 
     async def run() -> Load:
-        load = Load(m.address(), 8, "keep-alive")
+        load = Load(m.address(), clients, "keep-alive")
         await asyncio.to_thread(m.until, lambda s: s["counters"]["restarts"]["max_requests"] >= 4)
         await load.stop()
         return load
@@ -91,6 +90,12 @@ def test_max_requests_under_load(master: Start) -> None:
     load = asyncio.run(run())
     print(f"{load.answered} answered, {len(load.lost)} lost, longest {load.longest * 1000:.0f} ms")
     assert load.lost == []
+
+
+def test_max_requests_under_load(master: Start) -> None:
+    m = master(HELLO, "workers = 2\nmax_requests = 300\nmax_requests_jitter = 50")
+    m.ready(2)
+    recycle_under_load(m, 8)
     assert m.stop() == 0
 
 
