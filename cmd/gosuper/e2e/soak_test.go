@@ -118,6 +118,34 @@ func clientsOf(t *testing.T, pid int) (clients []string) {
 	return clients
 }
 
+// soaked are the programs that are soaked, each at a pace that its starts allow.
+var soaked = []struct {
+	name string
+	pace time.Duration // from one reload to the next; kills are half as many again apart
+	up   func(t *testing.T, lines ...string) *master
+}{
+	{"Go", time.Second, func(t *testing.T, lines ...string) *master { return up(t, lines...) }},
+	{"Python", 1500 * time.Millisecond, upSoakedPython},
+}
+
+func upSoakedPython(t *testing.T, lines ...string) *master {
+	t.Helper()
+	folder, err := filepath.Abs("testdata/soak")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := filepath.Abs(pythonPackage + "/src")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := start(t, launch{
+		config: config(append([]string{"command = ['app:app']", "chdir = '" + folder + "'"}, lines...)...),
+		env:    []string{"VIRTUAL_ENV=" + pythonVenv(t), "PYTHONPATH=" + source, "PYTHONDONTWRITEBYTECODE=1"},
+	})
+	m.wait(t, 0, "ready", nil)
+	return m
+}
+
 // Under load of all kinds, with reloads, kills and requests that never end, no
 // request is lost but those in the hands of a killed worker.
 func TestSoak(t *testing.T) {
@@ -125,7 +153,17 @@ func TestSoak(t *testing.T) {
 	if testing.Short() {
 		span /= 2
 	}
-	m := up(t, "workers = 3", "surge = 3", `timeout = "1s"`, "[restart]", `reset_after = "1ms"`)
+	for _, one := range soaked {
+		t.Run(one.name, func(t *testing.T) {
+			m := one.up(t, "workers = 3", "surge = 3", `timeout = "1s"`, "[restart]", `reset_after = "1ms"`)
+			soak(t, m, span, one.pace)
+		})
+	}
+}
+
+// soak is one of them.
+func soak(t *testing.T, m *master, span, pace time.Duration) {
+	t.Helper()
 	books := &ledger{killed: map[string]time.Time{}}
 	ctx, stop := context.WithTimeout(t.Context(), span)
 	defer stop()
@@ -137,7 +175,7 @@ func TestSoak(t *testing.T) {
 		clients.Go(func() { results[i] = plan.Run(ctx) })
 	}
 	kills, reloads := 0, 0
-	reload, kill := time.NewTicker(time.Second), time.NewTicker(1500*time.Millisecond)
+	reload, kill := time.NewTicker(pace), time.NewTicker(pace*3/2)
 	defer reload.Stop()
 	defer kill.Stop()
 	for ctx.Err() == nil {
