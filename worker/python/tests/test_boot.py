@@ -320,3 +320,20 @@ def test_every_option_of_uvicorn_has_an_answer() -> None:
     ours = {option for action in _options.parser()._actions for option in action.option_strings}
     assert len(theirs) > 40
     assert theirs - ours == {"--version"}
+
+
+def test_collections_leave_out_the_application(master: Start) -> None:
+    m = master("""
+        import gc
+        heavy = [[] for _ in range(100_000)]
+        async def app(scope, receive, send):
+            if scope["type"] == "lifespan":
+                await receive()
+                app.late = [[] for _ in range(50_000)]
+                return await send({"type": "lifespan.startup.complete"})
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"%d" % len(gc.get_objects())})
+        """, "workers = 1")  # fmt: skip
+    m.ready(1)
+    _, _, looked_at = asyncio.run(ask(m.address()))
+    assert int(looked_at) < 50_000

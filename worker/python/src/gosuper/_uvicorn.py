@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -119,6 +120,9 @@ class Server(uvicorn.Server):
             raise SystemExit(0)
         if self.lifespan.should_exit:
             raise SystemExit(3)
+        # The application is there to stay: each full collection would look through all of it, while requests wait.
+        gc.collect()
+        gc.freeze()
         self._guard = Guard(self.ledger, self.server_state.connections)
         await self.on_tick(0)
         env = self.process.environment
