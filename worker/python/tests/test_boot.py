@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import os
 import re
 import shutil
@@ -159,12 +160,18 @@ def test_wsgi(master: Start) -> None:
             if environ["PATH_INFO"] == "/slow":
                 time.sleep(3)
             start_response("200 OK", [("Content-Type", "text/plain")])
+            if "CONTENT_LENGTH" not in environ and environ.get("wsgi.input_terminated"):
+                return [environ["wsgi.input"].read()]
             return [b"hello"]
         """
     m = master(app, 'workers = 1\ntimeout = "1s"', "--threads", "3")
     m.ready(1)
     assert asyncio.run(ask(m.address(), "/"))[::2] == (200, b"hello")
     assert asyncio.run(ask(m.address(), "/slow"))[0] == 504
+    client = http.client.HTTPConnection(*m.address(), timeout=FOREVER)
+    client.request("POST", "/", iter([b"in ", b"chunks"]), {"Transfer-Encoding": "chunked"}, encode_chunked=True)
+    assert client.getresponse().read() == b"in chunks"
+    client.close()
 
 
 def test_server_of_ones_own(master: Start) -> None:

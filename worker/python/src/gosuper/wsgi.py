@@ -29,4 +29,9 @@ def adapt(app: Any, threads: int) -> Application:
     """The application for ASGI, on so many threads. ImportError says that a2wsgi is missing."""
     from a2wsgi import WSGIMiddleware
 
-    return cast(Application, WSGIMiddleware(app, workers=threads))
+    def terminated(environ: Any, start_response: Any) -> Any:
+        # As Gunicorn does, for frameworks that else take a body without Content-Length, in chunks, for empty.
+        environ["wsgi.input_terminated"] = True
+        return app(environ, start_response)
+
+    return cast(Application, WSGIMiddleware(terminated, workers=threads))
