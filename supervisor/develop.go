@@ -5,13 +5,14 @@ package supervisor
 import (
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/develop"
+	"github.com/gosuper/gosuper/supervisor/internal/hint"
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 )
 
 // developing are the options of what follows files.
 func developing(o Options) develop.Options {
-	return develop.Options{Log: o.Log, Describe: describe, Environ: o.Environ}
+	return develop.Options{Log: o.Log, Environ: o.Environ}
 }
 
 // startBuild has the process of a build made.
@@ -51,7 +52,7 @@ func (s *Supervisor) watchFiles(c *config.Config, complaint string) {
 		return func() func() {
 			follow, err := find()
 			if err != nil {
-				return func() { s.log.Error(complaint, describe(err)...) }
+				return func() { s.log.Error(complaint, hint.Fields(err)...) }
 			}
 			return follow
 		}

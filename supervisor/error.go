@@ -3,19 +3,11 @@
 package supervisor
 
 import (
-	"cmp"
 	"errors"
-	"io"
-	"os"
-
-	"go.uber.org/zap"
-	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
-	"github.com/gosuper/gosuper/supervisor/internal/filewatch"
-	"github.com/gosuper/gosuper/supervisor/internal/process"
-	"github.com/gosuper/gosuper/supervisor/internal/socket"
+	"github.com/gosuper/gosuper/supervisor/internal/hint"
 )
 
 // Error is a failure of the system: an address that cannot be bound, a pid
@@ -50,60 +42,8 @@ func public(err error) error {
 	if errors.Is(err, ErrStopped) {
 		return ErrStopped
 	}
-	if e, ok := errors.AsType[*socket.Error](err); ok {
-		return &Error{Err: err, Hint: cmp.Or(e.Hint, lacking(err))}
-	}
-	if e, ok := errors.AsType[*filewatch.Error](err); ok {
-		return &Error{Err: err, Hint: e.Hint}
-	}
 	if _, ok := errors.AsType[*config.Error](err); ok {
 		return err
 	}
-	if e, ok := errors.AsType[*process.StartError](err); ok && e.Hint != "" {
-		return &Error{Err: err, Hint: e.Hint}
-	}
-	return &Error{Err: err, Hint: lacking(err)}
+	return &Error{Err: err, Hint: hint.Of(err)}
 }
-
-// lacking is a hint for what any system call may want.
-func lacking(err error) string {
-	switch {
-	case errors.Is(err, unix.EMFILE):
-		return process.OutOfFiles
-	case errors.Is(err, unix.ENFILE):
-		return process.OutOfFilesAll
-	}
-	return ""
-}
-
-// describe makes log fields of an error that may carry a hint.
-func describe(err error) []zap.Field {
-	if e, ok := errors.AsType[*config.Error](err); ok && e.Hint != "" {
-		return []zap.Field{zap.String("error", e.Short()), zap.String("hint", e.Hint)}
-	}
-	if hint := hintOf(err); hint != "" {
-		return []zap.Field{zap.Error(err), zap.String("hint", hint)}
-	}
-	return []zap.Field{zap.Error(err)}
-}
-
-// hintOf is what to do about an error; may be "".
-func hintOf(err error) string {
-	if e, ok := public(err).(*Error); ok {
-		return e.Hint
-	}
-	return ""
-}
-
-// inWords is an error with its hint, for people.
-func inWords(err error) string {
-	if hint := hintOf(err); hint != "" {
-		return err.Error() + " (" + hint + ")"
-	}
-	return err.Error()
-}
-
-// NewOutput returns a writer for the master's stdout or stderr, for its own log and
-// for what workers write: a reader that is gone is an error and does not end the
-// process, and one that is slow is waited for.
-func NewOutput(stderr *os.File) io.Writer { return process.NewOutput(stderr) }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/hint"
 	"github.com/gosuper/gosuper/supervisor/internal/loader"
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
@@ -60,8 +61,8 @@ func (s *Supervisor) born(w *worker, pid int, err error) {
 		if f, ok := errors.AsType[*loader.Failure](err); ok {
 			w.words = f.Lines
 		}
-		s.books.NotStarted(w.failure, hintOf(err))
-		s.log.Error("cannot start worker", w.fields(describe(err)...)...)
+		s.books.NotStarted(w.failure, hint.Of(err))
+		s.log.Error("cannot start worker", w.fields(hint.Fields(err)...)...)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/hint"
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/loader"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
@@ -180,8 +181,8 @@ func (s *Supervisor) load(a fleet.Load) {
 
 // notLoaded notes that a loader could not be started.
 func (s *Supervisor) notLoaded(l *preloader, err error) {
-	s.loaders.ended[l.number] = &books.Ending{Status: err.Error(), Hint: hintOf(err)}
-	s.log.Error("cannot start loader", append([]zap.Field{zap.Int("generation", l.generation)}, describe(err)...)...)
+	s.loaders.ended[l.number] = &books.Ending{Status: err.Error(), Hint: hint.Of(err)}
+	s.log.Error("cannot start loader", append([]zap.Field{zap.Int("generation", l.generation)}, hint.Fields(err)...)...)
 	s.note(fleet.LoaderExited{Revision: l.number})
 	for _, t := range l.tails() {
 		t.Close()

@@ -5,6 +5,7 @@ package supervisor
 import (
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -42,6 +43,11 @@ type Streams interface {
 	// nothing else.
 	Turn(Stream) func(atMost time.Duration) (before []byte, done func(wrote, whole bool), ok bool)
 }
+
+// NewOutput returns a writer for the master's stdout or stderr, for its own log and
+// for what workers write: a reader that is gone is an error and does not end the
+// process, and one that is slow is waited for.
+func NewOutput(stderr *os.File) io.Writer { return process.NewOutput(stderr) }
 
 // drainTime is what whoever reads the output of workers gets to take what is left
 // of it when the master ends.

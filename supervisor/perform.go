@@ -13,6 +13,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/files"
 	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/hint"
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/tally"
@@ -284,7 +285,7 @@ func (s *Supervisor) moveControl(c *config.Config) {
 			bound, err := endpoints.BindControl(c, s.options.Environ)
 			return func() {
 				if err := s.endpoints.MoveControl(c, bound, err); err != nil {
-					s.log.Error("cannot change the control socket", describe(err)...)
+					s.log.Error("cannot change the control socket", hint.Fields(err)...)
 				}
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/admin"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/hint"
 	"github.com/gosuper/gosuper/supervisor/internal/reloads"
 )
 
@@ -32,9 +33,9 @@ func (s *Supervisor) beginPreparation(p *reloads.Preparation) {
 // nothing is wrong.
 func (s *Supervisor) endPreparation(p *reloads.Preparation, err error) {
 	if err != nil && s.reloads.Counts(p) {
-		s.log.Error("reload refused, nothing was changed", describe(err)...)
+		s.log.Error("reload refused, nothing was changed", hint.Fields(err)...)
 		s.books.ReloadEnded(admin.Refused)
-		s.reloads.Refuse(inWords(err))
+		s.reloads.Refuse(hint.Text(err))
 	}
 	if next := s.reloads.Prepared(); next != nil {
 		s.beginPreparation(next)

@@ -98,10 +98,10 @@ func (s *Supervisor) attach(o Options, h hands) {
 	building := developing(o)
 	building.Start = s.startBuild
 	s.development = develop.New(building)
-	s.files.Attach(ownfiles.Options{Loop: s.loop, Log: o.Logs, Logger: o.Log, Describe: describe, Turns: s.turns, Lost: s.books.LoseLines})
+	s.files.Attach(ownfiles.Options{Loop: s.loop, Log: o.Logs, Logger: o.Log, Turns: s.turns, Lost: s.books.LoseLines})
 	paths := s.newPaths()
 	s.sockets.Work(paths)
-	s.endpoints.Attach(endpoints.Options{Master: s, Log: o.Log, Paths: paths, Describe: describe, Environ: o.Environ})
+	s.endpoints.Attach(endpoints.Options{Master: s, Log: o.Log, Paths: paths, Environ: o.Environ})
 }
 
 // write writes the state into memory of which it returns the descriptor. Descriptors

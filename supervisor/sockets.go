@@ -9,6 +9,7 @@ import (
 
 	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/hint"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 )
 
@@ -82,7 +83,7 @@ func (s *Supervisor) mend(ended ...*worker) {
 			s.log.Warn("a socket that all workers share took no more connections, and does again", fields...)
 		}
 		if err != nil {
-			s.log.Error("cannot mend a socket", describe(err)...)
+			s.log.Error("cannot mend a socket", hint.Fields(err)...)
 		}
 		s.replaceHolders(renewed)
 	})

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/filewatch"
+	"github.com/gosuper/gosuper/supervisor/internal/hint"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 )
 
@@ -26,8 +27,6 @@ const buildGrace = 2 * time.Second
 // Options are what a [Development] is given.
 type Options struct {
 	Log *zap.Logger
-	// Describe makes log fields of an error.
-	Describe func(error) []zap.Field
 	// Environ is the master's environment, which a build gets whole.
 	Environ []string
 	// Start has a process made on the main thread, and says later, or at once, which
@@ -91,7 +90,7 @@ func (d *Development) Find(c *config.Config) (find func() (follow func(), err er
 		var next *filewatch.Watcher
 		if c.Reload {
 			o, err := want, error(nil)
-			o.Complain = func(err error) { d.options.Log.Warn("not all files are watched", d.options.Describe(err)...) }
+			o.Complain = func(err error) { d.options.Log.Warn("not all files are watched", hint.Fields(err)...) }
 			if next, err = filewatch.Open(o); err != nil {
 				return nil, err
 			}
@@ -177,7 +176,7 @@ func (d *Development) build(p *Project) {
 	log, c := d.options.Log, p.Config
 	path, err := c.ResolveBuild()
 	if err != nil {
-		log.Error("cannot build, nothing was replaced", d.options.Describe(err)...)
+		log.Error("cannot build, nothing was replaced", hint.Fields(err)...)
 		return
 	}
 	d.ledger.Expect(p.Output)

@@ -64,7 +64,7 @@ func project(t *testing.T, build string) *Project {
 func develop(t *testing.T, p *Project) *Development {
 	t.Helper()
 	d := New(Options{
-		Log: zap.NewNop(), Describe: func(err error) []zap.Field { return []zap.Field{zap.Error(err)} }, Environ: os.Environ(),
+		Log: zap.NewNop(), Environ: os.Environ(),
 		Start: func(spec process.Spec, told func(int, error)) { told(process.Start(spec)) },
 	})
 	if err := d.Follow(p.Config); err != nil {

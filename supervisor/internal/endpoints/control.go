@@ -12,6 +12,7 @@ import (
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/control"
+	"github.com/gosuper/gosuper/supervisor/internal/hint"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 )
 
@@ -125,7 +126,7 @@ func (e *Endpoints) CloseControl() error { return e.control.Close() }
 func (e *Endpoints) tellSpare() {
 	if c := e.control; c != nil && c.taken != nil {
 		e.options.Log.Warn("the address of the control socket is taken, by another master of this name or by somebody else: it has another one, at which gosuper status and its like find it",
-			append(e.options.Describe(c.taken), zap.String("address", c.address))...)
+			append(hint.Fields(c.taken), zap.String("address", c.address))...)
 	}
 }
 
@@ -134,7 +135,7 @@ func (e *Endpoints) excuse(c *config.Config, err error) error {
 	if err == nil || c.Control.Socket != automatic {
 		return err
 	}
-	e.options.Log.Warn("no control socket: gosuper status and its like cannot reach this master; say where it may be, --control PATH, or off", e.options.Describe(err)...)
+	e.options.Log.Warn("no control socket: gosuper status and its like cannot reach this master; say where it may be, --control PATH, or off", hint.Fields(err)...)
 	return nil
 }
 

@@ -37,8 +37,6 @@ type Options struct {
 	Master admin.Source
 	// Log gets what does not work, and the addresses of admin listeners.
 	Log *zap.Logger
-	// Describe makes fields of an error that may carry a hint.
-	Describe func(error) []zap.Field
 	// Paths removes what is left of sockets that are given up while the master goes on.
 	Paths *socket.Paths
 	// Environ decides where an automatic control socket is.

@@ -46,7 +46,7 @@ func (m *master) Scale(context.Context, control.Scaling) (control.Scaled, error)
 func open(t *testing.T, m *master, e *Endpoints, environ ...string) *observer.ObservedLogs {
 	t.Helper()
 	core, log := observer.New(zap.InfoLevel)
-	e.Attach(Options{Master: m, Log: zap.New(core), Paths: socket.NewPaths(nil, func(what string, err error) { t.Errorf("%s: %v", what, err) }), Describe: func(err error) []zap.Field { return []zap.Field{zap.Error(err)} }, Environ: environ})
+	e.Attach(Options{Master: m, Log: zap.New(core), Paths: socket.NewPaths(nil, func(what string, err error) { t.Errorf("%s: %v", what, err) }), Environ: environ})
 	t.Cleanup(func() {
 		e.Finish()
 		e.CloseControl()

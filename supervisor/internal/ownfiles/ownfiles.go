@@ -13,6 +13,7 @@ import (
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
+	"github.com/gosuper/gosuper/supervisor/internal/hint"
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/pidfile"
 )
@@ -32,8 +33,6 @@ type Options struct {
 	// Log is the destination of Logger; nil: it stays where it is.
 	Log    Log
 	Logger *zap.Logger
-	// Describe makes fields of an error that may carry a hint.
-	Describe func(error) []zap.Field
 	// Turns is how lines of the access log take turns with others on a stream.
 	Turns func(stream string) accesslog.Turn
 	// Lost gets the lines that an access log has lost which is closed.
@@ -194,7 +193,7 @@ func (f *Files) Move(c *config.Config) {
 func (f *Files) complaint(what string, err error) func() {
 	return func() {
 		if err != nil {
-			f.options.Logger.Error("cannot change "+what, f.options.Describe(err)...)
+			f.options.Logger.Error("cannot change "+what, hint.Fields(err)...)
 		}
 	}
 }

@@ -55,9 +55,8 @@ func own(t *testing.T, log Log) *owner {
 	o := &owner{t: t, loop: loop.New(), files: &Files{}, says: says}
 	o.files.Attach(Options{
 		Loop: o.loop, Log: log, Logger: zap.New(core),
-		Describe: func(err error) []zap.Field { return []zap.Field{zap.Error(err)} },
-		Turns:    func(string) accesslog.Turn { return nil },
-		Lost:     func(n uint64) { o.lost = append(o.lost, n) },
+		Turns: func(string) accesslog.Turn { return nil },
+		Lost:  func(n uint64) { o.lost = append(o.lost, n) },
 	})
 	end, over := make(chan struct{}), make(chan struct{})
 	go func() {
