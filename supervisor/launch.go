@@ -9,12 +9,15 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/hint"
 	"github.com/gosuper/gosuper/supervisor/internal/loader"
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
+	"github.com/gosuper/gosuper/supervisor/internal/notify"
+	"github.com/gosuper/gosuper/supervisor/internal/outfit"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 )
 
@@ -134,10 +137,10 @@ func launch(s *Supervisor, w *worker, told func(pid int, err error)) (pid int, e
 		}
 		o, err := s.outfit(w)
 		if err == nil {
-			err = o.own()
+			err = o.Own()
 		}
 		return func() func() {
-			defer o.close()
+			defer o.Close()
 			pid, known := 0, make(chan struct{})
 			if err == nil {
 				pid, err = w.revision.birth(o, func() {
@@ -154,6 +157,37 @@ func launch(s *Supervisor, w *worker, told func(pid int, err error)) (pid int, e
 		}
 	})
 	return 0, nil
+}
+
+// outfit makes what ties the master to a worker, and puts together what the worker is
+// given of it and of the rest. It is to be closed after an error as well.
+func (s *Supervisor) outfit(w *worker) (o *outfit.Outfit, err error) {
+	r := w.revision
+	o = &outfit.Outfit{}
+	if w.endpoint, err = notify.New(); err != nil {
+		return o, err
+	}
+	o.Lend(func() { w.endpoint.CloseChild() }, w.closeWriteEnds)
+	if err := w.openOutput(s); err != nil {
+		return o, err
+	}
+	w.memory = s.boards.create(s.log)
+	given := outfit.Worker{
+		Config: r.config, Environ: s.options.Environ, Identity: r.identity,
+		ID: w.ID, Slot: w.Slot, Place: w.Place, Generation: w.Generation, Limit: w.limit,
+		Listeners: r.sockets.Fds(w.Slot), Names: r.sockets.Names(),
+		NotifyAddress: w.endpoint.Address(), Notify: w.endpoint.ChildFd(),
+		Board: w.boardFd(), Fleet: s.boards.pageFd(), Access: -1, TLS: r.tls,
+	}
+	given.Stdout, given.Stderr = w.fds()
+	if access := s.files.Access(); access != nil && r.config.Log.AccessFile != "" {
+		if given.Access, err = access.Open(w.ID, r.config.Log.AccessFormat); err != nil {
+			return o, err
+		}
+		o.Lend(func() { unix.Close(given.Access) })
+	}
+	given.Fill(o)
+	return o, nil
 }
 
 // makeOther has a process made that is no worker's. start does that on the main thread;
@@ -176,10 +210,10 @@ func (s *Supervisor) makeOther(start func() (pid int, err error), told func(pid 
 
 // birth makes a process of the revision's command with the outfit. executed is called
 // by another goroutine when the command runs, or never will.
-func (r *revision) birth(o *outfit, executed func()) (pid int, err error) {
+func (r *revision) birth(o *outfit.Outfit, executed func()) (pid int, err error) {
 	spec := process.Spec{
 		Path: r.resolved.Path, Argv: r.resolved.Argv(r.config.Command), Dir: r.resolved.Dir,
-		Env: o.env, Files: o.files, Credential: r.credential,
+		Env: o.Env, Files: o.Files, Credential: r.credential,
 		Limits: limitsOfProcess(r.config), Executed: executed,
 	}
 	if r.config.Umask.Set {

@@ -5,7 +5,6 @@ package supervisor
 import (
 	"io"
 	"slices"
-	"strconv"
 	"time"
 
 	"go.uber.org/zap"
@@ -16,8 +15,8 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/hint"
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/loader"
+	"github.com/gosuper/gosuper/supervisor/internal/outfit"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
-	"github.com/gosuper/gosuper/worker/protocol"
 )
 
 // loaders are the processes that the workers of preloaded revisions are forked from.
@@ -151,15 +150,15 @@ func (s *Supervisor) load(a fleet.Load) {
 	r := s.revisions.all[a.Revision]
 	o, err := s.outfitLoader(l, r)
 	if err == nil {
-		err = o.own()
+		err = o.Own()
 	}
 	if err != nil {
-		o.close()
+		o.Close()
 		s.notLoaded(l, err)
 		return
 	}
 	s.makeOther(func() (pid int, err error) {
-		defer o.close()
+		defer o.Close()
 		return r.birth(o, func() { l.post(s, message{loader: l.id, executed: true}) })
 	}, func(pid int, err error) {
 		defer s.step()
@@ -195,20 +194,18 @@ func (s *Supervisor) notLoaded(l *preloader, err error) {
 
 // outfitLoader makes what ties the master to a loader, and puts together what that is
 // given. It is to be closed after an error as well.
-func (s *Supervisor) outfitLoader(l *preloader, r *revision) (o *outfit, err error) {
-	o = &outfit{env: promptly(r.config.LoaderEnviron(s.options.Environ, r.identity))}
+func (s *Supervisor) outfitLoader(l *preloader, r *revision) (o *outfit.Outfit, err error) {
+	o = &outfit.Outfit{}
 	if l.way, err = loader.New(); err != nil {
 		return o, err
 	}
-	o.handed = append(o.handed, l.way.CloseChild, l.closeWriteEnds)
+	o.Lend(l.way.CloseChild, l.closeWriteEnds)
 	if err := l.open(s, r, 0, func(dst io.Writer) io.Writer { return dst }); err != nil {
 		return o, err
 	}
-	stdout, stderr := l.fds()
-	o.files = []int{process.Null, stdout, stderr}
-	o.set(protocol.EnvListenPID, "") // filled in by the process itself
-	o.set(protocol.EnvGeneration, strconv.Itoa(l.generation))
-	o.hand(protocol.EnvLoaderFD, l.way.ChildFd())
+	given := outfit.Loader{Config: r.config, Environ: s.options.Environ, Identity: r.identity, Generation: l.generation, Channel: l.way.ChildFd()}
+	given.Stdout, given.Stderr = l.fds()
+	given.Fill(o)
 	return o, nil
 }
 

@@ -27,20 +27,20 @@ func (s *Supervisor) ask(w *worker, told func(pid int, err error)) error {
 	}
 	o, err := s.outfit(w)
 	if err == nil {
-		err = o.own()
+		err = o.Own()
 	}
 	null, nullErr := process.DevNull()
 	if err := cmp.Or(err, nullErr); err != nil {
-		o.close()
+		o.Close()
 		return err
 	}
-	files := slices.Clone(o.files)
+	files := slices.Clone(o.Files)
 	for i, fd := range files {
 		if fd == process.Null {
 			files[i] = null
 		}
 	}
-	l.way.Ask(loader.Request{Seq: w.ID, Env: o.env, Files: files, Sent: o.close, Answer: told})
+	l.way.Ask(loader.Request{Seq: w.ID, Env: o.Env, Files: files, Sent: o.Close, Answer: told})
 	return nil
 }
 

@@ -7,17 +7,14 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
-	"github.com/gosuper/gosuper/supervisor/internal/terminal"
 )
 
 // Stream is one of the outputs of a worker, or both as one pipe.
@@ -130,21 +127,6 @@ func (o *output) closeWriteEnds() {
 // tails are the pipes, as far as they exist.
 func (o *output) tails() []*process.Tail {
 	return slices.DeleteFunc([]*process.Tail{o.tail, o.stdout}, func(t *process.Tail) bool { return t == nil })
-}
-
-// unbuffered is the variable that has Python write what it prints at once. It does
-// that by itself on a terminal alone, and workers have a pipe.
-const unbuffered = "PYTHONUNBUFFERED"
-
-// promptly adds to a worker's environment what has its prints appear at once where
-// somebody watches. Elsewhere, and where it is set, all is as it would be without
-// the master: whole blocks cost a busy worker less.
-func promptly(env []string) []string {
-	set := slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, unbuffered+"=") })
-	if set || !terminal.Is(unix.Stdout) {
-		return env
-	}
-	return append(env, unbuffered+"=1")
 }
 
 // unfold has all that a dead worker wrote be seen, unless it did not become ready

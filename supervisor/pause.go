@@ -108,9 +108,7 @@ func (s *Supervisor) save(said []message) *saved {
 	s.boards.save()
 	for w := range s.roster.All() {
 		w.watch = s.guard.Record(w.ID)
-		if w.board = -1; w.memory != nil {
-			w.board = int(w.memory.File().Fd())
-		}
+		w.board = w.boardFd()
 	}
 	all := &saved{up: s.fleet.Up(), noHangup: s.signals.OutlivesTerminal(), version: s.options.Version, program: s.options.Program, current: s.revisions.current.number, messages: said, master: s}
 	if access := s.files.Access(); access != nil {

@@ -63,6 +63,14 @@ func (w *worker) view() scoreboard.View {
 	return w.memory.View()
 }
 
+// boardFd is the descriptor of the worker's board; -1: it has none.
+func (w *worker) boardFd() int {
+	if w.memory == nil {
+		return -1
+	}
+	return int(w.memory.File().Fd())
+}
+
 // fields identify a worker in the log.
 func (w *worker) fields(more ...zap.Field) []zap.Field {
 	return append([]zap.Field{

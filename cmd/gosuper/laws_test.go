@@ -54,6 +54,7 @@ var mayImport = map[string][]string{
 	"supervisor/internal/notify":  {sys, module + "/worker/protocol"},
 	"supervisor/internal/manager": {sys, module + "/supervisor/internal/notify", module + "/worker/protocol"},
 	"supervisor/internal/loader":  {sys, module + "/supervisor/internal/notify", module + "/worker/protocol"},
+	"supervisor/internal/outfit":  {sys, module + "/config", module + "/supervisor/internal/process", module + "/supervisor/internal/terminal", module + "/worker/protocol"},
 	"supervisor/internal/pidfile": {sys, module + "/supervisor/files"},
 	"supervisor/internal/scales":  {module + "/supervisor/internal/loop", module + "/supervisor/internal/process"},
 	"supervisor/internal/develop": {
