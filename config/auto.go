@@ -11,20 +11,24 @@ import (
 
 // leastAuto is the number of workers that "auto" gives at least: with one, every
 // crash and every replacement would leave nobody. Only memory is a reason for
-// one alone.
+// one alone. So many CPUs are counted where there is no quota.
 const leastAuto = 2
 
-// AutoWorkers returns the number of workers that "auto" means on this machine,
-// and why: the smallest CPU quota of the own cgroup and all its ancestors that
-// can be seen from here, rounded up, at least 2. The number of cores is never
-// looked at, which in a container is that of the host. Where WorkerMemory is
-// set, so many workers and those of surge must fit into the smallest memory
-// limit as well; the warning, else "", says that not even one does.
+// CountWorkers returns the number of workers on this machine, and why unless it is
+// written: by the smallest CPU quota of the own cgroup and all its ancestors that
+// can be seen from here, rounded up, which "auto" has be at least 2; without a
+// quota by 2 CPUs. The number of cores is never looked at, which in a container is
+// that of the host. Where WorkerMemory is set, so many workers and those of surge
+// must fit into the smallest memory limit as well; the warning, else "", says that
+// not even one does.
 //
 // root is the file system of the machine, os.DirFS("/"). Whatever cannot be
 // read sets no limit.
-func (c *Config) AutoWorkers(root fs.FS) (n int, why, warning string) {
-	n, why = workersByCPU(root)
+func (c *Config) CountWorkers(root fs.FS) (n int, why, warning string) {
+	if c.Workers.Fixed() {
+		return c.Workers.N, "", ""
+	}
+	n, why = c.Workers.byQuota(root)
 	if c.WorkerMemory == 0 {
 		return n, why, ""
 	}
@@ -48,15 +52,24 @@ func (c *Config) AutoWorkers(root fs.FS) (n int, why, warning string) {
 	return n, fmt.Sprintf("the memory limit is %s (%s), for workers and surge of %s each", limit, at, c.WorkerMemory), warning
 }
 
-// workersByCPU is the number of workers for the CPU quota.
-func workersByCPU(root fs.FS) (n int, why string) {
+// byQuota is the number of workers for the CPU quota.
+func (w Workers) byQuota(root fs.FS) (n int, why string) {
+	cpus := leastAuto
 	quota, at := cpuQuota(root)
 	if math.IsInf(quota, 1) {
-		return leastAuto, "no CPU quota; set workers to the number you want"
+		why = "no CPU quota; set workers to the number you want"
+		if !w.Auto {
+			why = fmt.Sprintf("no CPU quota, so cpu is %d; set workers to the number you want", cpus)
+		}
+	} else {
+		cpus = int(min(math.Ceil(quota), MaxWorkers))
+		shown := strconv.FormatFloat(math.Round(quota*100)/100, 'f', -1, 64)
+		why = fmt.Sprintf("the CPU quota is %s (%s)", shown, at)
 	}
-	n = int(min(math.Ceil(quota), MaxWorkers))
-	shown := strconv.FormatFloat(math.Round(quota*100)/100, 'f', -1, 64)
-	return max(n, leastAuto), fmt.Sprintf("the CPU quota is %s (%s)", shown, at)
+	if w.Auto {
+		return max(cpus, leastAuto), why
+	}
+	return min(w.PerCPU*cpus+w.N, MaxWorkers), why
 }
 
 // cpuQuota returns the smallest quota, in CPUs, and the folder of its cgroup;

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -61,13 +62,61 @@ func TestAutoWorkersByMemory(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			c := &Config{WorkerMemory: test.need, Surge: test.surge}
-			n, why, warning := c.AutoWorkers(fstest.MapFS(test.root))
+			c := &Config{Workers: Workers{Auto: true}, WorkerMemory: test.need, Surge: test.surge}
+			n, why, warning := c.CountWorkers(fstest.MapFS(test.root))
 			byMemory := strings.Contains(why, "memory limit")
 			if n != test.n || warning != test.warning || byMemory != (test.at != "") || !strings.Contains(why, test.at) {
 				t.Errorf("%d: %s\n%s\nwant %d: %s\n%s", n, why, warning, test.n, test.at, test.warning)
 			}
 		})
+	}
+}
+
+func TestWorkersByCPU(t *testing.T) {
+	quotas := func(quota string) machineFS {
+		return machine("0::/api\n", mountV2, map[string]string{"api/cpu.max": quota, "api/memory.max": "5368709120"})
+	}
+	for _, test := range []struct {
+		workers, quota, rest string
+		n                    int
+		why                  string
+	}{
+		{"cpu", "350000 100000", "", 4, "the CPU quota is 3.5 (/sys/fs/cgroup/api)"},
+		{"cpu+1", "350000 100000", "", 5, "the CPU quota is 3.5 (/sys/fs/cgroup/api)"},
+		{"2*cpu+1", "350000 100000", "", 9, "the CPU quota is 3.5 (/sys/fs/cgroup/api)"},
+		{"cpu", "50000 100000", "", 1, "the CPU quota is 0.5 (/sys/fs/cgroup/api)"},
+		{"2*cpu+1", "50000 100000", "", 3, "the CPU quota is 0.5 (/sys/fs/cgroup/api)"},
+		{"auto", "50000 100000", "", 2, "the CPU quota is 0.5 (/sys/fs/cgroup/api)"},
+		{"2*cpu+1", "max 100000", "", 5, "no CPU quota, so cpu is 2; set workers to the number you want"},
+		{"2*cpu+1", "900000000000000 1", "", MaxWorkers, "the CPU quota is 900000000000000 (/sys/fs/cgroup/api)"},
+		{"2*cpu+1", "400000 100000", "worker_memory = \"1GiB\"\n", 4, "the memory limit is 5GiB (/sys/fs/cgroup/api), for workers and surge of 1GiB each"},
+		{"7", "350000 100000", "", 7, ""},
+	} {
+		t.Run(test.workers+" of "+test.quota, func(t *testing.T) {
+			key := "workers = " + strings.Trim(strconv.Quote(test.workers), map[bool]string{true: "\""}[test.why == ""])
+			file := write(t, "s.toml", "command = [\"a\"]\n"+key+"\n"+test.rest)
+			for _, source := range []Source{
+				{File: file},
+				{File: file, Flags: map[string][]string{"workers": {test.workers}}},
+				{File: file, Environ: []string{"GOSUPER_WORKERS=" + test.workers}},
+				{File: write(t, "s.toml", "command = [\"a\"]\n"+test.rest), Environ: []string{"WEB_CONCURRENCY=" + test.workers}},
+			} {
+				c, warnings := mustLoad(t, source)
+				n, why, warning := c.CountWorkers(fstest.MapFS(quotas(test.quota)))
+				if n != test.n || why != test.why || len(warnings) > 0 || warning != "" {
+					t.Errorf("%d: %s %q %s\nwant %d: %s", n, why, warnings, warning, test.n, test.why)
+				}
+				if printed := c.TOML(nil); !strings.Contains(printed, "\n"+key+"\n") {
+					t.Errorf("printed:\n%s", printed)
+				}
+			}
+		})
+	}
+	for _, text := range []string{"3*cpu", "2 * cpu + 1", "cpu-1", "cpu+0", "CPU", "0"} {
+		_, _, err := Load(Source{Command: []string{"a"}, Flags: map[string][]string{"workers": {text}}})
+		if err == nil || !strings.Contains(err.Error(), "--workers: must be ") {
+			t.Errorf("--workers %q: %v", text, err)
+		}
 	}
 }
 

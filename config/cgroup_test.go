@@ -36,7 +36,7 @@ func (m machineFS) with(path, text string) machineFS {
 
 const noQuota = "no CPU quota; set workers to the number you want"
 
-func TestAutoWorkers(t *testing.T) {
+func TestCountWorkers(t *testing.T) {
 	tests := []struct {
 		name string
 		root machineFS
@@ -136,7 +136,7 @@ func TestAutoWorkers(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			n, why, warning := new(Config).AutoWorkers(fstest.MapFS(test.root))
+			n, why, warning := (&Config{Workers: Workers{Auto: true}}).CountWorkers(fstest.MapFS(test.root))
 			if n != test.n || why != test.why || warning != "" {
 				t.Errorf("%d: %s %s\nwant %d: %s", n, why, warning, test.n, test.why)
 			}

@@ -19,7 +19,7 @@
 // are computed, the env_file and the certificate have been read. A reload calls
 // Load again with the same [Source]. What depends on the moment is asked for separately and may
 // fail: [Config.Resolve] follows the symlinks of the working folder and of the
-// command, which each generation of workers does anew, and [Config.AutoWorkers]
+// command, which each generation of workers does anew, and [Config.CountWorkers]
 // reads the CPU quota and the memory limit.
 //
 // The parser for TOML knows no positions of keys, so the package has a small

@@ -37,7 +37,7 @@ func TestMistakesInFiles(t *testing.T) {
 		{"odd key", `"a\nb" = 1`, `FILE:1: "a\nb": is not a key`},
 		{"no table", `log = "debug"`, `FILE:1: log: must be a table, not the string "debug" (begin it with [log])`},
 		{"list of tables", "[[restart]]", `FILE:1: restart: must be a table, not a list of tables (begin it with [restart])`},
-		{"table for a value", "[workers]", `FILE:1: workers: must be a number, or "auto", not a table`},
+		{"table for a value", "[workers]", `FILE:1: workers: must be a number, "auto", "cpu", "cpu+1" or "2*cpu+1", not a table`},
 
 		{"command as a string", `command = "./a b"`, `FILE:1: command: must be a list, not the string "./a b" (write ["./a", "b"])`},
 		{"empty command", `command = []`, `FILE:1: command: must begin with a program (as in command = ["./agent-server"])`},
@@ -48,8 +48,8 @@ func TestMistakesInFiles(t *testing.T) {
 		{"bare string", `name = true`, `FILE:1: name: must be a string, not true (write "true")`},
 		{"workers 0", `workers = 0`, `FILE:1: workers: must be from 1 to 10000, not 0`},
 		{"workers negative", `workers = -1`, `FILE:1: workers: must be from 1 to 10000, not -1`},
-		{"workers quoted", `workers = "4"`, `FILE:1: workers: must be a number, or "auto", not the string "4" (write 4 without quotes)`},
-		{"workers half", `workers = 1.5`, `FILE:1: workers: must be a number, or "auto", not the number 1.5`},
+		{"workers quoted", `workers = "4"`, `FILE:1: workers: must be a number, "auto", "cpu", "cpu+1" or "2*cpu+1", not the string "4" (write 4 without quotes)`},
+		{"workers half", `workers = 1.5`, `FILE:1: workers: must be a number, "auto", "cpu", "cpu+1" or "2*cpu+1", not the number 1.5`},
 		{"surge", `surge = "half"`, `FILE:1: surge: must be a number, or a percentage such as "50%", not the string "half"`},
 		{"surge percent", `surge = "-5%"`, `FILE:1: surge: must be a number, or a percentage such as "50%", not "-5%"`},
 		{"surge too much", `surge = "101%"`, `FILE:1: surge: must be at most 100%, not "101%"`},
@@ -168,7 +168,7 @@ func TestAllErrorsAtOnce(t *testing.T) {
 		`FILE:8: env.A: must be a string, not the number 1`,
 		`GOSUPER_KEEPALIVE: must be a duration such as "30s" or "2m", or a number of seconds, not "x"`,
 		`--user: must be one user, not "a:b"`,
-		`WEB_CONCURRENCY: must be a number, or "auto", not "x"`,
+		`WEB_CONCURRENCY: must be a number, "auto", "cpu", "cpu+1" or "2*cpu+1", not "x"`,
 	}
 	var got []string
 	for _, e := range all.List {

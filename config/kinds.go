@@ -15,19 +15,25 @@ import (
 const MaxWorkers = 10_000
 
 var workersKind = kind[Workers]{
-	doc: fmt.Sprintf(`number from 1 to %d, or "auto"`, MaxWorkers),
+	doc: fmt.Sprintf(`number from 1 to %d, "auto", "cpu", "cpu+1" or "2*cpu+1"`, MaxWorkers),
 	parse: func(in input) (Workers, error) {
-		if in.isText() && in.text() == "auto" || in.value == any("auto") {
-			return Workers{Auto: true}, nil
+		s, _ := in.value.(string)
+		if in.isText() {
+			s = in.text()
 		}
-		n, err := integer(in, `a number, or "auto"`, 1, MaxWorkers)
+		for _, w := range append([]Workers{{Auto: true}}, byCPU...) {
+			if s == w.String() {
+				return w, nil
+			}
+		}
+		n, err := integer(in, `a number, "auto", "cpu", "cpu+1" or "2*cpu+1"`, 1, MaxWorkers)
 		return Workers{N: n}, err
 	},
 	print: func(w Workers) string {
-		if w.Auto {
-			return quote("auto")
+		if w.Fixed() {
+			return w.String()
 		}
-		return w.String()
+		return quote(w.String())
 	},
 }
 

@@ -26,7 +26,7 @@ var keys = slices.Concat([]Key{
 		func(c *Config) *[]string { return &c.Bind }, texts("list of addresses", checkAddress, checkAddresses)),
 	key(Key{
 		Name: "workers", Flag: "workers", Shorthand: "w", Placeholder: "N|auto",
-		Usage: "how many workers; auto: the smallest CPU quota of the own cgroup and its ancestors, rounded up, at least 2; see worker_memory",
+		Usage: "how many workers; cpu: the smallest CPU quota of the own cgroup and its ancestors, rounded up, 2 if there is none; auto: the same, at least 2; see worker_memory",
 	},
 		func(c *Config) *Workers { return &c.Workers }, workersKind),
 	key(Key{
@@ -149,7 +149,7 @@ var keys = slices.Concat([]Key{
 		func(c *Config) *Size { return &c.MaxWorkerMemoryHard }, autoSize(MiB)),
 	key(Key{
 		Name: "worker_memory",
-		Usage: "what one worker needs: workers = auto starts only as many as fit, with those of surge, into the memory limit " +
+		Usage: "what one worker needs: where workers goes by the CPU quota, only as many start as fit, with those of surge, into the memory limit " +
 			"of the own cgroup and its ancestors; 0: memory does not count",
 	},
 		func(c *Config) *Size { return &c.WorkerMemory }, size(MiB, 0)),

@@ -9,20 +9,39 @@ import (
 	"time"
 )
 
-// Workers is a number of workers, or auto.
+// Workers is a number of workers, or how [Config.CountWorkers] finds it by the CPU
+// quota.
 type Workers struct {
-	// N is the number; 0 when Auto is set.
+	// N is the number, or what comes on top of PerCPU; 0 when Auto is set.
 	N int
-	// Auto leaves the number to the CPU quota: see [Config.AutoWorkers].
+	// PerCPU is how many workers each CPU gets; 0: the number goes by none.
+	PerCPU int
+	// Auto is one worker for each CPU, and at least two.
 	Auto bool
 }
 
-// String returns the number, or "auto".
+// byCPU are the values that go by the CPU quota, beside "auto".
+var byCPU = []Workers{{PerCPU: 1}, {PerCPU: 1, N: 1}, {PerCPU: 2, N: 1}}
+
+// Fixed says whether it is a number, the same on every machine.
+func (w Workers) Fixed() bool { return !w.Auto && w.PerCPU == 0 }
+
+// String returns the value as it is written: "4", "auto", "2*cpu+1".
 func (w Workers) String() string {
 	if w.Auto {
 		return "auto"
 	}
-	return strconv.Itoa(w.N)
+	if w.PerCPU == 0 {
+		return strconv.Itoa(w.N)
+	}
+	text := "cpu"
+	if w.PerCPU > 1 {
+		text = fmt.Sprintf("%d*cpu", w.PerCPU)
+	}
+	if w.N > 0 {
+		text += fmt.Sprintf("+%d", w.N)
+	}
+	return text
 }
 
 // Surge is how many processes may exist beyond the workers, as a number or as a

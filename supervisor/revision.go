@@ -30,7 +30,7 @@ type revision struct {
 	resolved   config.Resolved     `state:",inline"`
 	executable files.Imprint       `state:"executable"` // as it was when the revision was made
 	workers    int                 `state:"workers"`
-	auto       string              `state:"auto"`  // why "auto" means that number
+	auto       string              `state:"auto"`  // why workers means that number; "": it is written
 	tight      string              `state:"tight"` // why even that number is too large; "": it is not
 	memory     config.Memory       `state:",inline"`
 	credential *process.Credential `state:"credential"`
@@ -76,10 +76,8 @@ func (r *revision) closeTLS() {
 // resolve finds out what the configuration means here and now, but for its
 // addresses.
 func resolve(c *config.Config) (*revision, error) {
-	r := &revision{config: c, workers: c.Workers.N, tls: -1}
-	if c.Workers.Auto {
-		r.workers, r.auto, r.tight = c.AutoWorkers(os.DirFS("/"))
-	}
+	r := &revision{config: c, tls: -1}
+	r.workers, r.auto, r.tight = c.CountWorkers(os.DirFS("/"))
 	r.memory = c.Memory(os.DirFS("/"), r.workers)
 	var err error
 	if r.resolved, err = c.Resolve(); err != nil {

@@ -29,7 +29,7 @@ func (s *Supervisor) warn(r *revision) {
 		s.log.Warn(w)
 	}
 	if r.auto != "" {
-		s.log.Info("workers = auto", zap.Int("workers", r.workers), zap.String("why", r.auto))
+		s.log.Info("workers = "+r.config.Workers.String(), zap.Int("workers", r.workers), zap.String("why", r.auto))
 	}
 	if r.tight != "" {
 		s.log.Warn(r.tight)
