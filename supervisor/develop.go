@@ -27,7 +27,7 @@ func (s *Supervisor) project() *develop.Project {
 	if s.fleet.Stopping() {
 		return nil
 	}
-	return &develop.Project{Config: s.revisions.current.config, Dir: s.revisions.current.resolved.Dir, Output: s.revisions.current.resolved.Path}
+	return &develop.Project{Config: s.revisions.Current.Config, Dir: s.revisions.Current.Resolved.Dir, Output: s.revisions.Current.Resolved.Path}
 }
 
 // developed follows what was edited, or built, with a reload if that is all there is

@@ -20,13 +20,13 @@ func (s *Supervisor) end() error {
 	s.development.Close()
 	undying := s.nameUndying()
 	s.endLeftovers()
-	s.sockets.End(s.revisions.sockets())
+	s.sockets.End(s.revisions.Sockets())
 	if err := s.endpoints.CloseControl(); err != nil {
 		s.log.Warn("cannot close the control socket", zap.Error(err))
 	}
-	for n, r := range s.revisions.all {
-		delete(s.revisions.all, n)
-		s.closeAdmin(r.admin)
+	for n, r := range s.revisions.All {
+		delete(s.revisions.All, n)
+		s.closeAdmin(r.Admin)
 	}
 	s.endPaths()
 	s.files.ClosePID()
@@ -37,7 +37,7 @@ func (s *Supervisor) end() error {
 		return &BootError{Worker: culprit, Status: e.Status, Lines: e.Lines, Hint: e.Hint}
 	}
 	if s.fleet.LoaderFailed() {
-		e := s.loaderEnding(s.revisions.current.number)
+		e := s.loaderEnding(s.revisions.Current.Number)
 		s.log.Error("gave up: the loader could not load the application", zap.String("status", e.Status))
 		return &BootError{Status: e.Status, Lines: e.Lines, Hint: e.Hint}
 	}

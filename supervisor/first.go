@@ -13,6 +13,7 @@ import (
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
+	"github.com/gosuper/gosuper/supervisor/internal/revision"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 )
 
@@ -30,8 +31,8 @@ const (
 // firstUnlessStopped makes the first revision. A name server or a file server that
 // does not answer is not waited for when a signal says to stop; signals that say
 // something else are for the loop.
-func (s *Supervisor) firstUnlessStopped(c *config.Config) (*revision, error) {
-	var r *revision
+func (s *Supervisor) firstUnlessStopped(c *config.Config) (*revision.Revision, error) {
+	var r *revision.Revision
 	var err error
 	done, quit := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -60,7 +61,7 @@ func (s *Supervisor) firstUnlessStopped(c *config.Config) (*revision, error) {
 }
 
 // abandonFirst gives back what the first revision has, if it is made soon.
-func (s *Supervisor) abandonFirst(done <-chan struct{}, r **revision) {
+func (s *Supervisor) abandonFirst(done <-chan struct{}, r **revision.Revision) {
 	select {
 	case <-done:
 		if *r != nil {
@@ -78,17 +79,17 @@ func (s *Supervisor) stops(sig os.Signal) bool {
 
 // first makes the first revision, before there is anything to keep running. It
 // waits for nobody once quit is closed, as far as that is up to it.
-func (s *Supervisor) first(c *config.Config, quit <-chan struct{}) (r *revision, err error) {
-	if r, err = resolve(c); err != nil {
+func (s *Supervisor) first(c *config.Config, quit <-chan struct{}) (r *revision.Revision, err error) {
+	if r, err = revision.Resolve(c); err != nil {
 		return nil, err
 	}
-	r.number = 1
-	if err := r.openTLS(); err != nil {
+	r.Number = 1
+	if err := r.OpenTLS(); err != nil {
 		return nil, err
 	}
-	r.sockets, err = s.bindFirst(r, quit)
+	r.Sockets, err = s.bindFirst(r, quit)
 	if err == nil {
-		r.admin, err = endpoints.BindAdmin(c)
+		r.Admin, err = endpoints.BindAdmin(c)
 	}
 	if err == nil {
 		err = s.files.OpenAccess(c.Log.AccessFile)
@@ -101,10 +102,10 @@ func (s *Supervisor) first(c *config.Config, quit <-chan struct{}) (r *revision,
 }
 
 // bindFirst opens the sockets of the first revision.
-func (s *Supervisor) bindFirst(r *revision, quit <-chan struct{}) (*socket.Set, error) {
-	options := r.socketOptions()
+func (s *Supervisor) bindFirst(r *revision.Revision, quit <-chan struct{}) (*socket.Set, error) {
+	options := r.SocketOptions()
 	options.Again = s.waitWhileTaken(quit)
-	return s.sockets.First(s.options.Environ, options, r.addresses)
+	return s.sockets.First(s.options.Environ, options, r.Addresses)
 }
 
 // waitWhileTaken returns what decides whether a taken address is tried again: for

@@ -5,13 +5,11 @@ package supervisor
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
-	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/hint"
 	"github.com/gosuper/gosuper/supervisor/internal/loader"
@@ -27,8 +25,8 @@ func (s *Supervisor) spawn(a fleet.Spawn) {
 	if inForce, _ := s.fleet.Revision(); a.Worker.Revision == inForce { // a canary replaces nobody yet
 		s.books.Restarted(a.Worker.Slot, a.Reason)
 	}
-	r := s.revisions.all[a.Worker.Revision]
-	w := &worker{Identity: a.Worker.Identity, revision: r, limit: drawLimit(r.config.MaxRequests, r.config.MaxRequestsJitter)}
+	r := s.revisions.All[a.Worker.Revision]
+	w := &worker{Identity: a.Worker.Identity, revision: r, limit: r.DrawRequests()}
 	s.roster.Enter(w.ID, w)
 	s.books.Started(w.ID, time.Now())
 	started := func() {
@@ -80,13 +78,13 @@ func (s *Supervisor) attend(w *worker, pid int) error {
 	if w.endpoint != nil {
 		w.serve(s)
 	}
-	if err := s.sockets.Listen(w.revision.sockets, s.replaceHolders); err != nil {
+	if err := s.sockets.Listen(w.revision.Sockets, s.replaceHolders); err != nil {
 		// The worker would accept on a socket that does not listen.
 		s.do(w, orderKill)
 		return fmt.Errorf("cannot listen: %w", err)
 	}
 	s.weigh(w)
-	if !w.revision.config.Preload {
+	if !w.revision.Config.Preload {
 		return nil
 	}
 	if err := w.endpoint.Acknowledge(); err != nil {
@@ -103,7 +101,7 @@ func (s *Supervisor) giveUpOn(w *worker) {
 	s.roster.GiveUp(w.ID)
 	w.gone = true
 	w.release()
-	if w.revision.config.Preload {
+	if w.revision.Config.Preload {
 		s.loaders.cancel(w.ID)
 		s.note(fleet.SpawnFailed{ID: w.ID})
 		return
@@ -128,7 +126,7 @@ func (s *Supervisor) endUnwanted(w *worker, pid int) {
 // Workers are outfitted as their turn comes: so no more descriptors are open than some
 // of them need, and nothing is made for one that is given up before.
 func launch(s *Supervisor, w *worker, told func(pid int, err error)) (pid int, err error) {
-	if w.revision.config.Preload {
+	if w.revision.Config.Preload {
 		return 0, s.ask(w, told)
 	}
 	s.loop.SendMain(func() loop.Work {
@@ -143,10 +141,10 @@ func launch(s *Supervisor, w *worker, told func(pid int, err error)) (pid int, e
 			defer o.Close()
 			pid, known := 0, make(chan struct{})
 			if err == nil {
-				pid, err = w.revision.birth(o, func() {
+				pid, err = process.Start(w.revision.Spec(o, func() {
 					<-known // what it is comes before what it does
 					w.post(s, message{id: w.ID, executed: true})
-				})
+				}))
 			}
 			return func() {
 				told(pid, err)
@@ -173,15 +171,15 @@ func (s *Supervisor) outfit(w *worker) (o *outfit.Outfit, err error) {
 	}
 	w.memory = s.boards.create(s.log)
 	given := outfit.Worker{
-		Config: r.config, Environ: s.options.Environ, Identity: r.identity,
+		Config: r.Config, Environ: s.options.Environ, Identity: r.Identity,
 		ID: w.ID, Slot: w.Slot, Place: w.Place, Generation: w.Generation, Limit: w.limit,
-		Listeners: r.sockets.Fds(w.Slot), Names: r.sockets.Names(),
+		Listeners: r.Sockets.Fds(w.Slot), Names: r.Sockets.Names(),
 		NotifyAddress: w.endpoint.Address(), Notify: w.endpoint.ChildFd(),
-		Board: w.boardFd(), Fleet: s.boards.pageFd(), Access: -1, TLS: r.tls,
+		Board: w.boardFd(), Fleet: s.boards.pageFd(), Access: -1, TLS: r.TLS,
 	}
 	given.Stdout, given.Stderr = w.fds()
-	if access := s.files.Access(); access != nil && r.config.Log.AccessFile != "" {
-		if given.Access, err = access.Open(w.ID, r.config.Log.AccessFormat); err != nil {
+	if access := s.files.Access(); access != nil && r.Config.Log.AccessFile != "" {
+		if given.Access, err = access.Open(w.ID, r.Config.Log.AccessFormat); err != nil {
 			return o, err
 		}
 		o.Lend(func() { unix.Close(given.Access) })
@@ -208,40 +206,6 @@ func (s *Supervisor) makeOther(start func() (pid int, err error), told func(pid 
 	})
 }
 
-// birth makes a process of the revision's command with the outfit. executed is called
-// by another goroutine when the command runs, or never will.
-func (r *revision) birth(o *outfit.Outfit, executed func()) (pid int, err error) {
-	spec := process.Spec{
-		Path: r.resolved.Path, Argv: r.resolved.Argv(r.config.Command), Dir: r.resolved.Dir,
-		Env: o.Env, Files: o.Files, Credential: r.credential,
-		Limits: limitsOfProcess(r.config), Executed: executed,
-	}
-	if r.config.Umask.Set {
-		spec.Umask = &r.config.Umask.Mask
-	}
-	return process.Start(spec)
-}
-
-// limitsOfProcess are the limits that the kernel holds a worker to.
-func limitsOfProcess(c *config.Config) process.Limits {
-	l := process.Limits{
-		NoFile: uint64(c.Limits.NoFile), AS: uint64(c.Limits.AS),
-		Nice: c.Limits.Nice, OOMScoreAdj: c.Limits.OOMScoreAdj, NoNewPrivs: c.Limits.NoNewPrivs.On,
-	}
-	if core := uint64(c.Limits.Core); c.Limits.Core >= 0 {
-		l.Core = &core
-	}
-	return l
-}
-
-// drawLimit is a worker's own max_requests; 0: none.
-func drawLimit(most, jitter int) int {
-	if most == 0 {
-		return 0
-	}
-	return most + rand.IntN(jitter+1)
-}
-
 // order is what a process is told by signal.
 type order int
 
@@ -257,14 +221,14 @@ func (o order) String() string { return [...]string{"stop", "abort", "kill"}[o] 
 func send(pid int, w *worker, o order) error {
 	switch o {
 	case orderStop:
-		return process.Signal(pid, w.revision.config.StopSignal.Number)
+		return process.Signal(pid, w.revision.Config.StopSignal.Number)
 	case orderAbort:
-		if err := process.Signal(pid, w.revision.config.AbortSignal.Number); err != nil {
+		if err := process.Signal(pid, w.revision.Config.AbortSignal.Number); err != nil {
 			return err
 		}
 		return process.Continue(pid)
 	default:
-		if w.revision.config.Limits.Outlive {
+		if w.revision.Config.Limits.Outlive {
 			return process.KillGroup(pid)
 		}
 		return process.KillTree(pid)

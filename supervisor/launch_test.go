@@ -24,9 +24,9 @@ func TestOutfit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.revisions.current.sockets.Close()
+	defer s.revisions.Current.Sockets.Close()
 	defer s.files.Access().Close()
-	w := &worker{Identity: fleet.Identity{ID: 3, Slot: 1, Place: 2, Generation: 1}, revision: s.revisions.current}
+	w := &worker{Identity: fleet.Identity{ID: 3, Slot: 1, Place: 2, Generation: 1}, revision: s.revisions.Current}
 	defer w.release()
 	o, err := s.outfit(w)
 	if err != nil {
@@ -34,7 +34,7 @@ func TestOutfit(t *testing.T) {
 	}
 	stdout, stderr := w.fds()
 	its := []int{stdout, stderr, w.endpoint.ChildFd()}
-	others := append(s.revisions.current.sockets.Fds(1), w.boardFd(), s.boards.pageFd())
+	others := append(s.revisions.Current.Sockets.Fds(1), w.boardFd(), s.boards.pageFd())
 	for _, fd := range slices.Concat(its, others) {
 		if !slices.Contains(o.Files, fd) {
 			t.Errorf("it is given %v, but not %d", o.Files, fd)

@@ -56,7 +56,7 @@ func TestManyAddressesLeave(t *testing.T) {
 			t.Errorf("%d sets are leaving, want 4", len(s.sockets.Leaving()))
 		}
 		to(places[0], places[1]) // which one of them has
-		if got := strings.Join(s.revisions.current.sockets.URLs(), " "); got != "tcp://"+places[0]+" tcp://"+places[1] {
+		if got := strings.Join(s.revisions.Current.Sockets.URLs(), " "); got != "tcp://"+places[0]+" tcp://"+places[1] {
 			t.Errorf("listening on %s", got)
 		}
 		st.pass(10 * time.Second)

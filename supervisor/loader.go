@@ -17,6 +17,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/loader"
 	"github.com/gosuper/gosuper/supervisor/internal/outfit"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/revision"
 )
 
 // loaders are the processes that the workers of preloaded revisions are forked from.
@@ -147,7 +148,7 @@ func (s *Supervisor) load(a fleet.Load) {
 	l := &preloader{id: s.loaders.last + 1, number: a.Revision, generation: a.Generation, started: time.Now()}
 	s.loaders.last = l.id
 	s.loaders.all = append(s.loaders.all, l)
-	r := s.revisions.all[a.Revision]
+	r := s.revisions.All[a.Revision]
 	o, err := s.outfitLoader(l, r)
 	if err == nil {
 		err = o.Own()
@@ -159,7 +160,7 @@ func (s *Supervisor) load(a fleet.Load) {
 	}
 	s.makeOther(func() (pid int, err error) {
 		defer o.Close()
-		return r.birth(o, func() { l.post(s, message{loader: l.id, executed: true}) })
+		return process.Start(r.Spec(o, func() { l.post(s, message{loader: l.id, executed: true}) }))
 	}, func(pid int, err error) {
 		defer s.step()
 		if err != nil {
@@ -194,7 +195,7 @@ func (s *Supervisor) notLoaded(l *preloader, err error) {
 
 // outfitLoader makes what ties the master to a loader, and puts together what that is
 // given. It is to be closed after an error as well.
-func (s *Supervisor) outfitLoader(l *preloader, r *revision) (o *outfit.Outfit, err error) {
+func (s *Supervisor) outfitLoader(l *preloader, r *revision.Revision) (o *outfit.Outfit, err error) {
 	o = &outfit.Outfit{}
 	if l.way, err = loader.New(); err != nil {
 		return o, err
@@ -203,7 +204,7 @@ func (s *Supervisor) outfitLoader(l *preloader, r *revision) (o *outfit.Outfit, 
 	if err := l.open(s, r, 0, func(dst io.Writer) io.Writer { return dst }); err != nil {
 		return o, err
 	}
-	given := outfit.Loader{Config: r.config, Environ: s.options.Environ, Identity: r.identity, Generation: l.generation, Channel: l.way.ChildFd()}
+	given := outfit.Loader{Config: r.Config, Environ: s.options.Environ, Identity: r.Identity, Generation: l.generation, Channel: l.way.ChildFd()}
 	given.Stdout, given.Stderr = l.fds()
 	given.Fill(o)
 	return o, nil

@@ -3,15 +3,16 @@
 package supervisor
 
 import (
-	"fmt"
-	"strconv"
-	"strings"
+	"errors"
 
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/develop"
+	"github.com/gosuper/gosuper/supervisor/internal/hint"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/revision"
 )
 
 // Options is what a master needs to run. All fields but Reconfigure and Logs
@@ -74,37 +75,46 @@ type Logs interface {
 }
 
 // Findings are what a configuration means on this machine.
-type Findings struct {
-	// Chosen is what was chosen where a key leaves it to gosuper, and why, by the
-	// name of the key.
-	Chosen map[string]string
-	// Warnings say what does not fit.
-	Warnings []string
-}
+type Findings = revision.Findings
 
 // Check says whether a master could start with the configuration, as far as
 // that can be told without binding an address. The error is a *config.Error.
-func Check(c *config.Config) (Findings, error) {
-	r, err := resolve(c)
-	if err != nil {
-		return Findings{}, err
+func Check(c *config.Config) (Findings, error) { return revision.Check(c) }
+
+// Error is a failure of the system: an address that cannot be bound, a pid
+// file that is held.
+type Error struct {
+	Err  error
+	Hint string // what to do about it; may be ""
+}
+
+func (e *Error) Error() string { return e.Err.Error() }
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// BootError says that the first workers could not boot.
+type BootError struct {
+	Worker int      // id of the worker after which the master gave up; 0: it was the loader
+	Status string   // how it ended
+	Lines  []string // the last that it wrote
+	Hint   string   // what to do about it; may be ""
+}
+
+func (e *BootError) Error() string {
+	if e.Worker == 0 {
+		return "the application could not be loaded: " + books.Ending{Status: e.Status, Lines: e.Lines}.Of(0)
 	}
-	found := Findings{Chosen: map[string]string{}, Warnings: r.memory.Warnings}
-	if r.resolved.Args != nil {
-		found.Chosen["command"] = strings.Join(r.resolved.Args, " ")
+	return "the first workers could not boot: " + books.Ending{Status: e.Status, Lines: e.Lines}.Of(e.Worker)
+}
+
+// public makes an error of the rooms below one that callers of this package
+// can look into.
+func public(err error) error {
+	if errors.Is(err, ErrStopped) {
+		return ErrStopped
 	}
-	if r.auto != "" {
-		found.Chosen["workers"] = strconv.Itoa(r.workers) + ": " + r.auto
+	if _, ok := errors.AsType[*config.Error](err); ok {
+		return err
 	}
-	if r.tight != "" {
-		found.Warnings = append([]string{r.tight}, found.Warnings...)
-	}
-	if r.memory.Why != "" {
-		found.Chosen["max_worker_memory_hard"] = limitText(r.memory.Hard) + ": " + r.memory.Why
-	}
-	if server, idle := c.PlainServer(), c.Unheeded(); server != "" && len(idle) > 0 {
-		found.Warnings = append(found.Warnings, fmt.Sprintf("settings have no effect, as %s does not speak the worker protocol by itself: %s; use its own, or see gosuper help protocol",
-			server, strings.Join(idle, ", ")))
-	}
-	return found, nil
+	return &Error{Err: err, Hint: hint.Of(err)}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/revision"
 )
 
 // Stream is one of the outputs of a worker, or both as one pipe.
@@ -87,9 +88,9 @@ func (w *worker) openOutput(s *Supervisor) error {
 // Where both streams go to the same place, one pipe is both of them, as it is for a
 // program behind 2>&1: what it writes stays in order. Lines that are to say which
 // stream they come from need two.
-func (o *output) open(s *Supervisor, r *revision, id int, before func(io.Writer) io.Writer) (err error) {
+func (o *output) open(s *Supervisor, r *revision.Revision, id int, before func(io.Writer) io.Writer) (err error) {
 	stream := Stderr
-	if s.options.Streams.Joined() && r.config.Log.Workers != config.Wrapped {
+	if s.options.Streams.Joined() && r.Config.Log.Workers != config.Wrapped {
 		stream = Both
 	}
 	if o.tail, err = process.NewTail(stream, before(s.options.Streams.Worker(id, stream))); err != nil {
@@ -101,7 +102,7 @@ func (o *output) open(s *Supervisor, r *revision, id int, before func(io.Writer)
 		}
 	}
 	for _, t := range o.tails() {
-		if err := t.Own(r.credential); err != nil {
+		if err := t.Own(r.Credential); err != nil {
 			return err
 		}
 	}

@@ -110,7 +110,7 @@ func (s *Supervisor) save(said []message) *saved {
 		w.watch = s.guard.Record(w.ID)
 		w.board = w.boardFd()
 	}
-	all := &saved{up: s.fleet.Up(), noHangup: s.signals.OutlivesTerminal(), version: s.options.Version, program: s.options.Program, current: s.revisions.current.number, messages: said, master: s}
+	all := &saved{up: s.fleet.Up(), noHangup: s.signals.OutlivesTerminal(), version: s.options.Version, program: s.options.Program, current: s.revisions.Current.Number, messages: said, master: s}
 	if access := s.files.Access(); access != nil {
 		snapshot := access.Snapshot()
 		all.log = &snapshot

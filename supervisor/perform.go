@@ -10,11 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/config"
-	"github.com/gosuper/gosuper/supervisor/files"
-	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
-	"github.com/gosuper/gosuper/supervisor/internal/hint"
-	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/tally"
 	"github.com/gosuper/gosuper/worker/scoreboard"
@@ -44,7 +40,7 @@ func (s *Supervisor) perform(a fleet.Action) {
 		w := s.roster.Of(a.ID)
 		s.log.Info("worker is not ready yet: it speaks the worker protocol after all, and has not said READY=1", w.fields(zap.Duration("after", w.age()))...)
 	case fleet.Plain:
-		s.warnPlain(s.roster.Of(a.ID).revision)
+		s.roster.Of(a.ID).revision.WarnPlain(s.log)
 	case fleet.Retire:
 		s.retire(s.roster.Of(a.ID), a)
 	case fleet.Hasten:
@@ -67,7 +63,9 @@ func (s *Supervisor) perform(a fleet.Action) {
 		s.afterActions(func() { s.bury(w, a) })
 	case fleet.Rescale:
 		s.log.Info("scaled", zap.Int("from", a.From), zap.Int("workers", a.To))
-		s.warnScaled(a)
+		if a.To >= a.From {
+			s.revisions.Current.WarnScaled(s.log, a.To)
+		}
 	case fleet.Apply:
 		s.apply(a)
 		if a.Reason == fleet.ReasonReload {
@@ -76,10 +74,10 @@ func (s *Supervisor) perform(a fleet.Action) {
 	case fleet.EndReload:
 		s.afterActions(func() { s.loop.Afterwards(func() { s.endReload(a) }) })
 	case fleet.Close:
-		s.sockets.GiveUp(s.revisions.current.sockets)
+		s.sockets.GiveUp(s.revisions.Current.Sockets)
 	case fleet.Up:
 		s.books.AllReady()
-		s.log.Info("ready", zap.Int("workers", s.fleet.Target()), zap.Strings("bind", s.revisions.current.sockets.URLs()), zap.Bool("tls", s.revisions.current.config.TLS.Cert != ""))
+		s.log.Info("ready", zap.Int("workers", s.fleet.Target()), zap.Strings("bind", s.revisions.Current.Sockets.URLs()), zap.Bool("tls", s.revisions.Current.Config.TLS.Cert != ""))
 		go s.hands.trim() // of what only the start needed
 	}
 }
@@ -98,7 +96,7 @@ func (s *Supervisor) countCanary(revision int) {
 // announce notes that a worker is ready. By now it has called listen itself if
 // it ever does, which changed the backlog for everybody.
 func (s *Supervisor) announce(w *worker) {
-	if err := w.revision.sockets.Reapply(); err != nil {
+	if err := w.revision.Sockets.Reapply(); err != nil {
 		s.log.Warn("cannot restore the listeners", zap.Error(err))
 	}
 	w.held.Release(0)
@@ -108,7 +106,7 @@ func (s *Supervisor) announce(w *worker) {
 	s.log.Info("worker ready", w.fields(zap.Duration("after", w.age()), zap.Bool("cooperating", known.Cooperates()))...)
 	if !known.Cooperates() && w.memory != nil {
 		w.signs.due = time.Now().Add(headerLook)
-		if w.revision.config.Ready.Mode == config.ReadyAfter {
+		if w.revision.Config.Ready.Mode == config.ReadyAfter {
 			s.lookAtProcesses(w) // else it was looked at before
 		}
 	}
@@ -145,11 +143,11 @@ func (s *Supervisor) abort(w *worker, a fleet.Abort) {
 			w.failure += ", and listens on " + strings.Join(w.signs.elsewhere, " and ")
 		}
 	}
-	if w.revision.config.Ready.Mode == config.ReadyNotify || known.Cooperates() {
+	if w.revision.Config.Ready.Mode == config.ReadyNotify || known.Cooperates() {
 		w.failure = "no READY=1 within startup_timeout"
 	}
 	w.words = w.lastWords()
-	s.log.Warn("worker is not ready in time, asking for its stacks", w.fields(zap.Stringer("signal", w.revision.config.AbortSignal), zap.Duration("age", w.age()))...)
+	s.log.Warn("worker is not ready in time, asking for its stacks", w.fields(zap.Stringer("signal", w.revision.Config.AbortSignal), zap.Duration("age", w.age()))...)
 	s.do(w, orderAbort)
 }
 
@@ -237,7 +235,7 @@ func (s *Supervisor) countLast(known fleet.Worker, w *worker) (lost *uint64, fie
 // default, or raise it again when they are done: that is what they were asked for.
 func (w *worker) ending(known fleet.Worker) string {
 	switch {
-	case w.failure == "" && !known.Until.IsZero() && w.status == (process.Status{Signal: w.revision.config.StopSignal.Number}):
+	case w.failure == "" && !known.Until.IsZero() && w.status == (process.Status{Signal: w.revision.Config.StopSignal.Number}):
 		return "stopped"
 	case w.failure == "":
 		return w.status.String()
@@ -253,55 +251,4 @@ func (w *worker) lastWords() []string {
 		return w.words
 	}
 	return w.tail.Lines(lastLines)
-}
-
-// apply puts the settings of a revision into force.
-func (s *Supervisor) apply(a fleet.Apply) {
-	before, r := s.revisions.current, s.revisions.all[a.Revision]
-	s.revisions.current = r
-	if err := s.sockets.Enforce(r.sockets, r.socketOptions(), s.replaceHolders); err != nil {
-		s.log.Error("cannot listen", zap.Error(err))
-	}
-	s.endpoints.OpenAdmin(r.admin, r.config)
-	s.watchFiles(r.config, "cannot watch other files")
-	s.files.Move(r.config)
-	s.moveControl(r.config)
-	s.loop.Afterwards(func() {
-		s.log.Info("configuration in force", zap.Int("generation", a.Generation), zap.String("reason", string(a.Reason)), zap.Strings("bind", r.sockets.URLs()))
-	})
-	if a.Reason == fleet.ReasonRollback && before != r {
-		s.warnOverwritten(r)
-	}
-}
-
-// moveControl has the control socket be where a configuration wants it that was
-// accepted.
-func (s *Supervisor) moveControl(c *config.Config) {
-	s.loop.Send(func() loop.Work {
-		if s.endpoints.Controls(c) {
-			return nil
-		}
-		return func() func() {
-			bound, err := endpoints.BindControl(c, s.options.Environ)
-			return func() {
-				if err := s.endpoints.MoveControl(c, bound, err); err != nil {
-					s.log.Error("cannot change the control socket", hint.Fields(err)...)
-				}
-			}
-		}
-	})
-}
-
-// warnOverwritten says if a revision that is in force again is not what it was.
-func (s *Supervisor) warnOverwritten(r *revision) {
-	s.loop.Send(func() loop.Work {
-		return func() func() {
-			now, err := files.ImprintOf(r.resolved.Path)
-			return func() {
-				if err != nil || now != r.executable {
-					s.log.Warn("the executable was overwritten: workers started from now on run the new file; deploy to versioned folders behind a symlink", zap.String("path", r.resolved.Path))
-				}
-			}
-		}
-	})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/hint"
 	"github.com/gosuper/gosuper/supervisor/internal/reloads"
+	"github.com/gosuper/gosuper/supervisor/internal/revision"
 )
 
 // errOutdated ends a preparation that does not count any more.
@@ -22,7 +23,7 @@ var errOutdated = errors.New("another reload has taken its place")
 // yet: files are read, names looked up, addresses bound. The loop does what only it
 // can do in between.
 func (s *Supervisor) beginPreparation(p *reloads.Preparation) {
-	inForce := s.revisions.current.config
+	inForce := s.revisions.Current.Config
 	go func() {
 		err := s.prepareAside(p, inForce)
 		s.loop.Report(func() { s.endPreparation(p, err) })
@@ -51,37 +52,37 @@ func (s *Supervisor) prepareAside(p *reloads.Preparation, inForce *config.Config
 			return err
 		}
 	}
-	r, err := resolve(c)
+	r, err := revision.Resolve(c)
 	if err == nil {
-		err = checkLogs(c.Log)
+		err = revision.CheckLogs(c.Log)
 	}
 	if err != nil {
 		return err
 	}
-	r.warnings = warnings
-	if err := r.openTLS(); err != nil {
+	r.Warnings = warnings
+	if err := r.OpenTLS(); err != nil {
 		return err
 	}
 	done := s.reloads.Turn()
 	err = s.bindAside(p, r)
 	done()
 	if err != nil {
-		r.closeTLS()
+		r.CloseTLS()
 	}
 	return err
 }
 
 // bindAside binds what the revision asks for and hands it over to the loop.
-func (s *Supervisor) bindAside(p *reloads.Preparation, r *revision) error {
+func (s *Supervisor) bindAside(p *reloads.Preparation, r *revision.Revision) error {
 	for {
-		b, err := (*binding)(nil), errOutdated
+		b, err := (*revision.Binding)(nil), errOutdated
 		s.loop.Report(func() {
 			if s.reloads.Counts(p) {
 				b, err = s.planBinding(r)
 			}
 		})
 		if err == nil {
-			err = b.bind(s.options.Environ)
+			err = b.Try(s.options.Environ)
 		}
 		if err != nil {
 			return err
@@ -96,26 +97,42 @@ func (s *Supervisor) bindAside(p *reloads.Preparation, r *revision) error {
 		if begun {
 			return nil
 		}
-		closeErr := b.close()
+		closeErr := b.Close()
 		if err = errors.Join(err, closeErr); err != nil {
 			return err
 		}
 	}
 }
 
+// planBinding plans what a revision has to bind, beside what there is.
+func (s *Supervisor) planBinding(r *revision.Revision) (*revision.Binding, error) {
+	free := make(chan struct{})
+	s.sockets.Do(func() {}, func() { close(free) })
+	return r.Bind(revision.Held{
+		Passed: s.sockets.Passed(), Sockets: append(s.revisions.Sockets(), s.sockets.Leaving()...), Admin: s.revisions.Admins(),
+		PIDFile: s.files.PIDPath(), Control: s.endpoints.Controls(r.Config), Free: free,
+	})
+}
+
 // beginReload has the brain try the revision. It does not begin where a socket was
 // closed meanwhile that the revision was to take over.
-func (s *Supervisor) beginReload(r *revision, b *binding) (begun bool, err error) {
-	if begun, err = b.take(s, r); !begun {
-		return false, err
+func (s *Supervisor) beginReload(r *revision.Revision, b *revision.Binding) (begun bool, err error) {
+	if r.Config.Log.AccessFile != "" { // whose file is opened when the revision is accepted
+		if err := s.files.MakeAccess(); err != nil {
+			return false, err
+		}
 	}
-	if n := s.fleet.TargetWith(r.workers); n != r.workers { // an operator has scaled it
-		r.memory = r.config.Memory(os.DirFS("/"), n)
+	if !b.Take() {
+		return false, nil
+	}
+	r.Number = s.revisions.Last + 1
+	if n := s.fleet.TargetWith(r.Workers); n != r.Workers { // an operator has scaled it
+		r.Memory = r.Config.Memory(os.DirFS("/"), n)
 	}
 	s.adopt(r)
-	s.log.Info("reload started", zap.Int("revision", r.number), zap.Strings("changed", config.Diff(s.revisions.current.config, r.config)))
-	s.warn(r)
-	s.reloads.Start(r.number)
-	s.step(fleet.Reload{Revision: r.number, Settings: r.settings()})
+	s.log.Info("reload started", zap.Int("revision", r.Number), zap.Strings("changed", config.Diff(s.revisions.Current.Config, r.Config)))
+	r.Warn(s.log, s.revisions.Current)
+	s.reloads.Start(r.Number)
+	s.step(fleet.Reload{Revision: r.Number, Settings: r.Settings()})
 	return true, nil
 }

@@ -85,7 +85,7 @@ func TestPreparationSuperseded(t *testing.T) {
 			}
 		}
 		release()
-		if s := st.status(); s.State != control.Running || s.Generation != 2 || st.master.revisions.last != 2 || st.master.reloads.Alive() != 0 {
+		if s := st.status(); s.State != control.Running || s.Generation != 2 || st.master.revisions.Last != 2 || st.master.reloads.Alive() != 0 {
 			t.Errorf("the first was not dropped: %+v", s)
 		}
 		st.kill(syscall.SIGQUIT)
@@ -163,9 +163,9 @@ func TestPreparationLosesItsSocket(t *testing.T) {
 		first := st.reload() // whose canary will fail, and which has a socket that the second wants
 		done := s.reloads.Turn()
 		second := st.reload()
-		b, err := s.planBinding(s.revisions.all[2])
+		b, err := s.planBinding(s.revisions.All[2])
 		if err == nil {
-			err = b.bind(nil)
+			err = b.Try(nil)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -174,16 +174,16 @@ func TestPreparationLosesItsSocket(t *testing.T) {
 		if got := <-first; got.Result != control.RolledBack {
 			t.Errorf("the first reload: %+v", got)
 		}
-		if taken, err := b.take(s, &revision{config: s.revisions.current.config}); taken || err != nil {
-			t.Errorf("a plan that is out of date was carried out: %v", err)
+		if b.Take() {
+			t.Error("a plan that is out of date was carried out")
 		}
-		if err := b.close(); err != nil {
+		if err := b.Close(); err != nil {
 			t.Error(err)
 		}
 		done()
 		synctest.Wait()
 		st.say(3, notify.Message{Ready: true})
-		if got := <-second; got.Result != control.OK || s.revisions.current.sockets.Len() != 2 {
+		if got := <-second; got.Result != control.OK || s.revisions.Current.Sockets.Len() != 2 {
 			t.Errorf("the second reload: %+v", got)
 		}
 		st.kill(syscall.SIGQUIT)

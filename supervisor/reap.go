@@ -75,7 +75,7 @@ func (s *Supervisor) reap() {
 // died notes how the process of a worker ended, which is reaped.
 func (s *Supervisor) died(w *worker, end process.Status) {
 	w.status, w.gone = end, true
-	if w.revision.config.Preload {
+	if w.revision.Config.Preload {
 		s.loaders.exit = time.Now()
 	}
 	known, _ := s.fleet.Worker(w.ID)
@@ -139,7 +139,7 @@ func (s *Supervisor) leaders() (alive []leftovers.Leader) {
 // endLeftover ends a process that a worker left behind, or lets it live if the
 // configuration says so, and names it once.
 func (s *Supervisor) endLeftover(o leftovers.Leftover) {
-	outlive := s.revisions.current.config.Limits.Outlive
+	outlive := s.revisions.Current.Config.Limits.Outlive
 	if !o.Again {
 		fields := []zap.Field{zap.Int("pid", o.Pid), zap.String("command", o.Command)}
 		if o.Owner > 0 {
@@ -178,7 +178,7 @@ func (s *Supervisor) endLeftovers() {
 		for _, o := range over {
 			s.endLeftover(o)
 		}
-		if len(rest) == 0 || s.revisions.current.config.Limits.Outlive {
+		if len(rest) == 0 || s.revisions.Current.Config.Limits.Outlive {
 			return
 		}
 		if !s.awaitChild(limit.C) {

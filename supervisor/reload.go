@@ -89,7 +89,7 @@ func (s *Supervisor) endReload(a fleet.EndReload) {
 		s.books.ReloadEnded(admin.Superseded)
 		s.log.Info("reload superseded", zap.Int("revision", a.Revision))
 		if !s.fleet.Stopping() {
-			s.reloads.Follow(a.Revision, s.revisions.last)
+			s.reloads.Follow(a.Revision, s.revisions.Last)
 			return
 		}
 		result = reloads.Stopped()

@@ -44,7 +44,7 @@ func newSuccessor(o Options, h hands) (*Supervisor, error) {
 	}
 	for f := range s.fleet.Workers() {
 		w := s.roster.Of(f.ID)
-		w.Identity, w.revision, w.executed, w.signs.due = f.Identity, s.revisions.all[f.Revision], true, time.Now()
+		w.Identity, w.revision, w.executed, w.signs.due = f.Identity, s.revisions.All[f.Revision], true, time.Now()
 		s.guard.Resume(w.ID, w.watch)
 		w.reopen(s)
 		s.roster.Born(w.ID, w.pid)
@@ -147,7 +147,7 @@ func (l *preloader) reopen(s *Supervisor) {
 func (s *Supervisor) greetAgain(i *Inheritance) {
 	fields := []zap.Field{
 		zap.String("from", i.version), zap.String("version", s.options.Version),
-		zap.Int("pid", os.Getpid()), zap.Strings("bind", s.revisions.current.sockets.URLs()), zap.Int("workers", s.fleet.Target()),
+		zap.Int("pid", os.Getpid()), zap.Strings("bind", s.revisions.Current.Sockets.URLs()), zap.Int("workers", s.fleet.Target()),
 	}
 	draining := 0
 	for w := range s.fleet.Workers() {
@@ -173,15 +173,15 @@ func (s *Supervisor) begin() {
 		return
 	}
 	s.greetAgain(i)
-	for _, r := range s.revisions.all {
-		s.endpoints.OpenAdmin(r.admin, r.config) // all were in force once
+	for _, r := range s.revisions.All {
+		s.endpoints.OpenAdmin(r.Admin, r.Config) // all were in force once
 	}
-	s.endpoints.OpenAdmin(s.revisions.current.admin, s.revisions.current.config) // whose rights count where they share an address
+	s.endpoints.OpenAdmin(s.revisions.Current.Admin, s.revisions.Current.Config) // whose rights count where they share an address
 	s.guard.Keep(time.Now(), s.watched())
 	for w := range s.roster.All() {
 		s.weigh(w)
 	}
-	s.watchFiles(s.revisions.current.config, "cannot watch files")
+	s.watchFiles(s.revisions.Current.Config, "cannot watch files")
 	for _, m := range i.messages {
 		s.hear(m)
 	}

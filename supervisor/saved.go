@@ -25,6 +25,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/ownfiles"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/reloads"
+	"github.com/gosuper/gosuper/supervisor/internal/revision"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/supervisor/internal/scales"
 	"github.com/gosuper/gosuper/supervisor/internal/signals"
@@ -76,7 +77,7 @@ type leftPipe struct {
 func newState() *Supervisor {
 	return &Supervisor{
 		inputs:    inputs{signals: signals.New(), messages: make(chan message), loop: loop.New()},
-		revisions: revisions{all: map[int]*revision{}},
+		revisions: revision.Known{All: map[int]*revision.Revision{}},
 		roster:    roster.New[worker](),
 		books:     books.New(time.Now()),
 		endpoints: endpoints.New(),
@@ -141,7 +142,7 @@ func Inherited() (*Inheritance, error) {
 }
 
 // Config is the configuration in force.
-func (i *Inheritance) Config() *config.Config { return i.master.revisions.current.config }
+func (i *Inheritance) Config() *config.Config { return i.master.revisions.Current.Config }
 
 // Torn reports that what was being written to stdout and stderr was given up,
 // anywhere in a line.
@@ -175,16 +176,16 @@ func understand(rest *handover.State) (i *Inheritance, err error) {
 	if i.fds, err = state.Read(rest.Master, &i.saved, scoreboard.Epoch()); err != nil {
 		return nil, err
 	}
-	for n, r := range s.revisions.all {
-		if r.config == nil {
+	for n, r := range s.revisions.All {
+		if r.Config == nil {
 			return nil, fmt.Errorf("revision %d has no configuration", n)
 		}
-		r.number = n
-		if r.memory.Hard == 0 { // or nothing was written beside what is configured
-			r.memory.Hard = max(r.config.MaxWorkerMemoryHard, 0)
+		r.Number = n
+		if r.Memory.Hard == 0 { // or nothing was written beside what is configured
+			r.Memory.Hard = max(r.Config.MaxWorkerMemoryHard, 0)
 		}
 	}
-	if s.revisions.current = s.revisions.all[i.current]; s.revisions.current == nil {
+	if s.revisions.Current = s.revisions.All[i.current]; s.revisions.Current == nil {
 		return nil, errors.New("no configuration is in force")
 	}
 	if s.fleet == nil {
@@ -194,7 +195,7 @@ func understand(rest *handover.State) (i *Inheritance, err error) {
 		return nil, err
 	}
 	for n := range s.fleet.Revisions() {
-		if s.revisions.all[n] == nil {
+		if s.revisions.All[n] == nil {
 			return nil, fmt.Errorf("there is no revision %d", n)
 		}
 	}

@@ -36,7 +36,7 @@ func TestHardLimitOfOthers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := i.master.revisions.current.memory.Hard; got != want {
+			if got := i.master.revisions.Current.Memory.Hard; got != want {
 				t.Errorf("%s: %s, want %s", text, got, want)
 			}
 		}
@@ -69,7 +69,7 @@ func TestFirstState(t *testing.T) {
 		{"brain", generation == 2 && s.fleet.Target() == 2 && s.fleet.Alive() == s.roster.Len()},
 		{"workers", w.pid == 8388610 && w.says == "ready ü"},
 		{"counters", *counters.InnocentsLost == 7 && counters.Restarts[control.Crash] == 1 && s.books.RestartsOf(0) == 2},
-		{"sockets", s.revisions.current.sockets.Len() == 1 && len(s.sockets.Leaving()) == 1},
+		{"sockets", s.revisions.Current.Sockets.Len() == 1 && len(s.sockets.Leaving()) == 1},
 		{"last words", last.Status == "exit status 3"},
 	} {
 		if !fact.holds {

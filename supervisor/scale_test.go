@@ -31,7 +31,7 @@ func serving(t testing.TB, n int) *Supervisor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.revisions.current.sockets.Close() })
+	t.Cleanup(func() { s.revisions.Current.Sockets.Close() })
 	s.step(fleet.Tick{})
 	for id := 1; id <= n; id++ {
 		s.hear(message{id: id, Message: notify.Message{Ready: true, Watchdog: true}})

@@ -102,7 +102,7 @@ func (s *Supervisor) stop(quick bool) {
 	before := s.fleet.Stopping()
 	s.step(fleet.Stop{Quick: quick})
 	if !before && !s.fleet.Closed() {
-		s.log.Info("stopping, but still serving", zap.Duration("for", s.revisions.current.config.Shutdown.Delay))
+		s.log.Info("stopping, but still serving", zap.Duration("for", s.revisions.Current.Config.Shutdown.Delay))
 	}
 }
 

@@ -79,7 +79,7 @@ func (s *Supervisor) lookOut(w *worker, now time.Time) {
 		s.lookAtProcesses(w)
 	case known.HeaderUntil().After(now) && w.memory != nil:
 		w.signs.due = soonest(now.Add(max(headerLook, age/4)), s.lookAtQueues(w, now))
-	case w.revision.unserved.Any():
+	case w.revision.Unserved.Any():
 		w.signs.due = soonest(now.Add(unservedLook), s.lookAtQueues(w, now))
 	}
 }
@@ -92,7 +92,7 @@ func (s *Supervisor) lookAtProcesses(w *worker) {
 		return
 	}
 	w.signs.looking = true
-	pid, inodes, user := w.pid, w.revision.sockets.Inodes(w.Slot), w.revision.credential
+	pid, inodes, user := w.pid, w.revision.Sockets.Inodes(w.Slot), w.revision.Credential
 	go func() {
 		seen := s.hands.waiting(pid, inodes, user)
 		s.loop.Report(func() { s.saw(w, seen) })
@@ -113,11 +113,11 @@ func (s *Supervisor) saw(w *worker, seen process.Waiting) {
 	switch {
 	case known.Cooperates():
 	case known.LookFrom().IsZero():
-		w.revision.unserved.See(seen.On, seen.Unsure)
+		w.revision.Unserved.See(seen.On, seen.Unsure)
 		s.warnUnserved(w, now)
 	case seen.Any() || seen.Unsure:
 		w.signs.idle = false
-		w.revision.unserved.See(seen.On, seen.Unsure)
+		w.revision.Unserved.See(seen.On, seen.Unsure)
 		if !seen.Any() {
 			s.warnBlind(w)
 		}
@@ -126,7 +126,7 @@ func (s *Supervisor) saw(w *worker, seen process.Waiting) {
 		w.signs.idle = true
 		w.signs.due = now.Add(min(max(waitsLook, now.Sub(known.Spawned)/16), waitsMost))
 		if len(seen.Elsewhere) > 0 {
-			w.revision.unserved.See(seen.On, seen.Unsure)
+			w.revision.Unserved.See(seen.On, seen.Unsure)
 			s.warnUnserved(w, now)
 			w.signs.due = soonest(w.signs.due, s.lookAtQueues(w, now))
 		}
@@ -141,7 +141,7 @@ const unservedLook = 30 * time.Second
 // worker, one of those that could serve them, is looked at once more before it is
 // said.
 func (s *Supervisor) lookAtQueues(w *worker, now time.Time) (next time.Time) {
-	next, overdue := w.revision.unserved.Look(now, w.revision.sockets)
+	next, overdue := w.revision.Unserved.Look(now, w.revision.Sockets)
 	if overdue {
 		s.lookAtProcesses(w)
 	}
@@ -151,12 +151,20 @@ func (s *Supervisor) lookAtQueues(w *worker, now time.Time) (next time.Time) {
 // warnUnserved warns, once for each, of addresses at which somebody waits in vain,
 // just after a look at the worker.
 func (s *Supervisor) warnUnserved(w *worker, now time.Time) {
-	urls := w.revision.sockets.URLs()
-	for _, i := range w.revision.unserved.Tell(now) {
+	urls := w.revision.Sockets.URLs()
+	for _, i := range w.revision.Unserved.Tell(now) {
 		fields := []zap.Field{zap.String("bind", urls[i]), zap.Int("descriptor", 3+i)}
 		if len(w.signs.elsewhere) > 0 {
 			fields = append(fields, zap.Strings("listens_on", w.signs.elsewhere))
 		}
 		s.log.Warn("nobody accepts the connections to an address: the command serves another socket, or only the first", fields...)
+	}
+}
+
+// warnBlind says once that plain workers count as ready because of their age
+// alone.
+func (s *Supervisor) warnBlind(w *worker) {
+	if s.books.Once("blind") {
+		s.log.Warn("cannot see whether workers wait for connections: a plain one counts as ready after 1s; let it say READY=1, or give ready a duration", w.fields()...)
 	}
 }

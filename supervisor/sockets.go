@@ -23,11 +23,11 @@ func (s *Supervisor) newPaths() *socket.Paths {
 // and the worker is told so.
 func (s *Supervisor) leave(w *worker) {
 	if !s.fleet.Closed() {
-		s.sockets.GiveUp(s.unserved(w.revision.sockets.Without(s.revisions.current.sockets)))
+		s.sockets.GiveUp(s.unserved(w.revision.Sockets.Without(s.revisions.Current.Sockets)))
 	}
 	var bits uint64
 	for _, set := range s.sockets.Leaving() {
-		bits |= w.revision.sockets.Bits(set.Own())
+		bits |= w.revision.Sockets.Bits(set.Own())
 	}
 	if bits != 0 {
 		w.view().SetLeaving(bits)
@@ -38,7 +38,7 @@ func (s *Supervisor) leave(w *worker) {
 func (s *Supervisor) unserved(sockets *socket.Set) *socket.Set {
 	for w := range s.fleet.Workers() {
 		if w.State == fleet.Starting || w.State == fleet.Ready {
-			sockets = sockets.Without(s.revisions.all[w.Revision].sockets)
+			sockets = sockets.Without(s.revisions.All[w.Revision].Sockets)
 		}
 	}
 	return sockets
@@ -47,7 +47,7 @@ func (s *Supervisor) unserved(sockets *socket.Set) *socket.Set {
 // inUse says whether a worker lives that was given one of the sockets.
 func (s *Supervisor) inUse(sockets *socket.Set) bool {
 	for w := range s.roster.All() {
-		if !w.gone && w.revision.sockets.Bits(sockets) != 0 {
+		if !w.gone && w.revision.Sockets.Bits(sockets) != 0 {
 			return true
 		}
 	}
@@ -74,7 +74,7 @@ func (s *Supervisor) mend(ended ...*worker) {
 	for _, w := range ended {
 		ids = append(ids, w.ID)
 	}
-	s.sockets.Mend(time.Now(), s.revisions.sockets(), func(renewed *socket.Set, mended []socket.Damage, err error) {
+	s.sockets.Mend(time.Now(), s.revisions.Sockets(), func(renewed *socket.Set, mended []socket.Damage, err error) {
 		for _, d := range mended {
 			fields := []zap.Field{zap.String("bind", d.URL), zap.String("problem", d.What)}
 			if len(ids) > 0 {
@@ -92,7 +92,7 @@ func (s *Supervisor) mend(ended ...*worker) {
 // replaceHolders replaces the workers that were given what is renewed by now.
 func (s *Supervisor) replaceHolders(renewed *socket.Set) {
 	for w := range s.roster.All() {
-		if !w.gone && w.revision.sockets.Bits(renewed) != 0 {
+		if !w.gone && w.revision.Sockets.Bits(renewed) != 0 {
 			s.note(fleet.Recycle{ID: w.ID, Reason: fleet.ReasonRecycle})
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
+	"github.com/gosuper/gosuper/supervisor/internal/revision"
 	"github.com/gosuper/gosuper/supervisor/internal/signals"
 )
 
@@ -36,7 +37,7 @@ func TestControlMovesWithoutFileSystem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.revisions.current.sockets.Close()
+	defer s.revisions.Current.Sockets.Close()
 	defer s.signals.Stop()
 	defer s.endpoints.Finish()
 	answer := make(chan struct{})
@@ -70,7 +71,7 @@ func TestLoopGoesOnWithoutFileSystem(t *testing.T) {
 			c.Bind = []string{"unix:" + path}
 			st.load = func() (*config.Config, []string, error) { return c, nil, nil }
 			st.kill(syscall.SIGHUP)
-			st.pass(2 * freeTime)
+			st.pass(2 * revision.FreeTime)
 		}
 		st.say(1, notify.Message{Ready: true})
 		to(path)

@@ -69,9 +69,9 @@ func (s *Supervisor) look() control.Status {
 	_, generation := s.fleet.Revision()
 	sum := s.fleet.Summary(now)
 	st := control.Status{
-		Name: s.revisions.current.config.Name, PID: os.Getpid(), Version: s.options.Version,
+		Name: s.revisions.Current.Config.Name, PID: os.Getpid(), Version: s.options.Version,
 		State: s.state(), Condition: control.Condition(sum.Condition), CrashLoop: s.books.CrashLoop(sum, now), Generation: generation, UptimeSeconds: control.Seconds(s.books.Uptime(now)),
-		WorkersTarget: sum.Target, ReadyWorkers: sum.Ready, Binds: s.revisions.current.sockets.URLs(),
+		WorkersTarget: sum.Target, ReadyWorkers: sum.Ready, Binds: s.revisions.Current.Sockets.URLs(),
 		Workers: []control.Worker{}, Loaders: s.loaders.look(s.fleet, now), Failing: []control.Failing{},
 		Counters: s.books.Counters(s.files.AccessLost()), LastReload: s.reloads.Last(),
 	}
@@ -129,7 +129,7 @@ func (s *Supervisor) Metrics(ctx context.Context) (m admin.Metrics, err error) {
 		durations, codes := s.books.Requests()
 		m.Durations, m.Codes, m.Spawns = (*admin.Histogram)(durations), codes, (*admin.Histogram)(s.books.Spawns())
 		m.Reloads = s.books.Reloads()
-		m.Backlog = s.revisions.current.sockets.Queue()
+		m.Backlog = s.revisions.Current.Sockets.Queue()
 	})
 	if err == nil {
 		tellWeights(&m.Status, s.scales.Recall)

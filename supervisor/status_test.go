@@ -35,7 +35,7 @@ func (b boards) blank(st *stage, w *worker) error {
 		st.t.Skip("no shared memory here")
 	}
 	st.t.Cleanup(func() { m.Close() })
-	w.memory, w.limit = m, w.revision.config.MaxRequests
+	w.memory, w.limit = m, w.revision.Config.MaxRequests
 	b[w.ID], err = scoreboard.Open(int(m.File().Fd()))
 	return err
 }

@@ -5,6 +5,7 @@ package supervisor
 import (
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/ownfiles"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/reloads"
+	"github.com/gosuper/gosuper/supervisor/internal/revision"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/supervisor/internal/scales"
 	"github.com/gosuper/gosuper/supervisor/internal/signals"
@@ -39,7 +41,7 @@ type Supervisor struct {
 
 	fleet     *fleet.Fleet    `state:"fleet"`
 	guard     *guard.Guard    `state:"-"` // what it knows the workers have while the state is written and read
-	revisions revisions       `state:",inline"`
+	revisions revision.Known  `state:",inline"`
 	files     *ownfiles.Files `state:",inline"` // that the master writes itself
 	sockets   socket.Keeper   `state:",inline"` // beside those of the revisions
 	boards    sharedMemory    `state:",inline"` // that workers share with the master
@@ -120,25 +122,25 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 	}
 	if err := s.development.Follow(o.Config); err != nil {
 		s.signals.Stop()
-		rev.sockets.Close()
-		s.closeAdmin(rev.admin)
+		rev.Sockets.Close()
+		s.closeAdmin(rev.Admin)
 		return nil, public(err)
 	}
 	if err := s.files.OpenPID(o.Config.PIDFile); err != nil {
 		s.signals.Stop()
-		rev.sockets.Close()
-		s.closeAdmin(rev.admin)
+		rev.Sockets.Close()
+		s.closeAdmin(rev.Admin)
 		return nil, &Error{Err: err}
 	}
 	s.boards.open()
 	s.adopt(rev)
-	s.revisions.current = rev
-	s.fleet = fleet.New(rev.number, rev.settings(), rand.Float64)
+	s.revisions.Current = rev
+	s.fleet = fleet.New(rev.Number, rev.Settings(), rand.Float64)
 	if err := s.endpoints.OpenControl(o.Config); err != nil {
 		s.signals.Stop()
 		s.files.ClosePID()
-		rev.sockets.Close()
-		s.closeAdmin(rev.admin)
+		rev.Sockets.Close()
+		s.closeAdmin(rev.Admin)
 		return nil, public(err)
 	}
 	return s, nil
@@ -169,7 +171,7 @@ func (s *Supervisor) supervise() error {
 		s.greet()
 	}
 	s.meetManager()
-	s.endpoints.OpenAdmin(s.revisions.current.admin, s.revisions.current.config)
+	s.endpoints.OpenAdmin(s.revisions.Current.Admin, s.revisions.Current.Config)
 	s.begin()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -193,6 +195,16 @@ func (s *Supervisor) supervise() error {
 		}
 	}
 	return s.end()
+}
+
+// greet says what starts.
+func (s *Supervisor) greet() {
+	r := s.revisions.Current
+	s.log.Info("starting",
+		zap.String("name", r.Config.Name), zap.String("version", s.options.Version), zap.String("go", runtime.Version()),
+		zap.Int("pid", os.Getpid()), zap.Strings("bind", r.Sockets.URLs()), zap.Int("workers", r.Workers), zap.Strings("command", r.Config.Command))
+	r.Warnings = s.options.Warnings
+	r.Warn(s.log, r)
 }
 
 // wait sets the timer to the time, or stops it.

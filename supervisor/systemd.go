@@ -48,7 +48,7 @@ func (s *Supervisor) store() error {
 	if !s.manager.Keeps() || s.fleet.Stopping() {
 		return nil
 	}
-	err := s.sockets.Sync(s.manager.Store, s.manager.Remove, s.revisions.sockets()...)
+	err := s.sockets.Sync(s.manager.Store, s.manager.Remove, s.revisions.Sockets()...)
 	if err != nil && !errors.Is(err, manager.ErrBusy) {
 		s.log.Warn("the sockets would not outlive this master", zap.Error(err))
 		return nil
@@ -91,7 +91,7 @@ func (s *Supervisor) summary(now time.Time, phase manager.Phase) string {
 			return fmt.Sprintf("gave up: worker %d could not boot: %s", culprit, s.endingOf(culprit).Status)
 		}
 		if s.fleet.LoaderFailed() {
-			return "gave up: the application could not be loaded: " + s.loaderEnding(s.revisions.current.number).Status
+			return "gave up: the application could not be loaded: " + s.loaderEnding(s.revisions.Current.Number).Status
 		}
 		return "stopping: " + workersOf(s.fleet.Alive()) + " left"
 	}

@@ -107,16 +107,16 @@ func TestSuccessorKnowsAll(t *testing.T) {
 		var before string
 		st.in(func() {
 			for range 2 {
-				s.sockets.Join(&socket.Leaving{Sockets: s.revisions.current.sockets, Since: time.Now(), Look: time.Now().Add(time.Second)})
+				s.sockets.Join(&socket.Leaving{Sockets: s.revisions.Current.Sockets, Since: time.Now(), Look: time.Now().Add(time.Second)})
 			}
 			s.books.LoseInnocents(7)
-			s.revisions.current.memory.Hard = 5 * config.GiB // which was chosen then, whatever the machine says by now
+			s.revisions.Current.Memory.Hard = 5 * config.GiB // which was chosen then, whatever the machine says by now
 			before = text(s)
 		})
 		if after := text(st.successor()); before != after {
 			t.Errorf("the master left\n%s\nand its successor would leave\n%s", before, after)
 		}
-		st.in(func() { s.sockets.Want(s.revisions.current.sockets) })
+		st.in(func() { s.sockets.Want(s.revisions.Current.Sockets) })
 		st.kill(syscall.SIGQUIT)
 		<-st.result
 	})

@@ -8,18 +8,10 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/guard"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
-
-func limitsOf(c *config.Config) guard.Limits {
-	return guard.Limits{
-		Limits:   scoreboard.Limits{Timeout: c.Timeout, Stream: c.StreamTimeout.Duration, Upgrade: c.UpgradeTimeout, Request: c.RequestTimeout},
-		Watchdog: c.Watchdog,
-	}
-}
 
 // watched are the workers that the guard looks at.
 func (s *Supervisor) watched() iter.Seq[guard.Charge] {
@@ -29,7 +21,7 @@ func (s *Supervisor) watched() iter.Seq[guard.Charge] {
 			if w.gone || !known.Watched() {
 				continue
 			}
-			if !yield(guard.Charge{ID: w.ID, Board: w.view(), Header: known.Cooperates(), Limits: limitsOf(w.revision.config)}) {
+			if !yield(guard.Charge{ID: w.ID, Board: w.view(), Header: known.Cooperates(), Limits: w.revision.Limits()}) {
 				return
 			}
 		}

@@ -17,7 +17,7 @@ import (
 
 // weigh makes sure that the worker's memory is looked at if it has a limit.
 func (s *Supervisor) weigh(w *worker) {
-	if r := w.revision; r.config.MaxWorkerMemory > 0 || r.memory.Hard > 0 {
+	if r := w.revision; r.Config.MaxWorkerMemory > 0 || r.Memory.Hard > 0 {
 		s.scales.Watch(s.loop, scales.Workers{
 			Loads: s.toWeigh, Exceed: s.tooHeavy,
 			Complain: func(err error) { s.log.Warn("max_worker_memory has no effect at the moment", zap.Error(err)) },
@@ -35,14 +35,14 @@ func (s *Supervisor) toWeigh() (all []scales.Load, living map[int]bool) {
 			continue
 		}
 		r := w.revision
-		one := scales.Load{Worker: scales.Worker{ID: w.ID, PID: w.pid}, Hard: uint64(r.memory.Hard)}
+		one := scales.Load{Worker: scales.Worker{ID: w.ID, PID: w.pid}, Hard: uint64(r.Memory.Hard)}
 		if f.State == fleet.Ready && f.Recycle == "" {
-			one.Soft = uint64(r.config.MaxWorkerMemory)
+			one.Soft = uint64(r.Config.MaxWorkerMemory)
 		}
-		if r.config.Preload && s.loaders.unsettled(time.Now()) {
+		if r.Config.Preload && s.loaders.unsettled(time.Now()) {
 			one.Soft, one.Hard = 0, 0
 		}
-		if r.config.MaxWorkerMemory > 0 || r.memory.Hard > 0 {
+		if r.Config.MaxWorkerMemory > 0 || r.Memory.Hard > 0 {
 			all = append(all, one)
 		}
 	}
@@ -74,10 +74,7 @@ func (s *Supervisor) tooHeavy(heavy []scales.Excess) {
 // slim has a worker replaced for its memory.
 func (s *Supervisor) slim(w *worker, fields []zap.Field) {
 	if !s.scales.MaySlim(w.Slot, time.Now()) {
-		if !w.revision.tooLow {
-			w.revision.tooLow = true
-			s.log.Warn("max_worker_memory is too low: a worker exceeds it soon after its start, and is replaced later", fields...)
-		}
+		w.revision.WarnTooLow(s.log, fields...)
 		return
 	}
 	s.log.Warn("worker takes too much memory and is replaced", fields...)

@@ -12,6 +12,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/loader"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/revision"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -20,7 +21,7 @@ import (
 type worker struct {
 	fleet.Identity `state:"-"`
 	pid            int                `state:"pid"`
-	revision       *revision          `state:"-"`
+	revision       *revision.Revision `state:"-"`
 	endpoint       *notify.Endpoint   `state:"endpoint"`
 	memory         *scoreboard.Memory `state:"-"`
 	board          int                `state:"board,fd"` // of memory, while the state is written and read

@@ -62,6 +62,11 @@ var mayImport = map[string][]string{
 	},
 	"supervisor/internal/roster":    {module + "/supervisor/internal/process"},
 	"supervisor/internal/leftovers": {sys, module + "/supervisor/internal/process", module + "/worker/protocol"},
+	"supervisor/internal/revision": {
+		sys, "go.uber.org/zap", module + "/config", module + "/supervisor/files", module + "/supervisor/internal/accesslog", module + "/supervisor/internal/endpoints",
+		module + "/supervisor/internal/fleet", module + "/supervisor/internal/guard", module + "/supervisor/internal/outfit", module + "/supervisor/internal/pidfile",
+		module + "/supervisor/internal/process", module + "/supervisor/internal/socket", module + "/worker/scoreboard", module + "/worker/sealed",
+	},
 	"supervisor/internal/filewatch": {"github.com/fsnotify/fsnotify"},
 	"supervisor/internal/accesslog": {sys, module + "/supervisor/files", module + "/supervisor/internal/terminal", module + "/worker/protocol"},
 	"supervisor/internal/terminal":  {sys},

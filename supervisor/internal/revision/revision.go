@@ -1,0 +1,192 @@
+//go:build linux
+
+package revision
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/files"
+	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/guard"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/socket"
+	"github.com/gosuper/gosuper/worker/scoreboard"
+	"github.com/gosuper/gosuper/worker/sealed"
+)
+
+// Revision is one configuration that passed validation, with all that its
+// workers need: what the command means today, who they run as, where they
+// listen.
+type Revision struct {
+	Number     int                 `state:"number"`
+	Config     *config.Config      `state:"config"`
+	Warnings   []string            `state:"-"`
+	Resolved   config.Resolved     `state:",inline"`
+	executable files.Imprint       `state:"executable"` // as it was when the revision was made
+	Workers    int                 `state:"workers"`
+	auto       string              `state:"auto"`  // why workers means that number; "": it is written
+	tight      string              `state:"tight"` // why even that number is too large; "": it is not
+	Memory     config.Memory       `state:",inline"`
+	Credential *process.Credential `state:"credential"`
+	Identity   []string            `state:"identity"` // HOME, USER and LOGNAME of the credential
+	Sockets    *socket.Set         `state:"set"`
+	Admin      *socket.Set         `state:"admin"`  // of the admin listener; nil: none
+	TLS        int                 `state:"tls,fd"` // descriptor of certificate and key; -1: none
+	Unserved   socket.Unserved     `state:"-"`
+	plain      bool                `state:"plain"`   // the warning about what a plain worker cannot do was given
+	tooLow     bool                `state:"too_low"` // the warning about max_worker_memory was given
+}
+
+// CheckLogs says whether the files of the logs could be written, which are opened
+// when the configuration is accepted.
+func CheckLogs(c config.Log) error {
+	if err := accesslog.Check(c.File); err != nil && c.File != config.Stdout {
+		return fmt.Errorf("cannot open the log: %w", err)
+	}
+	if c.AccessFile == "" {
+		return nil
+	}
+	if err := accesslog.Check(c.AccessFile); err != nil {
+		return fmt.Errorf("cannot open the access log: %w", err)
+	}
+	return nil
+}
+
+// OpenTLS copies what the files of [tls] said to where workers can read it.
+func (r *Revision) OpenTLS() (err error) {
+	if text := r.Config.TLSPEM(); len(text) > 0 {
+		r.TLS, err = sealed.New("gosuper-tls", text)
+	}
+	return err
+}
+
+// CloseTLS gives that copy up.
+func (r *Revision) CloseTLS() {
+	if r.TLS >= 0 {
+		unix.Close(r.TLS)
+		r.TLS = -1
+	}
+}
+
+// Resolve finds out what the configuration means here and now, but for its
+// addresses.
+func Resolve(c *config.Config) (*Revision, error) {
+	r := &Revision{Config: c, TLS: -1}
+	r.Workers, r.auto, r.tight = c.CountWorkers(os.DirFS("/"))
+	r.Memory = c.Memory(os.DirFS("/"), r.Workers)
+	var err error
+	if r.Resolved, err = c.Resolve(); err != nil {
+		return nil, err
+	}
+	if r.executable, err = files.ImprintOf(r.Resolved.Path); err != nil {
+		return nil, &config.Error{Key: "command", Msg: err.Error()}
+	}
+	if e, ok := errors.AsType[*process.LimitError](limits(c).Check()); ok {
+		return nil, &config.Error{Key: "limits." + e.Limit, Msg: e.Err.Error()}
+	}
+	r.Credential, r.Identity, err = process.LookupCredential(c.User, c.Group)
+	if err != nil {
+		key := "group"
+		if _, _, userErr := process.LookupCredential(c.User, ""); userErr != nil {
+			key = "user"
+		}
+		return nil, &config.Error{Key: key, Msg: err.Error()}
+	}
+	return r, nil
+}
+
+// Addresses are those of bind.
+func (r *Revision) Addresses() ([]socket.Address, error) {
+	var addresses []socket.Address
+	for _, text := range r.Config.Bind {
+		a, err := socket.Parse(text)
+		if err != nil {
+			return nil, err
+		}
+		addresses = append(addresses, a.In(r.Resolved.Dir))
+	}
+	return addresses, nil
+}
+
+// anybody may connect to a unix socket of bind by default, as with systemd's
+// SocketMode=, uvicorn and a port on loopback: who may not is kept out by the
+// folder, or by umask. Otherwise a proxy of another user, which all are, is refused.
+const anybody = 0o666
+
+// SocketOptions are the backlog, and who may connect to unix sockets.
+func (r *Revision) SocketOptions() socket.Options {
+	o := socket.Options{Backlog: r.Config.Backlog, Insist: r.Config.Sets("backlog"), Mode: anybody}
+	if r.Config.Umask.Set {
+		o.Mode = 0o777 &^ fs.FileMode(r.Config.Umask.Mask)
+	}
+	if r.Credential != nil {
+		o.UID, o.GID = int(r.Credential.Uid), int(r.Credential.Gid)
+	}
+	return o
+}
+
+// Settings is what the revision asks of the brain.
+func (r *Revision) Settings() fleet.Settings {
+	c := r.Config
+	f := fleet.Settings{
+		Command:         strings.Join(c.Command, "\x00"),
+		Workers:         r.Workers,
+		Surge:           fleet.Surge{Count: c.Surge.N},
+		StartParallel:   c.StartParallel,
+		Preload:         c.Preload,
+		ReadyAfter:      c.Ready.After,
+		StopDelay:       c.Shutdown.Delay,
+		GracefulTimeout: c.GracefulTimeout,
+		DrainTimeout:    c.DrainTimeout.Duration,
+		StartupTimeout:  c.StartupTimeout,
+		Lifetime:        c.MaxWorkerLifetime,
+		LifetimeJitter:  c.MaxWorkerLifetimeJitter,
+		BackoffMin:      c.Restart.BackoffMin,
+		BackoffMax:      c.Restart.BackoffMax,
+		ResetAfter:      c.Restart.ResetAfter,
+		StartupAttempts: c.Restart.StartupAttempts,
+	}
+	if c.Surge.Percent {
+		f.Surge = fleet.Surge{Percent: c.Surge.N}
+	}
+	switch c.Ready.Mode {
+	case config.ReadyNotify:
+		f.Ready = fleet.ReadyNotify
+	case config.ReadyAfter:
+		f.Ready = fleet.ReadyAlive
+	}
+	return f
+}
+
+// Limits are the times after which something is wrong with a worker.
+func (r *Revision) Limits() guard.Limits {
+	c := r.Config
+	return guard.Limits{
+		Limits:   scoreboard.Limits{Timeout: c.Timeout, Stream: c.StreamTimeout.Duration, Upgrade: c.UpgradeTimeout, Request: c.RequestTimeout},
+		Watchdog: c.Watchdog,
+	}
+}
+
+// DrawRequests is a worker's own max_requests; 0: none.
+func (r *Revision) DrawRequests() int {
+	if r.Config.MaxRequests == 0 {
+		return 0
+	}
+	return r.Config.MaxRequests + rand.IntN(r.Config.MaxRequestsJitter+1)
+}
+
+// Overwritten says whether the executable is not what it was when the revision was made.
+// It takes as long as the file system does.
+func (r *Revision) Overwritten() bool {
+	now, err := files.ImprintOf(r.Resolved.Path)
+	return err != nil || now != r.executable
+}

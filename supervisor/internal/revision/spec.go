@@ -1,0 +1,35 @@
+//go:build linux
+
+package revision
+
+import (
+	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/outfit"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+)
+
+// Spec is how a process of the command is made that gets the outfit. executed is called
+// by another goroutine when the command runs, or never will.
+func (r *Revision) Spec(o *outfit.Outfit, executed func()) process.Spec {
+	spec := process.Spec{
+		Path: r.Resolved.Path, Argv: r.Resolved.Argv(r.Config.Command), Dir: r.Resolved.Dir,
+		Env: o.Env, Files: o.Files, Credential: r.Credential,
+		Limits: limits(r.Config), Executed: executed,
+	}
+	if r.Config.Umask.Set {
+		spec.Umask = &r.Config.Umask.Mask
+	}
+	return spec
+}
+
+// limits are those that the kernel holds a worker to.
+func limits(c *config.Config) process.Limits {
+	l := process.Limits{
+		NoFile: uint64(c.Limits.NoFile), AS: uint64(c.Limits.AS),
+		Nice: c.Limits.Nice, OOMScoreAdj: c.Limits.OOMScoreAdj, NoNewPrivs: c.Limits.NoNewPrivs.On,
+	}
+	if core := uint64(c.Limits.Core); c.Limits.Core >= 0 {
+		l.Core = &core
+	}
+	return l
+}
