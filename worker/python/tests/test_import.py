@@ -14,6 +14,7 @@ from gunicorn.config import KNOWN_SETTINGS  # type: ignore[import-untyped]
 
 from gosuper._gunicorn import SETTINGS, page
 
+CPUS = os.cpu_count() or 1
 needs_gosuper = pytest.mark.skipif(BINARY is None, reason="no gosuper: set TEST_GOSUPER")
 
 DEPLOYED = """\
@@ -73,18 +74,15 @@ def test_the_page_is_the_table() -> None:
 @needs_gosuper
 def test_deployment(tmp_path: Path) -> None:
     text = translated(tmp_path, DEPLOYED)
-    count = os.cpu_count() or 1
     assert text == (
         "# Made from gunicorn.conf.py by gosuper import.\n"
         'command = ["app.main:create", "--factory", "--forwarded-allow-ips", "*"]\n'
         'bind = ["0.0.0.0:8000"]\n'
-        f"workers = {count * 2 + 1}\n"
+        'workers = "2*cpu+1"\n'
         "worker_connections = 1000\ntimeout = 120\ngraceful_timeout = 30\nkeepalive = 5\n"
         "max_requests = 1000\nmax_requests_jitter = 50\n"
         'umask = "022"\nuser = "0"\n'
         "\n# What was not taken over:\n"
-        f"# gunicorn.conf.py:5: workers: multiprocessing.cpu_count() * 2 + 1 is {count * 2 + 1} here; "
-        '"auto" goes by the CPU quota wherever it runs\n'
         f"# gunicorn.conf.py:19: limit_request_line: {SETTINGS['limit_request_line'].note}\n"
         f"# gunicorn.conf.py:23: post_fork: {SETTINGS['post_fork'].note}\n"
         '\n[env]\nA = "1"\nB = "\\"x\\"={{slot}}"\n'
@@ -95,6 +93,27 @@ def test_deployment(tmp_path: Path) -> None:
     assert checked.returncode == 0, checked.stderr
     assert 'bind = ["0.0.0.0:8000"]\n' in checked.stdout
     assert 'umask = "022"\n' in checked.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("workers = cpu_count()", 'workers = "cpu"\n'),
+        ("workers = 1 + cpu_count()", 'workers = "cpu+1"\n'),
+        ("workers: int = (2 * (os.cpu_count() or 1)) + 1", 'workers = "2*cpu+1"\n'),
+        ("workers = int(multiprocessing.cpu_count() * 2) + 1", 'workers = "2*cpu+1"\n'),
+        ("workers = cpu_count() * 4", f"workers = {4 * CPUS}\n"),
+        ("workers = cpu_count() * cpu_count()", f"workers = {CPUS * CPUS}\n"),
+        ("workers = cpu_count() * 2 + 1\nworkers += 1", f"workers = {2 * CPUS + 2}\n"),
+        ("workers = 40\nif False:\n    workers = cpu_count()", "workers = 40\n"),
+        ("workers = 3", "workers = 3\n"),
+    ],
+)
+@needs_gosuper
+def test_workers(tmp_path: Path, text: str, shown: str) -> None:
+    result = translated(tmp_path, "import multiprocessing, os\nfrom os import cpu_count\n" + text + "\n")
+    assert shown in result
+    assert ("cpu_count() * 4 is" in result) == ("4" in text and "40" not in text)
 
 
 SAMPLES: dict[str, object] = {

@@ -37,7 +37,7 @@ SETTINGS: dict[str, Setting] = {
     "wsgi_app": Setting("command", note="the first word of it"),
     "bind": Setting("bind"),
     "backlog": Setting("backlog"),
-    "workers": Setting("workers", note='"auto" goes by the CPU quota'),
+    "workers": Setting("workers", note='"2*cpu+1" and "auto" go by the CPU quota of the container'),
     "worker_class": Setting(note="python -m gosuper serves ASGI with uvicorn, and WSGI on --threads threads: leave it out"),
     "threads": Setting(option="--threads", note="for WSGI; ASGI needs none"),
     "worker_connections": Setting("worker_connections", note="requests in flight; past it a free worker takes the next"),

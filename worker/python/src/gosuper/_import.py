@@ -21,6 +21,8 @@ from gosuper._gunicorn import SETTINGS
 _TOP, _TABLES = "", ("env", "log", "control", "tls", "watch")
 _LEVELS = {"warning": "warn", "critical": "error"}
 _PARSERS = {"python": "h11", "fast": "httptools"}
+_BY_CPU = {(1, 0): "cpu", (1, 1): "cpu+1", (2, 1): "2*cpu+1"}
+"""What workers is called that has so many for each CPU, and so many besides."""
 _COMBINED = re.compile(r"^%\(h\)s .*%\(r\)s.*%\(s\)s")
 
 
@@ -84,10 +86,14 @@ class Translation:
             self.set("bind", "bind", [_address(a.strip()) for a in addresses])
 
     def take_workers(self, value: int) -> None:
+        expression = self.places.get("workers", (0, None))[1]
+        by_cpu = _by_cpu(expression)
+        if by_cpu in _BY_CPU and by_cpu[0] * (os.cpu_count() or 1) + by_cpu[1] == value:  # else another line has a say
+            self.set("workers", "workers", _BY_CPU[by_cpu])
+            return
         self.set("workers", "workers", int(value))
-        expression = self.places.get("workers", (0, ""))[1]
-        if "cpu_count" in expression:
-            self.remark("workers", f'{expression} is {value} here; "auto" goes by the CPU quota wherever it runs')
+        if expression is not None and "cpu_count" in (text := ast.unparse(expression)):
+            self.remark("workers", f'{text} is {value} here; "2*cpu+1" and "auto" go by the CPU quota wherever it runs')
 
     def take_worker_class(self, value: Any) -> None:
         name = value if isinstance(value, str) else getattr(value, "__name__", str(value))
@@ -210,19 +216,36 @@ def main() -> None:
     sys.stdout.write(Translation(str(arguments.file), settings, source, keys).toml())
 
 
-def _places(source: str) -> dict[str, tuple[int, str]]:
+def _places(source: str) -> dict[str, tuple[int, ast.expr | None]]:
     """For each name the line that sets it last, and what it is set to."""
-    places: dict[str, tuple[int, str]] = {}
+    places: dict[str, tuple[int, ast.expr | None]] = {}
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
             targets: Iterable[ast.expr] = node.targets if isinstance(node, ast.Assign) else [node.target]
-            text = ast.unparse(node.value) if node.value is not None else ""
-            places.update({t.id: (node.lineno, text) for t in targets if isinstance(t, ast.Name)})
+            places.update({t.id: (node.lineno, node.value) for t in targets if isinstance(t, ast.Name)})
         elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            places[node.name] = (node.lineno, "")
+            places[node.name] = (node.lineno, None)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            places.update({(a.asname or a.name): (node.lineno, "") for a in node.names})
+            places.update({(a.asname or a.name): (node.lineno, None) for a in node.names})
     return places
+
+
+def _by_cpu(expression: ast.expr | None) -> tuple[int, int] | None:
+    """How many an expression counts for each CPU, and how many besides: multiprocessing.cpu_count() * 2 + 1 is 2 and 1."""
+    match expression:
+        case ast.Constant(value=int(n)):
+            return 0, n
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=[]) if name.endswith("cpu_count"):
+            return 1, 0
+        case ast.Call(func=ast.Name(id="int"), args=[inner]) | ast.BoolOp(op=ast.Or(), values=[inner, _]):
+            return _by_cpu(inner)
+        case ast.BinOp(left=left, op=op, right=right):
+            a, b = _by_cpu(left), _by_cpu(right)
+            if a is not None and b is not None and isinstance(op, ast.Add):
+                return a[0] + b[0], a[1] + b[1]
+            if a is not None and b is not None and isinstance(op, ast.Mult) and 0 in (a[0], b[0]):
+                return a[0] * b[1] + a[1] * b[0], a[1] * b[1]
+    return None
 
 
 def _plain(value: Any) -> Any:
