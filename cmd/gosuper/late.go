@@ -17,9 +17,10 @@ var applicationFlags = []string{"env-file", "log-level", "help"}
 
 // lateFlags takes flags of gosuper that follow a Python application, where Gunicorn
 // takes them too, and returns the command without them. Other programs have flags of
-// their own, and so has what follows "--".
+// their own, and so has what follows "--": nothing after it is gosuper's, be it
+// before or behind the application.
 func lateFlags(cmd *cobra.Command, command []string) ([]string, error) {
-	if len(command) == 0 || !config.NamesApplication(command[0]) {
+	if len(command) == 0 || cmd.ArgsLenAtDash() == 0 || !config.NamesApplication(command[0]) {
 		return command, nil
 	}
 	rest, ours := command[:1:1], []string{}

@@ -18,13 +18,14 @@ refusing a connection, and starts again what crashes. A worker that speaks the
 worker protocol loses no request either: gosuper help protocol.
 
 COMMAND and its arguments come last: flags before it are gosuper's, flags after
-it are COMMAND's.
+it are COMMAND's, and so is all that comes after --.
 
 MODULE:ATTR in the place of a program is a Python application. Workers run
 python -m gosuper MODULE:ATTR, which is uvicorn with the worker protocol and its
 own options: pip install "gosuper[uvicorn]". Python is that of $VIRTUAL_ENV,
 else the one that gosuper was installed with, else python3. After MODULE:ATTR
-flags of gosuper are its own too, but for --log-level and --env-file.`
+flags of gosuper are its own too, but for --log-level and --env-file, and none
+is after --.`
 
 const superviseExample = `  gosuper -w 4 -b :8000 ./agent-server
   gosuper -c supervisor.toml
