@@ -40,6 +40,13 @@ APP = """
                 gosuper.recycle("asked for")
             elif path == "/nothing":
                 return
+            elif path == "/waits":
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+                return
+            elif path == "/half":
+                await start(send, 9)
+                return await send({"type": "http.response.body", "body": b"token", "more_body": True})
             elif path == "/raise":
                 raise ValueError("on purpose")
             elif path == "/descriptors":
@@ -160,20 +167,23 @@ def test_out_of_descriptors(master: Start) -> None:
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("options", [(), ("--cancel-on-disconnect",)])
-def test_client_gone(master: Start, options: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("path", "options", "status"), [("/slow", (), 200), ("/slow", ("--cancel-on-disconnect",), 0), ("/waits", (), 0)]
+)
+def test_client_gone(master: Start, path: str, options: tuple[str, ...], status: int) -> None:
     m = master(APP, "workers = 1", *options)
     m.ready(1)
 
     async def run() -> None:
         _, writer = await asyncio.open_connection(*m.address())
-        writer.write(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        writer.write(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path.encode())
         await asyncio.to_thread(m.until, lambda s: len(s["requests"] or []) == 1)
         writer.close()
         await asyncio.to_thread(m.until, lambda s: not s["requests"])
 
     asyncio.run(run())
     m.until(lambda _: (m.folder / "access.log").read_text().endswith("client_gone\n"))
+    assert f'"GET {path} HTTP/1.1" {status} ' in (m.folder / "access.log").read_text()
     assert ("cancelled /slow" in m.output()) == bool(options)
 
 
@@ -183,7 +193,9 @@ def test_recycle_and_a_panic(master: Start) -> None:
 
     async def run() -> None:
         assert (await ask(m.address(), "/raise"))[0] == 500
-        assert (await ask(m.address(), "/nothing"))[0] == 500
+        assert (await ask(m.address(), "/nothing"))[::2] == (500, b"Internal Server Error")
+        with pytest.raises(EOFError):
+            await ask(m.address(), "/half")
         assert (await ask(m.address(), "/recycle"))[0] == 200
 
     asyncio.run(run())
@@ -191,9 +203,11 @@ def test_recycle_and_a_panic(master: Start) -> None:
     assert m.status()["counters"]["restarts"]["recycle"] == 1
     assert "ValueError: on purpose" in m.output()
     lines = (m.folder / "access.log").read_text().splitlines()
-    assert [line.split()[-1] for line in lines] == ["panic", "ok", "ok"]
-    assert '"GET /raise HTTP/1.1" 500' in lines[0]
-    assert '"GET /nothing HTTP/1.1" 500' in lines[1]
+    assert [line.split()[-1] for line in lines] == ["panic", "panic", "panic", "ok"]
+    assert '"GET /raise HTTP/1.1" 500 21 ' in lines[0]
+    assert '"GET /nothing HTTP/1.1" 500 21 ' in lines[1]
+    assert '"GET /half HTTP/1.1" 200 5 ' in lines[2]
+    assert "-" not in [line.split()[-4] for line in lines]  # the time to the first byte
 
 
 def test_no_keepalive(master: Start) -> None:

@@ -96,6 +96,8 @@ class Ledger:
         with self.lock:
             request.finished = True
             if not request.ended:
+                if ending == _accesslog.PANIC and request.phase == WAITING and not request.gone:
+                    request.replaced()
                 self._account(request, request.status, _accesslog.CLIENT_GONE if request.gone else ending)
             self.board.free(request.slot)
             request.slot = _board.NO_SLOT  # it may be another's from here on

@@ -86,6 +86,14 @@ class Request:
             self.progress = progress
             self.ledger.board.progress(self.slot, progress)
 
+    def replaced(self) -> None:
+        """Note what the server says in place of an application that has begun no answer; of another than ours that is
+        not known."""
+        self.status = 500
+        if self.connection is not None:
+            self.bytes = len(b"Internal Server Error")
+            self.first = monotonic_ns()
+
     def receiving(self, receive: Receive) -> Receive:
         """A receive for the application that takes what it brings for progress, where nobody else tells of it."""
 

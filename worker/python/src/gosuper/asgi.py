@@ -65,11 +65,10 @@ class Accounting:
                 await _unavailable(request)
             else:
                 await self._app(scope, receive, request.send)
-                request.status = request.status or 500  # what the server says in place of an application that said nothing
+                if not request.finished and (request.phase == WAITING or scope["type"] == "http"):
+                    ledger.finish(request, _accesslog.PANIC)  # without an answer, or in the middle of it
         except BaseException as error:
             if not request.ended:
-                if isinstance(error, Exception):
-                    request.status = request.status or 500
                 ledger.finish(request, _accesslog.PANIC)
                 raise
             if not isinstance(error, (Exception, asyncio.CancelledError)):
