@@ -58,9 +58,9 @@ func (s *Supervisor) nameUndying() *Error {
 	var pids []string
 	for _, id := range s.roster.IDs() {
 		w := s.roster.Of(id)
-		w.held.Release(roster.PassTime)
-		s.log.Error("worker does not die", w.fields()...)
-		pids = append(pids, strconv.Itoa(w.pid))
+		w.Held().Release(roster.PassTime)
+		s.log.Error("worker does not die", w.Fields()...)
+		pids = append(pids, strconv.Itoa(w.PID))
 	}
 	if len(pids) == 0 {
 		return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
 )
 
 // routine are the reasons for which workers are retired when nothing is wrong with
@@ -21,7 +22,7 @@ var routine = []fleet.Reason{
 
 // enter makes an incident of the end of a worker if it is one: nobody had asked for
 // it, something was wrong with the worker, or it had to be killed.
-func (s *Supervisor) enter(w *worker, a fleet.Bury, lost *uint64) {
+func (s *Supervisor) enter(w *roster.Worker, a fleet.Bury, lost *uint64) {
 	reason := a.Reason
 	if a.Verdict == fleet.Retired {
 		if reason = a.Worker.Why; slices.Contains(routine, reason) && a.Worker.State != fleet.Killed {
@@ -29,8 +30,8 @@ func (s *Supervisor) enter(w *worker, a fleet.Bury, lost *uint64) {
 		}
 	}
 	s.books.Enter(books.Incident{
-		Worker: w.ID, Slot: w.Slot, PID: w.pid, Generation: w.Generation, At: time.Now().UTC().Round(0),
-		Reason: string(reason), Status: w.ending(a.Worker), Age: w.age(), Lost: lost, Lines: w.lastWords(),
+		Worker: w.ID, Slot: w.Slot, PID: w.PID, Generation: w.Generation, At: time.Now().UTC().Round(0),
+		Reason: string(reason), Status: w.Ending(a.Worker), Age: w.Age(), Lost: lost, Lines: w.LastWords(),
 	})
 }
 
@@ -41,9 +42,6 @@ func (s *Supervisor) Incidents(ctx context.Context) (found control.Incidents, er
 	return found, err
 }
 
-// lastLines is how many of a worker's last lines explain its death.
-const lastLines = 20
-
 // endingOf is what is known of the end of a worker, dead or as good as dead.
 func (s *Supervisor) endingOf(id int) books.Ending {
 	w := s.roster.Of(id)
@@ -51,5 +49,5 @@ func (s *Supervisor) endingOf(id int) books.Ending {
 		return s.books.EndingOf(id)
 	}
 	known, _ := s.fleet.Worker(id)
-	return s.books.Explain(w.ending(known), w.lastWords())
+	return s.books.Explain(w.Ending(known), w.LastWords())
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/outfit"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
 )
 
 // spawn starts a worker. It has no process until that is made, by the main thread or,
@@ -26,12 +27,12 @@ func (s *Supervisor) spawn(a fleet.Spawn) {
 		s.books.Restarted(a.Worker.Slot, a.Reason)
 	}
 	r := s.revisions.All[a.Worker.Revision]
-	w := &worker{Identity: a.Worker.Identity, revision: r, limit: r.DrawRequests()}
-	s.roster.Enter(w.ID, w)
+	w := &roster.Worker{Identity: a.Worker.Identity, Rev: r, Limit: r.DrawRequests()}
+	s.roster.Enter(w)
 	s.books.Started(w.ID, time.Now())
 	started := func() {
-		if w.pid != 0 && w.failure == "" {
-			s.log.Info("worker started", w.fields(zap.String("reason", string(a.Reason)), zap.Int("place", w.Place))...)
+		if w.PID != 0 && w.Failure == "" {
+			s.log.Info("worker started", w.Fields(zap.String("reason", string(a.Reason)), zap.Int("place", w.Place))...)
 		}
 	}
 	pid, err := s.hands.launch(s, w, func(pid int, err error) {
@@ -47,8 +48,8 @@ func (s *Supervisor) spawn(a fleet.Spawn) {
 // born notes that the process of a worker was made, or why it was not. If that fails
 // the brain learns it as an exit. Of a worker that was given up meanwhile nothing is
 // to run any more.
-func (s *Supervisor) born(w *worker, pid int, err error) {
-	if w.gone {
+func (s *Supervisor) born(w *roster.Worker, pid int, err error) {
+	if w.Gone {
 		s.endUnwanted(w, pid)
 		return
 	}
@@ -58,36 +59,36 @@ func (s *Supervisor) born(w *worker, pid int, err error) {
 		s.giveUpOn(w)
 	}
 	if err != nil {
-		w.failure = err.Error()
+		w.Failure = err.Error()
 		if f, ok := errors.AsType[*loader.Failure](err); ok {
-			w.words = f.Lines
+			w.Words = f.Lines
 		}
-		s.books.NotStarted(w.failure, hint.Of(err))
-		s.log.Error("cannot start worker", w.fields(hint.Fields(err)...)...)
+		s.books.NotStarted(w.Failure, hint.Of(err))
+		s.log.Error("cannot start worker", w.Fields(hint.Fields(err)...)...)
 	}
 }
 
 // attend goes on with a worker that has a process now, which may have ended already.
-func (s *Supervisor) attend(w *worker, pid int) error {
-	w.pid = pid
+func (s *Supervisor) attend(w *roster.Worker, pid int) error {
+	w.PID = pid
 	if end, ended := s.roster.Born(w.ID, pid); ended {
 		s.died(w, end)
 		s.note(fleet.Exited{ID: w.ID})
 		return nil
 	}
-	if w.endpoint != nil {
-		w.serve(s)
+	if w.Endpoint != nil {
+		s.serve(w)
 	}
-	if err := s.sockets.Listen(w.revision.Sockets, s.replaceHolders); err != nil {
+	if err := s.sockets.Listen(w.Rev.Sockets, s.replaceHolders); err != nil {
 		// The worker would accept on a socket that does not listen.
 		s.do(w, orderKill)
 		return fmt.Errorf("cannot listen: %w", err)
 	}
 	s.weigh(w)
-	if !w.revision.Config.Preload {
+	if !w.Rev.Config.Preload {
 		return nil
 	}
-	if err := w.endpoint.Acknowledge(); err != nil {
+	if err := w.Endpoint.Acknowledge(); err != nil {
 		s.do(w, orderKill)
 		return err
 	}
@@ -97,11 +98,11 @@ func (s *Supervisor) attend(w *worker, pid int) error {
 
 // giveUpOn ends a worker that has no process, and will have none: who makes it is not
 // waited for any more.
-func (s *Supervisor) giveUpOn(w *worker) {
+func (s *Supervisor) giveUpOn(w *roster.Worker) {
 	s.roster.GiveUp(w.ID)
-	w.gone = true
-	w.release()
-	if w.revision.Config.Preload {
+	w.Gone = true
+	w.Release()
+	if w.Rev.Config.Preload {
 		s.loaders.cancel(w.ID)
 		s.note(fleet.SpawnFailed{ID: w.ID})
 		return
@@ -110,12 +111,12 @@ func (s *Supervisor) giveUpOn(w *worker) {
 }
 
 // endUnwanted ends the process that was made for a worker after that was given up.
-func (s *Supervisor) endUnwanted(w *worker, pid int) {
+func (s *Supervisor) endUnwanted(w *roster.Worker, pid int) {
 	if pid == 0 || s.knows(pid) || !s.hands.child(pid) {
 		return // it was reaped, and the pid may be another's
 	}
 	if err := s.hands.signal(pid, w, orderKill); err != nil {
-		s.log.Error("cannot end a worker that came too late", w.fields(zap.Error(err))...)
+		s.log.Error("cannot end a worker that came too late", w.Fields(zap.Error(err))...)
 	}
 }
 
@@ -125,12 +126,12 @@ func (s *Supervisor) endUnwanted(w *worker, pid int) {
 //
 // Workers are outfitted as their turn comes: so no more descriptors are open than some
 // of them need, and nothing is made for one that is given up before.
-func launch(s *Supervisor, w *worker, told func(pid int, err error)) (pid int, err error) {
-	if w.revision.Config.Preload {
+func launch(s *Supervisor, w *roster.Worker, told func(pid int, err error)) (pid int, err error) {
+	if w.Rev.Config.Preload {
 		return 0, s.ask(w, told)
 	}
 	s.loop.SendMain(func() loop.Work {
-		if w.gone {
+		if w.Gone {
 			return nil
 		}
 		o, err := s.outfit(w)
@@ -141,9 +142,9 @@ func launch(s *Supervisor, w *worker, told func(pid int, err error)) (pid int, e
 			defer o.Close()
 			pid, known := 0, make(chan struct{})
 			if err == nil {
-				pid, err = process.Start(w.revision.Spec(o, func() {
+				pid, err = process.Start(w.Rev.Spec(o, func() {
 					<-known // what it is comes before what it does
-					w.post(s, message{id: w.ID, executed: true})
+					s.post(message{id: w.ID, executed: true}, w.Endpoint.Done())
 				}))
 			}
 			return func() {
@@ -159,25 +160,25 @@ func launch(s *Supervisor, w *worker, told func(pid int, err error)) (pid int, e
 
 // outfit makes what ties the master to a worker, and puts together what the worker is
 // given of it and of the rest. It is to be closed after an error as well.
-func (s *Supervisor) outfit(w *worker) (o *outfit.Outfit, err error) {
-	r := w.revision
+func (s *Supervisor) outfit(w *roster.Worker) (o *outfit.Outfit, err error) {
+	r := w.Rev
 	o = &outfit.Outfit{}
-	if w.endpoint, err = notify.New(); err != nil {
+	if w.Endpoint, err = notify.New(); err != nil {
 		return o, err
 	}
-	o.Lend(func() { w.endpoint.CloseChild() }, w.closeWriteEnds)
-	if err := w.openOutput(s); err != nil {
+	o.Lend(func() { w.Endpoint.CloseChild() }, w.CloseWriteEnds)
+	if err := s.openOutput(w); err != nil {
 		return o, err
 	}
-	w.memory = s.boards.create(s.log)
+	w.Memory = s.boards.create(s.log)
 	given := outfit.Worker{
 		Config: r.Config, Environ: s.options.Environ, Identity: r.Identity,
-		ID: w.ID, Slot: w.Slot, Place: w.Place, Generation: w.Generation, Limit: w.limit,
+		ID: w.ID, Slot: w.Slot, Place: w.Place, Generation: w.Generation, Limit: w.Limit,
 		Listeners: r.Sockets.Fds(w.Slot), Names: r.Sockets.Names(),
-		NotifyAddress: w.endpoint.Address(), Notify: w.endpoint.ChildFd(),
-		Board: w.boardFd(), Fleet: s.boards.pageFd(), Access: -1, TLS: r.TLS,
+		NotifyAddress: w.Endpoint.Address(), Notify: w.Endpoint.ChildFd(),
+		Board: w.BoardFD(), Fleet: s.boards.pageFd(), Access: -1, TLS: r.TLS,
 	}
-	given.Stdout, given.Stderr = w.fds()
+	given.Stdout, given.Stderr = w.FDs()
 	if access := s.files.Access(); access != nil && r.Config.Log.AccessFile != "" {
 		if given.Access, err = access.Open(w.ID, r.Config.Log.AccessFormat); err != nil {
 			return o, err
@@ -218,17 +219,17 @@ const (
 func (o order) String() string { return [...]string{"stop", "abort", "kill"}[o] }
 
 // send gives the order. The process is not reaped yet, so the pid is its own.
-func send(pid int, w *worker, o order) error {
+func send(pid int, w *roster.Worker, o order) error {
 	switch o {
 	case orderStop:
-		return process.Signal(pid, w.revision.Config.StopSignal.Number)
+		return process.Signal(pid, w.Rev.Config.StopSignal.Number)
 	case orderAbort:
-		if err := process.Signal(pid, w.revision.Config.AbortSignal.Number); err != nil {
+		if err := process.Signal(pid, w.Rev.Config.AbortSignal.Number); err != nil {
 			return err
 		}
 		return process.Continue(pid)
 	default:
-		if w.revision.Config.Limits.Outlive {
+		if w.Rev.Config.Limits.Outlive {
 			return process.KillGroup(pid)
 		}
 		return process.KillTree(pid)

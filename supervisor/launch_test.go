@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/supervisor/internal/signals"
 )
 
@@ -26,15 +27,15 @@ func TestOutfit(t *testing.T) {
 	}
 	defer s.revisions.Current.Sockets.Close()
 	defer s.files.Access().Close()
-	w := &worker{Identity: fleet.Identity{ID: 3, Slot: 1, Place: 2, Generation: 1}, revision: s.revisions.Current}
-	defer w.release()
+	w := &roster.Worker{Identity: fleet.Identity{ID: 3, Slot: 1, Place: 2, Generation: 1}, Rev: s.revisions.Current}
+	defer w.Release()
 	o, err := s.outfit(w)
 	if err != nil {
 		t.Fatal(err)
 	}
-	stdout, stderr := w.fds()
-	its := []int{stdout, stderr, w.endpoint.ChildFd()}
-	others := append(s.revisions.Current.Sockets.Fds(1), w.boardFd(), s.boards.pageFd())
+	stdout, stderr := w.FDs()
+	its := []int{stdout, stderr, w.Endpoint.ChildFd()}
+	others := append(s.revisions.Current.Sockets.Fds(1), w.BoardFD(), s.boards.pageFd())
 	for _, fd := range slices.Concat(its, others) {
 		if !slices.Contains(o.Files, fd) {
 			t.Errorf("it is given %v, but not %d", o.Files, fd)

@@ -3,12 +3,12 @@
 package supervisor
 
 import (
-	"io"
 	"slices"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
@@ -16,6 +16,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/loader"
 	"github.com/gosuper/gosuper/supervisor/internal/outfit"
+	"github.com/gosuper/gosuper/supervisor/internal/output"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/revision"
 )
@@ -37,13 +38,13 @@ func (l *loaders) unsettled(now time.Time) bool { return now.Sub(l.exit) < settl
 
 // preloader is one loader and what ties the master to it.
 type preloader struct {
-	id         int            `state:"id"` // of no other, ever
-	number     int            `state:"revision"`
-	generation int            `state:"generation"`
-	started    time.Time      `state:"started"`
-	way        *loader.Loader `state:"loader"`
-	output     `state:",inline"`
-	second     *process.TailSnapshot `state:"stdout"` // of stdout, while the state is written and read
+	id            int            `state:"id"` // of no other, ever
+	number        int            `state:"revision"`
+	generation    int            `state:"generation"`
+	started       time.Time      `state:"started"`
+	way           *loader.Loader `state:"loader"`
+	output.Output `state:",inline"`
+	second        *process.TailSnapshot `state:"stdout"` // of stdout, while the state is written and read
 
 	executed   bool      `state:"-"`    // its own program runs
 	says       string    `state:"says"` // what it last said about itself
@@ -120,19 +121,11 @@ func (l *preloader) fields(more ...zap.Field) []zap.Field {
 // age is how long the loader has lived.
 func (l *preloader) age() time.Duration { return time.Since(l.started).Round(time.Millisecond) }
 
-// lines are the last that the loader wrote.
-func (l *preloader) lines() []string {
-	if l.tail == nil {
-		return nil
-	}
-	return l.tail.Lines(lastLines)
-}
-
 // ending is how the loader ended, or why it is about to.
 func (l *preloader) ending(status string) *books.Ending {
 	words := l.words
 	if words == nil {
-		words = l.lines()
+		words = l.LastLines()
 	}
 	switch {
 	case l.failure != "" && status != "":
@@ -160,7 +153,7 @@ func (s *Supervisor) load(a fleet.Load) {
 	}
 	s.makeOther(func() (pid int, err error) {
 		defer o.Close()
-		return process.Start(r.Spec(o, func() { l.post(s, message{loader: l.id, executed: true}) }))
+		return process.Start(r.Spec(o, func() { s.post(message{loader: l.id, executed: true}, l.way.Done()) }))
 	}, func(pid int, err error) {
 		defer s.step()
 		if err != nil {
@@ -168,7 +161,7 @@ func (s *Supervisor) load(a fleet.Load) {
 			return
 		}
 		l.way.PID = pid
-		l.serve(s)
+		s.serveLoader(l)
 		s.log.Info("loader started", l.fields(zap.String("reason", string(a.Reason)))...)
 		if known := s.fleet.Loader(l.number); known.State == fleet.LoaderKilled {
 			s.endLoader(l)
@@ -184,9 +177,7 @@ func (s *Supervisor) notLoaded(l *preloader, err error) {
 	s.loaders.ended[l.number] = &books.Ending{Status: err.Error(), Hint: hint.Of(err)}
 	s.log.Error("cannot start loader", append([]zap.Field{zap.Int("generation", l.generation)}, hint.Fields(err)...)...)
 	s.note(fleet.LoaderExited{Revision: l.number})
-	for _, t := range l.tails() {
-		t.Close()
-	}
+	l.Output.Close()
 	if l.way != nil {
 		l.way.Close()
 	}
@@ -200,24 +191,17 @@ func (s *Supervisor) outfitLoader(l *preloader, r *revision.Revision) (o *outfit
 	if l.way, err = loader.New(); err != nil {
 		return o, err
 	}
-	o.Lend(l.way.CloseChild, l.closeWriteEnds)
-	if err := l.open(s, r, 0, func(dst io.Writer) io.Writer { return dst }); err != nil {
+	o.Lend(l.way.CloseChild, l.CloseWriteEnds)
+	if err := l.Open(output.Options{To: s.options.Streams, Apart: r.Config.Log.Workers == config.Wrapped, Owner: r.Credential}); err != nil {
 		return o, err
 	}
 	given := outfit.Loader{Config: r.Config, Environ: s.options.Environ, Identity: r.Identity, Generation: l.generation, Channel: l.way.ChildFd()}
-	given.Stdout, given.Stderr = l.fds()
+	given.Stdout, given.Stderr = l.FDs()
 	given.Fill(o)
 	return o, nil
 }
 
-// serve has what the loader says be delivered to the loop.
-func (l *preloader) serve(s *Supervisor) {
-	l.way.Serve(func(m loader.Message) { l.post(s, message{loader: l.id, said: m}) })
-}
-
-func (l *preloader) post(s *Supervisor, m message) {
-	select {
-	case s.messages <- m:
-	case <-l.way.Done():
-	}
+// serveLoader has what the loader says be delivered to the loop.
+func (s *Supervisor) serveLoader(l *preloader) {
+	l.way.Serve(func(m loader.Message) { s.post(message{loader: l.id, said: m}, l.way.Done()) })
 }

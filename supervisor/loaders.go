@@ -16,11 +16,12 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/loader"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/worker/protocol"
 )
 
 // ask asks the loader of a worker's revision for it.
-func (s *Supervisor) ask(w *worker, told func(pid int, err error)) error {
+func (s *Supervisor) ask(w *roster.Worker, told func(pid int, err error)) error {
 	l := s.loaders.of(w.Revision)
 	if l == nil {
 		return loader.ErrGone
@@ -148,7 +149,7 @@ func (s *Supervisor) killLoader(a fleet.KillLoader) {
 		l.failure = needsProtocol
 	}
 	if a.Reason == fleet.ReasonStartup || a.Reason == fleet.ReasonWatchdog {
-		l.words = l.lines()
+		l.words = l.LastLines()
 		s.loaders.ended[l.number] = l.ending("")
 	}
 	s.log.Warn("killing loader", l.fields(zap.String("reason", string(a.Reason)), zap.String("failure", l.failure))...)
@@ -173,9 +174,7 @@ func (s *Supervisor) loaderDied(l *preloader, end process.Status) {
 	s.loaders.exit = time.Now()
 	s.note(fleet.LoaderExited{Revision: l.number})
 	l.way.Reaped()
-	if l.tail != nil {
-		s.roster.Await(l.tail.Settle)
-	}
+	s.roster.Await(l.PassedOn)
 	e := l.ending(end.String())
 	fields := l.fields(zap.String("status", e.Status), zap.Duration("age", l.age()))
 	if known.State == fleet.LoaderStopping || known.State == fleet.LoaderKilled && l.failure == "" {
@@ -198,7 +197,7 @@ func (s *Supervisor) dropLoader(l *preloader) {
 		return
 	}
 	l.way.Close()
-	s.roster.Leave(l.tails()...)
+	s.roster.Leave(l.Tails()...)
 	s.loaders.all = slices.DeleteFunc(s.loaders.all, func(p *preloader) bool { return p == l })
 }
 

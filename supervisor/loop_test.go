@@ -23,6 +23,7 @@ import (
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
 )
 
 // noPID is above every pid that the kernel gives (PID_MAX_LIMIT).
@@ -52,17 +53,17 @@ type stage struct {
 	kills     uint64 // for want of memory, by the kernel
 
 	// launched is called for every worker, in the goroutine of the loop.
-	launched func(*worker) error
+	launched func(*roster.Worker) error
 }
 
 // play runs acts with a master of the given settings, until it ends.
-func play(t *testing.T, toml string, launched func(*stage, *worker) error, acts func(*stage)) {
+func play(t *testing.T, toml string, launched func(*stage, *roster.Worker) error, acts func(*stage)) {
 	synctest.Test(t, func(t *testing.T) {
 		core, log := observer.New(zapcore.DebugLevel)
 		st := &stage{t: t, start: time.Now(), log: log, result: make(chan error, 1)}
 		c := load(t, toml)
 		st.load = func() (*config.Config, []string, error) { return c, nil, nil }
-		st.launched = func(w *worker) error { return launched(st, w) }
+		st.launched = func(w *roster.Worker) error { return launched(st, w) }
 		m, err := newSupervisor(Options{
 			Config: c, Log: zap.New(core), Streams: toStderr{},
 			Reconfigure: func() (*config.Config, []string, error) { return st.load() },
@@ -101,7 +102,7 @@ func load(t testing.TB, toml string) *config.Config {
 	return c
 }
 
-func (st *stage) launch(s *Supervisor, w *worker, told func(int, error)) (pid int, err error) {
+func (st *stage) launch(s *Supervisor, w *roster.Worker, told func(int, error)) (pid int, err error) {
 	if st.late != nil {
 		st.late[w.ID] = func(pid int, err error) {
 			s.loop.Report(func() {
@@ -119,10 +120,10 @@ func (st *stage) launch(s *Supervisor, w *worker, told func(int, error)) (pid in
 	return noPID + w.ID, nil
 }
 
-func (st *stage) signal(pid int, w *worker, o order) error {
+func (st *stage) signal(pid int, w *roster.Worker, o order) error {
 	st.orders = append(st.orders, fmt.Sprintf("%v %s %d", time.Since(st.start), o, w.ID))
-	if o == orderKill && pid == w.pid {
-		st.exits = append(st.exits, process.Exit{Pid: w.pid, Status: process.Status{Signal: syscall.SIGKILL}})
+	if o == orderKill && pid == w.PID {
+		st.exits = append(st.exits, process.Exit{Pid: w.PID, Status: process.Status{Signal: syscall.SIGKILL}})
 		go func() { st.master.signals.C <- syscall.SIGCHLD }()
 	}
 	return nil
@@ -212,7 +213,7 @@ func (st *stage) expect(what string, got, want []string) {
 }
 
 // silent launches workers that never say anything.
-func silent(*stage, *worker) error { return nil }
+func silent(*stage, *roster.Worker) error { return nil }
 
 func TestStartupTimeoutAbortsThenKills(t *testing.T) {
 	play(t, "workers = 1\nready = \"notify\"\nstartup_timeout = 10\n[restart]\nstartup_attempts = 1\n", silent, func(st *stage) {
@@ -262,7 +263,7 @@ func TestRefusedReloadChangesNothing(t *testing.T) {
 
 func TestFailedLaunchBacksOff(t *testing.T) {
 	var launches atomic.Int32
-	play(t, "workers = 1\nready = \"1s\"\n[restart]\nbackoff_min = 2\n", func(_ *stage, w *worker) error {
+	play(t, "workers = 1\nready = \"1s\"\n[restart]\nbackoff_min = 2\n", func(_ *stage, w *roster.Worker) error {
 		if launches.Add(1); w.ID > 1 {
 			return errors.New("cannot fork")
 		}

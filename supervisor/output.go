@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -14,8 +13,9 @@ import (
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/output"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
-	"github.com/gosuper/gosuper/supervisor/internal/revision"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
 )
 
 // Stream is one of the outputs of a worker, or both as one pipe.
@@ -57,95 +57,34 @@ const drainTime = time.Second
 // seen at once.
 const heldFor = time.Second
 
-// output is the way of what a process writes through the master. What does not exist
-// is nil.
-type output struct {
-	tail   *process.Tail         `state:"-"`    // its stderr, or all output; it remembers for both
-	first  *process.TailSnapshot `state:"tail"` // of tail, while the state is written and read
-	stdout *process.Tail         `state:"-"`    // nil: tail is that, too
-	held   *process.Held         `state:"-"`    // before where tail goes, at the first start
-}
-
 // openOutput makes the pipes that the worker writes to.
-func (w *worker) openOutput(s *Supervisor) error {
-	return w.output.open(s, w.revision, w.ID, func(dst io.Writer) io.Writer {
-		if s.fleet.EverReady() {
-			return dst
-		}
-		atMost := heldFor
-		if w.ID == 1 && s.fleet.Target() == 1 {
-			atMost = 0
-		}
-		w.held = process.Hold(dst, atMost)
-		return w.held
+func (s *Supervisor) openOutput(w *roster.Worker) error {
+	atMost := heldFor
+	if w.ID == 1 && s.fleet.Target() == 1 {
+		atMost = 0
+	}
+	return w.Open(output.Options{
+		To: s.options.Streams, ID: w.ID, Apart: w.Rev.Config.Log.Workers == config.Wrapped, Owner: w.Rev.Credential,
+		Held: !s.fleet.EverReady(), AtMost: atMost,
 	})
-}
-
-// open makes the pipes that a process writes to, as the worker with that id. It never
-// gets a descriptor of the master, with which it could empty the master's log or change
-// how it is written to. before returns what stands before where stderr goes.
-//
-// Where both streams go to the same place, one pipe is both of them, as it is for a
-// program behind 2>&1: what it writes stays in order. Lines that are to say which
-// stream they come from need two.
-func (o *output) open(s *Supervisor, r *revision.Revision, id int, before func(io.Writer) io.Writer) (err error) {
-	stream := Stderr
-	if s.options.Streams.Joined() && r.Config.Log.Workers != config.Wrapped {
-		stream = Both
-	}
-	if o.tail, err = process.NewTail(stream, before(s.options.Streams.Worker(id, stream))); err != nil {
-		return err
-	}
-	if stream != Both {
-		if o.stdout, err = o.tail.Beside(Stdout, s.options.Streams.Worker(id, Stdout)); err != nil {
-			return err
-		}
-	}
-	for _, t := range o.tails() {
-		if err := t.Own(r.Credential); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// fds are the descriptors of the process's stdout and stderr.
-func (o *output) fds() (stdout, stderr int) {
-	stdout, stderr = o.tail.WriteEnd(), o.tail.WriteEnd()
-	if o.stdout != nil {
-		stdout = o.stdout.WriteEnd()
-	}
-	return stdout, stderr
-}
-
-// closeWriteEnds closes the copies here of what the process writes to.
-func (o *output) closeWriteEnds() {
-	for _, t := range o.tails() {
-		t.CloseWriteEnd()
-	}
-}
-
-// tails are the pipes, as far as they exist.
-func (o *output) tails() []*process.Tail {
-	return slices.DeleteFunc([]*process.Tail{o.tail, o.stdout}, func(t *process.Tail) bool { return t == nil })
 }
 
 // unfold has all that a dead worker wrote be seen, unless it did not become ready
 // and wrote what another such has written; then that is said in the line about its
 // end.
-func (s *Supervisor) unfold(w *worker, known fleet.Worker) (fields []zap.Field) {
-	if w.tail == nil {
+func (s *Supervisor) unfold(w *roster.Worker, known fleet.Worker) (fields []zap.Field) {
+	if len(w.Tails()) == 0 {
 		return nil
 	}
-	s.roster.Await(w.tail.Settle)
+	s.roster.Await(w.PassedOn)
 	first := known.ReadyAt.IsZero() && !s.fleet.EverReady()
 	var other []byte
 	var wrote, lines int
 	if first {
-		other, wrote = s.books.Written(w.pid)
+		other, wrote = s.books.Written(w.PID)
 	}
 	s.roster.Await(func(atMost time.Duration) (passed bool) {
-		lines, passed = w.held.ReleaseExcept(other, atMost)
+		lines, passed = w.Held().ReleaseExcept(other, atMost)
 		return passed
 	})
 	switch {
@@ -156,7 +95,7 @@ func (s *Supervisor) unfold(w *worker, known fleet.Worker) (fields []zap.Field) 
 		}
 		return []zap.Field{zap.String("wrote", fmt.Sprintf("the same %s as worker %d", count, wrote))}
 	case first:
-		s.books.Wrote(w.ID, w.pid, w.held.Seen())
+		s.books.Wrote(w.ID, w.PID, w.Held().Seen())
 	}
 	return nil
 }

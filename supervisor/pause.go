@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 )
@@ -22,13 +21,13 @@ const pauseTime = 500 * time.Millisecond
 // After an error it is to be undone by resume all the same.
 func (s *Supervisor) pause() (said []message, err error) {
 	for w := range s.roster.All() {
-		w.held.Release(roster.PassTime)
+		w.Held().Release(roster.PassTime)
 	}
 	for w := range s.roster.All() {
-		if w.endpoint == nil {
+		if w.Endpoint == nil {
 			continue
 		}
-		said = append(said, s.listenUntil(w.endpoint.Pause())...)
+		said = append(said, s.listenUntil(w.Endpoint.Pause())...)
 	}
 	for _, l := range s.loaders.all {
 		said = append(said, s.listenUntil(l.way.Pause())...)
@@ -73,14 +72,15 @@ func (s *Supervisor) listenUntil(paused <-chan struct{}) (said []message) {
 // resume undoes pause.
 func (s *Supervisor) resume() {
 	for w := range s.roster.All() {
-		w.first = nil
-		if w.endpoint != nil {
-			w.serve(s)
+		w.Written()
+		if w.Endpoint != nil {
+			s.serve(w)
 		}
 	}
 	for _, l := range s.loaders.all {
-		l.first, l.second = nil, nil
-		l.serve(s)
+		l.Written()
+		l.second = nil
+		s.serveLoader(l)
 	}
 	for _, t := range s.tails() {
 		t.Resume()
@@ -94,10 +94,10 @@ func (s *Supervisor) resume() {
 func (s *Supervisor) tails() []*process.Tail {
 	all := slices.Clone(s.roster.Left())
 	for w := range s.roster.All() {
-		all = append(all, w.tails()...)
+		all = append(all, w.Tails()...)
 	}
 	for _, l := range s.loaders.all {
-		all = append(all, l.tails()...)
+		all = append(all, l.Tails()...)
 	}
 	return all
 }
@@ -107,8 +107,8 @@ func (s *Supervisor) tails() []*process.Tail {
 func (s *Supervisor) save(said []message) *saved {
 	s.boards.save()
 	for w := range s.roster.All() {
-		w.watch = s.guard.Record(w.ID)
-		w.board = w.boardFd()
+		w.Watch = s.guard.Record(w.ID)
+		w.Board = w.BoardFD()
 	}
 	all := &saved{up: s.fleet.Up(), noHangup: s.signals.OutlivesTerminal(), version: s.options.Version, program: s.options.Program, current: s.revisions.Current.Number, messages: said, master: s}
 	if access := s.files.Access(); access != nil {
@@ -117,15 +117,16 @@ func (s *Supervisor) save(said []message) *saved {
 	}
 	for _, id := range s.roster.IDs() {
 		w := s.roster.Of(id)
-		w.first = snapshot(w.tail)
-		all.countLost(w.first)
-		if w.stdout != nil {
-			all.strays = append(all.strays, leftPipe{TailSnapshot: w.stdout.Snapshot(), Worker: id})
+		stderr, stdout := w.Snapshot()
+		all.countLost(stderr)
+		if stdout != nil {
+			all.strays = append(all.strays, leftPipe{TailSnapshot: *stdout, Worker: id})
 		}
 	}
 	for _, l := range s.loaders.all {
-		l.first, l.second = snapshot(l.tail), snapshot(l.stdout)
-		all.countLost(l.first)
+		var stderr *process.TailSnapshot
+		stderr, l.second = l.Snapshot()
+		all.countLost(stderr)
 		all.countLost(l.second)
 	}
 	for _, t := range s.roster.Left() {
@@ -137,24 +138,9 @@ func (s *Supervisor) save(said []message) *saved {
 	return all
 }
 
-// snapshot is what is written of a pipe; nil: there is none.
-func snapshot(t *process.Tail) *process.TailSnapshot {
-	if t == nil {
-		return nil
-	}
-	one := t.Snapshot()
-	return &one
-}
-
 // countLost counts what nobody took of a pipe.
 func (s *saved) countLost(t *process.TailSnapshot) {
 	if t != nil {
 		s.outputLost += t.Lost
 	}
-}
-
-// serve has the worker's endpoint deliver to the loop.
-func (w *worker) serve(s *Supervisor) {
-	id := w.ID
-	w.endpoint.Serve(w.pid, func(m notify.Message) { w.post(s, message{id: id, Message: m}) })
 }

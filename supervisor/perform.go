@@ -11,8 +11,7 @@ import (
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
-	"github.com/gosuper/gosuper/supervisor/internal/process"
-	"github.com/gosuper/gosuper/supervisor/internal/tally"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -32,15 +31,15 @@ func (s *Supervisor) perform(a fleet.Action) {
 	case fleet.FoundStuck:
 		s.blame(s.roster.Of(a.ID), a)
 	case fleet.Recovered:
-		s.log.Info("worker is no longer stuck, and is replaced all the same", s.roster.Of(a.ID).fields()...)
+		s.log.Info("worker is no longer stuck, and is replaced all the same", s.roster.Of(a.ID).Fields()...)
 	case fleet.Defer:
 		s.log.Warn("worker wants to be replaced so soon after another one of its slot that it has to wait: see restart.reset_after",
-			s.roster.Of(a.ID).fields(zap.String("reason", string(a.Reason)), zap.Duration("for", time.Until(a.Until).Round(time.Millisecond)))...)
+			s.roster.Of(a.ID).Fields(zap.String("reason", string(a.Reason)), zap.Duration("for", time.Until(a.Until).Round(time.Millisecond)))...)
 	case fleet.Withdraw:
 		w := s.roster.Of(a.ID)
-		s.log.Info("worker is not ready yet: it speaks the worker protocol after all, and has not said READY=1", w.fields(zap.Duration("after", w.age()))...)
+		s.log.Info("worker is not ready yet: it speaks the worker protocol after all, and has not said READY=1", w.Fields(zap.Duration("after", w.Age()))...)
 	case fleet.Plain:
-		s.roster.Of(a.ID).revision.WarnPlain(s.log)
+		s.roster.Of(a.ID).Rev.WarnPlain(s.log)
 	case fleet.Retire:
 		s.retire(s.roster.Of(a.ID), a)
 	case fleet.Hasten:
@@ -54,7 +53,7 @@ func (s *Supervisor) perform(a fleet.Action) {
 		if known, _ := s.fleet.Worker(a.ID); !a.Aborted {
 			s.lost(w, known)
 		}
-		s.log.Warn("killing worker", w.fields(zap.String("reason", string(a.Reason)))...)
+		s.log.Warn("killing worker", w.Fields(zap.String("reason", string(a.Reason)))...)
 		s.do(w, orderKill)
 	case fleet.Bury:
 		w := s.roster.Of(a.Worker.ID)
@@ -95,18 +94,18 @@ func (s *Supervisor) countCanary(revision int) {
 
 // announce notes that a worker is ready. By now it has called listen itself if
 // it ever does, which changed the backlog for everybody.
-func (s *Supervisor) announce(w *worker) {
-	if err := w.revision.Sockets.Reapply(); err != nil {
+func (s *Supervisor) announce(w *roster.Worker) {
+	if err := w.Rev.Sockets.Reapply(); err != nil {
 		s.log.Warn("cannot restore the listeners", zap.Error(err))
 	}
-	w.held.Release(0)
-	w.held.Forget()
+	w.Held().Release(0)
+	w.Held().Forget()
 	s.books.Ready(time.Since(w.Spawned))
 	known, _ := s.fleet.Worker(w.ID)
-	s.log.Info("worker ready", w.fields(zap.Duration("after", w.age()), zap.Bool("cooperating", known.Cooperates()))...)
-	if !known.Cooperates() && w.memory != nil {
-		w.signs.due = time.Now().Add(headerLook)
-		if w.revision.Config.Ready.Mode == config.ReadyAfter {
+	s.log.Info("worker ready", w.Fields(zap.Duration("after", w.Age()), zap.Bool("cooperating", known.Cooperates()))...)
+	if !known.Cooperates() && w.Memory != nil {
+		w.Signs.Due = time.Now().Add(headerLook)
+		if w.Rev.Config.Ready.Mode == config.ReadyAfter {
 			s.lookAtProcesses(w) // else it was looked at before
 		}
 	}
@@ -114,8 +113,8 @@ func (s *Supervisor) announce(w *worker) {
 
 // retire asks a worker to finish. If it is the last that accepts on sockets
 // which are given up, it has to accept them empty first.
-func (s *Supervisor) retire(w *worker, a fleet.Retire) {
-	s.log.Info("worker draining", w.fields(zap.String("reason", string(a.Reason)), zap.Duration("for", time.Until(a.Until).Round(time.Millisecond)))...)
+func (s *Supervisor) retire(w *roster.Worker, a fleet.Retire) {
+	s.log.Info("worker draining", w.Fields(zap.String("reason", string(a.Reason)), zap.Duration("for", time.Until(a.Until).Round(time.Millisecond)))...)
 	s.leave(w)
 	s.setDeadline(w, a.Until)
 	s.do(w, orderStop)
@@ -124,100 +123,94 @@ func (s *Supervisor) retire(w *worker, a fleet.Retire) {
 // abort asks a worker that hangs for its stacks. If it did not become ready,
 // its last lines up to now explain it; those that follow are the stacks, and
 // end in registers.
-func (s *Supervisor) abort(w *worker, a fleet.Abort) {
+func (s *Supervisor) abort(w *roster.Worker, a fleet.Abort) {
 	known, _ := s.fleet.Worker(a.ID)
 	if a.Reason != fleet.ReasonStartup {
 		s.lost(w, known)
 		s.do(w, orderAbort)
 		return
 	}
-	w.failure = "not ready within startup_timeout"
-	if w.pid == 0 {
-		w.failure = "it had no process within startup_timeout"
+	w.Failure = "not ready within startup_timeout"
+	if w.PID == 0 {
+		w.Failure = "it had no process within startup_timeout"
 		s.do(w, orderAbort)
 		return
 	}
-	if w.signs.idle {
-		w.failure = "not ready within startup_timeout: it waits for connections on no socket that it was given"
-		if len(w.signs.elsewhere) > 0 {
-			w.failure += ", and listens on " + strings.Join(w.signs.elsewhere, " and ")
+	if w.Signs.Idle {
+		w.Failure = "not ready within startup_timeout: it waits for connections on no socket that it was given"
+		if len(w.Signs.Elsewhere) > 0 {
+			w.Failure += ", and listens on " + strings.Join(w.Signs.Elsewhere, " and ")
 		}
 	}
-	if w.revision.Config.Ready.Mode == config.ReadyNotify || known.Cooperates() {
-		w.failure = "no READY=1 within startup_timeout"
+	if w.Rev.Config.Ready.Mode == config.ReadyNotify || known.Cooperates() {
+		w.Failure = "no READY=1 within startup_timeout"
 	}
-	w.words = w.lastWords()
-	s.log.Warn("worker is not ready in time, asking for its stacks", w.fields(zap.Stringer("signal", w.revision.Config.AbortSignal), zap.Duration("age", w.age()))...)
+	w.Words = w.LastWords()
+	s.log.Warn("worker is not ready in time, asking for its stacks", w.Fields(zap.Stringer("signal", w.Rev.Config.AbortSignal), zap.Duration("age", w.Age()))...)
 	s.do(w, orderAbort)
 }
 
 // setDeadline tells the worker when it will be killed.
-func (s *Supervisor) setDeadline(w *worker, until time.Time) {
-	w.view().SetDrainUntil(scoreboard.Monotonic() + int64(time.Until(until)))
+func (s *Supervisor) setDeadline(w *roster.Worker, until time.Time) {
+	w.View().SetDrainUntil(scoreboard.Monotonic() + int64(time.Until(until)))
 }
 
 // foretell tells the workers that drain, or are about to, how that will end.
 func (s *Supervisor) foretell() {
 	for known := range s.fleet.Workers() {
 		if known.State == fleet.Draining || known.State.Ending() {
-			s.roster.Of(known.ID).view().SetAbortFollows(s.fleet.AsksForStacks(&known))
+			s.roster.Of(known.ID).View().SetAbortFollows(s.fleet.AsksForStacks(&known))
 		}
 	}
 }
 
 // do gives an order to the process of a worker, if it still has one. To one that has
 // none yet each is the end: nothing of it has run.
-func (s *Supervisor) do(w *worker, o order) {
-	if w.gone {
+func (s *Supervisor) do(w *roster.Worker, o order) {
+	if w.Gone {
 		return
 	}
-	if w.pid == 0 {
+	if w.PID == 0 {
 		s.giveUpOn(w)
 		return
 	}
-	if err := s.hands.signal(w.pid, w, o); err != nil {
-		s.log.Error("cannot signal worker", w.fields(zap.Stringer("order", o), zap.Error(err))...)
+	if err := s.hands.signal(w.PID, w, o); err != nil {
+		s.log.Error("cannot signal worker", w.Fields(zap.Stringer("order", o), zap.Error(err))...)
 	}
 }
 
 // bury gives back what a dead worker had and explains its death, after its
 // successor was started.
-func (s *Supervisor) bury(w *worker, a fleet.Bury) {
+func (s *Supervisor) bury(w *roster.Worker, a fleet.Bury) {
 	s.explainKill(w, a.Worker)
 	s.guard.Forget(w.ID)
 	if !a.Worker.State.Ending() && time.Until(a.Worker.Until) < fleet.CutMargin {
 		s.lost(w, a.Worker)
 	}
 	lost, served := s.countLast(a.Worker, w)
-	fields := append(w.fields(zap.String("status", w.ending(a.Worker)), zap.Duration("age", w.age())), served...)
+	fields := append(w.Fields(zap.String("status", w.Ending(a.Worker)), zap.Duration("age", w.Age())), served...)
 	fields = append(fields, s.unfold(w, a.Worker)...)
 	s.enter(w, a, lost)
 	if a.Verdict == fleet.Retired {
 		s.log.Info("worker gone", append(fields, zap.String("reason", string(cmp.Or(a.Worker.Why, fleet.ReasonLeft))))...)
 	} else {
-		s.log.Error("worker "+a.Verdict.String(), append(fields, zap.Duration("backoff", a.Backoff.Round(time.Millisecond)), zap.Strings("last_lines", w.lastWords()))...)
+		s.log.Error("worker "+a.Verdict.String(), append(fields, zap.Duration("backoff", a.Backoff.Round(time.Millisecond)), zap.Strings("last_lines", w.LastWords()))...)
 	}
-	w.release()
+	w.Release()
 	if access := s.files.Access(); access != nil {
 		access.Retire(w.ID)
 	}
-	s.roster.Leave(w.tails()...)
-}
-
-// reading is what the worker's board counts.
-func (w *worker) reading() tally.Reading {
-	h := w.view().Histogram()
-	return tally.Reading{Counters: w.view().Counters(), Histogram: h.Counts[:], Microseconds: uint64(h.Sum) / 1000}
+	s.roster.Leave(w.Tails()...)
 }
 
 // countLast adds what a dead worker did to the totals. It returns what it took
 // along, and for the log what it served and by how much that is more than it should
 // have; nil of a plain one, as that is not known.
-func (s *Supervisor) countLast(known fleet.Worker, w *worker) (lost *uint64, fields []zap.Field) {
+func (s *Supervisor) countLast(known fleet.Worker, w *roster.Worker) (lost *uint64, fields []zap.Field) {
 	if !known.Cooperates() {
 		return s.books.Gone(w.ID, time.Now(), nil), nil
 	}
-	last := w.reading()
+	last := w.Reading()
 	started := last.Counters.Started
 	lost = s.books.Gone(w.ID, time.Now(), &last)
 	s.reportDropped(time.Now())
@@ -225,30 +218,8 @@ func (s *Supervisor) countLast(known fleet.Worker, w *worker) (lost *uint64, fie
 	if *lost > 0 {
 		fields = append(fields, zap.Uint64("requests_lost", *lost))
 	}
-	if w.limit > 0 && started > uint64(w.limit) {
-		fields = append(fields, zap.Uint64("overshoot", started-uint64(w.limit)))
+	if w.Limit > 0 && started > uint64(w.Limit) {
+		fields = append(fields, zap.Uint64("overshoot", started-uint64(w.Limit)))
 	}
 	return lost, fields
-}
-
-// ending says how the process ended. Many programs leave the stop signal to its
-// default, or raise it again when they are done: that is what they were asked for.
-func (w *worker) ending(known fleet.Worker) string {
-	switch {
-	case w.failure == "" && !known.Until.IsZero() && w.status == (process.Status{Signal: w.revision.Config.StopSignal.Number}):
-		return "stopped"
-	case w.failure == "":
-		return w.status.String()
-	case w.pid == 0 || !w.gone:
-		return w.failure
-	}
-	return w.failure + " (" + w.status.String() + ")"
-}
-
-// lastWords are the last lines that the worker wrote, which explain its end.
-func (w *worker) lastWords() []string {
-	if w.words != nil || w.tail == nil {
-		return w.words
-	}
-	return w.tail.Lines(lastLines)
 }

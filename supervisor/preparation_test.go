@@ -275,7 +275,7 @@ func TestManyDeathsBesideASlowReader(t *testing.T) {
 	const dead = 200
 	reader := make(blocked)
 	defer close(reader)
-	s := &Supervisor{roster: roster.New[worker]()}
+	s := &Supervisor{roster: roster.New()}
 	var tails []*process.Tail
 	for i := range dead {
 		tail, err := process.NewTail(process.Stderr, reader)

@@ -13,6 +13,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
 )
 
 // leftoverTime is how long the end of the master waits until what workers left
@@ -37,7 +38,7 @@ func (s *Supervisor) reap() {
 		s.leftovers.Reaped(o.Pid)
 	}
 	var built, tried *process.Status
-	var ended []*worker
+	var ended []*roster.Worker
 	for _, e := range exits {
 		s.leftovers.Reaped(e.Pid)
 		switch {
@@ -73,14 +74,14 @@ func (s *Supervisor) reap() {
 }
 
 // died notes how the process of a worker ended, which is reaped.
-func (s *Supervisor) died(w *worker, end process.Status) {
-	w.status, w.gone = end, true
-	if w.revision.Config.Preload {
+func (s *Supervisor) died(w *roster.Worker, end process.Status) {
+	w.Status, w.Gone = end, true
+	if w.Rev.Config.Preload {
 		s.loaders.exit = time.Now()
 	}
 	known, _ := s.fleet.Worker(w.ID)
 	alone := !known.Until.IsZero() && known.State != fleet.Killed && !known.Cooperates() && end.Signal != syscall.SIGKILL
-	s.leftovers.Died(leftovers.Leader{ID: w.ID, PID: w.pid, Alone: alone})
+	s.leftovers.Died(leftovers.Leader{ID: w.ID, PID: w.PID, Alone: alone})
 }
 
 // sweep ends what workers left behind that are gone themselves by now. While a worker
@@ -123,9 +124,9 @@ func (s *Supervisor) swept(adopted []process.Orphan) {
 // leaders are the workers that are alive.
 func (s *Supervisor) leaders() (alive []leftovers.Leader) {
 	for w := range s.roster.All() {
-		if !w.gone && w.pid != 0 {
+		if !w.Gone && w.PID != 0 {
 			known, _ := s.fleet.Worker(w.ID)
-			alive = append(alive, leftovers.Leader{ID: w.ID, PID: w.pid, Busy: w.executed || !known.ReadyAt.IsZero()})
+			alive = append(alive, leftovers.Leader{ID: w.ID, PID: w.PID, Busy: w.Executed || !known.ReadyAt.IsZero()})
 		}
 	}
 	for _, l := range s.loaders.all {

@@ -15,6 +15,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -44,10 +45,10 @@ func newSuccessor(o Options, h hands) (*Supervisor, error) {
 	}
 	for f := range s.fleet.Workers() {
 		w := s.roster.Of(f.ID)
-		w.Identity, w.revision, w.executed, w.signs.due = f.Identity, s.revisions.All[f.Revision], true, time.Now()
-		s.guard.Resume(w.ID, w.watch)
-		w.reopen(s)
-		s.roster.Born(w.ID, w.pid)
+		w.Identity, w.Rev, w.Executed, w.Signs.Due = f.Identity, s.revisions.All[f.Revision], true, time.Now()
+		s.guard.Resume(w.ID, w.Watch)
+		s.reopenWorker(w)
+		s.roster.Born(w.ID, w.PID)
 	}
 	for _, id := range s.roster.IDs() {
 		if _, alive := s.fleet.Worker(id); !alive {
@@ -55,7 +56,7 @@ func newSuccessor(o Options, h hands) (*Supervisor, error) {
 		}
 	}
 	for _, l := range s.loaders.all {
-		l.reopen(s)
+		s.reopenLoader(l)
 	}
 	s.reopenPipes(i.strays)
 	return s, nil
@@ -88,12 +89,10 @@ func (s *Supervisor) reopenLogs(left *saved) {
 func (s *Supervisor) reopenPipes(all []leftPipe) {
 	for _, t := range all {
 		stream := cmp.Or(t.Stream, Stderr)
-		if w := s.roster.Of(t.Worker); w != nil && w.tail != nil && w.stdout == nil {
-			stdout, err := w.tail.RestoreBeside(t.TailSnapshot, s.options.Streams.Worker(w.ID, stream))
-			if err == nil {
-				w.stdout = stdout
+		if w := s.roster.Of(t.Worker); w != nil {
+			if ok, _ := w.RestoreStdout(s.options.Streams, w.ID, t.TailSnapshot); ok {
+				continue // or it is done without
 			}
-			continue
 		}
 		if tail, err := process.RestoreTail(t.TailSnapshot, s.options.Streams.Worker(0, stream)); err == nil {
 			s.roster.Leave(tail)
@@ -101,42 +100,37 @@ func (s *Supervisor) reopenPipes(all []leftPipe) {
 	}
 }
 
-// reopen goes on with what a worker says.
-func (w *worker) reopen(s *Supervisor) {
+// reopenWorker goes on with what a worker says.
+func (s *Supervisor) reopenWorker(w *roster.Worker) {
 	var errs [2]error
-	if w.board >= 0 {
-		w.memory = reopen(s, w.board, scoreboard.Adopt)
+	if w.Board >= 0 {
+		w.Memory = reopen(s, w.Board, scoreboard.Adopt)
 	}
-	if first := w.first; first != nil {
-		w.tail, errs[0] = process.RestoreTail(*first, s.options.Streams.Worker(w.ID, cmp.Or(first.Stream, Stderr)))
-		w.first = nil
-	}
-	if w.endpoint != nil {
-		if errs[1] = w.endpoint.Reopen(); errs[1] == nil {
-			w.serve(s)
+	errs[0] = w.Restore(s.options.Streams, w.ID)
+	if w.Endpoint != nil {
+		if errs[1] = w.Endpoint.Reopen(); errs[1] == nil {
+			s.serve(w)
 		} else {
-			w.endpoint = nil
+			w.Endpoint = nil
 		}
 	}
 	if err := errors.Join(errs[:]...); err != nil {
-		s.log.Error("cannot go on with all that a worker says", w.fields(zap.Error(err))...)
+		s.log.Error("cannot go on with all that a worker says", w.Fields(zap.Error(err))...)
 	}
 }
 
-// reopen goes on with what a loader says.
-func (l *preloader) reopen(s *Supervisor) {
+// reopenLoader goes on with what a loader says.
+func (s *Supervisor) reopenLoader(l *preloader) {
 	l.executed = true
 	errs := [3]error{l.way.Reopen()}
 	if errs[0] == nil {
-		l.serve(s)
+		s.serveLoader(l)
 	}
-	if l.first != nil {
-		l.tail, errs[1] = process.RestoreTail(*l.first, s.options.Streams.Worker(0, cmp.Or(l.first.Stream, Stderr)))
+	errs[1] = l.Restore(s.options.Streams, 0)
+	if l.second != nil {
+		_, errs[2] = l.RestoreStdout(s.options.Streams, 0, *l.second)
 	}
-	if l.second != nil && l.tail != nil {
-		l.stdout, errs[2] = l.tail.RestoreBeside(*l.second, s.options.Streams.Worker(0, l.second.Stream))
-	}
-	l.first, l.second = nil, nil
+	l.second = nil
 	if err := errors.Join(errs[:]...); err != nil {
 		s.log.Error("cannot go on with all that a loader says", l.fields(zap.Error(err))...)
 	}

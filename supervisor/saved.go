@@ -78,7 +78,7 @@ func newState() *Supervisor {
 	return &Supervisor{
 		inputs:    inputs{signals: signals.New(), messages: make(chan message), loop: loop.New()},
 		revisions: revision.Known{All: map[int]*revision.Revision{}},
-		roster:    roster.New[worker](),
+		roster:    roster.New(),
 		books:     books.New(time.Now()),
 		endpoints: endpoints.New(),
 		files:     &ownfiles.Files{},

@@ -67,7 +67,7 @@ func TestFirstState(t *testing.T) {
 		{"configuration", i.Config().Workers.N == 2 && i.Config().Command[0] == "/bin/true" && i.Config().KeepAlive == 5*time.Second},
 		{"program", i.Program().Path == "/usr/bin/gosuper" && len(i.Program().Args) == 3},
 		{"brain", generation == 2 && s.fleet.Target() == 2 && s.fleet.Alive() == s.roster.Len()},
-		{"workers", w.pid == 8388610 && w.says == "ready ü"},
+		{"workers", w.PID == 8388610 && w.Says == "ready ü"},
 		{"counters", *counters.InnocentsLost == 7 && counters.Restarts[control.Crash] == 1 && s.books.RestartsOf(0) == 2},
 		{"sockets", s.revisions.Current.Sockets.Len() == 1 && len(s.sockets.Leaving()) == 1},
 		{"last words", last.Status == "exit status 3"},

@@ -13,6 +13,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/supervisor/internal/scales"
 )
 
@@ -21,7 +22,7 @@ func serving(t testing.TB, n int) *Supervisor {
 	t.Helper()
 	c := load(t, fmt.Sprintf("workers = %d\nready = \"notify\"\nwatchdog = \"1h\"\n", n))
 	s, err := newSupervisor(Options{Config: c, Log: zap.NewNop(), Streams: toStderr{}}, hands{
-		launch:  func(_ *Supervisor, w *worker, _ func(int, error)) (int, error) { return noPID + w.ID, nil },
+		launch:  func(_ *Supervisor, w *roster.Worker, _ func(int, error)) (int, error) { return noPID + w.ID, nil },
 		reap:    func(func(int) bool) ([]process.Exit, []process.Orphan, error) { return nil, nil, nil },
 		adopted: nobody,
 		trees:   func([]int) ([]scales.Tree, error) { return nil, fs.ErrNotExist },

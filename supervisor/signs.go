@@ -10,6 +10,7 @@ import (
 
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
 )
 
 // What a worker does not say has to be looked for, as long as it is young: that it
@@ -22,14 +23,6 @@ const (
 	headerLook = 100 * time.Millisecond // and from then on a quarter of its age
 	together   = 20 * time.Millisecond  // looks that fall so close together are one
 )
-
-// signs is what is looked for of a worker.
-type signs struct {
-	due       time.Time // when to look next; zero: there is nothing to be seen
-	looking   bool      // at its processes, just now
-	idle      bool      // it waited for no connection when they were looked at last
-	elsewhere []string  // where they listened then beside the sockets that it was given
-}
 
 // waiting looks whether one of the processes of a worker waits for connections
 // on the sockets with these inodes.
@@ -48,7 +41,7 @@ func waiting(pid int, inodes []uint64, user *process.Credential) process.Waiting
 // nextSigns is when to look at the first worker; zero: never.
 func (s *Supervisor) nextSigns() (next time.Time) {
 	for w := range s.roster.All() {
-		next = soonest(next, w.signs.due)
+		next = soonest(next, w.Signs.Due)
 	}
 	return next
 }
@@ -56,7 +49,7 @@ func (s *Supervisor) nextSigns() (next time.Time) {
 // lookForSigns looks at all workers whose time has come.
 func (s *Supervisor) lookForSigns(now time.Time) {
 	for w := range s.roster.All() {
-		if !w.signs.due.IsZero() && !w.signs.due.After(now.Add(together)) {
+		if !w.Signs.Due.IsZero() && !w.Signs.Due.After(now.Add(together)) {
 			s.lookOut(w, now)
 		}
 	}
@@ -64,35 +57,35 @@ func (s *Supervisor) lookForSigns(now time.Time) {
 
 // lookOut looks at a worker if there is something to be seen of it now, and
 // decides when to do so next.
-func (s *Supervisor) lookOut(w *worker, now time.Time) {
+func (s *Supervisor) lookOut(w *roster.Worker, now time.Time) {
 	s.readHeader(w)
 	known, alive := s.fleet.Worker(w.ID)
-	w.signs.due = time.Time{}
-	if !alive || w.gone {
+	w.Signs.Due = time.Time{}
+	if !alive || w.Gone {
 		return
 	}
 	age := now.Sub(known.Spawned)
 	switch from := known.LookFrom(); {
 	case from.After(now):
-		w.signs.due = from
+		w.Signs.Due = from
 	case !from.IsZero():
 		s.lookAtProcesses(w)
-	case known.HeaderUntil().After(now) && w.memory != nil:
-		w.signs.due = soonest(now.Add(max(headerLook, age/4)), s.lookAtQueues(w, now))
-	case w.revision.Unserved.Any():
-		w.signs.due = soonest(now.Add(unservedLook), s.lookAtQueues(w, now))
+	case known.HeaderUntil().After(now) && w.Memory != nil:
+		w.Signs.Due = soonest(now.Add(max(headerLook, age/4)), s.lookAtQueues(w, now))
+	case w.Rev.Unserved.Any():
+		w.Signs.Due = soonest(now.Add(unservedLook), s.lookAtQueues(w, now))
 	}
 }
 
 // lookAtProcesses has a goroutine look whether the worker waits for connections.
 // What that reads belongs to the worker, which may be able to keep its reader
 // waiting: it is at its own expense.
-func (s *Supervisor) lookAtProcesses(w *worker) {
-	if w.signs.looking {
+func (s *Supervisor) lookAtProcesses(w *roster.Worker) {
+	if w.Signs.Looking {
 		return
 	}
-	w.signs.looking = true
-	pid, inodes, user := w.pid, w.revision.Sockets.Inodes(w.Slot), w.revision.Credential
+	w.Signs.Looking = true
+	pid, inodes, user := w.PID, w.Rev.Sockets.Inodes(w.Slot), w.Rev.Credential
 	go func() {
 		seen := s.hands.waiting(pid, inodes, user)
 		s.loop.Report(func() { s.saw(w, seen) })
@@ -100,35 +93,35 @@ func (s *Supervisor) lookAtProcesses(w *worker) {
 }
 
 // saw takes note of a look at the processes of a worker.
-func (s *Supervisor) saw(w *worker, seen process.Waiting) {
-	w.signs.looking = false
-	if w.gone || s.roster.Of(w.ID) != w {
+func (s *Supervisor) saw(w *roster.Worker, seen process.Waiting) {
+	w.Signs.Looking = false
+	if w.Gone || s.roster.Of(w.ID) != w {
 		return
 	}
 	s.readHeader(w)
 	s.step()
 	known, _ := s.fleet.Worker(w.ID)
-	w.signs.elsewhere = seen.Elsewhere
+	w.Signs.Elsewhere = seen.Elsewhere
 	now := time.Now()
 	switch {
 	case known.Cooperates():
 	case known.LookFrom().IsZero():
-		w.revision.Unserved.See(seen.On, seen.Unsure)
+		w.Rev.Unserved.See(seen.On, seen.Unsure)
 		s.warnUnserved(w, now)
 	case seen.Any() || seen.Unsure:
-		w.signs.idle = false
-		w.revision.Unserved.See(seen.On, seen.Unsure)
+		w.Signs.Idle = false
+		w.Rev.Unserved.See(seen.On, seen.Unsure)
 		if !seen.Any() {
 			s.warnBlind(w)
 		}
 		s.step(fleet.Waits{ID: w.ID})
 	default:
-		w.signs.idle = true
-		w.signs.due = now.Add(min(max(waitsLook, now.Sub(known.Spawned)/16), waitsMost))
+		w.Signs.Idle = true
+		w.Signs.Due = now.Add(min(max(waitsLook, now.Sub(known.Spawned)/16), waitsMost))
 		if len(seen.Elsewhere) > 0 {
-			w.revision.Unserved.See(seen.On, seen.Unsure)
+			w.Rev.Unserved.See(seen.On, seen.Unsure)
 			s.warnUnserved(w, now)
-			w.signs.due = soonest(w.signs.due, s.lookAtQueues(w, now))
+			w.Signs.Due = soonest(w.Signs.Due, s.lookAtQueues(w, now))
 		}
 	}
 }
@@ -140,8 +133,8 @@ const unservedLook = 30 * time.Second
 // when to look again; zero: when it suits. Where somebody has waited for long the
 // worker, one of those that could serve them, is looked at once more before it is
 // said.
-func (s *Supervisor) lookAtQueues(w *worker, now time.Time) (next time.Time) {
-	next, overdue := w.revision.Unserved.Look(now, w.revision.Sockets)
+func (s *Supervisor) lookAtQueues(w *roster.Worker, now time.Time) (next time.Time) {
+	next, overdue := w.Rev.Unserved.Look(now, w.Rev.Sockets)
 	if overdue {
 		s.lookAtProcesses(w)
 	}
@@ -150,12 +143,12 @@ func (s *Supervisor) lookAtQueues(w *worker, now time.Time) (next time.Time) {
 
 // warnUnserved warns, once for each, of addresses at which somebody waits in vain,
 // just after a look at the worker.
-func (s *Supervisor) warnUnserved(w *worker, now time.Time) {
-	urls := w.revision.Sockets.URLs()
-	for _, i := range w.revision.Unserved.Tell(now) {
+func (s *Supervisor) warnUnserved(w *roster.Worker, now time.Time) {
+	urls := w.Rev.Sockets.URLs()
+	for _, i := range w.Rev.Unserved.Tell(now) {
 		fields := []zap.Field{zap.String("bind", urls[i]), zap.Int("descriptor", 3+i)}
-		if len(w.signs.elsewhere) > 0 {
-			fields = append(fields, zap.Strings("listens_on", w.signs.elsewhere))
+		if len(w.Signs.Elsewhere) > 0 {
+			fields = append(fields, zap.Strings("listens_on", w.Signs.Elsewhere))
 		}
 		s.log.Warn("nobody accepts the connections to an address: the command serves another socket, or only the first", fields...)
 	}
@@ -163,8 +156,8 @@ func (s *Supervisor) warnUnserved(w *worker, now time.Time) {
 
 // warnBlind says once that plain workers count as ready because of their age
 // alone.
-func (s *Supervisor) warnBlind(w *worker) {
+func (s *Supervisor) warnBlind(w *roster.Worker) {
 	if s.books.Once("blind") {
-		s.log.Warn("cannot see whether workers wait for connections: a plain one counts as ready after 1s; let it say READY=1, or give ready a duration", w.fields()...)
+		s.log.Warn("cannot see whether workers wait for connections: a plain one counts as ready after 1s; let it say READY=1, or give ready a duration", w.Fields()...)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
 )
 
 // A cooperating worker is watched from outside as soon as it is ready, in
@@ -35,7 +36,7 @@ func TestLateHeaderIsWatched(t *testing.T) {
 func lateHeader(t *testing.T, ready string, header, word time.Duration, blind bool) {
 	b := boards{}
 	toml := fmt.Sprintf("workers = 1\nready = %q\nwatchdog = \"4s\"\nmax_requests = 9\n", ready)
-	launch := func(st *stage, w *worker) error {
+	launch := func(st *stage, w *roster.Worker) error {
 		if w.ID == 1 {
 			return b.blank(st, w)
 		}

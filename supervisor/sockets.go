@@ -10,6 +10,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/hint"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 )
 
@@ -21,16 +22,16 @@ func (s *Supervisor) newPaths() *socket.Paths {
 // leave prepares the retirement of a worker that has sockets which the current
 // revision has not: those on which no other worker accepts any more are leaving,
 // and the worker is told so.
-func (s *Supervisor) leave(w *worker) {
+func (s *Supervisor) leave(w *roster.Worker) {
 	if !s.fleet.Closed() {
-		s.sockets.GiveUp(s.unserved(w.revision.Sockets.Without(s.revisions.Current.Sockets)))
+		s.sockets.GiveUp(s.unserved(w.Rev.Sockets.Without(s.revisions.Current.Sockets)))
 	}
 	var bits uint64
 	for _, set := range s.sockets.Leaving() {
-		bits |= w.revision.Sockets.Bits(set.Own())
+		bits |= w.Rev.Sockets.Bits(set.Own())
 	}
 	if bits != 0 {
-		w.view().SetLeaving(bits)
+		w.View().SetLeaving(bits)
 	}
 }
 
@@ -47,7 +48,7 @@ func (s *Supervisor) unserved(sockets *socket.Set) *socket.Set {
 // inUse says whether a worker lives that was given one of the sockets.
 func (s *Supervisor) inUse(sockets *socket.Set) bool {
 	for w := range s.roster.All() {
-		if !w.gone && w.revision.Sockets.Bits(sockets) != 0 {
+		if !w.Gone && w.Rev.Sockets.Bits(sockets) != 0 {
 			return true
 		}
 	}
@@ -66,7 +67,7 @@ func (s *Supervisor) lookAfterSockets(now time.Time) {
 // mend looks whether the sockets of the workers still take connections, and sees to
 // it that they do. ended are the workers that have just gone, one of which is to
 // blame if they do not.
-func (s *Supervisor) mend(ended ...*worker) {
+func (s *Supervisor) mend(ended ...*roster.Worker) {
 	if s.fleet.Closed() {
 		return
 	}
@@ -92,7 +93,7 @@ func (s *Supervisor) mend(ended ...*worker) {
 // replaceHolders replaces the workers that were given what is renewed by now.
 func (s *Supervisor) replaceHolders(renewed *socket.Set) {
 	for w := range s.roster.All() {
-		if !w.gone && w.revision.Sockets.Bits(renewed) != 0 {
+		if !w.Gone && w.Rev.Sockets.Bits(renewed) != 0 {
 			s.note(fleet.Recycle{ID: w.ID, Reason: fleet.ReasonRecycle})
 		}
 	}

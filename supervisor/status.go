@@ -3,18 +3,14 @@
 package supervisor
 
 import (
-	"cmp"
 	"context"
-	"math"
 	"os"
-	"slices"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/supervisor/admin"
 	"github.com/gosuper/gosuper/supervisor/control"
-	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
 // statusTurn is for how long the loop reads the boards of workers in one go, for
@@ -28,7 +24,9 @@ func (s *Supervisor) Status(ctx context.Context, withRequests bool) (control.Sta
 	var rest []control.Worker // whose requests are not known yet
 	read := func() {
 		for begin := time.Now(); len(rest) > 0 && time.Since(begin) < statusTurn; rest = rest[1:] {
-			st.Requests = append(st.Requests, s.inFlight(rest[0].ID)...)
+			if w := s.roster.Of(rest[0].ID); w != nil { // it is not gone meanwhile
+				st.Requests = append(st.Requests, w.Requests()...)
+			}
 		}
 	}
 	err := s.loop.Do(ctx, func() {
@@ -79,22 +77,8 @@ func (s *Supervisor) look() control.Status {
 		st.Failing = append(st.Failing, control.Failing{Slot: f.Slot, Boots: f.Boots, Error: s.endingOf(f.Culprit).Of(f.Culprit)})
 	}
 	for f := range s.fleet.Workers() {
-		w := s.roster.Of(f.ID)
-		one := control.Worker{
-			ID: f.ID, Slot: f.Slot, Place: f.Place, Generation: f.Generation,
-			State: f.State.String(), Cooperating: f.Cooperates(), AgeSeconds: control.Seconds(now.Sub(f.Spawned)),
-			Restarts: s.books.RestartsOf(f.Slot), Status: w.says, MemoryKind: control.RSS,
-		}
-		if w.pid != 0 {
-			one.PID = new(w.pid)
-		}
-		if f.Cooperates() {
-			c := w.view().Counters()
-			one.Requests, one.MaxRequests, one.InFlight = new(c.Finished), w.limit, new(uint64)
-			if c.Started > c.Finished {
-				*one.InFlight = c.Started - c.Finished
-			}
-		}
+		one := s.roster.Of(f.ID).Describe(f, now)
+		one.Restarts = s.books.RestartsOf(f.Slot)
 		st.Workers = append(st.Workers, one)
 	}
 	st.Explain()
@@ -106,7 +90,7 @@ func (s *Supervisor) look() control.Status {
 func (s *Supervisor) readBoards(now time.Time) {
 	for known := range s.fleet.Workers() {
 		if known.Cooperates() {
-			s.books.Read(known.ID, now, s.roster.Of(known.ID).reading())
+			s.books.Read(known.ID, now, s.roster.Of(known.ID).Reading())
 		}
 	}
 	s.reportDropped(now)
@@ -148,30 +132,4 @@ func (s *Supervisor) state() control.State {
 		return control.Starting
 	}
 	return control.Running
-}
-
-// inFlight are the requests of a worker, none if it is gone. Of its board the
-// text is fit to be read and the numbers may be anything.
-func (s *Supervisor) inFlight(id int) []control.Request {
-	w := s.roster.Of(id)
-	if w == nil {
-		return nil
-	}
-	clock := scoreboard.Monotonic()
-	found := w.view().Requests()
-	slices.SortStableFunc(found, func(a, b scoreboard.Request) int { return cmp.Compare(a.Start, b.Start) })
-	requests := make([]control.Request, len(found))
-	for i, r := range found {
-		requests[i] = control.Request{
-			Worker: id, Method: r.Method, Path: r.Path, RequestID: r.ID,
-			AgeSeconds: since(clock, r.Start), IdleSeconds: since(clock, r.Progress),
-			Streaming: r.Flags&(scoreboard.Streaming|scoreboard.Upgraded) != 0,
-		}
-	}
-	return requests
-}
-
-// since is the time from then to now in seconds, 0 if that is not in the past.
-func since(now, then int64) float64 {
-	return math.Round(max(float64(now)-float64(then), 0)/1e6) / 1e3
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -20,22 +21,22 @@ import (
 type boards map[int]*scoreboard.Board
 
 // launch gives each worker a board with its header written.
-func (b boards) launch(st *stage, w *worker) error {
+func (b boards) launch(st *stage, w *roster.Worker) error {
 	if err := b.blank(st, w); err != nil {
 		return err
 	}
-	b[w.ID].WriteHeader(w.pid)
+	b[w.ID].WriteHeader(w.PID)
 	return nil
 }
 
 // blank gives each worker a board without a header.
-func (b boards) blank(st *stage, w *worker) error {
+func (b boards) blank(st *stage, w *roster.Worker) error {
 	m, err := scoreboard.Create()
 	if err != nil {
 		st.t.Skip("no shared memory here")
 	}
 	st.t.Cleanup(func() { m.Close() })
-	w.memory, w.limit = m, w.revision.Config.MaxRequests
+	w.Memory, w.Limit = m, w.Rev.Config.MaxRequests
 	b[w.ID], err = scoreboard.Open(int(m.File().Fd()))
 	return err
 }
@@ -142,7 +143,7 @@ func TestTotalsOutliveWorkers(t *testing.T) {
 func TestPlainWorkersAreUnknown(t *testing.T) {
 	b := boards{}
 	plain := map[int]bool{1: true, 2: true}
-	launch := func(st *stage, w *worker) error {
+	launch := func(st *stage, w *roster.Worker) error {
 		if plain[w.ID] {
 			return silent(st, w)
 		}

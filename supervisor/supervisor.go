@@ -46,9 +46,9 @@ type Supervisor struct {
 	sockets   socket.Keeper   `state:",inline"` // beside those of the revisions
 	boards    sharedMemory    `state:",inline"` // that workers share with the master
 
-	roster    *roster.Roster[worker] `state:",inline"`
-	leftovers leftovers.Leftovers    `state:",inline"`
-	loaders   loaders                `state:",inline"` // that workers are forked from
+	roster    *roster.Roster      `state:",inline"`
+	leftovers leftovers.Leftovers `state:",inline"`
+	loaders   loaders             `state:",inline"` // that workers are forked from
 
 	manager     *manager.Manager     `state:"-"` // nil: there is none
 	next        agenda               `state:"-"`
@@ -77,8 +77,8 @@ type inputs struct {
 // hands are the system calls of the loop, and the seam for its tests.
 type hands struct {
 	signals signals.Source
-	launch  func(s *Supervisor, w *worker, told func(pid int, err error)) (pid int, err error)
-	signal  func(pid int, w *worker, o order) error
+	launch  func(s *Supervisor, w *roster.Worker, told func(pid int, err error)) (pid int, err error)
+	signal  func(pid int, w *roster.Worker, o order) error
 	try     func(c *upgrade.Candidate, args, environ []string, state int) (*upgrade.Trial, error)
 	become  func(program int, argv, environ []string, state int, descriptors []int, taken func() []syscall.Signal) error
 	reap    func(known func(pid int) bool) ([]process.Exit, []process.Orphan, error)

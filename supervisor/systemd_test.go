@@ -17,6 +17,7 @@ import (
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/manager"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
 )
 
 // listener is a service manager that writes down what it hears, and when.
@@ -63,7 +64,7 @@ func (l *listener) read(yes bool) {
 // listenTo is play with a service manager that listens.
 func listenTo(t *testing.T, watchdog time.Duration, toml string, acts func(*stage, *listener)) {
 	l := &listener{}
-	play(t, toml, func(st *stage, _ *worker) error {
+	play(t, toml, func(st *stage, _ *roster.Worker) error {
 		if st.master.manager == nil {
 			l.start, st.master.manager = st.start, manager.New(l, watchdog)
 		}

@@ -135,7 +135,7 @@ func (s *Supervisor) beginPending() {
 			return
 		}
 		for w := range s.roster.All() {
-			if !w.executed && !w.gone {
+			if !w.Executed && !w.Gone {
 				return
 			}
 		}

@@ -57,8 +57,8 @@ func leave(s *Supervisor) (fd int, err error) {
 		shared = append(shared, &s.boards.page)
 	}
 	for w := range s.roster.All() {
-		if w.board >= 0 {
-			shared = append(shared, &w.board)
+		if w.Board >= 0 {
+			shared = append(shared, &w.Board)
 		}
 	}
 	for _, fd := range shared {
@@ -75,7 +75,7 @@ func text(s *Supervisor) string {
 	all := s.save(nil)
 	s.boards.page = 0
 	for w := range s.roster.All() {
-		w.board = min(w.board, 0)
+		w.Board = min(w.Board, 0)
 	}
 	b, _, err := state.Write(all, scoreboard.Epoch())
 	if err != nil {

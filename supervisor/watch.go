@@ -10,6 +10,7 @@ import (
 
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/guard"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -18,10 +19,10 @@ func (s *Supervisor) watched() iter.Seq[guard.Charge] {
 	return func(yield func(guard.Charge) bool) {
 		for known := range s.fleet.Workers() {
 			w := s.roster.Of(known.ID)
-			if w.gone || !known.Watched() {
+			if w.Gone || !known.Watched() {
 				continue
 			}
-			if !yield(guard.Charge{ID: w.ID, Board: w.view(), Header: known.Cooperates(), Limits: w.revision.Limits()}) {
+			if !yield(guard.Charge{ID: w.ID, Board: w.View(), Header: known.Cooperates(), Limits: w.Rev.Limits()}) {
 				return
 			}
 		}
@@ -41,7 +42,7 @@ func (s *Supervisor) patrol(now time.Time) {
 	}
 	for c := range s.watched() {
 		if c.Header {
-			s.books.Read(c.ID, now, s.roster.Of(c.ID).reading())
+			s.books.Read(c.ID, now, s.roster.Of(c.ID).Reading())
 		}
 	}
 	s.reportDropped(now)
@@ -50,8 +51,8 @@ func (s *Supervisor) patrol(now time.Time) {
 
 // blame writes the line that says why a worker has to go: what the last look
 // saw of it.
-func (s *Supervisor) blame(w *worker, a fleet.FoundStuck) {
-	fields := w.fields()
+func (s *Supervisor) blame(w *roster.Worker, a fleet.FoundStuck) {
+	fields := w.Fields()
 	if known, _ := s.fleet.Worker(a.ID); known.Cooperates() {
 		fields = append(fields, zap.Int("other_requests", a.Innocents))
 	}
@@ -60,19 +61,19 @@ func (s *Supervisor) blame(w *worker, a fleet.FoundStuck) {
 		return
 	}
 	slot, clock := s.guard.Overdue(w.ID), scoreboard.Monotonic()
-	r, _ := w.view().Request(slot.Index)
+	r, _ := w.View().Request(slot.Index)
 	s.log.Error("worker is stuck: a request does not end", append(fields, zap.String("method", r.Method), zap.String("path", r.Path), zap.String("request_id", r.ID),
 		zap.Duration("request_age", time.Duration(clock-slot.Start).Round(time.Millisecond)),
 		zap.Duration("idle", time.Duration(clock-slot.Progress).Round(time.Millisecond)))...)
 }
 
 // lost counts the innocent requests that the end of a stuck worker takes along.
-func (s *Supervisor) lost(w *worker, known fleet.Worker) {
+func (s *Supervisor) lost(w *roster.Worker, known fleet.Worker) {
 	if !known.Stuck {
 		return
 	}
 	s.books.LoseInnocents(known.Innocents)
-	fields := w.fields()
+	fields := w.Fields()
 	if known.Cooperates() {
 		fields = append(fields, zap.Int("requests_lost", known.Innocents))
 	}

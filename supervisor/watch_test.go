@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
 )
 
 // beat has a worker say WATCHDOG=1 twice a second from now on, while the result
@@ -55,7 +56,7 @@ func (st *stage) until(d time.Duration) { st.pass(d - time.Since(st.start)) }
 
 // successors launches workers of which the third and later ones say at once that
 // they are ready.
-func successors(st *stage, w *worker) error {
+func successors(st *stage, w *roster.Worker) error {
 	if w.ID > 2 {
 		go func() {
 			select {

@@ -12,12 +12,13 @@ import (
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/supervisor/internal/scales"
 )
 
 // weigh makes sure that the worker's memory is looked at if it has a limit.
-func (s *Supervisor) weigh(w *worker) {
-	if r := w.revision; r.Config.MaxWorkerMemory > 0 || r.Memory.Hard > 0 {
+func (s *Supervisor) weigh(w *roster.Worker) {
+	if r := w.Rev; r.Config.MaxWorkerMemory > 0 || r.Memory.Hard > 0 {
 		s.scales.Watch(s.loop, scales.Workers{
 			Loads: s.toWeigh, Exceed: s.tooHeavy,
 			Complain: func(err error) { s.log.Warn("max_worker_memory has no effect at the moment", zap.Error(err)) },
@@ -31,11 +32,11 @@ func (s *Supervisor) toWeigh() (all []scales.Load, living map[int]bool) {
 	for f := range s.fleet.Workers() {
 		w := s.roster.Of(f.ID)
 		living[f.ID] = true
-		if w.gone || w.pid == 0 || f.State.Ending() {
+		if w.Gone || w.PID == 0 || f.State.Ending() {
 			continue
 		}
-		r := w.revision
-		one := scales.Load{Worker: scales.Worker{ID: w.ID, PID: w.pid}, Hard: uint64(r.Memory.Hard)}
+		r := w.Rev
+		one := scales.Load{Worker: scales.Worker{ID: w.ID, PID: w.PID}, Hard: uint64(r.Memory.Hard)}
 		if f.State == fleet.Ready && f.Recycle == "" {
 			one.Soft = uint64(r.Config.MaxWorkerMemory)
 		}
@@ -57,24 +58,24 @@ func (s *Supervisor) tooHeavy(heavy []scales.Excess) {
 	defer s.step()
 	for _, h := range heavy {
 		w := s.roster.Of(h.ID)
-		if w == nil || w.gone {
+		if w == nil || w.Gone {
 			continue
 		}
-		fields := w.fields(zap.Stringer("memory", mebibytes(h.Bytes)), zap.String("kind", string(h.Kind)), zap.Duration("age", w.age()))
+		fields := w.Fields(zap.Stringer("memory", mebibytes(h.Bytes)), zap.String("kind", string(h.Kind)), zap.Duration("age", w.Age()))
 		if !h.Deadly() {
 			s.slim(w, append(fields, zap.Stringer("max_worker_memory", config.Size(h.Soft))))
 			continue
 		}
-		w.failure = "took " + mebibytes(h.Bytes).String() + ", more than max_worker_memory_hard"
+		w.Failure = "took " + mebibytes(h.Bytes).String() + ", more than max_worker_memory_hard"
 		s.log.Error("worker takes too much memory", append(fields, zap.Stringer("max_worker_memory_hard", config.Size(h.Hard)))...)
 		s.note(fleet.Oversized{ID: h.ID})
 	}
 }
 
 // slim has a worker replaced for its memory.
-func (s *Supervisor) slim(w *worker, fields []zap.Field) {
+func (s *Supervisor) slim(w *roster.Worker, fields []zap.Field) {
 	if !s.scales.MaySlim(w.Slot, time.Now()) {
-		w.revision.WarnTooLow(s.log, fields...)
+		w.Rev.WarnTooLow(s.log, fields...)
 		return
 	}
 	s.log.Warn("worker takes too much memory and is replaced", fields...)
@@ -87,9 +88,9 @@ func mebibytes(bytes uint64) config.Size {
 }
 
 // explainKill says of a worker that ran out of memory that it did.
-func (s *Supervisor) explainKill(w *worker, known fleet.Worker) {
-	if s.scales.OutOfMemory() && w.status.Signal == syscall.SIGKILL && known.State != fleet.Killed {
-		w.failure = cmp.Or(w.failure, "out of memory")
+func (s *Supervisor) explainKill(w *roster.Worker, known fleet.Worker) {
+	if s.scales.OutOfMemory() && w.Status.Signal == syscall.SIGKILL && known.State != fleet.Killed {
+		w.Failure = cmp.Or(w.Failure, "out of memory")
 	}
 }
 

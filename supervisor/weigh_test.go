@@ -251,9 +251,9 @@ func TestForkedAreNotWeighedAfterAnExit(t *testing.T) {
 				}
 				return all[0].Soft, all[0].Hard
 			}
-			forked := *s.roster.Of(1).revision.Config
+			forked := *s.roster.Of(1).Rev.Config
 			forked.Preload = true
-			s.roster.Of(1).revision.Config = &forked
+			s.roster.Of(1).Rev.Config = &forked
 			if soft, hard := limits(); soft != 100<<20 || hard != 200<<20 {
 				t.Errorf("limits of %d and %d", soft, hard)
 			}
@@ -266,7 +266,7 @@ func TestForkedAreNotWeighedAfterAnExit(t *testing.T) {
 				t.Errorf("long after an exit: limits of %d and %d", soft, hard)
 			}
 			forked.Preload = false
-			s.roster.Of(1).revision.Config = &forked
+			s.roster.Of(1).Rev.Config = &forked
 		})
 		st.kill(syscall.SIGQUIT)
 		<-st.result

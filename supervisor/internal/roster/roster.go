@@ -7,6 +7,10 @@
 // which tells the pid later, or never: until then the worker is unborn. Its end may be
 // seen before its pid is told, and is not lost: see [Roster.Reaped] and [Roster.Born].
 //
+// A [Worker] is who it is, its process and the handles that tie the master to it, which
+// are what its board, its output and its end are read from. In what state it is only the
+// brain knows.
+//
 // What workers wrote may go on after they are gone, since what they had started may
 // hold their pipes: the roster keeps those, too.
 package roster
@@ -29,9 +33,9 @@ const (
 )
 
 // A Roster is the list. It belongs to one goroutine.
-type Roster[W any] struct {
-	workers   map[int]*W        `state:"workers,list=id"` // by id
-	pids      map[int]*W        `state:"-"`               // by pid, until they are reaped
+type Roster struct {
+	workers   map[int]*Worker   `state:"workers,list=id"` // by id
+	pids      map[int]*Worker   `state:"-"`               // by pid, until they are reaped
 	unborn    map[int]bool      `state:"-"`               // ids of those without a process
 	others    int               `state:"-"`               // processes that are being made and are no worker's
 	unclaimed process.Unclaimed `state:"-"`               // of whom one may turn out to be an unborn one's
@@ -40,19 +44,19 @@ type Roster[W any] struct {
 }
 
 // New returns a list of nobody.
-func New[W any]() *Roster[W] {
-	return &Roster[W]{workers: map[int]*W{}, pids: map[int]*W{}, unborn: map[int]bool{}}
+func New() *Roster {
+	return &Roster{workers: map[int]*Worker{}, pids: map[int]*Worker{}, unborn: map[int]bool{}}
 }
 
 // Enter adds a worker, which has no process yet.
-func (r *Roster[W]) Enter(id int, w *W) {
-	r.workers[id] = w
-	r.unborn[id] = true
+func (r *Roster) Enter(w *Worker) {
+	r.workers[w.ID] = w
+	r.unborn[w.ID] = true
 }
 
 // Born notes which process a worker is. If that has ended already, and was reaped, it
 // returns how.
-func (r *Roster[W]) Born(id, pid int) (end process.Status, ended bool) {
+func (r *Roster) Born(id, pid int) (end process.Status, ended bool) {
 	defer r.delivered(id)
 	if end, ended = r.unclaimed.Claim(pid); !ended {
 		r.pids[pid] = r.workers[id]
@@ -61,47 +65,47 @@ func (r *Roster[W]) Born(id, pid int) (end process.Status, ended bool) {
 }
 
 // Unborn says whether the worker has no process yet.
-func (r *Roster[W]) Unborn(id int) bool { return r.unborn[id] }
+func (r *Roster) Unborn(id int) bool { return r.unborn[id] }
 
 // Expecting says whether there are unborn workers, or others: a child that nobody knows
 // may be one of them.
-func (r *Roster[W]) Expecting() bool { return len(r.unborn)+r.others > 0 }
+func (r *Roster) Expecting() bool { return len(r.unborn)+r.others > 0 }
 
 // Expect notes that a process is being made which is no worker's. [Roster.Came] says
 // that this is over.
-func (r *Roster[W]) Expect() { r.others++ }
+func (r *Roster) Expect() { r.others++ }
 
 // Came notes which process was made; 0: none. If that has ended already, and was
 // reaped, it returns how.
-func (r *Roster[W]) Came(pid int) (end process.Status, ended bool) {
+func (r *Roster) Came(pid int) (end process.Status, ended bool) {
 	defer r.forget()
 	r.others--
 	return r.unclaimed.Claim(pid)
 }
 
 // Ended says whether a process that was reaped may be an unborn worker's.
-func (r *Roster[W]) Ended(pid int) bool { return r.unclaimed.Holds(pid) }
+func (r *Roster) Ended(pid int) bool { return r.unclaimed.Holds(pid) }
 
 // GiveUp notes that an unborn worker will never have a process.
-func (r *Roster[W]) GiveUp(id int) { r.delivered(id) }
+func (r *Roster) GiveUp(id int) { r.delivered(id) }
 
-func (r *Roster[W]) delivered(id int) {
+func (r *Roster) delivered(id int) {
 	delete(r.unborn, id)
 	r.forget()
 }
 
 // forget drops what nobody is left to claim.
-func (r *Roster[W]) forget() {
+func (r *Roster) forget() {
 	if !r.Expecting() {
 		r.unclaimed.Drop()
 	}
 }
 
 // Has says whether the process is that of a worker, and not reaped yet.
-func (r *Roster[W]) Has(pid int) bool { return r.pids[pid] != nil }
+func (r *Roster) Has(pid int) bool { return r.pids[pid] != nil }
 
 // PIDs are those of all workers that are not reaped yet.
-func (r *Roster[W]) PIDs() map[int]bool {
+func (r *Roster) PIDs() map[int]bool {
 	pids := make(map[int]bool, len(r.pids))
 	for pid := range r.pids {
 		pids[pid] = true
@@ -111,7 +115,7 @@ func (r *Roster[W]) PIDs() map[int]bool {
 
 // Reaped returns the worker whose process is reaped: its pid may be another's from now
 // on.
-func (r *Roster[W]) Reaped(pid int) *W {
+func (r *Roster) Reaped(pid int) *Worker {
 	w := r.pids[pid]
 	delete(r.pids, pid)
 	return w
@@ -119,43 +123,43 @@ func (r *Roster[W]) Reaped(pid int) *W {
 
 // ReapedOthers notes children that were reaped and are not known: an unborn worker may
 // be among them.
-func (r *Roster[W]) ReapedOthers(orphans []process.Orphan) {
+func (r *Roster) ReapedOthers(orphans []process.Orphan) {
 	if r.Expecting() {
 		r.unclaimed.Keep(orphans)
 	}
 }
 
 // Of is the worker with the id; nil: there is none.
-func (r *Roster[W]) Of(id int) *W { return r.workers[id] }
+func (r *Roster) Of(id int) *Worker { return r.workers[id] }
 
 // Len is how many there are.
-func (r *Roster[W]) Len() int { return len(r.workers) }
+func (r *Roster) Len() int { return len(r.workers) }
 
 // All yields the workers, in no order. One that was yielded may be removed meanwhile.
-func (r *Roster[W]) All() iter.Seq[*W] { return maps.Values(r.workers) }
+func (r *Roster) All() iter.Seq[*Worker] { return maps.Values(r.workers) }
 
 // IDs are those of the workers, in their order.
-func (r *Roster[W]) IDs() []int { return slices.Sorted(maps.Keys(r.workers)) }
+func (r *Roster) IDs() []int { return slices.Sorted(maps.Keys(r.workers)) }
 
 // Remove strikes a worker off the list, which is gone.
-func (r *Roster[W]) Remove(id int) {
+func (r *Roster) Remove(id int) {
 	delete(r.workers, id)
 	r.delivered(id)
 }
 
 // Leave keeps the output of a worker that is gone until nobody can write to it any
 // more.
-func (r *Roster[W]) Leave(output ...*process.Tail) { r.left = append(r.Left(), output...) }
+func (r *Roster) Leave(output ...*process.Tail) { r.left = append(r.Left(), output...) }
 
 // Left is the output that was left and that somebody may still write to.
-func (r *Roster[W]) Left() []*process.Tail {
+func (r *Roster) Left() []*process.Tail {
 	r.left = slices.DeleteFunc(r.left, (*process.Tail).Ended)
 	return r.left
 }
 
 // Await waits until something is passed on that a worker wrote, but not for one after
 // the other while nobody takes it.
-func (r *Roster[W]) Await(passed func(atMost time.Duration) bool) {
+func (r *Roster) Await(passed func(atMost time.Duration) bool) {
 	now, atMost := time.Now(), PassTime
 	if r.hurry.After(now) {
 		atMost = 0

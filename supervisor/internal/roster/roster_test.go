@@ -6,14 +6,18 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 )
 
 const pid = 1 << 23 // and those from here on are above every pid
 
+// numbered is a worker with an id.
+func numbered(id int) *Worker { return &Worker{Identity: fleet.Identity{ID: id}} }
+
 func TestLife(t *testing.T) {
-	r, w := New[string](), new("first")
-	r.Enter(1, w)
+	r, w := New(), numbered(1)
+	r.Enter(w)
 	if r.Of(1) != w || r.Len() != 1 || !r.Unborn(1) || !r.Expecting() || r.Has(pid) {
 		t.Errorf("before its birth: %+v", r)
 	}
@@ -29,15 +33,15 @@ func TestLife(t *testing.T) {
 }
 
 func TestEndIsSeenFirst(t *testing.T) {
-	r := New[string]()
+	r := New()
 	ends := []process.Orphan{{Pid: pid, Status: process.Status{Code: 7}}}
 	r.ReapedOthers(ends) // of whom nobody is expected
-	r.Enter(1, new("first"))
+	r.Enter(numbered(1))
 	if _, ended := r.Born(1, pid); ended {
 		t.Error("an orphan's end is a worker's that came later")
 	}
-	r.Enter(2, new("second"))
-	r.Enter(3, new("third"))
+	r.Enter(numbered(2))
+	r.Enter(numbered(3))
 	r.ReapedOthers(ends)
 	r.GiveUp(3)
 	if end, ended := r.Born(2, pid); !ended || end.Code != 7 {
@@ -46,10 +50,10 @@ func TestEndIsSeenFirst(t *testing.T) {
 	if r.Expecting() {
 		t.Error("somebody is still expected")
 	}
-	r.Enter(4, new("fourth"))
+	r.Enter(numbered(4))
 	r.ReapedOthers(ends)
 	r.Remove(4)
-	r.Enter(5, new("fifth"))
+	r.Enter(numbered(5))
 	if _, ended := r.Born(5, pid); ended {
 		t.Error("an end is kept longer than there was somebody to claim it")
 	}
@@ -57,10 +61,10 @@ func TestEndIsSeenFirst(t *testing.T) {
 
 // What is no worker may end before it is known, too.
 func TestOthers(t *testing.T) {
-	r := New[string]()
+	r := New()
 	ends := []process.Orphan{{Pid: pid, Status: process.Status{Code: 7}}}
 	r.Expect()
-	r.Enter(1, new("first"))
+	r.Enter(numbered(1))
 	r.ReapedOthers(ends)
 	r.GiveUp(1)
 	if !r.Expecting() {
@@ -76,15 +80,15 @@ func TestOthers(t *testing.T) {
 }
 
 func TestAll(t *testing.T) {
-	r := New[int]()
+	r := New()
 	for id := 3; id > 0; id-- {
-		r.Enter(id, new(id))
+		r.Enter(numbered(id))
 	}
 	if got := r.IDs(); !slices.Equal(got, []int{1, 2, 3}) {
 		t.Errorf("the ids are %v", got)
 	}
 	for w := range r.All() {
-		r.Remove(*w)
+		r.Remove(w.ID)
 	}
 	if r.Len() != 0 || r.Expecting() {
 		t.Errorf("%d are left", r.Len())

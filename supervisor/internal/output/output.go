@@ -1,0 +1,160 @@
+//go:build linux
+
+// Package output is what one process writes, on its way through the master: to where
+// the output of all goes, while the last lines are remembered.
+//
+// A process never gets a descriptor of the master, with which it could empty the
+// master's log or change how it is written to: it writes to pipes. Where both streams go
+// to the same place one pipe is both of them, as it is for a program behind 2>&1: what
+// it writes stays in order. Lines that are to say which stream they come from need two.
+package output
+
+import (
+	"cmp"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+)
+
+// Destination is where output goes.
+type Destination interface {
+	// Worker returns what a stream of the worker with that id is written to; 0: it is
+	// no worker's.
+	Worker(id int, stream process.Stream) io.Writer
+	// Joined reports that both streams go to the same place.
+	Joined() bool
+}
+
+// Output is that of one process. What does not exist is nil; the zero value has none.
+type Output struct {
+	tail   *process.Tail         `state:"-"`    // its stderr, or all output; it remembers for both
+	first  *process.TailSnapshot `state:"tail"` // of tail, while the state is written and read
+	stdout *process.Tail         `state:"-"`    // nil: tail is that, too
+	held   *process.Held         `state:"-"`    // before where tail goes; nil: nothing is
+}
+
+// Options say how output is opened.
+type Options struct {
+	To    Destination
+	ID    int                 // of the worker; 0: it is none
+	Apart bool                // lines say which stream they come from
+	Owner *process.Credential // of the process; nil: that of the master
+	// Held keeps the lines of stderr back, for AtMost, so that what another process has
+	// said already is not said again: see [process.Held].
+	Held   bool
+	AtMost time.Duration
+}
+
+// Open makes the pipes that the process writes to.
+func (o *Output) Open(how Options) (err error) {
+	stream := process.Stderr
+	if how.To.Joined() && !how.Apart {
+		stream = process.Both
+	}
+	dst := how.To.Worker(how.ID, stream)
+	if how.Held {
+		o.held = process.Hold(dst, how.AtMost)
+		dst = o.held
+	}
+	if o.tail, err = process.NewTail(stream, dst); err != nil {
+		return err
+	}
+	if stream != process.Both {
+		if o.stdout, err = o.tail.Beside(process.Stdout, how.To.Worker(how.ID, process.Stdout)); err != nil {
+			return err
+		}
+	}
+	for _, t := range o.Tails() {
+		if err := t.Own(how.Owner); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// FDs are the descriptors of the process's stdout and stderr.
+func (o *Output) FDs() (stdout, stderr int) {
+	stdout, stderr = o.tail.WriteEnd(), o.tail.WriteEnd()
+	if o.stdout != nil {
+		stdout = o.stdout.WriteEnd()
+	}
+	return stdout, stderr
+}
+
+// CloseWriteEnds closes the copies here of what the process writes to.
+func (o *Output) CloseWriteEnds() {
+	for _, t := range o.Tails() {
+		t.CloseWriteEnd()
+	}
+}
+
+// Tails are the pipes, as far as they exist.
+func (o *Output) Tails() []*process.Tail {
+	return slices.DeleteFunc([]*process.Tail{o.tail, o.stdout}, func(t *process.Tail) bool { return t == nil })
+}
+
+// Held is what is held back; nil, which can be asked all the same: nothing is.
+func (o *Output) Held() *process.Held { return o.held }
+
+// PassedOn waits until all that was written is passed on, and says whether it is.
+func (o *Output) PassedOn(atMost time.Duration) bool { return o.tail == nil || o.tail.Settle(atMost) }
+
+// lastLines is how many of the last lines of a process explain its end.
+const lastLines = 20
+
+// LastLines are the last that the process wrote.
+func (o *Output) LastLines() []string {
+	if o.tail == nil {
+		return nil
+	}
+	return o.tail.Lines(lastLines)
+}
+
+// Close closes the pipes at once. Those of a process that was made close themselves
+// when the last who can write is gone.
+func (o *Output) Close() {
+	for _, t := range o.Tails() {
+		t.Close()
+	}
+	o.tail, o.stdout = nil, nil
+}
+
+// Snapshot readies the output, which is paused, for being written with the state, and
+// returns what that has no room for: its stdout; nil: that has no pipe of its own.
+func (o *Output) Snapshot() (stderr, stdout *process.TailSnapshot) {
+	o.first, stdout = snapshot(o.tail), snapshot(o.stdout)
+	return o.first, stdout
+}
+
+// snapshot is what is written of a pipe; nil: there is none.
+func snapshot(t *process.Tail) *process.TailSnapshot {
+	if t == nil {
+		return nil
+	}
+	one := t.Snapshot()
+	return &one
+}
+
+// Written says that the state is written, and of no use any more.
+func (o *Output) Written() { o.first = nil }
+
+// Restore goes on with what was written.
+func (o *Output) Restore(to Destination, id int) (err error) {
+	if o.first != nil {
+		o.tail, err = process.RestoreTail(*o.first, to.Worker(id, cmp.Or(o.first.Stream, process.Stderr)))
+	}
+	o.first = nil
+	return err
+}
+
+// RestoreStdout goes on with the stdout of an output that goes on. Without one it says
+// no.
+func (o *Output) RestoreStdout(to Destination, id int, s process.TailSnapshot) (ok bool, err error) {
+	if o.tail == nil || o.stdout != nil {
+		return false, nil
+	}
+	o.stdout, err = o.tail.RestoreBeside(s, to.Worker(id, cmp.Or(s.Stream, process.Stderr)))
+	return true, err
+}

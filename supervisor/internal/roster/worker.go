@@ -1,0 +1,176 @@
+//go:build linux
+
+package roster
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gosuper/gosuper/supervisor/control"
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/guard"
+	"github.com/gosuper/gosuper/supervisor/internal/notify"
+	"github.com/gosuper/gosuper/supervisor/internal/output"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/revision"
+	"github.com/gosuper/gosuper/supervisor/internal/tally"
+	"github.com/gosuper/gosuper/worker/scoreboard"
+)
+
+// Worker is one worker and what ties the master to it: its process and its handles. What
+// state it is in only the brain knows (package fleet). A part that does not exist (no
+// shared memory on this system) is nil.
+type Worker struct {
+	fleet.Identity `state:"-"`
+	PID            int                `state:"pid"` // 0: it has no process yet
+	Rev            *revision.Revision `state:"-"`   // what it was made of
+	Endpoint       *notify.Endpoint   `state:"endpoint"`
+	Memory         *scoreboard.Memory `state:"-"`
+	Board          int                `state:"board,fd"` // of Memory, while the state is written and read
+	output.Output  `state:",inline"`
+	Limit          int `state:"limit"` // its own max_requests; 0: none
+
+	Watch    guard.Record   `state:",inline"` // what the guard knows, while the state is written and read
+	Signs    Signs          `state:"-"`
+	Executed bool           `state:"-"`       // its own program runs
+	Newer    bool           `state:"newer"`   // speaks a version of the protocol unknown here; said once
+	Gone     bool           `state:"-"`       // reaped: its pid may be another's by now
+	Status   process.Status `state:"-"`       // how it ended
+	Failure  string         `state:"failure"` // what was wrong before it exited; "": nothing
+	Words    []string       `state:"words"`   // its last lines when the failure was noticed
+	Says     string         `state:"says"`    // what it last said about itself
+}
+
+// Signs is what is looked for of a worker.
+type Signs struct {
+	Due       time.Time // when to look next; zero: there is nothing to be seen
+	Looking   bool      // at its processes, just now
+	Idle      bool      // it waited for no connection when they were looked at last
+	Elsewhere []string  // where they listened then beside the sockets that it was given
+}
+
+// View is the worker's board, a board of zeros if it has none.
+func (w *Worker) View() scoreboard.View {
+	if w.Memory == nil {
+		return scoreboard.View{}
+	}
+	return w.Memory.View()
+}
+
+// BoardFD is the descriptor of the worker's board; -1: it has none.
+func (w *Worker) BoardFD() int {
+	if w.Memory == nil {
+		return -1
+	}
+	return int(w.Memory.File().Fd())
+}
+
+// Fields identify the worker in the log.
+func (w *Worker) Fields(more ...zap.Field) []zap.Field {
+	return append([]zap.Field{
+		zap.Int("worker", w.ID), zap.Int("slot", w.Slot),
+		zap.Int("pid", w.PID), zap.Int("generation", w.Generation),
+	}, more...)
+}
+
+// Age is how long the worker has lived.
+func (w *Worker) Age() time.Duration { return time.Since(w.Spawned).Round(time.Millisecond) }
+
+// Reading is what the worker's board counts.
+func (w *Worker) Reading() tally.Reading {
+	h := w.View().Histogram()
+	return tally.Reading{Counters: w.View().Counters(), Histogram: h.Counts[:], Microseconds: uint64(h.Sum) / 1000}
+}
+
+// Wish is what it means that the worker wants to be replaced. Where max_requests is
+// configured, one that has served so many, as far as its board tells, says what was
+// asked for: that is no wish of its own, which may have to wait.
+func (w *Worker) Wish(why fleet.Reason) fleet.Event {
+	if why == fleet.ReasonRequests && w.Limit > 0 && w.View().Counters().Started >= uint64(w.Limit) {
+		return fleet.Recycle{ID: w.ID, Reason: why}
+	}
+	return fleet.Wish{ID: w.ID, Reason: why}
+}
+
+// Ending says how the process ended. Many programs leave the stop signal to its
+// default, or raise it again when they are done: that is what they were asked for.
+func (w *Worker) Ending(known fleet.Worker) string {
+	switch {
+	case w.Failure == "" && !known.Until.IsZero() && w.Status == (process.Status{Signal: w.Rev.Config.StopSignal.Number}):
+		return "stopped"
+	case w.Failure == "":
+		return w.Status.String()
+	case w.PID == 0 || !w.Gone:
+		return w.Failure
+	}
+	return w.Failure + " (" + w.Status.String() + ")"
+}
+
+// LastWords are the last lines that the worker wrote, which explain its end.
+func (w *Worker) LastWords() []string {
+	if w.Words != nil {
+		return w.Words
+	}
+	return w.LastLines()
+}
+
+// Release gives back what the master holds for the worker. Its last words stay readable
+// until it is forgotten, if it had a process.
+func (w *Worker) Release() {
+	if w.Endpoint != nil {
+		w.Endpoint.Close()
+	}
+	if w.Memory != nil {
+		w.Memory.Close()
+		w.Memory = nil
+	}
+	if w.PID == 0 {
+		w.Close() // else its output closes itself, when the last who can write is gone
+	}
+}
+
+// Describe is the worker for people, as the brain knows it.
+func (w *Worker) Describe(known fleet.Worker, now time.Time) control.Worker {
+	one := control.Worker{
+		ID: w.ID, Slot: known.Slot, Place: known.Place, Generation: known.Generation,
+		State: known.State.String(), Cooperating: known.Cooperates(), AgeSeconds: control.Seconds(now.Sub(known.Spawned)),
+		Status: w.Says, MemoryKind: control.RSS,
+	}
+	if w.PID != 0 {
+		one.PID = new(w.PID)
+	}
+	if known.Cooperates() {
+		c := w.View().Counters()
+		one.Requests, one.MaxRequests, one.InFlight = new(c.Finished), w.Limit, new(uint64)
+		if c.Started > c.Finished {
+			*one.InFlight = c.Started - c.Finished
+		}
+	}
+	return one
+}
+
+// Requests are those in flight, the oldest first. Of the board the text is fit to be
+// read and the numbers may be anything.
+func (w *Worker) Requests() []control.Request {
+	clock := scoreboard.Monotonic()
+	found := w.View().Requests()
+	slices.SortStableFunc(found, func(a, b scoreboard.Request) int { return cmp.Compare(a.Start, b.Start) })
+	requests := make([]control.Request, len(found))
+	for i, r := range found {
+		requests[i] = control.Request{
+			Worker: w.ID, Method: r.Method, Path: r.Path, RequestID: r.ID,
+			AgeSeconds: since(clock, r.Start), IdleSeconds: since(clock, r.Progress),
+			Streaming: r.Flags&(scoreboard.Streaming|scoreboard.Upgraded) != 0,
+		}
+	}
+	return requests
+}
+
+// since is the time from then to now in seconds, 0 if that is not in the past.
+func since(now, then int64) float64 {
+	return math.Round(max(float64(now)-float64(then), 0)/1e6) / 1e3
+}

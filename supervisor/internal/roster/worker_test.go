@@ -1,0 +1,92 @@
+//go:build linux
+
+package roster
+
+import (
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/revision"
+	"github.com/gosuper/gosuper/worker/scoreboard"
+)
+
+func TestEnding(t *testing.T) {
+	asked := fleet.Worker{Until: time.Now()}
+	for _, test := range []struct {
+		worker Worker
+		known  fleet.Worker
+		want   string
+	}{
+		{Worker{Status: process.Status{Signal: syscall.SIGTERM}}, asked, "stopped"},
+		{Worker{Status: process.Status{Signal: syscall.SIGTERM}}, fleet.Worker{}, "killed by SIGTERM"},
+		{Worker{Status: process.Status{Code: 3}}, asked, "exit status 3"},
+		{Worker{Failure: "cannot start"}, fleet.Worker{}, "cannot start"},
+		{Worker{PID: pid, Failure: "took too much"}, fleet.Worker{}, "took too much"}, // and lives still
+		{Worker{PID: pid, Gone: true, Failure: "took too much", Status: process.Status{Signal: syscall.SIGKILL}}, asked, "took too much (killed by SIGKILL)"},
+	} {
+		test.worker.Rev = &revision.Revision{Config: &config.Config{StopSignal: config.Signal{Name: "SIGTERM", Number: syscall.SIGTERM}}}
+		if got := test.worker.Ending(test.known); got != test.want {
+			t.Errorf("%+v: %q, want %q", test.worker, got, test.want)
+		}
+	}
+}
+
+func TestLastWords(t *testing.T) {
+	w := &Worker{}
+	if got := w.LastWords(); got != nil {
+		t.Errorf("%q of a worker that has no output", got)
+	}
+	if w.Words = []string{"before it was killed"}; !slices.Equal(w.LastWords(), w.Words) {
+		t.Errorf("%q", w.LastWords())
+	}
+}
+
+// A worker that has served its max_requests says what was asked for; another one wishes.
+func TestWish(t *testing.T) {
+	m, err := scoreboard.Create()
+	if err != nil {
+		t.Skip("no shared memory here")
+	}
+	board, err := scoreboard.Open(int(m.File().Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := numbered(1)
+	w.Memory, w.Limit = m, 1
+	if got := w.Wish(fleet.ReasonRequests); got != (fleet.Wish{ID: 1, Reason: fleet.ReasonRequests}) {
+		t.Errorf("before it has served them: %+v", got)
+	}
+	board.WriteHeader(pid)
+	board.RequestStarted()
+	board.Take(scoreboard.NoSlot, scoreboard.Monotonic(), 0, "GET", "/", "")
+	if got := w.Wish(fleet.ReasonRequests); got != (fleet.Recycle{ID: 1, Reason: fleet.ReasonRequests}) {
+		t.Errorf("after it has served them: %+v", got)
+	}
+	if got := w.Wish(fleet.Given("leaks")); got != (fleet.Wish{ID: 1, Reason: fleet.Given("leaks")}) {
+		t.Errorf("for another reason: %+v", got)
+	}
+	if requests := w.Requests(); len(requests) != 1 || requests[0].Worker != 1 {
+		t.Errorf("in flight are %+v", requests)
+	}
+	w.Release()
+	if requests := w.Requests(); len(requests) != 0 || w.BoardFD() != -1 {
+		t.Errorf("after its end there are %+v in flight", requests)
+	}
+}
+
+func TestDescribe(t *testing.T) {
+	now := time.Now()
+	known := fleet.Worker{Identity: fleet.Identity{ID: 1, Slot: 2, Spawned: now.Add(-time.Second)}}
+	w := &Worker{Identity: known.Identity, Says: "warming up"}
+	if got := w.Describe(known, now); got.ID != 1 || got.Slot != 2 || got.PID != nil || got.Requests != nil || got.Status != "warming up" || got.AgeSeconds != 1 {
+		t.Errorf("before it has a process: %+v", got)
+	}
+	if w.PID = pid; *w.Describe(known, now).PID != pid {
+		t.Errorf("with one: %+v", w.Describe(known, now))
+	}
+}
