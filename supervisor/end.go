@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 )
 
@@ -19,7 +20,10 @@ func (s *Supervisor) end() error {
 	s.loop.Finish(endpoints.AnswerTime)
 	s.development.Close()
 	undying := s.nameUndying()
-	s.endLeftovers()
+	s.leftovers.End(func() []process.Orphan {
+		_, orphans, _ := s.hands.reap(s.knows) // an error would have been told before
+		return orphans
+	}, s.signals.C)
 	s.sockets.End(s.revisions.Sockets())
 	if err := s.endpoints.CloseControl(); err != nil {
 		s.log.Warn("cannot close the control socket", zap.Error(err))

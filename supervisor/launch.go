@@ -150,7 +150,7 @@ func launch(s *Supervisor, w *roster.Worker, told func(pid int, err error)) (pid
 			return func() {
 				told(pid, err)
 				s.step()
-				s.sweep(nil)
+				s.leftovers.Sweep(nil)
 				close(known)
 			}
 		}
@@ -201,7 +201,7 @@ func (s *Supervisor) makeOther(start func() (pid int, err error), told func(pid 
 				if told(pid, err); over {
 					ended(end)
 				}
-				s.sweep(nil)
+				s.leftovers.Sweep(nil)
 			}
 		}
 	})

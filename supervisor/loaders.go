@@ -69,7 +69,7 @@ func (s *Supervisor) hearLoader(m message) {
 		s.complain(l, said, err)
 	}
 	s.dropLoader(l)
-	s.sweep(nil) // which the birth of a worker may have kept from being done
+	s.leftovers.Sweep(nil) // which the birth of a worker may have kept from being done
 }
 
 // mayBeWorker says whether a process may be a worker that nobody knows yet; nil: it may.

@@ -108,7 +108,7 @@ func (st *stage) launch(s *Supervisor, w *roster.Worker, told func(int, error)) 
 			s.loop.Report(func() {
 				told(pid, err)
 				s.step()
-				s.sweep(nil)
+				s.leftovers.Sweep(nil)
 			})
 		}
 		return 0, nil

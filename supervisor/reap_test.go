@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 )
@@ -60,7 +61,7 @@ func TestLoopGoesOnDuringLook(t *testing.T) {
 		}
 		st.kill(syscall.SIGTERM)
 		st.exit(2, 0)
-		st.pass(leftoverTime)
+		st.pass(leftovers.EndTime)
 		select {
 		case err := <-st.result:
 			if err != nil {

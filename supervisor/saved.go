@@ -96,6 +96,10 @@ func (s *Supervisor) attach(o Options, h hands) {
 	s.given = given{options: o, log: o.Log, hands: h}
 	s.signals.Attach(h.signals)
 	s.scales.Attach(h.trees, h.oom)
+	s.leftovers.Attach(leftovers.Options{
+		Loop: s.loop, Log: o.Log, Adopted: h.adopted, Children: s.children,
+		Expecting: s.roster.Expecting, Outlive: func() bool { return s.revisions.Current.Config.Limits.Outlive },
+	})
 	building := developing(o)
 	building.Start = s.startBuild
 	s.development = develop.New(building)

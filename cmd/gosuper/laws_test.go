@@ -64,7 +64,7 @@ var mayImport = map[string][]string{
 	"supervisor/internal/roster": {
 		"go.uber.org/zap", module + "/supervisor/control", module + "/supervisor/internal/fleet", module + "/supervisor/internal/guard", module + "/supervisor/internal/notify", module + "/supervisor/internal/output", module + "/supervisor/internal/process", module + "/supervisor/internal/revision", module + "/supervisor/internal/tally", module + "/worker/scoreboard",
 	},
-	"supervisor/internal/leftovers": {sys, module + "/supervisor/internal/process", module + "/worker/protocol"},
+	"supervisor/internal/leftovers": {sys, "go.uber.org/zap", module + "/supervisor/internal/loop", module + "/supervisor/internal/process", module + "/worker/protocol"},
 	"supervisor/internal/revision": {
 		sys, "go.uber.org/zap", module + "/config", module + "/supervisor/files", module + "/supervisor/internal/accesslog", module + "/supervisor/internal/endpoints",
 		module + "/supervisor/internal/fleet", module + "/supervisor/internal/guard", module + "/supervisor/internal/outfit", module + "/supervisor/internal/pidfile",

@@ -2,7 +2,7 @@
 
 // Package leftovers knows the processes that workers have left behind outside
 // their process group, which SIGKILL takes, and that their master has adopted: which
-// worker each comes from, and which have to end because theirs has.
+// worker each comes from, and which have to end because theirs has. It ends those.
 package leftovers
 
 import (
@@ -28,10 +28,12 @@ type Leftovers struct {
 	// adopted as well.
 	Shared bool `state:"shared"`
 
+	options Options `state:"-"`
+
 	dead   map[int]Leader `state:"-"` // by pid, while the kernel gives that to nobody else
 	told   map[int]bool   `state:"-"` // pids that were named
 	owners map[int][]int  `state:"-"` // ids of the workers that a process may come from, by its pid
-	lost   bool           `state:"-"` // what ended with its leader was told of
+	warned bool           `state:"-"` // what ended with its leader was told of
 	due    bool           `state:"-"` // a look was postponed
 	look   *look          `state:"-"` // that is under way; nil: none is
 }
@@ -70,17 +72,14 @@ func (l *Leftovers) Meet(children []process.Orphan) {
 // Died notes that a worker was reaped, whose session or group may not be empty yet.
 func (l *Leftovers) Died(w Leader) { l.dead[w.PID] = w }
 
-// Quiet says that there is nothing to look for after these were reaped: nobody was
+// quiet says that there is nothing to look for after these were reaped: nobody was
 // orphaned, and nobody lost whom he had orphaned.
-func (l *Leftovers) Quiet(reaped []process.Orphan) bool {
+func (l *Leftovers) quiet(reaped []process.Orphan) bool {
 	return len(l.dead) == 0 && len(reaped) == 0 && !l.due
 }
 
-// Postpone has it not be quiet before there was a look at who was adopted.
-func (l *Leftovers) Postpone() { l.due = true }
-
-// Due says whether a look was postponed.
-func (l *Leftovers) Due() bool { return l.due }
+// postpone has it not be quiet before there was a look at who was adopted.
+func (l *Leftovers) postpone() { l.due = true }
 
 // look is a look at who was adopted, which takes its time.
 type look struct {
@@ -88,9 +87,9 @@ type look struct {
 	reaped map[int]bool   // pids that may be another's since
 }
 
-// Begin begins a look at who was adopted, whose result is for Sort. It returns false,
+// begin begins a look at who was adopted, whose result is for sort. It returns false,
 // and has another look be due, if one is under way.
-func (l *Leftovers) Begin() bool {
+func (l *Leftovers) begin() bool {
 	if l.look != nil {
 		l.due = true
 		return false
@@ -106,8 +105,8 @@ func (l *Leftovers) Reaped(pid int) {
 	}
 }
 
-// GiveUp ends a look without its result, and has another be due.
-func (l *Leftovers) GiveUp() { l.look, l.due = nil, true }
+// giveUp ends a look without its result, and has another be due.
+func (l *Leftovers) giveUp() { l.look, l.due = nil, true }
 
 // end ends the look, and returns what it saw that is still so, and the dead that there
 // were at its beginning.
@@ -120,9 +119,9 @@ func (l *Leftovers) end(adopted []process.Orphan) (still []process.Orphan, dead 
 	return slices.DeleteFunc(adopted, func(o process.Orphan) bool { return seen.reaped[o.Pid] }), seen.dead
 }
 
-// Sort returns what there is to end of the children that were adopted, while these
+// sort returns what there is to end of the children that were adopted, while these
 // workers are alive.
-func (l *Leftovers) Sort(adopted []process.Orphan, alive []Leader) (over []Leftover) {
+func (l *Leftovers) sort(adopted []process.Orphan, alive []Leader) (over []Leftover) {
 	adopted, dead := l.end(adopted)
 	adopted = l.ofWorkers(adopted)
 	for _, o := range adopted {
@@ -139,9 +138,9 @@ func (l *Leftovers) Sort(adopted []process.Orphan, alive []Leader) (over []Lefto
 	return over
 }
 
-// Rest returns what there is to end, whosesoever, when the master ends. rest is all
+// rest returns what there is to end, whosesoever, when the master ends. rest is all
 // that is there besides, too: it may bring others to light.
-func (l *Leftovers) Rest(adopted []process.Orphan, alive []Leader) (over []Leftover, rest []process.Orphan) {
+func (l *Leftovers) rest(adopted []process.Orphan, alive []Leader) (over []Leftover, rest []process.Orphan) {
 	rest = l.ofWorkers(adopted)
 	for _, o := range rest {
 		if _, ending := l.dead[o.Group]; !ending && !o.Ended {
@@ -160,15 +159,15 @@ func (l *Leftovers) tell(o process.Orphan, owners []int) Leftover {
 	return one
 }
 
-// Lost returns, once, a process that SIGKILL ended because the worker that leads its
+// lost returns, once, a process that SIGKILL ended because the worker that leads its
 // group ended when it was asked to finish, as a shell does that has started a server
 // without exec: what the server was doing is lost.
-func (l *Leftovers) Lost(reaped []process.Orphan) (one process.Orphan, leader int, found bool) {
+func (l *Leftovers) lost(reaped []process.Orphan) (one process.Orphan, leader int, found bool) {
 	for _, o := range reaped {
 		delete(l.owners, o.Pid)
 		dead, ok := l.dead[o.Group]
-		if ok && dead.Alone && !l.lost && o.Status.Signal == syscall.SIGKILL {
-			l.lost, one, leader, found = true, o, dead.ID, true
+		if ok && dead.Alone && !l.warned && o.Status.Signal == syscall.SIGKILL {
+			l.warned, one, leader, found = true, o, dead.ID, true
 		}
 	}
 	return one, leader, found

@@ -55,12 +55,12 @@ func TestSort(t *testing.T) {
 		l := New()
 		l.Meet([]process.Orphan{orphan(3001, 3001)})
 		l.Shared = shared
-		if over := l.Sort(adopted(), []Leader{one, two}); len(over) > 0 {
+		if over := l.sort(adopted(), []Leader{one, two}); len(over) > 0 {
 			t.Errorf("while all live %v are to end", ids(over))
 		}
 		one.Alone = true
 		l.Died(one)
-		if got, want := ids(l.Sort(adopted(), []Leader{two})), []string{"2001 of 1", "2006 of 1"}; !slices.Equal(got, want) {
+		if got, want := ids(l.sort(adopted(), []Leader{two})), []string{"2001 of 1", "2006 of 1"}; !slices.Equal(got, want) {
 			t.Errorf("after worker 1 %v are to end, want %v", got, want)
 		}
 		l.Died(two)
@@ -68,10 +68,10 @@ func TestSort(t *testing.T) {
 		if shared {
 			want = slices.Delete(want, 2, 3)
 		}
-		if got := ids(l.Sort(adopted(), nil)); !slices.Equal(got, want) {
+		if got := ids(l.sort(adopted(), nil)); !slices.Equal(got, want) {
 			t.Errorf("after both %v are to end, want %v", got, want)
 		}
-		over, rest := l.Rest(adopted(), nil)
+		over, rest := l.rest(adopted(), nil)
 		want = []string{"2001 of 1 again", "2002 of 2 again", "2003 of 0 again", "2006 of 1 again"}
 		if shared {
 			want[2] = "2003 of 0"
@@ -87,19 +87,19 @@ func TestSort(t *testing.T) {
 func TestLost(t *testing.T) {
 	killed := process.Orphan{Pid: 2001, Group: 1001, Status: process.Status{Signal: syscall.SIGKILL}}
 	l := New()
-	if !l.Quiet(nil) || l.Quiet([]process.Orphan{killed}) {
+	if !l.quiet(nil) || l.quiet([]process.Orphan{killed}) {
 		t.Error("it is quiet when it is not")
 	}
 	l.Died(Leader{ID: 1, PID: 1001})
-	if _, _, found := l.Lost([]process.Orphan{killed}); found {
+	if _, _, found := l.lost([]process.Orphan{killed}); found {
 		t.Error("what ended with a worker that was killed counts as lost")
 	}
 	l.Died(Leader{ID: 1, PID: 1001, Alone: true})
 	exited := process.Orphan{Pid: 2002, Group: 1001}
-	if o, id, found := l.Lost([]process.Orphan{exited, killed}); !found || o.Pid != 2001 || id != 1 {
+	if o, id, found := l.lost([]process.Orphan{exited, killed}); !found || o.Pid != 2001 || id != 1 {
 		t.Errorf("lost: process %d of worker %d, %v", o.Pid, id, found)
 	}
-	if _, _, found := l.Lost([]process.Orphan{killed}); found {
+	if _, _, found := l.lost([]process.Orphan{killed}); found {
 		t.Error("it is told of twice")
 	}
 }
@@ -110,25 +110,25 @@ func TestLook(t *testing.T) {
 	l.Shared = true
 	one, two := Leader{ID: 1, PID: 1001}, Leader{ID: 2, PID: 1002}
 	l.Died(one)
-	if !l.Begin() || l.Begin() || !l.Due() {
+	if !l.begin() || l.begin() || !l.due {
 		t.Error("two looks are under way, or the second is not due")
 	}
 	l.Died(two)
 	l.Reaped(2001)
-	over := l.Sort([]process.Orphan{orphan(2001, 2001, "GOSUPER_WORKER_ID=1"), orphan(2002, 2002, "GOSUPER_WORKER_ID=1")}, nil)
+	over := l.sort([]process.Orphan{orphan(2001, 2001, "GOSUPER_WORKER_ID=1"), orphan(2002, 2002, "GOSUPER_WORKER_ID=1")}, nil)
 	if got := ids(over); !slices.Equal(got, []string{"2002 of 1"}) {
 		t.Errorf("%v are to end, want the one that was not reaped meanwhile", got)
 	}
-	if !l.Begin() || l.Due() {
+	if !l.begin() || l.due {
 		t.Error("the next look does not begin")
 	}
 	// Its group is killed, and what it had started elsewhere is adopted only now.
-	if got := ids(l.Sort([]process.Orphan{{Pid: 2003, Group: 2003, Session: 1002}}, nil)); !slices.Equal(got, []string{"2003 of 2"}) {
+	if got := ids(l.sort([]process.Orphan{{Pid: 2003, Group: 2003, Session: 1002}}, nil)); !slices.Equal(got, []string{"2003 of 2"}) {
 		t.Errorf("%v are to end, want what is left of the one that died during a look", got)
 	}
-	l.Begin()
-	l.GiveUp()
-	if l.Quiet(nil) || !l.Begin() {
+	l.begin()
+	l.giveUp()
+	if l.quiet(nil) || !l.begin() {
 		t.Error("a look that was given up is not due, or still under way")
 	}
 }
