@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             _mistakes.fail(str(error))
     if importlib.util.find_spec("uvicorn") is None:
         _mistakes.fail("uvicorn is not installed", 'pip install "gosuper[uvicorn]"')
-    faulthandler.enable()  # the abort signal, SIGABRT, prints the stacks of all threads
+    faulthandler.enable()  # the abort signal, SIGABRT, prints the stacks of all threads, also while this imports
     sys.path.insert(0, options.app_dir)
     from gosuper._uvicorn import Server
 

@@ -16,7 +16,7 @@ from typing import Any, cast
 import uvicorn
 from uvicorn.config import create_ssl_context
 
-from gosuper import _board, wsgi
+from gosuper import _board, _stacks, wsgi
 from gosuper._accept import Listener
 from gosuper._accesslog import AccessLog
 from gosuper._connection import AnyProgress, BodyProgress, Hooks, HTTPConnection, WebSocketConnection, waited
@@ -113,6 +113,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, then accept connections, then say so."""
+        _stacks.arm()
         self.leave.watch_master()
         extension = self.process.extension(self.leave.event)
         self.config.account(self.ledger, extension, Hooks(self.refresh, self.leave.look))
