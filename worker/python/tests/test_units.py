@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import json
 import os
 import re
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
 
 import pytest
 from uvicorn.importer import import_from_string
 
 from gosuper import _environ, _options
-from gosuper._accesslog import AccessLog, Entry
 from gosuper._connection import AnyProgress, BodyProgress, Connection, HTTPConnection, WebSocketConnection
 from gosuper._deadlines import NEVER, STREAMING, UPGRADED, WAITING, Deadlines, due
 from gosuper._drain import Drain
 from gosuper._environ import Limits, take
-from gosuper._fleet import Fleet
-from gosuper._gate import Gate
 from gosuper._http2 import EitherConnection, HTTP2Connection
 from gosuper._keepalive import LazyLoop
 from gosuper._notify import Notifier
-from gosuper._spread import LONGEST_YIELD, Spread, Standing
 from gosuper._stream import Streams
 from gosuper.wsgi import is_wsgi
 
@@ -103,129 +97,6 @@ def test_due() -> None:
     assert due(Timed(STREAMING), limits) == 120
     assert due(Timed(UPGRADED), limits) == NEVER
     assert due(Timed(UPGRADED, 115), limits) == 115
-
-
-def fleet(*places: tuple[int, int, int]) -> Fleet:
-    """A page on which the workers of these places have so much to do, so many connections open, and this capacity."""
-    page = Fleet(bytearray(4096))
-    for i, (busy, connections, capacity) in enumerate(places):
-        place = page.place(i)
-        place.set_busy(busy)
-        place.set_open(connections)
-        place.enter(i + 1, capacity)
-    return page
-
-
-@pytest.mark.parametrize(
-    ("own", "others", "expected"),
-    [
-        ((0, 0), [(0, 0, 0)], None),  # nothing to do
-        ((1, 1), [(1, 1, 0)], None),  # as busy
-        ((1, 1), [(0, 1, 0)], (LONGEST_YIELD, 1)),
-        ((4, 4), [(3, 4, 0)], (LONGEST_YIELD // 4, 1)),
-        ((4, 4), [(3, 4, 0), (1, 4, 0)], (LONGEST_YIELD * 3 // 4, 2)),
-        ((4, 4), [(0, 0, 1)], (LONGEST_YIELD, 1)),
-        ((4, 4), [(1, 0, 1)], None),  # no room
-        ((1, 3), [(1, 2, 0)], None),  # one connection more does not matter
-        ((1, 4), [(1, 2, 0)], (LONGEST_YIELD // 2, 1)),
-        ((0, 2), [(0, 0, 0)], (LONGEST_YIELD, 1)),
-        ((100, 100), [(99, 100, 0)], None),  # not worth a wait
-    ],
-)
-def test_spread(own: tuple[int, int], others: list[tuple[int, int, int]], expected: tuple[int, int] | None) -> None:
-    leave = Spread(fleet((*own, 0), *others), 0).consider(Standing(*own, 0, 0))
-    assert (leave and leave[:2]) == expected
-
-
-def test_who_does_not_react_is_not_waited_for() -> None:
-    page = fleet((2, 2, 0), (0, 0, 0))
-    spread = Spread(page, 0)
-    own = Standing(2, 2, 0, 0)
-    assert spread.consider(own)
-    for _ in range(12):  # so that the last silence is longer than this test
-        spread.disregard(1)
-    assert spread.consider(own) is None
-    page.place(1).set_busy(0)  # a sign of life
-    assert spread.consider(own)
-
-
-def test_gate() -> None:
-    page = Fleet(bytearray(4096))
-    gate = Gate(2, page, 3, 9)
-    gate.present(True)
-    woken: list[int] = []
-    first, second = object(), object()
-    gate.admit(first)
-    gate.admit(second)
-    assert gate.full()
-    gate.await_mark(gate.room(), lambda: woken.append(gate.busy))
-    gate.begin(first)
-    gate.begin(first)
-    assert (gate.busy, gate.open) == (3, 2)
-    gate.finish()
-    assert woken == []
-    gate.forget(second)
-    assert woken == [1]
-    o = page.occupant(3)
-    assert (o.id, o.busy, o.open, o.capacity) == (9, 1, 1, 2)
-    assert 0 <= gate.expire_fresh() <= 1_000_000_000
-    gate.present(False)
-    assert page.busy(3) == -1
-
-
-def entry(**changes: Any) -> Entry:
-    """An entry of the access log."""
-    usual = Entry("192.0.2.1", "GET", b"/a?b", "HTTP/1.1", 200, 12, b"", b"curl/8", b"", 123_456, 120_000, "ok")
-    return usual._replace(**changes)
-
-
-def written(as_json: bool, e: Entry) -> bytes:
-    """The line of an entry."""
-    read, write = os.pipe()
-    os.set_blocking(write, False)
-    assert AccessLog(write, as_json, 7).write(e)
-    line = os.read(read, 5000)
-    os.close(read)
-    os.close(write)
-    return line
-
-
-def test_access_log() -> None:
-    line = written(False, entry())
-    begin, _, rest = line.partition(b"[")
-    assert begin == b"192.0.2.1 - - "
-    assert rest.partition(b"] ")[2] == b'"GET /a?b HTTP/1.1" 200 12 "-" "curl/8" 0.000123 0.000120 7 "-" ok\n'
-    line = written(False, entry(target=b'/"\\\x1b\xc3\xa9', remote="", first_byte=-1, ended="client_gone"))
-    assert line.startswith(b"- - - [")
-    assert b'"GET /\\x22\\x5c\\x1b\\xc3\\xa9 HTTP/1.1"' in line
-    assert line.endswith(b' 0.000123 - 7 "-" client_gone\n')
-    line = written(
-        False, entry(target=b"/" + 9000 * b"\xff", agent=9000 * b'"', referer=9000 * b"r", request_id=999 * b"\0")
-    )
-    assert len(line) <= 4096
-    said = json.loads(written(True, entry(agent='"é\u2028\x01'.encode() + b"\xff", request_id=b"id")))
-    assert said.pop("time").endswith("Z")
-    assert said == {
-        "remote": "192.0.2.1", "method": "GET", "target": "/a?b", "proto": "HTTP/1.1", "status": 200, "bytes": 12,
-        "referer": "", "user_agent": '"é\u2028\x01\ufffd', "duration": 0.000123, "first_byte": 0.00012, "worker": 7,
-        "request_id": "id", "ended": "ok",
-    }  # fmt: skip
-    read, write = os.pipe()
-    with pytest.raises(ValueError, match="blocks"):
-        AccessLog(write, False, 1)
-    os.close(write)
-    os.close(read)
-
-
-def test_full_access_log_drops() -> None:
-    read, write = os.pipe()
-    os.set_blocking(write, False)
-    log = AccessLog(write, False, 1)
-    while log.write(entry()):
-        pass
-    assert os.read(read, 100_000).endswith(b"\n")
-    os.close(read)
-    os.close(write)
 
 
 def test_reports() -> None:
