@@ -1,6 +1,8 @@
 package config
 
 import (
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -82,6 +84,33 @@ func TestForeignVariables(t *testing.T) {
 		_, warnings := mustLoad(t, Source{Command: test.command, Environ: []string{test.variable}})
 		if got := strings.Join(warnings, "\n"); got != test.want {
 			t.Errorf("%s: %q, not %q", test.variable, got, test.want)
+		}
+	}
+}
+
+// The page for those who come from Gunicorn has a table of its own, which is Python's.
+// Both know each setting, and name the same key for it.
+func TestForeignNamesOfGunicorn(t *testing.T) {
+	page, err := os.ReadFile("../worker/python/GUNICORN.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := regexp.MustCompile("(?m)^\\| `(\\w+)` \\| (?:`([\\w.]+)`)?").FindAllStringSubmatch(string(page), -1)
+	if len(rows) < 100 {
+		t.Fatalf("only %d settings", len(rows))
+	}
+	for _, row := range rows {
+		name, there := row[1], row[2]
+		here := name
+		if k, own := find(name); !own || k.Name != name {
+			f, known := findForeign(name)
+			if !known {
+				t.Errorf("%s is not known", name)
+			}
+			here = f.key
+		}
+		if here != there && here != "" && there != "" { // else it is said in words
+			t.Errorf("%s: %q here, %q on the page", name, here, there)
 		}
 	}
 }
