@@ -97,7 +97,9 @@ func TestStatesWithHoles(t *testing.T) {
 
 // What masters wrote is read, all of it: who reads it could write the same again.
 // The second file is what a master wrote whose workers drained, crashed and waited,
-// with an access log, a store of the service manager, and incidents.
+// with an access log, a store of the service manager, and incidents. The third is of
+// one with a loader, a pipe for each stream of its workers, and those that a process
+// writes to which outlives its worker.
 func TestStoredStates(t *testing.T) {
 	for _, test := range []struct {
 		file    string
@@ -105,6 +107,7 @@ func TestStoredStates(t *testing.T) {
 	}{
 		{"testdata/state-1.json", []string{"workers.announced", "workers.why", "workers.until", "workers.revision", "workers.stuck", "leaving", "words", "revisions.config.Limits.NoNewPrivs"}},
 		{"testdata/state-2.json", []string{"workers.announced", "workers.cooperates", "workers.why", "workers.until", "workers.revision", "tally.workers.*.at", "tally.workers.*.credit"}},
+		{"testdata/state-3.json", nil},
 	} {
 		master, err := os.ReadFile(test.file)
 		if err != nil {
