@@ -44,7 +44,6 @@ type preloader struct {
 	started       time.Time      `state:"started"`
 	way           *loader.Loader `state:"loader"`
 	output.Output `state:",inline"`
-	second        *process.TailSnapshot `state:"stdout"` // of stdout, while the state is written and read
 
 	executed   bool      `state:"-"`    // its own program runs
 	says       string    `state:"says"` // what it last said about itself

@@ -72,14 +72,11 @@ func (s *Supervisor) listenUntil(paused <-chan struct{}) (said []message) {
 // resume undoes pause.
 func (s *Supervisor) resume() {
 	for w := range s.roster.All() {
-		w.Written()
 		if w.Endpoint != nil {
 			s.serve(w)
 		}
 	}
 	for _, l := range s.loaders.all {
-		l.Written()
-		l.second = nil
 		s.serveLoader(l)
 	}
 	for _, t := range s.tails() {
@@ -111,36 +108,16 @@ func (s *Supervisor) save(said []message) *saved {
 		w.Board = w.BoardFD()
 	}
 	all := &saved{up: s.fleet.Up(), noHangup: s.signals.OutlivesTerminal(), version: s.options.Version, program: s.options.Program, current: s.revisions.Current.Number, messages: said, master: s}
-	if access := s.files.Access(); access != nil {
-		snapshot := access.Snapshot()
-		all.log = &snapshot
-	}
 	for _, id := range s.roster.IDs() {
-		w := s.roster.Of(id)
-		stderr, stdout := w.Snapshot()
-		all.countLost(stderr)
-		if stdout != nil {
-			all.strays = append(all.strays, leftPipe{TailSnapshot: *stdout, Worker: id})
+		if stdout := s.roster.Of(id).Stdout(); stdout != nil {
+			all.strays = append(all.strays, leftPipe{Tail: stdout, Worker: id})
 		}
 	}
-	for _, l := range s.loaders.all {
-		var stderr *process.TailSnapshot
-		stderr, l.second = l.Snapshot()
-		all.countLost(stderr)
-		all.countLost(l.second)
-	}
 	for _, t := range s.roster.Left() {
-		all.strays = append(all.strays, leftPipe{TailSnapshot: t.Snapshot()})
+		all.strays = append(all.strays, leftPipe{Tail: t})
 	}
-	for _, one := range all.strays {
-		all.outputLost += one.Lost
+	for _, t := range s.tails() {
+		all.outputLost += t.Passing()
 	}
 	return all
-}
-
-// countLost counts what nobody took of a pipe.
-func (s *saved) countLost(t *process.TailSnapshot) {
-	if t != nil {
-		s.outputLost += t.Lost
-	}
 }

@@ -3,7 +3,6 @@
 package supervisor
 
 import (
-	"cmp"
 	"errors"
 	"os"
 	"time"
@@ -14,7 +13,6 @@ import (
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
-	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
@@ -36,10 +34,9 @@ func newSuccessor(o Options, h hands) (*Supervisor, error) {
 	if i.noHangup {
 		s.signals.OutliveTerminal()
 	}
-	s.files.ResumePID()
+	s.files.Resume(i.access)
 	s.upgrades.last = control.Upgrade{Result: control.OK, From: i.version, To: o.Version}
 	s.endpoints.Resume()
-	s.reopenLogs(&i.saved)
 	if s.boards.page >= 0 {
 		s.boards.busy = reopen(s, s.boards.page, scoreboard.AdoptFleet) // nil: spreading is left to chance
 	}
@@ -73,40 +70,25 @@ func reopen[M any](s *Supervisor, fd int, adopt func(fd int) (*M, error)) *M {
 	return m
 }
 
-// reopenLogs goes on with what is written for the workers.
-func (s *Supervisor) reopenLogs(left *saved) {
-	if left.access != nil {
-		snapshot := left.access.Snapshot()
-		left.log = &snapshot
-	}
-	if left.log != nil {
-		s.files.RestoreAccess(*left.log)
-	}
-}
-
 // reopenPipes goes on with the pipes that are not a worker's first. Workers come
 // before them.
 func (s *Supervisor) reopenPipes(all []leftPipe) {
 	for _, t := range all {
-		stream := cmp.Or(t.Stream, Stderr)
-		if w := s.roster.Of(t.Worker); w != nil {
-			if ok, _ := w.RestoreStdout(s.options.Streams, w.ID, t.TailSnapshot); ok {
-				continue // or it is done without
-			}
+		if w := s.roster.Of(t.Worker); w != nil && w.ReopenStdout(s.options.Streams, w.ID, t.Tail) {
+			continue // or it is done without
 		}
-		if tail, err := process.RestoreTail(t.TailSnapshot, s.options.Streams.Worker(0, stream)); err == nil {
-			s.roster.Leave(tail)
+		if t.Reopen(s.options.Streams.Worker(0, t.Stream())) == nil {
+			s.roster.Leave(t.Tail)
 		}
 	}
 }
 
 // reopenWorker goes on with what a worker says.
 func (s *Supervisor) reopenWorker(w *roster.Worker) {
-	var errs [2]error
 	if w.Board >= 0 {
 		w.Memory = reopen(s, w.Board, scoreboard.Adopt)
 	}
-	errs[0] = w.Restore(s.options.Streams, w.ID)
+	errs := [2]error{w.Output.Reopen(s.options.Streams, w.ID)}
 	if w.Endpoint != nil {
 		if errs[1] = w.Endpoint.Reopen(); errs[1] == nil {
 			s.serve(w)
@@ -122,15 +104,10 @@ func (s *Supervisor) reopenWorker(w *roster.Worker) {
 // reopenLoader goes on with what a loader says.
 func (s *Supervisor) reopenLoader(l *preloader) {
 	l.executed = true
-	errs := [3]error{l.way.Reopen()}
+	errs := [2]error{l.way.Reopen(), l.Output.Reopen(s.options.Streams, 0)}
 	if errs[0] == nil {
 		s.serveLoader(l)
 	}
-	errs[1] = l.Restore(s.options.Streams, 0)
-	if l.second != nil {
-		_, errs[2] = l.RestoreStdout(s.options.Streams, 0, *l.second)
-	}
-	l.second = nil
 	if err := errors.Join(errs[:]...); err != nil {
 		s.log.Error("cannot go on with all that a loader says", l.fields(zap.Error(err))...)
 	}

@@ -38,14 +38,13 @@ import (
 // it: what the fields of the master, and of all that it holds, say in their tags. A
 // name is never given another meaning: a new one takes its place.
 type saved struct {
-	version  string              `state:"version"` // of the program, for people
-	program  Program             `state:"program"`
-	current  int                 `state:"current"`   // number of the revision in force
-	messages []message           `state:"messages"`  // not yet heard
-	up       bool                `state:"up"`        // every slot had a ready worker once: for versions that do not ask the brain
-	noHangup bool                `state:"no_hangup"` // SIGHUP was ignored at the very start
-	log      *accesslog.Snapshot `state:"access_log"`
-	strays   []leftPipe          `state:"strays"`
+	version  string     `state:"version"` // of the program, for people
+	program  Program    `state:"program"`
+	current  int        `state:"current"`   // number of the revision in force
+	messages []message  `state:"messages"`  // not yet heard
+	up       bool       `state:"up"`        // every slot had a ready worker once: for versions that do not ask the brain
+	noHangup bool       `state:"no_hangup"` // SIGHUP was ignored at the very start
+	strays   []leftPipe `state:"strays"`
 	// What nobody took, because whoever reads it was too slow, and which is given up
 	// with the image: bytes of workers at most, and lines of the log.
 	outputLost int `state:"output_lost"`
@@ -69,8 +68,8 @@ type saved struct {
 // a worker that lives is among them too, lest it end with a version that knows of no
 // such pipes.
 type leftPipe struct {
-	process.TailSnapshot `state:",inline"`
-	Worker               int `state:"worker"` // 0: it is gone
+	*process.Tail `state:",inline"`
+	Worker        int `state:"worker"` // 0: it is gone
 }
 
 // newState is that of a master that knows and holds nothing yet.

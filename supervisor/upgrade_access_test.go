@@ -46,7 +46,7 @@ func TestSuccessorOfASharedAccessLog(t *testing.T) {
 	}
 	s := e.master
 	s.files.Attach(ownfiles.Options{Logger: zap.NewNop(), Turns: func(string) accesslog.Turn { return nil }})
-	s.reopenLogs(&e)
+	s.files.Resume(e.access)
 	if s.files.Access() == nil {
 		t.Fatal("there is no access log")
 	}

@@ -4,8 +4,10 @@ package supervisor
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"syscall"
@@ -176,8 +178,10 @@ func TestUpgradeInTheLoop(t *testing.T) {
 		s.hands.try = func(c *upgrade.Candidate, _, _ []string, _ int) (*upgrade.Trial, error) {
 			tried = &upgrade.Trial{Candidate: c, PID: 999}
 			for _, tail := range []**process.Tail{&tried.Answer, &tried.Words} {
-				var err error
-				if *tail, err = process.RestoreTail(process.TailSnapshot{Pipe: -1, Kept: []byte(TrialAnswer + "\n")}, nil); err != nil {
+				*tail = new(process.Tail)
+				text := fmt.Sprintf(`{"kept": %q}`, base64.StdEncoding.EncodeToString([]byte(TrialAnswer+"\n")))
+				_, err := state.Read([]byte(text), *tail, time.Time{}) // one that has ended
+				if err = errors.Join(err, (*tail).Reopen(nil)); err != nil {
 					return nil, err
 				}
 			}

@@ -23,14 +23,14 @@ const (
 
 // copier is what belongs to the goroutine.
 type copier struct {
-	held    []byte  // whole lines with which it begins
-	resting []*pipe // that are not watched, since too much came from them
-	chunk   []byte
-	turn    []*pipe // those to read in this round
-	lines   []byte  // taken from them
+	held    []byte  `state:"lines"` // whole ones with which it begins
+	resting []*pipe `state:"-"`     // that are not watched, since too much came from them
+	chunk   []byte  `state:"-"`
+	turn    []*pipe `state:"-"` // those to read in this round
+	lines   []byte  `state:"-"` // taken from them
 
-	report   func(error)
-	reported map[trouble]time.Time
+	report   func(error)           `state:"-"`
+	reported map[trouble]time.Time `state:"-"`
 }
 
 // trouble is a kind of reason for which lines are lost.
@@ -227,7 +227,7 @@ func (l *Log) borrow() (*destination, time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.writing = true
-	if l.current.shared && l.turns != nil {
+	if l.current.own < 0 && l.turns != nil {
 		l.current.turn = l.turns(l.current.name)
 	}
 	if l.until.IsZero() {

@@ -23,17 +23,17 @@ var errBusy = errors.New("busy")
 
 // destination is where lines go.
 type destination struct {
-	fd     int
-	name   string
-	shared bool // stdout or stderr, which are not ours to close
+	fd   int    `state:"-"`
+	own  int    `state:"destination,fd"` // fd, if it is ours to close; -1: it is stdout or stderr
+	name string `state:"-"`
 	// regular files never make a writer wait for a reader, and take any number of
 	// bytes in one piece.
-	regular bool
+	regular bool `state:"-"`
 	// a terminal must be written to so that it does not stop the master.
-	terminal bool
-	turn     Turn // with others of this process that write to it; nil: there are none
-	partial  int  // how much of the next line is written already
-	torn     bool // a line was given up after a part of it was written
+	terminal bool `state:"-"`
+	turn     Turn `state:"-"`       // with others of this process that write to it; nil: there are none
+	partial  int  `state:"partial"` // how much of the next line is written already
+	torn     bool `state:"torn"`    // a line was given up after a part of it was written
 }
 
 // Turn waits, for so long at most, until nobody else of this process writes to a
@@ -56,7 +56,7 @@ func newDestination(path string, stdout int) (*destination, error) {
 		if err != nil {
 			return nil, err
 		}
-		d = &destination{fd: fd, name: path}
+		d = &destination{fd: fd, own: fd, name: path}
 	}
 	if err := d.look(); err != nil {
 		d.close()
@@ -68,9 +68,9 @@ func newDestination(path string, stdout int) (*destination, error) {
 // streamDestination is that of a stream.
 func streamDestination(path string, stdout int) *destination {
 	if path == stderr {
-		return &destination{fd: unix.Stderr, name: "stderr", shared: true}
+		return &destination{fd: unix.Stderr, own: -1, name: "stderr"}
 	}
-	return &destination{fd: stdout, name: "stdout", shared: true}
+	return &destination{fd: stdout, own: -1, name: "stdout"}
 }
 
 // look finds out what kind of file it is.
@@ -168,7 +168,7 @@ func (d *destination) room(wait time.Duration) bool {
 }
 
 func (d *destination) close() {
-	if !d.shared {
+	if d.own >= 0 {
 		unix.Close(d.fd)
 	}
 }

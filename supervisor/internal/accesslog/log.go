@@ -23,25 +23,29 @@ const closeTime = time.Second
 // Log is one access log. Its methods may be called from any goroutine, and none
 // of them but Close waits for the destination.
 type Log struct {
-	copier
-	watcher *watcher
-	stdout  int // what "-" means
-	lost    atomic.Uint64
-	done    chan struct{} // closed at the end of the goroutine
-	once    sync.Once     // Close
+	copier  `state:",inline"`
+	watcher *watcher      `state:"-"`
+	stdout  int           `state:"-"` // what "-" means
+	lost    atomic.Uint64 `state:"-"`
+	done    chan struct{} `state:"-"` // closed at the end of the goroutine
+	once    sync.Once     `state:"-"` // Close
 
-	mu      sync.Mutex    // guards what follows
-	pipes   map[int]*pipe // by descriptor, which only the goroutine closes while there is one
-	retired []*pipe       // those among them whose worker is gone
-	alarm   time.Time     // when the watcher wakes the goroutine; zero: never
-	path    string        // where lines go, or were last to go
-	current *destination  // nil: nowhere yet, and there is no goroutine
-	next    *destination  // takes the place of current after the write under way; nil: none
-	writing bool          // the goroutine uses current
-	closed  bool
-	turns   func(stream string) Turn // see Share; nil: nobody else writes
-	until   time.Time                // when Close gives up; zero: not closing
-	paused  chan struct{}            // closed when the goroutine has ended for a pause; nil: none is asked for
+	mu      sync.Mutex               `state:"-"`                   // guards what follows
+	pipes   map[int]*pipe            `state:"pipes,list=read_end"` // by descriptor, which only the goroutine closes while there is one
+	retired []*pipe                  `state:"-"`                   // those among them whose worker is gone
+	alarm   time.Time                `state:"-"`                   // when the watcher wakes the goroutine; zero: never
+	path    string                   `state:"path"`                // where lines go, or were last to go
+	current *destination             `state:",inline"`             // nil: nowhere yet, and there is no goroutine
+	next    *destination             `state:"-"`                   // takes the place of current after the write under way; nil: none
+	writing bool                     `state:"-"`                   // the goroutine uses current
+	closed  bool                     `state:"-"`
+	turns   func(stream string) Turn `state:"-"` // see Share; nil: nobody else writes
+	until   time.Time                `state:"-"` // when Close gives up; zero: not closing
+	paused  chan struct{}            `state:"-"` // closed when the goroutine has ended for a pause; nil: none is asked for
+
+	// While the state is written and read.
+	waiting bool   `state:"waiting"` // current is nil
+	total   uint64 `state:"lost"`    // what is in lost
 }
 
 // New makes a log of no workers. What they write waits in their pipes until
@@ -52,14 +56,20 @@ type Log struct {
 func New(report func(error)) (*Log, error) { return create(unix.Stdout, report) }
 
 func create(stdout int, report func(error)) (*Log, error) {
-	w, err := newWatcher()
-	if err != nil {
-		return nil, fmt.Errorf("cannot watch the pipes of the access log: %w", err)
+	l := new(Log)
+	return l, l.begin(stdout, report)
+}
+
+// begin gives a log what it works with.
+func (l *Log) begin(stdout int, report func(error)) (err error) {
+	if l.watcher, err = newWatcher(); err != nil {
+		return fmt.Errorf("cannot watch the pipes of the access log: %w", err)
 	}
-	return &Log{
-		copier: copier{report: report}, watcher: w, stdout: stdout,
-		done: make(chan struct{}), pipes: map[int]*pipe{},
-	}, nil
+	l.stdout, l.report, l.done = stdout, report, make(chan struct{})
+	if l.pipes == nil {
+		l.pipes = map[int]*pipe{}
+	}
+	return nil
 }
 
 // Open makes the pipe of a worker, which is to write lines of a format, and returns

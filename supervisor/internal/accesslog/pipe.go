@@ -29,18 +29,18 @@ const (
 
 // pipe is that of one worker. What is read from it belongs to the goroutine.
 type pipe struct {
-	fd     int // read end
-	worker int // sharedWorker: any
-	format string
+	fd     int    `state:"read_end,fd"`
+	worker int    `state:"worker"` // sharedWorker: any
+	format string `state:"format"` // "": whatever they write
 
-	retired bool // its worker is gone; guarded by the mutex of the log
+	retired bool `state:"retired"` // its worker is gone; guarded by the mutex of the log
 
-	ending   bool      // only what is there is read
-	drained  int       // what was read since, in bytes
-	rest     []byte    // the beginning of a line, shorter than MaxLine
-	overlong bool      // the end of a line that was refused is still to come
-	sample   []byte    // of the last line that was refused
-	paid     time.Time // when what was read is the worker's due
+	ending   bool      `state:"-"`        // only what is there is read
+	drained  int       `state:"-"`        // what was read since, in bytes
+	rest     []byte    `state:"rest"`     // the beginning of a line, shorter than MaxLine
+	overlong bool      `state:"overlong"` // the end of a line that was refused is still to come
+	sample   []byte    `state:"-"`        // of the last line that was refused
+	paid     time.Time `state:"-"`        // when what was read is the worker's due
 }
 
 // sharedWorker is the worker of a pipe that is not of one alone.

@@ -10,7 +10,6 @@
 package output
 
 import (
-	"cmp"
 	"io"
 	"slices"
 	"time"
@@ -29,10 +28,9 @@ type Destination interface {
 
 // Output is that of one process. What does not exist is nil; the zero value has none.
 type Output struct {
-	tail   *process.Tail         `state:"-"`    // its stderr, or all output; it remembers for both
-	first  *process.TailSnapshot `state:"tail"` // of tail, while the state is written and read
-	stdout *process.Tail         `state:"-"`    // nil: tail is that, too
-	held   *process.Held         `state:"-"`    // before where tail goes; nil: nothing is
+	tail   *process.Tail `state:"tail"`   // its stderr, or all output; it remembers for both
+	stdout *process.Tail `state:"stdout"` // nil: tail is that, too
+	held   *process.Held `state:"-"`      // before where tail goes; nil: nothing is
 }
 
 // Options say how output is opened.
@@ -121,40 +119,37 @@ func (o *Output) Close() {
 	o.tail, o.stdout = nil, nil
 }
 
-// Snapshot readies the output, which is paused, for being written with the state, and
-// returns what that has no room for: its stdout; nil: that has no pipe of its own.
-func (o *Output) Snapshot() (stderr, stdout *process.TailSnapshot) {
-	o.first, stdout = snapshot(o.tail), snapshot(o.stdout)
-	return o.first, stdout
-}
+// Stdout is the pipe of the process's stdout; nil: it has none of its own.
+func (o *Output) Stdout() *process.Tail { return o.stdout }
 
-// snapshot is what is written of a pipe; nil: there is none.
-func snapshot(t *process.Tail) *process.TailSnapshot {
-	if t == nil {
+// Reopen goes on with output that was read.
+func (o *Output) Reopen(to Destination, id int) error {
+	if o.tail == nil {
 		return nil
 	}
-	one := t.Snapshot()
-	return &one
-}
-
-// Written says that the state is written, and of no use any more.
-func (o *Output) Written() { o.first = nil }
-
-// Restore goes on with what was written.
-func (o *Output) Restore(to Destination, id int) (err error) {
-	if o.first != nil {
-		o.tail, err = process.RestoreTail(*o.first, to.Worker(id, cmp.Or(o.first.Stream, process.Stderr)))
+	if err := o.tail.Reopen(to.Worker(id, o.tail.Stream())); err != nil {
+		o.tail, o.stdout = nil, nil
+		return err
 	}
-	o.first = nil
+	if o.stdout == nil {
+		return nil
+	}
+	err := o.stdout.ReopenBeside(o.tail, to.Worker(id, o.stdout.Stream()))
+	if err != nil {
+		o.stdout = nil
+	}
 	return err
 }
 
-// RestoreStdout goes on with the stdout of an output that goes on. Without one it says
-// no.
-func (o *Output) RestoreStdout(to Destination, id int, s process.TailSnapshot) (ok bool, err error) {
-	if o.tail == nil || o.stdout != nil {
-		return false, nil
+// ReopenStdout goes on with a stdout that was not read with the output it belongs to, or
+// not by every version: then it is there already. It is done without if that cannot be.
+// Where there is no output it says no.
+func (o *Output) ReopenStdout(to Destination, id int, stdout *process.Tail) bool {
+	if o.tail == nil {
+		return false
 	}
-	o.stdout, err = o.tail.RestoreBeside(s, to.Worker(id, cmp.Or(s.Stream, process.Stderr)))
-	return true, err
+	if o.stdout == nil && stdout.ReopenBeside(o.tail, to.Worker(id, stdout.Stream())) == nil {
+		o.stdout = stdout
+	}
+	return true
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/state"
 )
 
 // absurd is longer than anything here takes.
@@ -121,7 +122,13 @@ func TestHeld(t *testing.T) {
 }
 
 // The next image goes on with both pipes, and with what was remembered.
-func TestRestore(t *testing.T) {
+func TestReopen(t *testing.T) {
+	for name, alone := range map[string]bool{"written together": false, "stdout written elsewhere": true} {
+		t.Run(name, func(t *testing.T) { testReopen(t, alone) })
+	}
+}
+
+func testReopen(t *testing.T, alone bool) {
 	s, before := &screen{}, &Output{}
 	if err := before.Open(Options{To: s, ID: 1}); err != nil {
 		t.Fatal(err)
@@ -141,17 +148,28 @@ func TestRestore(t *testing.T) {
 	for _, tail := range before.Tails() {
 		<-tail.Pause()
 	}
-	first, second := before.Snapshot()
-	after := &Output{first: first}
-	if err := after.Restore(s, 1); err != nil {
+	text, _, err := state.Write(before, time.Unix(0, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, stray := &Output{}, struct {
+		*process.Tail `state:"stdout"`
+	}{}
+	for _, one := range []any{after, &stray} {
+		if _, err := state.Read(text, one, time.Unix(0, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if alone {
+		after.stdout = nil // the version before wrote it elsewhere
+	}
+	if err := after.Reopen(s, 1); err != nil {
 		t.Fatal(err)
 	}
 	defer after.Close()
-	if ok, err := after.RestoreStdout(s, 1, *second); !ok || err != nil {
-		t.Fatal(ok, err)
-	}
-	if ok, _ := after.RestoreStdout(s, 1, *second); ok {
-		t.Error("it has two")
+	written := after.Stdout()
+	if ok := after.ReopenStdout(s, 1, stray.Tail); !ok || (after.Stdout() == stray.Tail) != alone || !alone && after.Stdout() != written {
+		t.Fatal("it goes on with another stdout")
 	}
 	say(t, stdout, "out\n")
 	say(t, stderr, "after\n")
@@ -166,10 +184,7 @@ func TestRestore(t *testing.T) {
 
 func TestNothing(t *testing.T) {
 	o := &Output{}
-	if stderr, stdout := o.Snapshot(); stderr != nil || stdout != nil {
-		t.Error("there is nothing to write")
-	}
-	if ok, _ := o.RestoreStdout(nil, 1, process.TailSnapshot{}); ok || !o.PassedOn(0) || o.LastLines() != nil || o.Restore(nil, 1) != nil {
+	if o.ReopenStdout(nil, 1, new(process.Tail)) || !o.PassedOn(0) || o.LastLines() != nil || o.Reopen(nil, 1) != nil {
 		t.Error("there is nothing to go on with")
 	}
 	o.Held().Release(0)

@@ -43,7 +43,7 @@ type Options struct {
 // after [Files.Attach].
 type Files struct {
 	options   Options        `state:"-"`
-	access    *accesslog.Log `state:"-"` // nil: there is none
+	access    *accesslog.Log `state:"access_log"` // nil: there is none
 	pid       *pidfile.File  `state:"pidfile"`
 	reopening bool           `state:"-"` // when what was sent before is over
 }
@@ -79,16 +79,24 @@ func (f *Files) OpenAccess(path string) error {
 	return f.access.Move(path)
 }
 
-// RestoreAccess goes on with the access log of another image of this process. If that
-// cannot be, it is said and there is none.
-func (f *Files) RestoreAccess(s accesslog.Snapshot) {
-	l, err := accesslog.Restore(s, f.trouble)
-	if err != nil {
-		f.options.Logger.Error("cannot go on with the access log", zap.Error(err))
+// Resume goes on with the files of another image of this process, or with an access log
+// that is given as it was left by a version of another kind; nil: it was not. What cannot
+// be gone on with is said, and there is none.
+func (f *Files) Resume(older *accesslog.Shared) {
+	if f.pid != nil {
+		f.pid.Reopen()
+	}
+	if older != nil {
+		f.access = older.Own()
+	}
+	if f.access == nil {
 		return
 	}
-	l.Share(f.options.Turns)
-	f.access = l
+	f.access.Share(f.options.Turns)
+	if err := f.access.Continue(f.trouble); err != nil {
+		f.options.Logger.Error("cannot go on with the access log", zap.Error(err))
+		f.access = nil
+	}
 }
 
 // trouble is what an access log says that cannot write.
@@ -145,13 +153,6 @@ func (f *Files) OpenPID(path string) (err error) {
 
 // PIDPath is where the pid file is; "": there is none.
 func (f *Files) PIDPath() string { return f.pid.Path() }
-
-// ResumePID goes on with the pid file of another image of this process.
-func (f *Files) ResumePID() {
-	if f.pid != nil {
-		f.pid.Reopen()
-	}
-}
 
 // ClosePID gives the pid file up.
 func (f *Files) ClosePID() { f.pid.Close() }

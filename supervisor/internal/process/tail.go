@@ -3,6 +3,7 @@
 package process
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -33,21 +34,28 @@ const (
 // stream. The worker waits only while the destination makes the master wait;
 // a destination that fails is written to no more than the bytes at hand, which
 // are then lost, and the worker notices nothing.
+//
+// Another image of this process goes on with one that was paused: see [Tail.Keep].
 type Tail struct {
-	dst    io.Writer
-	stream Stream
-	pipe   *os.File // read end, non-blocking, on the runtime's poller
-	conn   syscall.RawConn
-	kept   *memory
+	dst    io.Writer       `state:"-"`
+	stream Stream          `state:"stream"`
+	pipe   *os.File        `state:"-"` // read end, non-blocking, on the runtime's poller
+	conn   syscall.RawConn `state:"-"`
+	kept   *memory         `state:"-"`
 
-	endOnce  sync.Once
-	writeEnd int
+	endOnce  sync.Once `state:"-"`
+	writeEnd int       `state:"-"`
 
-	mu       sync.Mutex    // guards what follows, and reading from the pipe
-	passing  int           // bytes that were read from the pipe, and are not yet passed on
-	done     bool          // nothing will be read any more
-	paused   chan struct{} // closed when the goroutine has ended for a pause; nil: none is asked for
-	progress chan struct{} // closed when passing or done changes; nil if nobody waits
+	mu       sync.Mutex    `state:"-"` // guards what follows, and reading from the pipe
+	passing  int           `state:"-"` // bytes that were read from the pipe, and are not yet passed on
+	done     bool          `state:"-"` // nothing will be read any more
+	paused   chan struct{} `state:"-"` // closed when the goroutine has ended for a pause; nil: none is asked for
+	progress chan struct{} `state:"-"` // closed when passing or done changes; nil if nobody waits
+
+	// While the state is written and read.
+	fd      int    `state:"pipe,fd"` // of pipe; -1: it has ended
+	text    []byte `state:"kept"`    // what the first of those that remember together remember
+	dropped bool   `state:"dropped"` // something was before text
 }
 
 // pipeSize is the capacity of a pipe, pipe(7). A buffer of this size empties it
@@ -108,7 +116,7 @@ func (t *Tail) open(r int) (err error) {
 }
 
 // Stream is which stream it is.
-func (t *Tail) Stream() Stream { return t.stream }
+func (t *Tail) Stream() Stream { return cmp.Or(t.stream, Stderr) }
 
 // WriteEnd is the descriptor for the worker's stream. It is close-on-exec and
 // valid until CloseWriteEnd.

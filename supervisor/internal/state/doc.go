@@ -24,5 +24,6 @@
 // it has, but for a descriptor, which is none then.
 //
 // What is made of descriptors (files, maps of memory, goroutines) is transient, and
-// made anew by whoever reads.
+// made anew by whoever reads. A type whose descriptors are not in its fields, or that
+// has to be locked, has a method Keep, which is called before it is written.
 package state

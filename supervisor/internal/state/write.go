@@ -30,6 +30,10 @@ func Write(v any, epoch time.Time) (text []byte, fds []int, err error) {
 
 type written map[string]any
 
+// keeper readies itself for being written: it enters in its fields what is elsewhere,
+// as a descriptor is. One that was read, and is not in use, has all in them.
+type keeper interface{ Keep() }
+
 type writer struct {
 	epoch  time.Time
 	tables map[string]*table
@@ -83,6 +87,9 @@ func (w *writer) fill(o written, v reflect.Value) {
 		copied := reflect.New(v.Type()).Elem()
 		copied.Set(v)
 		v = copied
+	}
+	if k, ok := v.Addr().Interface().(keeper); ok {
+		k.Keep()
 	}
 	for _, f := range kindOf(v.Type()).fields {
 		switch one := f.of(v); {

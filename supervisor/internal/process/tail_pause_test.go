@@ -19,23 +19,21 @@ import (
 // the end of the one before.
 func successor(t *testing.T, before *Tail, dst io.Writer) *Tail {
 	t.Helper()
-	snapshot := before.Snapshot()
-	text, _, err := state.Write(&snapshot, time.Unix(0, 0))
+	text, _, err := state.Write(before, time.Unix(0, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var s TailSnapshot
-	if _, err := state.Read(text, &s, time.Unix(0, 0)); err != nil {
+	after := new(Tail)
+	if _, err := state.Read(text, after, time.Unix(0, 0)); err != nil {
 		t.Fatal(err)
 	}
-	if s.Pipe >= 0 {
-		if s.Pipe, err = unix.FcntlInt(uintptr(s.Pipe), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+	if after.fd >= 0 {
+		if after.fd, err = unix.FcntlInt(uintptr(after.fd), unix.F_DUPFD_CLOEXEC, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
 	before.Close()
-	after, err := RestoreTail(s, dst)
-	if err != nil {
+	if err := after.Reopen(dst); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(after.Close)

@@ -22,26 +22,30 @@ import (
 // end of the one before.
 func successor(t *testing.T, before *Log) *Log {
 	t.Helper()
-	snapshot := before.Snapshot()
-	text, _, err := state.Write(&snapshot, time.Unix(0, 0))
+	text, _, err := state.Write(before, time.Unix(0, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var s Snapshot
-	if _, err := state.Read(text, &s, time.Unix(0, 0)); err != nil {
+	after := new(Log)
+	if _, err := state.Read(text, after, time.Unix(0, 0)); err != nil {
 		t.Fatal(err)
 	}
-	fds := []*int{&s.Destination}
-	for i := range s.Pipes {
-		fds = append(fds, &s.Pipes[i].ReadEnd)
-	}
-	for _, fd := range fds {
-		if *fd < 0 {
-			continue
+	again := func(fd int) int {
+		if fd < 0 {
+			return fd
 		}
-		if *fd, err = unix.FcntlInt(uintptr(*fd), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+		fd, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
 			t.Fatal(err)
 		}
+		return fd
+	}
+	after.current.own = again(after.current.own)
+	pipes := after.pipes
+	after.pipes = map[int]*pipe{}
+	for _, p := range pipes {
+		p.fd = again(p.fd)
+		after.pipes[p.fd] = p
 	}
 	// What the exec does to it.
 	for _, p := range before.pipes {
@@ -51,8 +55,7 @@ func successor(t *testing.T, before *Log) *Log {
 	if before.current != nil {
 		before.current.close()
 	}
-	after, err := restore(s, before.stdout, before.report)
-	if err != nil {
+	if err := after.continueTo(before.stdout, before.report); err != nil {
 		t.Fatal(err)
 	}
 	return after
@@ -167,7 +170,7 @@ func TestSuccessorOfABlockedLog(t *testing.T) {
 	checkWhole(t, strings.TrimLeft(got.String(), "\n"), map[int]int{1: lines + 1})
 }
 
-// A snapshot of a line that was written in part.
+// A line that was written in part.
 func TestSuccessorEndsTheLine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "access.log")
 	l, err := open(path, unix.Stdout, func(err error) { t.Error(err) })
@@ -217,8 +220,8 @@ func TestHeirOfASharedPipe(t *testing.T) {
 	if _, err := state.Read(text, &s, time.Unix(0, 0)); err != nil {
 		t.Fatal(err)
 	}
-	l, err := Restore(s.Snapshot(), func(err error) { t.Error(err) })
-	if err != nil {
+	l := s.Own()
+	if err := l.Continue(func(err error) { t.Error(err) }); err != nil {
 		t.Fatal(err)
 	}
 	own := writeEnd(t, l, 3)
