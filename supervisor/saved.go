@@ -8,27 +8,14 @@ import (
 	"math/rand/v2"
 	"os"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/config"
-	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
-	"github.com/gosuper/gosuper/supervisor/internal/develop"
-	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
-	"github.com/gosuper/gosuper/supervisor/internal/guard"
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
-	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
-	"github.com/gosuper/gosuper/supervisor/internal/loop"
-	"github.com/gosuper/gosuper/supervisor/internal/ownfiles"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
-	"github.com/gosuper/gosuper/supervisor/internal/reloads"
-	"github.com/gosuper/gosuper/supervisor/internal/revision"
-	"github.com/gosuper/gosuper/supervisor/internal/roster"
-	"github.com/gosuper/gosuper/supervisor/internal/scales"
-	"github.com/gosuper/gosuper/supervisor/internal/signals"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 	"github.com/gosuper/gosuper/supervisor/internal/state"
 	"github.com/gosuper/gosuper/worker/scoreboard"
@@ -70,42 +57,6 @@ type saved struct {
 type leftPipe struct {
 	*process.Tail `state:",inline"`
 	Worker        int `state:"worker"` // 0: it is gone
-}
-
-// newState is that of a master that knows and holds nothing yet.
-func newState() *Supervisor {
-	return &Supervisor{
-		inputs:    inputs{signals: signals.New(), messages: make(chan message), loop: loop.New()},
-		revisions: revision.Known{All: map[int]*revision.Revision{}},
-		roster:    roster.New(),
-		books:     books.New(time.Now()),
-		endpoints: endpoints.New(),
-		files:     &ownfiles.Files{},
-		guard:     guard.New(scoreboard.Monotonic),
-		scales:    scales.New(),
-		reloads:   reloads.New(),
-		leftovers: leftovers.New(),
-		loaders:   loaders{ended: map[int]*books.Ending{}},
-		upgrades:  upgrades{last: control.Upgrade{Result: control.None}},
-	}
-}
-
-// attach gives a state what it works with.
-func (s *Supervisor) attach(o Options, h hands) {
-	s.given = given{options: o, log: o.Log, hands: h}
-	s.signals.Attach(h.signals)
-	s.scales.Attach(h.trees, h.oom)
-	s.leftovers.Attach(leftovers.Options{
-		Loop: s.loop, Log: o.Log, Adopted: h.adopted, Children: s.children,
-		Expecting: s.roster.Expecting, Outlive: func() bool { return s.revisions.Current.Config.Limits.Outlive },
-	})
-	building := developing(o)
-	building.Start = s.startBuild
-	s.development = develop.New(building)
-	s.files.Attach(ownfiles.Options{Loop: s.loop, Log: o.Logs, Logger: o.Log, Turns: s.turns, Lost: s.books.LoseLines})
-	paths := s.newPaths()
-	s.sockets.Work(paths)
-	s.endpoints.Attach(endpoints.Options{Master: s, Log: o.Log, Paths: paths, Environ: o.Environ})
 }
 
 // write writes the state into memory of which it returns the descriptor. Descriptors

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/develop"
 	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
@@ -31,6 +32,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 	"github.com/gosuper/gosuper/supervisor/internal/upgrade"
 	_ "github.com/gosuper/gosuper/worker/plain" // a master under another one is no cooperating worker
+	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
 // Supervisor is one master. Its state belongs to the goroutine of the loop, which Run
@@ -104,6 +106,42 @@ func New(o Options) (*Supervisor, error) {
 	return newSupervisor(o, hands{
 		signals: signals.System(), launch: launch, signal: send, reap: process.NewReaper().Reap, adopted: process.Adopted, child: process.IsChild, trees: scales.Trees, trim: process.Trim, waiting: waiting, oom: config.NewOOMCounter(os.DirFS("/")).Kills, try: (*upgrade.Candidate).Try, become: handover.Exec,
 	})
+}
+
+// newState is that of a master that knows and holds nothing yet.
+func newState() *Supervisor {
+	return &Supervisor{
+		inputs:    inputs{signals: signals.New(), messages: make(chan message), loop: loop.New()},
+		revisions: revision.Known{All: map[int]*revision.Revision{}},
+		roster:    roster.New(),
+		books:     books.New(time.Now()),
+		endpoints: endpoints.New(),
+		files:     &ownfiles.Files{},
+		guard:     guard.New(scoreboard.Monotonic),
+		scales:    scales.New(),
+		reloads:   reloads.New(),
+		leftovers: leftovers.New(),
+		loaders:   loaders{ended: map[int]*books.Ending{}},
+		upgrades:  upgrades{last: control.Upgrade{Result: control.None}},
+	}
+}
+
+// attach gives a state what it works with.
+func (s *Supervisor) attach(o Options, h hands) {
+	s.given = given{options: o, log: o.Log, hands: h}
+	s.signals.Attach(h.signals)
+	s.scales.Attach(h.trees, h.oom)
+	s.leftovers.Attach(leftovers.Options{
+		Loop: s.loop, Log: o.Log, Adopted: h.adopted, Children: s.children,
+		Expecting: s.roster.Expecting, Outlive: func() bool { return s.revisions.Current.Config.Limits.Outlive },
+	})
+	building := developing(o)
+	building.Start = s.startBuild
+	s.development = develop.New(building)
+	s.files.Attach(ownfiles.Options{Loop: s.loop, Log: o.Logs, Logger: o.Log, Turns: s.turns, Lost: s.books.LoseLines})
+	paths := s.newPaths()
+	s.sockets.Work(paths)
+	s.endpoints.Attach(endpoints.Options{Master: s, Log: o.Log, Paths: paths, Environ: o.Environ})
 }
 
 func newSupervisor(o Options, h hands) (*Supervisor, error) {

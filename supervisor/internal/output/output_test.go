@@ -6,7 +6,9 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -152,6 +154,17 @@ func testReopen(t *testing.T, alone bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	text = regexp.MustCompile(`"pipe":\d+`).ReplaceAllFunc(text, func(pipe []byte) []byte { // what the exec leaves open
+		fd, err := strconv.Atoi(string(pipe[len(`"pipe":`):]))
+		if err == nil {
+			fd, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Appendf(nil, `"pipe":%d`, fd)
+	})
+	before.Close()
 	after, stray := &Output{}, struct {
 		*process.Tail `state:"stdout"`
 	}{}
