@@ -1,6 +1,6 @@
 // Command tests runs all tests of the repository, as go test would, and at the end
-// lists in one place those that were left out and what they lacked: a tool, a
-// right, something of the kernel. Its arguments are further flags for go test.
+// lists what took the longest and, in one place, those that were left out and what they
+// lacked: a tool, a right, something of the kernel. Its arguments are further flags for go test.
 // With CI set in the environment, a test that was left out is a failure.
 package main
 
@@ -29,13 +29,14 @@ func run(args []string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	skipped, unread := report(os.Stdout, out)
+	skipped, took, unread := report(os.Stdout, out)
 	if unread != nil {
 		cmd.Process.Kill()
 	}
 	if err := cmd.Wait(); unread == nil && err != nil {
 		unread = fmt.Errorf("go test: %w", err)
 	}
+	took.write(os.Stdout)
 	skipped.write(os.Stdout)
 	if unread == nil && len(skipped) > 0 && os.Getenv("CI") != "" {
 		return fmt.Errorf("%d tests were left out", len(skipped))

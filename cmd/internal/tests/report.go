@@ -14,6 +14,7 @@ import (
 // event is what test2json tells; see go doc test2json.
 type event struct {
 	Action, Package, Test, Output string
+	Elapsed                       float64 // seconds, of what has ended
 }
 
 // skip is a test that was left out.
@@ -23,6 +24,21 @@ type skip struct {
 
 type skips []skip
 
+// span is how long a test took, in seconds, or a whole package.
+type span struct {
+	seconds float64
+	name    string
+}
+
+type spans []span
+
+// worthTelling is how many of the longest are told, and briefest how long one takes at
+// least, in seconds.
+const (
+	worthTelling = 10
+	briefest     = 1
+)
+
 // running is a package whose tests run.
 type running struct {
 	own    strings.Builder // what belongs to no test
@@ -31,18 +47,17 @@ type running struct {
 }
 
 // report copies to w what go test would print of the events in r, and returns the
-// tests that were left out.
-func report(w io.Writer, r io.Reader) (skips, error) {
-	var left skips
+// tests that were left out, and how long others took.
+func report(w io.Writer, r io.Reader) (left skips, took spans, err error) {
 	packages := map[string]*running{}
 	lines := bufio.NewReader(r)
 	for {
 		line, err := lines.ReadString('\n')
 		if err == io.EOF && line == "" {
-			return left, nil
+			return left, took, nil
 		}
 		if err != nil && err != io.EOF {
-			return left, err
+			return left, took, err
 		}
 		var e event
 		if json.Unmarshal([]byte(line), &e) != nil || e.Action == "" { // what go test says of itself
@@ -52,6 +67,9 @@ func report(w io.Writer, r io.Reader) (skips, error) {
 		if e.Package == "" { // a package that cannot be built
 			fmt.Fprint(w, e.Output)
 			continue
+		}
+		if ended := e.Action == "pass" || e.Action == "fail"; ended && e.Elapsed >= briefest && !strings.Contains(e.Test, "/") {
+			took = append(took, span{e.Elapsed, strings.TrimSpace(e.Package + " " + e.Test)})
 		}
 		p := packages[e.Package]
 		if p == nil {
@@ -134,5 +152,17 @@ func (all skips) write(w io.Writer) {
 			fmt.Fprintf(w, "\n%s\n", s.reason)
 		}
 		fmt.Fprintf(w, "    %s\n", s.name)
+	}
+}
+
+// write lists what took the longest: packages, which run beside each other, and tests,
+// the waiting for their turn left out.
+func (all spans) write(w io.Writer) {
+	slices.SortStableFunc(all, func(a, b span) int { return cmp.Compare(b.seconds, a.seconds) })
+	for i, one := range all[:min(worthTelling, len(all))] {
+		if i == 0 {
+			fmt.Fprint(w, "\nWhat took the longest, in seconds:\n\n")
+		}
+		fmt.Fprintf(w, "    %6.1f  %s\n", one.seconds, one.name)
 	}
 }

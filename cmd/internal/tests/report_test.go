@@ -53,7 +53,7 @@ func TestPanic(t *testing.T) { panic("out of order") }
 	cmd.Dir = dir
 	events, _ := cmd.Output()
 	var out strings.Builder
-	left, err := report(&out, strings.NewReader(string(events)))
+	left, took, err := report(&out, strings.NewReader(string(events)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,6 +69,9 @@ func TestPanic(t *testing.T) { panic("out of order") }
 		if strings.Contains(got, silent) {
 			t.Errorf("the report says %q", silent)
 		}
+	}
+	if len(took) > 0 {
+		t.Errorf("worth telling is %v", took)
 	}
 	if t.Failed() {
 		t.Logf("the report:\n%s", got)
@@ -104,5 +107,23 @@ func TestReason(t *testing.T) {
 		if got := reason(output); got != want {
 			t.Errorf("the reason is %q, want %q, of\n%s", got, want, output)
 		}
+	}
+}
+
+func TestLongest(t *testing.T) {
+	events := `{"Action":"pass","Package":"m/a","Test":"TestBrief","Elapsed":0.99}
+{"Action":"pass","Package":"m/a","Test":"TestLong/part","Elapsed":3}
+{"Action":"pass","Package":"m/a","Test":"TestLong","Elapsed":3.25}
+{"Action":"fail","Package":"m/a","Elapsed":12}
+`
+	var out strings.Builder
+	_, took, err := report(&out, strings.NewReader(events))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.Reset()
+	took.write(&out)
+	if want := "\nWhat took the longest, in seconds:\n\n      12.0  m/a\n       3.2  m/a TestLong\n"; out.String() != want {
+		t.Errorf("%q, want %q", out.String(), want)
 	}
 }
