@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
@@ -35,15 +36,13 @@ func (s *Supervisor) end() error {
 	s.endPaths()
 	s.files.ClosePID()
 	s.endOutput()
-	if culprit := s.fleet.Culprit(); culprit != 0 {
-		e := s.endingOf(culprit)
-		s.log.Error("gave up: the first workers could not boot", zap.Int("worker", culprit), zap.String("status", e.Status))
-		return &BootError{Worker: culprit, Status: e.Status, Lines: e.Lines, Hint: e.Hint}
-	}
-	if s.fleet.LoaderFailed() {
-		e := s.loaderEnding(s.revisions.Current.Number)
-		s.log.Error("gave up: the loader could not load the application", zap.String("status", e.Status))
-		return &BootError{Status: e.Status, Lines: e.Lines, Hint: e.Hint}
+	if e := s.gaveUp(); e != nil {
+		if e.Worker != 0 {
+			s.log.Error("gave up: the first workers could not boot", zap.Int("worker", e.Worker), zap.String("status", e.Status))
+		} else {
+			s.log.Error("gave up: the loader could not load the application", zap.String("status", e.Status))
+		}
+		return e
 	}
 	var served []zap.Field // else nobody knows
 	if c := s.books.Counters(0); c.Requests != nil {
@@ -55,6 +54,21 @@ func (s *Supervisor) end() error {
 	}
 	s.log.Info("stopped", served...)
 	return nil
+}
+
+// gaveUp is why the first workers could not boot; nil: they could, or that is not known.
+func (s *Supervisor) gaveUp() *BootError {
+	var e books.Ending
+	culprit := s.fleet.Culprit()
+	switch {
+	case culprit != 0:
+		e = s.endingOf(culprit)
+	case s.fleet.LoaderFailed():
+		e = s.loaderEnding(s.revisions.Current.Number)
+	default:
+		return nil
+	}
+	return &BootError{Worker: culprit, Status: e.Status, Lines: e.Lines, Hint: e.Hint}
 }
 
 // nameUndying says which workers SIGKILL has not ended in time; nil: there are none.

@@ -45,20 +45,15 @@ func (s *Supervisor) unserved(sockets *socket.Set) *socket.Set {
 	return sockets
 }
 
-// inUse says whether a worker lives that was given one of the sockets.
-func (s *Supervisor) inUse(sockets *socket.Set) bool {
-	for w := range s.roster.All() {
-		if !w.Gone && w.Rev.Sockets.Bits(sockets) != 0 {
-			return true
-		}
-	}
-	return false
-}
-
 // lookAfterSockets closes what nobody waits in any more, and mends what could not be
 // mended before.
 func (s *Supervisor) lookAfterSockets(now time.Time) {
-	s.sockets.Close(now, socket.Use{Wanted: s.fleet.Reloading(), Ending: s.fleet.Stopping(), By: s.inUse})
+	s.sockets.Close(now, socket.Use{Wanted: s.fleet.Reloading(), Ending: s.fleet.Stopping(), By: func(sockets *socket.Set) bool {
+		for range s.roster.Holders(sockets) {
+			return true
+		}
+		return false
+	}})
 	if look := s.sockets.Look(); !look.IsZero() && !look.After(now) {
 		s.mend()
 	}
@@ -92,10 +87,8 @@ func (s *Supervisor) mend(ended ...*roster.Worker) {
 
 // replaceHolders replaces the workers that were given what is renewed by now.
 func (s *Supervisor) replaceHolders(renewed *socket.Set) {
-	for w := range s.roster.All() {
-		if !w.Gone && w.Rev.Sockets.Bits(renewed) != 0 {
-			s.note(fleet.Recycle{ID: w.ID, Reason: fleet.ReasonRecycle})
-		}
+	for w := range s.roster.Holders(renewed) {
+		s.note(fleet.Recycle{ID: w.ID, Reason: fleet.ReasonRecycle})
 	}
 	s.step()
 }

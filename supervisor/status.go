@@ -11,6 +11,7 @@ import (
 
 	"github.com/gosuper/gosuper/supervisor/admin"
 	"github.com/gosuper/gosuper/supervisor/control"
+	"github.com/gosuper/gosuper/supervisor/internal/scales"
 )
 
 // statusTurn is for how long the loop reads the boards of workers in one go, for
@@ -40,7 +41,7 @@ func (s *Supervisor) Status(ctx context.Context, withRequests bool) (control.Sta
 		err = s.loop.Do(ctx, read)
 	}
 	if err == nil {
-		tellWeights(&st, s.scales.Weigh)
+		scales.Fill(&st, s.scales.Weigh)
 	}
 	return st, err
 }
@@ -116,7 +117,7 @@ func (s *Supervisor) Metrics(ctx context.Context) (m admin.Metrics, err error) {
 		m.Backlog = s.revisions.Current.Sockets.Queue()
 	})
 	if err == nil {
-		tellWeights(&m.Status, s.scales.Recall)
+		scales.Fill(&m.Status, s.scales.Recall)
 	}
 	return m, err
 }

@@ -3,22 +3,16 @@
 package supervisor
 
 import (
-	"math/rand/v2"
-	"os"
-	"runtime"
 	"syscall"
 	"time"
 
 	"go.uber.org/zap"
 
-	"github.com/gosuper/gosuper/config"
-	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/develop"
 	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/guard"
-	"github.com/gosuper/gosuper/supervisor/internal/handover"
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/manager"
@@ -32,7 +26,6 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 	"github.com/gosuper/gosuper/supervisor/internal/upgrade"
 	_ "github.com/gosuper/gosuper/worker/plain" // a master under another one is no cooperating worker
-	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
 // Supervisor is one master. Its state belongs to the goroutine of the loop, which Run
@@ -96,94 +89,6 @@ type hands struct {
 	oom func() (kills uint64, ok bool)
 }
 
-// New prepares a master: it resolves the configuration and binds its
-// addresses. Errors of the configuration are *config.Error, those of the
-// system *Error, and a signal that ends the wait for an address is ErrStopped.
-func New(o Options) (*Supervisor, error) {
-	if err := o.prepare(); err != nil {
-		return nil, err
-	}
-	return newSupervisor(o, hands{
-		signals: signals.System(), launch: launch, signal: send, reap: process.NewReaper().Reap, adopted: process.Adopted, child: process.IsChild, trees: scales.Trees, trim: process.Trim, waiting: waiting, oom: config.NewOOMCounter(os.DirFS("/")).Kills, try: (*upgrade.Candidate).Try, become: handover.Exec,
-	})
-}
-
-// newState is that of a master that knows and holds nothing yet.
-func newState() *Supervisor {
-	return &Supervisor{
-		inputs:    inputs{signals: signals.New(), messages: make(chan message), loop: loop.New()},
-		revisions: revision.Known{All: map[int]*revision.Revision{}},
-		roster:    roster.New(),
-		books:     books.New(time.Now()),
-		endpoints: endpoints.New(),
-		files:     &ownfiles.Files{},
-		guard:     guard.New(scoreboard.Monotonic),
-		scales:    scales.New(),
-		reloads:   reloads.New(),
-		leftovers: leftovers.New(),
-		loaders:   loaders{ended: map[int]*books.Ending{}},
-		upgrades:  upgrades{last: control.Upgrade{Result: control.None}},
-	}
-}
-
-// attach gives a state what it works with.
-func (s *Supervisor) attach(o Options, h hands) {
-	s.given = given{options: o, log: o.Log, hands: h}
-	s.signals.Attach(h.signals)
-	s.scales.Attach(h.trees, h.oom)
-	s.leftovers.Attach(leftovers.Options{
-		Loop: s.loop, Log: o.Log, Adopted: h.adopted, Children: s.children,
-		Expecting: s.roster.Expecting, Outlive: func() bool { return s.revisions.Current.Config.Limits.Outlive },
-	})
-	building := developing(o)
-	building.Start = s.startBuild
-	s.development = develop.New(building)
-	s.files.Attach(ownfiles.Options{Loop: s.loop, Log: o.Logs, Logger: o.Log, Turns: s.turns, Lost: s.books.LoseLines})
-	paths := s.newPaths()
-	s.sockets.Work(paths)
-	s.endpoints.Attach(endpoints.Options{Master: s, Log: o.Log, Paths: paths, Environ: o.Environ})
-}
-
-func newSupervisor(o Options, h hands) (*Supervisor, error) {
-	if o.Inheritance != nil {
-		return newSuccessor(o, h)
-	}
-	s := newState()
-	s.attach(o, h)
-	s.scales.OutOfMemory() // of others, before this
-	// Before the pid file invites somebody to send one.
-	s.listen()
-	rev, err := s.firstUnlessStopped(o.Config)
-	if err != nil {
-		s.signals.Stop()
-		return nil, public(err)
-	}
-	if err := s.development.Follow(o.Config); err != nil {
-		s.signals.Stop()
-		rev.Sockets.Close()
-		s.closeAdmin(rev.Admin)
-		return nil, public(err)
-	}
-	if err := s.files.OpenPID(o.Config.PIDFile); err != nil {
-		s.signals.Stop()
-		rev.Sockets.Close()
-		s.closeAdmin(rev.Admin)
-		return nil, &Error{Err: err}
-	}
-	s.boards.open()
-	s.adopt(rev)
-	s.revisions.Current = rev
-	s.fleet = fleet.New(rev.Number, rev.Settings(), rand.Float64)
-	if err := s.endpoints.OpenControl(o.Config); err != nil {
-		s.signals.Stop()
-		s.files.ClosePID()
-		rev.Sockets.Close()
-		s.closeAdmin(rev.Admin)
-		return nil, public(err)
-	}
-	return s, nil
-}
-
 // Run supervises until a signal ends it, and returns nil then; a *BootError if
 // the first workers could not boot, an *Error if some did not even die of SIGKILL. It must be called on the main goroutine,
 // locked to the main thread: that makes the processes, which die with it, and waits for
@@ -233,16 +138,6 @@ func (s *Supervisor) supervise() error {
 		}
 	}
 	return s.end()
-}
-
-// greet says what starts.
-func (s *Supervisor) greet() {
-	r := s.revisions.Current
-	s.log.Info("starting",
-		zap.String("name", r.Config.Name), zap.String("version", s.options.Version), zap.String("go", runtime.Version()),
-		zap.Int("pid", os.Getpid()), zap.Strings("bind", r.Sockets.URLs()), zap.Int("workers", r.Workers), zap.Strings("command", r.Config.Command))
-	r.Warnings = s.options.Warnings
-	r.Warn(s.log, r)
 }
 
 // wait sets the timer to the time, or stops it.

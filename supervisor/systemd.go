@@ -13,22 +13,13 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/manager"
 )
 
-// meetManager finds the service manager. The master runs without one, too.
-func (s *Supervisor) meetManager() {
-	m, err := manager.Find(s.options.Environ)
-	if err != nil {
-		s.log.Warn("nobody is told when the workers are ready", zap.Error(err))
-	}
-	s.manager = m
-}
-
 // inform tells the service manager what it does not know yet.
 func (s *Supervisor) inform() {
 	if s.manager == nil || s.store() != nil {
 		return
 	}
 	now, is := time.Now(), manager.State{Phase: s.phase(), Reloads: s.reloads.Begun()}
-	is.Status = s.summary(now, is.Phase)
+	is.Status = s.summary(now, is.Phase).String()
 	if !s.reloads.Preparing() {
 		is.Until = s.fleet.Horizon()
 		if is.Until.Before(now) {
@@ -69,45 +60,24 @@ func (s *Supervisor) phase() manager.Phase {
 	return manager.Running
 }
 
-// summary says in one line what the service is doing.
-func (s *Supervisor) summary(now time.Time, phase manager.Phase) string {
+// summary is what the service is doing, for people.
+func (s *Supervisor) summary(now time.Time, phase manager.Phase) manager.Summary {
 	sum := s.fleet.Summary(now)
-	workers := workersOf(sum.Target) + " ready"
-	if sum.Ready != sum.Target {
-		workers = fmt.Sprintf("%d of %s", sum.Ready, workers)
-	}
-	_, generation := s.fleet.Revision()
-	workers += fmt.Sprintf(", generation %d", generation)
+	is := manager.Summary{Phase: phase, Target: sum.Target, Ready: sum.Ready, Alive: s.fleet.Alive()}
+	_, is.Generation = s.fleet.Revision()
 	if c := control.Condition(sum.Condition); c == control.FleetCrashLoop || c == control.FleetDegraded {
-		workers = c.Words() + ": " + workers
-	} else if phase == manager.Starting {
-		return "starting: " + workers
+		is.Trouble = c.Words()
 	}
-	switch phase {
-	case manager.Reloading:
-		return "reloading: " + workers
-	case manager.Stopping:
-		if culprit := s.fleet.Culprit(); culprit != 0 {
-			return fmt.Sprintf("gave up: worker %d could not boot: %s", culprit, s.endingOf(culprit).Status)
-		}
-		if s.fleet.LoaderFailed() {
-			return "gave up: the application could not be loaded: " + s.loaderEnding(s.revisions.Current.Number).Status
-		}
-		return "stopping: " + workersOf(s.fleet.Alive()) + " left"
+	if e := s.gaveUp(); e != nil && e.Worker != 0 {
+		is.GaveUp = fmt.Sprintf("worker %d could not boot: %s", e.Worker, e.Status)
+	} else if e != nil {
+		is.GaveUp = "the application could not be loaded: " + e.Status
 	}
 	if last := s.reloads.Last(); last.Result == control.RolledBack {
-		how := "rolled back"
+		is.Reload = "rolled back: " + last.Error
 		if s.reloads.Refused() {
-			how = "refused"
+			is.Reload = "refused: " + last.Error
 		}
-		return fmt.Sprintf("%s; reload %s: %s", workers, how, last.Error)
 	}
-	return workers
-}
-
-func workersOf(n int) string {
-	if n == 1 {
-		return "1 worker"
-	}
-	return fmt.Sprintf("%d workers", n)
+	return is
 }

@@ -10,7 +10,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/config"
-	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/supervisor/internal/scales"
@@ -48,7 +47,7 @@ func (s *Supervisor) toWeigh() (all []scales.Load, living map[int]bool) {
 		}
 	}
 	for _, l := range s.loaders.all {
-		living[loaderOnScales(&l.way.PID)] = true
+		living[scales.LoaderID(&l.way.PID)] = true
 	}
 	return all, living
 }
@@ -92,49 +91,4 @@ func (s *Supervisor) explainKill(w *roster.Worker, known fleet.Worker) {
 	if s.scales.OutOfMemory() && w.Status.Signal == syscall.SIGKILL && known.State != fleet.Killed {
 		w.Failure = cmp.Or(w.Failure, "out of memory")
 	}
-}
-
-// tellWeights tells workers and loaders what they take, as one of the methods of the
-// scales has it.
-func tellWeights(st *control.Status, weigh func([]scales.Worker) []scales.Weight) {
-	var all []scales.Worker
-	for _, w := range st.Workers {
-		all = append(all, onScales(w.ID, w.PID))
-	}
-	for _, l := range st.Loaders {
-		all = append(all, onScales(loaderOnScales(l.PID), l.PID))
-	}
-	weights := weigh(all)
-	for i := range st.Workers {
-		w := &st.Workers[i]
-		w.MemoryBytes, w.MemoryKind, w.CPUSeconds = told(weights[i])
-	}
-	for i := range st.Loaders {
-		l := &st.Loaders[i]
-		l.MemoryBytes, l.MemoryKind, l.CPUSeconds = told(weights[len(st.Workers)+i])
-	}
-}
-
-// onScales is a process that can be weighed, if there is one.
-func onScales(id int, pid *int) scales.Worker {
-	if pid == nil {
-		return scales.Worker{ID: id}
-	}
-	return scales.Worker{ID: id, PID: *pid}
-}
-
-// loaderOnScales is an id that no worker has.
-func loaderOnScales(pid *int) int {
-	if pid == nil {
-		return 0
-	}
-	return -*pid
-}
-
-// told is a weight for people.
-func told(w scales.Weight) (bytes uint64, kind control.MemoryKind, cpu *float64) {
-	if w.CPU >= 0 {
-		cpu = new(control.Seconds(w.CPU))
-	}
-	return w.Bytes, control.MemoryKind(w.Kind), cpu
 }

@@ -56,13 +56,13 @@ var mayImport = map[string][]string{
 	"supervisor/internal/loader":  {sys, module + "/supervisor/internal/notify", module + "/worker/protocol"},
 	"supervisor/internal/outfit":  {sys, module + "/config", module + "/supervisor/internal/process", module + "/supervisor/internal/terminal", module + "/worker/protocol"},
 	"supervisor/internal/pidfile": {sys, module + "/supervisor/files"},
-	"supervisor/internal/scales":  {module + "/supervisor/internal/loop", module + "/supervisor/internal/process"},
+	"supervisor/internal/scales":  {module + "/supervisor/control", module + "/supervisor/internal/loop", module + "/supervisor/internal/process"},
 	"supervisor/internal/develop": {
 		sys, "go.uber.org/zap", module + "/config", module + "/supervisor/internal/filewatch", module + "/supervisor/internal/hint", module + "/supervisor/internal/process",
 	},
 	"supervisor/internal/output": {module + "/supervisor/internal/process"},
 	"supervisor/internal/roster": {
-		"go.uber.org/zap", module + "/supervisor/control", module + "/supervisor/internal/fleet", module + "/supervisor/internal/guard", module + "/supervisor/internal/notify", module + "/supervisor/internal/output", module + "/supervisor/internal/process", module + "/supervisor/internal/revision", module + "/supervisor/internal/tally", module + "/worker/scoreboard",
+		"go.uber.org/zap", module + "/supervisor/control", module + "/supervisor/internal/fleet", module + "/supervisor/internal/guard", module + "/supervisor/internal/notify", module + "/supervisor/internal/output", module + "/supervisor/internal/process", module + "/supervisor/internal/revision", module + "/supervisor/internal/socket", module + "/supervisor/internal/tally", module + "/worker/scoreboard",
 	},
 	"supervisor/internal/leftovers": {sys, "go.uber.org/zap", module + "/supervisor/internal/loop", module + "/supervisor/internal/process", module + "/worker/protocol"},
 	"supervisor/internal/revision": {

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/socket"
 )
 
 // What is told of the end of a worker comes behind the last that it wrote, for which
@@ -137,6 +138,17 @@ func (r *Roster) Len() int { return len(r.workers) }
 
 // All yields the workers, in no order. One that was yielded may be removed meanwhile.
 func (r *Roster) All() iter.Seq[*Worker] { return maps.Values(r.workers) }
+
+// Holders yields the workers that have one of the sockets and are not gone.
+func (r *Roster) Holders(sockets *socket.Set) iter.Seq[*Worker] {
+	return func(yield func(*Worker) bool) {
+		for w := range r.All() {
+			if !w.Gone && w.Rev.Sockets.Bits(sockets) != 0 && !yield(w) {
+				return
+			}
+		}
+	}
+}
 
 // IDs are those of the workers, in their order.
 func (r *Roster) IDs() []int { return slices.Sorted(maps.Keys(r.workers)) }

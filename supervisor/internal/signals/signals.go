@@ -5,6 +5,7 @@
 package signals
 
 import (
+	"context"
 	"os"
 	"os/signal"
 	"syscall"
@@ -77,6 +78,36 @@ func (s *Signals) Stop() {
 	if s.stop != nil {
 		s.stop()
 		s.stop = nil
+	}
+}
+
+// During has a goroutine do what may take long, before there is a loop. Once a signal
+// comes that stops, the context is done and stopped is true; over is closed when the
+// goroutine is done. Other signals are kept for the loop.
+func (s *Signals) During(do func(context.Context), stops func(os.Signal) bool) (over <-chan struct{}, stopped bool) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		do(ctx)
+	}()
+	defer cancel()
+	var later []os.Signal
+	for {
+		select {
+		case <-done:
+			for _, sig := range later {
+				s.C <- sig
+			}
+			return done, false
+		case sig := <-s.C:
+			if stops(sig) {
+				return done, true
+			}
+			if len(later) < cap(s.C)/2 { // there is room for those that come meanwhile
+				later = append(later, sig)
+			}
+		}
 	}
 }
 

@@ -3,8 +3,10 @@
 package signals
 
 import (
+	"context"
 	"os"
 	"os/signal"
+	"runtime"
 	"slices"
 	"syscall"
 	"testing"
@@ -65,4 +67,44 @@ func TestOutlivesTerminal(t *testing.T) {
 	if !s.OutlivesTerminal() {
 		t.Error("what another image has found is forgotten")
 	}
+}
+
+func TestDuring(t *testing.T) {
+	isTerm := func(sig os.Signal) bool { return sig == syscall.SIGTERM }
+	t.Run("done", func(t *testing.T) {
+		s, heard := New(), make(chan struct{})
+		s.C <- syscall.SIGUSR1
+		over, stopped := s.During(func(context.Context) {
+			for len(s.C) > 0 { // until it was taken
+				runtime.Gosched()
+			}
+			close(heard)
+		}, isTerm)
+		<-heard
+		select {
+		case <-over:
+		default:
+			t.Error("it is not over")
+		}
+		if sig := <-s.C; stopped || sig != syscall.SIGUSR1 {
+			t.Errorf("stopped: %v, %v is for the loop", stopped, sig)
+		}
+	})
+	t.Run("stopped", func(t *testing.T) {
+		s, release := New(), make(chan struct{})
+		s.C <- syscall.SIGTERM
+		over, stopped := s.During(func(ctx context.Context) {
+			<-ctx.Done()
+			<-release
+		}, isTerm)
+		select {
+		case <-over:
+			t.Error("it is over although it goes on")
+		default:
+		}
+		close(release)
+		if <-over; !stopped {
+			t.Error("the signal did not stop it")
+		}
+	})
 }

@@ -1,0 +1,177 @@
+//go:build linux
+
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"slices"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/control"
+	"github.com/gosuper/gosuper/supervisor/internal/books"
+	"github.com/gosuper/gosuper/supervisor/internal/develop"
+	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/guard"
+	"github.com/gosuper/gosuper/supervisor/internal/handover"
+	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
+	"github.com/gosuper/gosuper/supervisor/internal/loop"
+	"github.com/gosuper/gosuper/supervisor/internal/manager"
+	"github.com/gosuper/gosuper/supervisor/internal/ownfiles"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/reloads"
+	"github.com/gosuper/gosuper/supervisor/internal/revision"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
+	"github.com/gosuper/gosuper/supervisor/internal/scales"
+	"github.com/gosuper/gosuper/supervisor/internal/signals"
+	"github.com/gosuper/gosuper/supervisor/internal/upgrade"
+	"github.com/gosuper/gosuper/worker/scoreboard"
+)
+
+// ErrStopped says that the master was told to stop before it had all that it needs.
+var ErrStopped = errors.New("stopped before the first workers were started")
+
+// New prepares a master: it resolves the configuration and binds its
+// addresses. Errors of the configuration are *config.Error, those of the
+// system *Error, and a signal that ends the wait for an address is ErrStopped.
+func New(o Options) (*Supervisor, error) {
+	if err := o.prepare(); err != nil {
+		return nil, err
+	}
+	return newSupervisor(o, hands{
+		signals: signals.System(), launch: launch, signal: send, reap: process.NewReaper().Reap, adopted: process.Adopted, child: process.IsChild, trees: scales.Trees, trim: process.Trim, waiting: waiting, oom: config.NewOOMCounter(os.DirFS("/")).Kills, try: (*upgrade.Candidate).Try, become: handover.Exec,
+	})
+}
+
+// newState is that of a master that knows and holds nothing yet.
+func newState() *Supervisor {
+	return &Supervisor{
+		inputs:    inputs{signals: signals.New(), messages: make(chan message), loop: loop.New()},
+		revisions: revision.Known{All: map[int]*revision.Revision{}},
+		roster:    roster.New(),
+		books:     books.New(time.Now()),
+		endpoints: endpoints.New(),
+		files:     &ownfiles.Files{},
+		guard:     guard.New(scoreboard.Monotonic),
+		scales:    scales.New(),
+		reloads:   reloads.New(),
+		leftovers: leftovers.New(),
+		loaders:   loaders{ended: map[int]*books.Ending{}},
+		upgrades:  upgrades{last: control.Upgrade{Result: control.None}},
+	}
+}
+
+// attach gives a state what it works with.
+func (s *Supervisor) attach(o Options, h hands) {
+	s.given = given{options: o, log: o.Log, hands: h}
+	s.signals.Attach(h.signals)
+	s.scales.Attach(h.trees, h.oom)
+	s.leftovers.Attach(leftovers.Options{
+		Loop: s.loop, Log: o.Log, Adopted: h.adopted, Children: s.children,
+		Expecting: s.roster.Expecting, Outlive: func() bool { return s.revisions.Current.Config.Limits.Outlive },
+	})
+	building := developing(o)
+	building.Start = s.startBuild
+	s.development = develop.New(building)
+	s.files.Attach(ownfiles.Options{Loop: s.loop, Log: o.Logs, Logger: o.Log, Turns: s.turns, Lost: s.books.LoseLines})
+	paths := s.newPaths()
+	s.sockets.Work(paths)
+	s.endpoints.Attach(endpoints.Options{Master: s, Log: o.Log, Paths: paths, Environ: o.Environ})
+}
+
+func newSupervisor(o Options, h hands) (*Supervisor, error) {
+	if o.Inheritance != nil {
+		return newSuccessor(o, h)
+	}
+	s := newState()
+	s.attach(o, h)
+	s.scales.OutOfMemory() // of others, before this
+	// Before the pid file invites somebody to send one.
+	s.listen()
+	rev, err := s.first(o.Config)
+	if err != nil {
+		s.signals.Stop()
+		return nil, public(err)
+	}
+	if err := s.development.Follow(o.Config); err != nil {
+		s.signals.Stop()
+		rev.Close()
+		return nil, public(err)
+	}
+	if err := s.files.OpenPID(o.Config.PIDFile); err != nil {
+		s.signals.Stop()
+		rev.Close()
+		return nil, &Error{Err: err}
+	}
+	s.boards.open()
+	s.adopt(rev)
+	s.revisions.Current = rev
+	s.fleet = fleet.New(rev.Number, rev.Settings(), rand.Float64)
+	if err := s.endpoints.OpenControl(o.Config); err != nil {
+		s.signals.Stop()
+		s.files.ClosePID()
+		rev.Close()
+		return nil, public(err)
+	}
+	return s, nil
+}
+
+// first makes the first revision. A name server or a file server that does not answer is
+// not waited for when a signal says to stop; signals that say something else are for the
+// loop.
+func (s *Supervisor) first(c *config.Config) (*revision.Revision, error) {
+	var r *revision.Revision
+	var err error
+	over, stopped := s.signals.During(func(ctx context.Context) {
+		if r, err = revision.First(ctx, c, s.options.Environ, &s.sockets, s.log); err != nil {
+			return
+		}
+		if err = s.files.OpenAccess(c.Log.AccessFile); err != nil {
+			r.Close()
+		}
+	}, s.stops)
+	if !stopped {
+		return r, err
+	}
+	select {
+	case <-over:
+		if err == nil {
+			r.Close()
+		}
+	case <-time.After(endpoints.AnswerTime):
+	}
+	return nil, ErrStopped
+}
+
+// stops says whether a signal is one that ends the master.
+func (s *Supervisor) stops(sig os.Signal) bool {
+	return slices.Contains([]os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT}, sig) ||
+		sig == os.Signal(syscall.SIGHUP) && s.signals.FromTerminal(sig) && !s.signals.OutlivesTerminal()
+}
+
+// greet says what starts.
+func (s *Supervisor) greet() {
+	r := s.revisions.Current
+	s.log.Info("starting",
+		zap.String("name", r.Config.Name), zap.String("version", s.options.Version), zap.String("go", runtime.Version()),
+		zap.Int("pid", os.Getpid()), zap.Strings("bind", r.Sockets.URLs()), zap.Int("workers", r.Workers), zap.Strings("command", r.Config.Command))
+	r.Warnings = s.options.Warnings
+	r.Warn(s.log, r)
+}
+
+// meetManager finds the service manager. The master runs without one, too.
+func (s *Supervisor) meetManager() {
+	m, err := manager.Find(s.options.Environ)
+	if err != nil {
+		s.log.Warn("nobody is told when the workers are ready", zap.Error(err))
+	}
+	s.manager = m
+}
