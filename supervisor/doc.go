@@ -53,9 +53,8 @@
 // the pid later (launch.go). A worker that is to finish before that is given up at once, since
 // nothing of it has run, and one whose end the kernel tells first ended as it did.
 //
-// With preload that other process is the loader of the worker's revision (package loader):
-// the brain says when there is to be one, loader.go starts it, and loaders.go hears it and
-// believes of a pid no more than the kernel says.
+// With preload that other process is the loader of the worker's revision (package
+// preload): the brain says when there is to be one.
 //
 // # Configurations
 //

@@ -64,7 +64,7 @@ func (s *Supervisor) gaveUp() *BootError {
 	case culprit != 0:
 		e = s.endingOf(culprit)
 	case s.fleet.LoaderFailed():
-		e = s.loaderEnding(s.revisions.Current.Number)
+		e = s.loaders.Ending(s.revisions.Current.Number)
 	default:
 		return nil
 	}

@@ -8,18 +8,17 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
-	"github.com/gosuper/gosuper/supervisor/internal/loader"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
+	"github.com/gosuper/gosuper/supervisor/internal/preload"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
 // message is what a worker said, or a loader.
 type message struct {
-	id             int            `state:"id"`
-	loader         int            `state:"loader"` // id of that; 0: it is a worker
-	said           loader.Message `state:"said"`   // by the loader
-	executed       bool           `state:"-"`      // the worker's own program runs
+	id             int             `state:"id"`
+	loader         preload.Message `state:",inline"` // of a loader, if it is one
+	executed       bool            `state:"-"`       // the worker's own program runs
 	notify.Message `state:"message"`
 }
 
@@ -39,8 +38,8 @@ func (s *Supervisor) serve(w *roster.Worker) {
 
 // hear takes note of what a worker said, for the next step.
 func (s *Supervisor) hear(m message) {
-	if m.loader != 0 {
-		s.hearLoader(m)
+	if m.loader.Loader != 0 {
+		s.loaders.Hear(m.loader)
 		return
 	}
 	w := s.roster.Of(m.id)

@@ -103,7 +103,7 @@ func (s *Supervisor) giveUpOn(w *roster.Worker) {
 	w.Gone = true
 	w.Release()
 	if w.Rev.Config.Preload {
-		s.loaders.cancel(w.ID)
+		s.loaders.Cancel(w.ID)
 		s.note(fleet.SpawnFailed{ID: w.ID})
 		return
 	}
@@ -128,7 +128,17 @@ func (s *Supervisor) endUnwanted(w *roster.Worker, pid int) {
 // of them need, and nothing is made for one that is given up before.
 func launch(s *Supervisor, w *roster.Worker, told func(pid int, err error)) (pid int, err error) {
 	if w.Rev.Config.Preload {
-		return 0, s.ask(w, told)
+		o, err := s.outfit(w)
+		if err == nil {
+			err = o.Own()
+		}
+		if err == nil {
+			err = s.loaders.Ask(w.Revision, w.ID, o, told)
+		}
+		if err != nil {
+			o.Close()
+		}
+		return 0, err
 	}
 	s.loop.SendMain(func() loop.Work {
 		if w.Gone {
@@ -201,6 +211,7 @@ func (s *Supervisor) makeOther(start func() (pid int, err error), told func(pid 
 				if told(pid, err); over {
 					ended(end)
 				}
+				s.step()
 				s.leftovers.Sweep(nil)
 			}
 		}

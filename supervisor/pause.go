@@ -29,8 +29,8 @@ func (s *Supervisor) pause() (said []message, err error) {
 		}
 		said = append(said, s.listenUntil(w.Endpoint.Pause())...)
 	}
-	for _, l := range s.loaders.all {
-		said = append(said, s.listenUntil(l.way.Pause())...)
+	for _, l := range s.loaders.All() {
+		said = append(said, s.listenUntil(l.Pause())...)
 	}
 	// All are asked before the first is waited for.
 	var waits []<-chan struct{}
@@ -76,8 +76,8 @@ func (s *Supervisor) resume() {
 			s.serve(w)
 		}
 	}
-	for _, l := range s.loaders.all {
-		s.serveLoader(l)
+	for _, l := range s.loaders.All() {
+		s.loaders.Resume(l)
 	}
 	for _, t := range s.tails() {
 		t.Resume()
@@ -93,7 +93,7 @@ func (s *Supervisor) tails() []*process.Tail {
 	for w := range s.roster.All() {
 		all = append(all, w.Tails()...)
 	}
-	for _, l := range s.loaders.all {
+	for _, l := range s.loaders.All() {
 		all = append(all, l.Tails()...)
 	}
 	return all

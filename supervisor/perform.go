@@ -21,11 +21,11 @@ func (s *Supervisor) perform(a fleet.Action) {
 	case fleet.Spawn:
 		s.spawn(a)
 	case fleet.Load:
-		s.load(a)
+		s.loaders.Start(a, s.revisions.All[a.Revision])
 	case fleet.Unload:
-		s.unload(a)
+		s.loaders.Unload(a)
 	case fleet.KillLoader:
-		s.killLoader(a)
+		s.loaders.Kill(a)
 	case fleet.Announce:
 		s.announce(s.roster.Of(a.ID))
 	case fleet.FoundStuck:

@@ -16,7 +16,7 @@ import (
 
 // knows says whether the process is a child that was started here.
 func (s *Supervisor) knows(pid int) bool {
-	return s.roster.Has(pid) || s.loaders.byPID(pid) != nil || s.development.Is(pid) || s.upgrades.trial.Is(pid)
+	return s.roster.Has(pid) || s.loaders.ByPID(pid) != nil || s.development.Is(pid) || s.upgrades.trial.Is(pid)
 }
 
 // reap takes every exit there is.
@@ -40,8 +40,8 @@ func (s *Supervisor) reap() {
 			built = &e.Status
 		case s.upgrades.trial.Is(e.Pid):
 			tried = &e.Status
-		case s.loaders.byPID(e.Pid) != nil:
-			s.loaderDied(s.loaders.byPID(e.Pid), e.Status)
+		case s.loaders.ByPID(e.Pid) != nil:
+			s.loaders.Died(s.loaders.ByPID(e.Pid), e.Status)
 		default:
 			w := s.roster.Reaped(e.Pid)
 			s.died(w, e.Status)
@@ -71,7 +71,7 @@ func (s *Supervisor) reap() {
 func (s *Supervisor) died(w *roster.Worker, end process.Status) {
 	w.Status, w.Gone = end, true
 	if w.Rev.Config.Preload {
-		s.loaders.exit = time.Now()
+		s.loaders.WorkerDied(time.Now())
 	}
 	known, _ := s.fleet.Worker(w.ID)
 	alone := !known.Until.IsZero() && known.State != fleet.Killed && !known.Cooperates() && end.Signal != syscall.SIGKILL
@@ -87,10 +87,6 @@ func (s *Supervisor) children() leftovers.Children {
 			is.Leaders = append(is.Leaders, leftovers.Leader{ID: w.ID, PID: w.PID, Busy: w.Executed || !known.ReadyAt.IsZero()})
 		}
 	}
-	for _, l := range s.loaders.all {
-		if l.way.PID != 0 && !l.way.Gone() {
-			is.Leaders = append(is.Leaders, l.leader())
-		}
-	}
+	is.Leaders = append(is.Leaders, s.loaders.Leaders()...)
 	return is
 }

@@ -97,7 +97,7 @@ func (s *Supervisor) endReload(a fleet.EndReload) {
 		s.books.ReloadEnded(admin.RolledBack)
 		e, who := s.endingOf(a.Culprit), zap.Int("worker", a.Culprit)
 		if a.Loader {
-			e, who = s.loaderEnding(a.Revision), zap.Bool("loader", true)
+			e, who = s.loaders.Ending(a.Revision), zap.Bool("loader", true)
 		}
 		s.log.Error("reload rolled back", zap.Int("revision", a.Revision), who, zap.String("status", e.Status), zap.Strings("last_lines", e.Lines))
 		result = control.Reload{Result: control.RolledBack, Error: e.Of(a.Culprit)}

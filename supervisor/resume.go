@@ -52,8 +52,8 @@ func newSuccessor(o Options, h hands) (*Supervisor, error) {
 			s.roster.Remove(id)
 		}
 	}
-	for _, l := range s.loaders.all {
-		s.reopenLoader(l)
+	for _, l := range s.loaders.All() {
+		s.loaders.Reopen(l)
 	}
 	s.reopenPipes(i.strays)
 	return s, nil
@@ -98,18 +98,6 @@ func (s *Supervisor) reopenWorker(w *roster.Worker) {
 	}
 	if err := errors.Join(errs[:]...); err != nil {
 		s.log.Error("cannot go on with all that a worker says", w.Fields(zap.Error(err))...)
-	}
-}
-
-// reopenLoader goes on with what a loader says.
-func (s *Supervisor) reopenLoader(l *preloader) {
-	l.executed = true
-	errs := [2]error{l.way.Reopen(), l.Output.Reopen(s.options.Streams, 0)}
-	if errs[0] == nil {
-		s.serveLoader(l)
-	}
-	if err := errors.Join(errs[:]...); err != nil {
-		s.log.Error("cannot go on with all that a loader says", l.fields(zap.Error(err))...)
 	}
 }
 

@@ -159,7 +159,7 @@ func understand(rest *handover.State) (i *Inheritance, err error) {
 		}
 	}
 	for f := range s.fleet.Loaders() {
-		if l := s.loaders.of(f.Revision); l == nil {
+		if l := s.loaders.Of(f.Revision); l == nil {
 			return nil, fmt.Errorf("there is no loader of revision %d", f.Revision)
 		}
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/manager"
 	"github.com/gosuper/gosuper/supervisor/internal/ownfiles"
+	"github.com/gosuper/gosuper/supervisor/internal/preload"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/reloads"
 	"github.com/gosuper/gosuper/supervisor/internal/revision"
@@ -64,7 +65,7 @@ func newState() *Supervisor {
 		scales:    scales.New(),
 		reloads:   reloads.New(),
 		leftovers: leftovers.New(),
-		loaders:   loaders{ended: map[int]*books.Ending{}},
+		loaders:   preload.New(),
 		upgrades:  upgrades{last: control.Upgrade{Result: control.None}},
 	}
 }
@@ -77,6 +78,12 @@ func (s *Supervisor) attach(o Options, h hands) {
 	s.leftovers.Attach(leftovers.Options{
 		Loop: s.loop, Log: o.Log, Adopted: h.adopted, Children: s.children,
 		Expecting: s.roster.Expecting, Outlive: func() bool { return s.revisions.Current.Config.Limits.Outlive },
+	})
+	s.loaders.Attach(preload.Options{
+		Log: o.Log, Environ: o.Environ, Output: o.Streams, Roster: s.roster, Leftovers: &s.leftovers,
+		Note: s.note, State: func(revision int) fleet.Loader { return s.fleet.Loader(revision) },
+		Known: s.knows, Child: h.child, Make: s.makeOther,
+		Deliver: func(m preload.Message, done <-chan struct{}) { s.post(message{loader: m}, done) },
 	})
 	building := developing(o)
 	building.Start = s.startBuild

@@ -71,7 +71,7 @@ func (s *Supervisor) look() control.Status {
 		Name: s.revisions.Current.Config.Name, PID: os.Getpid(), Version: s.options.Version,
 		State: s.state(), Condition: control.Condition(sum.Condition), CrashLoop: s.books.CrashLoop(sum, now), Generation: generation, UptimeSeconds: control.Seconds(s.books.Uptime(now)),
 		WorkersTarget: sum.Target, ReadyWorkers: sum.Ready, Binds: s.revisions.Current.Sockets.URLs(),
-		Workers: []control.Worker{}, Loaders: s.loaders.look(s.fleet, now), Failing: []control.Failing{},
+		Workers: []control.Worker{}, Loaders: s.loaders.Status(now), Failing: []control.Failing{},
 		Counters: s.books.Counters(s.files.AccessLost()), LastReload: s.reloads.Last(),
 	}
 	for _, f := range s.fleet.Failing() {

@@ -17,6 +17,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/manager"
 	"github.com/gosuper/gosuper/supervisor/internal/ownfiles"
+	"github.com/gosuper/gosuper/supervisor/internal/preload"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/reloads"
 	"github.com/gosuper/gosuper/supervisor/internal/revision"
@@ -43,7 +44,7 @@ type Supervisor struct {
 
 	roster    *roster.Roster      `state:",inline"`
 	leftovers leftovers.Leftovers `state:",inline"`
-	loaders   loaders             `state:",inline"` // that workers are forked from
+	loaders   preload.Loaders     `state:",inline"` // that workers are forked from
 
 	manager     *manager.Manager     `state:"-"` // nil: there is none
 	next        agenda               `state:"-"`
@@ -151,7 +152,7 @@ func wait(timer *time.Timer, next time.Time) {
 // deadline is when the loop has something to do of its own; zero: never.
 func (s *Supervisor) deadline() time.Time {
 	next, _ := s.fleet.Deadline()
-	return soonest(next, s.sockets.Due(), s.development.Due(), s.upgrades.trial.Due(), s.nextSigns(), s.guard.Next(), s.manager.Due(), s.loaders.due())
+	return soonest(next, s.sockets.Due(), s.development.Due(), s.upgrades.trial.Due(), s.nextSigns(), s.guard.Next(), s.manager.Due(), s.loaders.Due())
 }
 
 // soonest returns the first of some times, of which zero is never.
@@ -173,7 +174,7 @@ func (s *Supervisor) tick() {
 	s.development.Expire(time.Now())
 	s.lookForSigns(time.Now())
 	s.patrol(time.Now())
-	s.blameLoaders(time.Now())
+	s.loaders.Blame(time.Now())
 	s.step(fleet.Tick{})
 	s.hurryTrial(time.Now())
 }

@@ -139,7 +139,7 @@ func (s *Supervisor) beginPending() {
 				return
 			}
 		}
-		if s.loaders.first(func(l *preloader) bool { return !l.executed || l.way.Gone() }) != nil {
+		if !s.loaders.Ready() {
 			return
 		}
 	}

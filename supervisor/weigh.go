@@ -39,15 +39,15 @@ func (s *Supervisor) toWeigh() (all []scales.Load, living map[int]bool) {
 		if f.State == fleet.Ready && f.Recycle == "" {
 			one.Soft = uint64(r.Config.MaxWorkerMemory)
 		}
-		if r.Config.Preload && s.loaders.unsettled(time.Now()) {
+		if r.Config.Preload && s.loaders.Unreliable(time.Now()) {
 			one.Soft, one.Hard = 0, 0
 		}
 		if r.Config.MaxWorkerMemory > 0 || r.Memory.Hard > 0 {
 			all = append(all, one)
 		}
 	}
-	for _, l := range s.loaders.all {
-		living[scales.LoaderID(&l.way.PID)] = true
+	for _, l := range s.loaders.Leaders() {
+		living[scales.LoaderID(&l.PID)] = true
 	}
 	return all, living
 }

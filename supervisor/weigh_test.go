@@ -257,11 +257,11 @@ func TestForkedAreNotWeighedAfterAnExit(t *testing.T) {
 			if soft, hard := limits(); soft != 100<<20 || hard != 200<<20 {
 				t.Errorf("limits of %d and %d", soft, hard)
 			}
-			s.loaders.exit = time.Now()
+			s.loaders.WorkerDied(time.Now())
 			if soft, hard := limits(); soft != 0 || hard != 0 {
 				t.Errorf("just after an exit: limits of %d and %d", soft, hard)
 			}
-			s.loaders.exit = time.Now().Add(-settleTime)
+			s.loaders.WorkerDied(time.Now().Add(-time.Minute))
 			if soft, hard := limits(); soft == 0 || hard == 0 {
 				t.Errorf("long after an exit: limits of %d and %d", soft, hard)
 			}

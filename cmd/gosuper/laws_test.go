@@ -65,6 +65,10 @@ var mayImport = map[string][]string{
 		"go.uber.org/zap", module + "/supervisor/control", module + "/supervisor/internal/fleet", module + "/supervisor/internal/guard", module + "/supervisor/internal/notify", module + "/supervisor/internal/output", module + "/supervisor/internal/process", module + "/supervisor/internal/revision", module + "/supervisor/internal/socket", module + "/supervisor/internal/tally", module + "/worker/scoreboard",
 	},
 	"supervisor/internal/leftovers": {sys, "go.uber.org/zap", module + "/supervisor/internal/loop", module + "/supervisor/internal/process", module + "/worker/protocol"},
+	"supervisor/internal/preload": {
+		sys, "go.uber.org/zap", module + "/config", module + "/supervisor/control", module + "/supervisor/internal/books", module + "/supervisor/internal/fleet", module + "/supervisor/internal/hint", module + "/supervisor/internal/leftovers",
+		module + "/supervisor/internal/loader", module + "/supervisor/internal/outfit", module + "/supervisor/internal/output", module + "/supervisor/internal/process", module + "/supervisor/internal/revision", module + "/supervisor/internal/roster", module + "/worker/protocol",
+	},
 	"supervisor/internal/revision": {
 		sys, "go.uber.org/zap", module + "/config", module + "/supervisor/files", module + "/supervisor/internal/accesslog", module + "/supervisor/internal/endpoints",
 		module + "/supervisor/internal/fleet", module + "/supervisor/internal/guard", module + "/supervisor/internal/outfit", module + "/supervisor/internal/pidfile",

@@ -1,0 +1,114 @@
+//go:build linux
+
+package preload
+
+import (
+	"cmp"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/worker/protocol"
+)
+
+// Blame tells the brain of those that hang.
+func (l *Loaders) Blame(now time.Time) {
+	for _, one := range l.All() {
+		if !one.way.Overdue(now) {
+			continue
+		}
+		if !one.way.Gone() {
+			one.failure = "did not answer within " + protocol.SpawnTimeout.String()
+			if one.way.Closed() {
+				one.failure = "closed its end of GOSUPER_LOADER_FD"
+			}
+			l.options.Note(fleet.LoaderHung{Revision: one.number})
+			if l.options.State(one.number).State == fleet.LoaderStarting {
+				l.Kill(fleet.KillLoader{Revision: one.number, Reason: fleet.ReasonStartup})
+			}
+		}
+		one.way.Fail(errors.New("the loader " + cmp.Or(one.failure, "ended before it had made the worker")))
+		l.drop(one)
+	}
+}
+
+// Unload tells a loader that nobody needs it any more.
+func (l *Loaders) Unload(a fleet.Unload) {
+	one := l.Of(a.Revision)
+	if one == nil {
+		return
+	}
+	l.options.Log.Info("loader is not needed any more", one.fields(zap.String("reason", string(a.Reason)))...)
+	if err := one.way.End(); err != nil {
+		l.options.Log.Error("cannot end loader", one.fields(zap.Error(err))...)
+	}
+}
+
+// needsProtocol explains a loader that does not become ready.
+const needsProtocol = "no READY=1 on GOSUPER_LOADER_FD within startup_timeout: with preload the command has to speak the loader protocol, " +
+	"as python -m gosuper does; see gosuper help protocol"
+
+// Kill ends a loader.
+func (l *Loaders) Kill(a fleet.KillLoader) {
+	one := l.Of(a.Revision)
+	if one == nil {
+		return
+	}
+	if a.Reason == fleet.ReasonStartup && one.failure == "" {
+		one.failure = needsProtocol
+	}
+	if a.Reason == fleet.ReasonStartup || a.Reason == fleet.ReasonWatchdog {
+		one.words = one.LastLines()
+		l.ended[one.number] = one.ending("")
+	}
+	l.options.Log.Warn("killing loader", one.fields(zap.String("reason", string(a.Reason)), zap.String("failure", one.failure))...)
+	l.kill(one)
+}
+
+// kill sends SIGKILL to a loader and all that it has started. One that is still to be
+// started gets it then.
+func (l *Loaders) kill(one *Loader) {
+	if one.way.PID == 0 {
+		return
+	}
+	if err := process.KillTree(one.way.PID); err != nil {
+		l.options.Log.Error("cannot kill loader", one.fields(zap.Error(err))...)
+	}
+}
+
+// Died notes that a loader was reaped. Its workers live on.
+func (l *Loaders) Died(one *Loader, end process.Status) {
+	known := l.options.State(one.number)
+	l.options.Leftovers.Died(one.leader())
+	l.exit = time.Now()
+	l.options.Note(fleet.LoaderExited{Revision: one.number})
+	one.way.Reaped()
+	l.options.Roster.Await(one.PassedOn)
+	e := one.ending(end.String())
+	fields := one.fields(zap.String("status", e.Status), zap.Duration("age", one.age()))
+	if known.State == fleet.LoaderStopping || known.State == fleet.LoaderKilled && one.failure == "" {
+		l.options.Log.Info("loader gone", fields...)
+	} else {
+		l.ended[one.number] = e
+		what := "loader failed"
+		if !known.ReadyAt.IsZero() {
+			what = "loader ended, its workers live on"
+		}
+		l.options.Log.Error(what, append(fields, zap.Strings("last_lines", e.Lines))...)
+	}
+	l.drop(one)
+}
+
+// drop gives back what is held of a loader that is gone, when nobody waits for it any
+// more.
+func (l *Loaders) drop(one *Loader) {
+	if !one.way.Gone() || one.way.Busy() {
+		return
+	}
+	one.way.Close()
+	l.options.Roster.Leave(one.Tails()...)
+	l.remove(one)
+}

@@ -1,0 +1,62 @@
+//go:build linux
+
+package preload
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gosuper/gosuper/supervisor/internal/books"
+	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
+	"github.com/gosuper/gosuper/supervisor/internal/loader"
+	"github.com/gosuper/gosuper/supervisor/internal/output"
+)
+
+// Loader is one loader and what ties the master to it.
+type Loader struct {
+	id            int            `state:"id"` // of no other, ever
+	number        int            `state:"revision"`
+	generation    int            `state:"generation"`
+	started       time.Time      `state:"started"`
+	way           *loader.Loader `state:"loader"`
+	output.Output `state:",inline"`
+
+	executed   bool      `state:"-"`    // its own program runs
+	says       string    `state:"says"` // what it last said about itself
+	failure    string    `state:"-"`    // what was wrong before it exited; "": nothing
+	words      []string  `state:"-"`    // its last lines when the failure was noticed
+	complained time.Time `state:"-"`    // when it was said last that something is wrong with a message
+}
+
+// leader is the loader as one who may leave something behind, with an id that no worker
+// has.
+func (l *Loader) leader() leftovers.Leader {
+	return leftovers.Leader{ID: -l.id, PID: l.way.PID, Busy: true}
+}
+
+// fields identify a loader in the log.
+func (l *Loader) fields(more ...zap.Field) []zap.Field {
+	return append([]zap.Field{zap.Int("pid", l.way.PID), zap.Int("generation", l.generation)}, more...)
+}
+
+// age is how long the loader has lived.
+func (l *Loader) age() time.Duration { return time.Since(l.started).Round(time.Millisecond) }
+
+// ending is how the loader ended, or why it is about to.
+func (l *Loader) ending(status string) *books.Ending {
+	words := l.words
+	if words == nil {
+		words = l.LastLines()
+	}
+	switch {
+	case l.failure != "" && status != "":
+		status = l.failure + " (" + status + ")"
+	case l.failure != "":
+		status = l.failure
+	}
+	return &books.Ending{Status: status, Lines: words}
+}
+
+// Pause brings what it says to a standstill: see [loader.Loader.Pause].
+func (l *Loader) Pause() <-chan struct{} { return l.way.Pause() }

@@ -1,0 +1,185 @@
+//go:build linux
+
+package preload
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
+	"github.com/gosuper/gosuper/supervisor/internal/loader"
+	"github.com/gosuper/gosuper/supervisor/internal/outfit"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/revision"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
+	"github.com/gosuper/gosuper/worker/protocol"
+)
+
+const pid = 1 << 23 // and those from here on are above every pid
+
+// nowhere is where output goes that nobody wants.
+type nowhere struct{}
+
+func (nowhere) Worker(int, process.Stream) io.Writer { return io.Discard }
+func (nowhere) Joined() bool                         { return true }
+
+// house is what a master gives its loaders.
+type house struct {
+	t        *testing.T
+	loaders  Loaders
+	revision *revision.Revision
+	state    fleet.LoaderState
+	noted    []string
+	err      error // of making a process
+	ended    func(process.Status)
+}
+
+func newHouse(t *testing.T) *house {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "gosuper.toml")
+	if err := os.WriteFile(file, []byte("command = [\"/bin/true\"]\npreload = true\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, _, err := config.Load(config.Source{File: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &house{t: t, loaders: New(), state: fleet.LoaderStarting}
+	if h.revision, err = revision.Resolve(c); err != nil {
+		t.Fatal(err)
+	}
+	left := leftovers.New()
+	r := roster.New()
+	left.Attach(leftovers.Options{Expecting: r.Expecting, Log: zap.NewNop()})
+	h.loaders.Attach(Options{
+		Log: zap.NewNop(), Output: nowhere{}, Roster: r, Leftovers: &left,
+		Note:  func(ev fleet.Event) { h.noted = append(h.noted, strings.TrimPrefix(fmt.Sprintf("%T", ev), "fleet.")) },
+		State: func(int) fleet.Loader { return fleet.Loader{State: h.state} },
+		Known: func(p int) bool { return p == pid }, Child: func(p int) bool { return p == pid+1 },
+		Make: func(_ func() (int, error), told func(int, error), ended func(process.Status)) {
+			h.ended = ended
+			if told(pid, h.err); h.err != nil {
+				h.ended = nil
+			}
+		},
+		Deliver: func(Message, <-chan struct{}) {},
+	})
+	return h
+}
+
+// start starts a loader, and returns it.
+func (h *house) start() *Loader {
+	h.t.Helper()
+	h.loaders.Start(fleet.Load{Revision: 1, Generation: 2}, h.revision)
+	one := h.loaders.Of(1)
+	if one == nil || h.loaders.ByPID(pid) != one {
+		h.t.Fatalf("there is no loader: %+v", h.loaders.all)
+	}
+	h.t.Cleanup(func() {
+		if h.loaders.Of(1) == one {
+			one.way.Close()
+		}
+	})
+	return one
+}
+
+func (h *house) expect(noted ...string) {
+	h.t.Helper()
+	if !slices.Equal(h.noted, noted) {
+		h.t.Errorf("noted are %v, want %v", h.noted, noted)
+	}
+	h.noted = nil
+}
+
+func TestLife(t *testing.T) {
+	h := newHouse(t)
+	one := h.start()
+	if h.loaders.Ready() {
+		t.Error("its program does not run yet")
+	}
+	h.loaders.Hear(Message{Loader: one.id, Executed: true})
+	h.loaders.Hear(Message{Loader: one.id, Said: loader.Message{HasStatus: true, Status: "loading", ExtendTimeout: time.Second}})
+	h.expect("LoaderExtended")
+	h.loaders.Hear(Message{Loader: one.id, Said: loader.Message{Ready: true}})
+	h.expect("LoaderReady")
+	if !h.loaders.Ready() {
+		t.Error("its program runs")
+	}
+	if st := h.loaders.Status(time.Now()); len(st) != 1 || st[0].Status != "loading" || *st[0].PID != pid || st[0].Generation != 2 {
+		t.Errorf("the status is %+v", st)
+	}
+	h.state = fleet.LoaderStopping
+	h.ended(process.Status{})
+	h.expect("LoaderExited")
+	if len(h.loaders.All()) != 0 || h.loaders.Ending(1).Status != "" || !h.loaders.Unreliable(time.Now()) || h.loaders.Unreliable(time.Now().Add(time.Minute)) {
+		t.Errorf("after its end: %+v", h.loaders)
+	}
+}
+
+func TestCannotBeStarted(t *testing.T) {
+	h := newHouse(t)
+	h.err = errors.New("no room")
+	h.loaders.Start(fleet.Load{Revision: 1}, h.revision)
+	h.expect("LoaderExited")
+	if e := h.loaders.Ending(1); e.Status != "no room" || len(h.loaders.All()) != 0 {
+		t.Errorf("it ended with %+v", e)
+	}
+	if h.loaders.Forget(1); h.loaders.Ending(1).Status != "" {
+		t.Error("it is remembered")
+	}
+}
+
+// A loader that does not answer hangs, and its end says so. Who waited for a worker is
+// told in either case.
+func TestHangs(t *testing.T) {
+	h := newHouse(t)
+	one := h.start()
+	var told []error
+	o := &outfit.Outfit{}
+	if err := h.loaders.Ask(1, 7, o, func(_ int, err error) { told = append(told, err) }); err != nil {
+		t.Fatal(err)
+	}
+	late := h.loaders.Due()
+	if late.IsZero() {
+		t.Fatal("nobody looks whether it answers")
+	}
+	h.loaders.Blame(late) // the master may be late itself, and looks once more
+	h.expect()
+	h.loaders.Blame(h.loaders.Due())
+	h.expect("LoaderHung")
+	if len(told) != 1 || told[0] == nil {
+		t.Errorf("who waits is told %v", told)
+	}
+	h.state = fleet.LoaderKilled
+	h.ended(process.Status{Signal: syscall.SIGKILL})
+	h.expect("LoaderExited")
+	if e := h.loaders.Ending(1); e.Status != "did not answer within "+protocol.SpawnTimeout.String()+" (killed by SIGKILL)" {
+		t.Errorf("it ended with %+v", e)
+	}
+	if err := h.loaders.Ask(1, 8, o, nil); !errors.Is(err, loader.ErrGone) || one.way.Busy() {
+		t.Errorf("after its end: %v", err)
+	}
+}
+
+// A pid that a loader tells is one that the kernel calls a child of the master's, which
+// nobody knows and which leads a session.
+func TestWhoMayBeWorker(t *testing.T) {
+	h := newHouse(t)
+	for p, problem := range map[int]string{pid: "another one already", pid + 1: "leads no session", pid + 2: "no child"} {
+		if err := h.loaders.mayBeWorker(p); err == nil || !strings.Contains(err.Error(), problem) {
+			t.Errorf("process %d: %v, want %q", p, err, problem)
+		}
+	}
+}

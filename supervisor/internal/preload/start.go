@@ -1,0 +1,106 @@
+//go:build linux
+
+package preload
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/books"
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/hint"
+	"github.com/gosuper/gosuper/supervisor/internal/loader"
+	"github.com/gosuper/gosuper/supervisor/internal/outfit"
+	"github.com/gosuper/gosuper/supervisor/internal/output"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/revision"
+)
+
+// Start has the command of a revision be started as its loader.
+func (l *Loaders) Start(a fleet.Load, r *revision.Revision) {
+	one := &Loader{id: l.last + 1, number: a.Revision, generation: a.Generation, started: time.Now()}
+	l.last = one.id
+	l.all = append(l.all, one)
+	o, err := l.outfit(one, r)
+	if err == nil {
+		err = o.Own()
+	}
+	if err != nil {
+		o.Close()
+		l.notStarted(one, err)
+		return
+	}
+	l.options.Make(func() (pid int, err error) {
+		defer o.Close()
+		return process.Start(r.Spec(o, func() { l.options.Deliver(Message{Loader: one.id, Executed: true}, one.way.Done()) }))
+	}, func(pid int, err error) {
+		if err != nil {
+			l.notStarted(one, err)
+			return
+		}
+		one.way.PID = pid
+		l.serve(one)
+		l.options.Log.Info("loader started", one.fields(zap.String("reason", string(a.Reason)))...)
+		if l.options.State(one.number).State == fleet.LoaderKilled {
+			l.kill(one)
+		}
+	}, func(end process.Status) { l.Died(one, end) })
+}
+
+// notStarted notes that a loader could not be started.
+func (l *Loaders) notStarted(one *Loader, err error) {
+	l.ended[one.number] = &books.Ending{Status: err.Error(), Hint: hint.Of(err)}
+	l.options.Log.Error("cannot start loader", append([]zap.Field{zap.Int("generation", one.generation)}, hint.Fields(err)...)...)
+	l.options.Note(fleet.LoaderExited{Revision: one.number})
+	one.Output.Close()
+	if one.way != nil {
+		one.way.Close()
+	}
+	l.remove(one)
+}
+
+// remove strikes a loader off.
+func (l *Loaders) remove(one *Loader) {
+	l.all = slices.DeleteFunc(l.all, func(other *Loader) bool { return other == one })
+}
+
+// outfit makes what ties the master to a loader, and puts together what that is given.
+// It is to be closed after an error as well.
+func (l *Loaders) outfit(one *Loader, r *revision.Revision) (o *outfit.Outfit, err error) {
+	o = &outfit.Outfit{}
+	if one.way, err = loader.New(); err != nil {
+		return o, err
+	}
+	o.Lend(one.way.CloseChild, one.CloseWriteEnds)
+	if err := one.Open(output.Options{To: l.options.Output, Apart: r.Config.Log.Workers == config.Wrapped, Owner: r.Credential}); err != nil {
+		return o, err
+	}
+	given := outfit.Loader{Config: r.Config, Environ: l.options.Environ, Identity: r.Identity, Generation: one.generation, Channel: one.way.ChildFd()}
+	given.Stdout, given.Stderr = one.FDs()
+	given.Fill(o)
+	return o, nil
+}
+
+// serve has what the loader says be delivered.
+func (l *Loaders) serve(one *Loader) {
+	one.way.Serve(func(m loader.Message) { l.options.Deliver(Message{Loader: one.id, Said: m}, one.way.Done()) })
+}
+
+// Resume undoes [Loader.Pause].
+func (l *Loaders) Resume(one *Loader) { l.serve(one) }
+
+// Reopen goes on with what a loader says, of which another image of this process wrote.
+func (l *Loaders) Reopen(one *Loader) {
+	one.executed = true
+	errs := [2]error{one.way.Reopen(), one.Output.Reopen(l.options.Output, 0)}
+	if errs[0] == nil {
+		l.serve(one)
+	}
+	if err := errors.Join(errs[:]...); err != nil {
+		l.options.Log.Error("cannot go on with all that a loader says", one.fields(zap.Error(err))...)
+	}
+}
