@@ -111,7 +111,7 @@ func (s *Supervisor) endOutput() {
 	limit := time.Now().Add(drainTime)
 	tails := s.tails()
 	for _, t := range tails {
-		t.Settle(time.Until(limit))
+		t.Drain(time.Until(limit))
 	}
 	timer := time.NewTimer(time.Until(limit))
 	defer timer.Stop()

@@ -291,7 +291,7 @@ func TestManyDeathsBesideASlowReader(t *testing.T) {
 	}
 	begin := time.Now()
 	for i, tail := range tails {
-		s.roster.Await(tail.Settle)
+		s.roster.Await(tail.Drain)
 		if lines := tail.Lines(1); len(lines) != 1 || lines[0] != fmt.Sprintf("worker %d", i) {
 			t.Errorf("the last words of worker %d are %q", i, lines)
 		}

@@ -12,7 +12,7 @@ import (
 
 // idle looks at a fleet that has nothing to do, and then at a large one.
 func idle(ctx context.Context, b *bench, t *target) (sample, error) {
-	// What the start has left to do: heaps are swept, Python's workers settle.
+	// What the start has left to do: heaps are swept, Python's workers import.
 	if err := wait(ctx, min(2*time.Second, 2*b.duration)); err != nil {
 		return nil, err
 	}

@@ -161,8 +161,8 @@ func (b *bench) stopped(ctx context.Context, t *target, w way) (sample, error) {
 	if err := t.processes[0].cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return nil, fmt.Errorf("cannot stop: %w", err)
 	}
-	if !t.processes[0].ended(patience) {
-		return nil, fmt.Errorf("still there %s after SIGTERM", patience)
+	if !t.processes[0].ended(stepTimeout) {
+		return nil, fmt.Errorf("still there %s after SIGTERM", stepTimeout)
 	}
 	r := f.end()
 	mu.Lock()

@@ -22,7 +22,7 @@ func stream(ctx context.Context, b *bench, t *target) (sample, error) {
 	pause := min(tokenPause, b.duration/20)
 	plan := load.Plan{
 		Addr: t.addr, Path: fmt.Sprintf("/agent/stream?prompt=hello&tokens=%d&delay=%dms", tokens, pause.Milliseconds()),
-		Connections: atATime, Count: atATime, Timeout: patience,
+		Connections: atATime, Count: atATime, Timeout: stepTimeout,
 	}
 	before := cpuOf(t.roots()...)
 	result := plan.Run(ctx)

@@ -85,14 +85,14 @@ func (f *traffic) workers(ctx context.Context) ([]int, error) {
 	return pids, err
 }
 
-// patience is what any step of a scenario may take.
-const patience = 30 * time.Second
+// stepTimeout is what any step of a scenario may take.
+const stepTimeout = 30 * time.Second
 
 // eventually waits until a condition holds; complaint is the error if it does not.
 func eventually(ctx context.Context, complaint string, holds func() bool) error {
-	for end := time.Now().Add(patience); !holds(); {
+	for end := time.Now().Add(stepTimeout); !holds(); {
 		if time.Now().After(end) {
-			return fmt.Errorf("%s after %s", complaint, patience)
+			return fmt.Errorf("%s after %s", complaint, stepTimeout)
 		}
 		if err := wait(ctx, 5*time.Millisecond); err != nil {
 			return err

@@ -24,8 +24,8 @@ import (
 	"github.com/gosuper/gosuper/config"
 )
 
-// patience is far more than anything takes; a test that waits so long hangs.
-const patience = time.Minute
+// testTimeout is far more than anything takes; a test that waits so long hangs.
+const testTimeout = time.Minute
 
 // TestScript runs testdata/script. Besides the commands of testscript there are
 //
@@ -190,7 +190,7 @@ func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	p := programOf(ts)
 	var text []byte
-	for start := time.Now(); time.Since(start) < patience; {
+	for start := time.Now(); time.Since(start) < testTimeout; {
 		ended := false
 		select {
 		case <-p.done:
@@ -225,7 +225,7 @@ func cmdEnds(ts *testscript.TestScript, neg bool, args []string) {
 	p := programOf(ts)
 	select {
 	case <-p.done:
-	case <-time.After(patience):
+	case <-time.After(testTimeout):
 		p.cmd.Process.Signal(syscall.SIGABRT)
 		<-p.done
 		text, _ := os.ReadFile(ts.MkAbs("err")) // there is none with -stuck
@@ -244,7 +244,7 @@ func cmdGet(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || !unix {
 		ts.Fatalf("usage: get unix:PATH REGEXP")
 	}
-	client := http.Client{Timeout: patience, Transport: &http.Transport{
+	client := http.Client{Timeout: testTimeout, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", ts.MkAbs(path))

@@ -93,7 +93,7 @@ func (s *screenTest) read() {
 // await waits until the text was written, and forgets all up to it.
 func (s *screenTest) await(text string) {
 	s.t.Helper()
-	for timeout := time.After(patience); ; {
+	for timeout := time.After(testTimeout); ; {
 		s.mu.Lock()
 		news := s.news
 		before, rest, found := strings.Cut(s.text.String(), text)
@@ -147,7 +147,7 @@ func (s *screenTest) quits() {
 		if err != nil {
 			s.t.Error(err)
 		}
-	case <-time.After(patience):
+	case <-time.After(testTimeout):
 		s.t.Fatal("it does not end")
 	}
 	if after := s.settings(); after != s.before {

@@ -145,7 +145,7 @@ func (b *browser) do(method string, params map[string]any, result any) {
 				b.t.Fatalf("%s: %v", method, err)
 			}
 		}
-	case <-time.After(patience):
+	case <-time.After(testTimeout):
 		b.t.Fatalf("%s: no answer", method)
 	}
 }
@@ -175,7 +175,7 @@ func (b *browser) eval(expression string) any {
 // until waits until an expression is true.
 func (b *browser) until(expression string) {
 	b.t.Helper()
-	for begin := time.Now(); time.Since(begin) < patience; {
+	for begin := time.Now(); time.Since(begin) < testTimeout; {
 		if b.eval(expression) == true {
 			return
 		}

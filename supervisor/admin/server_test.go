@@ -22,8 +22,8 @@ import (
 	"github.com/gosuper/gosuper/supervisor/control"
 )
 
-// patience is how long a test waits for what must happen.
-const patience = 30 * time.Second
+// testTimeout is how long a test waits for what must happen.
+const testTimeout = 30 * time.Second
 
 // serve starts an endpoint on a free port and returns its address.
 func serve(t *testing.T, source Source) (*Endpoint, string) {
@@ -45,7 +45,7 @@ func serveOn(t *testing.T, source Source, address string, rights Rights) (*Endpo
 // get asks on a connection of its own.
 func get(t *testing.T, url string) (status int, header http.Header, body string) {
 	t.Helper()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: testTimeout}
 	r, err := client.Get(url)
 	if err != nil {
 		t.Fatal(err)
@@ -242,7 +242,7 @@ func TestLimits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.SetDeadline(time.Now().Add(patience))
+		c.SetDeadline(time.Now().Add(testTimeout))
 		return c
 	}
 	big := dial()

@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// patience is how long anything is waited for that has to come.
-const patience = time.Minute
+// testTimeout is how long anything is waited for that has to come.
+const testTimeout = time.Minute
 
 // serve answers for a master on a socket of its own and returns its address.
 func serve(t *testing.T, h http.Handler) string {
@@ -31,7 +31,7 @@ func serve(t *testing.T, h http.Handler) string {
 	s := NewServer(h, log.New(io.Discard, "", 0))
 	s.Serve(l)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 		defer cancel()
 		s.Shutdown(ctx)
 	})
@@ -181,7 +181,7 @@ func TestServerLeavesNothing(t *testing.T) {
 		}
 	}
 	for start := time.Now(); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) { // until they have noticed
-		if time.Since(start) > patience {
+		if time.Since(start) > testTimeout {
 			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)
 		}
 	}

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// patience is the absurd cap on opening a file.
-const patience = 20 * time.Second
+// testTimeout is the absurd cap on opening a file.
+const testTimeout = 20 * time.Second
 
 // What others may do in a world, as the kernel lets them: a deed is its kind, who does
 // it, and two places.
@@ -192,7 +192,7 @@ func FuzzOpen(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, program []byte, path byte) {
 		w := newWorld(t)
-		waiting := time.AfterFunc(patience, func() { panic("it waits for somebody") })
+		waiting := time.AfterFunc(testTimeout, func() { panic("it waits for somebody") })
 		defer waiting.Stop()
 		w.must(os.Chmod(filepath.Dir(w.dir), 0o755)) // the others may enter
 		w.folder("vault", 0, 0o700)

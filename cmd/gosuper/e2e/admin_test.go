@@ -35,7 +35,7 @@ func (m *master) adminAddr() string {
 // fetch asks an admin listener; status 0: nobody answers there.
 func fetch(t testing.TB, addr, path string) (status int, body string) {
 	t.Helper()
-	client := http.Client{Timeout: patience, Transport: &http.Transport{
+	client := http.Client{Timeout: testTimeout, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network(addr), addr)
@@ -121,7 +121,7 @@ func (m *master) inFlight(n float64) {
 	m.t.Helper()
 	begin := time.Now()
 	for m.samples()["gosuper_requests_in_flight"] != n {
-		if time.Since(begin) > patience {
+		if time.Since(begin) > testTimeout {
 			m.t.Fatalf("there are never %v requests in flight", n)
 		}
 	}
@@ -219,7 +219,7 @@ func TestAdminMoves(t *testing.T) {
 			if (status == 200) == want {
 				return
 			}
-			if time.Since(begin) > patience {
+			if time.Since(begin) > testTimeout {
 				t.Fatalf("%s: %d %s", addr, status, body)
 			}
 		}

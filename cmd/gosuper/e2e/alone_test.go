@@ -59,8 +59,8 @@ func (s *solo) stop(t *testing.T) {
 // that does not come is an empty one.
 func ask(t *testing.T, socket, path string) string {
 	t.Helper()
-	deadline := time.Now().Add(patience)
-	client := http.Client{Timeout: patience, Transport: &http.Transport{
+	deadline := time.Now().Add(testTimeout)
+	client := http.Client{Timeout: testTimeout, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			for {

@@ -47,7 +47,7 @@ func TestBindMoves(t *testing.T) {
 				m.wait(t, from, "reload done", nil)
 				// Until the old address refuses.
 				for {
-					conn, err := net.DialTimeout(network(m.addr()), m.addr(), patience)
+					conn, err := net.DialTimeout(network(m.addr()), m.addr(), testTimeout)
 					if err != nil {
 						break
 					}

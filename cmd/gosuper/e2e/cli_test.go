@@ -35,7 +35,7 @@ type person struct {
 func (p person) does(args ...string) (stdout, stderr string, status int) {
 	p.t.Helper()
 	words := append(append([]string{}, p.before...), append([]string{gosuper}, args...)...)
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
 	var out, err bytes.Buffer

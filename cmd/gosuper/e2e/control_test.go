@@ -67,7 +67,7 @@ func TestStatusWhileWorkersHang(t *testing.T) {
 		}()
 	}
 	st, _ := asked(t, path, true)
-	for begin := time.Now(); len(st.Requests) < 8 && time.Since(begin) < patience; {
+	for begin := time.Now(); len(st.Requests) < 8 && time.Since(begin) < testTimeout; {
 		st, _ = asked(t, path, true)
 	}
 	if len(st.Requests) != 8 || st.Requests[0].Method != "GET" || st.Requests[0].Path != "/nap" {

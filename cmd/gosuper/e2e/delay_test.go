@@ -51,7 +51,7 @@ func TestShutdownDelayEnds(t *testing.T) {
 	// Had any of them begun the delay anew, it would not end.
 	for again := time.NewTicker(delay / 10); len(m.all(0, "worker draining", nil)) == 0; <-again.C {
 		m.cmd.Process.Signal(syscall.SIGTERM) // unless it has ended meanwhile
-		if time.Since(begin.at) > patience {
+		if time.Since(begin.at) > testTimeout {
 			t.Fatal("the delay does not end")
 		}
 	}

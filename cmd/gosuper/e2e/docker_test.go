@@ -144,7 +144,7 @@ func (d *engine) inFlight(t *testing.T, m *master) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(patience))
+	conn.SetDeadline(time.Now().Add(testTimeout))
 	const body = `{"prompt":"hello","tokens":10,"delay":"200ms"}`
 	// The handler asks for the body.
 	fmt.Fprintf(conn, "POST /agent HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", len(body))

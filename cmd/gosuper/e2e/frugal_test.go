@@ -64,7 +64,7 @@ func kib(text string) int {
 // shows, without the workers of the garbage collector, which come when needed.
 func (m *master) goroutines() int {
 	m.t.Helper()
-	m.settled()
+	m.atRest()
 	m.signal(syscall.SIGABRT)
 	// The dump of all goroutines is complete when the runtime turns to the other
 	// threads, which takes it seconds.
@@ -86,12 +86,12 @@ func (m *master) reloads(n int) {
 	})
 }
 
-// settled measures when what the process holds has stopped changing: descriptors
+// atRest measures when what the process holds has stopped changing: descriptors
 // of dead workers are closed soon after the log says that they are gone.
-func (m *master) settled() footprint {
+func (m *master) atRest() footprint {
 	m.t.Helper()
 	last := measure(m.t, m.pid())
-	for begin := time.Now(); time.Since(begin) < patience; {
+	for begin := time.Now(); time.Since(begin) < testTimeout; {
 		<-time.After(200 * time.Millisecond)
 		f := measure(m.t, m.pid())
 		if slices.Equal(f.descriptors, last.descriptors) {
@@ -99,7 +99,7 @@ func (m *master) settled() footprint {
 		}
 		last = f
 	}
-	m.t.Fatal("the descriptors of the master never settle")
+	m.t.Fatal("the descriptors of the master never stop changing")
 	return last
 }
 
@@ -109,9 +109,9 @@ func TestReloadsLeakNothing(t *testing.T) {
 	line, _ := controlled(t)
 	m := up(t, admin("127.0.0.1:0"), line)
 	m.reloads(20)
-	early := m.settled()
+	early := m.atRest()
 	m.reloads(tenth(80))
-	late := m.settled()
+	late := m.atRest()
 	t.Logf("after 20 reloads: %v", early)
 	t.Logf("after %d reloads: %v", 20+tenth(80), late)
 	if !slices.Equal(early.descriptors, late.descriptors) {
@@ -203,8 +203,8 @@ func TestIdleMasterIsSmall(t *testing.T) {
 	m := up(t, "workers = 4", admin("127.0.0.1:0"), line)
 	small := func() bool { return measure(t, m.pid()).rss <= idleMemory }
 	eventually(t, "the master to be small", small)
-	t.Logf("after the start: %v", m.settled())
+	t.Logf("after the start: %v", m.atRest())
 	m.upgrade()
 	eventually(t, "the master to be small again", small)
-	t.Logf("after an upgrade: %v", m.settled())
+	t.Logf("after an upgrade: %v", m.atRest())
 }

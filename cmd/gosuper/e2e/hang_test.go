@@ -114,7 +114,7 @@ func TestNameServerIsSilent(t *testing.T) {
 		})
 		return m, func() {
 			t.Helper()
-			server.SetReadDeadline(time.Now().Add(patience))
+			server.SetReadDeadline(time.Now().Add(testTimeout))
 			if _, _, err := server.ReadFrom(make([]byte, 512)); err != nil {
 				t.Fatal("the name was not looked up: ", err)
 			}

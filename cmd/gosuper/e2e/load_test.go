@@ -64,7 +64,7 @@ func (r *running) see(a load.Answer) {
 // until waits for a condition, which is looked at after each answer.
 func (r *running) until(holds func() bool) {
 	r.t.Helper()
-	timeout := time.After(patience)
+	timeout := time.After(testTimeout)
 	for {
 		r.mu.Lock()
 		if holds() {

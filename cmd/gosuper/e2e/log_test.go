@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// patience is how long anything is waited for that has to come.
-const patience = time.Minute
+// testTimeout is how long anything is waited for that has to come.
+const testTimeout = time.Minute
 
 // event is one line of the master's log.
 type event struct {
@@ -134,7 +134,7 @@ func (l *transcript) String() string {
 // await waits until the condition holds for what was written.
 func (l *transcript) await(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	timeout := time.NewTimer(patience)
+	timeout := time.NewTimer(testTimeout)
 	defer timeout.Stop()
 	for {
 		l.mu.Lock()
@@ -174,7 +174,7 @@ func (l *transcript) wait(t testing.TB, since int, msg string, m match) event {
 // contains waits until the text was written.
 func (l *transcript) contains(t testing.TB, text string) {
 	t.Helper()
-	timeout := time.After(patience)
+	timeout := time.After(testTimeout)
 	for {
 		l.mu.Lock()
 		found, ended, news := bytes.Contains(l.text.Bytes(), []byte(text)), l.ended, l.news

@@ -204,7 +204,7 @@ func (m *master) reload() {
 // returns its exit status, -1 if a signal ended it.
 func (m *master) end() int {
 	m.t.Helper()
-	over := time.After(patience)
+	over := time.After(testTimeout)
 	select {
 	case <-m.exited:
 	case <-over:
@@ -268,7 +268,7 @@ func (m *master) workers() map[int]int {
 // get asks the first address for a path and returns the whole answer.
 func (m *master) get(path string) (*http.Response, string, error) {
 	addr := m.addr()
-	client := http.Client{Timeout: patience, Transport: &http.Transport{
+	client := http.Client{Timeout: testTimeout, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network(addr), addr)
@@ -303,7 +303,7 @@ func (m *master) cleanUp() {
 		m.cmd.Process.Signal(syscall.SIGQUIT)
 		select {
 		case <-m.exited:
-		case <-time.After(patience):
+		case <-time.After(testTimeout):
 			m.t.Error("the master does not stop")
 			m.cmd.Process.Kill()
 			<-m.exited

@@ -177,7 +177,7 @@ func startNginx(t *testing.T, dir, site string) (front string) {
 
 // clientOf returns a client of a server at a unix socket.
 func clientOf(path string) *http.Client {
-	return &http.Client{Timeout: patience, Transport: &http.Transport{
+	return &http.Client{Timeout: testTimeout, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", path)

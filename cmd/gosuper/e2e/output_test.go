@@ -169,7 +169,7 @@ func TestStderrIsNotRead(t *testing.T) {
 				m.signal(syscall.SIGHUP)
 				generation := ""
 				for begin := time.Now(); generation != "generation 2\n"; {
-					if generation = ask(t, socket, "/"); time.Since(begin) > patience {
+					if generation = ask(t, socket, "/"); time.Since(begin) > testTimeout {
 						t.Fatal("the reload does not come to its end")
 					}
 				}

@@ -91,7 +91,7 @@ func (r *reply) exchange(addr, path string, begun chan<- int) error {
 		return err
 	}
 	defer conn.Close()
-	conn.SetDeadline(r.start.Add(patience))
+	conn.SetDeadline(r.start.Add(testTimeout))
 	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", path); err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func streams(t testing.TB, addr, path string, n int) (<-chan reply, []int) {
 // take takes n things from a channel.
 func take[T any](t testing.TB, n int, from <-chan T) []T {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	var all []T
 	for len(all) < n {
@@ -155,7 +155,7 @@ func take[T any](t testing.TB, n int, from <-chan T) []T {
 // eventually waits for a condition of which nobody tells.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); time.Sleep(5 * time.Millisecond) { // between two looks
+	for deadline := time.Now().Add(testTimeout); !holds(); time.Sleep(5 * time.Millisecond) { // between two looks
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain for: %s", what)
 		}

@@ -186,7 +186,7 @@ func TestSecondTERMChangesNothing(t *testing.T) {
 	m.signal(syscall.SIGTERM)
 	m.count(t, 2, 0, "worker draining", nil)
 	// Had any of them begun the stop anew, it would not end.
-	for again, over := time.NewTicker(200*time.Millisecond), false; !over && time.Since(begin) < patience; {
+	for again, over := time.NewTicker(200*time.Millisecond), false; !over && time.Since(begin) < testTimeout; {
 		select {
 		case <-again.C:
 			m.cmd.Process.Signal(syscall.SIGTERM) // unless it has ended meanwhile

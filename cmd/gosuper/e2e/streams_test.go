@@ -54,7 +54,7 @@ func TestLogsToStreams(t *testing.T) {
 			lines := bufio.NewReader(access)
 			line := func() string {
 				t.Helper()
-				access.SetReadDeadline(time.Now().Add(patience))
+				access.SetReadDeadline(time.Now().Add(testTimeout))
 				text, err := lines.ReadString('\n')
 				if err != nil {
 					t.Fatal(err)

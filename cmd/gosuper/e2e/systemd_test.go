@@ -51,7 +51,7 @@ func newSystemd(t *testing.T) *systemd {
 // FDSTORE=1 are kept.
 func (s *systemd) next() map[string]string {
 	s.t.Helper()
-	s.socket.SetReadDeadline(time.Now().Add(patience))
+	s.socket.SetReadDeadline(time.Now().Add(testTimeout))
 	text, control := make([]byte, 4096), make([]byte, 1024)
 	n, oobn, _, _, err := s.socket.ReadMsgUnix(text, control)
 	if err != nil {

@@ -148,7 +148,7 @@ func TestTerminalClosed(t *testing.T) {
 			if body, err := io.ReadAll(answer.Body); err != nil || string(body) != "slept\n" {
 				t.Errorf("the request in flight is answered %q, %v", body, err)
 			}
-			w.gone(patience)
+			w.gone(testTimeout)
 		})
 	}
 }
@@ -180,7 +180,7 @@ func TestTerminalOutlived(t *testing.T) {
 			if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
 				t.Fatal(err)
 			}
-			w.gone(patience)
+			w.gone(testTimeout)
 		})
 	}
 }

@@ -69,7 +69,7 @@ func (m *master) secureGet(path string, trusted ...[]byte) (serial int64, answer
 	}
 	transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: pool}}
 	defer transport.CloseIdleConnections()
-	client := http.Client{Timeout: patience, Transport: transport}
+	client := http.Client{Timeout: testTimeout, Transport: transport}
 	if answer, err = client.Get("https://" + m.addr() + path); err != nil {
 		return 0, nil, err
 	}

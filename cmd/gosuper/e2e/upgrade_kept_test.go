@@ -23,11 +23,11 @@ func TestUpgradesLeakNothing(t *testing.T) {
 	for i, n := range []int{1, tenth(20) + 1} {
 		m, _ := upgradable(t, "[log]", `access_file = "-"`)
 		m.upgrade()
-		early := m.settled()
+		early := m.atRest()
 		for range n - 1 {
 			m.upgrade()
 		}
-		late := m.settled()
+		late := m.atRest()
 		if !slices.Equal(early.descriptors, late.descriptors) {
 			t.Errorf("descriptors after an upgrade: %v\nafter %d: %v", early.descriptors, n, late.descriptors)
 		}

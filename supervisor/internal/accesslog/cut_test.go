@@ -85,7 +85,7 @@ func TestRate(t *testing.T) {
 	for name, silent := range map[string]time.Duration{"new": 1e6 * time.Hour, "silent for an hour": time.Hour, "silent for a second": time.Second} {
 		p.paid = time.Now().Add(-silent)
 		lines := 0
-		for begin := time.Now(); !p.tooMuch() && time.Since(begin) < patience; lines++ {
+		for begin := time.Now(); !p.tooMuch() && time.Since(begin) < testTimeout; lines++ {
 			p.cut(nil, line)
 		}
 		if least := Rate / len(line); lines < least || !p.wakes().After(time.Now()) {

@@ -20,8 +20,8 @@ import (
 // writes that many lines to its descriptor 3 instead of running the tests.
 const workerEnv = "ACCESSLOG_TEST_WORKER"
 
-// patience is the cap on waiting for something that always happens.
-const patience = 30 * time.Second
+// testTimeout is the cap on waiting for something that always happens.
+const testTimeout = 30 * time.Second
 
 func TestMain(m *testing.M) {
 	var id, n int
@@ -53,7 +53,7 @@ func testLine(id, i, size int) string {
 	return head + strings.Repeat("x", size-len(head)-len(tail)-1) + tail + "\n"
 }
 
-// send writes with patience, where a real worker would drop.
+// send waits for room, where a real worker would drop.
 func send(fd int, b []byte) {
 	for {
 		n, err := unix.Write(fd, b)
@@ -182,7 +182,7 @@ func eventually(t *testing.T, path, want string) {
 // comes reports whether a condition comes to hold, of which nobody tells.
 func comes(holds func() bool) bool {
 	for start := time.Now(); !holds(); time.Sleep(time.Millisecond) { // between two looks
-		if time.Since(start) > patience {
+		if time.Since(start) > testTimeout {
 			return false
 		}
 	}

@@ -123,7 +123,7 @@ func TestBuild(t *testing.T) {
 	if err := os.Remove(source); err != nil {
 		t.Fatal(err)
 	}
-	<-time.After(filewatch.Settle) // else the change would count as one of the build
+	<-time.After(filewatch.EventDelay) // else the change would count as one of the build
 	edited(p)
 	if ended(wait(t, d), p) {
 		t.Error("a build that failed is a reason to reload")

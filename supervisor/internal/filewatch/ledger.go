@@ -10,9 +10,9 @@ const (
 	doubtful   = 4
 )
 
-// Settle is for how long after its end what changes is still taken for the
+// EventDelay is for how long after its end what changes is still taken for the
 // build's work: news of its last writes may take that long.
-const Settle = 150 * time.Millisecond
+const EventDelay = 150 * time.Millisecond
 
 // Ledger keeps apart what builds write and what a developer does. The zero value
 // is ready for use; it belongs to one goroutine.
@@ -103,5 +103,5 @@ func (f *file) writtenIn(build int) bool {
 
 // during says whether a build ran at that time, or had just ended.
 func (l *Ledger) during(at time.Time) bool {
-	return l.builds > 0 && !at.Before(l.since) && (l.until.IsZero() || at.Before(l.until.Add(Settle)))
+	return l.builds > 0 && !at.Before(l.since) && (l.until.IsZero() || at.Before(l.until.Add(EventDelay)))
 }

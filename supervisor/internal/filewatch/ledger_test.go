@@ -7,7 +7,7 @@ import (
 )
 
 // A script of builds and changes: "build" and "end" are those of a build, "FILE"
-// changes, "+FILE" is made; "|" lets more than Settle pass.
+// changes, "+FILE" is made; "|" lets more than EventDelay pass.
 func TestLedger(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
@@ -38,7 +38,7 @@ func TestLedger(t *testing.T) {
 				case "end":
 					l.End(now)
 				case "|":
-					now = now.Add(Settle)
+					now = now.Add(EventDelay)
 				default:
 					c := Change{Path: word, At: now}
 					if word[0] == '+' {

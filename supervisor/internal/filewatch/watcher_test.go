@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// patience is far more than anything takes.
-const patience = time.Minute
+// testTimeout is far more than anything takes.
+const testTimeout = time.Minute
 
 // tree is a folder that is being watched.
 type tree struct {
@@ -93,7 +93,7 @@ func (tr *tree) expect(want ...string) {
 	tr.write("zz")
 	want = append(want, "zz")
 	var got []string
-	for timeout := time.After(patience); !slices.Contains(got, "zz"); {
+	for timeout := time.After(testTimeout); !slices.Contains(got, "zz"); {
 		select {
 		case batch := <-tr.Changes():
 			for _, c := range batch {
@@ -229,7 +229,7 @@ func TestBatch(t *testing.T) {
 		if len(batch) != 101 || !slices.IsSortedFunc(batch, func(a, b Change) int { return strings.Compare(a.Path, b.Path) }) {
 			t.Errorf("%d changes in the first batch, want 101 in order", len(batch))
 		}
-	case <-time.After(patience):
+	case <-time.After(testTimeout):
 		t.Fatal("nothing changed")
 	}
 }

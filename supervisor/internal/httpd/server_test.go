@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// patience is how long anything is waited for that has to come.
-const patience = time.Minute
+// testTimeout is how long anything is waited for that has to come.
+const testTimeout = time.Minute
 
 // serve answers on a listener of its own, at an address that it returns.
 func serve(t *testing.T, connections int, h http.HandlerFunc) (*Server, string) {
@@ -46,7 +46,7 @@ func dial(t *testing.T, address string) client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(patience))
+	c.SetDeadline(time.Now().Add(testTimeout))
 	return client{t, c, bufio.NewReader(c)}
 }
 

@@ -47,7 +47,7 @@ func TestDescriptorsAreClosed(t *testing.T) {
 func hangup(t *testing.T, fd int) {
 	t.Helper()
 	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-	if n, err := unix.Poll(fds, int(patience.Milliseconds())); n != 1 || fds[0].Revents&unix.POLLHUP == 0 {
+	if n, err := unix.Poll(fds, int(testTimeout.Milliseconds())); n != 1 || fds[0].Revents&unix.POLLHUP == 0 {
 		t.Fatalf("a descriptor was not closed: %v %v", fds, err)
 	}
 }

@@ -47,7 +47,7 @@ func (l log) want(t *testing.T, want Message) {
 		if got != want {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
-	case <-time.After(patience):
+	case <-time.After(testTimeout):
 		t.Fatalf("nothing came, want %+v", want)
 	}
 }
@@ -176,7 +176,7 @@ func TestFlood(t *testing.T) {
 				if m.Recycle != "" {
 					sum.Recycle = m.Recycle
 				}
-			case <-time.After(patience):
+			case <-time.After(testTimeout):
 				t.Fatalf("%s: lost something: %+v", way, sum)
 			}
 		}

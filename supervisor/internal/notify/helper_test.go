@@ -26,8 +26,8 @@ const helperVariable = "NOTIFY_TEST_HELPER"
 // noExitSleep keeps the race detector of a helper from waiting a second before it exits.
 const noExitSleep = "GORACE=atexit_sleep_ms=0"
 
-// patience is the absurd cap on waiting for an event that comes at once.
-const patience = 60 * time.Second
+// testTimeout is the absurd cap on waiting for an event that comes at once.
+const testTimeout = 60 * time.Second
 
 // helpers are programs that tests run as real processes.
 var helpers = map[string]func(){
@@ -87,13 +87,13 @@ func start(t *testing.T, cmd *exec.Cmd) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out.(*os.File).SetReadDeadline(time.Now().Add(patience))
+	out.(*os.File).SetReadDeadline(time.Now().Add(testTimeout))
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		in.Close()
-		watchdog := time.AfterFunc(patience, func() { cmd.Process.Kill() })
+		watchdog := time.AfterFunc(testTimeout, func() { cmd.Process.Kill() })
 		cmd.Wait()
 		watchdog.Stop()
 	})

@@ -45,7 +45,7 @@ func waitFor(t *testing.T, what string, event <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-event:
-	case <-time.After(patience):
+	case <-time.After(testTimeout):
 		t.Fatalf("waited in vain for %s", what)
 	}
 }
@@ -89,7 +89,7 @@ func TestSuccessorsLoseNothing(t *testing.T) {
 				select {
 				case m := <-l:
 					take(m)
-				case <-time.After(patience):
+				case <-time.After(testTimeout):
 					t.Fatal("nothing more is said")
 				}
 				waitFor(t, "the pause", e.Pause())

@@ -97,7 +97,7 @@ func (o *Output) Tails() []*process.Tail {
 func (o *Output) Held() *process.Held { return o.held }
 
 // PassedOn waits until all that was written is passed on, and says whether it is.
-func (o *Output) PassedOn(atMost time.Duration) bool { return o.tail == nil || o.tail.Settle(atMost) }
+func (o *Output) PassedOn(atMost time.Duration) bool { return o.tail == nil || o.tail.Drain(atMost) }
 
 // lastLines is how many of the last lines of a process explain its end.
 const lastLines = 20

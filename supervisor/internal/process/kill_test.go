@@ -56,7 +56,7 @@ func TestKillTree(t *testing.T) {
 		t.Errorf("the worker ended with %v", status)
 	}
 	for i, pid := range others {
-		for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) { // between two looks
+		for end := time.Now().Add(testTimeout); ; time.Sleep(time.Millisecond) { // between two looks
 			reaper.Reap(func(p int) bool { return family[p] })
 			if err := syscall.Kill(pid, 0); err == syscall.ESRCH {
 				break

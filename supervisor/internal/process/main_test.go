@@ -41,8 +41,8 @@ var roles = map[string]func(){
 // reaper is that of the tests, which are one after the other.
 var reaper = NewReaper()
 
-// patience is the cap on waiting for something that always happens.
-const patience = 30 * time.Second
+// testTimeout is the cap on waiting for something that always happens.
+const testTimeout = 30 * time.Second
 
 func init() { runtime.LockOSThread() }
 
@@ -157,7 +157,7 @@ var orphanCount int
 // await waits for the end of an expected process.
 func await(t *testing.T, pid int) Status {
 	t.Helper()
-	timeout := time.After(patience)
+	timeout := time.After(testTimeout)
 	for {
 		exits, orphans, err := reaper.Reap(func(p int) bool { return family[p] })
 		if err != nil {
@@ -221,7 +221,7 @@ func reader(t *testing.T, fd int) *os.File {
 		t.Fatal(err)
 	}
 	f := os.NewFile(uintptr(fd), "from child")
-	if err := f.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if err := f.SetReadDeadline(time.Now().Add(testTimeout)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.Close() })

@@ -214,7 +214,7 @@ func (t *Tail) finish(err error) bool {
 	return true
 }
 
-// report wakes whoever waits in Settle. The caller holds mu.
+// report wakes whoever waits in Drain. The caller holds mu.
 func (t *Tail) report() {
 	if t.progress != nil {
 		close(t.progress)
@@ -222,16 +222,16 @@ func (t *Tail) report() {
 	}
 }
 
-// Settle returns when everything that the worker wrote before the call, to this
+// Drain returns when everything that the worker wrote before the call, to this
 // stream or the one beside it, has been read and passed on, or after atMost, and
 // reports which it was. What is written to the destination next then comes behind
 // the worker's last words. It does not wait for the end of the pipe, which a
 // process the worker left behind may hold open for days.
-func (t *Tail) Settle(atMost time.Duration) bool {
+func (t *Tail) Drain(atMost time.Duration) bool {
 	timer := time.NewTimer(atMost)
 	defer timer.Stop()
 	for _, one := range t.kept.members() {
-		for progress := one.unsettled(); progress != nil; progress = one.unsettled() {
+		for progress := one.undrained(); progress != nil; progress = one.undrained() {
 			select {
 			case <-progress:
 			case <-timer.C:
@@ -242,8 +242,8 @@ func (t *Tail) Settle(atMost time.Duration) bool {
 	return true
 }
 
-// unsettled is nil if nothing is under way, else closed when there is progress.
-func (t *Tail) unsettled() <-chan struct{} {
+// undrained is nil if nothing is under way, else closed when there is progress.
+func (t *Tail) undrained() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.done || t.passing == 0 && t.empty() {

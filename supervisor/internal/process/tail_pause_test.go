@@ -44,7 +44,7 @@ func pause(t *testing.T, tail *Tail) {
 	t.Helper()
 	select {
 	case <-tail.Pause():
-	case <-time.After(patience):
+	case <-time.After(testTimeout):
 		t.Fatal("the tail does not pause")
 	}
 }
@@ -103,7 +103,7 @@ func TestTailPauseOfABlockedDestination(t *testing.T) {
 	}
 	close(dst.open)
 	w.WriteString("two\n")
-	tail.Settle(patience)
+	tail.Drain(testTimeout)
 	if got := dst.String(); got != "one\ntwo\n" {
 		t.Errorf("passed on %q", got)
 	}
@@ -111,7 +111,7 @@ func TestTailPauseOfABlockedDestination(t *testing.T) {
 	pause(t, tail)
 	tail.Resume()
 	w.WriteString("three\n")
-	tail.Settle(patience)
+	tail.Drain(testTimeout)
 	if got := dst.String(); got != "one\ntwo\nthree\n" {
 		t.Errorf("passed on %q", got)
 	}

@@ -68,7 +68,7 @@ func TestTailPassesEveryByte(t *testing.T) {
 		}
 		rest = rest[n:]
 	}
-	tail.Settle(patience)
+	tail.Drain(testTimeout)
 	if !bytes.Equal(got.Bytes(), want) {
 		t.Error("what was passed on is not what was written")
 	}
@@ -114,7 +114,7 @@ func TestTailKeepsWritesWhole(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	tail.Settle(patience)
+	tail.Drain(testTimeout)
 	n := 0
 	for _, piece := range got.list {
 		if len(piece)%size != 0 {
@@ -141,11 +141,11 @@ func TestTailLinesBehindABlockedDestination(t *testing.T) {
 			t.Errorf("the last words are %q", got)
 		}
 	}
-	if tail.Settle(time.Millisecond) {
-		t.Error("it is settled although nothing was passed on")
+	if tail.Drain(time.Millisecond) {
+		t.Error("it is drained although nothing was passed on")
 	}
 	close(g.open)
-	if !tail.Settle(patience) || g.String() != "first\nsecond\nlast" {
+	if !tail.Drain(testTimeout) || g.String() != "first\nsecond\nlast" {
 		t.Errorf("passed on: %q", g.String())
 	}
 	if got := tail.Lines(9); !slices.Equal(got, []string{"first", "second", "last"}) {
@@ -153,13 +153,13 @@ func TestTailLinesBehindABlockedDestination(t *testing.T) {
 	}
 }
 
-func TestTailSettle(t *testing.T) {
+func TestTailDrain(t *testing.T) {
 	t.Run("at the end", func(t *testing.T) {
 		var got bytes.Buffer
 		tail, w := tailTo(t, &got)
 		w.WriteString("last words\n")
 		w.Close()
-		tail.Settle(patience)
+		tail.Drain(testTimeout)
 		if lines := tail.Lines(5); !slices.Equal(lines, []string{"last words"}) || got.String() != "last words\n" {
 			t.Errorf("lines %q, passed on %q", lines, got.String())
 		}
@@ -168,14 +168,14 @@ func TestTailSettle(t *testing.T) {
 		var got bytes.Buffer
 		tail, w := tailTo(t, &got)
 		w.WriteString("last words\n")
-		tail.Settle(patience) // w stays open
+		tail.Drain(testTimeout) // w stays open
 		if got.String() != "last words\n" {
 			t.Errorf("passed on %q", got.String())
 		}
 	})
 	t.Run("nothing written", func(t *testing.T) {
 		tail, _ := tailTo(t, io.Discard)
-		tail.Settle(patience)
+		tail.Drain(testTimeout)
 		if lines := tail.Lines(5); lines != nil {
 			t.Errorf("lines %q", lines)
 		}
@@ -187,8 +187,8 @@ func TestTailSettle(t *testing.T) {
 		w.WriteString("stuck\n")
 		<-dst.entered
 		begin := time.Now()
-		tail.Settle(20 * time.Millisecond)
-		if took := time.Since(begin); took < 20*time.Millisecond || took > patience {
+		tail.Drain(20 * time.Millisecond)
+		if took := time.Since(begin); took < 20*time.Millisecond || took > testTimeout {
 			t.Errorf("took %v", took)
 		}
 		if lines := tail.Lines(1); !slices.Equal(lines, []string{"stuck"}) {
@@ -202,7 +202,7 @@ func TestTailClose(t *testing.T) {
 	tail, w := tailTo(t, io.Discard)
 	tail.Close()
 	tail.Close()
-	tail.Settle(patience)
+	tail.Drain(testTimeout)
 	if _, err := w.WriteString("x"); !errors.Is(err, syscall.EPIPE) {
 		t.Errorf("writing to a closed tail: %v, want EPIPE", err)
 	}
@@ -229,7 +229,7 @@ func TestTailDrainsWhenDestinationFails(t *testing.T) {
 				}
 			}
 			w.WriteString("\nend\n")
-			tail.Settle(patience)
+			tail.Drain(testTimeout)
 			if lines := tail.Lines(1); !slices.Equal(lines, []string{"end"}) {
 				t.Errorf("lines %q", lines)
 			}
@@ -243,7 +243,7 @@ func roleBrokenStderr() {
 	pid := must(Start(Spec{Path: "/bin/sh", Argv: []string{"sh", "-c", "echo one >&2; echo two >&2"}, Files: []int{Null, Null, tail.WriteEnd()}}))
 	tail.CloseWriteEnd()
 	must(wait(pid))
-	tail.Settle(patience)
+	tail.Drain(testTimeout)
 	reportJSON(tail.Lines(5))
 }
 
@@ -307,7 +307,7 @@ func TestTailMemory(t *testing.T) {
 		fmt.Fprintln(w, "hello")
 	}
 	for _, tail := range tails {
-		tail.Settle(patience)
+		tail.Drain(testTimeout)
 	}
 	if after := heap(); after > before+4<<20 {
 		t.Errorf("%d tails of one line cost %d KiB", count, (after-before)>>10)

@@ -129,7 +129,7 @@ func TestWaiting(t *testing.T) {
 					if w.On[1] || idle && time.Since(begin) > 100*time.Millisecond {
 						break
 					}
-					if time.Since(begin) > patience {
+					if time.Since(begin) > testTimeout {
 						t.Fatal("nobody seems to wait")
 					}
 				}
@@ -165,7 +165,7 @@ func TestWaitingOfAnotherUser(t *testing.T) {
 	dumpable, _ := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
 	for begin := time.Now(); ; time.Sleep(time.Millisecond) { // between two looks
 		w := waiting(t, pid, inodes, nobody)
-		if w.Unsure || time.Since(begin) > patience {
+		if w.Unsure || time.Since(begin) > testTimeout {
 			t.Fatalf("as its user it looks like %+v", w)
 		}
 		if slices.Equal(w.On, []bool{false, true}) {

@@ -24,8 +24,8 @@ const helperVariable = "SOCKET_TEST_HELPER"
 // noExitSleep keeps the race detector of a helper from waiting a second before it exits.
 const noExitSleep = "GORACE=atexit_sleep_ms=0"
 
-// patience is the absurd cap on waiting for an event that comes at once.
-const patience = 60 * time.Second
+// testTimeout is the absurd cap on waiting for an event that comes at once.
+const testTimeout = 60 * time.Second
 
 // helpers are programs that tests run as real processes. They talk over stdin and stdout, a line at a time.
 var helpers = map[string]func(){
@@ -92,7 +92,7 @@ func start(t *testing.T, helper string, fds []int, env ...string) *child {
 	}
 	inR.Close()
 	outW.Close()
-	outR.SetReadDeadline(time.Now().Add(patience))
+	outR.SetReadDeadline(time.Now().Add(testTimeout))
 	c := &child{pid: pid, in: inW, out: bufio.NewReader(outR), exited: make(chan syscall.WaitStatus, 1)}
 	go func() {
 		var status syscall.WaitStatus
@@ -110,7 +110,7 @@ func start(t *testing.T, helper string, fds []int, env ...string) *child {
 			if status.ExitStatus() != 0 {
 				t.Errorf("helper %s: %v", helper, status)
 			}
-		case <-time.After(patience):
+		case <-time.After(testTimeout):
 			syscall.Kill(pid, syscall.SIGKILL)
 			t.Errorf("helper %s hung", helper)
 		}
@@ -183,7 +183,7 @@ func listen(t *testing.T, texts ...string) *Set {
 // accept takes one connection from a non-blocking listener and returns its descriptor.
 func accept(t *testing.T, fd int) int {
 	t.Helper()
-	if n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(patience.Milliseconds())); n != 1 {
+	if n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(testTimeout.Milliseconds())); n != 1 {
 		t.Fatalf("nothing to accept: %v", err)
 	}
 	conn, _, err := unix.Accept4(fd, unix.SOCK_CLOEXEC)

@@ -22,7 +22,7 @@ func talk(t *testing.T, listener int, client net.Conn) {
 	if _, err := unix.Write(conn, []byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	client.SetReadDeadline(time.Now().Add(patience))
+	client.SetReadDeadline(time.Now().Add(testTimeout))
 	if _, err := io.ReadFull(client, make([]byte, 1)); err != nil {
 		t.Errorf("a connection from the queue cannot be used: %v", err)
 	}

@@ -39,7 +39,7 @@ func (d *desk) work() {
 			answer = nil
 		case do := <-d.todo:
 			do()
-		case <-time.After(patience):
+		case <-time.After(testTimeout):
 			d.t.Fatal("nothing is done")
 		}
 	}

@@ -19,7 +19,7 @@ import (
 func dial(t *testing.T, url string) (net.Conn, error) {
 	t.Helper()
 	network, address, _ := strings.Cut(url, "://")
-	d := net.Dialer{Timeout: patience}
+	d := net.Dialer{Timeout: testTimeout}
 	return d.DialContext(t.Context(), network, address)
 }
 
