@@ -30,6 +30,7 @@ func (t *Tail) Pause() <-chan struct{} {
 func (t *Tail) Resume() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.text = nil // which only the next image has use for
 	if t.paused == nil {
 		return
 	}

@@ -116,3 +116,21 @@ func TestTailPauseOfABlockedDestination(t *testing.T) {
 		t.Errorf("passed on %q", got)
 	}
 }
+
+// What is written down of a Tail is not remembered twice by one that goes on.
+func TestTailGoesOnWithoutACopy(t *testing.T) {
+	var got bytes.Buffer
+	tail, w := tailTo(t, &got)
+	w.WriteString("one\n")
+	tail.Drain(testTimeout)
+	pause(t, tail)
+	if text, _, err := state.Write(tail, time.Unix(0, 0)); err != nil || !bytes.Contains(text, []byte(`"kept"`)) {
+		t.Fatalf("%s, %v", text, err)
+	}
+	if tail.Resume(); tail.text != nil {
+		t.Errorf("%d bytes are held beside what is remembered", len(tail.text))
+	}
+	if lines := tail.Lines(1); !slices.Equal(lines, []string{"one"}) {
+		t.Errorf("last lines %q", lines)
+	}
+}
