@@ -71,6 +71,16 @@ func (s *Supervisor) gaveUp() *BootError {
 	return &BootError{Worker: culprit, Status: e.Status, Lines: e.Lines, Hint: e.Hint}
 }
 
+// endingOf is what is known of the end of a worker, dead or as good as dead.
+func (s *Supervisor) endingOf(id int) books.Ending {
+	w := s.roster.Of(id)
+	if w == nil {
+		return s.books.EndingOf(id)
+	}
+	known, _ := s.fleet.Worker(id)
+	return s.books.Explain(w.Ending(known), w.LastWords())
+}
+
 // nameUndying says which workers SIGKILL has not ended in time; nil: there are none.
 func (s *Supervisor) nameUndying() *Error {
 	var pids []string

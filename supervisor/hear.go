@@ -90,13 +90,6 @@ func (s *Supervisor) listenTo(m message) {
 	s.step()
 }
 
-// readHeaders looks whether workers have become cooperating ones.
-func (s *Supervisor) readHeaders() {
-	for w := range s.fleet.Workers() {
-		s.readHeader(s.roster.Of(w.ID))
-	}
-}
-
 // readHeader tells the brain that the worker wrote its header. One of a version this master does not know is
 // treated as a plain worker.
 func (s *Supervisor) readHeader(w *roster.Worker) {

@@ -66,7 +66,7 @@ func TestCondition(t *testing.T) {
 // TestIncidents: who died of what is kept, and who was replaced as a matter of
 // course is not worth it.
 func TestIncidents(t *testing.T) {
-	b := boards{}
+	b := workerEnds{}
 	play(t, "workers = 1\nready = \"notify\"\ndrain_timeout = 5\nsurge = 3\n", b.launch, func(st *stage) {
 		id := 1
 		// next has the worker replaced, which is over when it is gone.

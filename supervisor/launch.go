@@ -180,13 +180,13 @@ func (s *Supervisor) outfit(w *roster.Worker) (o *outfit.Outfit, err error) {
 	if err := s.openOutput(w); err != nil {
 		return o, err
 	}
-	w.Memory = s.boards.create(s.log)
+	w.Memory = s.boards.Create(s.log)
 	given := outfit.Worker{
 		Config: r.Config, Environ: s.options.Environ, Identity: r.Identity,
 		ID: w.ID, Slot: w.Slot, Place: w.Place, Generation: w.Generation, Limit: w.Limit,
 		Listeners: r.Sockets.Fds(w.Slot), Names: r.Sockets.Names(),
 		NotifyAddress: w.Endpoint.Address(), Notify: w.Endpoint.ChildFd(),
-		Board: w.BoardFD(), Fleet: s.boards.pageFd(), Access: -1, TLS: r.TLS,
+		Board: w.BoardFD(), Fleet: s.boards.PageFD(), Access: -1, TLS: r.TLS,
 	}
 	given.Stdout, given.Stderr = w.FDs()
 	if access := s.files.Access(); access != nil && r.Config.Log.AccessFile != "" {

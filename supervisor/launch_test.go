@@ -35,7 +35,7 @@ func TestOutfit(t *testing.T) {
 	}
 	stdout, stderr := w.FDs()
 	its := []int{stdout, stderr, w.Endpoint.ChildFd()}
-	others := append(s.revisions.Current.Sockets.Fds(1), w.BoardFD(), s.boards.pageFd())
+	others := append(s.revisions.Current.Sockets.Fds(1), w.BoardFD(), s.boards.PageFD())
 	for _, fd := range slices.Concat(its, others) {
 		if !slices.Contains(o.Files, fd) {
 			t.Errorf("it is given %v, but not %d", o.Files, fd)

@@ -102,7 +102,7 @@ func (s *Supervisor) tails() []*process.Tail {
 // save is the whole state of the master, which is paused. Only descriptors that are
 // elsewhere have to be entered.
 func (s *Supervisor) save(said []message) *saved {
-	s.boards.save()
+	s.boards.Save()
 	for w := range s.roster.All() {
 		w.Watch = s.guard.Record(w.ID)
 		w.Board = w.BoardFD()

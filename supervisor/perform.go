@@ -10,9 +10,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
-	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
 // perform does what the brain decided, and writes the line that says so.
@@ -43,9 +43,9 @@ func (s *Supervisor) perform(a fleet.Action) {
 	case fleet.Retire:
 		s.retire(s.roster.Of(a.ID), a)
 	case fleet.Hasten:
-		s.setDeadline(s.roster.Of(a.ID), a.Until)
+		s.roster.Of(a.ID).SetDeadline(a.Until)
 	case fleet.Prolong:
-		s.setDeadline(s.roster.Of(a.ID), a.Until)
+		s.roster.Of(a.ID).SetDeadline(a.Until)
 	case fleet.Abort:
 		s.abort(s.roster.Of(a.ID), a)
 	case fleet.Kill:
@@ -58,7 +58,7 @@ func (s *Supervisor) perform(a fleet.Action) {
 	case fleet.Bury:
 		w := s.roster.Of(a.Worker.ID)
 		s.roster.Remove(w.ID)
-		s.boards.clear(w.Place)
+		s.boards.Clear(w.Place)
 		s.afterActions(func() { s.bury(w, a) })
 	case fleet.Rescale:
 		s.log.Info("scaled", zap.Int("from", a.From), zap.Int("workers", a.To))
@@ -116,7 +116,7 @@ func (s *Supervisor) announce(w *roster.Worker) {
 func (s *Supervisor) retire(w *roster.Worker, a fleet.Retire) {
 	s.log.Info("worker draining", w.Fields(zap.String("reason", string(a.Reason)), zap.Duration("for", time.Until(a.Until).Round(time.Millisecond)))...)
 	s.leave(w)
-	s.setDeadline(w, a.Until)
+	w.SetDeadline(a.Until)
 	s.do(w, orderStop)
 }
 
@@ -148,11 +148,6 @@ func (s *Supervisor) abort(w *roster.Worker, a fleet.Abort) {
 	w.Words = w.LastWords()
 	s.log.Warn("worker is not ready in time, asking for its stacks", w.Fields(zap.Stringer("signal", w.Rev.Config.AbortSignal), zap.Duration("age", w.Age()))...)
 	s.do(w, orderAbort)
-}
-
-// setDeadline tells the worker when it will be killed.
-func (s *Supervisor) setDeadline(w *roster.Worker, until time.Time) {
-	w.View().SetDrainUntil(scoreboard.Monotonic() + int64(time.Until(until)))
 }
 
 // foretell tells the workers that drain, or are about to, how that will end.
@@ -190,7 +185,10 @@ func (s *Supervisor) bury(w *roster.Worker, a fleet.Bury) {
 	lost, served := s.countLast(a.Worker, w)
 	fields := append(w.Fields(zap.String("status", w.Ending(a.Worker)), zap.Duration("age", w.Age())), served...)
 	fields = append(fields, s.unfold(w, a.Worker)...)
-	s.enter(w, a, lost)
+	s.books.Buried(a, books.Incident{
+		Worker: w.ID, Slot: w.Slot, PID: w.PID, Generation: w.Generation, At: time.Now().UTC().Round(0),
+		Status: w.Ending(a.Worker), Age: w.Age(), Lost: lost, Lines: w.LastWords(),
+	})
 	if a.Verdict == fleet.Retired {
 		s.log.Info("worker gone", append(fields, zap.String("reason", string(cmp.Or(a.Worker.Why, fleet.ReasonLeft))))...)
 	} else {

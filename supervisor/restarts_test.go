@@ -67,7 +67,7 @@ func TestRestartsByReason(t *testing.T) {
 // Of the workers of a slot one is granted its wish to be replaced within reset_after.
 // That it has served as many requests as it may is no wish if the board shows so many.
 func TestWishes(t *testing.T) {
-	b := boards{}
+	b := workerEnds{}
 	play(t, "workers = 1\nready = \"notify\"\nmax_requests = 2\ndrain_timeout = 1\n[restart]\nreset_after = 60\n", b.launch, func(st *stage) {
 		id := 1
 		st.say(id, notify.Message{Ready: true})

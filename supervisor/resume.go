@@ -3,18 +3,14 @@
 package supervisor
 
 import (
-	"errors"
 	"os"
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
-	"github.com/gosuper/gosuper/supervisor/internal/roster"
-	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
 // newSuccessor is the master that has left the inheritance, with all that has descriptors
@@ -37,14 +33,17 @@ func newSuccessor(o Options, h hands) (*Supervisor, error) {
 	s.files.Resume(i.access)
 	s.upgrades.last = control.Upgrade{Result: control.OK, From: i.version, To: o.Version}
 	s.endpoints.Resume()
-	if s.boards.page >= 0 {
-		s.boards.busy = reopen(s, s.boards.page, scoreboard.AdoptFleet) // nil: spreading is left to chance
-	}
+	s.boards.Reopen(s.log)
 	for f := range s.fleet.Workers() {
 		w := s.roster.Of(f.ID)
 		w.Identity, w.Rev, w.Executed, w.Signs.Due = f.Identity, s.revisions.All[f.Revision], true, time.Now()
 		s.guard.Resume(w.ID, w.Watch)
-		s.reopenWorker(w)
+		if err := w.Reopen(s.options.Streams, s.log); err != nil {
+			s.log.Error("cannot go on with all that a worker says", w.Fields(zap.Error(err))...)
+		}
+		if w.Endpoint != nil {
+			s.serve(w)
+		}
 		s.roster.Born(w.ID, w.PID)
 	}
 	for _, id := range s.roster.IDs() {
@@ -59,17 +58,6 @@ func newSuccessor(o Options, h hands) (*Supervisor, error) {
 	return s, nil
 }
 
-// reopen maps memory again; nil: that failed.
-func reopen[M any](s *Supervisor, fd int, adopt func(fd int) (*M, error)) *M {
-	m, err := adopt(fd)
-	if err != nil {
-		s.log.Error("cannot go on with shared memory", zap.Error(err))
-		unix.Close(fd)
-		return nil
-	}
-	return m
-}
-
 // reopenPipes goes on with the pipes that are not a worker's first. Workers come
 // before them.
 func (s *Supervisor) reopenPipes(all []leftPipe) {
@@ -80,24 +68,6 @@ func (s *Supervisor) reopenPipes(all []leftPipe) {
 		if t.Reopen(s.options.Streams.Worker(0, t.Stream())) == nil {
 			s.roster.Leave(t.Tail)
 		}
-	}
-}
-
-// reopenWorker goes on with what a worker says.
-func (s *Supervisor) reopenWorker(w *roster.Worker) {
-	if w.Board >= 0 {
-		w.Memory = reopen(s, w.Board, scoreboard.Adopt)
-	}
-	errs := [2]error{w.Output.Reopen(s.options.Streams, w.ID)}
-	if w.Endpoint != nil {
-		if errs[1] = w.Endpoint.Reopen(); errs[1] == nil {
-			s.serve(w)
-		} else {
-			w.Endpoint = nil
-		}
-	}
-	if err := errors.Join(errs[:]...); err != nil {
-		s.log.Error("cannot go on with all that a worker says", w.Fields(zap.Error(err))...)
 	}
 }
 

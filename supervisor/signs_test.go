@@ -34,13 +34,13 @@ func TestLateHeaderIsWatched(t *testing.T) {
 }
 
 func lateHeader(t *testing.T, ready string, header, word time.Duration, blind bool) {
-	b := boards{}
+	b := workerEnds{}
 	toml := fmt.Sprintf("workers = 1\nready = %q\nwatchdog = \"4s\"\nmax_requests = 9\n", ready)
 	launch := func(st *stage, w *roster.Worker) error {
 		if w.ID == 1 {
 			return b.blank(st, w)
 		}
-		return boards{}.launch(st, w)
+		return workerEnds{}.launch(st, w)
 	}
 	play(t, toml, launch, func(st *stage) {
 		st.blind.Store(blind)
@@ -73,7 +73,7 @@ func lateHeader(t *testing.T, ready string, header, word time.Duration, blind bo
 // What counts as ready because nobody can tell what it waits for is not ready any
 // more when its header says that its word counts.
 func TestHeaderTakesReadinessBack(t *testing.T) {
-	b := boards{}
+	b := workerEnds{}
 	play(t, "workers = 1\n", b.blank, func(st *stage) {
 		st.blind.Store(true)
 		expect := func(state string) {
@@ -100,7 +100,7 @@ func TestHeaderTakesReadinessBack(t *testing.T) {
 // settings that it cannot honour are named when it has had the time to prove to
 // be another kind of worker. From then on the master sleeps.
 func TestPlainWorkerIsReadyWhenItWaits(t *testing.T) {
-	b := boards{}
+	b := workerEnds{}
 	play(t, "workers = 1\nmax_requests = 9\n", b.blank, func(st *stage) {
 		st.elsewhere.Store(noPID+1, true)
 		st.pass(10 * time.Second)

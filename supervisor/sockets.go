@@ -14,11 +14,6 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 )
 
-// newPaths does what is to be done to the paths of sockets.
-func (s *Supervisor) newPaths() *socket.Paths {
-	return socket.NewPaths(s.loop.Report, func(what string, err error) { s.log.Warn(what, zap.Error(err)) })
-}
-
 // leave prepares the retirement of a worker that has sockets which the current
 // revision has not: those on which no other worker accepts any more are leaving,
 // and the worker is told so.

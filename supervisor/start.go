@@ -33,6 +33,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/supervisor/internal/scales"
 	"github.com/gosuper/gosuper/supervisor/internal/signals"
+	"github.com/gosuper/gosuper/supervisor/internal/socket"
 	"github.com/gosuper/gosuper/supervisor/internal/upgrade"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
@@ -89,7 +90,7 @@ func (s *Supervisor) attach(o Options, h hands) {
 	building.Start = s.startBuild
 	s.development = develop.New(building)
 	s.files.Attach(ownfiles.Options{Loop: s.loop, Log: o.Logs, Logger: o.Log, Turns: s.turns, Lost: s.books.LoseLines})
-	paths := s.newPaths()
+	paths := socket.NewPaths(s.loop.Report, func(what string, err error) { s.log.Warn(what, zap.Error(err)) })
 	s.sockets.Work(paths)
 	s.endpoints.Attach(endpoints.Options{Master: s, Log: o.Log, Paths: paths, Environ: o.Environ})
 }
@@ -118,7 +119,7 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 		rev.Close()
 		return nil, &Error{Err: err}
 	}
-	s.boards.open()
+	s.boards.Open()
 	s.adopt(rev)
 	s.revisions.Current = rev
 	s.fleet = fleet.New(rev.Number, rev.Settings(), rand.Float64)

@@ -134,3 +134,10 @@ func (s *Supervisor) state() control.State {
 	}
 	return control.Running
 }
+
+// Incidents returns the last ends of workers that nobody asked for, or that had to
+// be forced. Any goroutine but that of Run may call it.
+func (s *Supervisor) Incidents(ctx context.Context) (found control.Incidents, err error) {
+	err = s.loop.Do(ctx, func() { found = s.books.Incidents(time.Now()) })
+	return found, err
+}

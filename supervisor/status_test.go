@@ -17,11 +17,11 @@ import (
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
-// boards are the workers' ends of the boards, by worker.
-type boards map[int]*scoreboard.Board
+// workerEnds are the workers' ends of the boards, by worker.
+type workerEnds map[int]*scoreboard.Board
 
 // launch gives each worker a board with its header written.
-func (b boards) launch(st *stage, w *roster.Worker) error {
+func (b workerEnds) launch(st *stage, w *roster.Worker) error {
 	if err := b.blank(st, w); err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ func (b boards) launch(st *stage, w *roster.Worker) error {
 }
 
 // blank gives each worker a board without a header.
-func (b boards) blank(st *stage, w *roster.Worker) error {
+func (b workerEnds) blank(st *stage, w *roster.Worker) error {
 	m, err := scoreboard.Create()
 	if err != nil {
 		st.t.Skip("no shared memory here")
@@ -51,7 +51,7 @@ func (st *stage) status() control.Status {
 }
 
 func TestStatus(t *testing.T) {
-	b := boards{}
+	b := workerEnds{}
 	play(t, "name = \"agents\"\nworkers = 2\nmax_requests = 100\n", b.launch, func(st *stage) {
 		if got := st.status(); got.State != control.Starting || len(got.Workers) != 2 || got.Workers[0].State != "starting" || got.Requests == nil {
 			t.Errorf("at first it says %+v", got)
@@ -113,7 +113,7 @@ func TestStatus(t *testing.T) {
 
 // TestTotalsOutliveWorkers also has a worker that makes its counters go backwards.
 func TestTotalsOutliveWorkers(t *testing.T) {
-	b := boards{}
+	b := workerEnds{}
 	play(t, "workers = 1\n", b.launch, func(st *stage) {
 		st.say(1, notify.Message{Ready: true})
 		for range 3 {
@@ -141,7 +141,7 @@ func TestTotalsOutliveWorkers(t *testing.T) {
 // TestPlainWorkersAreUnknown: what nobody reports is null, with a sentence that
 // says why, and not 0.
 func TestPlainWorkersAreUnknown(t *testing.T) {
-	b := boards{}
+	b := workerEnds{}
 	plain := map[int]bool{1: true, 2: true}
 	launch := func(st *stage, w *roster.Worker) error {
 		if plain[w.ID] {
@@ -209,7 +209,7 @@ func TestPlainWorkersAreUnknown(t *testing.T) {
 // TestRequestsLost: what was in flight when a worker died is lost, whatever it
 // died of, and what was ended at its deadline is not.
 func TestRequestsLost(t *testing.T) {
-	b := boards{}
+	b := workerEnds{}
 	play(t, "workers = 1\n", b.launch, func(st *stage) {
 		st.say(1, notify.Message{Ready: true})
 		for range 4 {
@@ -237,7 +237,7 @@ func TestRequestsLost(t *testing.T) {
 // of the access log that workers drop are said in the log, once a minute at most, also
 // when nobody asks.
 func TestBoardCounters(t *testing.T) {
-	b := boards{}
+	b := workerEnds{}
 	play(t, "workers = 1\ntimeout = 10\n", b.launch, func(st *stage) {
 		st.say(1, notify.Message{Ready: true})
 		b[1].ConnAccepted()

@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/gosuper/gosuper/supervisor/internal/boards"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/develop"
 	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
@@ -40,7 +41,7 @@ type Supervisor struct {
 	revisions revision.Known  `state:",inline"`
 	files     *ownfiles.Files `state:",inline"` // that the master writes itself
 	sockets   socket.Keeper   `state:",inline"` // beside those of the revisions
-	boards    sharedMemory    `state:",inline"` // that workers share with the master
+	boards    boards.Boards   `state:",inline"` // that workers share with the master
 
 	roster    *roster.Roster      `state:",inline"`
 	leftovers leftovers.Leftovers `state:",inline"`
@@ -169,7 +170,9 @@ func soonest(times ...time.Time) (first time.Time) {
 // nobody is blamed who has just answered.
 func (s *Supervisor) tick() {
 	s.reap()
-	s.readHeaders()
+	for w := range s.fleet.Workers() {
+		s.readHeader(s.roster.Of(w.ID))
+	}
 	s.lookAfterSockets(time.Now())
 	s.development.Expire(time.Now())
 	s.lookForSigns(time.Now())

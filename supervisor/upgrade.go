@@ -160,7 +160,14 @@ func (s *Supervisor) beginPhase() error {
 	case upgrade.Finding:
 		go func() {
 			c, err := upgrade.Find(s.options.Program.Path)
-			s.loop.Report(func() { s.found(c, err) })
+			s.loop.Report(func() {
+				if err != nil {
+					s.refuseUpgrade(err, nil)
+					return
+				}
+				s.upgrades.candidate = c
+				s.nextPhase()
+			})
 		}()
 	case upgrade.Trying:
 		return s.beginTrial()
@@ -194,16 +201,7 @@ func (s *Supervisor) refuseUpgrade(err error, lines []string) {
 	}
 }
 
-// found goes on with the program that was found.
-func (s *Supervisor) found(c *upgrade.Candidate, err error) {
-	if err != nil {
-		s.refuseUpgrade(err, nil)
-		return
-	}
-	s.upgrades.candidate = c
-	s.nextPhase()
-}
-
+// beginTrial has the new version say whether it could go on with the state as it is.
 func (s *Supervisor) beginTrial() error {
 	var state int
 	err := s.standstill(func(all *saved) (err error) {

@@ -55,8 +55,8 @@ func (st *stage) successor() *Supervisor {
 func leave(s *Supervisor) (fd int, err error) {
 	all := s.save([]message{{id: 2, Message: notify.Message{Stopping: true}}})
 	var shared []*int // both will close them
-	if s.boards.page >= 0 {
-		shared = append(shared, &s.boards.page)
+	if s.boards.Page >= 0 {
+		shared = append(shared, &s.boards.Page)
 	}
 	for w := range s.roster.All() {
 		if w.Board >= 0 {
@@ -75,7 +75,7 @@ func leave(s *Supervisor) (fd int, err error) {
 // text is what a master would leave, but for what only the moment decides.
 func text(s *Supervisor) string {
 	all := s.save(nil)
-	s.boards.page = 0
+	s.boards.Page = 0
 	for w := range s.roster.All() {
 		w.Board = min(w.Board, 0)
 	}

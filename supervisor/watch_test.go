@@ -190,7 +190,7 @@ func TestAbortIsForetold(t *testing.T) {
 		"all end in no time": {func(st *stage, _ *atomic.Bool) { st.kill(syscall.SIGINT) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := boards{}
+			b := workerEnds{}
 			play(t, "workers = 1\nready = \"notify\"\nwatchdog = 2\n", b.launch, func(st *stage) {
 				st.say(1, notify.Message{Ready: true})
 				alive := st.beat(1)

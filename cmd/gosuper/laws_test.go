@@ -47,6 +47,7 @@ var mayImport = map[string][]string{
 	"supervisor/control":          {sys, module + "/supervisor/internal/httpd"},
 	"supervisor/admin":            {module + "/supervisor/control", module + "/supervisor/internal/httpd", "github.com/prometheus/client_golang"},
 	"supervisor/internal/fleet":   {module + "/worker/protocol"},
+	"supervisor/internal/boards":  {sys, "go.uber.org/zap", module + "/worker/scoreboard"},
 	"supervisor/internal/books":   {module + "/supervisor/control", module + "/supervisor/internal/fleet", module + "/supervisor/internal/tally", module + "/worker/scoreboard"},
 	"supervisor/internal/state":   {},
 	"supervisor/internal/process": {sys, module + "/supervisor/internal/process", module + "/supervisor/internal/terminal"},
@@ -62,7 +63,7 @@ var mayImport = map[string][]string{
 	},
 	"supervisor/internal/output": {module + "/supervisor/internal/process"},
 	"supervisor/internal/roster": {
-		"go.uber.org/zap", module + "/supervisor/control", module + "/supervisor/internal/fleet", module + "/supervisor/internal/guard", module + "/supervisor/internal/notify", module + "/supervisor/internal/output", module + "/supervisor/internal/process", module + "/supervisor/internal/revision", module + "/supervisor/internal/socket", module + "/supervisor/internal/tally", module + "/worker/scoreboard",
+		"go.uber.org/zap", module + "/supervisor/control", module + "/supervisor/internal/boards", module + "/supervisor/internal/fleet", module + "/supervisor/internal/guard", module + "/supervisor/internal/notify", module + "/supervisor/internal/output", module + "/supervisor/internal/process", module + "/supervisor/internal/revision", module + "/supervisor/internal/socket", module + "/supervisor/internal/tally", module + "/worker/scoreboard",
 	},
 	"supervisor/internal/leftovers": {sys, "go.uber.org/zap", module + "/supervisor/internal/loop", module + "/supervisor/internal/process", module + "/worker/protocol"},
 	"supervisor/internal/preload": {

@@ -65,6 +65,26 @@ func (i *incidents) last(is func(Incident) bool) (Incident, bool) {
 // Enter enters an incident.
 func (b *Books) Enter(one Incident) { b.incidents.add(one) }
 
+// routine are the reasons for which workers are retired when nothing is wrong with
+// them. All others are faults, and whatever a worker itself gives as one.
+var routine = []fleet.Reason{
+	"", fleet.ReasonLifetime, fleet.ReasonReload, fleet.ReasonRollback, fleet.ReasonScale, fleet.ReasonRecycle,
+	fleet.ReasonLeft, fleet.ReasonSurplus, fleet.ReasonStop, fleet.ReasonRequests,
+}
+
+// Buried makes an incident of the end of a worker if it is one: nobody had asked for it,
+// something was wrong with the worker, or it had to be killed. The reason is entered here.
+func (b *Books) Buried(a fleet.Bury, one Incident) {
+	reason := a.Reason
+	if a.Verdict == fleet.Retired {
+		if reason = a.Worker.Why; slices.Contains(routine, reason) && a.Worker.State != fleet.Killed {
+			return
+		}
+	}
+	one.Reason = string(reason)
+	b.Enter(one)
+}
+
 // Incidents are those of which more is known than the last lines, newest first.
 func (b *Books) Incidents(now time.Time) control.Incidents {
 	found := control.Incidents{Incidents: []control.Incident{}}

@@ -4,6 +4,7 @@ package roster
 
 import (
 	"cmp"
+	"errors"
 	"math"
 	"slices"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/supervisor/control"
+	"github.com/gosuper/gosuper/supervisor/internal/boards"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/guard"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
@@ -59,6 +61,11 @@ func (w *Worker) View() scoreboard.View {
 		return scoreboard.View{}
 	}
 	return w.Memory.View()
+}
+
+// SetDeadline tells the worker when it will be killed.
+func (w *Worker) SetDeadline(until time.Time) {
+	w.View().SetDrainUntil(scoreboard.Monotonic() + int64(time.Until(until)))
 }
 
 // BoardFD is the descriptor of the worker's board; -1: it has none.
@@ -131,6 +138,19 @@ func (w *Worker) Release() {
 	if w.PID == 0 {
 		w.Close() // else its output closes itself, when the last who can write is gone
 	}
+}
+
+// Reopen goes on with what the worker says, of whom another image of this process wrote.
+// What cannot be reopened is gone.
+func (w *Worker) Reopen(to output.Destination, log *zap.Logger) error {
+	w.Memory = boards.Adopt(w.Board, log)
+	errs := [2]error{w.Output.Reopen(to, w.ID)}
+	if w.Endpoint != nil {
+		if errs[1] = w.Endpoint.Reopen(); errs[1] != nil {
+			w.Endpoint = nil
+		}
+	}
+	return errors.Join(errs[:]...)
 }
 
 // Describe is the worker for people, as the brain knows it.
