@@ -234,6 +234,14 @@ func about(a Action) (id int, one bool) {
 	return 0, false
 }
 
+// names are those of the columns.
+func names[C any](columns []C, name func(C) string) (all []string) {
+	for _, c := range columns {
+		all = append(all, name(c))
+	}
+	return all
+}
+
 // table is what every event does in every state, of a worker and of a loader.
 func table(t *testing.T) string {
 	var b, done strings.Builder
@@ -244,53 +252,36 @@ func table(t *testing.T) string {
 		}
 		b.WriteString("\n")
 	}
-	heads := []string{""}
-	for _, column := range columns {
-		heads = append(heads, column.name)
-	}
-	line(heads...)
-	for _, row := range rows {
-		cells := []string{row.name}
-		for _, column := range columns {
-			s := enter(t, column)
-			cells = append(cells, s.cell((*stage).initial, func() []Action {
-				if row.event != nil {
-					return s.step(row.event)
-				}
-				return s.wait()
-			}))
+	part := func(columns []string, rows []tableRow, enter func(column int) *stage, initial func(*stage) string) {
+		line(slices.Concat([]string{""}, columns)...)
+		for _, row := range rows {
+			cells := []string{row.name}
+			for column := range columns {
+				s := enter(column)
+				cells = append(cells, s.cell(initial, func() []Action {
+					if row.event != nil {
+						return s.step(row.event)
+					}
+					return s.wait()
+				}))
+			}
+			line(cells...)
+			done.WriteString(strings.Join(cells[1:], ""))
 		}
-		line(cells...)
-		done.WriteString(strings.Join(cells[1:], ""))
 	}
+	part(names(columns, func(c tableColumn) string { return c.name }), rows,
+		func(column int) *stage { return enter(t, columns[column]) }, (*stage).initial)
 	b.WriteString("//\n// The same of a loader, in a fleet of one preloaded worker, which is ready unless the loader\n// is the first. It is stopping because a reload has replaced its revision, and was killed\n// because it hung.\n//\n")
-	heads = heads[:1]
-	for _, column := range loaderColumns {
-		heads = append(heads, column.name)
-	}
-	line(heads...)
-	for _, row := range loaderRows {
-		cells := []string{row.name}
-		for _, column := range loaderColumns {
-			s := enterLoader(t, column)
-			cells = append(cells, s.cell((*stage).loaderInitial, func() []Action {
-				if row.event != nil {
-					return s.step(row.event)
-				}
-				return s.wait()
-			}))
-		}
-		line(cells...)
-		done.WriteString(strings.Join(cells[1:], ""))
-	}
-	var names []string
+	part(names(loaderColumns, func(c loaderColumn) string { return c.name }), loaderRows,
+		func(column int) *stage { return enterLoader(t, loaderColumns[column]) }, (*stage).loaderInitial)
+	var used []string
 	for _, l := range letters {
 		if strings.Contains(done.String(), l.letter) {
-			names = append(names, l.letter+" "+reflect.TypeOf(l.action).Name())
+			used = append(used, l.letter+" "+reflect.TypeOf(l.action).Name())
 		}
 	}
-	half := (len(names) + 1) / 2
-	fmt.Fprintf(&b, "//\n// An upper-case letter is the state that follows: S starting, R ready, D draining,\n// A aborted, K killed, G gone; of a loader S starting, R ready, T stopping, K killed,\n// G gone. The others are what is done, to this worker or for the fleet:\n//\n//\t%s\n//\t%s\n", strings.Join(names[:half], ", "), strings.Join(names[half:], ", "))
+	half := (len(used) + 1) / 2
+	fmt.Fprintf(&b, "//\n// An upper-case letter is the state that follows: S starting, R ready, D draining,\n// A aborted, K killed, G gone; of a loader S starting, R ready, T stopping, K killed,\n// G gone. The others are what is done, to this worker or for the fleet:\n//\n//\t%s\n//\t%s\n", strings.Join(used[:half], ", "), strings.Join(used[half:], ", "))
 	lines := strings.Split(b.String(), "\n")
 	for i := range lines {
 		lines[i] = strings.TrimRight(lines[i], " ")
