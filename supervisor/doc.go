@@ -30,20 +30,22 @@
 // What may have to is done by other goroutines, which bring their results to the
 // loop (package loop): a reload is prepared (preparation.go), the master's own files
 // are moved and opened anew (package ownfiles), the paths of sockets are made and
-// removed (package socket), and what workers left behind is looked at (reap.go) beside
-// it.
+// removed (package socket), and what workers left behind is looked at (package
+// leftovers) beside it.
 //
 // # Rooms
 //
 // What the master knows and holds is in rooms, packages below internal that know no
-// master and are tested without one: what is counted and remembered (books), where
-// people and programs ask (endpoints), the files it writes itself (ownfiles), the
-// sockets of the workers (socket), who works (roster), whose requests do not end
-// (guard), what workers weigh (scales) and leave behind (leftovers), which signals
-// come (signals), which reload counts (reloads), what the service manager is told
-// (manager) and what a developer has edited (develop). What is left to this package is
-// to bring them together: what they find becomes an event for the brain, and what that
-// decides is done by them (perform.go).
+// master and are tested without one: what a configuration means and has to bind
+// (revision), what a process is given (outfit) and writes (output), who works (roster),
+// whom workers are forked from (preload), the memory they share (boards), whose requests
+// do not end (guard), what workers weigh (scales) and leave behind (leftovers), what is
+// counted and remembered (books), where people and programs ask (endpoints), the files
+// that the master writes itself (ownfiles), the sockets of the workers (socket), which
+// signals come (signals), which reload counts (reloads), what the service manager is told
+// (manager), what a developer has edited (develop) and what to do about an error (hint).
+// What is left to this package is to bring them together: what they find becomes an event
+// for the brain, and what that decides is done by them (perform.go).
 //
 // # Workers
 //

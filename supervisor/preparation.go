@@ -52,17 +52,11 @@ func (s *Supervisor) prepareAside(p *reloads.Preparation, inForce *config.Config
 			return err
 		}
 	}
-	r, err := revision.Resolve(c)
-	if err == nil {
-		err = revision.CheckLogs(c.Log)
-	}
+	r, err := revision.Prepare(c)
 	if err != nil {
 		return err
 	}
 	r.Warnings = warnings
-	if err := r.OpenTLS(); err != nil {
-		return err
-	}
 	done := s.reloads.Turn()
 	err = s.bindAside(p, r)
 	done()

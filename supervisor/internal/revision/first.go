@@ -30,7 +30,7 @@ func First(ctx context.Context, c *config.Config, environ []string, keeper *sock
 		return nil, err
 	}
 	r.Number = 1
-	if err := r.OpenTLS(); err != nil {
+	if err := r.openTLS(); err != nil {
 		return nil, err
 	}
 	options := r.SocketOptions()

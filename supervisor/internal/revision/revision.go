@@ -46,23 +46,8 @@ type Revision struct {
 	tooLow     bool                `state:"too_low"` // the warning about max_worker_memory was given
 }
 
-// CheckLogs says whether the files of the logs could be written, which are opened
-// when the configuration is accepted.
-func CheckLogs(c config.Log) error {
-	if err := accesslog.Check(c.File); err != nil && c.File != config.Stdout {
-		return fmt.Errorf("cannot open the log: %w", err)
-	}
-	if c.AccessFile == "" {
-		return nil
-	}
-	if err := accesslog.Check(c.AccessFile); err != nil {
-		return fmt.Errorf("cannot open the access log: %w", err)
-	}
-	return nil
-}
-
-// OpenTLS copies what the files of [tls] said to where workers can read it.
-func (r *Revision) OpenTLS() (err error) {
+// openTLS copies what the files of [tls] said to where workers can read it.
+func (r *Revision) openTLS() (err error) {
 	if text := r.Config.TLSPEM(); len(text) > 0 {
 		r.TLS, err = sealed.New("gosuper-tls", text)
 	}
@@ -102,6 +87,36 @@ func Resolve(c *config.Config) (*Revision, error) {
 		return nil, &config.Error{Key: key, Msg: err.Error()}
 	}
 	return r, nil
+}
+
+// Prepare makes the revision of a reload, but for what it has to bind.
+func Prepare(c *config.Config) (*Revision, error) {
+	r, err := Resolve(c)
+	if err == nil {
+		err = checkLogs(c.Log)
+	}
+	if err == nil {
+		err = r.openTLS()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// checkLogs says whether the files of the logs could be written, which are opened
+// when the configuration is accepted.
+func checkLogs(c config.Log) error {
+	if err := accesslog.Check(c.File); err != nil && c.File != config.Stdout {
+		return fmt.Errorf("cannot open the log: %w", err)
+	}
+	if c.AccessFile == "" {
+		return nil
+	}
+	if err := accesslog.Check(c.AccessFile); err != nil {
+		return fmt.Errorf("cannot open the access log: %w", err)
+	}
+	return nil
 }
 
 // Addresses are those of bind.
