@@ -21,22 +21,6 @@ func checkCommand(command []string) error {
 	return nil
 }
 
-// classInherit is the worker class of those that accept by themselves.
-const classInherit = "inherit"
-
-// checkClass refuses what is no worker class of this version.
-func checkClass(class string) error {
-	switch class {
-	case classInherit:
-		return nil
-	case "proxy":
-		return wrong("the server has to accept from fd 3, which it inherits; many have an option for that, such as --fd 3, or know LISTEN_FDS",
-			"this version has no worker class %s: every worker accepts by itself", quote(class))
-	}
-	return wrong("leave it out and run MODULE:ATTR, as in gosuper app.main:app: package gosuper of Python serves it with uvicorn, "+
-		"and WSGI applications on --threads N threads", "must be %s, not %s", quote(classInherit), quote(class))
-}
-
 // maxName is the length of the longest name, in bytes.
 const maxName = 64
 
@@ -148,6 +132,7 @@ func (l *loader) finish() {
 			l.fail("env", wrong("the loader is told it in one line", "%s has a placeholder and more than one line, which cannot be with preload", name))
 		}
 	}
+	l.checkProxy()
 	l.checkServer(environMap(l.source.Environ))
 	l.warnings = append(l.warnings, foreignVariables(environMap(l.source.Environ), c.Command)...)
 	l.compareTimeouts()

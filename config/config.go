@@ -21,7 +21,7 @@ type Config struct {
 	Bind []string
 	// Workers is how many workers to run.
 	Workers Workers
-	// WorkerClass is how connections come to a worker; there is "inherit" alone.
+	// WorkerClass is how connections come to a worker, "inherit" or "proxy".
 	WorkerClass string
 	// WorkerConnections is how many requests a cooperating worker takes at a
 	// time, connections that have not yet sent their first included; 0: no limit.
@@ -130,6 +130,8 @@ type Config struct {
 	TLS TLS
 	// Limits is what the kernel lets a worker use.
 	Limits Limits
+	// Proxy rules workers of the class "proxy".
+	Proxy Proxy
 
 	// Reload says that the fleet follows the files of Watch, for development.
 	Reload bool
@@ -286,6 +288,7 @@ func Default() *Config {
 		},
 		Log:     Log{Level: "info", Format: "auto", File: "-", AccessFormat: "combined", Workers: "raw"},
 		Limits:  Limits{Core: -1, NoNewPrivs: AutoBool{Auto: true}},
+		Proxy:   Proxy{To: "port", ConnectTimeout: 5 * time.Second},
 		Watch:   Watch{Paths: []string{"."}},
 		Control: Control{Socket: "auto"},
 	}

@@ -22,9 +22,12 @@ func TestMistakesInFiles(t *testing.T) {
 		{"key in the wrong table", "[log]\n\n  backof_max = 3", `FILE:3: log.backof_max: is not a key (did you mean backoff_max in [restart]?)`},
 		{"unknown table", "[logs]\nlevel = 3", `FILE:1: logs: is not a key (did you mean [log]?)`},
 		{"unknown dotted table", "restrat.x = 1", `FILE:1: restrat: is not a key (did you mean [restart]?)`},
-		{"later class", `worker_class = "proxy"`, `FILE:1: worker_class: this version has no worker class "proxy": every worker accepts by itself ` +
-			`(the server has to accept from fd 3, which it inherits; many have an option for that, such as --fd 3, or know LISTEN_FDS)`},
-		{"class of Gunicorn", `worker_class = "gthread"`, `FILE:1: worker_class: must be "inherit", not "gthread" (leave it out and run MODULE:ATTR, as in gosuper app.main:app: package gosuper of Python serves it with uvicorn, and WSGI applications on --threads N threads)`},
+		{"proxy and preload", "preload = true\nworker_class = \"proxy\"", `FILE:2: worker_class: preload makes workers from an application, and a proxy has none of its own (leave out one of them)`},
+		{"no socket", "worker_class = \"proxy\"\nproxy.to = \"unix\"", `FILE:2: proxy.to: the command must say {socket}, where the program is to listen (uvicorn: --uds {socket}; granian: --uds {socket})`},
+		{"socket on a port", "env = { A = \"{socket}\" }\nworker_class = \"proxy\"", `FILE:2: worker_class: {socket} is nothing on a port (proxy.to = "unix")`},
+		{"port on a socket", "env = { A = \"{port}\", B = \"{socket}\" }\nworker_class = \"proxy\"\nproxy.to = \"unix\"", `FILE:3: proxy.to: {port} is nothing on a unix socket (to = "port", or leave {port} out)`},
+		{"ready_path", `proxy.ready_path = "health"`, `FILE:1: proxy.ready_path: must be the path of a URL, not "health" (as in ready_path = "/health")`},
+		{"class of Gunicorn", `worker_class = "gthread"`, `FILE:1: worker_class: must be "inherit" or "proxy", not "gthread" (leave it out and run MODULE:ATTR, as in gosuper app.main:app: package gosuper of Python serves it with uvicorn, and WSGI applications on --threads N threads)`},
 		{"later key", `workers_max = 4`, `FILE:1: workers_max: is not a key (this version keeps the number of workers: gosuper scale N changes it while they serve)`},
 		{"lines for a loader", "preload = true\nenv = { A = \"x\\n{slot}\" }", `FILE:2: env: A has a placeholder and more than one line, which cannot be with preload (the loader is told it in one line)`},
 		{"key of Gunicorn", `keyfile = "x"`, `FILE:1: keyfile: is not a key (here it is tls.key; for cooperating workers)`},
@@ -124,6 +127,7 @@ func TestMistakesElsewhere(t *testing.T) {
 	}{
 		{"no command", Source{}, `command: is missing: there is nothing to supervise (gosuper [flags] COMMAND [ARG...], or command = ["./agent-server"] in the file)`},
 		{"empty command", Source{Command: []string{""}}, `COMMAND: must begin with a program (as in command = ["./agent-server"])`},
+		{"proxied application", Source{Command: []string{"a.b:c"}, Flags: map[string][]string{"worker_class": {"proxy"}}}, `--worker-class: "a.b:c" is served by package gosuper of Python, which needs no proxy before it (leave it out)`},
 		{"flag", flag("workers", "0"), `--workers: must be from 1 to 10000, not 0`},
 		{"flag overflow", flag("workers", "99999999999999999999"), `--workers: must be from 1 to 10000, not 9223372036854775807`},
 		{"flag text", flag("backlog", "many"), `--backlog: must be a number from 1 to 1000000000, not "many"`},

@@ -31,9 +31,11 @@ var keys = slices.Concat([]Key{
 		func(c *Config) *Workers { return &c.Workers }, workersKind),
 	key(Key{
 		Name: "worker_class", Flag: "worker-class", Shorthand: "k", Placeholder: "CLASS",
-		Usage: "how connections come to a worker: inherit: it accepts from the listening sockets that it inherits",
+		Usage: "how connections come to a worker: inherit: it accepts from the listening sockets that it inherits; proxy: gosuper serves, and " +
+			"forwards to the program, which listens where {port} (also PORT) or {socket} in its command says, and for which all limits hold then; " +
+			"it costs " + ProxyCosts,
 	},
-		func(c *Config) *string { return &c.WorkerClass }, text(quote(classInherit), checkClass)),
+		func(c *Config) *string { return &c.WorkerClass }, text(`"inherit" or "proxy"`, checkClass)),
 	key(Key{
 		Name: "worker_connections", Flag: "worker-connections", Placeholder: "N",
 		Usage: "requests a cooperating worker takes at a time, with connections that have not yet sent their first (for at most 1s); " +

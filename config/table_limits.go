@@ -1,5 +1,7 @@
 package config
 
+import "time"
+
 // limitKeys are the last of the table: what holds a worker to its place, and what is
 // for development.
 var limitKeys = []Key{
@@ -40,6 +42,23 @@ var limitKeys = []Key{
 			"false: they are ended with the worker, each named in a warning",
 	},
 		func(c *Config) *bool { return &c.Limits.Outlive }, boolean),
+
+	key(Key{
+		Name: "proxy.to",
+		Usage: "where the program of a proxy listens: port: on the loopback port {port}, which any user of the machine can connect to; " +
+			"unix: on the socket {socket}, which its user alone can",
+	},
+		func(c *Config) *string { return &c.Proxy.To }, choice("port", "unix")),
+	key(Key{
+		Name:  "proxy.ready_path",
+		Usage: "path that the program of a proxy answers with 2xx once it is ready; empty: it is ready when it accepts a connection",
+	},
+		func(c *Config) *string { return &c.Proxy.ReadyPath }, text("path of a URL", checkReadyPath)),
+	key(Key{
+		Name:  "proxy.connect_timeout",
+		Usage: "how long a connection of a proxy to its program may take",
+	},
+		func(c *Config) *time.Duration { return &c.Proxy.ConnectTimeout }, duration(aboveZero)),
 
 	key(Key{
 		Name: "watch.paths", Repeat: true,

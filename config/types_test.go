@@ -148,7 +148,7 @@ func TestReference(t *testing.T) {
 // TestDefaults holds the defaults, on which users rely.
 func TestDefaults(t *testing.T) {
 	want := map[string]string{
-		"command": "[]", "name": `""`, "bind": `["127.0.0.1:8000"]`, "workers": `"auto"`, "worker_class": `"inherit"`, "worker_connections": "1000", "surge": "1", "start_parallel": "0", "preload": "false",
+		"command": "[]", "name": `""`, "bind": `["127.0.0.1:8000"]`, "workers": `"auto"`, "worker_class": `"inherit"`, "proxy.to": `"port"`, "proxy.ready_path": `""`, "proxy.connect_timeout": `"5s"`, "worker_connections": "1000", "surge": "1", "start_parallel": "0", "preload": "false",
 		"timeout": `"120s"`, "stream_timeout": `"timeout"`, "upgrade_timeout": `"0s"`, "request_timeout": `"0s"`, "watchdog": `"0s"`, "backlog_timeout": `"0s"`,
 		"graceful_timeout": `"30s"`, "drain_timeout": `"auto"`, "startup_timeout": `"60s"`, "keepalive": `"5s"`, "ready": `"auto"`,
 		"max_requests": "0", "max_requests_jitter": "0", "stop_signal": `"SIGTERM"`, "abort_signal": `"SIGABRT"`, "backlog": "2048",

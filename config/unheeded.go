@@ -48,6 +48,9 @@ var plainServers = []struct {
 // PlainServer is the server that the command starts, if it is known for not
 // speaking the worker protocol by itself; else "".
 func (c *Config) PlainServer() string {
+	if c.IsProxy() {
+		return "" // behind what does
+	}
 	for _, word := range c.Command {
 		if base := filepath.Base(word); base == "gosuper" || filepath.Base(filepath.Dir(word)) == "gosuper" {
 			return "" // our own package for the language, or what it registers

@@ -14,6 +14,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor"
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/files"
+	_ "github.com/gosuper/gosuper/worker/proxy" // a worker of that class is this program
 )
 
 // masterCommands are those about a running master, and what writes the manual, for

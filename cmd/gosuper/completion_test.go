@@ -53,7 +53,7 @@ func TestBashCompletion(t *testing.T) {
 		{"gosuper --log-level w", "warn"},
 		{"gosuper --log-format ", "auto console json"},
 		{"gosuper -w 4 --worker-c", "--worker-class --worker-connections"},
-		{"gosuper -k ", "inherit"},
+		{"gosuper -k ", "inherit proxy"},
 		{"gosuper --ready ", "auto notify"},
 		{"gosuper -c su", ""}, // files, which bash itself adds
 		{"gosuper server --w", ""},

@@ -33,7 +33,7 @@ const sys = "golang.org/x/sys"
 // module, but nothing else.
 var mayImport = map[string][]string{
 	"cmd/gosuper": {
-		sys, module + "/config", module + "/supervisor",
+		sys, module + "/config", module + "/supervisor", module + "/worker/proxy",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "go.uber.org/zap", "golang.org/x/term",
 	},
 	"cmd/gosuper-bench": {sys, module + "/cmd/internal/load", module + "/worker", "github.com/spf13/cobra"},
@@ -100,6 +100,7 @@ var mayImport = map[string][]string{
 	"worker/internal/limit":  {module + "/worker/internal/clock", module + "/worker/protocol", module + "/worker/scoreboard"},
 	"worker/internal/wire":   {sys, module + "/worker/internal/clock", module + "/worker/scoreboard"},
 	"worker/internal/role":   {},
+	"worker/proxy":           {sys, module + "/worker", module + "/worker/protocol"},
 	"worker/plain":           {module + "/worker/internal/role"},
 	"worker/protocol":        {},
 	"worker/scoreboard":      {sys, module + "/worker/sealed"},

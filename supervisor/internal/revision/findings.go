@@ -31,6 +31,9 @@ func Check(c *config.Config) (Findings, error) {
 		return Findings{}, err
 	}
 	found := Findings{Chosen: map[string]string{}, Warnings: r.Memory.Warnings}
+	if r.Config.IsProxy() {
+		found.Chosen["worker_class"] = config.ProxyCosts
+	}
 	if r.Resolved.Args != nil {
 		found.Chosen["command"] = strings.Join(r.Resolved.Args, " ")
 	}

@@ -11,8 +11,9 @@ import (
 // Spec is how a process of the command is made that gets the outfit. executed is called
 // by another goroutine when the command runs, or never will.
 func (r *Revision) Spec(o *outfit.Outfit, executed func()) process.Spec {
+	path, argv := r.Config.Launch(r.Resolved)
 	spec := process.Spec{
-		Path: r.Resolved.Path, Argv: r.Resolved.Argv(r.Config.Command), Dir: r.Resolved.Dir,
+		Path: path, Argv: argv, Dir: r.Resolved.Dir,
 		Env: o.Env, Files: o.Files, Credential: r.Credential,
 		Limits: limits(r.Config), Executed: executed,
 	}

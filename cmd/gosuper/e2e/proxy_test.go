@@ -1,0 +1,279 @@
+//go:build linux
+
+package e2e
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gosuper/gosuper/cmd/internal/load"
+)
+
+const classProxy = `worker_class = "proxy"`
+
+// proxied is a command that serves testdata/proxied with uvicorn.
+func proxied(t *testing.T, options ...string) string {
+	return command(append([]string{uvicorn(t), "app:app", "--app-dir", proxiedDir(t), "--log-level", "warning"}, options...)...)
+}
+
+func proxiedDir(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.Abs("testdata/proxied")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// granian returns the path of a real granian, which cannot inherit a socket.
+func granian(t *testing.T) string {
+	return filepath.Join(virtual(t, "TEST_GRANIAN", "granian", []string{"granian"}, "granian"), "bin", "granian")
+}
+
+// Servers that know nothing but a port, or a path, lose nothing over reloads and a stop.
+func TestProxiedServers(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name  string
+		lines func(t *testing.T) []string
+	}{
+		{"uvicorn on a port", func(t *testing.T) []string { return []string{proxied(t, "--port", "{port}")} }},
+		{"uvicorn on a socket", func(t *testing.T) []string {
+			return []string{proxied(t, "--uds", "{socket}"), `proxy = { to = "unix", ready_path = "/" }`}
+		}},
+		{"uvicorn in a variable", func(t *testing.T) []string { return []string{proxied(t), `env = { UVICORN_PORT = "{port}" }`} }},
+		{"granian", func(t *testing.T) []string {
+			return []string{command(granian(t), "--interface", "asgi", "--working-dir", proxiedDir(t), "--log-level", "warning", "--port", "{port}", "app:app")}
+		}},
+		{"node", func(t *testing.T) []string {
+			return []string{command(need(t, "node"), filepath.Join(proxiedDir(t), "server.js"))}
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			m := up(t, append(tc.lines(t), classProxy)...)
+			for _, e := range m.count(t, 2, 0, "worker ready", nil) {
+				if e.str("cooperating") != "true" {
+					t.Errorf("the front is taken for a plain worker: %s", e.line)
+				}
+			}
+			if answer, body, err := m.get("/"); err != nil || body != "hello from behind\n" {
+				t.Fatalf("answer %v %q, %v", answer, body, err)
+			}
+			before := m.workers()
+			var loads []*running
+			for _, way := range ways {
+				loads = append(loads, m.load(load.Plan{Connections: 4, Mode: way.plan.Mode, Method: way.plan.Method, Body: way.plan.Body, Pause: max(way.plan.Pause, 5*time.Millisecond)}))
+			}
+			m.reload()
+			for i, r := range loads {
+				r.more(20)
+				none(t, ways[i].name, r.end(), 20)
+			}
+			for slot, pid := range m.workers() {
+				if before[slot] == pid {
+					t.Errorf("slot %d was not reloaded", slot)
+				}
+			}
+			m.signal(syscall.SIGTERM)
+			if code := m.end(); code != 0 {
+				t.Errorf("exit status %d", code)
+			}
+			m.gone(0)
+		})
+	}
+}
+
+// behind is the program of a front.
+func behind(t *testing.T, front int) int {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", front, front))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatalf("front %d has the children %q", front, text)
+	}
+	return pid
+}
+
+// The program is told who asks, and the memory of a front is small.
+func TestProxyForwards(t *testing.T) {
+	t.Parallel()
+	m := up(t, proxied(t, "--port", "{port}"), classProxy, "workers = 1")
+	_, body, err := m.get("/headers")
+	var got map[string]string
+	if err == nil {
+		err = json.Unmarshal([]byte(body), &got)
+	}
+	if err != nil {
+		t.Fatalf("%q: %v", body, err)
+	}
+	for name, want := range map[string]string{"host": "worker", "x-forwarded-for": "127.0.0.1", "x-forwarded-host": "worker", "x-forwarded-proto": "http"} {
+		if got[name] != want {
+			t.Errorf("%s: %q, not %q", name, got[name], want)
+		}
+	}
+	if got["x-request-id"] == "" {
+		t.Error("the request has no id")
+	}
+	front := m.workers()[0]
+	if pss := pss(t, front); pss > 15<<10 && !raceEnabled {
+		t.Errorf("a front takes %d KiB", pss)
+	}
+	program := behind(t, front)
+	if status(program)["NSpgid"] != status(front)["NSpgid"] {
+		t.Error("the program is in another process group")
+	}
+	for fd := range 100 {
+		if target, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", program, fd)); strings.Contains(target, "memfd:gosuper") {
+			t.Errorf("the program has inherited descriptor %d, %s", fd, target)
+		}
+	}
+}
+
+// pss is the memory of a process in KiB.
+func pss(t *testing.T, pid int) int {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if err != nil {
+		t.Skip(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if fields := strings.Fields(line); fields[0] == "Pss:" {
+			n, _ := strconv.Atoi(fields[1])
+			return n
+		}
+	}
+	return 0
+}
+
+// A program that does not answer in time costs its client that time, whether it sleeps
+// or blocks, and the other requests nothing; one that blocks is replaced.
+func TestProxyLimits(t *testing.T) {
+	t.Parallel()
+	m := up(t, proxied(t, "--port", "{port}"), classProxy, "workers = 1", `timeout = "1s"`, `stream_timeout = "20s"`)
+	stream, err := http.Get("http://" + m.addr() + "/stream")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Body.Close()
+	lines := bufio.NewScanner(stream.Body)
+	if !lines.Scan() {
+		t.Fatal(lines.Err())
+	}
+	expect := func(path string) {
+		t.Helper()
+		begin := time.Now()
+		answer, _, err := m.get(path)
+		if took := time.Since(begin); err != nil || answer.StatusCode != http.StatusGatewayTimeout || took < time.Second || took > 10*time.Second {
+			t.Errorf("%s: %v, %v after %v", path, answer, err, took)
+		} else {
+			t.Logf("%s: 504 after %v", path, took)
+		}
+	}
+	expect("/sleep")
+	for range 20 {
+		if !lines.Scan() {
+			t.Fatalf("the stream beside it ended: %v", lines.Err())
+		}
+	}
+	from := m.mark()
+	expect("/block")
+	stuck := m.wait(t, from, "worker is stuck: a request does not end", nil)
+	if path := stuck.str("path"); path != "/block" {
+		t.Errorf("the request that does not end is %s", path)
+	}
+	m.wait(t, from, "worker ready", nil)
+	if _, body, err := m.get("/"); err != nil || body != "hello from behind\n" {
+		t.Errorf("%q, %v", body, err)
+	}
+}
+
+// The end of the program is that of its worker: requests it held have 502, and a new one
+// takes over. The end of the front is the program's.
+func TestProxyDeath(t *testing.T) {
+	t.Parallel()
+	m := up(t, proxied(t, "--port", "{port}"), classProxy, "workers = 1", admin("127.0.0.1:0"))
+	held := make(chan int, 1)
+	go func() {
+		answer, _, err := m.get("/sleep")
+		if err != nil {
+			held <- 0
+			return
+		}
+		held <- answer.StatusCode
+	}()
+	m.inFlight(1)
+	begin := time.Now()
+	if answer, _, err := m.get("/exit"); err != nil || answer.StatusCode != http.StatusBadGateway {
+		t.Errorf("the request that ended the program: %v, %v", answer, err)
+	}
+	if status := <-held; status != http.StatusBadGateway {
+		t.Errorf("the request beside it: %d", status)
+	}
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("answers after %v", took)
+	}
+	crash := m.wait(t, 0, "worker crashed", nil)
+	if crash.str("status") != "exit status 3" {
+		t.Errorf("status %q", crash.str("status"))
+	}
+	from := m.mark()
+	m.get("/kill")
+	if crash = m.wait(t, from, "worker crashed", nil); !strings.Contains(crash.str("status"), "SIGSEGV") {
+		t.Errorf("status %q", crash.str("status"))
+	}
+	m.count(t, 3, 0, "worker ready", nil)
+	front := m.workers()[0]
+	program := behind(t, front)
+	if err := syscall.Kill(front, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the program goes with its front", func() bool { return syscall.Kill(program, 0) == syscall.ESRCH })
+}
+
+// A program that cannot be served says why, in the words of what went wrong.
+func TestProxyMistakes(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := strconv.Itoa(taken.Addr().(*net.TCPAddr).Port)
+	taken.Close()
+	for _, tc := range []struct {
+		name  string
+		lines []string
+		want  []string
+	}{
+		{"ends at once", []string{command("sh", "-c", "echo no such model >&2; exit 7")}, []string{"exit status 7", "no such model", "the program ended before it was ready: exit status 7"}},
+		{"is not there", []string{command("/usr/bin/env", "gosuper-no-such-program")}, []string{"exit status 127"}},
+		{"listens elsewhere", []string{proxied(t, "--port", elsewhere)}, []string{"does not accept on 127.0.0.1:", "it listens on 127.0.0.1:" + elsewhere, "{port}"}},
+		{"is never ready", []string{proxied(t, "--port", "{port}"), `proxy.ready_path = "/broken"`}, []string{"ready_path /broken answers 500"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			m := start(t, launch{config: config(append(tc.lines, classProxy, "workers = 1", `startup_timeout = "6s"`, "restart.startup_attempts = 1")...)})
+			if code := m.end(); code != 3 {
+				t.Errorf("exit status %d", code)
+			}
+			for _, want := range tc.want {
+				if !strings.Contains(m.String(), want) {
+					t.Errorf("nothing says %q", want)
+				}
+			}
+		})
+	}
+}

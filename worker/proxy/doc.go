@@ -1,0 +1,35 @@
+//go:build linux
+
+// Package proxy is the worker class "proxy": a worker that serves HTTP itself, the front,
+// and forwards to a program behind it, which listens on a port or a unix socket and knows
+// nothing else.
+//
+// The front is the gosuper binary. A process of it whose argv[0] is [Name] becomes one
+// while this package is initialised, and never gets to the command line, the logger and
+// the metrics of the master: this package comes before most of what those need. In every
+// other process the initialisation does nothing.
+//
+// # The program
+//
+// It runs in the session and the process group of the front, so that the memory, the
+// output and the end of a worker are those of both, and dies with the front. Where it
+// listens it is told by the placeholder {port}, with PORT in its environment, or by
+// {socket}. The port is held by a socket of the front that never listens, so that nobody
+// else is given it; the unix socket is in a folder that only its user may enter. The
+// front accepts, and says READY=1, once the program accepts a connection, or answers a
+// path of its choice with 2xx.
+//
+// The end of the program is that of the worker, with the same status. Requests that it
+// held get 502, unless something of their answer was sent. When the worker drains, the
+// program gets its stop signal after the last answer.
+//
+// # Requests
+//
+// All limits are those of package worker, which serves. A request whose limit is over has
+// its 504 from there, and its connection to the program is closed. The handler does not
+// return before the program has shown a sign of life, so that the master finds a program
+// whose event loop is blocked as it finds any stuck worker.
+//
+// A connection that the program has closed meanwhile is replaced by a fresh one as long as
+// not one byte of the request went into it. Nothing is ever sent twice.
+package proxy

@@ -1,0 +1,167 @@
+//go:build linux
+
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// idleTime is how long a connection to the program is kept. Servers close theirs after
+	// 2 s at the least, and what is closed just as a request is sent is lost.
+	idleTime = time.Second
+	// maxIdle is how many are kept.
+	maxIdle = 256
+	// redial is the pause before another attempt at a unix socket whose queue is full, where
+	// connect(2) does not wait.
+	redial = 5 * time.Millisecond
+)
+
+// An upstream is the connections to the program. It is an http.RoundTripper that, unlike
+// http.Transport, sends nothing twice.
+type upstream struct {
+	network, address string
+	timeout          time.Duration // of a connection attempt
+
+	mu   sync.Mutex // guards idle
+	idle []*conn    // the one used last comes last
+}
+
+// conn is a connection to the program.
+type conn struct {
+	net.Conn
+	r      *bufio.Reader
+	since  time.Time // when it became idle
+	budget int       // of bytes that may be read until the header is complete; below 0: any
+}
+
+// maxHeader bounds the header of an answer.
+const maxHeader = 1 << 20
+
+var errHeader = errors.New("the header of the answer is too large")
+
+func (c *conn) Read(data []byte) (int, error) {
+	if c.budget == 0 {
+		return 0, errHeader
+	}
+	if c.budget > 0 && len(data) > c.budget {
+		data = data[:c.budget]
+	}
+	n, err := c.Conn.Read(data)
+	if c.budget > 0 {
+		c.budget -= n
+	}
+	return n, err
+}
+
+// CloseWrite tells the program that nothing else comes.
+func (c *conn) CloseWrite() error { return c.Conn.(interface{ CloseWrite() error }).CloseWrite() }
+
+// dial returns a fresh connection.
+func (u *upstream) dial(ctx context.Context) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: u.timeout}
+	for end := time.Now().Add(u.timeout); ; {
+		c, err := dialer.DialContext(ctx, u.network, u.address)
+		if !errors.Is(err, syscall.EAGAIN) || time.Now().After(end) {
+			return c, err
+		}
+		select {
+		case <-time.After(redial):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
+// fresh is dial for a request.
+func (u *upstream) fresh(ctx context.Context) (*conn, error) {
+	inner, err := u.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{Conn: inner}
+	c.r = bufio.NewReader(c)
+	return c, nil
+}
+
+// take returns a connection that is idle, and as far as can be told was not closed by the
+// program; nil: there is none.
+func (u *upstream) take() *conn {
+	now := time.Now()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for len(u.idle) > 0 {
+		last := len(u.idle) - 1
+		c := u.idle[last]
+		u.idle[last], u.idle = nil, u.idle[:last]
+		if now.Sub(c.since) < idleTime && quiet(c.Conn) {
+			return c
+		}
+		c.Close()
+	}
+	return nil
+}
+
+// put keeps a connection for the next request. Those that have been idle for too long
+// are closed.
+func (u *upstream) put(c *conn) {
+	c.since = time.Now()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	old := 0
+	for old < len(u.idle) && (c.since.Sub(u.idle[old].since) >= idleTime || len(u.idle)-old >= maxIdle) {
+		u.idle[old].Close()
+		old++
+	}
+	u.idle = append(u.idle[old:], c)
+}
+
+// closeIdle closes all connections that are not in use.
+func (u *upstream) closeIdle() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, c := range u.idle {
+		c.Close()
+	}
+	u.idle = nil
+}
+
+// quiet reports whether there is nothing to be read from a connection, be it bytes or its
+// end.
+func quiet(c net.Conn) bool {
+	raw, err := c.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return false
+	}
+	var peeked error
+	err = raw.Control(func(fd uintptr) {
+		_, _, peeked = unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	})
+	return err == nil && errors.Is(peeked, unix.EAGAIN)
+}
+
+// RoundTrip sends a request and returns the answer, whose body is still to be read. It
+// returns as soon as the header of that is there, also if the body of the request is
+// still being sent.
+func (u *upstream) RoundTrip(req *http.Request) (*http.Response, error) {
+	x := &exchange{upstream: u, ctx: req.Context()}
+	if c := u.take(); c != nil {
+		x.conn, x.reused = c, true
+	} else {
+		c, err := u.fresh(x.ctx)
+		if err != nil {
+			return nil, err
+		}
+		x.conn = c
+	}
+	return x.run(req)
+}
