@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import signal
 
 import pytest
 from conftest import FOREVER, Start, ask
@@ -16,6 +18,7 @@ def test_lifespan_that_hangs(master: Start, loop: str) -> None:
         from fastapi import FastAPI
 
         async def connect():
+            print("connecting", flush=True)
             await asyncio.Event().wait()
 
         @contextlib.asynccontextmanager
@@ -25,8 +28,9 @@ def test_lifespan_that_hangs(master: Start, loop: str) -> None:
 
         app = FastAPI(lifespan=start)
         """
-    settings = 'workers = 1\nstartup_timeout = "1500ms"\nrestart.startup_attempts = 1'
-    m = master(app, settings, "--loop", loop)
+    m = master(app, "workers = 1\nrestart.startup_attempts = 1", "--loop", loop)
+    m.logged("connecting")
+    os.kill(m.status()["workers"][0]["pid"], signal.SIGABRT)  # as the master does at the end of startup_timeout
     assert m.process.wait(FOREVER) == 3
     shown = re.search(r"^Task-\d+ waits.*\n(?:  .*\n)+", m.output(), re.MULTILINE)
     assert shown is not None, m.output()
