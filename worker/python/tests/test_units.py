@@ -14,7 +14,7 @@ import pytest
 from uvicorn.importer import import_from_string
 
 from gosuper import _environ, _options
-from gosuper._connection import AnyProgress, BodyProgress, Connection, HTTPConnection, WebSocketConnection
+from gosuper._connection import AnyProgress, BodyProgress, Connection, HTTP1Connection, HTTPConnection, WebSocketConnection
 from gosuper._deadlines import NEVER, STREAMING, UPGRADED, WAITING, Deadlines, due
 from gosuper._drain import Drain
 from gosuper._environ import Limits, take
@@ -221,10 +221,13 @@ def test_lazy_timer() -> None:
 def test_mixins_have_names_of_their_own() -> None:
     """What the mixins add must not be what a protocol class of uvicorn has already; what they override is listed."""
     meant = {
-        "app", "connection_lost", "connection_made", "data_received", "on_body", "on_stream_closed", "pause_writing",
-        "resume_writing", "send_400_response", "timeout_keep_alive_handler", "transport", "_switch",
+        "app", "connection_lost", "connection_made", "data_received", "on_body", "on_response_complete", "on_stream_closed",
+        "pause_writing", "resume_writing", "send_400_response", "timeout_keep_alive_handler", "transport", "_switch",
     }  # fmt: skip
-    mixins = (Connection, AnyProgress, BodyProgress, HTTPConnection, WebSocketConnection, HTTP2Connection, EitherConnection)
+    mixins = (
+        Connection, AnyProgress, BodyProgress, HTTPConnection, HTTP1Connection, WebSocketConnection, HTTP2Connection,
+        EitherConnection,
+    )  # fmt: skip
     ours = {
         name for mixin in mixins for name in (*vars(mixin), *inspect.get_annotations(mixin)) if not name.startswith("__")
     }

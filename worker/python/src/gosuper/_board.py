@@ -33,7 +33,6 @@ _TEXTS = struct.Struct("<BBBx16s128s64s")  # what follows the flags of a slot
 # These are native, since they copy a word as one, and a slot in order.
 _TIMES = struct.Struct("@QQQQI")  # sequence, start, progress, deadline and flags
 _ALL = struct.Struct("@QQQQI212s")
-_BEGUN = struct.Struct("@QQI")  # progress, deadline and flags
 _METHOD, _PATH, _ID = 16, 128, 64
 _AT = [(4096 + 256 * i) // 8 for i in range(SLOTS)] + [(1024 + 256 * i) // 8 for i in range(OVERDUE)]
 """Where each slot begins, in words of 8 bytes."""
@@ -125,11 +124,13 @@ class Board:
         words[_FINISHED] = self._finished = self._finished + 1
         if 100 <= status < 600:
             words[_FINISHED + status // 100] += 1
-        exponent = duration.bit_length() - 1
-        if exponent < 14:
-            words[_HISTOGRAM] += 1
+        bits = duration.bit_length()
+        if bits > 45:
+            words[_HISTOGRAM + 63] += 1
+        elif bits > 14:
+            words[_HISTOGRAM - 29 + 2 * bits + (duration >> (bits - 2) & 1)] += 1
         else:
-            words[_HISTOGRAM + min(2 * exponent - 27 + (duration >> (exponent - 1) & 1), 63)] += 1
+            words[_HISTOGRAM] += 1
         words[_DURATION] = self._duration = self._duration + duration
 
     def timed_out(self) -> None:
@@ -153,7 +154,12 @@ class Board:
         slot = self._free.pop()
         if slot >= self._used:
             self._words32[_SLOT_COUNT32] = self._used = slot + 1
-        self._fill(slot, start, start, deadline, IN_USE, texts)
+        if self._shown[slot] is texts:
+            at, sequence = _AT[slot], self._sequence[slot]
+            _TIMES.pack_into(self._bytes, 8 * at, sequence + 1, start, start, deadline, IN_USE)
+            words[at] = self._sequence[slot] = sequence + 2
+        else:
+            self._fill(slot, start, start, deadline, IN_USE, texts)
         return slot
 
     def take_overdue(self, start: int, progress: int, deadline: int, flags: int, texts: bytes) -> int:
@@ -176,10 +182,11 @@ class Board:
         if slot >= 0:
             self._words32[_FLAGS[slot]] |= flags
 
-    def begun(self, slot: int, flags: int, now: int, deadline: int) -> None:
-        """Show that the response of the request in the slot has begun: progress, the deadline as it was, and a flag."""
+    def begun(self, slot: int, flags: int, now: int) -> None:
+        """Show that the response of the request in the slot has begun, which is progress, by flags beside IN_USE."""
         if slot >= 0:
-            _BEGUN.pack_into(self._bytes, 8 * _AT[slot] + 16, now, deadline, IN_USE | flags)
+            self._words[_AT[slot] + 2] = now
+            self._words32[_FLAGS[slot]] = IN_USE | flags
 
     def free(self, slot: int) -> None:
         """Give the slot back."""
@@ -188,13 +195,9 @@ class Board:
             (self._free if slot < SLOTS else self._free_overdue).append(slot)
 
     def _fill(self, slot: int, start: int, progress: int, deadline: int, flags: int, texts: bytes) -> None:
-        at = _AT[slot]
-        sequence = self._sequence[slot]  # it is odd while the slot is being written
-        if self._shown[slot] is texts:
-            _TIMES.pack_into(self._bytes, 8 * at, sequence + 1, start, progress, deadline, flags)
-        else:
-            _ALL.pack_into(self._bytes, 8 * at, sequence + 1, start, progress, deadline, flags, texts)
-            self._shown[slot] = texts
+        at, sequence = _AT[slot], self._sequence[slot]  # which is odd while the slot is being written
+        _ALL.pack_into(self._bytes, 8 * at, sequence + 1, start, progress, deadline, flags, texts)
+        self._shown[slot] = texts
         self._words[at] = self._sequence[slot] = sequence + 2
 
 

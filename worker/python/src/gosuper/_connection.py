@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from gosuper._keepalive import LazyLoop
 
 if TYPE_CHECKING:
+    from gosuper._heads import Heads
     from gosuper._ledger import Ledger
     from gosuper._request import Request
     from gosuper.asgi import Accounting, Application
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
         def on_body(self, body: bytes) -> None: ...
         def send_400_response(self, msg: str) -> None: ...
+        def on_response_complete(self) -> None: ...
         def timeout_keep_alive_handler(self) -> None: ...
         def shutdown(self) -> None: ...
 else:
@@ -53,6 +55,8 @@ class Connection(_Base):
     ledger: ClassVar[Ledger]
     accounting: ClassVar[Accounting]
     hooks: ClassVar[Hooks]
+    heads: ClassVar[Heads | None] = None
+    """What is known of how answers begin, where that can be told."""
 
     running: Request | None = None
     """The request that is running on it."""
@@ -60,6 +64,8 @@ class Connection(_Base):
     """Whether it has ever sent a request."""
     plain: ClassVar[bool] = True
     """Whether an answer may be written to the socket as it is, over HTTP/1.1."""
+    completes: ClassVar[bool] = False
+    """Whether it says when an answer is sent completely, of the request that is running."""
     stale = False
     """Whether its first request has waited in the queue of the socket for too long."""
     transport: asyncio.Transport
@@ -144,7 +150,7 @@ class BodyProgress(_Base):
 
 
 class HTTPConnection(Connection):
-    """A connection that speaks HTTP/1.1."""
+    """A connection that speaks HTTP."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give the timer back too."""
@@ -161,6 +167,19 @@ class HTTPConnection(Connection):
         """Close an idle connection, unless a request has just arrived on it."""
         if not _pending(self.transport):
             super().timeout_keep_alive_handler()
+
+
+class HTTP1Connection(HTTPConnection):
+    """A connection that speaks HTTP/1.1: one request after the other."""
+
+    completes = True
+
+    def on_response_complete(self) -> None:
+        """Finish the request before the next one begins, unless what is complete is an answer in its place."""
+        request = self.running
+        if request is not None and not request.ended:
+            self.ledger.finish(request)
+        super().on_response_complete()
 
 
 class WebSocketConnection(AnyProgress, Connection):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from gosuper._connection import AnyProgress, HTTPConnection
+from gosuper._connection import AnyProgress, HTTP1Connection, HTTPConnection
 
 if TYPE_CHECKING:
     from gosuper._request import Request
@@ -71,6 +71,6 @@ def either(known: dict[str, Any]) -> type[Any]:
     from uvicorn.protocols.http.zttp_impl import ZttpProtocol
 
     names = cast(Any, auto)
-    names.ZttpProtocol = type("HTTP", (HTTPConnection, AnyProgress, ZttpProtocol), known)
+    names.ZttpProtocol = type("HTTP", (HTTP1Connection, AnyProgress, ZttpProtocol), known)
     names.ZttpH2Protocol = type("HTTP2", (HTTP2Connection, ZttpH2Protocol), known)
     return type("Either", (EitherConnection, auto.AutoZttpProtocol), known)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 
@@ -20,17 +21,17 @@ class LazyLoop:
         self._time = loop.time
         self._due = 0.0  # 0 if nothing is to happen
         self._timer: asyncio.TimerHandle | None = None
+        self._when = inf  # it goes off
         self._callback: Callable[[], object] = lambda: None
 
     def call_later(self, delay: float, callback: Callable[[], object]) -> LazyLoop:
         """Have a function called after so many seconds, unless cancel comes before."""
         self._due = due = self._time() + delay
         self._callback = callback
-        if self._timer is None:
-            self._timer = self._loop.call_at(due, self._fire)
-        elif due < self._timer.when():
-            self._timer.cancel()
-            self._timer = self._loop.call_at(due, self._fire)
+        if due < self._when:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._set(due)
         return self
 
     def cancel(self) -> None:
@@ -41,14 +42,17 @@ class LazyLoop:
         """Give the loop's timer back."""
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+            self._timer, self._when = None, inf
+
+    def _set(self, when: float) -> None:
+        self._timer, self._when = self._loop.call_at(when, self._fire), when
 
     def _fire(self) -> None:
-        self._timer = None
+        self._timer, self._when = None, inf
         if not self._due:
             return
         if self._time() < self._due:
-            self._timer = self._loop.call_at(self._due, self._fire)
+            self._set(self._due)
             return
         self._due = 0.0
         self._callback()

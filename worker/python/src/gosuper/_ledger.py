@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import monotonic_ns
 from typing import cast
 
@@ -17,15 +17,15 @@ from gosuper._deadlines import NEVER, WAITING, Deadlines, Timed
 from gosuper._environ import Limits
 from gosuper._gate import Gate
 from gosuper._notify import Notifier
-from gosuper._request import Message, Request, Send
+from gosuper._request import FLAGS, Message, Request, Send
 
 logger = logging.getLogger("gosuper")
 
 RETRY_AFTER = b"5"
 """What a client that was answered with 503 or 504 is told, in seconds."""
 
-_FLAGS = (0, _board.STREAMING, _board.UPGRADED)
-"""What the board says of each phase."""
+Headers = Mapping[bytes, bytes]
+
 _MOST_KNOWN = 256
 _TEXT = {503: b"Service Unavailable\n", 504: b"Gateway Timeout\n"}
 
@@ -47,30 +47,28 @@ class Ledger:
         self.cancel_on_disconnect = False
         self.wake_guard: Callable[[], None] = lambda: None
         self.deadlines = Deadlines(limits, self._expire, lambda: self.wake_guard())
-        self._hastier = [0 < limit < (limits.timeout or NEVER) for limit in (0, limits.stream, limits.upgrade)]
+        self.hastier = [0 < limit < (limits.timeout or NEVER) for limit in (0, limits.stream, limits.upgrade)]
+        """For each phase, whether a request may be due earlier when it begins."""
         self._notify = notify
         self._log = log
         self._answers: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._texts: dict[tuple[str, object], bytes] = {}  # of requests without an id
 
-    def begin(self, scope: Message, send: Send, connection: Connection | None = None) -> Request:
+    def begin(self, scope: Message, headers: Headers, send: Send, connection: Connection | None = None) -> Request:
         """Account for a request that begins in this task, on a connection of ours or of another server."""
         now = monotonic_ns()
         limits = self.limits
         deadline = now + limits.request if limits.request else 0
         task = asyncio.current_task(self._loop or self._find_loop())  # to ask for the loop is a system call before 3.12
+        request = Request(self, scope, send, now, deadline, task, connection)
         if connection is not None:
-            request = Request(self, scope, send, now, deadline, task, connection, connection.transport)
             connection.running = request
             connection.served = True
             self.gate.begin(connection.ticket)
         else:
-            transport = getattr(getattr(send, "__self__", None), "transport", None)
-            request = Request(self, scope, send, now, deadline, task, None, transport)
             self.gate.begin(None)
         board = self.board
-        headers = dict(scope["headers"])
         texts = None
         if b"x-request-id" not in headers and b"traceparent" not in headers:
             texts = self._texts.get((scope.get("method", "GET"), scope.get("raw_path")))
@@ -82,12 +80,6 @@ class Ledger:
         if board.started == limits.requests:
             self._notify.recycle("max_requests")
         return request
-
-    def begun(self, request: Request, phase: int, now: int) -> None:
-        """Show that the response has begun, and apply the limit from there on."""
-        self.board.begun(request.slot, _FLAGS[phase], now, request.deadline)
-        if self._hastier[phase]:
-            self.deadlines.look(request)
 
     def finish(self, request: Request, ending: str = _accesslog.OK) -> None:
         """The response is complete or the application has returned; only the first call counts."""
@@ -126,7 +118,7 @@ class Ledger:
                 self.board.timed_out()
             if request.slot == _board.NO_SLOT:
                 request.slot = self.board.take_overdue(
-                    request.start, request.progress, request.deadline, _FLAGS[request.phase], self._describe(request.scope)
+                    request.start, request.progress, request.deadline, FLAGS[request.phase], self._describe(request.scope)
                 )
             else:
                 self.board.mark(request.slot, _board.ENDED)

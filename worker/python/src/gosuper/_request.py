@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
+from gosuper import _board
 from gosuper._deadlines import STREAMING, UPGRADED, WAITING
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Message], Awaitable[None]]
 
 _CLOSE = (b"connection", b"close")
+FLAGS = (0, _board.STREAMING, _board.UPGRADED)
+"""What the board says of each phase."""
 
 
 class Request:
@@ -27,53 +30,44 @@ class Request:
     `finished` holds the ledger's lock. Times are CLOCK_MONOTONIC nanoseconds.
     """
 
-    __slots__ = (
-        "bytes",
-        "connection",
-        "deadline",
-        "ended",
-        "finished",
-        "first",
-        "gone",
-        "ledger",
-        "phase",
-        "progress",
-        "raw_send",
-        "scope",
-        "slot",
-        "start",
-        "status",
-        "task",
-        "transport",
-    )
+    phase = WAITING
+    slot = -1
+    status = 0
+    bytes = 0
+    """Of the body sent."""
+    first = 0
+    """When the response began, 0 before."""
+    ended = False
+    """By the worker, whatever the application does."""
+    finished = False
+    """The response is complete, or the application has returned."""
+    gone = False
+    """The client has hung up."""
 
     def __init__(
         self,
         ledger: Ledger,
         scope: Message,
         send: Send,
-        now: int,
+        start: int,
         deadline: int,
         task: asyncio.Task[Any] | None,
         connection: Connection | None,
-        transport: asyncio.Transport | None,
     ) -> None:
         self.ledger = ledger
         self.scope = scope
         self.raw_send = send
-        self.start = self.progress = now
+        self.start = self.progress = start
         self.deadline = deadline
         self.task = task
         self.connection = connection
-        self.transport = transport
-        self.slot = -1
-        self.phase = WAITING
-        self.status = 0
-        self.bytes = 0  # of the body sent
-        self.first = 0  # when the response began, 0 before
-        self.ended = False  # by the worker, whatever the application does
-        self.finished = False  # the response is complete, or the application has returned
-        self.gone = False  # the client has hung up
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """That of its connection, as far as it is known."""
+        if self.connection is not None:
+            return self.connection.transport
+        return getattr(getattr(self.raw_send, "__self__", None), "transport", None)
 
     def touch(self) -> None:
         """Record progress."""
@@ -113,18 +107,21 @@ class Request:
         """
         kind = message["type"]
         if kind == "http.response.body":
-            if not message.get("more_body", False):
-                return self._last(message)
             if self.ended:
-                return _nothing()
+                return nothing()
+            if message.get("more_body", False):
+                self.touch()
+            elif self.gone or self.connection is None or not self.connection.completes:
+                return self._last(message)
             self.bytes += len(message.get("body", b""))
-            self.touch()
             return self.raw_send(message)
         if kind == "http.response.start":
             if not self._begin(message["status"], STREAMING):
-                return _nothing()
+                return nothing()
             if self.ledger.closing:
                 message = {**message, "headers": [*message.get("headers", ()), _CLOSE]}
+            elif self.connection is not None and self.connection.heads is not None:
+                return self.connection.heads.send(self.raw_send, message)
             return self.raw_send(message)
         return self._send_other(kind, message)
 
@@ -137,9 +134,9 @@ class Request:
     def _send_other(self, kind: str, message: Message) -> Awaitable[None]:
         if kind == "websocket.accept":
             if not self._begin(101, UPGRADED):
-                return _nothing()
+                return nothing()
         elif self.ended:
-            return _nothing()
+            return nothing()
         elif kind == "websocket.close" and self.phase == WAITING:
             self._begin(403, STREAMING)
         elif kind == "websocket.http.response.start":
@@ -158,9 +155,12 @@ class Request:
             return False
         self.status = status
         self.progress = self.first = now = monotonic_ns()
-        self.ledger.begun(self, phase, now)
+        ledger = self.ledger
+        ledger.board.begun(self.slot, FLAGS[phase], now)
+        if ledger.hastier[phase]:
+            ledger.deadlines.look(self)
         return True
 
 
-async def _nothing() -> None:
-    """What becomes of a message that nobody is to have."""
+async def nothing() -> None:
+    """What a message comes to that nobody is to have, or that is on its way already."""

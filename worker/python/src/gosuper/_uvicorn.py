@@ -15,15 +15,17 @@ from typing import Any, cast
 
 import uvicorn
 from uvicorn.config import create_ssl_context
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from gosuper import _board, _stacks, wsgi
 from gosuper._accept import Listener
 from gosuper._accesslog import AccessLog
-from gosuper._connection import AnyProgress, BodyProgress, Hooks, HTTPConnection, WebSocketConnection, waited
+from gosuper._connection import AnyProgress, BodyProgress, Hooks, HTTP1Connection, WebSocketConnection, waited
 from gosuper._environ import Environment
 from gosuper._fleet import Fleet
 from gosuper._gate import Gate
 from gosuper._guard import Guard
+from gosuper._heads import Heads
 from gosuper._http2 import either
 from gosuper._keepalive import LazyLoop
 from gosuper._leave import Leave
@@ -44,6 +46,7 @@ class Config(uvicorn.Config):
 
     def __init__(self, app: str, *, threads: int = 40, **options: Any) -> None:
         self.threads = threads
+        self.heads = Heads()
         super().__init__(app, **options)
 
     def load_app(self) -> Any:
@@ -81,13 +84,17 @@ class Config(uvicorn.Config):
     def account(self, ledger: Ledger, extension: dict[str, Any], hooks: Hooks) -> None:
         """Have a ledger account for connections and requests; after load."""
         app: Application = self.loaded_app
-        accounting = Accounting(app, ledger, extension, hooks.answering)
-        known = {"ledger": ledger, "accounting": accounting, "hooks": hooks}
+        direct = app.app if isinstance(app, ProxyHeadersMiddleware) else app
+        accounting = Accounting(app, ledger, extension, hooks.answering, cast(Application, direct))
+        known: dict[str, Any] = {"ledger": ledger, "accounting": accounting, "hooks": hooks}
         if self.http2:
             self.http_protocol_class = either(known)
         else:
-            progress = BodyProgress if hasattr(self.http_protocol_class, "on_body") else AnyProgress
-            self.http_protocol_class = type("HTTP", (HTTPConnection, progress, self.http_protocol_class), known)
+            httptools = hasattr(self.http_protocol_class, "on_body")
+            progress = BodyProgress if httptools else AnyProgress
+            if httptools:
+                known["heads"] = self.heads
+            self.http_protocol_class = type("HTTP", (HTTP1Connection, progress, self.http_protocol_class), known)
         if self.ws_protocol_class is not None:
             self.ws_protocol_class = type("WebSocket", (WebSocketConnection, self.ws_protocol_class), known)
 
@@ -154,6 +161,7 @@ class Server(uvicorn.Server):
         """Bring the date of answers up to date, in the list that requests under way have too."""
         date = [(b"date", formatdate(usegmt=True).encode())] if self.config.date_header else []
         self.server_state.default_headers[:] = date + self.config.encoded_headers
+        self.config.heads.forget()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

@@ -23,13 +23,20 @@ _FRESH = 1_000_000_000
 class Accounting:
     """An application whose every request is accounted for by a ledger.
 
-    refresh is called before a request is answered, once a second at most.
+    refresh is called before a request is answered, once a second at most. direct is the application for requests without
+    any header of a proxy, by default the same.
     """
 
     def __init__(
-        self, app: Application, ledger: Ledger, extension: dict[str, Any], refresh: Callable[[], None] | None = None
+        self,
+        app: Application,
+        ledger: Ledger,
+        extension: dict[str, Any],
+        refresh: Callable[[], None] | None = None,
+        direct: Application | None = None,
     ) -> None:
         self._app = app
+        self._direct = direct or app
         self._ledger = ledger
         self._extension = extension
         self._refresh = refresh
@@ -45,7 +52,8 @@ class Accounting:
     async def serve(self, connection: Connection | None, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one request, on a connection of ours or of another server."""
         ledger = self._ledger
-        request = ledger.begin(scope, send, connection)
+        headers = dict(scope["headers"])
+        request = ledger.begin(scope, headers, send, connection)
         if request.start >= self._fresh_until and self._refresh is not None:
             self._fresh_until = request.start + _FRESH
             self._refresh()
@@ -64,7 +72,10 @@ class Accounting:
                 connection.stale = False
                 await _unavailable(request)
             else:
-                await self._app(scope, receive, request.send)
+                if b"x-forwarded-for" in headers or b"x-forwarded-proto" in headers:
+                    await self._app(scope, receive, request.send)
+                else:
+                    await self._direct(scope, receive, request.send)
                 if not request.finished and (request.phase == WAITING or scope["type"] == "http"):
                     ledger.finish(request, _accesslog.PANIC)  # without an answer, or in the middle of it
         except BaseException as error:
@@ -77,7 +88,8 @@ class Accounting:
                 # The server must see that the response is broken.
                 raise TimeoutError("the request was ended at its limit") from error
         finally:
-            ledger.finish(request)
+            if not request.finished:
+                ledger.finish(request)
         # The server must not answer once more in the application's place.
         if request.ended and own and connection is not None:
             await connection.wait_lost()

@@ -1,0 +1,79 @@
+"""Protocol classes without a network: uvicorn's own, and this package's over the same one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import uvicorn
+from uvicorn.server import ServerState
+
+from gosuper._board import Board
+from gosuper._connection import Hooks
+from gosuper._environ import Limits
+from gosuper._fleet import Fleet
+from gosuper._gate import Gate
+from gosuper._keepalive import LazyLoop
+from gosuper._ledger import Ledger
+from gosuper._notify import Notifier
+from gosuper._uvicorn import Config
+
+DATE = (b"date", b"Sat, 28 Nov 2026 20:00:00 GMT")
+
+
+class Transport:
+    """One that keeps what is written."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.closed = False
+
+    def get_extra_info(self, name: str) -> Any:
+        return {"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)}.get(name)
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+
+def theirs(app: Any) -> Any:
+    """A connection of uvicorn."""
+    config = uvicorn.Config(app, access_log=False, log_level="critical", http="httptools")
+    config.load()
+    return _connect(config, config.http_protocol_class, asyncio.get_running_loop())
+
+
+def ours(app: Any) -> Any:
+    """A connection of this package, with the limits that a worker has by default."""
+    config = Config(app, access_log=False, log_level="critical", http="httptools")
+    config.load()
+    limits = Limits(timeout=120_000_000_000, stream=120_000_000_000, connections=1000)
+    ledger = Ledger(Board.unshared(), Gate(1000, Fleet(bytearray(4096)), 0, 1), limits, Notifier(), None)
+    config.account(ledger, {"draining": None, "deadline": None}, Hooks(lambda: None, lambda: None))
+    connection = _connect(config, config.http_protocol_class, LazyLoop(asyncio.get_running_loop()))
+    connection.ticket = connection
+    ledger.gate.admit(connection)
+    return connection
+
+
+def _connect(config: uvicorn.Config, protocol: Any, loop: Any) -> Any:
+    state = ServerState()
+    state.default_headers = [DATE, *config.encoded_headers]
+    connection = protocol(config=config, server_state=state, app_state={}, _loop=loop)
+    connection.connection_made(Transport())
+    return connection
+
+
+async def ask(connection: Any, request: bytes) -> bytes:
+    """What becomes of a request."""
+    written = connection.transport.written
+    written.clear()
+    connection.data_received(request)
+    while connection.tasks:
+        await asyncio.sleep(0)
+    return b"".join(written)

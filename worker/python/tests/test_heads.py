@@ -1,0 +1,92 @@
+"""Answers whose head was written before are byte for byte what uvicorn writes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from protocols import DATE, ask, ours, theirs
+
+LENGTH = (b"content-length", b"5")
+GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+
+
+def answering(status: int, headers: Any, *parts: bytes) -> Any:
+    """An application that answers so, with headers of which each answer has its own."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        given = headers() if callable(headers) else headers
+        await send({"type": "http.response.start", "status": status, "headers": given})
+        for i, part in enumerate(parts):
+            await send({"type": "http.response.body", "body": part, "more_body": i + 1 < len(parts)})
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("app", "request_"),
+    [
+        (answering(200, [LENGTH, (b"x-a", b"1"), (b"X-A", b"2")], b"hello"), GET),
+        (answering(200, [(b"content-type", b"text/plain")], b"hel", b"lo"), GET),
+        (answering(404, [], b""), GET),
+        (answering(204, [(b"x-a", b"1")], b""), GET),
+        (answering(200, [LENGTH], b"hello"), GET.replace(b"GET", b"HEAD")),
+        (answering(200, [LENGTH], b"hello"), GET.replace(b"1.1", b"1.0")),
+        (answering(200, [LENGTH, (b"connection", b"close")], b"hello"), GET),
+        (answering(200, [(b"transfer-encoding", b"chunked")], b"hello"), GET),
+        (answering(200, [[*LENGTH]], b"hello"), GET),
+        (answering(200, lambda: iter([LENGTH]), b"hello"), GET),
+        (answering(200, [LENGTH], b"too long"), GET),
+        (answering(200, [LENGTH], b"no"), GET),
+        (answering(200, [(b"x-a", b"1\n2")], b"hello"), GET),
+    ],
+)
+def test_as_uvicorn_writes_them(app: Any, request_: bytes) -> None:
+    async def run() -> None:
+        for _ in range(2):  # connections that share what is known, as far as they stay open
+            uvicorn, gosuper = theirs(app), ours(app)
+            for _ in range(3):
+                if not uvicorn.transport.closed:
+                    assert await ask(gosuper, request_) == await ask(uvicorn, request_)
+                    assert gosuper.transport.closed == uvicorn.transport.closed
+
+    asyncio.run(run())
+
+
+def test_another_answer_is_another_head() -> None:
+    answers = iter([(200, b"hello"), (200, b"hello"), (404, b"hello"), (404, b"hell"), (200, b"hello")])
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        status, body = next(answers)
+        await answering(status, [(b"content-length", b"%d" % len(body))], body)(scope, receive, send)
+
+    async def run() -> Iterable[tuple[bytes, bytes]]:
+        connection = ours(app)
+        got = [await ask(connection, GET) for _ in range(4)]
+        connection.server_state.default_headers[:] = [(b"date", b"later")]
+        connection.heads.forget()
+        return [(answer.split(b" ")[1], answer) for answer in [*got, await ask(connection, GET)]]
+
+    statuses, answers_ = zip(*asyncio.run(run()), strict=True)
+    assert statuses == (b"200", b"200", b"404", b"404", b"200")
+    assert answers_[0] == answers_[1]
+    assert answers_[3].endswith(b"content-length: 4\r\n\r\nhell")
+    assert DATE[1] in answers_[3]
+    assert b"date: later\r\n" in answers_[4]
+    assert DATE[1] not in answers_[4]
+
+
+def test_a_head_is_written_once() -> None:
+    async def run() -> list[bool]:
+        connection = ours(answering(200, [LENGTH], b"hello"))
+        known = []
+        for _ in range(3):
+            headers = connection.server_state.default_headers
+            await ask(connection, GET)
+            headers[:] = [(b"date", b"later")]  # which nobody looks at any more
+            known.append(DATE[1] in b"".join(connection.transport.written))
+        return known
+
+    assert asyncio.run(run()) == [True, True, True]
