@@ -24,6 +24,8 @@ func (s *Supervisor) perform(a fleet.Action) {
 		s.loaders.Start(a, s.revisions.All[a.Revision])
 	case fleet.Unload:
 		s.loaders.Unload(a)
+	case fleet.AbortLoader:
+		s.loaders.Abort(a)
 	case fleet.KillLoader:
 		s.loaders.Kill(a)
 	case fleet.Announce:

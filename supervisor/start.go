@@ -83,7 +83,7 @@ func (s *Supervisor) attach(o Options, h hands) {
 	s.loaders.Attach(preload.Options{
 		Log: o.Log, Environ: o.Environ, Output: o.Streams, Roster: s.roster, Leftovers: &s.leftovers,
 		Note: s.note, State: func(revision int) fleet.Loader { return s.fleet.Loader(revision) },
-		Known: s.knows, Child: h.child, Make: s.makeOther,
+		Restarted: s.books.Loaded, Known: s.knows, Child: h.child, Make: s.makeOther,
 		Deliver: func(m preload.Message, done <-chan struct{}) { s.post(message{loader: m}, done) },
 	})
 	building := developing(o)

@@ -57,6 +57,7 @@ func (s *Supervisor) Health(ctx context.Context) (control.Health, error) {
 			ReadyWorkers: sum.Ready, WorkersTarget: sum.Target,
 		}
 		h.Ready = h.ReadyWorkers > 0 && h.State != control.Stopping
+		h.Reason = s.loaders.Wait(s.revisions.Current.Number, sum, time.Now())
 	})
 	return h, err
 }
@@ -69,7 +70,8 @@ func (s *Supervisor) look() control.Status {
 	sum := s.fleet.Summary(now)
 	st := control.Status{
 		Name: s.revisions.Current.Config.Name, PID: os.Getpid(), Version: s.options.Version,
-		State: s.state(), Condition: control.Condition(sum.Condition), CrashLoop: s.books.CrashLoop(sum, now), Generation: generation, UptimeSeconds: control.Seconds(s.books.Uptime(now)),
+		State: s.state(), Condition: control.Condition(sum.Condition), CrashLoop: s.books.CrashLoop(sum, now),
+		LoaderFailing: s.loaders.Failing(s.revisions.Current.Number, sum, now), Generation: generation, UptimeSeconds: control.Seconds(s.books.Uptime(now)),
 		WorkersTarget: sum.Target, ReadyWorkers: sum.Ready, Binds: s.revisions.Current.Sockets.URLs(),
 		Workers: []control.Worker{}, Loaders: s.loaders.Status(now), Failing: []control.Failing{},
 		Counters: s.books.Counters(s.files.AccessLost()), LastReload: s.reloads.Last(),

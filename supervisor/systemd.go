@@ -68,6 +68,7 @@ func (s *Supervisor) summary(now time.Time, phase manager.Phase) manager.Summary
 	if c := control.Condition(sum.Condition); c == control.FleetCrashLoop || c == control.FleetDegraded {
 		is.Trouble = c.Words()
 	}
+	is.Wait = s.loaders.Wait(s.revisions.Current.Number, sum, now)
 	if e := s.gaveUp(); e != nil && e.Worker != 0 {
 		is.GaveUp = fmt.Sprintf("worker %d could not boot: %s", e.Worker, e.Status)
 	} else if e != nil {

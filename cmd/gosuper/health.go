@@ -84,6 +84,9 @@ func (a *app) probe(ctx context.Context, t target, ready bool) (string, error) {
 		return "", err
 	}
 	text := fmt.Sprintf("%s, %d of %d workers ready", h.Condition.Words(), h.ReadyWorkers, h.WorkersTarget)
+	if h.Reason != "" {
+		text += ": " + oneLine(h.Reason)
+	}
 	if !h.Healthy || ready && !h.Ready {
 		return "", notReady{text}
 	}

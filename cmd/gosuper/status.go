@@ -97,9 +97,12 @@ func statusText(st control.Status) string {
 	if st.CrashLoop != nil {
 		b.WriteString(crashLoopText(st.CrashLoop) + "\n")
 	}
+	if st.LoaderFailing != nil {
+		b.WriteString(loaderFailingText(st.LoaderFailing) + "\n")
+	}
 	fmt.Fprintf(&b, "%s\n", &workers)
 	for _, l := range st.Loaders {
-		fmt.Fprintf(&b, "loader  pid %s  generation %d  %s  up %s  %s %s", known(l.PID), l.Generation, l.State, age(l.AgeSeconds), strings.ToUpper(string(l.MemoryKind)), memory(l.MemoryBytes))
+		fmt.Fprintf(&b, "loader  pid %s  generation %d  %s  up %s  %d forks  %s %s", known(l.PID), l.Generation, l.State, age(l.AgeSeconds), l.Forks, strings.ToUpper(string(l.MemoryKind)), memory(l.MemoryBytes))
 		if l.Status != "" {
 			b.WriteString("  " + l.Status)
 		}
@@ -156,6 +159,20 @@ func crashLoopText(c *control.CrashLoop) string {
 	return text + fmt.Sprintf("worker %d: %s; its last lines:\n  %s\n", c.Worker, c.Status, strings.Join(c.LastLines, "\n  "))
 }
 
+// loaderFailingText says how loaders fail, what the last one wrote, and what to do.
+func loaderFailingText(l *control.LoaderFailing) string {
+	text := l.Words() + "\n"
+	if l.NextSeconds > 0 {
+		text += fmt.Sprintf("the next start in %s", age(l.NextSeconds))
+	} else {
+		text += "another one is there"
+	}
+	if len(l.LastLines) == 0 {
+		return text + "; the last one wrote nothing\n"
+	}
+	return text + "; the last lines of the last one:\n  " + strings.Join(l.LastLines, "\n  ") + "\n"
+}
+
 // workerColumns are the columns of a table of workers.
 func workerColumns(workers []control.Worker) []column {
 	return []column{
@@ -184,6 +201,15 @@ func workerCells(w control.Worker) []string {
 		strconv.Itoa(w.ID), strconv.Itoa(w.Slot), known(w.PID), strconv.Itoa(w.Generation), w.State, age(w.AgeSeconds),
 		requests, known(w.InFlight), cpuTime(w.CPUSeconds), memory(w.MemoryBytes), number(w.Restarts), w.Status,
 	}
+}
+
+// loaderCells is a loader in such a table.
+func loaderCells(l control.Loader) []string {
+	says := fmt.Sprintf("%d forks", l.Forks)
+	if l.Status != "" {
+		says += "; " + oneLine(l.Status)
+	}
+	return []string{"loader", "-", known(l.PID), strconv.Itoa(l.Generation), l.State, age(l.AgeSeconds), "-", "-", cpuTime(l.CPUSeconds), memory(l.MemoryBytes), "-", says}
 }
 
 // requestsText are the requests in flight.

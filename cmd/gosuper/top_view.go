@@ -62,6 +62,7 @@ type view struct {
 	order   order
 	status  control.Status
 	figures map[int]figures // by worker
+	loaders []*float64      // the time on a processor of each loader
 	total   *float64
 	at      time.Time // of the status; zero: there is none yet
 	trouble error     // why there is no newer one; nil: there is
@@ -84,6 +85,14 @@ func (v *view) update(st control.Status, now time.Time) {
 			perSecond(before[w.ID].Requests, w.Requests, seconds),
 			perSecond(before[w.ID].CPUSeconds, w.CPUSeconds, seconds),
 		}
+	}
+	v.loaders = nil
+	for _, l := range st.Loaders {
+		var had *float64
+		if i := slices.IndexFunc(v.status.Loaders, func(old control.Loader) bool { return l.PID != nil && old.PID != nil && *old.PID == *l.PID }); i >= 0 {
+			had = v.status.Loaders[i].CPUSeconds
+		}
+		v.loaders = append(v.loaders, perSecond(had, l.CPUSeconds, seconds))
 	}
 	v.total = perSecond(v.status.Counters.Requests, st.Counters.Requests, seconds)
 	v.status, v.at, v.trouble = st, now, nil
@@ -122,8 +131,14 @@ func (v *view) screen(width, height int, now time.Time) (lines []string, heads m
 	columns := workerColumns(st.Workers)
 	const rateColumn, cpuColumn = 7, 9 // behind the requests, and behind those in flight
 	t := table{columns: slices.Insert(slices.Insert(columns, rateColumn, column{"REQ/S", right}), cpuColumn, column{"CPU", right})}
+	add := func(cells []string, f figures) {
+		t.add(slices.Insert(slices.Insert(cells, rateColumn, rateText(f.rate)), cpuColumn, percent(f.cpu))...)
+	}
+	for i, l := range st.Loaders {
+		add(loaderCells(l), figures{cpu: v.loaders[i]})
+	}
 	for _, w := range workers {
-		t.add(slices.Insert(slices.Insert(workerCells(w.Worker), rateColumn, rateText(w.rate)), cpuColumn, percent(w.cpu))...)
+		add(workerCells(w.Worker), w.figures)
 	}
 	lines = append(lines, summary(st), fmt.Sprintf("%s requests/s  %s in flight  %s", rateText(v.total), known(st.InFlight()), strings.TrimSpace(countersText(st.Counters))))
 	lines = append(lines, v.notes(height, now)...)
@@ -163,6 +178,11 @@ func (v *view) notes(height int, now time.Time) (lines []string) {
 		short, room := *c, max(height-len(v.status.Workers)-8, 1)
 		short.LastLines = c.LastLines[max(len(c.LastLines)-room, 0):]
 		lines = textLines(crashLoopText(&short))
+	}
+	if l := v.status.LoaderFailing; l != nil {
+		short, room := *l, max(height-len(v.status.Workers)-9-len(lines), 1)
+		short.LastLines = l.LastLines[max(len(l.LastLines)-room, 0):]
+		lines = append(lines, textLines(loaderFailingText(&short))...)
 	}
 	if v.status.Unknown != "" || len(lines) == 0 {
 		lines = append(lines, v.status.Unknown)

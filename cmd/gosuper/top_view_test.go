@@ -100,6 +100,34 @@ func TestTopOfPlainWorkers(t *testing.T) {
 	}
 }
 
+// Loaders have lines of their own before the workers, and what is wrong with them is
+// explained where one looks first.
+func TestTopOfLoaders(t *testing.T) {
+	now := time.Unix(1000, 0)
+	st := fleetOf(1, 0)
+	st.Loaders = []control.Loader{{PID: new(99), Generation: 1, State: "ready", AgeSeconds: 60, Forks: 3, CPUSeconds: new(1.0), MemoryBytes: 200 << 20, Status: "2 threads\nrun"}}
+	st.LoaderFailing = &control.LoaderFailing{Failures: 2, NextSeconds: 4, Status: "exit status 1", LastLines: strings.Fields("a b c d e f g h i j k l model"), Hint: "mend it"}
+	v := &view{order: orders[0]}
+	v.update(st, now)
+	st.Loaders = []control.Loader{st.Loaders[0], {Generation: 2, State: "starting"}}
+	st.Loaders[0].CPUSeconds = new(1.5)
+	v.update(st, now.Add(time.Second))
+	lines, heads := v.screen(200, 12, now)
+	want := []string{
+		"the loader failed 2 times in a row: exit status 1 (mend it)",
+		"the next start in 4.0s; the last lines of the last one:",
+		"  l",
+		"  model",
+		"    ID  SLOT  PID  GEN  STATE       AGE  REQUESTS  REQ/S  IN FLIGHT  CPU  CPU TIME        PSS  RESTARTS  STATUS",
+		"loader     -   99    1  ready     1m00s         -      -          -  50%      1.5s  200.0 MiB         -  3 forks; 2 threads run",
+		"loader     -    -    2  starting   0.0s         -      -          -    -         -          -         -  0 forks",
+		"     1     0  100    1  ready     1m00s         0    0.0          0   0%      0.0s    1.0 MiB         0",
+	}
+	if !slices.Equal(lines[2:10], want) || !heads[6] {
+		t.Errorf("the screen is\n%s\nwant\n%s", strings.Join(lines[2:10], "\n"), strings.Join(want, "\n"))
+	}
+}
+
 // A crash loop is explained where one looks first, and the workers stay on the
 // screen.
 func TestTopOfCrashLoop(t *testing.T) {

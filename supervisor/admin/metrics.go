@@ -60,9 +60,12 @@ var workerStates = []string{"starting", "ready", "draining", "stopping"}
 
 // metrics is the table of all metrics.
 func metrics() []metric {
-	var reasons []string
+	var reasons, loaderReasons []string
 	for _, r := range control.Reasons() {
 		reasons = append(reasons, string(r))
+	}
+	for _, r := range control.LoaderReasons() {
+		loaderReasons = append(loaderReasons, string(r))
 	}
 	return []metric{
 		{
@@ -122,6 +125,15 @@ func metrics() []metric {
 					if bytes > 0 {
 						emit(float64(bytes), fmt.Sprint(generation))
 					}
+				}
+			},
+		},
+		{
+			name: "gosuper_loader_restarts_total", kind: counter, label: "reason", values: strings.Join(loaderReasons, ", "),
+			help: "Loaders (preload) started after the first one, by how the one before ended.",
+			numbers: func(m Metrics, emit func(float64, ...string)) {
+				for _, r := range control.LoaderReasons() {
+					emit(float64(m.Status.Counters.LoaderRestarts[r]), string(r))
 				}
 			},
 		},

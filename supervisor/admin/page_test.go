@@ -31,13 +31,18 @@ func busy() *master {
 			{ID: 5, Slot: 0, PID: new(101), Generation: 3, State: "ready", AgeSeconds: 7200, MemoryBytes: 3 << 20},
 			{ID: 9, Slot: 2, PID: new(103), Generation: 3, State: "starting", Cooperating: true, Requests: new(uint64), InFlight: new(uint64)},
 		},
+		Loaders: []control.Loader{
+			{PID: new(99), Generation: 3, State: "ready", AgeSeconds: 3600, Forks: 12, CPUSeconds: new(1.5), MemoryBytes: 200 << 20, Status: evil},
+			{Generation: 4, State: "starting"},
+		},
+		LoaderFailing: &control.LoaderFailing{Failures: 2, NextSeconds: 1.5, Status: "exit status 1", LastLines: []string{"ImportError", evil}, Hint: "mend it"},
 		Requests: []control.Request{
 			{Worker: 7, Method: "GET", Path: "/agent/stream", AgeSeconds: 1.5, IdleSeconds: 0.02, Streaming: true, RequestID: "abc"},
 			{Worker: 7, Method: "GET", Path: "/same", AgeSeconds: 3, IdleSeconds: 0.1, RequestID: "one"},
 			{Worker: 9, Method: "GET", Path: "/same", AgeSeconds: 5, IdleSeconds: 0.02, RequestID: "two"},
 			{Worker: 7, Method: evil, Path: "/" + evil, AgeSeconds: 12, IdleSeconds: 12, RequestID: evil},
 		},
-		Counters: control.Counters{Requests: new(uint64(1234)), Restarts: map[control.Reason]uint64{control.Crash: 6, control.MaxRequests: 12, control.Scale: 0}},
+		Counters: control.Counters{Requests: new(uint64(1234)), Restarts: map[control.Reason]uint64{control.Crash: 6, control.MaxRequests: 12, control.Scale: 0}, LoaderRestarts: map[control.Reason]uint64{control.Startup: 2}},
 		CrashLoop: &control.CrashLoop{
 			Slots: []int{0, 2}, Crashes: 18, NextSeconds: 12.3, Worker: 8, Status: "exit status 1", LastLines: []string{"Traceback", evil},
 		},
@@ -91,6 +96,12 @@ func TestPage(t *testing.T) {
 			"ready", "1", "7", "102", "3", "1 min 1 s", "1,234 / 5,000", "2", "0%", "5 MiB", "2", evil, "",
 			"starting", "2", "9", "103", "3", "0 s", "0", "0", "-", "-", "0", "", "",
 		},
+		"#loaders td": {
+			"ready", "99", "3", "1 h 0 min", "12", "1.5 s", "200 MiB", evil,
+			"starting", "-", "4", "0 s", "0", "-", "-", "",
+		},
+		"#loads":        {"the workers are forked from · restarts: startup 2"},
+		"#unloaded pre": {"The loader failed 2 times in a row: exit status 1; the next start in 1.5 s.\nMend it.\nIts last lines:\nImportError\n" + evil},
 		"#requests td": {
 			"1", "12 s", "12 s", "waiting", evil, "/" + evil, "7", evil,
 			"2", "5 s", "100 ms", "waiting", "GET", "/same", "7, 9", "",

@@ -115,7 +115,11 @@ func (s *Server) serveReady(w http.ResponseWriter, r *http.Request) {
 	case health.Ready:
 		io.WriteString(w, "ready\n")
 	case health.ReadyWorkers == 0 && health.State != control.Stopping:
-		http.Error(w, "no worker is ready", http.StatusServiceUnavailable)
+		why := ""
+		if health.Reason != "" {
+			why = ": " + health.Reason
+		}
+		http.Error(w, "no worker is ready"+why, http.StatusServiceUnavailable)
 	default:
 		http.Error(w, "the master is stopping", http.StatusServiceUnavailable)
 	}

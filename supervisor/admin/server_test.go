@@ -116,6 +116,7 @@ var figures = Metrics{
 		Counters: control.Counters{
 			Requests: new(uint64(46)), Timeouts: new(uint64(5)), RequestsLost: new(uint64(15)), InnocentsLost: new(uint64(16)),
 			RequestsUnslotted: new(uint64(17)), Connections: new(uint64(18)), AccessLinesDropped: new(uint64(19)), Restarts: map[control.Reason]uint64{control.Crash: 6, control.ByReload: 7},
+			LoaderRestarts: map[control.Reason]uint64{control.Startup: 20},
 		},
 	},
 	Codes:     &[5]uint64{0, 10, 11, 12, 13},
@@ -145,6 +146,10 @@ func TestMetrics(t *testing.T) {
 		`gosuper_innocents_lost_total 16`,
 		`gosuper_loader_memory_bytes{generation="1"} 70`,
 		`gosuper_loader_memory_bytes{generation="2"} 80`,
+		`gosuper_loader_restarts_total{reason="crash"} 0`,
+		`gosuper_loader_restarts_total{reason="reload"} 0`,
+		`gosuper_loader_restarts_total{reason="startup"} 20`,
+		`gosuper_loader_restarts_total{reason="timeout"} 0`,
 		`gosuper_reloads_total{result="ok"} 8`,
 		`gosuper_reloads_total{result="refused"} 9`,
 		`gosuper_reloads_total{result="rolled_back"} 0`,

@@ -2,7 +2,10 @@
 
 package control
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // Condition is how the fleet is, in the word that a person would use. State says
 // what the master is doing, also with a fleet that is in no good condition.
@@ -12,7 +15,7 @@ type Condition string
 const (
 	FleetStopping  Condition = "stopping"   // told to stop, or gave up
 	FleetReloading Condition = "reloading"  // a reload is under way
-	FleetCrashLoop Condition = "crash_loop" // workers of a slot end again and again
+	FleetCrashLoop Condition = "crash_loop" // workers of a slot, or the loaders that they wait for, end again and again
 	FleetReady     Condition = "ready"      // every slot has a ready worker
 	FleetStarting  Condition = "starting"   // what is missing has not been there yet
 	FleetDegraded  Condition = "degraded"   // a slot has lost its ready worker
@@ -33,6 +36,30 @@ type CrashLoop struct {
 	Worker    int      `json:"worker"`
 	Status    string   `json:"status"`
 	LastLines []string `json:"last_lines"`
+}
+
+// LoaderFailing are loaders that fail one after the other while workers wait for one.
+type LoaderFailing struct {
+	Failures int `json:"failures"` // in a row
+	// NextSeconds is the time until the next one is started; 0: one is there.
+	NextSeconds float64 `json:"next_seconds"`
+	// Status is how the last one ended, or "" if that is not known any more, LastLines
+	// what it wrote last, and Hint what to do.
+	Status    string   `json:"status"`
+	LastLines []string `json:"last_lines"`
+	Hint      string   `json:"hint"`
+}
+
+// Words says it in one line.
+func (l *LoaderFailing) Words() string {
+	text := "the loader failed"
+	if l.Failures > 1 {
+		text = fmt.Sprintf("the loader failed %d times in a row", l.Failures)
+	}
+	if l.Status != "" {
+		text += ": " + l.Status
+	}
+	return text + " (" + l.Hint + ")"
 }
 
 // Incidents are the last ends of workers that nobody asked for, or that had to be

@@ -110,6 +110,7 @@ func TestDescriptionHasTypes(t *testing.T) {
 		Failing{},
 		Request{},
 		CrashLoop{},
+		LoaderFailing{},
 		Incidents{},
 		Incident{},
 		Counters{},

@@ -22,6 +22,9 @@ type Status struct {
 	// CrashLoop says more about workers that end again and again; nil: there are
 	// none.
 	CrashLoop *CrashLoop `json:"crash_loop"`
+	// LoaderFailing says more about loaders that fail while workers wait for one; nil:
+	// they do not.
+	LoaderFailing *LoaderFailing `json:"loader_failing"`
 	// Generation is that of the configuration in force: 1 is the one the master
 	// started with, and each that is accepted has the next number.
 	Generation    int     `json:"generation"`
@@ -92,9 +95,11 @@ type Worker struct {
 type Loader struct {
 	PID        *int `json:"pid"` // nil: it is being made
 	Generation int  `json:"generation"`
-	// State is "starting", "ready", "stopping" or "killed".
+	// State is "starting", "ready", "stopping", "aborted" (asked for its stacks, since it
+	// hangs) or "killed".
 	State       string     `json:"state"`
 	AgeSeconds  float64    `json:"age_seconds"`
+	Forks       uint64     `json:"forks"` // workers that it has made
 	MemoryBytes uint64     `json:"memory_bytes"`
 	MemoryKind  MemoryKind `json:"memory_kind"`
 	CPUSeconds  *float64   `json:"cpu_seconds"`
@@ -156,6 +161,9 @@ type Counters struct {
 	// Restarts are the workers started to replace one, by reason; every reason
 	// is present.
 	Restarts map[Reason]uint64 `json:"restarts"`
+	// LoaderRestarts are the loaders started after the first one, by the end of the one
+	// before; every one of [LoaderReasons] is present.
+	LoaderRestarts map[Reason]uint64 `json:"loader_restarts"`
 }
 
 // Seconds is a duration as the figures here have it: to the millisecond, and 0 if it
@@ -182,6 +190,11 @@ const (
 func Reasons() []Reason {
 	return []Reason{Crash, MaxRequests, Timeout, Memory, Lifetime, ByReload, Scale, Startup, Recycle}
 }
+
+// LoaderReasons returns the reasons of loaders that are started after the first one, in
+// the order in which they are shown: startup of one that did not become ready, timeout of
+// one that did not answer, crash of any other, and reload.
+func LoaderReasons() []Reason { return []Reason{Crash, Startup, Timeout, ByReload} }
 
 // Reload is how the last reload went.
 type Reload struct {

@@ -5,12 +5,15 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/gosuper/gosuper/supervisor/control"
 )
 
 // forked is what a worker says of itself that testdata/loader has made.
@@ -167,15 +170,15 @@ func TestPreloadPerl(t *testing.T) {
 // The loader is in the status, and its memory is that of the fleet.
 func TestLoaderStatus(t *testing.T) {
 	t.Parallel()
-	control := filepath.Join(t.TempDir(), "control")
-	p := preload(t, "threads", fmt.Sprintf("control = { socket = %q }", control))
+	socket := filepath.Join(t.TempDir(), "control")
+	p := preload(t, "threads", fmt.Sprintf("control = { socket = %q }", socket))
 	p.wait(t, 0, "ready", nil)
 	loader := p.wait(t, 0, "loader ready", nil).num("pid")
-	st, _ := asked(t, control, false)
+	st, _ := asked(t, socket, false)
 	if len(st.Loaders) != 1 {
 		t.Fatalf("there are the loaders %+v", st.Loaders)
 	}
-	if l := st.Loaders[0]; *l.PID != loader || l.Generation != 1 || l.State != "ready" || l.MemoryBytes < 1<<20 || l.Status != "2 threads run" {
+	if l := st.Loaders[0]; *l.PID != loader || l.Generation != 1 || l.State != "ready" || l.MemoryBytes < 1<<20 || l.Forks != 2 || l.Status != "2 threads run" {
 		t.Errorf("the loader is %+v", l)
 	}
 }
@@ -209,6 +212,41 @@ func TestLoaderFails(t *testing.T) {
 	}
 }
 
+// Workers that wait for a loader which fails again and again are told so, with what to do.
+func TestLoaderCrashLoop(t *testing.T) {
+	t.Parallel()
+	socket := filepath.Join(t.TempDir(), "control")
+	p := preload(t, "", fmt.Sprintf("control = { socket = %q }", socket), admin("127.0.0.1:0"), "[restart]", `backoff_min = "1s"`, `backoff_max = "1s"`)
+	p.wait(t, 0, "ready", nil)
+	loader := p.wait(t, 0, "loader ready", nil).num("pid")
+	p.do(t, "broken")
+	from := p.mark()
+	if err := syscall.Kill(loader, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	p.wait(t, from, "loader ended, its workers live on", match{"pid": loader, "reason": "crash"})
+	p.kill(t, 0)
+	p.count(t, 2, from, "loader failed", match{"reason": "startup", "status": "exit status 1"})
+	st, _ := asked(t, socket, false)
+	l := st.LoaderFailing
+	if l == nil || l.Failures < 3 || l.Status != "exit status 1" || !slices.Contains(l.LastLines, "cannot find the model") || !strings.Contains(l.Hint, "gosuper reload") {
+		t.Errorf("the loader fails so: %+v", l)
+	}
+	if r := st.Counters.LoaderRestarts; st.Condition != control.FleetCrashLoop || r[control.Crash] != 1 || r[control.Startup] < 1 {
+		t.Errorf("%s, loaders were started again %v", st.Condition, r)
+	}
+	p.kill(t, 1)
+	eventually(t, "nobody is ready", func() bool {
+		status, body := fetch(t, p.adminAddr(), "/health/ready")
+		return status == http.StatusServiceUnavailable && strings.HasPrefix(body, "no worker is ready: the loader failed ")
+	})
+	p.do(t, "")
+	p.reload()
+	if st, _ = asked(t, socket, false); st.LoaderFailing != nil || st.Condition != control.FleetReady {
+		t.Errorf("%s, and the loader fails so: %+v", st.Condition, st.LoaderFailing)
+	}
+}
+
 // A command that is no loader is told what it would have to be.
 func TestNoLoader(t *testing.T) {
 	t.Parallel()
@@ -217,6 +255,7 @@ func TestNoLoader(t *testing.T) {
 		t.Errorf("exit status %d, want 3", code)
 	}
 	p.contains(t, "has to speak the loader protocol")
+	p.contains(t, "loader.py\", line")
 }
 
 // A loader that is killed is started again when a worker is needed, and not before.

@@ -9,6 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// stacks is logged of a loader that hangs.
+const stacks = "loader hangs, asking for its stacks"
+
 // Whatever a loader does to one worker, the others serve, and the fleet is whole again
 // when it does what it should.
 func TestLoaderMischief(t *testing.T) {
@@ -21,9 +24,11 @@ func TestLoaderMischief(t *testing.T) {
 		{how: "fail", msg: "worker boot failed", match: match{"status": "the loader could not make the worker"}, quick: true},
 		{how: "killed", msg: "worker boot failed", match: match{"status": "killed by SIGKILL"}, quick: true},
 		{how: "exit", msg: "loader ended, its workers live on", match: match{"status": "exit status 7"}},
-		{how: "close", msg: "killing loader", match: match{"failure": "closed its end of GOSUPER_LOADER_FD"}},
-		{how: "hang", msg: "killing loader", match: match{"failure": "did not answer within 10s"}},
-		{how: "early", msg: "killing loader", match: match{"failure": "did not answer within 10s"}},
+		{how: "close", msg: stacks, match: match{"failure": "closed its end of GOSUPER_LOADER_FD"}},
+		{how: "hang", msg: stacks, match: match{"failure": "did not answer within 10s"}},
+		{how: "deaf", msg: "killing loader", match: match{"failure": "did not answer within 10s"}},
+		{how: "stopped", msg: stacks, match: match{"failure": "did not answer within 10s"}},
+		{how: "early", msg: stacks, match: match{"failure": "did not answer within 10s"}},
 		{how: "no session", msg: "a message of a loader or its workers is ignored", match: nil},
 		{how: "foreign", msg: "a message of a loader or its workers is ignored", match: nil, quick: true},
 		{how: "flood", msg: "a message of a loader or its workers is ignored", match: nil, quick: true},
@@ -51,6 +56,10 @@ func TestLoaderMischief(t *testing.T) {
 			if f := p.forkedFacts(); c.quick && f.Loader != loader {
 				t.Errorf("another loader, %d", f.Loader)
 			}
+			if c.msg == stacks {
+				p.contains(t, "Current thread")
+				p.contains(t, "loader.py\", line")
+			}
 			if p.workers()[1] != neighbour {
 				t.Error("the other worker is gone")
 			}
@@ -65,7 +74,7 @@ func TestForkedTooLate(t *testing.T) {
 	p.wait(t, 0, "ready", nil)
 	p.do(t, "late")
 	from := p.kill(t, 0)
-	p.wait(t, from, "killing loader", match{"reason": "watchdog"})
+	p.wait(t, from, stacks, match{"reason": "watchdog"})
 	p.do(t, "")
 	p.wait(t, from, "worker ready", match{"slot": 0})
 }

@@ -118,7 +118,10 @@ func (b *Books) Uptime(now time.Time) time.Duration { return now.Sub(b.started) 
 // Counters are those of a status. accessLost are the lines that the access log in
 // use has lost. What only boards tell is nil until one was read.
 func (b *Books) Counters(accessLost uint64) control.Counters {
-	c := control.Counters{Restarts: maps.Clone(b.restarts.by)}
+	c := control.Counters{Restarts: maps.Clone(b.restarts.by), LoaderRestarts: map[control.Reason]uint64{}}
+	for _, r := range control.LoaderReasons() {
+		c.LoaderRestarts[r] = b.restarts.loads[r]
+	}
 	if b.tally.Heard() {
 		total := b.tally.Total().Counters
 		c.Requests, c.Timeouts, c.RequestsLost, c.InnocentsLost = new(total.Finished), new(total.Timeouts), new(b.tally.Lost()), new(b.innocents)

@@ -117,6 +117,22 @@ func (b *Books) CrashLoop(sum fleet.Summary, now time.Time) *control.CrashLoop {
 	return c
 }
 
+// LoaderFailing says more about loaders that fail while workers wait for one, of which
+// the last ended so; nil: they do not.
+func LoaderFailing(sum fleet.Summary, now time.Time, last Ending) *control.LoaderFailing {
+	if sum.Loads == 0 {
+		return nil
+	}
+	l := &control.LoaderFailing{Failures: sum.Loads, Status: last.Status, Hint: last.Hint, LastLines: append([]string{}, last.Lines...)}
+	if !sum.NextLoad.IsZero() {
+		l.NextSeconds = control.Seconds(sum.NextLoad.Sub(now))
+	}
+	if l.Hint == "" {
+		l.Hint = "no worker can be started meanwhile, and those that there are go on: mend the application, then gosuper reload"
+	}
+	return l
+}
+
 // linesOf are the last lines of an incident, which are never null.
 func linesOf(i Incident) []string { return append([]string{}, i.Lines...) }
 

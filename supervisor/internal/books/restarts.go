@@ -11,6 +11,7 @@ import (
 type restarts struct {
 	by    map[control.Reason]uint64 `state:"restarts"` // every reason is there
 	slots map[int]uint64            `state:"slot_restarts"`
+	loads map[control.Reason]uint64 `state:"loader_restarts"`
 }
 
 // counted is what a restart for each reason of the brain is counted as. The first
@@ -31,7 +32,7 @@ var counted = map[fleet.Reason]control.Reason{
 }
 
 func newRestarts() restarts {
-	r := restarts{by: map[control.Reason]uint64{}, slots: map[int]uint64{}}
+	r := restarts{by: map[control.Reason]uint64{}, slots: map[int]uint64{}, loads: map[control.Reason]uint64{}}
 	for _, reason := range control.Reasons() {
 		r.by[reason] = 0
 	}
@@ -52,6 +53,10 @@ func (b *Books) Restarted(slot int, why fleet.Reason) {
 	b.restarts.by[reason]++
 	b.restarts.slots[slot]++
 }
+
+// Loaded enters a loader that was started after the first one, for the reason of the end
+// of the one before.
+func (b *Books) Loaded(why fleet.Reason) { b.restarts.loads[counted[why]]++ }
 
 // RestartsOf is how often a worker of the slot was replaced.
 func (b *Books) RestartsOf(slot int) uint64 { return b.restarts.slots[slot] }

@@ -28,11 +28,16 @@ type (
 		Reason   Reason
 	}
 
-	// KillLoader sends SIGKILL to the loader's process group.
-	KillLoader struct {
+	// AbortLoader sends the abort signal to a loader that hangs, and SIGCONT in case it was
+	// stopped.
+	AbortLoader struct {
 		Revision int
 		Reason   Reason
 	}
+
+	// KillLoader sends SIGKILL to the loader's process group: the time for its stacks, or
+	// its grace, is over.
+	KillLoader struct{ Revision int }
 
 	// Announce says that a worker became ready.
 	Announce struct{ ID int }
@@ -143,28 +148,29 @@ type (
 	}
 )
 
-func (Spawn) action()      {}
-func (Load) action()       {}
-func (Unload) action()     {}
-func (KillLoader) action() {}
-func (Announce) action()   {}
-func (Defer) action()      {}
-func (Withdraw) action()   {}
-func (Plain) action()      {}
-func (FoundStuck) action() {}
-func (Recovered) action()  {}
-func (Retire) action()     {}
-func (Hasten) action()     {}
-func (Prolong) action()    {}
-func (Abort) action()      {}
-func (Kill) action()       {}
-func (Bury) action()       {}
-func (Rescale) action()    {}
-func (Apply) action()      {}
-func (EndReload) action()  {}
-func (Close) action()      {}
-func (Up) action()         {}
-func (Halt) action()       {}
+func (Spawn) action()       {}
+func (Load) action()        {}
+func (Unload) action()      {}
+func (AbortLoader) action() {}
+func (KillLoader) action()  {}
+func (Announce) action()    {}
+func (Defer) action()       {}
+func (Withdraw) action()    {}
+func (Plain) action()       {}
+func (FoundStuck) action()  {}
+func (Recovered) action()   {}
+func (Retire) action()      {}
+func (Hasten) action()      {}
+func (Prolong) action()     {}
+func (Abort) action()       {}
+func (Kill) action()        {}
+func (Bury) action()        {}
+func (Rescale) action()     {}
+func (Apply) action()       {}
+func (EndReload) action()   {}
+func (Close) action()       {}
+func (Up) action()          {}
+func (Halt) action()        {}
 
 // Verdict is what the brain makes of an exit.
 type Verdict int

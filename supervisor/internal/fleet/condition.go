@@ -1,6 +1,9 @@
 package fleet
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Condition is how the fleet is, in the word that a person would use.
 type Condition string
@@ -9,7 +12,7 @@ type Condition string
 const (
 	ConditionStopping  Condition = "stopping"   // told to stop, or gave up
 	ConditionReloading Condition = "reloading"  // a reload is under way
-	ConditionCrashLoop Condition = "crash_loop" // workers of a slot end again and again
+	ConditionCrashLoop Condition = "crash_loop" // workers of a slot, or the loaders that they wait for, end again and again
 	ConditionReady     Condition = "ready"      // every slot has a ready worker
 	ConditionStarting  Condition = "starting"   // what is missing has not been there yet
 	ConditionDegraded  Condition = "degraded"   // a slot has lost its ready worker
@@ -26,6 +29,12 @@ type Summary struct {
 	Looping []int
 	Crashes int
 	Next    time.Time
+	// Unloaded says that workers wait for a loader which is being started, and how the
+	// last ones fared: how often they ended in a row, or did not become ready, and when
+	// the next one is started; zero: one is there already.
+	Unloaded bool
+	Loads    int
+	NextLoad time.Time
 }
 
 // Summary returns how the fleet is now. A crash loop is over when a worker has been
@@ -56,12 +65,13 @@ func (f *Fleet) Summary(now time.Time) Summary {
 			sum.Next = until
 		}
 	}
+	f.sumLoads(&sum, now)
 	switch {
 	case f.Stopping():
 		sum.Condition = ConditionStopping
 	case f.Reloading():
 		sum.Condition = ConditionReloading
-	case len(sum.Looping) > 0:
+	case len(sum.Looping) > 0 || sum.Loads >= 2:
 		sum.Condition = ConditionCrashLoop
 	case sum.Ready == sum.Target:
 		sum.Condition = ConditionReady
@@ -71,6 +81,22 @@ func (f *Fleet) Summary(now time.Time) Summary {
 		sum.Condition = ConditionStarting
 	}
 	return sum
+}
+
+// sumLoads adds how the loaders of the revision in force fare, if workers wait for one.
+func (f *Fleet) sumLoads(sum *Summary, now time.Time) {
+	r := f.current
+	if f.Stopping() || !slices.ContainsFunc(f.wanted, func(l Load) bool { return l.Revision == r.number }) {
+		return
+	}
+	sum.Unloaded = true
+	if r.loads.failures == 0 && r.loads.crashes < 2 {
+		return
+	}
+	sum.Loads = max(r.loads.crashes, r.loads.failures)
+	if f.loader(r.number) == nil && r.loads.until.After(now) {
+		sum.NextLoad = r.loads.until
+	}
 }
 
 // Failing is a slot whose workers do not boot.

@@ -60,7 +60,11 @@ func (f *Fleet) Horizon() time.Time {
 		}
 	}
 	for _, l := range f.loaders {
-		consider(l.due)
+		if l.State == LoaderStarting {
+			consider(l.due.Add(AbortGrace))
+		} else {
+			consider(l.due)
+		}
 	}
 	if f.stopping {
 		consider(f.stopBy.Add(KillGrace))
@@ -73,7 +77,7 @@ func (f *Fleet) Horizon() time.Time {
 	}
 	for _, r := range []*revision{f.current, f.candidate} {
 		if r != nil && r.loads.until.After(f.now) {
-			consider(r.loads.until.Add(r.StartupTimeout))
+			consider(r.loads.until.Add(r.StartupTimeout + AbortGrace))
 		}
 	}
 	return last

@@ -65,27 +65,27 @@
 //	Stop, quick      Dcr      Dcr      Dcr      Dcr      ch       ch       c        c        c        c
 //
 // The same of a loader, in a fleet of one preloaded worker, which is ready unless the loader
-// is the first. It is stopping because a reload has replaced its revision, and was killed
-// because it hung.
+// is the first. It is stopping because a reload has replaced its revision, and was aborted
+// and killed because it hung.
 //
-//	                 starting ready    stopping killed   gone
-//	Tick             .        .        .        .        .
-//	Tick, when due   Kz       .        Kp       .        .
-//	LoaderReady      Rs       .        .        .        .
-//	LoaderExited     m        G        G        G        .
-//	LoaderHung       .        Kz       .        .        .
-//	LoaderExtended   *        .        .        .        .
-//	ScaleBy +1       n        ns       ns       n        Snm
-//	Reload           m        m        m        m        m
-//	Stop             Tco      Tco      Kcrkz    c        c
-//	Stop, quick      Tco      Tco      cr       c        c
+//	                 starting ready    stopping aborted  killed   gone
+//	Tick             .        .        .        .        .        .
+//	Tick, when due   Aj       .        Kp       Kz       .        .
+//	LoaderReady      Rs       .        .        .        .        .
+//	LoaderExited     m        G        G        G        G        .
+//	LoaderHung       .        Aj       .        .        .        .
+//	LoaderExtended   *        .        .        .        .        .
+//	ScaleBy +1       n        ns       ns       n        n        Snm
+//	Reload           m        m        m        m        m        m
+//	Stop             Tco      Tco      Kcrkz    c        c        c
+//	Stop, quick      Tco      Tco      cr       c        c        c
 //
 // An upper-case letter is the state that follows: S starting, R ready, D draining,
-// A aborted, K killed, G gone; of a loader S starting, R ready, T stopping, K killed,
-// G gone. The others are what is done, to this worker or for the fleet:
+// A aborted, K killed, G gone; of a loader S starting, R ready, T stopping, A aborted,
+// K killed, G gone. The others are what is done, to this worker or for the fleet:
 //
-//	m Load, o Unload, z KillLoader, s Spawn, a Announce, w Withdraw, p Plain, f FoundStuck, v Recovered
-//	r Retire, h Hasten, l Prolong, x Abort, k Kill, b Bury, n Rescale, c Close
+//	m Load, o Unload, j AbortLoader, z KillLoader, s Spawn, a Announce, w Withdraw, p Plain, f FoundStuck
+//	v Recovered, r Retire, h Hasten, l Prolong, x Abort, k Kill, b Bury, n Rescale, c Close
 //
 // An asterisk is a fact that is noted, and a point nothing at all. A worker that nobody
 // knows is like one that is gone.
@@ -131,7 +131,7 @@
 //     ready, wrote its header and began to hang: the guard stands between the worlds
 //     of the simulator and the brain as it does between boards and the loop.
 //   - The fleet is called ready when every slot has a ready worker, and a crash
-//     loop is called one.
+//     loop is called one, of workers or of the loaders that they wait for.
 //   - The order in which a worker writes its header, says READY=1, grows old enough
 //     and begins to wait for connections does not matter: two brains are given all of
 //     it in different orders, in the midst of whatever else happens, and have to agree.
@@ -141,7 +141,7 @@
 //     while nobody needs it.
 //   - A loader that nobody needs is told so at once, and is gone or killed within its
 //     grace; one that is needed is not told. One that hangs, or is not ready in time, is
-//     killed.
+//     asked for its stacks, and is gone or killed within the grace for that.
 //   - No worker goes for a revision whose loader is not ready. A trial whose loader
 //     fails to start is over.
 //   - When workers and loaders behave, the fleet converges to what was asked.

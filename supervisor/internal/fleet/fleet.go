@@ -38,7 +38,7 @@ type Fleet struct {
 	moved     bool      `state:"-"`          // the last step was about more than time
 	late      bool      `state:"-"`          // this step comes too long after it was due, for which nobody is punished
 	actions   []Action  `state:"-"`
-	wanted    []Load    `state:"-"` // loaders for want of which this step cannot spawn
+	wanted    []Load    `state:"-"` // loaders for want of which the last step could not spawn
 }
 
 // New returns a fleet that has no workers yet; the first Step spawns them.
@@ -86,12 +86,12 @@ func (f *Fleet) Step(now time.Time, events ...Event) []Action {
 	}
 	f.late = f.excused(now, events)
 	before := f.now
-	f.now, f.actions = now, nil
+	f.now, f.actions, f.wanted = now, nil, f.wanted[:0]
 	f.credit(before)
 	for _, ev := range events {
 		f.record(ev)
 	}
-	f.endHung()
+	f.abortHung()
 	f.escalate()
 	f.judge()
 	f.grant()

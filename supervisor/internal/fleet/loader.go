@@ -16,10 +16,11 @@ const (
 	LoaderStarting                    // started, and not ready to spawn
 	LoaderServing                     // spawns workers
 	LoaderStopping                    // told that nobody needs it any more
+	LoaderAborted                     // asked for its stacks: the abort signal was sent
 	LoaderKilled                      // SIGKILL was sent
 )
 
-var loaderStates = [...]string{"absent", "starting", "ready", "stopping", "killed"}
+var loaderStates = [...]string{"absent", "starting", "ready", "stopping", "aborted", "killed"}
 
 // String returns the state in the words of an operator.
 func (s LoaderState) String() string { return loaderStates[s] }
@@ -87,7 +88,6 @@ func (f *Fleet) load() {
 		})
 		f.do(l)
 	}
-	f.wanted = f.wanted[:0]
 }
 
 // unload tells the loaders to end of which no worker will be spawned any more.
@@ -97,11 +97,12 @@ func (f *Fleet) unload() {
 		if !needed && !l.unloaded {
 			f.tellLoader(l)
 		}
-		if f.stopping && l.State == LoaderStopping {
+		ends := l.State == LoaderStopping || l.State == LoaderAborted
+		if f.stopping && ends {
 			l.due = sooner(l.due, f.stopBy)
 		}
-		if l.State == LoaderStopping && !l.due.After(f.now) {
-			f.killLoader(l, ReasonGrace)
+		if ends && !l.due.After(f.now) {
+			f.killLoader(l)
 		}
 		if end := f.stopBy.Add(KillGrace); f.stopping && l.State == LoaderKilled && end.After(f.now) {
 			l.due = end
@@ -112,7 +113,7 @@ func (f *Fleet) unload() {
 // tellLoader tells a loader that nobody needs it any more.
 func (f *Fleet) tellLoader(l *Loader) {
 	l.unloaded = true
-	if l.State == LoaderKilled {
+	if l.State == LoaderAborted || l.State == LoaderKilled {
 		return
 	}
 	l.State, l.due = LoaderStopping, f.now.Add(UnloadGrace)
@@ -126,19 +127,25 @@ func (f *Fleet) tellLoader(l *Loader) {
 	f.do(Unload{l.Revision, why})
 }
 
-// killLoader ends a loader that has had its time. If nobody asked for its end, that
-// counts as one of its own.
-func (f *Fleet) killLoader(l *Loader, why Reason) {
+// abortLoader asks a loader that hangs for its stacks before it is killed. That counts as
+// an end of its own.
+func (f *Fleet) abortLoader(l *Loader, why Reason) {
 	f.blameLoader(l)
-	l.State, l.due = LoaderKilled, time.Time{}
-	f.do(KillLoader{l.Revision, why})
+	l.State, l.due = LoaderAborted, f.now.Add(AbortGrace)
+	f.do(AbortLoader{l.Revision, why})
 }
 
-// endHung kills the loaders that hang and whose exit was not among the news.
-func (f *Fleet) endHung() {
+// killLoader ends a loader that has had its time.
+func (f *Fleet) killLoader(l *Loader) {
+	l.State, l.due = LoaderKilled, time.Time{}
+	f.do(KillLoader{l.Revision})
+}
+
+// abortHung has an end made of the loaders that hang and whose exit was not among the news.
+func (f *Fleet) abortHung() {
 	for _, l := range f.loaders {
 		if l.hung && l.State == LoaderServing {
-			f.killLoader(l, ReasonWatchdog)
+			f.abortLoader(l, ReasonWatchdog)
 		}
 	}
 }
@@ -152,7 +159,7 @@ func (f *Fleet) escalateLoaders() {
 		}
 		switch l.State {
 		case LoaderStarting:
-			f.killLoader(l, ReasonStartup)
+			f.abortLoader(l, ReasonStartup)
 		case LoaderKilled:
 			l.due = time.Time{} // nothing more can be done
 		}

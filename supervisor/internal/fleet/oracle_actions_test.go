@@ -30,6 +30,8 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 		return o.loaded(now, a)
 	case Unload:
 		return o.unloaded(now, a)
+	case AbortLoader:
+		return o.loaderAborted(now, a, late)
 	case KillLoader:
 		return o.loaderKilled(now, a, late)
 	case Announce:

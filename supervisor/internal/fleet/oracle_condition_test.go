@@ -26,13 +26,16 @@ func (o *oracle) condition(f *Fleet, now time.Time) string {
 	if len(loops) > 0 {
 		return "crash loop kept quiet"
 	}
+	if broken := o.loadsTold(sum); broken != "" {
+		return broken
+	}
 	var want Condition
 	switch {
 	case o.closed || !o.stopAt.IsZero():
 		want = ConditionStopping
 	case len(o.reloads) > 0:
 		want = ConditionReloading
-	case len(sum.Looping) > 0:
+	case len(sum.Looping) > 0 || sum.Loads >= 2:
 		want = ConditionCrashLoop
 	case served == o.target:
 		want = ConditionReady
@@ -45,6 +48,26 @@ func (o *oracle) condition(f *Fleet, now time.Time) string {
 	}
 	if sum.Condition != want {
 		return "a " + string(want) + " fleet called " + string(sum.Condition)
+	}
+	return ""
+}
+
+// loadsTold compares what is said of the loaders of the revision in force. Where nobody is
+// there at all one of them is waited for, unless the slots wait themselves.
+func (o *oracle) loadsTold(sum Summary) string {
+	t, waits := o.triesOf(o.current), o.preloaded(o.current) && !o.forks(o.current)
+	failing := waits && (t.failures > 0 || t.crashes >= 2)
+	awaited := waits && o.serving() && len(o.alive) == 0 && !o.closed && o.stopAt.IsZero()
+	for slot := range o.target {
+		awaited = awaited && o.crashes[[2]int{slot, o.current}] == nil
+	}
+	switch {
+	case sum.Loads > 0 && !failing, sum.Unloaded && !waits:
+		return "loaders said to fail that do not"
+	case awaited && (!sum.Unloaded || failing && sum.Loads != max(t.failures, t.crashes)):
+		return "failing loaders kept quiet"
+	case !sum.NextLoad.IsZero() && o.nurses[o.current] != nil:
+		return "loader said to come that is there"
 	}
 	return ""
 }

@@ -9,6 +9,7 @@ type nurse struct {
 	readyAt time.Time
 	told    bool
 	until   time.Time // it has to be gone or killed then
+	aborted bool
 	killed  bool
 	hung    bool
 	counted bool
@@ -27,8 +28,11 @@ func (o *oracle) preloaded(revision int) bool { return o.settings[revision].Prel
 // forks says whether workers of the revision can be spawned as far as its loader goes.
 func (o *oracle) forks(revision int) bool {
 	l := o.nurses[revision]
-	return !o.preloaded(revision) || l != nil && l.ready && !l.told && !l.killed
+	return !o.preloaded(revision) || l != nil && l.ready && !l.ends()
 }
+
+// ends says whether something was done already to end the loader.
+func (l *nurse) ends() bool { return l.told || l.aborted || l.killed }
 
 // loads says whether workers of the revision in force have to wait for a loader that is
 // on its way, or may not be yet.
@@ -53,7 +57,7 @@ func (o *oracle) triesOf(revision int) *tries {
 func (o *oracle) hearLoader(now time.Time, ev Event) {
 	switch ev := ev.(type) {
 	case LoaderReady:
-		if l := o.nurses[ev.Revision]; l != nil && !l.told && !l.killed && !l.ready {
+		if l := o.nurses[ev.Revision]; l != nil && !l.ends() && !l.ready {
 			l.ready, l.readyAt = true, now
 			o.triesOf(ev.Revision).failures = 0
 		}
@@ -63,11 +67,11 @@ func (o *oracle) hearLoader(now time.Time, ev Event) {
 			delete(o.nurses, ev.Revision)
 		}
 	case LoaderHung:
-		if l := o.nurses[ev.Revision]; l != nil && l.ready && !l.told && !l.killed {
+		if l := o.nurses[ev.Revision]; l != nil && l.ready && !l.ends() {
 			l.hung = true
 		}
 	case LoaderExtended:
-		if l := o.nurses[ev.Revision]; l != nil && !l.ready && now.Add(ev.By).After(l.startBy) {
+		if l := o.nurses[ev.Revision]; l != nil && !l.ready && !l.aborted && now.Add(ev.By).After(l.startBy) {
 			l.startBy = now.Add(ev.By)
 		}
 	}
@@ -110,12 +114,30 @@ func (o *oracle) loaded(now time.Time, a Load) string {
 func (o *oracle) unloaded(now time.Time, a Unload) string {
 	l := o.nurses[a.Revision]
 	switch {
-	case l == nil || l.told || l.killed:
+	case l == nil || l.ends():
 		return "acted on the dead"
 	case o.useful(a.Revision):
 		return "loader ended that is needed"
 	}
 	l.told, l.until = true, now.Add(UnloadGrace)
+	return ""
+}
+
+// loaderAborted checks that a loader is asked for its stacks.
+func (o *oracle) loaderAborted(now time.Time, a AbortLoader, late bool) string {
+	l := o.nurses[a.Revision]
+	if l == nil || l.ends() {
+		return "acted on the dead"
+	}
+	switch {
+	case l.hung:
+	case late:
+		return "late loop punished"
+	case l.ready || l.startBy.After(now):
+		return "loader aborted without need"
+	}
+	l.aborted, l.until = true, now.Add(AbortGrace)
+	o.countLoader(now, a.Revision, l)
 	return ""
 }
 
@@ -126,15 +148,15 @@ func (o *oracle) loaderKilled(now time.Time, a KillLoader, late bool) string {
 		return "acted on the dead"
 	}
 	switch {
-	case l.hung:
-	case l.told && o.closed: // the grace of a stop may be shorter
+	case o.closed && (l.told || l.aborted): // the grace of a stop may be shorter
 	case late:
 		return "late loop punished"
-	case l.told && l.until.After(now), !l.told && (l.ready || l.startBy.After(now)):
+	case !l.told && !l.aborted:
+		return "loader killed without its stacks"
+	case l.until.After(now):
 		return "loader killed without need"
 	}
 	l.killed = true
-	o.countLoader(now, a.Revision, l)
 	return ""
 }
 
@@ -146,6 +168,9 @@ func (o *oracle) neglected(now time.Time) string {
 	for revision, l := range o.nurses {
 		switch {
 		case l.killed:
+		case l.aborted && !l.until.After(now):
+			return "loader not killed after its stacks"
+		case l.aborted:
 		case l.hung:
 			return "hung loader left alive"
 		case l.told && !l.until.After(now), !l.told && !o.useful(revision):
@@ -175,7 +200,7 @@ func (o *oracle) postponeLoaders(now time.Time) {
 			}
 		}
 		// The end of a stop may have come before, and is what is postponed.
-		if by := now.Add(Lateness); l.told && o.closed && l.until.Before(by) {
+		if by := now.Add(Lateness); (l.told || l.aborted) && o.closed && l.until.Before(by) {
 			l.until = by
 		}
 	}

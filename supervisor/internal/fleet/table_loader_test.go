@@ -22,9 +22,15 @@ var loaderColumns = []loaderColumn{
 		s.step(Exited{1})
 		s.step(Tick{})
 	}},
+	{"aborted", LoaderAborted, func(s *stage) {
+		enterLoaded(s)
+		s.step(LoaderHung{1})
+	}},
 	{"killed", LoaderKilled, func(s *stage) {
 		enterLoaded(s)
 		s.step(LoaderHung{1})
+		s.now = s.now.Add(AbortGrace)
+		s.step(Tick{})
 	}},
 	{"gone", LoaderAbsent, func(s *stage) {
 		enterLoaded(s)
@@ -50,7 +56,7 @@ func enterLoader(t *testing.T, c loaderColumn) *stage {
 	return s
 }
 
-var loaderInitials = map[LoaderState]string{LoaderAbsent: "G", LoaderStarting: "S", LoaderServing: "R", LoaderStopping: "T", LoaderKilled: "K"}
+var loaderInitials = map[LoaderState]string{LoaderAbsent: "G", LoaderStarting: "S", LoaderServing: "R", LoaderStopping: "T", LoaderAborted: "A", LoaderKilled: "K"}
 
 // loaderInitial is that of the loader's state.
 func (s *stage) loaderInitial() string { return loaderInitials[s.Loader(1).State] }

@@ -133,6 +133,7 @@ type tableLetter struct {
 var letters = []tableLetter{
 	{"m", Load{}},
 	{"o", Unload{}},
+	{"j", AbortLoader{}},
 	{"z", KillLoader{}},
 	{"s", Spawn{}},
 	{"a", Announce{}},
@@ -271,7 +272,7 @@ func table(t *testing.T) string {
 	}
 	part(names(columns, func(c tableColumn) string { return c.name }), rows,
 		func(column int) *stage { return enter(t, columns[column]) }, (*stage).initial)
-	b.WriteString("//\n// The same of a loader, in a fleet of one preloaded worker, which is ready unless the loader\n// is the first. It is stopping because a reload has replaced its revision, and was killed\n// because it hung.\n//\n")
+	b.WriteString("//\n// The same of a loader, in a fleet of one preloaded worker, which is ready unless the loader\n// is the first. It is stopping because a reload has replaced its revision, and was aborted\n// and killed because it hung.\n//\n")
 	part(names(loaderColumns, func(c loaderColumn) string { return c.name }), loaderRows,
 		func(column int) *stage { return enterLoader(t, loaderColumns[column]) }, (*stage).loaderInitial)
 	var used []string
@@ -281,7 +282,7 @@ func table(t *testing.T) string {
 		}
 	}
 	half := (len(used) + 1) / 2
-	fmt.Fprintf(&b, "//\n// An upper-case letter is the state that follows: S starting, R ready, D draining,\n// A aborted, K killed, G gone; of a loader S starting, R ready, T stopping, K killed,\n// G gone. The others are what is done, to this worker or for the fleet:\n//\n//\t%s\n//\t%s\n", strings.Join(used[:half], ", "), strings.Join(used[half:], ", "))
+	fmt.Fprintf(&b, "//\n// An upper-case letter is the state that follows: S starting, R ready, D draining,\n// A aborted, K killed, G gone; of a loader S starting, R ready, T stopping, A aborted,\n// K killed, G gone. The others are what is done, to this worker or for the fleet:\n//\n//\t%s\n//\t%s\n", strings.Join(used[:half], ", "), strings.Join(used[half:], ", "))
 	lines := strings.Split(b.String(), "\n")
 	for i := range lines {
 		lines[i] = strings.TrimRight(lines[i], " ")

@@ -122,7 +122,9 @@ func (tr *transcript) say(a Action) string {
 	case Unload:
 		return fmt.Sprintf("unload revision %d (%s)", a.Revision, a.Reason)
 	case KillLoader:
-		return fmt.Sprintf("kill loader of revision %d (%s)", a.Revision, a.Reason)
+		return fmt.Sprintf("kill loader of revision %d", a.Revision)
+	case AbortLoader:
+		return fmt.Sprintf("abort loader of revision %d (%s)", a.Revision, a.Reason)
 	case Announce:
 		return fmt.Sprintf("ready %d", a.ID)
 	case FoundStuck:

@@ -210,11 +210,15 @@ func (w *world) perform(a Action) {
 		w.bear(a)
 	case Unload:
 		w.leave(a.Revision)
+	case AbortLoader:
+		if w.calm || w.r.IntN(2) == 0 {
+			w.afterLoad(w.ms(1500), a.Revision, LoaderExited{a.Revision})
+		}
 	case KillLoader:
 		if w.calm || w.r.IntN(50) > 0 {
-			w.afterLoad(w.ms(30), a.Revision, LoaderExited{a.Revision})
+			w.afterLoad(w.ms(30), a.Revision, LoaderExited(a))
 		} else {
-			w.afterLoad(w.ms(9000), a.Revision, LoaderExited{a.Revision})
+			w.afterLoad(w.ms(9000), a.Revision, LoaderExited(a))
 		}
 	case Retire:
 		switch n := w.r.IntN(10); {

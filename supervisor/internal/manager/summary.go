@@ -12,6 +12,7 @@ type Summary struct {
 	Alive      int // workers that are left
 	Generation int
 	Trouble    string // what is wrong with the workers; "": nothing
+	Wait       string // what missing ones wait for; "": for nothing but themselves
 	GaveUp     string // why they could not boot; "": they could
 	Reload     string // how the last reload failed; "": it did not
 }
@@ -23,6 +24,9 @@ func (s Summary) String() string {
 		workers = fmt.Sprintf("%d of %s", s.Ready, workers)
 	}
 	workers += fmt.Sprintf(", generation %d", s.Generation)
+	if s.Wait != "" {
+		workers += "; " + s.Wait
+	}
 	if s.Trouble != "" {
 		workers = s.Trouble + ": " + workers
 	}

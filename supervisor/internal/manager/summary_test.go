@@ -11,6 +11,7 @@ func TestSummary(t *testing.T) {
 	}{
 		{Summary{Phase: Starting, Target: 2, Generation: 1}, "starting: 0 of 2 workers ready, generation 1"},
 		{Summary{Phase: Starting, Target: 2, Generation: 1, Trouble: "crash loop"}, "crash loop: 0 of 2 workers ready, generation 1"},
+		{Summary{Phase: Starting, Target: 2, Generation: 1, Wait: "the application is being loaded"}, "starting: 0 of 2 workers ready, generation 1; the application is being loaded"},
 		{Summary{Phase: Running, Target: 1, Ready: 1, Generation: 3}, "1 worker ready, generation 3"},
 		{Summary{Phase: Running, Target: 2, Ready: 1, Generation: 3, Trouble: "degraded", Reload: "refused: no"}, "degraded: 1 of 2 workers ready, generation 3; reload refused: no"},
 		{Summary{Phase: Reloading, Target: 2, Ready: 2, Generation: 3, Reload: "refused: no"}, "reloading: 2 workers ready, generation 3"},

@@ -25,9 +25,10 @@ func (l *Loaders) Blame(now time.Time) {
 			if one.way.Closed() {
 				one.failure = "closed its end of GOSUPER_LOADER_FD"
 			}
+			one.hung = true
 			l.options.Note(fleet.LoaderHung{Revision: one.number})
 			if l.options.State(one.number).State == fleet.LoaderStarting {
-				l.Kill(fleet.KillLoader{Revision: one.number, Reason: fleet.ReasonStartup})
+				l.kill(one)
 			}
 		}
 		one.way.Fail(errors.New("the loader " + cmp.Or(one.failure, "ended before it had made the worker")))
@@ -51,8 +52,9 @@ func (l *Loaders) Unload(a fleet.Unload) {
 const needsProtocol = "no READY=1 on GOSUPER_LOADER_FD within startup_timeout: with preload the command has to speak the loader protocol, " +
 	"as python -m gosuper does; see gosuper help protocol"
 
-// Kill ends a loader.
-func (l *Loaders) Kill(a fleet.KillLoader) {
+// Abort asks a loader that hangs for its stacks. Its last lines up to now explain it;
+// those that follow are the stacks.
+func (l *Loaders) Abort(a fleet.AbortLoader) {
 	one := l.Of(a.Revision)
 	if one == nil {
 		return
@@ -60,12 +62,23 @@ func (l *Loaders) Kill(a fleet.KillLoader) {
 	if a.Reason == fleet.ReasonStartup && one.failure == "" {
 		one.failure = needsProtocol
 	}
-	if a.Reason == fleet.ReasonStartup || a.Reason == fleet.ReasonWatchdog {
-		one.words = one.LastLines()
-		l.ended[one.number] = one.ending("")
+	one.words = one.LastLines()
+	l.ended[one.number] = one.ending("")
+	l.options.Log.Warn("loader hangs, asking for its stacks", one.fields(zap.String("reason", string(a.Reason)), zap.String("failure", one.failure),
+		zap.Stringer("signal", one.abort), zap.Duration("age", one.age()))...)
+	if one.way.PID == 0 {
+		return
 	}
-	l.options.Log.Warn("killing loader", one.fields(zap.String("reason", string(a.Reason)), zap.String("failure", one.failure))...)
-	l.kill(one)
+	if err := cmp.Or(process.Signal(one.way.PID, one.abort), process.Continue(one.way.PID)); err != nil {
+		l.options.Log.Error("cannot signal loader", one.fields(zap.Error(err))...)
+	}
+}
+
+// Kill ends a loader.
+func (l *Loaders) Kill(a fleet.KillLoader) {
+	if one := l.Of(a.Revision); one != nil {
+		l.kill(one)
+	}
 }
 
 // kill sends SIGKILL to a loader and all that it has started. One that is still to be
@@ -74,6 +87,7 @@ func (l *Loaders) kill(one *Loader) {
 	if one.way.PID == 0 {
 		return
 	}
+	l.options.Log.Warn("killing loader", one.fields(zap.String("failure", one.failure))...)
 	if err := process.KillTree(one.way.PID); err != nil {
 		l.options.Log.Error("cannot kill loader", one.fields(zap.Error(err))...)
 	}
@@ -88,16 +102,17 @@ func (l *Loaders) Died(one *Loader, end process.Status) {
 	one.way.Reaped()
 	l.options.Roster.Await(one.PassedOn)
 	e := one.ending(end.String())
-	fields := one.fields(zap.String("status", e.Status), zap.Duration("age", one.age()))
+	fields := one.fields(zap.String("status", e.Status), zap.Duration("age", one.age()), zap.Uint64("forks", one.forks))
 	if known.State == fleet.LoaderStopping || known.State == fleet.LoaderKilled && one.failure == "" {
 		l.options.Log.Info("loader gone", fields...)
 	} else {
-		l.ended[one.number] = e
+		why := one.fault(known)
+		l.ended[one.number], l.faults[one.number] = e, why
 		what := "loader failed"
 		if !known.ReadyAt.IsZero() {
 			what = "loader ended, its workers live on"
 		}
-		l.options.Log.Error(what, append(fields, zap.Strings("last_lines", e.Lines))...)
+		l.options.Log.Error(what, append(fields, zap.String("reason", string(why)), zap.Strings("last_lines", e.Lines))...)
 	}
 	l.drop(one)
 }

@@ -37,7 +37,12 @@ func (l *Loaders) Ask(revision, worker int, o *outfit.Outfit, told func(pid int,
 			files[i] = null
 		}
 	}
-	one.way.Ask(loader.Request{Seq: worker, Env: o.Env, Files: files, Sent: o.Close, Answer: told})
+	one.way.Ask(loader.Request{Seq: worker, Env: o.Env, Files: files, Sent: o.Close, Answer: func(pid int, err error) {
+		if err == nil {
+			one.forks++
+		}
+		told(pid, err)
+	}})
 	return nil
 }
 

@@ -3,11 +3,13 @@
 package preload
 
 import (
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/supervisor/internal/books"
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/loader"
 	"github.com/gosuper/gosuper/supervisor/internal/output"
@@ -21,11 +23,14 @@ type Loader struct {
 	started       time.Time      `state:"started"`
 	way           *loader.Loader `state:"loader"`
 	output.Output `state:",inline"`
+	abort         syscall.Signal `state:"abort_signal"`
+	forks         uint64         `state:"forks"` // workers that it has made
 
 	executed   bool      `state:"-"`    // its own program runs
 	says       string    `state:"says"` // what it last said about itself
 	failure    string    `state:"-"`    // what was wrong before it exited; "": nothing
 	words      []string  `state:"-"`    // its last lines when the failure was noticed
+	hung       bool      `state:"-"`    // it did not answer
 	complained time.Time `state:"-"`    // when it was said last that something is wrong with a message
 }
 
@@ -56,6 +61,17 @@ func (l *Loader) ending(status string) *books.Ending {
 		status = l.failure
 	}
 	return &books.Ending{Status: status, Lines: words}
+}
+
+// fault is why the loader ended, which nobody asked for.
+func (l *Loader) fault(known fleet.Loader) fleet.Reason {
+	switch {
+	case known.ReadyAt.IsZero():
+		return fleet.ReasonStartup
+	case l.hung:
+		return fleet.ReasonWatchdog
+	}
+	return fleet.ReasonCrash
 }
 
 // Pause brings what it says to a standstill: see [loader.Loader.Pause].

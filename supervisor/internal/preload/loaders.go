@@ -23,15 +23,16 @@ import (
 type Loaders struct {
 	options Options `state:"-"`
 
-	all   []*Loader             `state:"loaders"`
-	last  int                   `state:"last_loader"` // id of the newest
-	ended map[int]*books.Ending `state:"-"`           // of the last one of a revision that failed
-	exit  time.Time             `state:"-"`           // when a process ended last that shared memory with others
+	all    []*Loader             `state:"loaders"`
+	last   int                   `state:"last_loader"` // id of the newest
+	ended  map[int]*books.Ending `state:"-"`           // of the last one of a revision that failed
+	faults map[int]fleet.Reason  `state:"-"`           // of the same, until another one is started
+	exit   time.Time             `state:"-"`           // when a process ended last that shared memory with others
 }
 
 // New are the loaders of a master that has none. They are of use after
 // [Loaders.Attach].
-func New() Loaders { return Loaders{ended: map[int]*books.Ending{}} }
+func New() Loaders { return Loaders{ended: map[int]*books.Ending{}, faults: map[int]fleet.Reason{}} }
 
 // Options are what a master gives its loaders. All fields are required.
 type Options struct {
@@ -45,6 +46,8 @@ type Options struct {
 	// Note tells the brain, and State says what that knows of the loader of a revision.
 	Note  func(fleet.Event)
 	State func(revision int) fleet.Loader
+	// Restarted counts a loader that is not the first, by the end of the one before.
+	Restarted func(fleet.Reason)
 	// Known says whether a process was started by the master, and Child whether it is a
 	// child at all.
 	Known, Child func(pid int) bool
@@ -137,7 +140,7 @@ func (l *Loaders) Status(now time.Time) []control.Loader {
 	for one := range l.Alive() {
 		st := control.Loader{
 			Generation: one.generation, State: l.options.State(one.number).State.String(), AgeSeconds: control.Seconds(now.Sub(one.started)),
-			MemoryKind: control.RSS, Status: one.says,
+			Forks: one.forks, MemoryKind: control.RSS, Status: one.says,
 		}
 		if one.way.PID > 0 {
 			st.PID = new(one.way.PID)
@@ -156,7 +159,28 @@ func (l *Loaders) Ending(revision int) books.Ending {
 }
 
 // Forget forgets how the loader of a revision failed, which is dropped.
-func (l *Loaders) Forget(revision int) { delete(l.ended, revision) }
+func (l *Loaders) Forget(revision int) {
+	delete(l.ended, revision)
+	delete(l.faults, revision)
+}
+
+// Failing says more about the loaders of a revision that fail while workers wait for one;
+// nil: they do not.
+func (l *Loaders) Failing(revision int, sum fleet.Summary, now time.Time) *control.LoaderFailing {
+	return books.LoaderFailing(sum, now, l.Ending(revision))
+}
+
+// Wait says in one line why workers of a revision have to wait for a loader; "": they do
+// not.
+func (l *Loaders) Wait(revision int, sum fleet.Summary, now time.Time) string {
+	switch failing := l.Failing(revision, sum, now); {
+	case failing != nil:
+		return failing.Words()
+	case sum.Unloaded:
+		return "the application is being loaded"
+	}
+	return ""
+}
 
 // Leaders are those who may leave something behind, with ids that no worker has.
 func (l *Loaders) Leaders() (alive []leftovers.Leader) {

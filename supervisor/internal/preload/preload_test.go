@@ -42,6 +42,7 @@ type house struct {
 	revision *revision.Revision
 	state    fleet.LoaderState
 	noted    []string
+	restarts []fleet.Reason
 	err      error // of making a process
 	ended    func(process.Status)
 }
@@ -65,9 +66,10 @@ func newHouse(t *testing.T) *house {
 	left.Attach(leftovers.Options{Expecting: r.Expecting, Log: zap.NewNop()})
 	h.loaders.Attach(Options{
 		Log: zap.NewNop(), Output: nowhere{}, Roster: r, Leftovers: &left,
-		Note:  func(ev fleet.Event) { h.noted = append(h.noted, strings.TrimPrefix(fmt.Sprintf("%T", ev), "fleet.")) },
-		State: func(int) fleet.Loader { return fleet.Loader{State: h.state} },
-		Known: func(p int) bool { return p == pid }, Child: func(p int) bool { return p == pid+1 },
+		Note:      func(ev fleet.Event) { h.noted = append(h.noted, strings.TrimPrefix(fmt.Sprintf("%T", ev), "fleet.")) },
+		State:     func(int) fleet.Loader { return fleet.Loader{State: h.state} },
+		Restarted: func(why fleet.Reason) { h.restarts = append(h.restarts, why) },
+		Known:     func(p int) bool { return p == pid }, Child: func(p int) bool { return p == pid+1 },
 		Make: func(_ func() (int, error), told func(int, error), ended func(process.Status)) {
 			h.ended = ended
 			if told(pid, h.err); h.err != nil {
@@ -136,6 +138,11 @@ func TestCannotBeStarted(t *testing.T) {
 	if e := h.loaders.Ending(1); e.Status != "no room" || len(h.loaders.All()) != 0 {
 		t.Errorf("it ended with %+v", e)
 	}
+	h.loaders.Start(fleet.Load{Revision: 1}, h.revision)
+	h.loaders.Start(fleet.Load{Revision: 2}, h.revision)
+	if want := []fleet.Reason{fleet.ReasonStartup, fleet.ReasonReload}; !slices.Equal(h.restarts, want) {
+		t.Errorf("counted are %v, want %v", h.restarts, want)
+	}
 	if h.loaders.Forget(1); h.loaders.Ending(1).Status != "" {
 		t.Error("it is remembered")
 	}
@@ -161,6 +168,14 @@ func TestHangs(t *testing.T) {
 	h.expect("LoaderHung")
 	if len(told) != 1 || told[0] == nil {
 		t.Errorf("who waits is told %v", told)
+	}
+	h.loaders.Abort(fleet.AbortLoader{Revision: 1, Reason: fleet.ReasonWatchdog})
+	if e := h.loaders.Ending(1); e.Status != "did not answer within "+protocol.SpawnTimeout.String() {
+		t.Errorf("while its stacks are waited for, the end is %+v", e)
+	}
+	sum := fleet.Summary{Unloaded: true, Loads: 2}
+	if got := h.loaders.Wait(1, sum, late); !strings.HasPrefix(got, "the loader failed 2 times in a row: did not answer within 10s (") {
+		t.Errorf("workers wait, for %s", got)
 	}
 	h.state = fleet.LoaderKilled
 	h.ended(process.Status{Signal: syscall.SIGKILL})

@@ -22,8 +22,14 @@ import (
 
 // Start has the command of a revision be started as its loader.
 func (l *Loaders) Start(a fleet.Load, r *revision.Revision) {
-	one := &Loader{id: l.last + 1, number: a.Revision, generation: a.Generation, started: time.Now()}
+	one := &Loader{id: l.last + 1, number: a.Revision, generation: a.Generation, started: time.Now(), abort: r.Config.AbortSignal.Number}
 	l.last = one.id
+	if why, failed := l.faults[a.Revision]; failed {
+		l.options.Restarted(why)
+	} else if one.id > 1 {
+		l.options.Restarted(fleet.ReasonReload)
+	}
+	delete(l.faults, a.Revision)
 	l.all = append(l.all, one)
 	o, err := l.outfit(one, r)
 	if err == nil {
@@ -45,7 +51,7 @@ func (l *Loaders) Start(a fleet.Load, r *revision.Revision) {
 		one.way.PID = pid
 		l.serve(one)
 		l.options.Log.Info("loader started", one.fields(zap.String("reason", string(a.Reason)))...)
-		if l.options.State(one.number).State == fleet.LoaderKilled {
+		if l.options.State(one.number).State >= fleet.LoaderAborted {
 			l.kill(one)
 		}
 	}, func(end process.Status) { l.Died(one, end) })
@@ -53,7 +59,7 @@ func (l *Loaders) Start(a fleet.Load, r *revision.Revision) {
 
 // notStarted notes that a loader could not be started.
 func (l *Loaders) notStarted(one *Loader, err error) {
-	l.ended[one.number] = &books.Ending{Status: err.Error(), Hint: hint.Of(err)}
+	l.ended[one.number], l.faults[one.number] = &books.Ending{Status: err.Error(), Hint: hint.Of(err)}, fleet.ReasonStartup
 	l.options.Log.Error("cannot start loader", append([]zap.Field{zap.Int("generation", one.generation)}, hint.Fields(err)...)...)
 	l.options.Note(fleet.LoaderExited{Revision: one.number})
 	one.Output.Close()

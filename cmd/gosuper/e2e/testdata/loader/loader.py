@@ -3,6 +3,7 @@ which answer every request with what they are."""
 
 import array
 import ctypes
+import faulthandler
 import json
 import os
 import resource
@@ -14,6 +15,7 @@ import threading
 import time
 
 mischief_file = sys.argv[1]
+faulthandler.enable()
 
 
 def mischief():
@@ -101,6 +103,11 @@ while True:
     seq, how = int(environ.pop("SPAWN")), mischief()
     if how == "hang":
         time.sleep(3600)
+    if how == "deaf":
+        signal.signal(signal.SIGABRT, signal.SIG_IGN)
+        time.sleep(3600)
+    if how == "stopped":
+        os.kill(os.getpid(), signal.SIGSTOP)
     if how == "exit":
         os._exit(7)
     if how == "close":
