@@ -97,7 +97,7 @@ func (l *Loaders) kill(one *Loader) {
 func (l *Loaders) Died(one *Loader, end process.Status) {
 	known := l.options.State(one.number)
 	l.options.Leftovers.Died(one.leader())
-	l.exit = time.Now()
+	l.WorkerDied(time.Now())
 	l.options.Note(fleet.LoaderExited{Revision: one.number})
 	one.way.Reaped()
 	l.options.Roster.Await(one.PassedOn)

@@ -28,6 +28,7 @@ type Loaders struct {
 	ended  map[int]*books.Ending `state:"-"`           // of the last one of a revision that failed
 	faults map[int]fleet.Reason  `state:"-"`           // of the same, until another one is started
 	exit   time.Time             `state:"-"`           // when a process ended last that shared memory with others
+	exits  time.Time             `state:"-"`           // the first of those that followed each other within unreliableFor
 }
 
 // New are the loaders of a master that has none. They are of use after
@@ -69,15 +70,27 @@ type Message struct {
 // Attach says what the loaders work with.
 func (l *Loaders) Attach(o Options) { l.options = o }
 
-// unreliableFor is how long the figures of memory say nothing after a process has ended:
-// what it had in common with others is theirs from then on, and they have not grown.
-const unreliableFor = 5 * time.Second
+// How long the figures of memory say nothing after a process has ended: what it had in
+// common with others is theirs from then on, and they have not grown. Where one ends after
+// the other it is no longer than unreliableMost in all: as many come as go then, and one
+// that grows is to be found also where others are recycled all the time.
+const (
+	unreliableFor  = 5 * time.Second
+	unreliableMost = 3 * unreliableFor
+)
 
 // Unreliable says whether the memory of workers that were forked is not to be judged now.
-func (l *Loaders) Unreliable(now time.Time) bool { return now.Sub(l.exit) < unreliableFor }
+func (l *Loaders) Unreliable(now time.Time) bool {
+	return now.Sub(l.exit) < unreliableFor && now.Sub(l.exits) < unreliableMost
+}
 
 // WorkerDied notes that a worker was reaped which shared memory with others.
-func (l *Loaders) WorkerDied(now time.Time) { l.exit = now }
+func (l *Loaders) WorkerDied(now time.Time) {
+	if now.Sub(l.exit) >= unreliableFor {
+		l.exits = now
+	}
+	l.exit = now
+}
 
 // Alive yields those that are not reaped.
 func (l *Loaders) Alive() iter.Seq[*Loader] {

@@ -198,3 +198,30 @@ func TestWhoMayBeWorker(t *testing.T) {
 		}
 	}
 }
+
+// Workers that end one after the other do not keep the memory of the others from being
+// judged for good, and those that end apart do each time.
+func TestUnreliable(t *testing.T) {
+	l, now := New(), time.Unix(1000, 0)
+	judged := 0
+	for range 60 { // one every second
+		now = now.Add(time.Second)
+		l.WorkerDied(now)
+		if !l.Unreliable(now) {
+			judged++
+		}
+	}
+	if judged != 45 {
+		t.Errorf("judged in %d of 60 seconds, want all but the first 15", judged)
+	}
+	for range 3 {
+		now = now.Add(unreliableFor)
+		if l.Unreliable(now) {
+			t.Error("nothing has ended for long, and memory is not judged")
+		}
+		l.WorkerDied(now)
+		if !l.Unreliable(now.Add(unreliableFor - 1)) {
+			t.Error("one has ended just now, and memory is judged")
+		}
+	}
+}
