@@ -17,56 +17,46 @@ import (
 const pauseTime = 500 * time.Millisecond
 
 // pause brings all other goroutines to a standstill in which nothing is lost
-// when they end, but for output of workers that nobody takes. What workers say meanwhile is returned, to be heard later.
-// After an error it is to be undone by resume all the same.
+// when they end, but for output of workers that nobody takes. What is said meanwhile is
+// returned, to be heard later. After an error it is to be undone by resume all the same.
 func (s *Supervisor) pause() (said []message, err error) {
+	var speakers, tails []<-chan struct{} // all are asked before the first is waited for
 	for w := range s.roster.All() {
 		w.Held().Release(roster.PassTime)
-	}
-	for w := range s.roster.All() {
-		if w.Endpoint == nil {
-			continue
+		if w.Endpoint != nil {
+			speakers = append(speakers, w.Endpoint.Pause())
 		}
-		said = append(said, s.listenUntil(w.Endpoint.Pause())...)
 	}
 	for _, l := range s.loaders.All() {
-		said = append(said, s.listenUntil(l.Pause())...)
+		speakers = append(speakers, l.Pause())
 	}
-	// All are asked before the first is waited for.
-	var waits []<-chan struct{}
 	for _, t := range s.tails() {
-		waits = append(waits, t.Pause())
+		tails = append(tails, t.Pause())
 	}
-	limit := time.NewTimer(pauseTime)
-	defer limit.Stop()
+	for len(speakers) > 0 { // they wait for nobody but this loop
+		select {
+		case m := <-s.messages:
+			said = append(said, m)
+		case <-speakers[0]:
+			speakers = speakers[1:]
+		}
+	}
+	limit := time.After(pauseTime)
 	if access := s.files.Access(); access != nil {
 		select {
 		case <-access.Pause():
-		case <-limit.C:
+		case <-limit:
 			return said, errors.New("whoever reads the access log is too slow")
 		}
 	}
-	for _, paused := range waits {
+	for _, paused := range tails {
 		select {
 		case <-paused:
-		case <-limit.C:
+		case <-limit:
 			return said, nil // what is under way then is counted by save
 		}
 	}
 	return said, nil
-}
-
-// listenUntil returns what is said until somebody who waits for nobody but this loop has
-// come to a standstill.
-func (s *Supervisor) listenUntil(paused <-chan struct{}) (said []message) {
-	for {
-		select {
-		case m := <-s.messages:
-			said = append(said, m)
-		case <-paused:
-			return said
-		}
-	}
 }
 
 // resume undoes pause.
@@ -105,16 +95,11 @@ func (s *Supervisor) save(said []message) *saved {
 	s.boards.Save()
 	for w := range s.roster.All() {
 		w.Watch = s.guard.Record(w.ID)
-		w.Board = w.BoardFD()
 	}
-	all := &saved{up: s.fleet.Up(), noHangup: s.signals.OutlivesTerminal(), version: s.options.Version, program: s.options.Program, current: s.revisions.Current.Number, messages: said, master: s}
-	for _, id := range s.roster.IDs() {
-		if stdout := s.roster.Of(id).Stdout(); stdout != nil {
-			all.strays = append(all.strays, leftPipe{Tail: stdout, Worker: id})
-		}
-	}
-	for _, t := range s.roster.Left() {
-		all.strays = append(all.strays, leftPipe{Tail: t})
+	all := &saved{
+		version: s.options.Version, program: s.options.Program, current: s.revisions.Current.Number,
+		messages: said, up: s.fleet.Up(), noHangup: s.signals.OutlivesTerminal(),
+		strays: s.roster.Save(), master: s,
 	}
 	for _, t := range s.tails() {
 		all.outputLost += t.Passing()

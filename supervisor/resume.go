@@ -54,21 +54,8 @@ func newSuccessor(o Options, h hands) (*Supervisor, error) {
 	for _, l := range s.loaders.All() {
 		s.loaders.Reopen(l)
 	}
-	s.reopenPipes(i.strays)
+	s.roster.Reopen(i.strays, s.options.Streams)
 	return s, nil
-}
-
-// reopenPipes goes on with the pipes that are not a worker's first. Workers come
-// before them.
-func (s *Supervisor) reopenPipes(all []leftPipe) {
-	for _, t := range all {
-		if w := s.roster.Of(t.Worker); w != nil && w.ReopenStdout(s.options.Streams, w.ID, t.Tail) {
-			continue // or it is done without
-		}
-		if t.Reopen(s.options.Streams.Worker(0, t.Stream())) == nil {
-			s.roster.Leave(t.Tail)
-		}
-	}
 }
 
 // greetAgain says what goes on. Workers that only finish what they have are not

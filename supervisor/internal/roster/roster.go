@@ -21,6 +21,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gosuper/gosuper/supervisor/internal/output"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 )
@@ -178,5 +179,41 @@ func (r *Roster) Await(passed func(atMost time.Duration) bool) {
 	}
 	if !passed(atMost) && atMost > 0 {
 		r.hurry = now.Add(passAgain)
+	}
+}
+
+// A Stray is a pipe that somebody may still write to. One that is the stdout of a worker
+// that lives is among them too, lest it end with a version that knows of no such pipes.
+type Stray struct {
+	*process.Tail `state:",inline"`
+	Worker        int `state:"worker"` // 0: it is gone
+}
+
+// Save readies the list, the output of which is paused, for being written, and returns
+// what is written beside it.
+func (r *Roster) Save() (strays []Stray) {
+	for _, id := range r.IDs() {
+		w := r.workers[id]
+		w.Board = w.BoardFD()
+		if stdout := w.Stdout(); stdout != nil {
+			strays = append(strays, Stray{stdout, id})
+		}
+	}
+	for _, t := range r.Left() {
+		strays = append(strays, Stray{Tail: t})
+	}
+	return strays
+}
+
+// Reopen goes on with strays, behind the workers: see [Worker.Reopen]. What cannot be
+// gone on with is done without.
+func (r *Roster) Reopen(strays []Stray, to output.Destination) {
+	for _, one := range strays {
+		if w := r.workers[one.Worker]; w != nil && w.ReopenStdout(to, w.ID, one.Tail) {
+			continue
+		}
+		if one.Tail.Reopen(to.Worker(0, one.Stream())) == nil {
+			r.Leave(one.Tail)
+		}
 	}
 }

@@ -3,11 +3,18 @@
 package roster
 
 import (
+	"fmt"
+	"io"
 	"slices"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/output"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/state"
 )
 
 const pid = 1 << 23 // and those from here on are above every pid
@@ -93,4 +100,58 @@ func TestAll(t *testing.T) {
 	if r.Len() != 0 || r.Expecting() {
 		t.Errorf("%d are left", r.Len())
 	}
+}
+
+// toNobody is where output goes that nobody reads.
+type toNobody struct{}
+
+func (toNobody) Worker(int, process.Stream) io.Writer { return io.Discard }
+func (toNobody) Joined() bool                         { return false }
+
+// What a worker that lives has beside its first pipe, and what those that are gone have
+// left, is gone on with by another list of the same.
+func TestStrays(t *testing.T) {
+	r, w := New(), numbered(7)
+	if err := w.Open(output.Options{To: toNobody{}}); err != nil {
+		t.Fatal(err)
+	}
+	r.Enter(w)
+	left, err := process.NewTail(process.Stderr, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Leave(left)
+	strays := r.Save()
+	if len(strays) != 2 || strays[0].Worker != 7 || strays[0].Tail != w.Stdout() || strays[1].Worker != 0 || strays[1].Tail != left {
+		t.Fatalf("strays are %+v", strays)
+	}
+	for _, one := range []*process.Tail{w.Tails()[0], w.Stdout(), left} {
+		defer one.Close()
+		one.CloseWriteEnd()
+	}
+
+	next, pipe := New(), [2]int{}
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pipe[1])
+	var read struct {
+		Strays []Stray `state:"strays"`
+	}
+	text := fmt.Sprintf(`{"strays": [{"worker": 7}, {"worker": 8, "pipe": %d, "stream": "stdout"}, {"pipe": -1}]}`, pipe[0])
+	if _, err := state.Read([]byte(text), &read, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	next.Enter(w)
+	next.Enter(numbered(8)) // which has no output that its stdout could be beside
+	stdout := w.Stdout()
+	next.Reopen(read.Strays, toNobody{})
+	if w.Stdout() != stdout {
+		t.Error("a stdout that was read with its worker is replaced")
+	}
+	all := next.Left()
+	if len(all) != 1 || all[0].Stream() != process.Stdout {
+		t.Fatalf("left are %d pipes, want the one that is open", len(all))
+	}
+	all[0].Close()
 }
