@@ -8,10 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/revision"
+	"github.com/gosuper/gosuper/supervisor/internal/socket"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -88,5 +92,58 @@ func TestDescribe(t *testing.T) {
 	}
 	if w.PID = pid; *w.Describe(known, now).PID != pid {
 		t.Errorf("with one: %+v", w.Describe(known, now))
+	}
+}
+
+func TestHolders(t *testing.T) {
+	address, err := socket.Parse("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := func() *socket.Set {
+		s, err := socket.Open([]socket.Address{address}, socket.Options{}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		return s
+	}
+	first, second := set(), set()
+	r := New()
+	for id, sockets := range map[int]*socket.Set{1: first, 2: second, 3: first} {
+		w := numbered(id)
+		w.Rev = &revision.Revision{Sockets: sockets}
+		w.Gone = id == 3
+		r.Enter(w)
+	}
+	for sockets, want := range map[*socket.Set][]int{first: {1}, second: {2}} {
+		var got []int
+		for w := range r.Holders(sockets) {
+			got = append(got, w.ID)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%v are held by %v, want %v", sockets.URLs(), got, want)
+		}
+	}
+}
+
+// Another image of the process goes on with the board; a worker without one has none.
+func TestReopen(t *testing.T) {
+	m, err := scoreboard.Create()
+	if err != nil {
+		t.Skip("no shared memory here")
+	}
+	defer m.Close()
+	fd, err := unix.FcntlInt(uintptr(m.File().Fd()), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &Worker{Board: fd}
+	if err := w.Reopen(nil, zap.NewNop()); err != nil || w.Memory == nil {
+		t.Errorf("%v: %+v", err, w)
+	}
+	w.Release()
+	if none := (&Worker{Board: -1}); none.Reopen(nil, zap.NewNop()) != nil || none.Memory != nil {
+		t.Errorf("it has a board: %+v", none)
 	}
 }
