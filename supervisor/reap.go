@@ -16,7 +16,7 @@ import (
 
 // knows says whether the process is a child that was started here.
 func (s *Supervisor) knows(pid int) bool {
-	return s.roster.Has(pid) || s.loaders.ByPID(pid) != nil || s.development.Is(pid) || s.upgrades.trial.Is(pid)
+	return s.roster.Has(pid) || s.loaders.ByPID(pid) != nil || s.development.Is(pid) || s.upgrades.Trial.Is(pid)
 }
 
 // reap takes every exit there is.
@@ -38,7 +38,7 @@ func (s *Supervisor) reap() {
 		switch {
 		case s.development.Is(e.Pid):
 			built = &e.Status
-		case s.upgrades.trial.Is(e.Pid):
+		case s.upgrades.Trial.Is(e.Pid):
 			tried = &e.Status
 		case s.loaders.ByPID(e.Pid) != nil:
 			s.loaders.Died(s.loaders.ByPID(e.Pid), e.Status)

@@ -8,7 +8,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
 )
@@ -31,7 +30,7 @@ func newSuccessor(o Options, h hands) (*Supervisor, error) {
 		s.signals.OutliveTerminal()
 	}
 	s.files.Resume(i.access)
-	s.upgrades.last = control.Upgrade{Result: control.OK, From: i.version, To: o.Version}
+	s.upgrades.Done(i.version, o.Version)
 	s.endpoints.Resume()
 	s.boards.Reopen(s.log)
 	for f := range s.fleet.Workers() {

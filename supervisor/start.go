@@ -15,7 +15,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/config"
-	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/develop"
 	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
@@ -67,7 +66,7 @@ func newState() *Supervisor {
 		reloads:   reloads.New(),
 		leftovers: leftovers.New(),
 		loaders:   preload.New(),
-		upgrades:  upgrades{last: control.Upgrade{Result: control.None}},
+		upgrades:  upgrade.New(),
 	}
 }
 

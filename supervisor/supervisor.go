@@ -54,7 +54,7 @@ type Supervisor struct {
 	reloads     *reloads.Reloads     `state:",inline"`
 	endpoints   *endpoints.Endpoints `state:",inline"` // where people and programs ask
 	development *develop.Development `state:"-"`
-	upgrades    upgrades             `state:"-"`
+	upgrades    upgrade.Upgrades     `state:"-"`
 }
 
 // given is what a master is made with, and keeps as it is.
@@ -153,7 +153,7 @@ func wait(timer *time.Timer, next time.Time) {
 // deadline is when the loop has something to do of its own; zero: never.
 func (s *Supervisor) deadline() time.Time {
 	next, _ := s.fleet.Deadline()
-	return soonest(next, s.sockets.Due(), s.development.Due(), s.upgrades.trial.Due(), s.nextSigns(), s.guard.Next(), s.manager.Due(), s.loaders.Due())
+	return soonest(next, s.sockets.Due(), s.development.Due(), s.upgrades.Trial.Due(), s.nextSigns(), s.guard.Next(), s.manager.Due(), s.loaders.Due())
 }
 
 // soonest returns the first of some times, of which zero is never.

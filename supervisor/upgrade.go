@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"syscall"
 	"time"
 
@@ -36,34 +35,14 @@ const (
 	TrialAnswer = upgrade.TrialAnswer
 )
 
-// upgrades is how far an upgrade is, how the last one went, and who waits for the
-// outcome of its trial.
-type upgrades struct {
-	phase     upgrade.Phase
-	begun     bool               // the phase; else it waits for the workers
-	candidate *upgrade.Candidate // nil: not found yet
-	trial     *upgrade.Trial     // nil: not begun yet
-
-	last    control.Upgrade
-	waiting []chan control.Upgrade
-}
-
-// tell tells those who wait how it went so far.
-func (u *upgrades) tell() {
-	for _, c := range u.waiting {
-		c <- u.last
-	}
-	u.waiting = nil
-}
-
 // Upgrade is the upgrade of SIGUSR2. It returns when the new version has agreed
 // and is about to take over, or with a *control.Error. Any goroutine but that of
 // Run may call it.
 func (s *Supervisor) Upgrade(ctx context.Context) (u control.Upgrade, err error) {
-	agreed := make(chan control.Upgrade, 1)
+	var agreed <-chan control.Upgrade
 	err = s.loop.Do(ctx, func() {
 		s.log.Info("asked", zap.String("for", "upgrade"))
-		s.upgrades.waiting = append(s.upgrades.waiting, agreed)
+		agreed = s.upgrades.Wait()
 		s.upgrade()
 	})
 	if err != nil {
@@ -84,7 +63,7 @@ func (s *Supervisor) Upgrade(ctx context.Context) (u control.Upgrade, err error)
 
 // Upgraded is how the last upgrade went.
 func (s *Supervisor) Upgraded(ctx context.Context) (u control.Upgrade, err error) {
-	err = s.loop.Do(ctx, func() { u = s.upgrades.last })
+	err = s.loop.Do(ctx, func() { u = s.upgrades.Last() })
 	return u, err
 }
 
@@ -110,27 +89,26 @@ func (s *Supervisor) upgradable() error {
 // upgrade tries the program that is now where gosuper was started from, and
 // goes on as that if it agrees.
 func (s *Supervisor) upgrade() {
-	if s.upgrades.phase != upgrade.None {
+	if !s.upgrades.Start(s.options.Version) {
 		s.log.Info("upgrade ignored: one is under way")
 		return
 	}
-	s.upgrades.last = control.Upgrade{Result: control.Underway, From: s.options.Version}
-	s.nextPhase()
+	s.beginPending()
 }
 
 // nextPhase goes on with an upgrade, as soon as that can be.
 func (s *Supervisor) nextPhase() {
-	s.upgrades.phase, s.upgrades.begun = s.upgrades.phase.Next(), false
+	s.upgrades.Next()
 	s.beginPending()
 }
 
 // beginPending begins the phase of an upgrade that has waited for the workers.
 func (s *Supervisor) beginPending() {
-	u := &s.upgrades
-	if u.phase == upgrade.None || u.begun {
+	phase := s.upgrades.Pending()
+	if phase == upgrade.None {
 		return
 	}
-	if u.phase.AfterExec() {
+	if phase.AfterExec() {
 		if s.sockets.Busy() || s.loop.MainBusy() {
 			return
 		}
@@ -143,10 +121,10 @@ func (s *Supervisor) beginPending() {
 			return
 		}
 	}
-	u.begun = true
+	s.upgrades.Begin()
 	err := s.upgradable()
 	if err == nil {
-		err = s.beginPhase()
+		err = s.beginPhase(phase)
 	}
 	if err != nil {
 		s.refuseUpgrade(err, nil)
@@ -155,8 +133,8 @@ func (s *Supervisor) beginPending() {
 
 // beginPhase does what there is to do in a phase, or has it done; nextPhase is called
 // when it is over.
-func (s *Supervisor) beginPhase() error {
-	switch s.upgrades.phase {
+func (s *Supervisor) beginPhase(phase upgrade.Phase) error {
+	switch phase {
 	case upgrade.Finding:
 		go func() {
 			c, err := upgrade.Find(s.options.Program.Path)
@@ -165,14 +143,14 @@ func (s *Supervisor) beginPhase() error {
 					s.refuseUpgrade(err, nil)
 					return
 				}
-				s.upgrades.candidate = c
+				s.upgrades.Candidate = c
 				s.nextPhase()
 			})
 		}()
 	case upgrade.Trying:
 		return s.beginTrial()
 	case upgrade.Closing:
-		s.upgrades.tell()
+		s.upgrades.Tell()
 		paused := s.endpoints.Pause()
 		go func() {
 			<-paused
@@ -188,15 +166,7 @@ func (s *Supervisor) beginPhase() error {
 // that refused.
 func (s *Supervisor) refuseUpgrade(err error, lines []string) {
 	s.log.Error("upgrade refused, nothing was changed", zap.Error(err), zap.Strings("last_lines", lines))
-	u := &s.upgrades
-	u.last.Result, u.last.Error = control.Refused, strings.Join(append([]string{err.Error()}, lines...), "\n  ")
-	u.tell()
-	if u.candidate != nil {
-		u.candidate.Program.Close()
-	}
-	was := u.phase
-	u.phase, u.candidate, u.trial = upgrade.None, nil, nil
-	if was == upgrade.Replacing {
+	if s.upgrades.Refuse(err, lines) == upgrade.Replacing {
 		s.endpoints.Unpause()
 	}
 }
@@ -211,7 +181,7 @@ func (s *Supervisor) beginTrial() error {
 	if err != nil {
 		return err
 	}
-	candidate := s.upgrades.candidate
+	candidate := s.upgrades.Candidate
 	var t *upgrade.Trial
 	s.makeOther(func() (pid int, err error) {
 		defer unix.Close(state)
@@ -224,7 +194,7 @@ func (s *Supervisor) beginTrial() error {
 			s.refuseUpgrade(err, nil)
 			return
 		}
-		s.upgrades.trial = t
+		s.upgrades.Trial = t
 		s.log.Info("upgrade: trying the new version", zap.String("path", t.Path), zap.Int("pid", pid))
 	}, s.endTrial)
 	return nil
@@ -232,7 +202,7 @@ func (s *Supervisor) beginTrial() error {
 
 // hurryTrial ends a trial that takes too long.
 func (s *Supervisor) hurryTrial(now time.Time) {
-	if err := s.upgrades.trial.Hurry(now); err != nil {
+	if err := s.upgrades.Trial.Hurry(now); err != nil {
 		s.log.Error("a trial goes on", zap.Error(err))
 	}
 }
@@ -254,7 +224,7 @@ func (s *Supervisor) standstill(do func(*saved) error) error {
 
 // endTrial goes on as the new version, if it agreed.
 func (s *Supervisor) endTrial(status process.Status) {
-	if lines, err := s.upgrades.trial.End(status); err != nil {
+	if lines, err := s.upgrades.Trial.End(status); err != nil {
 		s.refuseUpgrade(err, lines)
 		return
 	}
@@ -264,7 +234,7 @@ func (s *Supervisor) endTrial(status process.Status) {
 // replace has the new version take the place of this one. It returns only if
 // that fails.
 func (s *Supervisor) replace() error {
-	c := s.upgrades.candidate
+	c := s.upgrades.Candidate
 	s.log.Info("upgrading", zap.String("path", c.Path))
 	slow := s.log.Sync() != nil
 	var taken []syscall.Signal

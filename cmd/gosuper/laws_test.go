@@ -82,7 +82,7 @@ var mayImport = map[string][]string{
 	"supervisor/internal/reloads":   {module + "/supervisor/control"},
 	"supervisor/internal/signals":   {module + "/supervisor/internal/terminal"},
 	"supervisor/internal/handover":  {sys, module + "/worker/sealed"},
-	"supervisor/internal/upgrade":   {sys, module + "/supervisor/files", module + "/supervisor/internal/handover", module + "/supervisor/internal/process"},
+	"supervisor/internal/upgrade":   {sys, module + "/supervisor/control", module + "/supervisor/files", module + "/supervisor/internal/handover", module + "/supervisor/internal/process"},
 	"supervisor/internal/hint":      {sys, "go.uber.org/zap", module + "/config", module + "/supervisor/internal/filewatch", module + "/supervisor/internal/process", module + "/supervisor/internal/socket"},
 	"supervisor/internal/httpd":     {},
 	"supervisor/internal/loop":      {},
