@@ -40,12 +40,7 @@ func (s *Supervisor) patrol(now time.Time) {
 	for _, sight := range s.guard.Look(now) {
 		seen.Sights = append(seen.Sights, fleet.Sight(sight))
 	}
-	for c := range s.watched() {
-		if c.Header {
-			s.books.Read(c.ID, now, s.roster.Of(c.ID).Reading())
-		}
-	}
-	s.reportDropped(now)
+	s.readBoards(now)
 	s.step(seen)
 }
 
