@@ -47,8 +47,7 @@ type Supervisor struct {
 	leftovers leftovers.Leftovers `state:",inline"`
 	loaders   preload.Loaders     `state:",inline"` // that workers are forked from
 
-	manager     *manager.Manager     `state:"-"` // nil: there is none
-	next        agenda               `state:"-"`
+	manager     *manager.Manager     `state:"-"`       // nil: there is none
 	books       *books.Books         `state:",inline"` // what is counted and remembered
 	scales      *scales.Scales       `state:",inline"` // what workers weigh
 	reloads     *reloads.Reloads     `state:",inline"`
@@ -64,11 +63,12 @@ type given struct {
 	hands   hands
 }
 
-// inputs are what the loop waits for, beside its timer.
+// inputs are what the loop waits for, beside its timer, and what it has to do next.
 type inputs struct {
 	signals  *signals.Signals
 	messages chan message
 	loop     *loop.Loop // by which other goroutines reach the loop
+	next     agenda
 }
 
 // hands are the system calls of the loop, and the seam for its tests.
