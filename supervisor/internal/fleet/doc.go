@@ -116,7 +116,7 @@
 //   - After a stop the fleet is empty within its grace, and whoever is stuck has been
 //     asked for its stacks, unless the stop is a quick one. Until the delay of the
 //     stop is over it serves as before and replaces who crashes or is stuck, but
-//     nobody else.
+//     nobody else, and does not give up.
 //   - Deadline is in the future or absent, and a second step at the same time
 //     does nothing.
 //   - A stuck worker is relieved at once, and nobody waits for it longer than

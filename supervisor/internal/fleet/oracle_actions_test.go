@@ -116,7 +116,8 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 		if !w.told && w.aborted.IsZero() && !w.oversized {
 			return "killed without need"
 		}
-		if late && o.prev[a.ID] && !w.oversized && !(stopped && (quick || o.settings[o.current].GracefulTimeout == 0)) {
+		none := o.settings[o.current].GracefulTimeout == 0
+		if late && o.prev[a.ID] && !w.oversized && !(stopped && (quick || none)) && !(none && w.until.Equal(now)) { // hastened just now: what was up is postponed
 			return "late loop punished"
 		}
 		if w.told && w.until.After(now) && !w.oversized {

@@ -55,12 +55,18 @@ func (o *oracle) familiar(command string) bool {
 	return false
 }
 
+// takenAtWord says whether a worker that is booting is ready by its word, which it gave
+// in the step under way.
+func (o *oracle) takenAtWord(w *life) bool {
+	return w.word && o.settings[w.Revision].Ready != ReadyAlive
+}
+
 // announced enters a worker as ready, if there is any reason for that.
 func (o *oracle) announced(now time.Time, w *life) string {
 	s := o.settings[w.Revision]
 	old := !w.oldAt.IsZero() && !w.oldAt.After(now)
 	switch {
-	case w.word && s.Ready != ReadyAlive:
+	case o.takenAtWord(w):
 	case s.Ready == ReadyAlive && old:
 	case s.Ready == ReadyAuto && old && w.waiting && !w.header && !w.expected:
 	default:
@@ -143,7 +149,7 @@ func (o *oracle) misread(now time.Time, late bool) string {
 		case w.told || w.killed || !w.aborted.IsZero():
 		case w.ready && w.guess && w.header && s.Ready == ReadyAuto && w.Revision == o.current:
 			return "ready against its header"
-		case !w.ready && w.word && s.Ready != ReadyAlive:
+		case !w.ready && o.takenAtWord(w):
 			return "its word does not count"
 		case w.ready || late || w.oldAt.IsZero() || w.oldAt.After(now) || !w.startBy.After(now):
 		case s.Ready == ReadyAlive, s.Ready == ReadyAuto && w.waiting && !o.familiar(s.Command):

@@ -58,7 +58,7 @@ func (o *oracle) abandoned(now time.Time) bool {
 	}
 	for slot := range o.target {
 		c := o.crashes[[2]int{slot, o.current}]
-		if !held[slot] && (c == nil || !c.until.After(now)) {
+		if !held[slot] && (c == nil || !c.until.After(now)) && (o.served() || o.pioneers(slot)) {
 			return true
 		}
 	}

@@ -188,7 +188,7 @@ func (o *oracle) before(now time.Time, ev Event, late bool) {
 			w.oversized = true
 		}
 	case Extend:
-		if w := o.alive[ev.ID]; w != nil && (w.booting() || w.guess) && now.Add(ev.By).After(w.startBy) {
+		if w := o.alive[ev.ID]; w != nil && (w.booting() && !o.takenAtWord(w) || w.guess) && now.Add(ev.By).After(w.startBy) {
 			w.startBy = now.Add(ev.By)
 		}
 	case SaidStopping:

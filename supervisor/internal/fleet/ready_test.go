@@ -77,3 +77,30 @@ func permutations(words []string) [][]string {
 	}
 	return all
 }
+
+// Who says in one breath that it is ready and that it needs more time to start is ready:
+// the oracle and the brain agree on when it is known to be a plain worker.
+func TestReadyNeedsNoMoreTime(t *testing.T) {
+	now := time.Unix(1000, 0)
+	s := Settings{Command: "app", Workers: 1, ReadyAfter: time.Second, StartupTimeout: 10 * time.Second, ResetAfter: time.Second, StartupAttempts: 3}
+	f, o := New(1, s, func() float64 { return 0.5 }), newOracle(1, s)
+	plain := false
+	for _, at := range []struct {
+		after  time.Duration
+		events []Event
+	}{
+		{0, []Event{Tick{}}},
+		{time.Second, []Event{SaidReady{1}, Extend{1, time.Minute}}},
+		{9 * time.Second, []Event{Tick{}}},
+	} {
+		now = now.Add(at.after)
+		actions, broken := o.check(f, now, at.events...)
+		if broken != "" {
+			t.Errorf("%v: %s", at.events, broken)
+		}
+		plain = slices.Contains(actions, Action(Plain{1}))
+	}
+	if !plain {
+		t.Error("more time to start was granted to a worker that is ready")
+	}
+}

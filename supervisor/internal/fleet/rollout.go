@@ -40,8 +40,8 @@ func (f *Fleet) judge() {
 	if f.candidate != nil && f.candidate.canary != 0 {
 		f.judgeCanary()
 	}
-	if f.everReady || f.fallback != nil || f.candidate != nil {
-		return
+	if f.everReady || f.fallback != nil || f.candidate != nil || f.Stopping() {
+		return // what is to stop when its delay is over does, whatever becomes of it
 	}
 	if f.count(func(w *Worker) bool { return !w.ReadyAt.IsZero() }) > 0 {
 		return // until it is gone, for it is told to go only later in a step
