@@ -3,7 +3,9 @@
 package e2e
 
 import (
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -77,4 +79,42 @@ func TestForkedTooLate(t *testing.T) {
 	p.wait(t, from, stacks, match{"reason": "watchdog"})
 	p.do(t, "")
 	p.wait(t, from, "worker ready", match{"slot": 0})
+}
+
+// What [limits] says holds for the loader and for the workers that it makes, also for
+// those of a reload that changed it.
+func TestPreloadLimits(t *testing.T) {
+	t.Parallel()
+	p := preload(t, "", "workers = 1", "[limits]", "nofile = 500", `as = "1000TiB"`, "core = 0")
+	p.wait(t, 0, "ready", nil)
+	expect := func(from int, nofile, as string) {
+		t.Helper()
+		for _, pid := range []int{p.wait(t, from, "loader ready", nil).num("pid"), p.workers()[0]} {
+			all := rlimits(t, pid)
+			if all["Max open files"] != nofile || all["Max address space"] != as || all["Max core file size"] != "0 0" {
+				t.Errorf("process %d has the limits %v", pid, all)
+			}
+		}
+	}
+	expect(0, "500 500", "1099511627776000 1099511627776000")
+	before, err := os.ReadFile(p.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.rewrite(strings.NewReplacer("nofile = 500", "nofile = 400", "1000TiB", "900TiB").Replace(string(before)))
+	from := p.mark()
+	p.reload()
+	expect(from, "400 400", "989560464998400 989560464998400")
+}
+
+// Loader and workers end with a master that is killed, also while a worker is being made.
+func TestPreloadOrphans(t *testing.T) {
+	t.Parallel()
+	p := preload(t, "")
+	p.wait(t, 0, "ready", nil)
+	p.do(t, "slow")
+	p.wait(t, p.kill(t, 0), "worker crashed", nil)
+	p.signal(syscall.SIGKILL)
+	p.end()
+	p.gone(late)
 }
