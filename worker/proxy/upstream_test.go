@@ -1,0 +1,185 @@
+//go:build linux
+
+package proxy
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// testPatience is an absurd time, for tests on a machine that does something else.
+const testPatience = time.Minute
+
+// serveEach starts a program that serves each connection with a function.
+func serveEach(t *testing.T, serve func(c net.Conn, r *bufio.Reader)) *upstream {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				serve(c, bufio.NewReader(c))
+			}()
+		}
+	}()
+	return &upstream{network: "tcp", address: l.Addr().String(), timeout: testPatience}
+}
+
+const hello = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+
+// ask sends a request and returns the body of the answer.
+func ask(t *testing.T, u *upstream, method, body string) (string, error) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, "http://program/", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := u.RoundTrip(req)
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	return string(text), err
+}
+
+// read reads one request.
+func read(r *bufio.Reader) bool {
+	req, err := http.ReadRequest(r)
+	if err == nil {
+		_, err = io.Copy(io.Discard, req.Body)
+	}
+	return err == nil
+}
+
+// TestNothingIsSentTwice has the program end a connection with its second request on it,
+// which http.Transport would send again.
+func TestNothingIsSentTwice(t *testing.T) {
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut} {
+		var requests atomic.Int32
+		u := serveEach(t, func(c net.Conn, r *bufio.Reader) {
+			for read(r) {
+				if requests.Add(1) == 2 {
+					return
+				}
+				io.WriteString(c, hello)
+			}
+		})
+		if text, err := ask(t, u, method, ""); err != nil || text != "hello" {
+			t.Fatalf("%s: %q, %v", method, text, err)
+		}
+		if text, err := ask(t, u, method, ""); err == nil {
+			t.Errorf("%s: a request that was read has the answer %q", method, text)
+		}
+		if n := requests.Load(); n != 2 {
+			t.Errorf("%s: the program has read %d requests", method, n)
+		}
+	}
+}
+
+// TestClosedMeanwhile has the program close each connection after an answer, without a
+// word. The next request has a fresh one.
+func TestClosedMeanwhile(t *testing.T) {
+	closed := make(chan struct{}, 10)
+	u := serveEach(t, func(c net.Conn, r *bufio.Reader) {
+		if read(r) {
+			io.WriteString(c, hello)
+			c.Close()
+			closed <- struct{}{}
+		}
+	})
+	for range 5 {
+		if text, err := ask(t, u, http.MethodPost, "a body"); err != nil || text != "hello" {
+			t.Fatalf("%q, %v", text, err)
+		}
+		<-closed
+	}
+}
+
+// TestReplaced writes to a connection that takes no byte any more.
+func TestReplaced(t *testing.T) {
+	for _, size := range []int{10, 100 << 10} { // that is sent before the answer, and beside it
+		u := serveEach(t, func(c net.Conn, r *bufio.Reader) {
+			if read(r) {
+				io.WriteString(c, hello)
+			}
+		})
+		old, err := u.fresh(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := old.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		for _, reused := range []bool{true, false} {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://program/", strings.NewReader(strings.Repeat("a", size)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			x := &exchange{upstream: u, ctx: t.Context(), conn: old, reused: reused}
+			res, err := x.run(req)
+			if reused != (err == nil) {
+				t.Errorf("a connection that had requests before: %v; of %d bytes: %v", reused, size, err)
+			}
+			if err == nil {
+				res.Body.Close()
+			}
+		}
+	}
+}
+
+// TestKept counts connections: those whose requests were answered are used again.
+func TestKept(t *testing.T) {
+	var connections atomic.Int32
+	u := serveEach(t, func(c net.Conn, r *bufio.Reader) {
+		connections.Add(1)
+		for read(r) {
+			io.WriteString(c, hello)
+		}
+	})
+	for range 20 {
+		for _, body := range []string{"", "short"} {
+			if _, err := ask(t, u, http.MethodPost, body); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n := connections.Load(); n > 3 { // more only if this test is kept from running for a second
+		t.Errorf("%d connections", n)
+	}
+	u.closeIdle()
+	if len(u.idle) > 0 {
+		t.Errorf("%d connections are left", len(u.idle))
+	}
+}
+
+// TestEndlessHeader has the program send a header without an end.
+func TestEndlessHeader(t *testing.T) {
+	u := serveEach(t, func(c net.Conn, r *bufio.Reader) {
+		read(r)
+		io.WriteString(c, "HTTP/1.1 200 OK\r\n")
+		for {
+			if _, err := io.WriteString(c, "X-More: "+strings.Repeat("x", 1000)+"\r\n"); err != nil {
+				return
+			}
+		}
+	})
+	if _, err := ask(t, u, http.MethodGet, ""); !errors.Is(err, errHeader) {
+		t.Errorf("the error is %v", err)
+	}
+}
