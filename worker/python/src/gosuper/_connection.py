@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from gosuper._keepalive import LazyLoop
 
 if TYPE_CHECKING:
+    import uvicorn
+
     from gosuper._heads import Heads
     from gosuper._ledger import Ledger
     from gosuper._request import Request
@@ -24,8 +26,11 @@ if TYPE_CHECKING:
         """What the mixins expect of a server's protocol class."""
 
         app: Application
+        config: uvicorn.Config
         loop: Any
+        tasks: set[asyncio.Task[Any]]
 
+        def _start_asgi_task(self, cycle: Any, app: Application) -> None: ...
         def on_body(self, body: bytes) -> None: ...
         def send_400_response(self, msg: str) -> None: ...
         def on_response_complete(self) -> None: ...
@@ -173,6 +178,13 @@ class HTTP1Connection(HTTPConnection):
     """A connection that speaks HTTP/1.1: one request after the other."""
 
     completes = True
+
+    def _start_asgi_task(self, cycle: Any, app: Application) -> None:
+        """Have a task serve a request. It says itself when it is over: to be called back costs each another turn."""
+        if app is not self.app or self.config.reset_contextvars:
+            super()._start_asgi_task(cycle, app)
+            return
+        self.tasks.add(self.loop.create_task(cycle.run_asgi(app)))
 
     def on_response_complete(self) -> None:
         """Finish the request before the next one begins, unless what is complete is an answer in its place."""

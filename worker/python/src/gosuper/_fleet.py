@@ -62,6 +62,11 @@ class Place:
         self._words = words
         self._beat = words[_BEAT]
 
+    @classmethod
+    def unshared(cls) -> Place:
+        """A place that nobody else sees."""
+        return Fleet(bytearray(8 * _PLACE)).place(0)
+
     def enter(self, ident: int, capacity: int) -> None:
         """Say that the worker of this id accepts connections, up to a capacity or, with 0, without one."""
         self._words[_CAPACITY] = capacity

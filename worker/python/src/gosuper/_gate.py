@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from gosuper._fleet import Fleet
+from gosuper._fleet import Fleet, Place
 from gosuper._spread import Standing
 
 FRESH = 1_000_000_000
@@ -23,14 +23,15 @@ class Gate:
         self.busy = 0
         self.open = 0
         self._limit = limit
-        self._place = fleet.place(place) if fleet is not None and 0 <= place < fleet.places else None
+        # A worker of its own tells nobody, in memory of its own.
+        self._place = fleet.place(place) if fleet is not None and 0 <= place < fleet.places else Place.unshared()
+        self._set_busy = self._place.set_busy
         self._id = ident
         self._ended = self._closed = 0
         self._fresh: dict[object, int] = {}  # when they were admitted, oldest first
         self._waiting: list[tuple[int, Callable[[], None]]] = []
-        if self._place is not None:
-            self._place.set_busy(0)
-            self._place.set_open(0)
+        self._set_busy(0)
+        self._place.set_open(0)
 
     def full(self) -> bool:
         """Whether there is no room for another connection."""
@@ -46,11 +47,10 @@ class Gate:
 
     def present(self, accepts: bool) -> None:
         """Tell the others whether this worker accepts connections at present."""
-        if self._place is not None:
-            if accepts:
-                self._place.enter(self._id, self._limit)
-            else:
-                self._place.leave()
+        if accepts:
+            self._place.enter(self._id, self._limit)
+        else:
+            self._place.leave()
 
     def admit(self, connection: object) -> None:
         """Count a connection that was accepted."""
@@ -64,15 +64,13 @@ class Gate:
         if self._fresh and self._fresh.pop(connection, None) is not None:
             return
         self.busy = busy = self.busy + 1
-        if self._place is not None:
-            self._place.set_busy(busy)
+        self._set_busy(busy)
 
     def finish(self) -> None:
         """Take a request off, when the application is not at work on it any more."""
         self.busy = busy = self.busy - 1
         self._ended += 1
-        if self._place is not None:
-            self._place.set_busy(busy)
+        self._set_busy(busy)
         if self._waiting:
             self._nudge()
 
@@ -99,7 +97,7 @@ class Gate:
             self.busy -= 1
             left = 0
         if self.busy != before:
-            self._tell()
+            self._set_busy(self.busy)
         return left
 
     def await_mark(self, mark: int, wake: Callable[[], None]) -> None:
@@ -112,11 +110,6 @@ class Gate:
         for wake in due:
             wake()
 
-    def _tell(self) -> None:
-        if self._place is not None:
-            self._place.set_busy(self.busy)
-
     def _tell_open(self) -> None:
-        if self._place is not None:
-            self._place.set_open(self.open)
-            self._place.set_busy(self.busy)
+        self._place.set_open(self.open)
+        self._set_busy(self.busy)

@@ -75,8 +75,9 @@ class Ledger:
         request.slot = board.take(now, deadline, texts or self._describe(scope))
         deadlines = self.deadlines
         deadlines.running[request] = None
-        if now + deadlines.shortest < deadlines.at:
-            deadlines.arm(now + deadlines.shortest)
+        look = now + deadlines.shortest
+        if look < deadlines.at:
+            deadlines.arm(look)
         if board.started == limits.requests:
             self._notify.recycle("max_requests")
         return request
@@ -88,9 +89,11 @@ class Ledger:
         with self.lock:
             request.finished = True
             if not request.ended:
-                if ending == _accesslog.PANIC and request.phase == WAITING and not request.gone:
+                if request.gone:
+                    ending = _accesslog.CLIENT_GONE
+                elif ending == _accesslog.PANIC and request.phase == WAITING:
                     request.replaced()
-                self._account(request, request.status, _accesslog.CLIENT_GONE if request.gone else ending)
+                self._account(request, request.status, ending)
             self.board.free(request.slot)
             request.slot = _board.NO_SLOT  # it may be another's from here on
         self.deadlines.running.pop(request, None)

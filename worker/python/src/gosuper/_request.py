@@ -120,8 +120,8 @@ class Request:
                 return nothing()
             if self.ledger.closing:
                 message = {**message, "headers": [*message.get("headers", ()), _CLOSE]}
-            elif self.connection is not None and self.connection.heads is not None:
-                return self.connection.heads.send(self.raw_send, message)
+            elif self.connection is not None and (heads := self.connection.heads) is not None:
+                return heads.send(self.raw_send, message)
             return self.raw_send(message)
         return self._send_other(kind, message)
 

@@ -90,6 +90,8 @@ class Accounting:
         finally:
             if not request.finished:
                 ledger.finish(request)
+            if connection is not None and request.task is not None:
+                connection.tasks.discard(request.task)
         # The server must not answer once more in the application's place.
         if request.ended and own and connection is not None:
             await connection.wait_lost()
