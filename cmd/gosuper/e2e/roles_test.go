@@ -48,6 +48,7 @@ var roles = map[string]func(args []string) error{
 	"mutter":    mutter,
 	"risen":     risen,
 	"keyholder": keyholder,
+	"lines":     lines,
 }
 
 var usedRoles sync.Map // names of roles that a test asked for
