@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -37,7 +38,7 @@ func newAgent() *cobra.Command {
 			if bare {
 				return serveBare(agentHandler())
 			}
-			return worker.ListenAndServe("127.0.0.1:0", agentHandler())
+			return worker.ListenAndServe("127.0.0.1:"+cmp.Or(os.Getenv("PORT"), "0"), agentHandler())
 		},
 	}
 	cmd.Flags().BoolVar(&bare, "bare", false, "serve descriptor 3 with net/http alone")

@@ -41,6 +41,20 @@ var scenarios = []scenario{
 		run:     stream, lasting: true,
 	},
 	{
+		name: "hop", about: "one worker behind gosuper's front, and the same program without one",
+		specs: func(b *bench) []spec {
+			return []spec{b.ours(1, "--worker-class", "proxy"), b.bare("bare", 1)}
+		},
+		run: steady, lasting: true,
+	},
+	{
+		name: "hopstream", about: "the same for 200 streams at a time, each of 60 tokens 50 ms apart",
+		specs: func(b *bench) []spec {
+			return []spec{b.ours(1, "--worker-class", "proxy"), b.bare("bare", 1)}
+		},
+		run: stream, lasting: true,
+	},
+	{
 		name: "reload", about: "one reload after the other under load, of three kinds",
 		specs: func(b *bench) []spec {
 			return slices.Concat([]spec{b.ours(2), b.bare("bare", 2)}, b.gunicorn(2), b.uvicorn(2))

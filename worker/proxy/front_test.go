@@ -20,7 +20,7 @@ import (
 
 // newFront returns a front before a program that serves with the handler, and a client of
 // it.
-func newFront(t *testing.T, handler http.HandlerFunc) (*front, *httptest.Server) {
+func newFront(t testing.TB, handler http.HandlerFunc) (*front, *httptest.Server) {
 	t.Helper()
 	behind := httptest.NewServer(handler)
 	t.Cleanup(behind.Close)
