@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import time
 
 import pytest
-from conftest import Start, ask, exchange
+from conftest import FOREVER, Start, ask, exchange
 
 APP = """
     import asyncio, gosuper, os, resource
@@ -185,6 +186,26 @@ def test_client_gone(master: Start, path: str, options: tuple[str, ...], status:
     m.until(lambda _: (m.folder / "access.log").read_text().endswith("client_gone\n"))
     assert f'"GET {path} HTTP/1.1" {status} ' in (m.folder / "access.log").read_text()
     assert ("cancelled /slow" in m.output()) == bool(options)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_client_that_has_its_answer_is_not_gone(master: Start, method: str) -> None:
+    m = master("""
+        async def app(scope, receive, send):
+            headers = [(b"content-length", b"5")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": b"hello", "more_body": True})
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            await send({"type": "http.response.body"})
+        """, "workers = 1", "--lifespan", "off")  # fmt: skip
+    m.ready(1)
+    with socket.create_connection(m.address(), timeout=FOREVER) as client:
+        client.sendall(b"%b / HTTP/1.1\r\nHost: x\r\n\r\n" % method.encode())
+        answer = b""
+        while b"\r\n\r\n" not in answer or (method == "GET" and not answer.endswith(b"hello")):
+            answer += client.recv(1000)
+    m.until(lambda _: (m.folder / "access.log").read_text().endswith(" ok\n"))
 
 
 def test_recycle_and_a_panic(master: Start) -> None:

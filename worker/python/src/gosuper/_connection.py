@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
         app: Application
         config: uvicorn.Config
+        cycle: Any
         loop: Any
         tasks: set[asyncio.Task[Any]]
 
@@ -179,6 +180,13 @@ class HTTP1Connection(HTTPConnection):
 
     completes = True
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """A client that hangs up when it has all of its answer has not gone away from the request."""
+        request = self.running
+        if request is not None and not request.ended and _answered(self.cycle):
+            self.ledger.finish(request)
+        super().connection_lost(exc)
+
     def _start_asgi_task(self, cycle: Any, app: Application) -> None:
         """Have a task serve a request. It says itself when it is over: to be called back costs each another turn."""
         if app is not self.app or self.config.reset_contextvars:
@@ -204,6 +212,18 @@ class WebSocketConnection(AnyProgress, Connection):
         self.stale = before.stale
         self.served = True
         super().connection_made(transport)
+
+
+def _answered(cycle: Any) -> bool:
+    """Whether all that the head of an answer has announced is sent, though the application has not said that it ends,
+    as one of WSGI may do in its own time."""
+    if not cycle.response_started or cycle.response_complete:
+        return False
+    whole: bool = cycle.scope["method"] == "HEAD" or (
+        # httptools alone tells, where there is a Content-Length.
+        getattr(cycle, "chunked_encoding", None) is False and cycle.expected_content_length == 0
+    )
+    return whole
 
 
 def waited(sock: socket.socket) -> int:
