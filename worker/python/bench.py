@@ -1,0 +1,71 @@
+"""What a request costs this package, and uvicorn beside it, in microseconds of CPU time, without a network.
+
+Its Python needs gosuper[uvicorn], and FastAPI for the second table.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE / "src"), str(HERE / "tests"), str(HERE.parents[1] / "cmd/gosuper-bench")]
+
+import protocols  # noqa: E402
+import uvloop  # noqa: E402
+
+BATCH, BATCHES = 50, 400
+GET = b"GET /health HTTP/1.1\r\nhost: 127.0.0.1:8000\r\nuser-agent: bench\r\naccept: */*\r\n\r\n"
+SCOPE = {"type": "http", "method": "GET", "path": "/health", "raw_path": b"/health", "query_string": b""}
+
+
+async def measure(kinds: dict[str, Callable[[], Awaitable[Any]]]) -> dict[str, float]:
+    """The cost of each kind of step: in turns, and the best tenth of the batches, since other programs only add to it."""
+    costs: dict[str, list[float]] = {name: [] for name in kinds}
+    for _ in range(BATCHES):
+        for name, step in kinds.items():
+            begin = time.process_time_ns()
+            for _ in range(BATCH):
+                await step()
+            costs[name].append((time.process_time_ns() - begin) / BATCH / 1000)
+    return {name: sorted(found)[BATCHES // 10] for name, found in costs.items()}
+
+
+async def sink(message: Any) -> None:
+    """A server that sends nothing."""
+
+
+async def main() -> None:
+    """Print the tables."""
+    for module in ("app", "fast"):
+        try:
+            target = f"{module}:app"
+            uvicorn, gosuper = protocols.theirs(target), protocols.ours(target)
+        except ImportError as error:
+            print(f"{module}: {error}")
+            continue
+        app, accounting = uvicorn.config.loaded_app, gosuper.accounting
+
+        def scope() -> dict[str, Any]:
+            return {**SCOPE, "headers": [(b"host", b"x"), (b"accept", b"*/*")], "client": ("127.0.0.1", 1)}
+
+        found = await measure(
+            {
+                "the application": lambda app=app: app(scope(), None, sink),
+                "the application, accounted for": lambda accounting=accounting: accounting(scope(), None, sink),
+                "uvicorn": lambda uvicorn=uvicorn: protocols.ask(uvicorn, GET),
+                "gosuper": lambda gosuper=gosuper: protocols.ask(gosuper, GET),
+            }
+        )
+        print(f"{target}, {os.cpu_count()} processors, Python {sys.version.split()[0]}")
+        for name, cost in found.items():
+            print(f"  {name:32} {cost:6.2f} µs")
+        print(f"  ratio of gosuper to uvicorn      {found['gosuper'] / found['uvicorn']:6.3f}")
+
+
+if __name__ == "__main__":
+    uvloop.run(main())
