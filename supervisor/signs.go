@@ -117,6 +117,7 @@ func (s *Supervisor) saw(w *roster.Worker, seen process.Waiting) {
 		s.step(fleet.Waits{ID: w.ID})
 	default:
 		w.Signs.Idle = true
+		w.Rev.WarnElsewhere(s.log, seen.Elsewhere, w.Fields()...)
 		w.Signs.Due = now.Add(min(max(waitsLook, now.Sub(known.Spawned)/16), waitsMost))
 		if len(seen.Elsewhere) > 0 {
 			w.Rev.Unserved.See(seen.On, seen.Unsure)

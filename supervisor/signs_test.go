@@ -144,6 +144,31 @@ func TestPlainWorkerThatServesElsewhere(t *testing.T) {
 	})
 }
 
+// A plain worker that listens on an address of its own, and on none that it was
+// given, is told of at once, and once for a configuration; one that takes its time is not.
+func TestPlainWorkerThatBindsItself(t *testing.T) {
+	play(t, "workers = 2\nstartup_timeout = 60\n", silent, func(st *stage) {
+		warned := func() int { return st.log.FilterMessageSnippet("listens on an address of its own").Len() }
+		st.elsewhere.Store(noPID+1, true)
+		st.elsewhere.Store(noPID+2, true)
+		if st.pass(5 * time.Second); warned() != 0 {
+			t.Error("a worker that listens nowhere is warned about")
+		}
+		for pid := noPID + 1; pid <= noPID+2; pid++ {
+			st.elsewhere.Store(pid, "127.0.0.1:8001")
+		}
+		if st.pass(time.Second); warned() != 1 {
+			t.Errorf("%d warnings, want one", warned())
+		}
+		st.pass(20 * time.Second)
+		said := st.log.FilterField(zap.Strings("listens_on", []string{"127.0.0.1:8001"}))
+		if warned() != 1 || said.FilterMessageSnippet("an address of its own").Len() != 1 {
+			t.Errorf("%d warnings, want one with the address: %v", warned(), said.All())
+		}
+		st.end()
+	})
+}
+
 // A plain worker that is ready and does not live is a failed boot: the first ones
 // end the master.
 func TestPlainWorkerThatDoesNotLive(t *testing.T) {
@@ -161,6 +186,10 @@ func TestPlainWorkerThatDoesNotLive(t *testing.T) {
 // waiting finds all workers waiting but the busy ones, if anything can be seen.
 func (st *stage) waiting(pid int, inodes []uint64, _ *process.Credential) process.Waiting {
 	st.waits.Add(1)
-	_, busy := st.elsewhere.Load(pid)
-	return process.Waiting{On: slices.Repeat([]bool{!busy && !st.blind.Load()}, len(inodes)), Unsure: st.blind.Load()}
+	address, busy := st.elsewhere.Load(pid)
+	seen := process.Waiting{On: slices.Repeat([]bool{!busy && !st.blind.Load()}, len(inodes)), Unsure: st.blind.Load()}
+	if text, listens := address.(string); listens {
+		seen.Elsewhere = []string{text}
+	}
+	return seen
 }

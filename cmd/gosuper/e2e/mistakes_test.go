@@ -21,6 +21,13 @@ func TestServerThatBindsItself(t *testing.T) {
 		command(uvicorn(t), "app:app", "--app-dir", foreign, "--port", "0", "--workers", "1"), "workers = 1", "startup_timeout = 5", "restart.startup_attempts = 1",
 	)})
 	m.wait(t, 0, "uvicorn does not serve the socket that gosuper has bound: add --fd 3 to its command", nil)
+	e := m.wait(t, 0, "a worker listens on an address of its own, and waits on no socket that it was given", nil)
+	if addresses, _ := e.fields["listens_on"].([]any); len(addresses) != 1 || !strings.Contains(e.str("hint"), "--fd 3") {
+		t.Errorf("%s", e.line)
+	}
+	if len(m.all(0, "worker is not ready in time, asking for its stacks", nil)) > 0 {
+		t.Error("it is said only when the worker is given up")
+	}
 	if code := m.end(); code != 3 {
 		t.Errorf("exit status %d, want 3", code)
 	}
@@ -33,4 +40,7 @@ func TestServerThatBindsItself(t *testing.T) {
 	}
 	m = start(t, launch{config: config(command(uvicorn(t), "app:app", "--app-dir", foreign, "--fd", "3", "--workers", "3"), "workers = 1")})
 	m.wait(t, 0, "uvicorn --workers 3 makes every worker of gosuper start workers of its own: leave that out, and set workers", nil)
+	// The same behind a program, where the command does not tell.
+	m = start(t, launch{config: config(command(need(t, "sh"), "-c", "exec "+uvicorn(t)+" app:app --app-dir "+foreign+" --port 0 --workers 2"), "workers = 1")})
+	m.wait(t, 0, "a worker listens on an address of its own, and waits on no socket that it was given", nil)
 }

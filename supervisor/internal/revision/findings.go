@@ -106,6 +106,18 @@ func (r *Revision) WarnTooLow(log *zap.Logger, fields ...zap.Field) {
 	}
 }
 
+// WarnElsewhere says once that a worker which waits on no socket that it was given
+// listens on these addresses. fields tell which worker.
+func (r *Revision) WarnElsewhere(log *zap.Logger, addresses []string, fields ...zap.Field) {
+	if len(addresses) == 0 || r.elsewhere {
+		return
+	}
+	r.elsewhere = true
+	log.Warn("a worker listens on an address of its own, and waits on no socket that it was given", append(fields,
+		zap.Strings("listens_on", addresses),
+		zap.String("hint", "the command must serve the socket it inherits, fd 3 (uvicorn: --fd 3)"))...)
+}
+
 // limitText is a limit for people.
 func limitText(limit config.Size) string {
 	if limit == 0 {

@@ -42,8 +42,9 @@ type Revision struct {
 	Admin      *socket.Set         `state:"admin"`  // of the admin listener; nil: none
 	TLS        int                 `state:"tls,fd"` // descriptor of certificate and key; -1: none
 	Unserved   socket.Unserved     `state:"-"`
-	plain      bool                `state:"plain"`   // the warning about what a plain worker cannot do was given
-	tooLow     bool                `state:"too_low"` // the warning about max_worker_memory was given
+	plain      bool                `state:"plain"`     // the warning about what a plain worker cannot do was given
+	tooLow     bool                `state:"too_low"`   // the warning about max_worker_memory was given
+	elsewhere  bool                `state:"elsewhere"` // the warning about a server that binds itself was given
 }
 
 // openTLS copies what the files of [tls] said to where workers can read it.
