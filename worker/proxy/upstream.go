@@ -19,6 +19,10 @@ const (
 	// idleTime is how long a connection to the program is kept. Servers close theirs after
 	// 2 s at the least, and what is closed just as a request is sent is lost.
 	idleTime = time.Second
+	// settleTime is how old an answer is before its connection is used again. Some servers
+	// close connections without a word soon after an answer, those built on hyper if they
+	// have not read a body whole, and a request that meets such an end is lost.
+	settleTime = 5 * time.Millisecond
 	// maxIdle is how many are kept.
 	maxIdle = 256
 	// redial is the pause before another attempt at a unix socket whose queue is full, where
@@ -33,7 +37,7 @@ type upstream struct {
 	timeout          time.Duration // of a connection attempt
 
 	mu   sync.Mutex // guards idle
-	idle []*conn    // the one used last comes last
+	idle []*conn    // the one that has been idle for longest comes first
 }
 
 // conn is a connection to the program.
@@ -100,10 +104,13 @@ func (u *upstream) take() *conn {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for len(u.idle) > 0 {
-		last := len(u.idle) - 1
-		c := u.idle[last]
-		u.idle[last], u.idle = nil, u.idle[:last]
-		if now.Sub(c.since) < idleTime && quiet(c.Conn) {
+		c := u.idle[0]
+		age := now.Sub(c.since)
+		if age < settleTime {
+			break
+		}
+		u.idle = u.idle[1:]
+		if age < idleTime && quiet(c.Conn) {
 			return c
 		}
 		c.Close()

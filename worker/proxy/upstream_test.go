@@ -152,15 +152,22 @@ func TestKept(t *testing.T) {
 			io.WriteString(c, hello)
 		}
 	})
-	for range 20 {
-		for _, body := range []string{"", "short"} {
-			if _, err := ask(t, u, http.MethodPost, body); err != nil {
-				t.Fatal(err)
-			}
+	age := func(by time.Duration) {
+		for _, c := range u.idle {
+			c.since = time.Now().Add(-by)
 		}
 	}
-	if n := connections.Load(); n > 3 { // more only if this test is kept from running for a second
-		t.Errorf("%d connections", n)
+	for _, tt := range []struct {
+		age         time.Duration
+		connections int32
+	}{{0, 1}, {settleTime, 1}, {settleTime, 1}, {-time.Hour, 2}, {2 * idleTime, 3}} {
+		age(tt.age)
+		if _, err := ask(t, u, http.MethodPost, "short"); err != nil {
+			t.Fatal(err)
+		}
+		if n := connections.Load(); n != tt.connections {
+			t.Errorf("after %v: %d connections, not %d", tt.age, n, tt.connections)
+		}
 	}
 	u.closeIdle()
 	if len(u.idle) > 0 {

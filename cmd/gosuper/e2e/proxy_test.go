@@ -40,25 +40,28 @@ func granian(t *testing.T) string {
 	return filepath.Join(virtual(t, "TEST_GRANIAN", "granian", []string{"granian"}, "granian"), "bin", "granian")
 }
 
-// Servers that know nothing but a port, or a path, lose nothing over reloads and a stop.
+// portServers are servers that know nothing but a port, or a path.
+var portServers = []struct {
+	name  string
+	lines func(t *testing.T) []string
+}{
+	{"uvicorn", func(t *testing.T) []string { return []string{proxied(t, "--port", "{port}")} }},
+	{"granian", func(t *testing.T) []string {
+		return []string{command(granian(t), "--interface", "asgi", "--working-dir", proxiedDir(t), "--log-level", "warning", "--port", "{port}", "app:app")}
+	}},
+	{"node", func(t *testing.T) []string {
+		return []string{command(need(t, "node"), filepath.Join(proxiedDir(t), "server.js"))}
+	}},
+	{"uvicorn on a socket", func(t *testing.T) []string {
+		return []string{proxied(t, "--uds", "{socket}"), `proxy = { to = "unix", ready_path = "/" }`}
+	}},
+	{"uvicorn in a variable", func(t *testing.T) []string { return []string{proxied(t), `env = { UVICORN_PORT = "{port}" }`} }},
+}
+
+// Each serves, is replaced while requests come, and stops.
 func TestProxiedServers(t *testing.T) {
 	t.Parallel()
-	for _, tc := range []struct {
-		name  string
-		lines func(t *testing.T) []string
-	}{
-		{"uvicorn on a port", func(t *testing.T) []string { return []string{proxied(t, "--port", "{port}")} }},
-		{"uvicorn on a socket", func(t *testing.T) []string {
-			return []string{proxied(t, "--uds", "{socket}"), `proxy = { to = "unix", ready_path = "/" }`}
-		}},
-		{"uvicorn in a variable", func(t *testing.T) []string { return []string{proxied(t), `env = { UVICORN_PORT = "{port}" }`} }},
-		{"granian", func(t *testing.T) []string {
-			return []string{command(granian(t), "--interface", "asgi", "--working-dir", proxiedDir(t), "--log-level", "warning", "--port", "{port}", "app:app")}
-		}},
-		{"node", func(t *testing.T) []string {
-			return []string{command(need(t, "node"), filepath.Join(proxiedDir(t), "server.js"))}
-		}},
-	} {
+	for _, tc := range portServers {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			m := up(t, append(tc.lines(t), classProxy)...)
@@ -90,6 +93,16 @@ func TestProxiedServers(t *testing.T) {
 				t.Errorf("exit status %d", code)
 			}
 			m.gone(0)
+		})
+	}
+}
+
+// The program's own shutdown, which loses what is on its connections, is no client's.
+func TestProxyReloadsLoseNothing(t *testing.T) {
+	for _, tc := range portServers[:3] {
+		t.Run(tc.name, func(t *testing.T) {
+			m := up(t, append(tc.lines(t), classProxy)...)
+			under(t, m, 6*time.Second, 0, func(*running) { m.reload() })
 		})
 	}
 }
