@@ -40,6 +40,12 @@ class Transport:
     def is_closing(self) -> bool:
         return self.closed
 
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
 
 def theirs(app: Any) -> Any:
     """A connection of uvicorn."""
