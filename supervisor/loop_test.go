@@ -44,6 +44,8 @@ type stage struct {
 	elsewhere sync.Map    // pids of those that do not wait for connections
 	blind     atomic.Bool // nobody can see that anyway
 	waits     atomic.Int32
+	passes    atomic.Int32
+	lookTakes atomic.Int64                     // a pass, in nanoseconds
 	late      map[int]func(pid int, err error) // how it is told of workers that are still being born, by id; nil: all are born at once
 	children  sync.Mutex
 	orphans   []process.Orphan // that end, or else live
@@ -68,7 +70,7 @@ func play(t *testing.T, toml string, launched func(*stage, *roster.Worker) error
 			Config: c, Log: zap.New(core), Streams: toStderr{},
 			Reconfigure: func() (*config.Config, []string, error) { return st.load() },
 		}, hands{
-			launch: st.launch, signal: st.signal, reap: st.reap, adopted: st.adopted, child: st.child, trees: st.trees, trim: func() { st.trims.Add(1) }, waiting: st.waiting, oom: st.oom,
+			launch: st.launch, signal: st.signal, reap: st.reap, adopted: st.adopted, child: st.child, trees: st.trees, trim: func() { st.trims.Add(1) }, look: st.look, oom: st.oom,
 		})
 		if err != nil {
 			t.Fatal(err)

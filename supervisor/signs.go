@@ -3,6 +3,7 @@
 package supervisor
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -24,22 +25,26 @@ const (
 	together   = 20 * time.Millisecond  // looks that fall so close together are one
 )
 
-// waiting looks whether one of the processes of a worker waits for connections
-// on the sockets with these inodes.
-func waiting(pid int, inodes []uint64, user *process.Credential) process.Waiting {
-	trees, err := process.Trees([]int{pid})
-	if err != nil {
-		return process.Waiting{On: make([]bool, len(inodes)), Unsure: true}
-	}
-	seen := trees[0].Waiting(inodes, user)
-	if slices.Contains(seen.On, false) {
-		seen.Elsewhere = trees[0].Listening(inodes)
-	}
-	return seen
+// looks are those at the processes of workers: one pass through /proc for all of whom
+// it is time, and then a rest, however many there are.
+type looks struct {
+	queue []*roster.Worker // whom the next pass is about
+	from  time.Time        // when it may begin
+	busy  bool             // one is under way
 }
+
+// How much of the time is spent on looks: one part in so many. Processes that are made
+// meanwhile are not to wait for them.
+const (
+	looksShare       = 4
+	looksShareForked = 32
+)
 
 // nextSigns is when to look at the first worker; zero: never.
 func (s *Supervisor) nextSigns() (next time.Time) {
+	if len(s.looks.queue) > 0 && !s.looks.busy {
+		next = s.looks.from
+	}
 	for w := range s.roster.All() {
 		next = soonest(next, w.Signs.Due)
 	}
@@ -53,6 +58,7 @@ func (s *Supervisor) lookForSigns(now time.Time) {
 			s.lookOut(w, now)
 		}
 	}
+	s.beginPass(now)
 }
 
 // lookOut looks at a worker if there is something to be seen of it now, and
@@ -77,29 +83,67 @@ func (s *Supervisor) lookOut(w *roster.Worker, now time.Time) {
 	}
 }
 
-// lookAtProcesses has a goroutine look whether the worker waits for connections.
-// What that reads belongs to the worker, which may be able to keep its reader
-// waiting: it is at its own expense.
+// lookAtProcesses has the next pass look whether the worker waits for connections.
 func (s *Supervisor) lookAtProcesses(w *roster.Worker) {
 	if w.Signs.Looking {
 		return
 	}
 	w.Signs.Looking = true
-	pid, inodes, user := w.PID, w.Rev.Sockets.Inodes(w.Slot), w.Rev.Credential
+	s.looks.queue = append(s.looks.queue, w)
+	if now := time.Now(); s.looks.from.Before(now) {
+		s.looks.from = now
+	}
+}
+
+// beginPass has a goroutine look at the processes of those for whom it is time. What that
+// reads belongs to the workers, which may be able to keep their reader waiting.
+func (s *Supervisor) beginPass(now time.Time) {
+	if s.looks.busy || len(s.looks.queue) == 0 || s.looks.from.After(now) {
+		return
+	}
+	workers := s.looks.queue
+	s.looks.queue, s.looks.busy = nil, true
+	asked := make([]process.Asked, len(workers))
+	for i, w := range workers {
+		asked[i] = process.Asked{PID: w.PID, Sockets: w.Rev.Sockets.Inodes(w.Slot), User: w.Rev.Credential}
+	}
+	others := slices.Collect(maps.Keys(s.roster.PIDs()))
 	go func() {
-		seen := s.hands.waiting(pid, inodes, user)
-		s.loop.Report(func() { s.saw(w, seen) })
+		s.hands.look(asked, others, func(seen map[int]process.Waiting) {
+			s.loop.Report(func() { s.saw(workers, seen) })
+		})
+		s.loop.Report(func() { s.endPass(time.Since(now)) })
 	}()
 }
 
-// saw takes note of a look at the processes of a worker.
-func (s *Supervisor) saw(w *roster.Worker, seen process.Waiting) {
-	w.Signs.Looking = false
-	if w.Gone || s.roster.Of(w.ID) != w {
-		return
+// endPass has the next pass wait in proportion to what this one took.
+func (s *Supervisor) endPass(took time.Duration) {
+	share := time.Duration(looksShare)
+	if s.loop.MainBusy() {
+		share = looksShareForked
 	}
-	s.readHeader(w)
+	s.looks.busy, s.looks.from = false, time.Now().Add(min((share-1)*took, waitsMost))
+}
+
+// saw takes note of what was seen of the processes of some of the workers.
+func (s *Supervisor) saw(workers []*roster.Worker, all map[int]process.Waiting) {
+	for i, w := range workers {
+		if _, seen := all[i]; seen {
+			w.Signs.Looking = false
+			s.readHeader(w)
+		}
+	}
 	s.step()
+	for i, w := range workers {
+		if seen, ok := all[i]; ok && !w.Gone && s.roster.Of(w.ID) == w {
+			s.conclude(w, seen)
+		}
+	}
+	s.step()
+}
+
+// conclude draws the conclusions from a look at the processes of a worker.
+func (s *Supervisor) conclude(w *roster.Worker, seen process.Waiting) {
 	known, _ := s.fleet.Worker(w.ID)
 	w.Signs.Elsewhere = seen.Elsewhere
 	now := time.Now()
@@ -114,7 +158,7 @@ func (s *Supervisor) saw(w *roster.Worker, seen process.Waiting) {
 		if !seen.Any() {
 			s.warnBlind(w)
 		}
-		s.step(fleet.Waits{ID: w.ID})
+		s.note(fleet.Waits{ID: w.ID})
 	default:
 		w.Signs.Idle = true
 		w.Rev.WarnElsewhere(s.log, seen.Elsewhere, w.Fields()...)

@@ -183,13 +183,41 @@ func TestPlainWorkerThatDoesNotLive(t *testing.T) {
 	})
 }
 
-// waiting finds all workers waiting but the busy ones, if anything can be seen.
-func (st *stage) waiting(pid int, inodes []uint64, _ *process.Credential) process.Waiting {
-	st.waits.Add(1)
-	address, busy := st.elsewhere.Load(pid)
-	seen := process.Waiting{On: slices.Repeat([]bool{!busy && !st.blind.Load()}, len(inodes)), Unsure: st.blind.Load()}
-	if text, listens := address.(string); listens {
-		seen.Elsewhere = []string{text}
+// look finds all workers waiting but the busy ones, if anything can be seen.
+func (st *stage) look(asked []process.Asked, _ []int, told func(map[int]process.Waiting)) {
+	st.passes.Add(1)
+	time.Sleep(time.Duration(st.lookTakes.Load())) // in the time of the bubble
+	seen := map[int]process.Waiting{}
+	for i, a := range asked {
+		st.waits.Add(1)
+		address, busy := st.elsewhere.Load(a.PID)
+		one := process.Waiting{On: slices.Repeat([]bool{!busy && !st.blind.Load()}, len(a.Sockets)), Unsure: st.blind.Load()}
+		if text, listens := address.(string); listens {
+			one.Elsewhere = []string{text}
+		}
+		seen[i] = one
 	}
-	return seen
+	told(seen)
+}
+
+// All workers of whom it is time are looked at in one pass, and the longer that takes
+// the less often it is done.
+func TestOnePassForAll(t *testing.T) {
+	const workers = 10
+	play(t, fmt.Sprintf("workers = %d\n", workers), silent, func(st *stage) {
+		for id := 1; id <= workers; id++ {
+			st.elsewhere.Store(noPID+id, true)
+		}
+		st.pass(10 * time.Second)
+		passes, looks := st.passes.Load(), st.waits.Load()
+		if passes > 60 || looks < workers*passes/2 {
+			t.Errorf("%d looks in %d passes", looks, passes)
+		}
+		st.lookTakes.Store(int64(200 * time.Millisecond))
+		st.pass(10 * time.Second)
+		if passes = st.passes.Load() - passes; passes > 13 {
+			t.Errorf("%d passes of 200 ms each in 10 s", passes)
+		}
+		st.end()
+	})
 }

@@ -48,6 +48,7 @@ type Supervisor struct {
 	loaders   preload.Loaders     `state:",inline"` // that workers are forked from
 
 	manager     *manager.Manager     `state:"-"`       // nil: there is none
+	looks       looks                `state:"-"`       // at the processes of workers
 	books       *books.Books         `state:",inline"` // what is counted and remembered
 	scales      *scales.Scales       `state:",inline"` // what workers weigh
 	reloads     *reloads.Reloads     `state:",inline"`
@@ -81,11 +82,11 @@ type hands struct {
 	reap    func(known func(pid int) bool) ([]process.Exit, []process.Orphan, error)
 	child   func(pid int) bool // whether it is one, dead or alive
 	trees   func(pids []int) ([]scales.Tree, error)
-	// adopted, trim and waiting are called from other goroutines. adopted are the
+	// adopted, trim and look are called from other goroutines. adopted are the
 	// children that were not started here.
 	adopted func(known func(pid int) bool) []process.Orphan
 	trim    func()
-	waiting func(pid int, inodes []uint64, user *process.Credential) process.Waiting
+	look    func(asked []process.Asked, others []int, told func(seen map[int]process.Waiting))
 	// oom is how many processes of our cgroup the kernel killed because memory ran
 	// out, workers among them.
 	oom func() (kills uint64, ok bool)

@@ -11,27 +11,53 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
-// Listening returns the TCP addresses on which the processes of the tree listen
-// beside the sockets with these inodes, such as "127.0.0.1:9000". It is for a hint:
-// what cannot be read is left out.
-func (t Tree) Listening(but []uint64) []string {
-	held := map[uint64]bool{}
-	for _, pid := range t {
-		links, _ := readLinks("/proc/" + strconv.Itoa(pid) + "/fd")
-		for _, link := range links {
-			if inode, ok := socketInode(link); ok && !slices.Contains(but, inode) {
-				held[inode] = true
-			}
-		}
-	}
-	if len(held) == 0 {
+// ports are the TCP addresses on which somebody listens, by the inode of the socket, of
+// the network namespaces that were asked about: a table is read once for all processes of
+// one, since the kernel looks through all connections for it.
+type ports struct {
+	mu  sync.Mutex
+	all map[string]map[uint64]string
+}
+
+// of returns the addresses on which sockets with these inodes listen, as seen by a
+// process, such as "127.0.0.1:9000". It is for a hint: what cannot be read is left out.
+func (p *ports) of(pid int, inodes map[uint64]bool) []string {
+	if len(inodes) == 0 {
 		return nil
 	}
-	var all []string
+	proc := "/proc/" + strconv.Itoa(pid)
+	namespace, err := os.Readlink(proc + "/ns/net")
+	if err != nil {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	known, ok := p.all[namespace]
+	if !ok {
+		known = listeners(proc)
+		if p.all == nil {
+			p.all = map[string]map[uint64]string{}
+		}
+		p.all[namespace] = known
+	}
+	var found []string
+	for inode := range inodes {
+		if address, ok := known[inode]; ok {
+			found = append(found, address)
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
+// listeners reads the tables of a process.
+func listeners(proc string) map[uint64]string {
+	found := map[uint64]string{}
 	for _, table := range []string{"/net/tcp", "/net/tcp6"} {
-		f, err := os.Open("/proc/" + strconv.Itoa(t[0]) + table)
+		f, err := os.Open(proc + table)
 		if err != nil {
 			continue
 		}
@@ -45,14 +71,13 @@ func (t Tree) Listening(but []uint64) []string {
 				break // those that listen come first
 			}
 			inode, _ := strconv.ParseUint(fields[9], 10, 64)
-			if address, ok := tableAddress(fields[1]); ok && held[inode] {
-				all = append(all, address.String())
+			if address, ok := tableAddress(fields[1]); ok {
+				found[inode] = address.String()
 			}
 		}
 		f.Close()
 	}
-	slices.Sort(all)
-	return slices.Compact(all)
+	return found
 }
 
 // tableAddress reads an address of /proc/net/tcp, whose words of 32 bits are

@@ -39,8 +39,8 @@ func (t Tree) errGone() error {
 // that come or go meanwhile may be missing. Below the same subreaper as the
 // workers it finds also those whose parent has ended, if they stayed in the
 // worker's session: nobody enters that from another, so that no worker can have
-// another one pay for its memory.
-func Trees(workers []int) ([]Tree, error) {
+// another one pay for its memory. The others are workers whose processes nobody wants.
+func Trees(workers []int, others ...int) ([]Tree, error) {
 	var r procReader
 	children := r.children
 	if !r.listsChildren() {
@@ -50,14 +50,18 @@ func Trees(workers []int) ([]Tree, error) {
 		}
 		children = func(pid int) []int { return all[pid] }
 	}
-	return plant(workers, children), nil
+	return plant(workers, others, children), nil
 }
 
 // plant makes the trees, given who the children of a process are.
-func plant(workers []int, children func(pid int) []int) []Tree {
+func plant(workers, others []int, children func(pid int) []int) []Tree {
+	lead := make(map[int]bool, len(workers)+len(others))
+	for _, pid := range slices.Concat(workers, others) {
+		lead[pid] = true
+	}
 	orphans := map[int][]int{} // by session, and by group
 	for _, pid := range children(os.Getpid()) {
-		if slices.Contains(workers, pid) {
+		if lead[pid] {
 			continue
 		}
 		session, err := unix.Getsid(pid)

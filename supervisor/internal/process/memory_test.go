@@ -78,7 +78,7 @@ func TestTrees(t *testing.T) {
 	}
 	for name, trees := range map[string][]Tree{
 		"children": both,
-		"scan":     plant([]int{first, second}, func(pid int) []int { return all[pid] }),
+		"scan":     plant([]int{first, second}, nil, func(pid int) []int { return all[pid] }),
 	} {
 		if len(trees) != 2 || trees[0][0] != first || !slices.Equal(trees[1], Tree{second}) {
 			t.Fatalf("%s: got %v for %d and %d", name, trees, first, second)

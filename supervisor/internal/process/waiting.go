@@ -25,8 +25,8 @@ type Waiting struct {
 	// Unsure says that not all could be seen: sockets that nobody seems to wait on
 	// may be waited on all the same.
 	Unsure bool
-	// Elsewhere is where they listen by TCP beside these sockets, filled in by who
-	// wants to know.
+	// Elsewhere is where they listen by TCP beside these sockets, such as
+	// "127.0.0.1:9000", unless they wait on all of them. It is for a hint.
 	Elsewhere []string
 }
 
@@ -40,7 +40,7 @@ func (w Waiting) Any() bool {
 	return false
 }
 
-// Waiting looks which of the sockets, named by their inodes, the processes of the
+// waiting looks which of the sockets, named by their inodes, the processes of the
 // tree wait on for connections. A process waits on a listening socket
 //
 //   - whose inode is in an epoll set that it has open and that asks for input: the
@@ -58,14 +58,10 @@ func (w Waiting) Any() bool {
 // root lacks in a container; user, if it is not nil, is then the user as whom the
 // look is taken again. /proc may be mounted with hidepid, seccomp or a kernel of
 // another make may leave files out: what cannot be read makes the result unsure.
-//
-// A look takes in the order of 10 microseconds for each descriptor. A worker can
-// keep whoever reads its memory waiting (userfaultfd(2)), so this is nothing for a
-// goroutine that others wait for.
-func (t Tree) Waiting(sockets []uint64, user *Credential) Waiting {
-	w := look(t, sockets)
+func (t Tree) waiting(sockets []uint64, user *Credential, p *ports) Waiting {
+	w := look(t, sockets, p)
 	if w.Unsure && !w.Any() && user != nil {
-		as(user, func() { w = look(t, sockets) })
+		as(user, func() { w = look(t, sockets, p) })
 	}
 	return w
 }
@@ -96,10 +92,13 @@ var dumpable = sync.OnceValue(func() uintptr {
 })
 
 // look is one look at the processes of a tree.
-func look(t Tree, sockets []uint64) Waiting {
-	l := looker{Waiting: Waiting{On: make([]bool, len(sockets))}, sockets: sockets}
+func look(t Tree, sockets []uint64, p *ports) Waiting {
+	l := looker{Waiting: Waiting{On: make([]bool, len(sockets))}, sockets: sockets, others: map[uint64]bool{}}
 	for i, pid := range t {
 		l.process("/proc/"+strconv.Itoa(pid), i == 0)
+	}
+	if slices.Contains(l.On, false) {
+		l.Elsewhere = p.of(t[0], l.others)
 	}
 	return l.Waiting
 }
@@ -108,6 +107,7 @@ func look(t Tree, sockets []uint64) Waiting {
 type looker struct {
 	Waiting
 	sockets []uint64
+	others  map[uint64]bool // that the processes hold
 	read    procReader
 }
 
@@ -124,6 +124,8 @@ func (l *looker) process(proc string, first bool) {
 		if inode, ok := socketInode(link); ok {
 			if i := slices.Index(l.sockets, inode); i >= 0 {
 				held[fd] = i
+			} else {
+				l.others[inode] = true
 			}
 		}
 	}

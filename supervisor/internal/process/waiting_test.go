@@ -107,11 +107,9 @@ func waiter(t *testing.T, way string, fds [2]int, cred *Credential, wrapped bool
 // waiting looks at a process.
 func waiting(t *testing.T, pid int, inodes []uint64, user *Credential) Waiting {
 	t.Helper()
-	trees, err := Trees([]int{pid})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return trees[0].Waiting(inodes, user)
+	var w Waiting
+	Look([]Asked{{pid, inodes, user}}, nil, func(seen map[int]Waiting) { w = seen[0] })
+	return w
 }
 
 func TestWaiting(t *testing.T) {
@@ -183,7 +181,7 @@ func TestWaitingOfAnotherUser(t *testing.T) {
 // What is gone waits for nothing, and what cannot be seen is not denied.
 func TestWaitingOfNobody(t *testing.T) {
 	_, inodes := listening(t)
-	if w := (Tree{1 << 30}).Waiting(inodes, nil); !w.Unsure || w.Any() {
+	if w := waiting(t, 1<<30, inodes, nil); !w.Unsure || w.Any() {
 		t.Errorf("a process that is not there looks like %+v", w)
 	}
 	pid := start(t, sh("exit 3"))
@@ -191,18 +189,46 @@ func TestWaitingOfNobody(t *testing.T) {
 	if err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
 		t.Fatal(err)
 	}
-	if w := (Tree{pid}).Waiting(inodes, nil); w.Any() {
+	if w := waiting(t, pid, inodes, nil); w.Any() {
 		t.Errorf("a zombie looks like %+v", w)
 	}
 }
 
-func BenchmarkWaiting(b *testing.B) {
-	inodes := []uint64{1, 2}
-	trees, err := Trees([]int{os.Getpid()})
+// Who keeps its reader waiting does so at its own expense.
+func TestLookGoesOn(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
+	defer l.Close()
+	_, inodes := listening(t)
+	told := make(chan map[int]Waiting, 2)
+	p := pass{
+		asked: []Asked{{Sockets: inodes}, {Sockets: inodes}, {Sockets: inodes}},
+		trees: []Tree{{start(t, sh("read x"))}, {os.Getpid()}, {start(t, sh("read x"))}},
+		seen:  map[int]Waiting{}, told: func(seen map[int]Waiting) { told <- seen },
+	}
+	p.ports.mu.Lock() // where this process listens as well cannot be found out
+	ended := make(chan struct{})
+	go p.walk(ended)
+	first := <-told
+	second := <-told
+	<-ended
+	_, before := first[0]
+	_, behind := second[2]
+	if len(first) != 1 || !before || len(second) != 1 || !behind {
+		t.Errorf("seen are %v, and then %v", first, second)
+	}
+	p.ports.mu.Unlock()
+	late := <-told
+	if w := late[1]; len(late) != 1 || !slices.Contains(w.Elsewhere, l.Addr().String()) {
+		t.Errorf("when it let go: %+v", late)
+	}
+}
+
+func BenchmarkLook(b *testing.B) {
+	asked := []Asked{{PID: os.Getpid(), Sockets: []uint64{1, 2}}}
 	for b.Loop() {
-		trees[0].Waiting(inodes, nil)
+		Look(asked, nil, func(map[int]Waiting) {})
 	}
 }
