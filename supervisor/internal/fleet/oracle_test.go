@@ -184,7 +184,7 @@ func (o *oracle) before(now time.Time, ev Event, late bool) {
 			}
 		}
 	case Oversized:
-		if w := o.alive[ev.ID]; w != nil {
+		if w := o.alive[ev.ID]; w != nil && !w.exited {
 			w.oversized = true
 		}
 	case Extend:
