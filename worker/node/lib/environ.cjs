@@ -1,0 +1,58 @@
+'use strict';
+// What a worker is told by its environment, and whether it is meant for this process.
+
+const fs = require('node:fs');
+
+const FIRST_SOCKET = 3;
+
+const READ_ONCE = `LISTEN_FDS LISTEN_PID LISTEN_FDNAMES NOTIFY_SOCKET GOSUPER_NOTIFY_FD GOSUPER_SCOREBOARD_FD
+GOSUPER_FLEET_FD GOSUPER_ACCESS_FD GOSUPER_ACCESS_FORMAT GOSUPER_TLS_FD GOSUPER_STOP_SIGNAL GOSUPER_LIMIT_KEEPALIVE_MS
+GOSUPER_LIMIT_REQUESTS GOSUPER_LIMIT_TIMEOUT_MS GOSUPER_LIMIT_STREAM_TIMEOUT_MS GOSUPER_LIMIT_UPGRADE_TIMEOUT_MS
+GOSUPER_LIMIT_REQUEST_TIMEOUT_MS GOSUPER_LIMIT_CONNECTIONS GOSUPER_LIMIT_BACKLOG_TIMEOUT_MS WATCHDOG_USEC WATCHDOG_PID`.split(
+  /\s+/,
+);
+
+// take reads the environment, and unsets what only the worker itself may read. That the descriptors are close-on-exec
+// Node has seen to when it started.
+function take(env, pid) {
+  const number = (name, otherwise = 0) => (/^\d+$/.test(env[name] ?? '') ? Number(env[name]) : otherwise);
+  const worker = {
+    id: number('GOSUPER_WORKER_ID'),
+    slot: number('GOSUPER_SLOT'),
+    place: number('GOSUPER_PLACE'),
+    generation: number('GOSUPER_GENERATION'),
+  };
+  const owner = env.LISTEN_PID ?? '';
+  if (owner !== String(pid)) {
+    const stray = env.GOSUPER_WORKER_ID !== undefined && owner !== '' ? explain(owner) : '';
+    return { supervised: false, stray, worker, sockets: [], notify: -1, scoreboard: -1 };
+  }
+  const given = {
+    supervised: env.GOSUPER_WORKER_ID !== undefined,
+    stray: '',
+    worker,
+    sockets: Array.from({ length: number('LISTEN_FDS') }, (_, i) => FIRST_SOCKET + i),
+    notify: number('GOSUPER_NOTIFY_FD', -1),
+    scoreboard: number('GOSUPER_SCOREBOARD_FD', -1),
+    stopSignal: env.GOSUPER_STOP_SIGNAL ?? 'SIGTERM',
+    watchdog: number('WATCHDOG_USEC') / 1000,
+    keepalive: number('GOSUPER_LIMIT_KEEPALIVE_MS', 5000),
+    timeout: number('GOSUPER_LIMIT_TIMEOUT_MS'),
+  };
+  for (const name of READ_ONCE) delete env[name];
+  return given;
+}
+
+function explain(owner) {
+  let words = '';
+  try {
+    words = fs.readFileSync(`/proc/${owner}/cmdline`, 'utf8').replace(/\0/g, ' ').trim();
+  } catch {}
+  const between = words ? `${JSON.stringify(words)} (process ${owner})` : `process ${owner}, which is gone`;
+  return (
+    `gosuper started ${between}, and this process below it: signals and reports would go astray; ` +
+    'let it exec the server (`exec node server.js`), or name node itself as the command'
+  );
+}
+
+module.exports = { take };
