@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -63,9 +62,6 @@ func TestProxyProtocols(t *testing.T) {
 // A WebSocket passes, and a stop waits for it.
 func TestProxyWebSocket(t *testing.T) {
 	t.Parallel()
-	if _, err := os.Stat(filepath.Join(venv(t), "bin", "websockets")); err != nil {
-		t.Skip(err) // uvicorn needs it
-	}
 	m := up(t, proxied(t, "--port", "{port}"), classProxy, "workers = 1")
 	c, err := net.Dial("tcp", m.addr())
 	if err != nil {

@@ -23,7 +23,7 @@ const classProxy = `worker_class = "proxy"`
 
 // proxied is a command that serves testdata/proxied with uvicorn.
 func proxied(t *testing.T, options ...string) string {
-	return command(append([]string{uvicorn(t), "app:app", "--app-dir", proxiedDir(t), "--log-level", "warning"}, options...)...)
+	return command(append([]string{filepath.Join(pythonVenv(t), "bin", "uvicorn"), "app:app", "--app-dir", proxiedDir(t), "--log-level", "warning"}, options...)...)
 }
 
 func proxiedDir(t *testing.T) string {
@@ -161,7 +161,7 @@ func pss(t *testing.T, pid int) int {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(text)) {
 		if fields := strings.Fields(line); fields[0] == "Pss:" {
