@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -15,6 +16,8 @@ import gosuper
 from app import settings
 from app.agent import Agent
 from app.database import Database
+
+logger = logging.getLogger(__name__)
 
 CHECK_SECONDS = 3
 
@@ -79,6 +82,7 @@ async def agent(question: Question, has: Has) -> dict[str, Any]:
     try:
         answer = await has.agent.answer(question.prompt)
     except OpenAIError as error:
+        logger.warning("the model does not answer: %r, because of %r", error, error.__cause__)
         raise HTTPException(502, "the model does not answer") from error
     await has.database.record(gosuper.worker.id, question.prompt, answer)
     return {"answer": answer, "worker": gosuper.worker.id}
@@ -96,7 +100,8 @@ async def stream(
             async for token in has.agent.tokens(prompt, tokens):
                 answer += token
                 yield event("token", {"text": token})
-        except OpenAIError:
+        except OpenAIError as error:
+            logger.warning("the model does not answer: %r, because of %r", error, error.__cause__)
             yield event("error", {"message": "the model does not answer"})
             return
         await has.database.record(gosuper.worker.id, prompt, answer)

@@ -53,11 +53,12 @@ func (o *oracle) condition(f *Fleet, now time.Time) string {
 }
 
 // loadsTold compares what is said of the loaders of the revision in force. Where nobody is
-// there at all one of them is waited for, unless the slots wait themselves.
+// there at all one of them is waited for, unless the slots wait themselves, or a candidate
+// is the next to get a worker.
 func (o *oracle) loadsTold(sum Summary) string {
 	t, waits := o.triesOf(o.current), o.preloaded(o.current) && !o.forks(o.current)
 	failing := waits && (t.failures > 0 || t.crashes >= 2)
-	awaited := waits && o.serving() && len(o.alive) == 0 && !o.closed && o.stopAt.IsZero()
+	awaited := waits && o.serving() && len(o.alive) == 0 && len(o.reloads) == 0 && !o.closed && o.stopAt.IsZero()
 	for slot := range o.target {
 		awaited = awaited && o.crashes[[2]int{slot, o.current}] == nil
 	}
