@@ -5,7 +5,6 @@ package e2e
 import (
 	"encoding/json"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -59,20 +58,19 @@ func TestFastAPIImage(t *testing.T) {
 	d := startDocker(t)
 	d.importPython(t)
 	d.build(t, "fastapi-agent", "fastapi/Dockerfile")
-	model := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	model := serveHandler(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		answer := `{"id":"1","object":"chat.completion","created":1,"model":"small","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"from here"}}]}`
 		if strings.HasSuffix(r.URL.Path, "/models") {
 			answer = `{"object":"list","data":[]}`
 		}
 		w.Write([]byte(answer))
-	}))
-	t.Cleanup(model.Close)
+	})
 
 	address := freePort(t)
 	words := []string{
 		"docker", "run", "--rm", "--pull=never", "--name", "agent", "--network=host", "--env", markName, "--memory-swap=2g",
-		"--health-interval=1s", "--env", "OPENAI_BASE_URL=" + model.URL, "--env", "MODEL_MIB=16", "--env", "MODEL_SECONDS=0",
+		"--health-interval=1s", "--env", "OPENAI_BASE_URL=" + model, "--env", "MODEL_MIB=16", "--env", "MODEL_SECONDS=0",
 	}
 	compose := read(t, examples+"/fastapi/compose.yaml")
 	for line, flag := range map[string]string{

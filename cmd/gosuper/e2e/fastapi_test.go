@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os/exec"
@@ -47,14 +46,13 @@ func deploy(t *testing.T, env []string, changes ...string) *deployment {
 
 	d := new(deployment)
 	proxy := httputil.NewSingleHostReverseProxy(startEndpoint(t, python, append(common, "TOKEN_SECONDS=0.05")))
-	between := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	between := serveHandler(t, func(w http.ResponseWriter, r *http.Request) {
 		if d.broken.Load() {
 			http.Error(w, "overloaded", http.StatusServiceUnavailable)
 			return
 		}
 		proxy.ServeHTTP(w, r)
-	}))
-	t.Cleanup(between.Close)
+	})
 
 	file := read(t, examples+"/fastapi/supervisor.toml")
 	for _, change := range append([][2]string{
@@ -67,11 +65,27 @@ func deploy(t *testing.T, env []string, changes ...string) *deployment {
 	d.master = start(t, launch{
 		config: fmt.Sprintf("chdir = %q\ncontrol.socket = \"off\"\n%s", folder, file),
 		env: append(append(common, "DATABASE_URL=sqlite+aiosqlite:///"+filepath.Join(t.TempDir(), "agent.db"),
-			"OPENAI_BASE_URL="+between.URL+"/v1", "MODEL_MIB=16", "MODEL_SECONDS=0"), env...),
+			"OPENAI_BASE_URL="+between+"/v1", "MODEL_MIB=16", "MODEL_SECONDS=0"), env...),
 	})
 	d.wait(t, 0, "ready", nil)
 	d.front = startNginx(t, open(t), replace(t, read(t, examples+"/fastapi/nginx.conf"), "agent:8000", d.addr()))
 	return d
+}
+
+// serveHandler serves in this process until the test ends, and returns the URL. It is not
+// httptest's server: when that closes, it has [http.DefaultTransport] close the idle
+// connections of the whole process, and now and then one that has just been taken into
+// use is among them, so that one test ends the request of another.
+func serveHandler(t *testing.T, handler http.HandlerFunc) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: handler}
+	go server.Serve(listener)
+	t.Cleanup(func() { server.Close() })
+	return "http://" + listener.Addr().String()
 }
 
 // startEndpoint starts the example's endpoint.

@@ -176,7 +176,7 @@ func pss(t *testing.T, pid int) int {
 // or blocks, and the other requests nothing; one that blocks is replaced.
 func TestProxyLimits(t *testing.T) {
 	t.Parallel()
-	m := up(t, proxied(t, "--port", "{port}"), classProxy, "workers = 1", `timeout = "1s"`, `stream_timeout = "20s"`)
+	m := up(t, proxied(t, "--port", "{port}"), classProxy, "workers = 1", `timeout = "1s"`, `stream_timeout = "20s"`, admin("127.0.0.1:0"))
 	stream, err := http.Get("http://" + m.addr() + "/stream")
 	if err != nil {
 		t.Fatal(err)
@@ -202,6 +202,8 @@ func TestProxyLimits(t *testing.T) {
 			t.Fatalf("the stream beside it ended: %v", lines.Err())
 		}
 	}
+	// What follows is to be the only one that the program owes an answer.
+	m.inFlight(1)
 	from := m.mark()
 	expect("/block")
 	stuck := m.wait(t, from, "worker is stuck: a request does not end", nil)
