@@ -4,6 +4,7 @@ package proxy
 
 import (
 	"crypto/rand"
+	"net/http"
 	"net/http/httputil"
 	"net/netip"
 )
@@ -14,6 +15,17 @@ const (
 	forwardedProto = "X-Forwarded-Proto"
 	requestID      = "X-Request-Id"
 )
+
+// Identify names a request that nobody has named, and returns its name: for the program
+// and the access log it is the same.
+func (f forwarder) Identify(r *http.Request) string {
+	id := r.Header.Get(requestID)
+	if id == "" {
+		id = rand.Text()
+		r.Header.Set(requestID, id)
+	}
+	return id
+}
 
 // rewrite makes of a request the one that the program gets. Host is the client's. What a
 // proxy in front of this one says about host and protocol is believed where the peer is on
@@ -34,9 +46,6 @@ func (f *front) rewrite(r *httputil.ProxyRequest) {
 		if given := in[forwardedFor]; err != nil && len(given) > 0 {
 			out[forwardedFor] = given // a unix socket has no address
 		}
-	}
-	if out.Get(requestID) == "" {
-		out.Set(requestID, rand.Text())
 	}
 	out.Del("Expect") // net/http asks the client for the body when that is first read
 }

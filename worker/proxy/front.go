@@ -20,8 +20,14 @@ import (
 )
 
 func init() {
-	if len(os.Args) > 0 && os.Args[0] == Name {
+	if len(os.Args) == 0 {
+		return
+	}
+	switch os.Args[0] {
+	case Name:
 		os.Exit(run(os.Args[1:]))
+	case confinedName:
+		os.Exit(confine(os.Args[1:]))
 	}
 }
 
@@ -150,14 +156,22 @@ func (f *front) handler() http.Handler {
 		// What goes wrong in the middle of an answer the access log tells.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ProtoMajor == 1 && r.ContentLength != 0 {
-			// The program may answer before it has all of the body.
-			_ = http.NewResponseController(w).EnableFullDuplex()
-		}
-		defer f.showLife(r.Context())
-		proxy.ServeHTTP(w, r)
-	})
+	return forwarder{f, proxy}
+}
+
+// A forwarder is the handler of a front.
+type forwarder struct {
+	front *front
+	proxy *httputil.ReverseProxy
+}
+
+func (f forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor == 1 && r.ContentLength != 0 {
+		// The program may answer before it has all of the body.
+		_ = http.NewResponseController(w).EnableFullDuplex()
+	}
+	defer f.front.showLife(r.Context())
+	f.proxy.ServeHTTP(w, r)
 }
 
 // failed answers a request that the program did not.

@@ -30,6 +30,7 @@ type options struct {
 	readyPath      string        // answers 2xx once the program is ready; "": it accepts
 	connectTimeout time.Duration // of a connection to the program
 	startupTimeout time.Duration // after which the master ends a front that is not ready
+	limitAS        uint64        // address space of each process of the program in bytes; 0: no limit
 	stop, abort    syscall.Signal
 	env            []string // names of variables with placeholders
 	path           string   // of the program's file
@@ -46,6 +47,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.readyPath, "ready_path", "", "")
 	flags.DurationVar(&o.connectTimeout, "connect_timeout", 5*time.Second, "")
 	flags.DurationVar(&o.startupTimeout, "startup_timeout", time.Minute, "")
+	flags.Uint64Var(&o.limitAS, "limit_as", 0, "")
 	flags.StringVar(&stop, "stop_signal", "SIGTERM", "")
 	flags.StringVar(&abort, "abort_signal", "SIGABRT", "")
 	flags.StringVar(&env, "env", "", "")

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"strconv"
 	"syscall"
 	"unsafe"
 
@@ -27,6 +28,9 @@ func start(o options, p *place) (*program, error) {
 		Path: o.path, Stdout: os.Stdout, Stderr: os.Stderr,
 		Env:         p.environ(os.Environ(), o.env),
 		SysProcAttr: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
+	}
+	if o.limitAS != 0 {
+		cmd.Path, cmd.Args = "/proc/self/exe", []string{confinedName, strconv.FormatUint(o.limitAS, 10), o.path}
 	}
 	for _, word := range o.argv {
 		cmd.Args = append(cmd.Args, p.expand(word))

@@ -36,14 +36,17 @@ func TestWorkerConnections(t *testing.T) {
 }
 
 // Requests that last longer than all of them take to arrive are spread evenly.
-func TestEvenSpread(t *testing.T) {
-	m := up(t, "workers = 4")
+func TestEvenSpread(t *testing.T) { evenly(t, up(t, "workers = 4"), "/nap?d=1s") }
+
+// evenly sends 40 requests to 4 workers that last for a second each.
+func evenly(t *testing.T, m *master, path string) {
+	t.Helper()
 	var spreads []int
 	for range 5 {
 		var running []<-chan reply
 		tick := time.NewTicker(10 * time.Millisecond)
 		for range 40 {
-			running = append(running, send(m.addr(), "/nap?d=1s", 1))
+			running = append(running, send(m.addr(), path, 1))
 			<-tick.C
 		}
 		tick.Stop()

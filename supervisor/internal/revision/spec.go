@@ -17,6 +17,9 @@ func (r *Revision) Spec(o *outfit.Outfit, executed func()) process.Spec {
 		Env: o.Env, Files: o.Files, Credential: r.Credential,
 		Limits: limits(r.Config), Executed: executed,
 	}
+	if r.Config.IsProxy() {
+		spec.Limits.AS = 0 // that of the program, which the front sets
+	}
 	if r.Config.Umask.Set {
 		spec.Umask = &r.Config.Umask.Mask
 	}

@@ -65,7 +65,7 @@ func (h *handler) serve1(c *connection, w http.ResponseWriter, r *http.Request, 
 		panic(http.ErrAbortHandler) // pipelined behind a request that timed out
 	}
 	h.server.begun(&c.ticket)
-	id := requestID(r)
+	id := h.identify(r)
 	w1 := &http1Writer{
 		writer:   writer{inner: w, request: r, entry: h.server.Access.Open(r, id), server: h.server, watch: &e.Watch, noKeepAlive: h.noKeepAlive},
 		exchange: e,

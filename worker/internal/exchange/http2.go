@@ -24,7 +24,7 @@ func (h *handler) serve2(c *connection, w http.ResponseWriter, r *http.Request, 
 	defer cancel(nil)
 	// Of the two requests, r stays with net/http.
 	own := r.WithContext(ctx)
-	id := requestID(r)
+	id := h.identify(r)
 	w2 := &http2Writer{
 		writer: writer{inner: w, request: r, entry: h.server.Access.Open(r, id), server: h.server, watch: h.server.http2Watches.Get().(*limit.Watch), noKeepAlive: h.noKeepAlive},
 		cancel: cancel,

@@ -67,6 +67,7 @@ func (s *Server) Instrument(srv *http.Server, keepAlive time.Duration) {
 	if h.next == nil {
 		h.next = http.DefaultServeMux
 	}
+	h.identifier, _ = h.next.(Identifier)
 	srv.Handler = h
 	if srv.IdleTimeout == 0 {
 		srv.IdleTimeout = keepAlive
@@ -99,7 +100,14 @@ func (s *Server) Instrument(srv *http.Server, keepAlive time.Duration) {
 type handler struct {
 	server      *Server
 	next        http.Handler
+	identifier  Identifier // nil: names are those that clients give
 	noKeepAlive bool
+}
+
+// An Identifier is a handler that names its requests itself, each before it is on the
+// board.
+type Identifier interface {
+	Identify(r *http.Request) string
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -187,6 +195,14 @@ func requestPath(r *http.Request) string {
 		}
 	}
 	return r.RequestURI
+}
+
+// identify names a request.
+func (h *handler) identify(r *http.Request) string {
+	if h.identifier != nil {
+		return h.identifier.Identify(r)
+	}
+	return requestID(r)
 }
 
 // requestID returns what the client, or a proxy, calls the request.

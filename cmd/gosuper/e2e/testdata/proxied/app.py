@@ -23,6 +23,8 @@ async def app(scope, receive, send):
         return
     if path == "/sleep":
         await asyncio.sleep(600)
+    elif path == "/nap":
+        await asyncio.sleep(1)
     elif path == "/block":
         time.sleep(600)
     elif path == "/exit":
