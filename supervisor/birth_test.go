@@ -14,6 +14,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/signs"
 )
 
 // playUnborn is play with workers that have no process before they are delivered.
@@ -187,7 +188,7 @@ func (st *stage) incident(id int) control.Incident {
 // deliver has a worker that is being born be a process, and run its program.
 func (st *stage) deliver(id int) {
 	st.late[id](noPID+id, nil)
-	st.master.messages <- message{id: id, executed: true}
+	st.master.signs.C <- signs.Message{ID: id, Executed: true}
 	synctest.Wait()
 }
 

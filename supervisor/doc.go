@@ -38,12 +38,13 @@
 // What the master knows and holds is in rooms, packages below internal that know no
 // master and are tested without one: what a configuration means and has to bind
 // (revision), what a process is given (outfit) and writes (output), who works (roster),
-// whom workers are forked from (preload), the memory they share (boards), whose requests
-// do not end (guard), what workers weigh (scales) and leave behind (leftovers), what is
-// counted and remembered (books), where people and programs ask (endpoints), the files
-// that the master writes itself (ownfiles), the sockets of the workers (socket), which
-// signals come (signals), which reload counts (reloads), what the service manager is told
-// (manager), what a developer has edited (develop) and what to do about an error (hint).
+// what workers say and show (signs), whom they are forked from (preload), the memory they
+// share (boards), whose requests do not end (guard), what workers weigh (scales) and leave
+// behind (leftovers), what is counted and remembered (books), where people and programs
+// ask (endpoints), the files that the master writes itself (ownfiles), the sockets of the
+// workers (socket), which signals come (signals), which reload counts (reloads), what the
+// service manager is told (manager), what a developer has edited (develop) and what to do
+// about an error (hint).
 // What is left to this package is to bring them together: what they find becomes an event
 // for the brain, and what that decides is done by them (perform.go).
 //

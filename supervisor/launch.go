@@ -18,6 +18,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/outfit"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
+	"github.com/gosuper/gosuper/supervisor/internal/signs"
 )
 
 // spawn starts a worker. It has no process until that is made, by the main thread or,
@@ -77,7 +78,7 @@ func (s *Supervisor) attend(w *roster.Worker, pid int) error {
 		return nil
 	}
 	if w.Endpoint != nil {
-		s.serve(w)
+		s.signs.Serve(w)
 	}
 	if err := s.sockets.Listen(w.Rev.Sockets, s.replaceHolders); err != nil {
 		// The worker would accept on a socket that does not listen.
@@ -92,7 +93,7 @@ func (s *Supervisor) attend(w *roster.Worker, pid int) error {
 		s.do(w, orderKill)
 		return err
 	}
-	s.hear(message{id: w.ID, executed: true})
+	s.signs.Hear(signs.Message{ID: w.ID, Executed: true})
 	return nil
 }
 
@@ -154,7 +155,7 @@ func launch(s *Supervisor, w *roster.Worker, told func(pid int, err error)) (pid
 			if err == nil {
 				pid, err = process.Start(w.Rev.Spec(o, func() {
 					<-known // what it is comes before what it does
-					s.post(message{id: w.ID, executed: true}, w.Endpoint.Done())
+					s.signs.Post(signs.Message{ID: w.ID, Executed: true}, w.Endpoint.Done())
 				}))
 			}
 			return func() {

@@ -24,6 +24,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
+	"github.com/gosuper/gosuper/supervisor/internal/signs"
 )
 
 // noPID is above every pid that the kernel gives (PID_MAX_LIMIT).
@@ -44,8 +45,6 @@ type stage struct {
 	elsewhere sync.Map    // pids of those that do not wait for connections
 	blind     atomic.Bool // nobody can see that anyway
 	waits     atomic.Int32
-	passes    atomic.Int32
-	lookTakes atomic.Int64                     // a pass, in nanoseconds
 	late      map[int]func(pid int, err error) // how it is told of workers that are still being born, by id; nil: all are born at once
 	children  sync.Mutex
 	orphans   []process.Orphan // that end, or else live
@@ -115,7 +114,7 @@ func (st *stage) launch(s *Supervisor, w *roster.Worker, told func(int, error)) 
 		}
 		return 0, nil
 	}
-	go func() { s.messages <- message{id: w.ID, executed: true} }()
+	go func() { s.signs.C <- signs.Message{ID: w.ID, Executed: true} }()
 	if err := st.launched(w); err != nil {
 		return 0, err
 	}
@@ -203,7 +202,7 @@ func (st *stage) in(do func()) {
 }
 
 func (st *stage) say(id int, m notify.Message) {
-	st.master.messages <- message{id: id, Message: m}
+	st.master.signs.C <- signs.Message{ID: id, Message: m}
 	synctest.Wait()
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
+	"github.com/gosuper/gosuper/supervisor/internal/signs"
 )
 
 // pauseTime is what the goroutines that copy what workers write get to come to
@@ -19,7 +20,7 @@ const pauseTime = 500 * time.Millisecond
 // pause brings all other goroutines to a standstill in which nothing is lost
 // when they end, but for output of workers that nobody takes. What is said meanwhile is
 // returned, to be heard later. After an error it is to be undone by resume all the same.
-func (s *Supervisor) pause() (said []message, err error) {
+func (s *Supervisor) pause() (said []signs.Message, err error) {
 	var speakers, tails []<-chan struct{} // all are asked before the first is waited for
 	for w := range s.roster.All() {
 		w.Held().Release(roster.PassTime)
@@ -35,7 +36,7 @@ func (s *Supervisor) pause() (said []message, err error) {
 	}
 	for len(speakers) > 0 { // they wait for nobody but this loop
 		select {
-		case m := <-s.messages:
+		case m := <-s.signs.C:
 			said = append(said, m)
 		case <-speakers[0]:
 			speakers = speakers[1:]
@@ -63,7 +64,7 @@ func (s *Supervisor) pause() (said []message, err error) {
 func (s *Supervisor) resume() {
 	for w := range s.roster.All() {
 		if w.Endpoint != nil {
-			s.serve(w)
+			s.signs.Serve(w)
 		}
 	}
 	for _, l := range s.loaders.All() {
@@ -91,7 +92,7 @@ func (s *Supervisor) tails() []*process.Tail {
 
 // save is the whole state of the master, which is paused. Only descriptors that are
 // elsewhere have to be entered.
-func (s *Supervisor) save(said []message) *saved {
+func (s *Supervisor) save(said []signs.Message) *saved {
 	s.boards.Save()
 	for w := range s.roster.All() {
 		w.Watch = s.guard.Record(w.ID)

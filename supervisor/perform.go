@@ -105,12 +105,7 @@ func (s *Supervisor) announce(w *roster.Worker) {
 	s.books.Ready(time.Since(w.Spawned))
 	known, _ := s.fleet.Worker(w.ID)
 	s.log.Info("worker ready", w.Fields(zap.Duration("after", w.Age()), zap.Bool("cooperating", known.Cooperates()))...)
-	if !known.Cooperates() && w.Memory != nil {
-		w.Signs.Due = time.Now().Add(headerLook)
-		if w.Rev.Config.Ready.Mode == config.ReadyAfter {
-			s.lookAtProcesses(w) // else it was looked at before
-		}
-	}
+	s.signs.Ready(w)
 }
 
 // retire asks a worker to finish. If it is the last that accepts on sockets

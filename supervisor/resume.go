@@ -22,6 +22,7 @@ func newSuccessor(o Options, h hands) (*Supervisor, error) {
 	}
 	s := i.master
 	s.attach(o, h)
+	s.connect()
 	if early := handover.Early(); early != nil {
 		s.signals.C = early
 	}
@@ -41,7 +42,7 @@ func newSuccessor(o Options, h hands) (*Supervisor, error) {
 			s.log.Error("cannot go on with all that a worker says", w.Fields(zap.Error(err))...)
 		}
 		if w.Endpoint != nil {
-			s.serve(w)
+			s.signs.Serve(w)
 		}
 		s.roster.Born(w.ID, w.PID)
 	}
@@ -98,7 +99,7 @@ func (s *Supervisor) begin() {
 	}
 	s.watchFiles(s.revisions.Current.Config, "cannot watch files")
 	for _, m := range i.messages {
-		s.hear(m)
+		s.signs.Hear(m)
 	}
 	s.step()
 	s.tick()

@@ -16,6 +16,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
+	"github.com/gosuper/gosuper/supervisor/internal/signs"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 	"github.com/gosuper/gosuper/supervisor/internal/state"
 	"github.com/gosuper/gosuper/worker/scoreboard"
@@ -25,13 +26,13 @@ import (
 // it: what the fields of the master, and of all that it holds, say in their tags. A
 // name is never given another meaning: a new one takes its place.
 type saved struct {
-	version  string         `state:"version"` // of the program, for people
-	program  Program        `state:"program"`
-	current  int            `state:"current"`   // number of the revision in force
-	messages []message      `state:"messages"`  // not yet heard
-	up       bool           `state:"up"`        // every slot had a ready worker once: for versions that do not ask the brain
-	noHangup bool           `state:"no_hangup"` // SIGHUP was ignored at the very start
-	strays   []roster.Stray `state:"strays"`
+	version  string          `state:"version"` // of the program, for people
+	program  Program         `state:"program"`
+	current  int             `state:"current"`   // number of the revision in force
+	messages []signs.Message `state:"messages"`  // not yet heard
+	up       bool            `state:"up"`        // every slot had a ready worker once: for versions that do not ask the brain
+	noHangup bool            `state:"no_hangup"` // SIGHUP was ignored at the very start
+	strays   []roster.Stray  `state:"strays"`
 	// What nobody took, because whoever reads it was too slow, and which is given up
 	// with the image: bytes of workers at most, and lines of the log.
 	outputLost int `state:"output_lost"`

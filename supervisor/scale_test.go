@@ -15,6 +15,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/supervisor/internal/scales"
+	"github.com/gosuper/gosuper/supervisor/internal/signs"
 )
 
 // serving returns a master of so many workers that serve, whose loop does not run.
@@ -35,7 +36,7 @@ func serving(t testing.TB, n int) *Supervisor {
 	t.Cleanup(func() { s.revisions.Current.Sockets.Close() })
 	s.step(fleet.Tick{})
 	for id := 1; id <= n; id++ {
-		s.hear(message{id: id, Message: notify.Message{Ready: true, Watchdog: true}})
+		s.signs.Hear(signs.Message{ID: id, Message: notify.Message{Ready: true, Watchdog: true}})
 	}
 	s.step()
 	if !s.fleet.Up() {

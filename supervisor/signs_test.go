@@ -185,8 +185,6 @@ func TestPlainWorkerThatDoesNotLive(t *testing.T) {
 
 // look finds all workers waiting but the busy ones, if anything can be seen.
 func (st *stage) look(asked []process.Asked, _ []int, told func(map[int]process.Waiting)) {
-	st.passes.Add(1)
-	time.Sleep(time.Duration(st.lookTakes.Load())) // in the time of the bubble
 	seen := map[int]process.Waiting{}
 	for i, a := range asked {
 		st.waits.Add(1)
@@ -198,26 +196,4 @@ func (st *stage) look(asked []process.Asked, _ []int, told func(map[int]process.
 		seen[i] = one
 	}
 	told(seen)
-}
-
-// All workers of whom it is time are looked at in one pass, and the longer that takes
-// the less often it is done.
-func TestOnePassForAll(t *testing.T) {
-	const workers = 10
-	play(t, fmt.Sprintf("workers = %d\n", workers), silent, func(st *stage) {
-		for id := 1; id <= workers; id++ {
-			st.elsewhere.Store(noPID+id, true)
-		}
-		st.pass(10 * time.Second)
-		passes, looks := st.passes.Load(), st.waits.Load()
-		if passes > 60 || looks < workers*passes/2 {
-			t.Errorf("%d looks in %d passes", looks, passes)
-		}
-		st.lookTakes.Store(int64(200 * time.Millisecond))
-		st.pass(10 * time.Second)
-		if passes = st.passes.Load() - passes; passes > 13 {
-			t.Errorf("%d passes of 200 ms each in 10 s", passes)
-		}
-		st.end()
-	})
 }

@@ -32,6 +32,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/supervisor/internal/scales"
 	"github.com/gosuper/gosuper/supervisor/internal/signals"
+	"github.com/gosuper/gosuper/supervisor/internal/signs"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 	"github.com/gosuper/gosuper/supervisor/internal/upgrade"
 	"github.com/gosuper/gosuper/worker/scoreboard"
@@ -55,7 +56,7 @@ func New(o Options) (*Supervisor, error) {
 // newState is that of a master that knows and holds nothing yet.
 func newState() *Supervisor {
 	return &Supervisor{
-		inputs:    inputs{signals: signals.New(), messages: make(chan message), loop: loop.New()},
+		inputs:    inputs{signals: signals.New(), signs: signs.New(), loop: loop.New()},
 		revisions: revision.Known{All: map[int]*revision.Revision{}},
 		roster:    roster.New(),
 		books:     books.New(time.Now()),
@@ -70,7 +71,7 @@ func newState() *Supervisor {
 	}
 }
 
-// attach gives a state what it works with.
+// attach gives a state what it works with before there is a brain.
 func (s *Supervisor) attach(o Options, h hands) {
 	s.given = given{options: o, log: o.Log, hands: h}
 	s.signals.Attach(h.signals)
@@ -79,12 +80,6 @@ func (s *Supervisor) attach(o Options, h hands) {
 		Loop: s.loop, Log: o.Log, Adopted: h.adopted, Children: s.children,
 		Expecting: s.roster.Expecting, Outlive: func() bool { return s.revisions.Current.Config.Limits.Outlive },
 	})
-	s.loaders.Attach(preload.Options{
-		Log: o.Log, Environ: o.Environ, Output: o.Streams, Roster: s.roster, Leftovers: &s.leftovers,
-		Note: s.note, State: func(revision int) fleet.Loader { return s.fleet.Loader(revision) },
-		Restarted: s.books.Loaded, Known: s.knows, Child: h.child, Make: s.makeOther,
-		Deliver: func(m preload.Message, done <-chan struct{}) { s.post(message{loader: m}, done) },
-	})
 	building := developing(o)
 	building.Start = s.startBuild
 	s.development = develop.New(building)
@@ -92,6 +87,20 @@ func (s *Supervisor) attach(o Options, h hands) {
 	paths := socket.NewPaths(s.loop.Report, func(what string, err error) { s.log.Warn(what, zap.Error(err)) })
 	s.sockets.Work(paths)
 	s.endpoints.Attach(endpoints.Options{Master: s, Log: o.Log, Paths: paths, Environ: o.Environ})
+}
+
+// connect gives the rest what it works with, now that there is a brain.
+func (s *Supervisor) connect() {
+	s.loaders.Attach(preload.Options{
+		Log: s.log, Environ: s.options.Environ, Output: s.options.Streams, Roster: s.roster, Leftovers: &s.leftovers,
+		Note: s.note, State: s.fleet.Loader,
+		Restarted: s.books.Loaded, Known: s.knows, Child: s.hands.child, Make: s.makeOther,
+		Deliver: func(m preload.Message, done <-chan struct{}) { s.signs.Post(signs.Message{Loader: m}, done) },
+	})
+	s.signs.Attach(signs.Options{
+		Log: s.log, Loop: s.loop, Fleet: s.fleet, Roster: s.roster, Loaders: &s.loaders, Guard: s.guard,
+		Once: s.books.Once, Look: s.hands.look, Note: s.note, Step: s.step,
+	})
 }
 
 func newSupervisor(o Options, h hands) (*Supervisor, error) {
@@ -122,6 +131,7 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 	s.adopt(rev)
 	s.revisions.Current = rev
 	s.fleet = fleet.New(rev.Number, rev.Settings(), rand.Float64)
+	s.connect()
 	if err := s.endpoints.OpenControl(o.Config); err != nil {
 		s.signals.Stop()
 		s.files.ClosePID()

@@ -25,6 +25,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/supervisor/internal/scales"
 	"github.com/gosuper/gosuper/supervisor/internal/signals"
+	"github.com/gosuper/gosuper/supervisor/internal/signs"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 	"github.com/gosuper/gosuper/supervisor/internal/upgrade"
 	_ "github.com/gosuper/gosuper/worker/plain" // a master under another one is no cooperating worker
@@ -48,7 +49,6 @@ type Supervisor struct {
 	loaders   preload.Loaders     `state:",inline"` // that workers are forked from
 
 	manager     *manager.Manager     `state:"-"`       // nil: there is none
-	looks       looks                `state:"-"`       // at the processes of workers
 	books       *books.Books         `state:",inline"` // what is counted and remembered
 	scales      *scales.Scales       `state:",inline"` // what workers weigh
 	reloads     *reloads.Reloads     `state:",inline"`
@@ -66,10 +66,10 @@ type given struct {
 
 // inputs are what the loop waits for, beside its timer, and what it has to do next.
 type inputs struct {
-	signals  *signals.Signals
-	messages chan message
-	loop     *loop.Loop // by which other goroutines reach the loop
-	next     agenda
+	signals *signals.Signals
+	signs   *signs.Signs // of workers: what they say, and what is seen of them
+	loop    *loop.Loop   // by which other goroutines reach the loop
+	next    agenda
 }
 
 // hands are the system calls of the loop, and the seam for its tests.
@@ -128,8 +128,8 @@ func (s *Supervisor) supervise() error {
 		select {
 		case sig := <-s.signals.C:
 			s.handle(sig)
-		case m := <-s.messages:
-			s.listenTo(m)
+		case m := <-s.signs.C:
+			s.signs.Listen(m)
 		case batch := <-s.development.Changes():
 			s.developed(s.development.Edited(batch, s.project()))
 		case do := <-s.loop.C:
@@ -154,29 +154,17 @@ func wait(timer *time.Timer, next time.Time) {
 // deadline is when the loop has something to do of its own; zero: never.
 func (s *Supervisor) deadline() time.Time {
 	next, _ := s.fleet.Deadline()
-	return soonest(next, s.sockets.Due(), s.development.Due(), s.upgrades.Trial.Due(), s.nextSigns(), s.guard.Next(), s.manager.Due(), s.loaders.Due())
-}
-
-// soonest returns the first of some times, of which zero is never.
-func soonest(times ...time.Time) (first time.Time) {
-	for _, t := range times {
-		if first.IsZero() || !t.IsZero() && t.Before(first) {
-			first = t
-		}
-	}
-	return first
+	return loop.Soonest(next, s.sockets.Due(), s.development.Due(), s.upgrades.Trial.Due(), s.signs.Due(), s.guard.Next(), s.manager.Due(), s.loaders.Due())
 }
 
 // tick is the passing of time. What already happened is heard first, so that
 // nobody is blamed who has just answered.
 func (s *Supervisor) tick() {
 	s.reap()
-	for w := range s.fleet.Workers() {
-		s.readHeader(s.roster.Of(w.ID))
-	}
+	s.signs.ReadHeaders()
 	s.lookAfterSockets(time.Now())
 	s.development.Expire(time.Now())
-	s.lookForSigns(time.Now())
+	s.signs.Look(time.Now())
 	s.patrol(time.Now())
 	s.loaders.Blame(time.Now())
 	s.step(fleet.Tick{})

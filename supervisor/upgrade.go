@@ -216,7 +216,7 @@ func (s *Supervisor) standstill(do func(*saved) error) error {
 	}
 	s.resume()
 	for _, m := range said {
-		s.hear(m)
+		s.signs.Hear(m)
 	}
 	s.step()
 	return err

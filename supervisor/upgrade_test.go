@@ -20,6 +20,7 @@ import (
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/signs"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 	"github.com/gosuper/gosuper/supervisor/internal/state"
 	"github.com/gosuper/gosuper/supervisor/internal/upgrade"
@@ -53,7 +54,7 @@ func (st *stage) successor() *Supervisor {
 
 // leave writes what a master would leave, which will go on all the same.
 func leave(s *Supervisor) (fd int, err error) {
-	all := s.save([]message{{id: 2, Message: notify.Message{Stopping: true}}})
+	all := s.save([]signs.Message{{ID: 2, Message: notify.Message{Stopping: true}}})
 	var shared []*int // both will close them
 	if s.boards.Page >= 0 {
 		shared = append(shared, &s.boards.Page)

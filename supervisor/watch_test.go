@@ -14,6 +14,7 @@ import (
 
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
+	"github.com/gosuper/gosuper/supervisor/internal/signs"
 )
 
 // beat has a worker say WATCHDOG=1 twice a second from now on, while the result
@@ -33,7 +34,7 @@ func (st *stage) beat(id int) *atomic.Bool {
 				continue
 			}
 			select {
-			case st.master.messages <- message{id: id, Message: notify.Message{Watchdog: true}}:
+			case st.master.signs.C <- signs.Message{ID: id, Message: notify.Message{Watchdog: true}}:
 			case <-st.master.loop.Ended():
 				return
 			}
@@ -60,7 +61,7 @@ func successors(st *stage, w *roster.Worker) error {
 	if w.ID > 2 {
 		go func() {
 			select {
-			case st.master.messages <- message{id: w.ID, Message: notify.Message{Ready: true}}:
+			case st.master.signs.C <- signs.Message{ID: w.ID, Message: notify.Message{Ready: true}}:
 			case <-st.master.loop.Ended():
 			}
 		}()

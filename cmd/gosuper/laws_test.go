@@ -75,6 +75,10 @@ var mayImport = map[string][]string{
 		module + "/supervisor/internal/fleet", module + "/supervisor/internal/guard", module + "/supervisor/internal/outfit", module + "/supervisor/internal/pidfile",
 		module + "/supervisor/internal/process", module + "/supervisor/internal/socket", module + "/worker/scoreboard", module + "/worker/sealed",
 	},
+	"supervisor/internal/signs": {
+		"go.uber.org/zap", module + "/config", module + "/supervisor/internal/fleet", module + "/supervisor/internal/guard", module + "/supervisor/internal/loop", module + "/supervisor/internal/notify",
+		module + "/supervisor/internal/preload", module + "/supervisor/internal/process", module + "/supervisor/internal/roster", module + "/worker/scoreboard",
+	},
 	"supervisor/internal/filewatch": {"github.com/fsnotify/fsnotify"},
 	"supervisor/internal/accesslog": {sys, module + "/supervisor/files", module + "/supervisor/internal/terminal", module + "/worker/protocol"},
 	"supervisor/internal/terminal":  {sys},

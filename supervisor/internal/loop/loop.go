@@ -11,6 +11,7 @@ package loop
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // ErrEnded is the answer to whoever asks a master that has ended.
@@ -73,6 +74,16 @@ func (l *Loop) Report(do func()) { _ = l.Do(context.Background(), do) }
 
 // End says that the owner receives no more. It is called once.
 func (l *Loop) End() { close(l.ended) }
+
+// Soonest returns the first of some times, of which zero is never.
+func Soonest(times ...time.Time) (first time.Time) {
+	for _, t := range times {
+		if first.IsZero() || !t.IsZero() && t.Before(first) {
+			first = t
+		}
+	}
+	return first
+}
 
 // Ended is closed by End.
 func (l *Loop) Ended() <-chan struct{} { return l.ended }

@@ -1,6 +1,6 @@
 //go:build linux
 
-package supervisor
+package signs
 
 import (
 	"maps"
@@ -9,7 +9,9 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 )
@@ -25,35 +27,35 @@ const (
 	together   = 20 * time.Millisecond  // looks that fall so close together are one
 )
 
-// looks are those at the processes of workers: one pass through /proc for all of whom
-// it is time, and then a rest, however many there are.
-type looks struct {
-	queue []*roster.Worker // whom the next pass is about
+// pass is a pass through /proc: one for all of whom it is time, and then a rest, however
+// many there are.
+type pass struct {
+	queue []*roster.Worker // whom the next one is about
 	from  time.Time        // when it may begin
 	busy  bool             // one is under way
 }
 
-// How much of the time is spent on looks: one part in so many. Processes that are made
+// How much of the time is spent on passes: one part in so many. Processes that are made
 // meanwhile are not to wait for them.
 const (
-	looksShare       = 4
-	looksShareForked = 32
+	passShare       = 4
+	passShareForked = 32
 )
 
-// nextSigns is when to look at the first worker; zero: never.
-func (s *Supervisor) nextSigns() (next time.Time) {
-	if len(s.looks.queue) > 0 && !s.looks.busy {
-		next = s.looks.from
+// Due is when to look at the first worker; zero: never.
+func (s *Signs) Due() (next time.Time) {
+	if len(s.pass.queue) > 0 && !s.pass.busy {
+		next = s.pass.from
 	}
-	for w := range s.roster.All() {
-		next = soonest(next, w.Signs.Due)
+	for w := range s.options.Roster.All() {
+		next = loop.Soonest(next, w.Signs.Due)
 	}
 	return next
 }
 
-// lookForSigns looks at all workers whose time has come.
-func (s *Supervisor) lookForSigns(now time.Time) {
-	for w := range s.roster.All() {
+// Look looks at all workers whose time has come.
+func (s *Signs) Look(now time.Time) {
+	for w := range s.options.Roster.All() {
 		if !w.Signs.Due.IsZero() && !w.Signs.Due.After(now.Add(together)) {
 			s.lookOut(w, now)
 		}
@@ -63,9 +65,9 @@ func (s *Supervisor) lookForSigns(now time.Time) {
 
 // lookOut looks at a worker if there is something to be seen of it now, and
 // decides when to do so next.
-func (s *Supervisor) lookOut(w *roster.Worker, now time.Time) {
+func (s *Signs) lookOut(w *roster.Worker, now time.Time) {
 	s.readHeader(w)
-	known, alive := s.fleet.Worker(w.ID)
+	known, alive := s.options.Fleet.Worker(w.ID)
 	w.Signs.Due = time.Time{}
 	if !alive || w.Gone {
 		return
@@ -77,74 +79,85 @@ func (s *Supervisor) lookOut(w *roster.Worker, now time.Time) {
 	case !from.IsZero():
 		s.lookAtProcesses(w)
 	case known.HeaderUntil().After(now) && w.Memory != nil:
-		w.Signs.Due = soonest(now.Add(max(headerLook, age/4)), s.lookAtQueues(w, now))
+		w.Signs.Due = loop.Soonest(now.Add(max(headerLook, age/4)), s.lookAtQueues(w, now))
 	case w.Rev.Unserved.Any():
-		w.Signs.Due = soonest(now.Add(unservedLook), s.lookAtQueues(w, now))
+		w.Signs.Due = loop.Soonest(now.Add(unservedLook), s.lookAtQueues(w, now))
+	}
+}
+
+// Ready goes on with a worker that has just become ready.
+func (s *Signs) Ready(w *roster.Worker) {
+	if known, _ := s.options.Fleet.Worker(w.ID); known.Cooperates() || w.Memory == nil {
+		return
+	}
+	w.Signs.Due = time.Now().Add(headerLook)
+	if w.Rev.Config.Ready.Mode == config.ReadyAfter {
+		s.lookAtProcesses(w) // else it was looked at before
 	}
 }
 
 // lookAtProcesses has the next pass look whether the worker waits for connections.
-func (s *Supervisor) lookAtProcesses(w *roster.Worker) {
+func (s *Signs) lookAtProcesses(w *roster.Worker) {
 	if w.Signs.Looking {
 		return
 	}
 	w.Signs.Looking = true
-	s.looks.queue = append(s.looks.queue, w)
-	if now := time.Now(); s.looks.from.Before(now) {
-		s.looks.from = now
+	s.pass.queue = append(s.pass.queue, w)
+	if now := time.Now(); s.pass.from.Before(now) {
+		s.pass.from = now
 	}
 }
 
 // beginPass has a goroutine look at the processes of those for whom it is time. What that
 // reads belongs to the workers, which may be able to keep their reader waiting.
-func (s *Supervisor) beginPass(now time.Time) {
-	if s.looks.busy || len(s.looks.queue) == 0 || s.looks.from.After(now) {
+func (s *Signs) beginPass(now time.Time) {
+	if s.pass.busy || len(s.pass.queue) == 0 || s.pass.from.After(now) {
 		return
 	}
-	workers := s.looks.queue
-	s.looks.queue, s.looks.busy = nil, true
+	workers := s.pass.queue
+	s.pass.queue, s.pass.busy = nil, true
 	asked := make([]process.Asked, len(workers))
 	for i, w := range workers {
 		asked[i] = process.Asked{PID: w.PID, Sockets: w.Rev.Sockets.Inodes(w.Slot), User: w.Rev.Credential}
 	}
-	others := slices.Collect(maps.Keys(s.roster.PIDs()))
+	others := slices.Collect(maps.Keys(s.options.Roster.PIDs()))
 	go func() {
-		s.hands.look(asked, others, func(seen map[int]process.Waiting) {
-			s.loop.Report(func() { s.saw(workers, seen) })
+		s.options.Look(asked, others, func(seen map[int]process.Waiting) {
+			s.options.Loop.Report(func() { s.saw(workers, seen) })
 		})
-		s.loop.Report(func() { s.endPass(time.Since(now)) })
+		s.options.Loop.Report(func() { s.endPass(time.Since(now)) })
 	}()
 }
 
 // endPass has the next pass wait in proportion to what this one took.
-func (s *Supervisor) endPass(took time.Duration) {
-	share := time.Duration(looksShare)
-	if s.loop.MainBusy() {
-		share = looksShareForked
+func (s *Signs) endPass(took time.Duration) {
+	share := time.Duration(passShare)
+	if s.options.Loop.MainBusy() {
+		share = passShareForked
 	}
-	s.looks.busy, s.looks.from = false, time.Now().Add(min((share-1)*took, waitsMost))
+	s.pass.busy, s.pass.from = false, time.Now().Add(min((share-1)*took, waitsMost))
 }
 
 // saw takes note of what was seen of the processes of some of the workers.
-func (s *Supervisor) saw(workers []*roster.Worker, all map[int]process.Waiting) {
+func (s *Signs) saw(workers []*roster.Worker, all map[int]process.Waiting) {
 	for i, w := range workers {
 		if _, seen := all[i]; seen {
 			w.Signs.Looking = false
 			s.readHeader(w)
 		}
 	}
-	s.step()
+	s.options.Step()
 	for i, w := range workers {
-		if seen, ok := all[i]; ok && !w.Gone && s.roster.Of(w.ID) == w {
+		if seen, ok := all[i]; ok && !w.Gone && s.options.Roster.Of(w.ID) == w {
 			s.conclude(w, seen)
 		}
 	}
-	s.step()
+	s.options.Step()
 }
 
 // conclude draws the conclusions from a look at the processes of a worker.
-func (s *Supervisor) conclude(w *roster.Worker, seen process.Waiting) {
-	known, _ := s.fleet.Worker(w.ID)
+func (s *Signs) conclude(w *roster.Worker, seen process.Waiting) {
+	known, _ := s.options.Fleet.Worker(w.ID)
 	w.Signs.Elsewhere = seen.Elsewhere
 	now := time.Now()
 	switch {
@@ -158,15 +171,15 @@ func (s *Supervisor) conclude(w *roster.Worker, seen process.Waiting) {
 		if !seen.Any() {
 			s.warnBlind(w)
 		}
-		s.note(fleet.Waits{ID: w.ID})
+		s.options.Note(fleet.Waits{ID: w.ID})
 	default:
 		w.Signs.Idle = true
-		w.Rev.WarnElsewhere(s.log, seen.Elsewhere, w.Fields()...)
+		w.Rev.WarnElsewhere(s.options.Log, seen.Elsewhere, w.Fields()...)
 		w.Signs.Due = now.Add(min(max(waitsLook, now.Sub(known.Spawned)/16), waitsMost))
 		if len(seen.Elsewhere) > 0 {
 			w.Rev.Unserved.See(seen.On, seen.Unsure)
 			s.warnUnserved(w, now)
-			w.Signs.Due = soonest(w.Signs.Due, s.lookAtQueues(w, now))
+			w.Signs.Due = loop.Soonest(w.Signs.Due, s.lookAtQueues(w, now))
 		}
 	}
 }
@@ -178,7 +191,7 @@ const unservedLook = 30 * time.Second
 // when to look again; zero: when it suits. Where somebody has waited for long the
 // worker, one of those that could serve them, is looked at once more before it is
 // said.
-func (s *Supervisor) lookAtQueues(w *roster.Worker, now time.Time) (next time.Time) {
+func (s *Signs) lookAtQueues(w *roster.Worker, now time.Time) (next time.Time) {
 	next, overdue := w.Rev.Unserved.Look(now, w.Rev.Sockets)
 	if overdue {
 		s.lookAtProcesses(w)
@@ -188,21 +201,21 @@ func (s *Supervisor) lookAtQueues(w *roster.Worker, now time.Time) (next time.Ti
 
 // warnUnserved warns, once for each, of addresses at which somebody waits in vain,
 // just after a look at the worker.
-func (s *Supervisor) warnUnserved(w *roster.Worker, now time.Time) {
+func (s *Signs) warnUnserved(w *roster.Worker, now time.Time) {
 	urls := w.Rev.Sockets.URLs()
 	for _, i := range w.Rev.Unserved.Tell(now) {
 		fields := []zap.Field{zap.String("bind", urls[i]), zap.Int("descriptor", 3+i)}
 		if len(w.Signs.Elsewhere) > 0 {
 			fields = append(fields, zap.Strings("listens_on", w.Signs.Elsewhere))
 		}
-		s.log.Warn("nobody accepts the connections to an address: the command serves another socket, or only the first", fields...)
+		s.options.Log.Warn("nobody accepts the connections to an address: the command serves another socket, or only the first", fields...)
 	}
 }
 
 // warnBlind says once that plain workers count as ready because of their age
 // alone.
-func (s *Supervisor) warnBlind(w *roster.Worker) {
-	if s.books.Once("blind") {
-		s.log.Warn("cannot see whether workers wait for connections: a plain one counts as ready after 1s; let it say READY=1, or give ready a duration", w.Fields()...)
+func (s *Signs) warnBlind(w *roster.Worker) {
+	if s.options.Once("blind") {
+		s.options.Log.Warn("cannot see whether workers wait for connections: a plain one counts as ready after 1s; let it say READY=1, or give ready a duration", w.Fields()...)
 	}
 }
