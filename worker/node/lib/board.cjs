@@ -1,8 +1,10 @@
 'use strict';
 // The worker's side of the scoreboard, whose layout the package comment of worker/scoreboard says. Node cannot map
-// memory, so what changes is written where it belongs; each word goes with one write.
+// memory, so what changes is written where it belongs. Each write is a system call: what must be seen of a request however
+// its handler blocks the event loop is written at once, and all else at the end of the turn of the loop, together.
 
 const fs = require('node:fs');
+const { MS } = require('./clock.cjs');
 
 const SIZE = 65536;
 const SLOTS = 240;
@@ -26,42 +28,63 @@ const TIMEOUTS = 240;
 const ACCEPTED = 256;
 const OPEN = 264;
 const UNSLOTTED = 272;
+const LOG_DROPPED = 280;
 const DURATION = 288;
 const HISTOGRAM = 512;
+const COUNTERS_END = 1024;
 const FIRST_SLOT = 4096;
 const SLOT_SIZE = 256;
+const PROGRESS = 16;
 const FLAGS = 32;
+const METHOD = 40;
+const PATH = 56;
+const ID = 184;
+const TEXTS_END = 248;
+const WORD = 2 ** 32;
+// Of a request that gets on all the time so much may be unknown to the master.
+const UNSAID = 100 * MS;
 
 class Board {
   #fd;
   #bytes = Buffer.alloc(SIZE);
   #free = Array.from({ length: SLOTS }, (_, i) => SLOTS - 1 - i);
+  #started = 0;
+  #used = 0;
+  #said = new Float64Array(SLOTS); // the progress that the master knows of
+  #changed = new Set(); // slots
+  #counted = false;
+  #flushing = false;
+  #flush = () => this.flush();
 
   // Without a descriptor nobody else sees the board.
   constructor(fd = -1) {
     if (fd >= 0 && fs.fstatSync(fd).size !== SIZE) throw new Error(`the board has not ${SIZE} bytes`);
     this.#fd = fd;
+    if (fd >= 0) process.on('exit', this.#flush);
   }
 
   // writeHeader makes the worker a cooperating one that is starting; the magic comes last.
   writeHeader(pid) {
-    [1, 4096, SLOT_SIZE, 0, pid, STARTING].forEach((word, i) => this.#bytes.writeUInt32LE(word, 8 + 4 * i));
+    [1, FIRST_SLOT, SLOT_SIZE, 0, pid, STARTING].forEach((word, i) => this.#bytes.writeUInt32LE(word, 8 + 4 * i));
     this.#write(8, 24);
     this.#bytes.write('GOSUPER1', 0, 'latin1');
     this.#write(0, 8);
   }
 
   setState(state) {
-    this.#set32(STATE, state);
+    this.flush();
+    this.#bytes.writeUInt32LE(state, STATE);
+    this.#write(STATE, 4);
   }
 
   beat() {
-    this.#add(BEAT);
+    this.#add(BEAT, 1);
+    this.#write(BEAT, 8);
   }
 
   // drainUntil is when the master is going to kill this worker, in CLOCK_MONOTONIC nanoseconds, 0 if it is not known.
   drainUntil() {
-    return this.#read(DRAIN_UNTIL);
+    return Number(this.#read(DRAIN_UNTIL));
   }
 
   // leaving is whether the listening socket of this index is to be accepted empty before it is closed.
@@ -70,69 +93,100 @@ class Board {
   }
 
   accepted() {
-    this.#add(ACCEPTED);
-    this.#add(OPEN);
+    this.#count(ACCEPTED, 1);
+    this.#count(OPEN, 1);
   }
 
   closed() {
-    this.#add(OPEN, -1n);
+    this.#count(OPEN, -1);
   }
 
   // finished counts a request that ends with this status after so many nanoseconds.
   finished(status, duration) {
-    this.#add(FINISHED);
-    if (status >= 100 && status < 600) this.#add(FINISHED + 8 * Math.floor(status / 100));
-    const bits = duration === 0n ? 0 : duration.toString(2).length;
-    let bucket = 0;
-    if (bits > 45) bucket = 63;
-    else if (bits > 14) bucket = 2 * bits - 29 + Number((duration >> BigInt(bits - 2)) & 1n);
-    this.#add(HISTOGRAM + 8 * bucket);
-    this.#add(DURATION, duration);
+    this.#count(FINISHED, 1);
+    if (status >= 100 && status < 600) this.#count(FINISHED + 8 * Math.floor(status / 100), 1);
+    this.#count(HISTOGRAM + 8 * bucket(duration), 1);
+    this.#count(DURATION, Math.round(duration));
   }
 
   timedOut() {
-    this.#add(TIMEOUTS);
+    this.#count(TIMEOUTS, 1);
   }
 
-  // take counts a request that begins, and puts it into a free slot, if there is one.
+  logDropped() {
+    this.#count(LOG_DROPPED, 1);
+  }
+
+  get started() {
+    return this.#started;
+  }
+
+  // take counts a request that begins, and puts it into a free slot, if there is one. Each character of the texts is a byte.
   take(start, deadline, method, path, id) {
-    this.#add(STARTED);
-    const slot = this.#free.pop();
-    if (slot === undefined) {
-      this.#add(UNSLOTTED);
-      return NO_SLOT;
-    }
-    if (slot >= this.#bytes.readUInt32LE(SLOT_COUNT)) this.#set32(SLOT_COUNT, slot + 1);
-    const at = FIRST_SLOT + SLOT_SIZE * slot;
     const bytes = this.#bytes;
-    const sequence = bytes.readBigUInt64LE(at);
-    bytes.fill(0, at + FLAGS, at + 248);
-    [sequence + 1n, start, start, deadline].forEach((word, i) => bytes.writeBigUInt64LE(word, at + 8 * i));
+    this.#started++;
+    this.#add(STARTED, 1);
+    const slot = this.#free.pop();
+    if (slot === undefined) this.#add(UNSLOTTED, 1);
+    this.#counted = false;
+    this.#write(STARTED, COUNTERS_END - STARTED);
+    if (slot === undefined) return NO_SLOT;
+    if (slot >= this.#used) {
+      this.#used = slot + 1;
+      bytes.writeUInt32LE(this.#used, SLOT_COUNT);
+      this.#write(SLOT_COUNT, 4);
+    }
+    const at = FIRST_SLOT + SLOT_SIZE * slot;
+    this.#add(at, 1); // odd, while the rest is being written
+    set64(bytes, at + 8, start);
+    set64(bytes, at + PROGRESS, start);
+    set64(bytes, at + 24, deadline);
     bytes.writeUInt32LE(IN_USE, at + FLAGS);
-    bytes[at + 36] = text(bytes, at + 40, 16, method);
-    bytes[at + 37] = text(bytes, at + 56, 128, path);
-    bytes[at + 38] = text(bytes, at + 184, 64, id);
-    this.#write(at, 8); // odd, while the rest is being written
-    this.#write(at + 8, 240);
-    this.#set64(at, sequence + 2n);
+    bytes[at + 36] = text(bytes, at + METHOD, PATH - METHOD, method);
+    bytes[at + 37] = text(bytes, at + PATH, ID - PATH, path);
+    bytes[at + 38] = text(bytes, at + ID, TEXTS_END - ID, id);
+    this.#write(at, TEXTS_END);
+    this.#add(at, 1);
+    this.#write(at, 8);
+    this.#said[slot] = start;
+    this.#changed.delete(slot);
     return slot;
   }
 
   progress(slot, now) {
-    if (slot >= 0) this.#set64(FIRST_SLOT + SLOT_SIZE * slot + 16, now);
+    if (slot < 0) return;
+    set64(this.#bytes, FIRST_SLOT + SLOT_SIZE * slot + PROGRESS, now);
+    if (Math.abs(now - this.#said[slot]) >= UNSAID) this.#change(slot);
   }
 
   // mark adds flags to a slot that is in use.
   mark(slot, flags) {
     if (slot < 0) return;
     const at = FIRST_SLOT + SLOT_SIZE * slot + FLAGS;
-    this.#set32(at, this.#bytes.readUInt32LE(at) | flags);
+    this.#bytes.writeUInt32LE(this.#bytes.readUInt32LE(at) | flags, at);
+    this.#change(slot);
   }
 
   free(slot) {
     if (slot < 0) return;
-    this.#set32(FIRST_SLOT + SLOT_SIZE * slot + FLAGS, 0);
+    this.#bytes.writeUInt32LE(0, FIRST_SLOT + SLOT_SIZE * slot + FLAGS);
+    this.#change(slot);
     this.#free.push(slot);
+  }
+
+  // flush has the master see all that has changed.
+  flush() {
+    this.#flushing = false;
+    if (this.#counted) {
+      this.#counted = false;
+      this.#write(FINISHED, COUNTERS_END - FINISHED);
+    }
+    for (const slot of this.#changed) {
+      const at = FIRST_SLOT + SLOT_SIZE * slot;
+      this.#said[slot] = get64(this.#bytes, at + PROGRESS);
+      this.#write(at + PROGRESS, FLAGS + 4 - PROGRESS);
+    }
+    this.#changed.clear();
   }
 
   // contents are the bytes as this worker has written them.
@@ -140,18 +194,25 @@ class Board {
     return this.#bytes;
   }
 
-  #add(at, n = 1n) {
-    this.#set64(at, BigInt.asUintN(64, this.#bytes.readBigUInt64LE(at) + n));
+  #count(at, n) {
+    this.#add(at, n);
+    this.#counted = true;
+    this.#later();
   }
 
-  #set64(at, value) {
-    this.#bytes.writeBigUInt64LE(value, at);
-    this.#write(at, 8);
+  #change(slot) {
+    this.#changed.add(slot);
+    this.#later();
   }
 
-  #set32(at, value) {
-    this.#bytes.writeUInt32LE(value, at);
-    this.#write(at, 4);
+  #later() {
+    if (this.#flushing || this.#fd < 0) return;
+    this.#flushing = true;
+    setImmediate(this.#flush);
+  }
+
+  #add(at, n) {
+    set64(this.#bytes, at, get64(this.#bytes, at) + n);
   }
 
   #write(at, length) {
@@ -164,10 +225,29 @@ class Board {
   }
 }
 
+// bucket is where the histogram has a duration.
+function bucket(duration) {
+  if (duration < 2 ** 14) return 0;
+  const exponent = Math.floor(Math.log2(duration)) - 14;
+  if (exponent >= 31) return 63;
+  return 1 + 2 * exponent + (duration >= 1.5 * 2 ** (14 + exponent) ? 1 : 0);
+}
+
+function set64(bytes, at, value) {
+  bytes.writeUInt32LE(value % WORD >>> 0, at);
+  bytes.writeUInt32LE(Math.floor(value / WORD), at + 4);
+}
+
+function get64(bytes, at) {
+  return bytes.readUInt32LE(at + 4) * WORD + bytes.readUInt32LE(at);
+}
+
 function text(bytes, at, room, value) {
-  const printable = Buffer.from(value).subarray(0, room).map((c) => (c >= 0x20 && c <= 0x7e ? c : 0x3f));
-  bytes.set(printable, at);
-  return printable.length;
+  const length = bytes.latin1Write(value, at, Math.min(room, value.length));
+  for (let i = at; i < at + length; i++) {
+    if (bytes[i] < 0x20 || bytes[i] > 0x7e) bytes[i] = 0x3f;
+  }
+  return length;
 }
 
 module.exports = { Board, SIZE, SLOTS, NO_SLOT, READY, DRAINING, STREAMING, UPGRADED, ENDED };

@@ -2,6 +2,7 @@
 // What a worker is told by its environment, and whether it is meant for this process.
 
 const fs = require('node:fs');
+const { MS } = require('./clock.cjs');
 
 const FIRST_SOCKET = 3;
 
@@ -25,7 +26,7 @@ function take(env, pid) {
   const owner = env.LISTEN_PID ?? '';
   if (owner !== String(pid)) {
     const stray = env.GOSUPER_WORKER_ID !== undefined && owner !== '' ? explain(owner) : '';
-    return { supervised: false, stray, worker, sockets: [], notify: -1, scoreboard: -1 };
+    return { supervised: false, stray, worker, sockets: [], notify: -1, scoreboard: -1, access: -1, limits: {} };
   }
   const given = {
     supervised: env.GOSUPER_WORKER_ID !== undefined,
@@ -34,10 +35,18 @@ function take(env, pid) {
     sockets: Array.from({ length: number('LISTEN_FDS') }, (_, i) => FIRST_SOCKET + i),
     notify: number('GOSUPER_NOTIFY_FD', -1),
     scoreboard: number('GOSUPER_SCOREBOARD_FD', -1),
+    access: number('GOSUPER_ACCESS_FD', -1),
+    accessFormat: env.GOSUPER_ACCESS_FORMAT,
     stopSignal: env.GOSUPER_STOP_SIGNAL ?? 'SIGTERM',
-    watchdog: number('WATCHDOG_USEC') / 1000,
+    watchdog: number('WATCHDOG_USEC') / 1000, // in milliseconds, as is keepalive
     keepalive: number('GOSUPER_LIMIT_KEEPALIVE_MS', 5000),
-    timeout: number('GOSUPER_LIMIT_TIMEOUT_MS'),
+    limits: {
+      requests: number('GOSUPER_LIMIT_REQUESTS'),
+      timeout: number('GOSUPER_LIMIT_TIMEOUT_MS') * MS,
+      stream: number('GOSUPER_LIMIT_STREAM_TIMEOUT_MS') * MS,
+      upgrade: number('GOSUPER_LIMIT_UPGRADE_TIMEOUT_MS') * MS,
+      request: number('GOSUPER_LIMIT_REQUEST_TIMEOUT_MS') * MS,
+    },
   };
   for (const name of READ_ONCE) delete env[name];
   return given;

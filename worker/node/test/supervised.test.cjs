@@ -1,93 +1,92 @@
 'use strict';
-// A real master with workers of this package, where a gosuper binary is at hand.
 const assert = require('node:assert');
-const fs = require('node:fs');
-const http = require('node:http');
-const os = require('node:os');
-const path = require('node:path');
-const { execFileSync, spawn } = require('node:child_process');
-const { once } = require('node:events');
 const { test } = require('node:test');
+const { Fleet, WITH_MASTER } = require('../testing/fleet.cjs');
 
-const BINARY = process.env.TEST_GOSUPER;
-const FOREVER = 60_000;
-const APP = `
-const http = require('node:http');
-const gosuper = require(${JSON.stringify(path.join(__dirname, '..'))});
-gosuper.listen(http.createServer((request, response) => {
+test('a fleet of servers', WITH_MASTER, async (t) => {
+  const fleet = await Fleet.start(
+    t,
+    `gosuper.listen(http.createServer((request, response) => {
   if (request.url.startsWith('/hang')) {
     setTimeout(() => response.writeHead(200, { late: 'yes' }).end('late'), 1500);
     return;
   }
   response.end(String(gosuper.worker.id));
-}));
-`;
-
-test('a fleet of servers', { skip: !BINARY && 'no TEST_GOSUPER', timeout: 2 * FOREVER }, async (t) => {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'gosuper-node-'));
-  fs.writeFileSync(path.join(folder, 'app.cjs'), APP);
-  fs.writeFileSync(
-    path.join(folder, 'supervisor.toml'),
-    `command = ${JSON.stringify([process.execPath, 'app.cjs'])}
-bind = ["unix:${folder}/http.sock"]
-workers = 2
-timeout = "1s"
-control.socket = "${folder}/control.sock"
-`,
+}));`,
+    'workers = 2\ntimeout = "1s"',
   );
-  const log = fs.openSync(path.join(folder, 'log'), 'w');
-  const master = spawn(BINARY, ['-c', 'supervisor.toml'], { cwd: folder, stdio: ['ignore', log, log] });
-  const ended = once(master, 'exit');
-  const text = () => fs.readFileSync(path.join(folder, 'log'), 'utf8');
-  t.after(async () => {
-    master.kill('SIGTERM');
-    await ended;
-    fs.rmSync(folder, { recursive: true });
-  });
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 4 });
-  t.after(() => agent.destroy());
-  const get = (url) =>
-    new Promise((resolve, reject) => {
-      const sent = http.get({ socketPath: `${folder}/http.sock`, path: url, agent }, (response) => {
-        let body = '';
-        response.on('data', (piece) => (body += piece)).on('end', () => resolve({ response, body }));
-      });
-      sent.on('error', reject);
-    });
+  assert.match(fleet.log(), /cooperating/);
+  assert.equal((await fleet.get('/')).status, 200);
 
-  await until(() => text().includes('"msg":"ready"'), text);
-  assert.match(text(), /cooperating/);
-  assert.equal((await get('/')).response.statusCode, 200);
-
-  const late = (await get('/hang?secret')).response;
-  assert.equal(late.statusCode, 504);
+  const late = await fleet.get('/hang?secret');
+  assert.equal(late.status, 504);
   assert.ok(late.headers['retry-after']);
 
   const seen = new Set();
   let done = false;
   const clients = Array.from({ length: 4 }, async () => {
     while (!done) {
-      const { response, body } = await get('/');
-      assert.equal(response.statusCode, 200);
+      const { status, body } = await fleet.get('/');
+      assert.equal(status, 200);
       seen.add(Number(body));
     }
   });
-  master.kill('SIGHUP');
-  const replaced = () => text().includes('"msg":"reload done"') && [...seen].some((id) => id > 2);
-  await Promise.race([Promise.all(clients), until(replaced, () => [...seen] + text())]);
+  fleet.master.kill('SIGHUP');
+  const replaced = () => fleet.log().includes('"msg":"reload done"') && [...seen].some((id) => id > 2);
+  await Promise.race([Promise.all(clients), fleet.until(replaced)]);
   done = true;
   await Promise.all(clients);
 
-  const hanging = get('/hang');
-  await until(() => execFileSync(BINARY, ['status', '--requests', '-c', 'supervisor.toml'], { cwd: folder }).includes('/hang'), text);
-  assert.equal((await hanging).response.statusCode, 504);
-  assert.doesNotMatch(text(), /ERR_HTTP_HEADERS_SENT/);
+  const hanging = fleet.get('/hang');
+  await fleet.until(() => fleet.gosuper('status', '--requests').includes('/hang'));
+  assert.equal((await hanging).status, 504);
+  assert.doesNotMatch(fleet.log(), /ERR_HTTP_HEADERS_SENT/);
 });
 
-async function until(condition, text) {
-  const end = Date.now() + FOREVER;
-  while (!condition()) {
-    assert.ok(Date.now() < end, text());
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
+test('workers that ask to be replaced are', WITH_MASTER, async (t) => {
+  const fleet = await Fleet.start(
+    t,
+    `gosuper.listen(http.createServer((request, response) => {
+  if (request.url === '/recycle') gosuper.recycle('cache_full');
+  response.end(String(gosuper.worker.id));
+}));`,
+    'workers = 1\nmax_requests = 20\nmax_requests_jitter = 5',
+  );
+  const restarts = () => JSON.parse(fleet.gosuper('status', '--json')).counters.restarts;
+  const id = async () => Number((await fleet.get('/')).body);
+  assert.equal(await id(), 1);
+  await fleet.until(async () => (await id()) > 1);
+  assert.equal(restarts().max_requests, 1);
+  assert.equal(restarts().recycle, 0);
+  const second = Number((await fleet.get('/recycle')).body);
+  await fleet.until(async () => (await id()) > second);
+  await fleet.until(() => restarts().recycle + restarts().max_requests >= 2);
+  assert.equal(restarts().crash, 0);
+});
+
+test('limits and the access log', WITH_MASTER, async (t) => {
+  const fleet = await Fleet.start(
+    t,
+    `gosuper.listen(http.createServer((request, response) => {
+  response.write('first');
+  if (request.url === '/drip') setInterval(() => response.write('token'), 100).unref();
+}));`,
+    'workers = 1\nstream_timeout = "300ms"\nrequest_timeout = "1s"\nlog.access_format = "json"',
+  );
+  const still = await fleet.get('/still?secret');
+  assert.deepEqual([still.body, still.whole], ['first', false]);
+  const drip = await fleet.get('/drip');
+  assert.equal(drip.whole, false);
+  assert.match(drip.body, /^first(token){5,}$/);
+  await fleet.until(() => fleet.access().split('\n').length > 2);
+  const lines = fleet.access().trim().split('\n').map((line) => JSON.parse(line));
+  assert.deepEqual(
+    lines.map(({ target, status, ended, worker, bytes }) => [target, status, ended, worker, bytes > 4]),
+    [
+      ['/still?secret', 200, 'timeout', 1, true],
+      ['/drip', 200, 'timeout', 1, true],
+    ],
+  );
+  assert.ok(lines[0].duration < 1 && lines[1].duration >= 1);
+  assert.equal(JSON.parse(fleet.gosuper('status', '--json')).counters.timeouts, 2);
+});

@@ -1,0 +1,256 @@
+'use strict';
+// What is noted of the requests of a server of node:http or node:https, and how one is ended in the place of its handler.
+
+const { OK, CLIENT_GONE, WAITING, STREAMING, UPGRADED } = require('./ledger.cjs');
+
+const RETRY_AFTER = '5';
+const TEXT = { 503: 'Service Unavailable', 504: 'Gateway Timeout' };
+const NOTED = Symbol('what gosuper knows of it');
+const SAID = ['setHeader', 'setHeaders', 'appendHeader', 'removeHeader', 'writeHead', 'flushHeaders', 'addTrailers'];
+const UNLOGGED = { remote: '', proto: '', referer: '', agent: '' };
+
+// An Exchange is what a request has of its connection.
+class Exchange {
+  taken = 0;
+
+  constructor(socket) {
+    this.socket = socket;
+  }
+
+  // wrote notes a write of the application, which is progress at once, or when what waited is on its way.
+  wrote(request, writable, fits) {
+    if (fits) request.touch();
+    if (this.socket.writableLength > 0) this.taken = taken(this.socket);
+    if (fits || this.waits) return;
+    this.waits = true;
+    writable.once('drain', () => {
+      this.waits = false;
+      request.touch();
+    });
+  }
+
+  // delivered is whether the client has taken something of what waits, since something was written or this was asked.
+  delivered() {
+    if (this.socket.writableLength === 0) return false;
+    const before = this.taken;
+    this.taken = taken(this.socket);
+    return this.taken !== before;
+  }
+}
+
+// An Answer is that with a response of node:http.
+class Answer extends Exchange {
+  constructor(incoming, response) {
+    super(incoming.socket);
+    this.response = response;
+    ({ write: this.write, end: this.end, flushHeaders: this.flushHeaders } = response);
+  }
+
+  answer(status) {
+    const { response } = this;
+    response._header = null; // of a head that waits for its body
+    response.chunkedEncoding = false;
+    response.statusMessage = undefined;
+    for (const name of response.getHeaderNames()) response.removeHeader(name);
+    const body = `${TEXT[status]}\n`;
+    response.shouldKeepAlive = false;
+    response.writeHead(status, {
+      'Content-Type': 'text/plain; charset=utf-8',
+      'Content-Length': body.length,
+      'Retry-After': RETRY_AFTER,
+      Connection: 'close',
+    });
+    this.end.call(response, body);
+    // What the application still says must not throw, which would end the worker and all its requests.
+    for (const name of SAID) response[name] = () => response;
+    response.write = () => true;
+    response.end = () => response;
+  }
+
+  // last has the connection end with this answer.
+  last() {
+    if (!this.response.headersSent) this.response.shouldKeepAlive = false;
+  }
+
+  cut() {
+    const { response, socket } = this;
+    destroy(socket, !response.chunkedEncoding && !response.hasHeader('content-length'));
+    response.destroy();
+  }
+}
+
+// An Upgrade is a connection that the application has got.
+class Upgrade extends Exchange {
+  answer(status) {
+    const { socket } = this;
+    const body = `${TEXT[status]}\n`;
+    plain(socket).end.call(
+      socket,
+      `HTTP/1.1 ${status} ${TEXT[status]}\r\nContent-Type: text/plain; charset=utf-8\r\n` +
+        `Content-Length: ${body.length}\r\nRetry-After: ${RETRY_AFTER}\r\nConnection: close\r\n\r\n${body}`,
+    );
+    socket.write = () => true;
+    socket.end = () => socket;
+  }
+
+  cut() {
+    destroy(this.socket, true);
+  }
+}
+
+// watch has a ledger account for the requests of a server, and a drain for its connections, which are idle for so many
+// milliseconds at most.
+function watch(server, ledger, drain, keepalive) {
+  if (keepalive > 0) server.keepAliveTimeout = keepalive;
+  const last = () => keepalive === 0 || drain.signal.aborted;
+  const secure = server.listenerCount('secureConnection') > 0 ? 'secureConnection' : 'connection';
+  const { emit } = server;
+  server.emit = function (event, ...args) {
+    switch (event) {
+      case secure:
+        drain.accepted(args[0]);
+        break;
+      case 'request':
+      case 'checkContinue':
+      case 'checkExpectation':
+        begin(ledger, last, args[0], args[1]);
+        break;
+      case 'upgrade':
+      case 'connect':
+        upgrade(ledger, args[0], args[1]);
+        break;
+      case 'timeout':
+        if (!args[0]._httpMessage && server.listenerCount('timeout') === 0) return closeIdle(args[0]);
+    }
+    return emit.call(this, event, ...args);
+  };
+}
+
+function begin(ledger, last, incoming, response) {
+  if (response[NOTED]) return; // by an event before this one
+  const request = ledger.begin(said(ledger, incoming), new Answer(incoming, response));
+  response[NOTED] = request;
+  if (last()) request.exchange.last();
+  response.write = ledger.logged ? writeCounted : write;
+  response.end = ledger.logged ? endCounted : end;
+  response.flushHeaders = flushHeaders;
+  response.once('close', closed);
+  const { headers } = incoming;
+  if ('transfer-encoding' in headers || Number(headers['content-length']) > 0) notePush(incoming, request);
+}
+
+function said(ledger, { method, url, headers, socket, httpVersion }) {
+  const id = headers['x-request-id'] ?? headers.traceparent ?? '';
+  if (!ledger.logged) return { ...UNLOGGED, method, target: url, id };
+  return {
+    remote: socket.remoteAddress ?? '',
+    method,
+    target: url,
+    proto: `HTTP/${httpVersion}`,
+    referer: headers.referer ?? '',
+    agent: headers['user-agent'] ?? '',
+    id,
+  };
+}
+
+const plain = Object.getPrototypeOf;
+
+function write(chunk, encoding, callback) {
+  const request = this[NOTED];
+  const fits = request.exchange.write.call(this, chunk, encoding, callback);
+  wrote(this, request, fits);
+  return fits;
+}
+
+function end(chunk, encoding, callback) {
+  const request = this[NOTED];
+  const result = request.exchange.end.call(this, chunk, encoding, callback);
+  wrote(this, request, true);
+  return result;
+}
+
+function writeCounted(chunk, encoding, callback) {
+  this[NOTED].bytes += length(this, chunk, encoding);
+  return write.call(this, chunk, encoding, callback);
+}
+
+function endCounted(chunk, encoding, callback) {
+  this[NOTED].bytes += length(this, chunk, encoding);
+  return end.call(this, chunk, encoding, callback);
+}
+
+function flushHeaders() {
+  const request = this[NOTED];
+  request.exchange.flushHeaders.call(this);
+  wrote(this, request, true);
+}
+
+function wrote(response, request, fits) {
+  if (request.finished) return;
+  if (request.phase === WAITING && response._headerSent !== false) request.begin(response.statusCode, STREAMING);
+  request.exchange.wrote(request, response, fits);
+}
+
+function length(response, chunk, encoding) {
+  if (!chunk || typeof chunk === 'function' || response.writableEnded || response._hasBody === false) return 0;
+  return typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : chunk.byteLength;
+}
+
+function closed() {
+  const request = this[NOTED];
+  request.finish(this.writableFinished ? OK : CLIENT_GONE);
+}
+
+function upgrade(ledger, incoming, socket) {
+  const request = ledger.begin(said(ledger, incoming), new Upgrade(socket));
+  for (const name of ['write', 'end']) {
+    socket[name] = function (chunk, encoding, callback) {
+      if (request.phase === WAITING && chunk && typeof chunk !== 'function') answered(request, chunk);
+      const result = plain(this)[name].call(this, chunk, encoding, callback);
+      if (!request.finished) request.exchange.wrote(request, this, result !== false);
+      return result;
+    };
+  }
+  notePush(socket, request);
+  socket.once('close', () => request.finish(OK));
+}
+
+// answered notes how the application has begun to answer an upgrade.
+function answered(request, chunk) {
+  const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(String(chunk.slice(0, 16)))?.[1] ?? 101);
+  request.begin(status, status === 101 || request.said.method === 'CONNECT' ? UPGRADED : STREAMING);
+}
+
+// notePush takes what arrives from the client for progress.
+function notePush(readable, request) {
+  const { push } = readable;
+  readable.push = function (chunk, encoding) {
+    request.touch();
+    return push.call(this, chunk, encoding);
+  };
+}
+
+// closeIdle closes a connection that was idle for long enough, if that is so still when what has arrived is read: timers
+// come first in a loop that was held up.
+function closeIdle(socket) {
+  const before = socket.bytesRead;
+  setImmediate(() => {
+    if (socket.bytesRead === before) socket.destroy();
+  });
+  return true;
+}
+
+function taken(socket) {
+  const handle = socket?._handle?._parent ?? socket?._handle;
+  return handle ? handle.bytesWritten - handle.writeQueueSize : 0;
+}
+
+function destroy(socket, reset) {
+  if (!socket || socket.destroyed) return;
+  try {
+    if (reset && !socket.encrypted) socket.resetAndDestroy();
+  } catch {} // of a unix socket, which has no reset
+  socket.destroy();
+}
+
+module.exports = { watch };

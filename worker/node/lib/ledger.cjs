@@ -1,0 +1,149 @@
+'use strict';
+// Accounts for every request: on the board, in the access log, against its limits.
+
+const { ENDED, NO_SLOT, STREAMING: BEGUN, UPGRADED: TAKEN_OVER } = require('./board.cjs');
+const { CLIENT_GONE, DRAIN, OK, TIMEOUT } = require('./accesslog.cjs');
+const { Deadlines, WAITING, STREAMING, UPGRADED } = require('./deadlines.cjs');
+const { now } = require('./clock.cjs');
+
+const FLAGS = [0, BEGUN, TAKEN_OVER];
+
+// A Request is what the ledger knows of one. It is finished once: when its answer is complete, when its connection is
+// closed, or when its deadline has passed, whichever is first.
+class Request {
+  phase = WAITING;
+  status = 0;
+  bytes = 0; // of the body sent
+  first = 0; // when the response began, 0 before
+  finished = false;
+  slot = NO_SLOT;
+  #ledger;
+
+  // Said is what the client said: remote, method, target, proto, referer, agent and id, each character a byte. The
+  // exchange answers a request in its application's place, cuts it, and says what was delivered.
+  constructor(ledger, said, exchange, start, deadline) {
+    this.#ledger = ledger;
+    this.said = said;
+    this.exchange = exchange;
+    this.start = this.progress = start;
+    this.deadline = deadline;
+  }
+
+  touch() {
+    if (this.finished) return;
+    this.progress = now();
+    this.#ledger.board.progress(this.slot, this.progress);
+  }
+
+  forgive(progress) {
+    this.progress = progress;
+    this.#ledger.board.progress(this.slot, progress);
+  }
+
+  // begin notes that the response begins.
+  begin(status, phase) {
+    if (this.finished) return;
+    this.phase = phase;
+    this.status = status;
+    this.first = this.progress = now();
+    const { board, deadlines, hastier } = this.#ledger;
+    board.progress(this.slot, this.progress);
+    board.mark(this.slot, FLAGS[phase]);
+    if (hastier[phase]) deadlines.look(this);
+  }
+
+  // finish accounts for the request, unless that was done.
+  finish(ended) {
+    if (!this.finished) this.#ledger.finish(this, ended);
+  }
+}
+
+class Ledger {
+  board;
+  deadlines;
+  hastier; // for each phase, whether a request may be due earlier when it begins
+  onFinish = () => {};
+  #limits;
+  #notify;
+  #log;
+
+  constructor(board, limits, notify, log) {
+    this.board = board;
+    this.deadlines = new Deadlines(limits, (request) => this.#expire(request));
+    const { timeout, stream, upgrade } = limits;
+    this.hastier = [0, stream, upgrade].map((limit) => limit > 0 && (!timeout || limit < timeout));
+    this.#limits = limits;
+    this.#notify = notify;
+    this.#log = log;
+  }
+
+  get logged() {
+    return this.#log !== undefined;
+  }
+
+  // begin accounts for a request that begins.
+  begin(said, exchange) {
+    const start = now();
+    const deadline = this.#limits.request ? start + this.#limits.request : 0;
+    const request = new Request(this, said, exchange, start, deadline);
+    const query = said.target.indexOf('?');
+    const path = query < 0 ? said.target : said.target.slice(0, query);
+    request.slot = this.board.take(start, deadline, said.method, path, said.id);
+    this.deadlines.running.add(request);
+    this.deadlines.begun(request);
+    if (this.board.started === this.#limits.requests) this.#notify.recycle('max_requests');
+    return request;
+  }
+
+  finish(request, ended) {
+    const time = now();
+    request.finished = true;
+    this.deadlines.running.delete(request);
+    this.board.finished(request.status, time - request.start);
+    this.board.free(request.slot);
+    if (this.#log) {
+      const { said, status, bytes, start, first } = request;
+      const entry = { ...said, status, bytes, duration: time - start, firstByte: first ? first - start : -1, ended };
+      if (!this.#log.write(entry)) this.board.logDropped();
+    }
+    this.onFinish(request);
+  }
+
+  // cut ends what is left at the end of a drain.
+  cut() {
+    const left = [...this.deadlines.running];
+    if (left.length > 0) log(`${left.length} requests were cut at the end of the drain`);
+    for (const request of left) this.#end(request, 503, DRAIN);
+  }
+
+  #expire(request) {
+    if (request.phase !== WAITING && request.exchange.delivered()) {
+      request.touch();
+      return;
+    }
+    const { method, target, id } = request.said;
+    const name = `${method} ${JSON.stringify(target.split('?', 1)[0])}${id ? ` (${JSON.stringify(id)})` : ''}`;
+    log(`${name} was ended at its limit after ${((now() - request.start) / 1e9).toFixed(3)} s`);
+    this.board.timedOut();
+    this.#end(request, 504, TIMEOUT);
+  }
+
+  // end takes a request away from its application: answered if nothing was sent, else cut.
+  #end(request, status, ended) {
+    const { phase, exchange, slot } = request;
+    this.board.mark(slot, ENDED);
+    if (phase === WAITING) {
+      request.status = status;
+      request.first = now();
+    }
+    request.finish(ended);
+    if (phase === WAITING) exchange.answer(status);
+    else exchange.cut();
+  }
+}
+
+function log(text) {
+  process.stderr.write(`gosuper: ${text}\n`);
+}
+
+module.exports = { Ledger, OK, CLIENT_GONE, WAITING, STREAMING, UPGRADED, log };
