@@ -31,5 +31,8 @@
 // whose event loop is blocked as it finds any stuck worker.
 //
 // A connection that the program has closed meanwhile is replaced by a fresh one as long as
-// not one byte of the request went into it. Nothing is ever sent twice.
+// the program has got not one byte of the request, also if bytes went into the connection
+// just when it was closed: on TCP the kernel tells. Nothing that the program may have got is
+// ever sent again. Bodies above 2 KiB, which are not kept, go over fresh connections, which
+// nobody closes.
 package proxy

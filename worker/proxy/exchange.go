@@ -4,6 +4,7 @@ package proxy
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -18,57 +19,140 @@ import (
 type exchange struct {
 	upstream *upstream
 	ctx      context.Context
-	reused   bool        // the connection had requests before
-	sent     bool        // a byte of the request is on its way
-	early    bool        // the program took no more of it, and may have answered
-	written  chan error  // how the sending ended; nil: it has, and well
+	streamed chan error  // how the sending of the request beside its answer ended; nil: it was sent before
+	refused  bool        // the program took no more of it, and may have answered; for who sends
 	over     atomic.Bool // the connection was given back or closed
 	release  func() bool // see context.AfterFunc
 
 	mu       sync.Mutex // guards what follows
 	conn     *conn
 	canceled bool
+	body     error // why the body of the request could not be read to its end
 }
 
-// inlineBody is the size of a body up to which it is sent before the answer is looked for.
-const inlineBody = 2 << 10
+// A bodyError is what went wrong with the body of a request, on the client's side.
+type bodyError struct{ error }
 
-// writtenGrace is how long after an answer its request may still be on its way for the
-// connection to be used again.
-const writtenGrace = time.Millisecond
+func (e bodyError) Unwrap() error { return e.error }
 
-// writers are those of requests that were sent.
-var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 4<<10) }}
+const (
+	// wholeBody is the size of a body up to which a request is sent in one piece, before
+	// the answer is looked for.
+	wholeBody = 2 << 10
+	// streamedGrace is how long after an answer its request may still be on its way for
+	// the connection to be used again.
+	streamedGrace = time.Millisecond
+	// maxPooled is the size up to which what holds a request is kept for the next.
+	maxPooled = 16 << 10
+)
 
-// run sends the request and reads the header of the answer.
-func (x *exchange) run(req *http.Request) (*http.Response, error) {
-	x.release = context.AfterFunc(x.ctx, x.cancel)
-	begun := make(chan error, 1)
-	if 0 <= req.ContentLength && req.ContentLength <= inlineBody && len(req.TransferEncoding) == 0 {
-		if err := sendTo(x, req); err != nil && !x.early {
-			return nil, x.fail(err)
-		}
-	} else {
-		x.written = make(chan error, 1)
-		started := &starter{exchange: x, begun: begun}
-		go func() {
-			err := sendTo(started, req)
-			if started.tell(err); err != nil && !x.early {
-				x.cancel() // the body was broken off, and the program would wait for the rest
-			}
-			x.written <- err
-		}()
-		if err := <-begun; err != nil {
-			return nil, x.fail(err)
-		}
+var (
+	requests = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+	writers  = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 4<<10) }}
+)
+
+// RoundTrip sends a request and returns the answer, whose body is still to be read. It
+// returns as soon as the header of that is there, also if the body of the request is
+// still being sent.
+func (u *upstream) RoundTrip(req *http.Request) (*http.Response, error) {
+	x := &exchange{upstream: u, ctx: req.Context()}
+	if req.ContentLength < 0 || req.ContentLength > wholeBody || len(req.TransferEncoding) > 0 {
+		return x.stream(req)
 	}
-	return x.receive(req)
+	request := requests.Get().(*bytes.Buffer)
+	defer func() {
+		if request.Cap() <= maxPooled {
+			request.Reset()
+			requests.Put(request)
+		}
+	}()
+	if err := req.Write(request); err != nil {
+		return nil, bodyError{err}
+	}
+	return x.whole(req, request.Bytes())
 }
 
-// sendTo sends all of the request.
-func sendTo(w io.Writer, req *http.Request) error {
+// whole sends a request that is there in one piece, on a connection that had others
+// before if there is one.
+func (x *exchange) whole(req *http.Request, data []byte) (*http.Response, error) {
+	reused := true
+	if x.conn = x.upstream.take(); x.conn == nil {
+		var err error
+		if x.conn, err = x.upstream.fresh(x.ctx); err != nil {
+			return nil, err
+		}
+		reused = false
+	}
+	return x.sendWhole(req, data, reused)
+}
+
+// sendWhole sends it on the connection at hand. If that had others before, and the program
+// has not got one byte of it, a fresh one is tried.
+func (x *exchange) sendWhole(req *http.Request, data []byte, reused bool) (*http.Response, error) {
+	x.release = context.AfterFunc(x.ctx, x.cancel)
+	for {
+		before := x.conn.sent
+		n, err := x.conn.Write(data)
+		if err == nil || n > 0 { // the program may have answered what it has got
+			var res *http.Response
+			if res, err = x.receive(req); err == nil {
+				return res, nil
+			}
+		}
+		if !reused || x.conn.sent > before && !x.conn.unheard(before) || x.replace() != nil {
+			return nil, x.fail(err)
+		}
+		reused = false
+	}
+}
+
+// replace gives the exchange a fresh connection.
+func (x *exchange) replace() error {
+	c, err := x.upstream.fresh(x.ctx)
+	if err != nil {
+		return err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.conn.Close()
+	x.conn = c
+	if x.canceled {
+		c.SetDeadline(past)
+	}
+	return nil
+}
+
+// stream sends a request while its answer is looked for. That is not there to be sent
+// again, and so has a fresh connection, which the program does not close before it has
+// looked at it.
+func (x *exchange) stream(req *http.Request) (*http.Response, error) {
+	var err error
+	if x.conn, err = x.upstream.fresh(x.ctx); err != nil {
+		return nil, err
+	}
+	x.release = context.AfterFunc(x.ctx, x.cancel)
+	x.streamed = make(chan error, 1)
+	go func() {
+		err := x.send(req)
+		if err != nil && !x.refused { // the program would wait for the rest
+			x.mu.Lock()
+			x.body = bodyError{err}
+			x.mu.Unlock()
+			x.cancel()
+		}
+		x.streamed <- err
+	}()
+	res, err := x.receive(req)
+	if err != nil {
+		return nil, x.fail(err)
+	}
+	return res, nil
+}
+
+// send sends all of the request.
+func (x *exchange) send(req *http.Request) error {
 	buffered := writers.Get().(*bufio.Writer)
-	buffered.Reset(w)
+	buffered.Reset(x)
 	err := req.Write(buffered)
 	if err == nil {
 		err = buffered.Flush()
@@ -78,47 +162,11 @@ func sendTo(w io.Writer, req *http.Request) error {
 	return err
 }
 
-// Write writes to the connection. One that had requests before and takes not one byte is
-// replaced.
+// Write writes to the connection, for send.
 func (x *exchange) Write(data []byte) (int, error) {
-	n, err := x.conn.Conn.Write(data)
-	if err == nil || n > 0 || x.sent || !x.reused {
-		x.sent = x.sent || n > 0
-		x.early = err != nil && x.sent
-		return n, err
-	}
-	c, dialErr := x.upstream.fresh(x.ctx)
-	if dialErr != nil {
-		return 0, dialErr
-	}
-	x.mu.Lock()
-	x.conn.Close()
-	x.conn, x.reused = c, false
-	if x.canceled {
-		c.Close()
-	}
-	x.mu.Unlock()
-	return x.Write(data)
-}
-
-// A starter tells when the first bytes are sent, for then the connection stays what it is.
-type starter struct {
-	*exchange
-	begun chan<- error
-	told  bool
-}
-
-func (s *starter) Write(data []byte) (int, error) {
-	n, err := s.exchange.Write(data)
-	s.tell(err)
+	n, err := x.conn.Write(data)
+	x.refused = err != nil
 	return n, err
-}
-
-func (s *starter) tell(err error) {
-	if !s.told {
-		s.told = true
-		s.begun <- err
-	}
 }
 
 // receive reads the header of the final answer.
@@ -127,9 +175,10 @@ func (x *exchange) receive(req *http.Request) (*http.Response, error) {
 	for {
 		c.budget = maxHeader
 		res, err := http.ReadResponse(c.r, req)
+		c.heard = c.heard || c.budget < maxHeader
 		c.budget = -1
 		if err != nil {
-			return nil, x.fail(err)
+			return nil, err
 		}
 		switch {
 		case res.StatusCode == http.StatusSwitchingProtocols:
@@ -143,7 +192,7 @@ func (x *exchange) receive(req *http.Request) (*http.Response, error) {
 				continue
 			}
 			if err := trace.Got1xxResponse(res.StatusCode, textproto.MIMEHeader(res.Header)); err != nil {
-				return nil, x.fail(err)
+				return nil, err
 			}
 		default:
 			keep := !res.Close && !req.Close
@@ -160,21 +209,28 @@ func (x *exchange) receive(req *http.Request) (*http.Response, error) {
 // fail closes the connection and returns why there is no answer.
 func (x *exchange) fail(err error) error {
 	x.end(false)
-	if cause := context.Cause(x.ctx); cause != nil {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	switch cause := context.Cause(x.ctx); {
+	case cause != nil:
 		return cause
-	}
-	if err == io.EOF {
+	case x.body != nil:
+		return x.body
+	case err == io.EOF:
 		return io.ErrUnexpectedEOF
 	}
 	return err
 }
+
+// past is a deadline that is over.
+var past = time.Unix(1, 0)
 
 // cancel ends the exchange.
 func (x *exchange) cancel() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.canceled = true
-	x.conn.SetDeadline(time.Unix(1, 0)) // closing it is for end
+	x.conn.SetDeadline(past) // closing it is for end
 }
 
 // end gives the connection back, if it can be used again, or closes it.
@@ -182,11 +238,11 @@ func (x *exchange) end(keep bool) {
 	if x.over.Swap(true) {
 		return
 	}
-	if x.written != nil {
+	if keep && x.streamed != nil {
 		select {
-		case err := <-x.written:
-			keep = keep && err == nil
-		case <-time.After(writtenGrace):
+		case err := <-x.streamed:
+			keep = err == nil
+		case <-time.After(streamedGrace):
 			keep = false
 		}
 	}

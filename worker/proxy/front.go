@@ -180,10 +180,14 @@ func (f *front) failed(w http.ResponseWriter, r *http.Request, err error) {
 		return // answered at its deadline, or nobody is there any more
 	}
 	status, text := http.StatusBadGateway, "The program behind this worker did not answer.\n"
-	switch timeout, ok := errors.AsType[interface {
+	timeout, ok := errors.AsType[interface {
 		error
 		Timeout() bool
-	}](err); {
+	}](err)
+	switch _, broken := errors.AsType[bodyError](err); {
+	case broken:
+		w.Header().Set("Connection", "close")
+		status, text = http.StatusBadRequest, "The body of the request could not be read.\n"
 	case f.program.dead():
 		w.Header().Set("Connection", "close")
 		text = "The program behind this worker has ended.\n"

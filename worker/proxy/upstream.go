@@ -6,8 +6,8 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"io"
 	"net"
-	"net/http"
 	"sync"
 	"syscall"
 	"time"
@@ -45,6 +45,9 @@ type conn struct {
 	net.Conn
 	r      *bufio.Reader
 	since  time.Time // when it became idle
+	sent   int64     // bytes, in all
+	heard  bool      // something of the answer to the last request was read
+	ended  bool      // the program has closed it
 	budget int       // of bytes that may be read until the header is complete; below 0: any
 }
 
@@ -64,6 +67,13 @@ func (c *conn) Read(data []byte) (int, error) {
 	if c.budget > 0 {
 		c.budget -= n
 	}
+	c.ended = err == io.EOF
+	return n, err
+}
+
+func (c *conn) Write(data []byte) (int, error) {
+	n, err := c.Conn.Write(data)
+	c.sent += int64(n)
 	return n, err
 }
 
@@ -121,7 +131,7 @@ func (u *upstream) take() *conn {
 // put keeps a connection for the next request. Those that have been idle for too long
 // are closed.
 func (u *upstream) put(c *conn) {
-	c.since = time.Now()
+	c.since, c.heard = time.Now(), false
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	old := 0
@@ -156,19 +166,35 @@ func quiet(c net.Conn) bool {
 	return err == nil && errors.Is(peeked, unix.EAGAIN)
 }
 
-// RoundTrip sends a request and returns the answer, whose body is still to be read. It
-// returns as soon as the header of that is there, also if the body of the request is
-// still being sent.
-func (u *upstream) RoundTrip(req *http.Request) (*http.Response, error) {
-	x := &exchange{upstream: u, ctx: req.Context()}
-	if c := u.take(); c != nil {
-		x.conn, x.reused = c, true
-	} else {
-		c, err := u.fresh(x.ctx)
-		if err != nil {
-			return nil, err
-		}
-		x.conn = c
+// resetTime is what the news of a reset may take after those of the end.
+const resetTime = 5 * time.Millisecond
+
+// unheard reports whether the program has got no byte of what was sent after the first
+// before bytes, and never will: the connection was closed, in good order, before its
+// kernel had taken one, so that it has refused the rest. That the kernel tells for sure:
+// the end of a connection says what came in before it, and what comes in after a close is
+// answered by a reset. A reset alone says nothing, for the program may have read what its
+// kernel has yet to acknowledge.
+func (c *conn) unheard(before int64) bool {
+	tcp, ok := c.Conn.(*net.TCPConn)
+	if !ok || c.heard || !c.ended {
+		return false
 	}
-	return x.run(req)
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return false
+	}
+	for end := time.Now().Add(resetTime); ; time.Sleep(resetTime / 10) {
+		var info *unix.TCPInfo
+		controlled := raw.Control(func(fd uintptr) { info, err = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO) })
+		if err != nil || controlled != nil || int64(info.Bytes_acked) > before+1 { // one is the SYN's
+			return false
+		}
+		if info.State == unix.BPF_TCP_CLOSE {
+			return true
+		}
+		if time.Now().After(end) {
+			return false
+		}
+	}
 }

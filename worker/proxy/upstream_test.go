@@ -4,6 +4,7 @@ package proxy
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -111,35 +112,108 @@ func TestClosedMeanwhile(t *testing.T) {
 	}
 }
 
-// TestReplaced writes to a connection that takes no byte any more.
+// TestReplaced has connections that ended when nobody was looking any more. A request that
+// the program has not got is sent on a fresh one, and no other.
 func TestReplaced(t *testing.T) {
-	for _, size := range []int{10, 100 << 10} { // that is sent before the answer, and beside it
-		u := serveEach(t, func(c net.Conn, r *bufio.Reader) {
-			if read(r) {
-				io.WriteString(c, hello)
+	for _, tt := range []struct {
+		name  string
+		end   func(t *testing.T, ours *conn, theirs *net.TCPConn)
+		again bool
+	}{
+		{"no byte is taken", func(t *testing.T, ours *conn, _ *net.TCPConn) { ours.CloseWrite() }, true},
+		{"closed by the program", func(t *testing.T, ours *conn, theirs *net.TCPConn) {
+			theirs.Close()
+			for quiet(ours.Conn) {
+				time.Sleep(time.Millisecond)
 			}
-		})
-		old, err := u.fresh(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := old.CloseWrite(); err != nil {
-			t.Fatal(err)
-		}
-		for _, reused := range []bool{true, false} {
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://program/", strings.NewReader(strings.Repeat("a", size)))
+		}, true},
+		{"reset by the program", func(t *testing.T, ours *conn, theirs *net.TCPConn) {
+			go func() {
+				theirs.Read(make([]byte, 1))
+				theirs.SetLinger(0)
+				theirs.Close()
+			}()
+		}, false},
+		{"read and closed", func(t *testing.T, ours *conn, theirs *net.TCPConn) {
+			go func() {
+				theirs.Read(make([]byte, 4<<10))
+				theirs.Close()
+			}()
+		}, false},
+		{"read by a program that does not answer", func(t *testing.T, ours *conn, theirs *net.TCPConn) {
+			theirs.CloseWrite()
+			for quiet(ours.Conn) {
+				time.Sleep(time.Millisecond)
+			}
+		}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				t.Fatal(err)
 			}
-			x := &exchange{upstream: u, ctx: t.Context(), conn: old, reused: reused}
-			res, err := x.run(req)
-			if reused != (err == nil) {
-				t.Errorf("a connection that had requests before: %v; of %d bytes: %v", reused, size, err)
+			defer l.Close()
+			u := &upstream{network: "tcp", address: l.Addr().String(), timeout: testPatience}
+			ours, err := u.fresh(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			theirs, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer theirs.Close()
+			go func() {
+				for {
+					c, err := l.Accept()
+					if err != nil {
+						return
+					}
+					read(bufio.NewReader(c))
+					io.WriteString(c, hello)
+					c.Close()
+				}
+			}()
+			tt.end(t, ours, theirs.(*net.TCPConn))
+			x := &exchange{upstream: u, ctx: t.Context(), conn: ours}
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://program/", strings.NewReader("a body"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var request bytes.Buffer
+			if err := req.Write(&request); err != nil {
+				t.Fatal(err)
+			}
+			res, err := x.sendWhole(req, request.Bytes(), true)
+			if tt.again != (err == nil) {
+				t.Errorf("the error is %v", err)
 			}
 			if err == nil {
 				res.Body.Close()
 			}
+		})
+	}
+}
+
+// TestStreamed: what cannot be sent again has a fresh connection.
+func TestStreamed(t *testing.T) {
+	var connections atomic.Int32
+	u := serveEach(t, func(c net.Conn, r *bufio.Reader) {
+		connections.Add(1)
+		for read(r) {
+			io.WriteString(c, hello)
 		}
+	})
+	for range 3 {
+		for _, c := range u.idle {
+			c.since = time.Now().Add(-settleTime)
+		}
+		if text, err := ask(t, u, http.MethodPost, strings.Repeat("a", 100<<10)); err != nil || text != "hello" {
+			t.Fatalf("%q, %v", text, err)
+		}
+	}
+	if n := connections.Load(); n != 3 {
+		t.Errorf("%d connections", n)
 	}
 }
 
