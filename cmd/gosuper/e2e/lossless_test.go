@@ -53,6 +53,26 @@ func under(t *testing.T, m *master, span time.Duration, perConnection int, deed 
 	}
 }
 
+// reloadOnce reloads under a little load of all the ways at once.
+func reloadOnce(t *testing.T, m *master) {
+	t.Helper()
+	before := m.workers()
+	var loads []*running
+	for _, way := range ways {
+		loads = append(loads, m.load(load.Plan{Connections: 4, Mode: way.plan.Mode, Method: way.plan.Method, Body: way.plan.Body, Pause: max(way.plan.Pause, 5*time.Millisecond)}))
+	}
+	m.reload()
+	for i, r := range loads {
+		r.more(20)
+		none(t, ways[i].name, r.end(), 20)
+	}
+	for slot, pid := range m.workers() {
+		if before[slot] == pid {
+			t.Errorf("slot %d was not reloaded", slot)
+		}
+	}
+}
+
 func TestReloadsLoseNothing(t *testing.T) {
 	m := up(t)
 	var before map[int]int

@@ -15,8 +15,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/gosuper/gosuper/cmd/internal/load"
 )
 
 const classProxy = `worker_class = "proxy"`
@@ -73,21 +71,7 @@ func TestProxiedServers(t *testing.T) {
 			if answer, body, err := m.get("/"); err != nil || body != "hello from behind\n" {
 				t.Fatalf("answer %v %q, %v", answer, body, err)
 			}
-			before := m.workers()
-			var loads []*running
-			for _, way := range ways {
-				loads = append(loads, m.load(load.Plan{Connections: 4, Mode: way.plan.Mode, Method: way.plan.Method, Body: way.plan.Body, Pause: max(way.plan.Pause, 5*time.Millisecond)}))
-			}
-			m.reload()
-			for i, r := range loads {
-				r.more(20)
-				none(t, ways[i].name, r.end(), 20)
-			}
-			for slot, pid := range m.workers() {
-				if before[slot] == pid {
-					t.Errorf("slot %d was not reloaded", slot)
-				}
-			}
+			reloadOnce(t, m)
 			m.signal(syscall.SIGTERM)
 			if code := m.end(); code != 0 {
 				t.Errorf("exit status %d", code)
