@@ -22,7 +22,7 @@ func (s *Supervisor) end() error {
 	s.development.Close()
 	undying := s.nameUndying()
 	s.leftovers.End(func() []process.Orphan {
-		_, orphans, _ := s.hands.reap(s.knows) // an error would have been told before
+		_, orphans, _ := s.hands.reap(s.knows, s.roster.PIDs()) // an error would have been told before
 		return orphans
 	}, s.signals.C)
 	s.sockets.End(s.revisions.Sockets())

@@ -74,6 +74,7 @@ func (s *Supervisor) attend(w *roster.Worker, pid int) error {
 	w.PID = pid
 	if end, ended := s.roster.Born(w.ID, pid); ended {
 		s.died(w, end)
+		s.scales.CountKills()
 		s.note(fleet.Exited{ID: w.ID})
 		return nil
 	}

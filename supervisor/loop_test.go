@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"slices"
 	"strings"
@@ -33,25 +34,25 @@ const noPID = 1 << 23
 // stage is a master whose processes are made of nothing, in a bubble of
 // synctest: time passes when everybody waits.
 type stage struct {
-	t         *testing.T
-	master    *Supervisor
-	start     time.Time
-	exits     []process.Exit
-	orders    []string // what the master did to processes, and when
-	log       *observer.ObservedLogs
-	load      func() (*config.Config, []string, error)
-	result    chan error
-	memory    sync.Map    // of a process, by pid, in MiB
-	elsewhere sync.Map    // pids of those that do not wait for connections
-	blind     atomic.Bool // nobody can see that anyway
-	waits     atomic.Int32
-	late      map[int]func(pid int, err error) // how it is told of workers that are still being born, by id; nil: all are born at once
-	children  sync.Mutex
-	orphans   []process.Orphan // that end, or else live
-	deaf      chan struct{}    // nil, or nobody can look at orphans before it is closed
-	looks     atomic.Int32
-	trims     atomic.Int32
-	kills     uint64 // for want of memory, by the kernel
+	t             *testing.T
+	master        *Supervisor
+	start         time.Time
+	exits         []process.Exit
+	orders        []string // what the master did to processes, and when
+	log           *observer.ObservedLogs
+	load          func() (*config.Config, []string, error)
+	result        chan error
+	memory        sync.Map    // of a process, by pid, in MiB
+	elsewhere     sync.Map    // pids of those that do not wait for connections
+	blind         atomic.Bool // nobody can see that anyway
+	waits         atomic.Int32
+	late          map[int]func(pid int, err error) // how it is told of workers that are still being born, by id; nil: all are born at once
+	children      sync.Mutex
+	orphans       []process.Orphan // that end, or else live
+	deaf          chan struct{}    // nil, or nobody can look at orphans before it is closed
+	looks         atomic.Int32
+	trims         atomic.Int32
+	kills, counts uint64 // for want of memory, by the kernel, and how often somebody asked for that
 
 	// launched is called for every worker, in the goroutine of the loop.
 	launched func(*roster.Worker) error
@@ -130,7 +131,7 @@ func (st *stage) signal(pid int, w *roster.Worker, o order) error {
 	return nil
 }
 
-func (st *stage) reap(known func(int) bool) ([]process.Exit, []process.Orphan, error) {
+func (st *stage) reap(known func(int) bool, _ iter.Seq[int]) ([]process.Exit, []process.Orphan, error) {
 	exits, orphans := st.exits, []process.Orphan(nil)
 	st.exits = nil
 	for _, e := range exits {

@@ -21,7 +21,7 @@ func (s *Supervisor) knows(pid int) bool {
 
 // reap takes every exit there is.
 func (s *Supervisor) reap() {
-	exits, orphans, err := s.hands.reap(s.knows)
+	exits, orphans, err := s.hands.reap(s.knows, s.roster.PIDs())
 	if err != nil {
 		s.log.Error("cannot reap", zap.Error(err))
 	}
@@ -53,6 +53,9 @@ func (s *Supervisor) reap() {
 	for _, w := range ended {
 		s.note(fleet.Exited{ID: w.ID})
 	}
+	if len(ended) > 0 {
+		s.scales.CountKills()
+	}
 	s.roster.ReapedOthers(orphans)
 	s.step()
 	s.leftovers.Sweep(orphans)
@@ -80,7 +83,10 @@ func (s *Supervisor) died(w *roster.Worker, end process.Status) {
 
 // children are those that were started here.
 func (s *Supervisor) children() leftovers.Children {
-	is := leftovers.Children{Known: s.knows, Workers: s.roster.PIDs()}
+	is := leftovers.Children{Known: s.knows, Workers: map[int]bool{}}
+	for pid := range s.roster.PIDs() {
+		is.Workers[pid] = true
+	}
 	for w := range s.roster.All() {
 		if !w.Gone && w.PID != 0 {
 			known, _ := s.fleet.Worker(w.ID)

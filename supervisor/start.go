@@ -109,7 +109,7 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 	}
 	s := newState()
 	s.attach(o, h)
-	s.scales.OutOfMemory() // of others, before this
+	s.scales.CountKills() // of others, before this
 	// Before the pid file invites somebody to send one.
 	s.listen()
 	rev, err := s.first(o.Config)

@@ -14,6 +14,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/config"
 )
 
 // acceptor has this program be a plain worker that waits for connections.
@@ -100,29 +102,10 @@ func startMany(b *testing.B, workers int, command []string, wait bool) (c course
 	config := load(b, fmt.Sprintf("workers = %d\n", workers))
 	config.Command = command
 	begin, cpu := time.Now(), spent(b)
-	ended := make(chan error, 1)
-	masters := make(chan *Supervisor, 1)
-	mainThread <- func() {
-		s, err := New(Options{Config: config, Environ: os.Environ(), Log: log, Streams: toStderr{}})
-		if err != nil {
-			ended <- err
-			close(masters)
-			return
-		}
-		masters <- s
-		ended <- s.Run()
-	}
-	s := <-masters
-	if s == nil {
-		b.Fatal(<-ended)
-	}
+	s, ended := real(b, config, log)
 	asks := true
 	for asks {
-		asked := time.Now()
-		if err := s.loop.Do(b.Context(), func() {}); err != nil {
-			b.Fatal(err, <-ended)
-		}
-		c.deaf = max(c.deaf, time.Since(asked))
+		c.deaf = max(c.deaf, ask(b, s))
 		select {
 		case <-forked:
 			asks = false
@@ -142,6 +125,36 @@ func startMany(b *testing.B, workers int, command []string, wait bool) (c course
 		b.Fatal(err)
 	}
 	return c
+}
+
+// real runs a master of real processes.
+func real(b *testing.B, c *config.Config, log *zap.Logger) (s *Supervisor, ended <-chan error) {
+	b.Helper()
+	end, masters := make(chan error, 1), make(chan *Supervisor, 1)
+	mainThread <- func() {
+		s, err := New(Options{Config: c, Environ: os.Environ(), Log: log, Streams: toStderr{}})
+		if err != nil {
+			end <- err
+			close(masters)
+			return
+		}
+		masters <- s
+		end <- s.Run()
+	}
+	if s = <-masters; s == nil {
+		b.Fatal(<-end)
+	}
+	return s, end
+}
+
+// ask returns how long the loop of a master was deaf.
+func ask(b *testing.B, s *Supervisor) time.Duration {
+	b.Helper()
+	asked := time.Now()
+	if err := s.loop.Do(b.Context(), func() {}); err != nil {
+		b.Fatal(err)
+	}
+	return time.Since(asked)
 }
 
 // counter is a core of a logger that hears the messages.

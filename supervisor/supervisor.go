@@ -3,6 +3,7 @@
 package supervisor
 
 import (
+	"iter"
 	"syscall"
 	"time"
 
@@ -79,7 +80,7 @@ type hands struct {
 	signal  func(pid int, w *roster.Worker, o order) error
 	try     func(c *upgrade.Candidate, args, environ []string, state int) (*upgrade.Trial, error)
 	become  func(program int, argv, environ []string, state int, descriptors []int, taken func() []syscall.Signal) error
-	reap    func(known func(pid int) bool) ([]process.Exit, []process.Orphan, error)
+	reap    func(known func(pid int) bool, workers iter.Seq[int]) ([]process.Exit, []process.Orphan, error)
 	child   func(pid int) bool // whether it is one, dead or alive
 	trees   func(pids []int) ([]scales.Tree, error)
 	// adopted, trim and look are called from other goroutines. adopted are the

@@ -88,7 +88,7 @@ func mebibytes(bytes uint64) config.Size {
 
 // explainKill says of a worker that ran out of memory that it did.
 func (s *Supervisor) explainKill(w *roster.Worker, known fleet.Worker) {
-	if s.scales.OutOfMemory() && w.Status.Signal == syscall.SIGKILL && known.State != fleet.Killed {
+	if w.Status.Signal == syscall.SIGKILL && known.State != fleet.Killed && s.scales.OutOfMemory() {
 		w.Failure = cmp.Or(w.Failure, "out of memory")
 	}
 }

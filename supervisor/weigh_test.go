@@ -206,7 +206,33 @@ func TestMemoryLimitComesAndGoes(t *testing.T) {
 	})
 }
 
-func (st *stage) oom() (kills uint64, ok bool) { return st.kills, true }
+func (st *stage) oom() (kills uint64, ok bool) {
+	st.counts++
+	return st.kills, true
+}
+
+// However many end together, their kernel is asked once what it has killed, and explains
+// as many ends.
+func TestOutOfMemoryTogether(t *testing.T) {
+	play(t, "workers = 9\nready = \"notify\"\nstartup_timeout = \"1h\"\n[restart]\nstartup_attempts = 99\n", silent, func(st *stage) {
+		before := st.counts
+		st.kills = 2
+		for id := 1; id <= 9; id++ {
+			st.exits = append(st.exits, process.Exit{Pid: noPID + id, Status: process.Status{Signal: syscall.SIGKILL}})
+		}
+		st.kill(syscall.SIGCHLD)
+		explained := 0
+		for _, line := range st.log.FilterMessage("worker boot failed").All() {
+			if line.ContextMap()["status"] == "out of memory (killed by SIGKILL)" {
+				explained++
+			}
+		}
+		if n := st.counts - before; n != 1 || explained != 2 {
+			t.Errorf("counted %d times, and %d are out of memory, want once and two", n, explained)
+		}
+		st.end()
+	})
+}
 
 // A worker that somebody killed is out of memory only if the kernel says so.
 func TestOutOfMemory(t *testing.T) {

@@ -141,13 +141,13 @@ func (c *channel) stop() {
 	}
 }
 
-// close closes the descriptors. deliver must return once done is closed.
+// close closes the descriptors. deliver, which may be running, must return once done is
+// closed, and is not waited for.
 func (c *channel) close() {
 	close(c.done)
 	c.stop()
 	c.closeChild()
-	_ = c.socket.Close()
-	c.readers.Wait()
+	go c.socket.Close() // which waits until nobody reads
 }
 
 // A sieve lets pass what is news: what a loader repeats without end is not.

@@ -218,5 +218,5 @@ func (l *Loader) Reaped() {
 // End tells the loader that it is not needed any more.
 func (l *Loader) End() error { return l.channel.end() }
 
-// Close gives back what is held here. Nothing is delivered any more.
+// Close gives back what is held here. Of what is said nobody hears once Done is closed.
 func (l *Loader) Close() { l.channel.close() }

@@ -3,7 +3,6 @@
 package notify
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -25,7 +24,7 @@ type Endpoint struct {
 	pairFd     int            `state:"pair,fd"`
 	datagramFd int            `state:"datagram,fd"`
 	child      int            `state:"-"` // -1 once closed
-	closed     bool           `state:"-"`
+	over       chan struct{}  `state:"-"` // what Close returned; nil: it was not called
 	readers    sync.WaitGroup `state:"-"`
 	pausing    chan struct{}  `state:"-"` // closed by Pause; nil: nothing is received
 	inbox      inbox          `state:",inline"`
@@ -106,8 +105,7 @@ func (e *Endpoint) Acknowledge() error {
 
 // Serve starts to receive. pid is the worker, which leads its process group. deliver is called for what is new, one
 // call at a time and in the order of each of the two ways, from goroutines that end with [Endpoint.Close]. It may
-// block, which in the end makes the worker wait, but no longer than until Done is closed: Close waits for it.
-// It must not call Close. Serve is called once, and once more after each Pause.
+// block, which in the end makes the worker wait, but no longer than until Done is closed. Serve is called once, and once more after each Pause.
 func (e *Endpoint) Serve(pid int, deliver func(Message)) {
 	stop := make(chan struct{})
 	e.pausing = stop
@@ -138,19 +136,25 @@ func (e *Endpoint) stop() {
 // Done is closed when Close begins.
 func (e *Endpoint) Done() <-chan struct{} { return e.inbox.done }
 
-// Close closes the descriptors and waits for the goroutines. After it deliver neither runs nor is called.
-// What was sent and not yet received is gone. A second call does nothing.
-func (e *Endpoint) Close() error {
-	if e.closed {
-		return nil
+// Close closes the descriptors. When the channel it returns is closed, they are, and deliver neither runs nor is
+// called. What was sent and not yet received is gone. A second call does nothing but return the channel.
+func (e *Endpoint) Close() (over <-chan struct{}) {
+	if e.over != nil {
+		return e.over
 	}
-	e.closed = true
-	e.inbox.close()
+	ended := make(chan struct{})
+	e.over = ended
+	close(e.inbox.done)
 	e.stop()
-	err := errors.Join(e.CloseChild(), e.pair.Close())
-	if e.datagram != nil {
-		err = errors.Join(err, e.datagram.Close())
-	}
-	e.readers.Wait()
-	return err
+	_ = e.CloseChild() // on sockets there is nothing that could fail
+	go func() {
+		defer close(ended)
+		e.inbox.settle()
+		_ = e.pair.Close()
+		if e.datagram != nil {
+			_ = e.datagram.Close()
+		}
+		e.readers.Wait()
+	}()
+	return ended
 }

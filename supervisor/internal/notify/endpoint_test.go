@@ -23,11 +23,7 @@ func open(t *testing.T) *Endpoint {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := e.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(func() { <-e.Close() })
 	return e
 }
 
@@ -219,9 +215,7 @@ func TestHangUpWhenTheEndpointCloses(t *testing.T) {
 		t.Fatal(err)
 	}
 	serve(e, os.Getpid())
-	if err := e.Close(); err != nil {
-		t.Fatal(err)
-	}
+	<-e.Close()
 	if n, err := far.Read(make([]byte, 1)); n != 0 || err == nil {
 		t.Errorf("read %d, %v", n, err)
 	}
@@ -248,10 +242,11 @@ func TestSystemdNotify(t *testing.T) {
 func TestCloseReleasesDeliver(t *testing.T) {
 	e := open(t)
 	delivering := make(chan struct{})
-	returned := false
+	hold, returned := make(chan struct{}), false
 	e.Serve(os.Getpid(), func(Message) {
 		close(delivering) // panics if there is a second one
 		<-e.Done()
+		<-hold
 		returned = true
 	})
 	for way, send := range senders(e) {
@@ -260,11 +255,10 @@ func TestCloseReleasesDeliver(t *testing.T) {
 		}
 	}
 	<-delivering
-	if err := e.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if !returned {
-		t.Error("Close did not wait for deliver")
+	over := e.Close() // which waits for nobody
+	close(hold)
+	if <-over; !returned {
+		t.Error("it was over before deliver was")
 	}
 }
 
@@ -285,9 +279,7 @@ func TestNothingIsLeft(t *testing.T) {
 			if err := e.CloseChild(); err != nil {
 				t.Fatal(err)
 			}
-			if err := e.Close(); err != nil {
-				t.Fatal(err)
-			}
+			<-e.Close()
 		}
 		if e.ChildFd() != -1 {
 			t.Errorf("child descriptor %d", e.ChildFd())
@@ -308,9 +300,7 @@ func TestNothingIsLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Close(); err != nil {
-		t.Fatal(err)
-	}
+	<-e.Close()
 	if n := openDescriptors(t); n != descriptors {
 		t.Errorf("%d descriptors became %d", descriptors, n)
 	}

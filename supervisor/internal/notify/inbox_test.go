@@ -108,7 +108,7 @@ func TestDrainWaitsForTheRate(t *testing.T) {
 			t.Errorf("after %v: %q", time.Since(r.start), r.got)
 		}
 		i.put(Message{HasStatus: true, Status: "x"})
-		i.close()
+		close(i.done)
 		i.drain(i.done) // now nobody waits
 		if time.Since(r.start) != deliverEvery {
 			t.Errorf("drain took until %v", time.Since(r.start))
@@ -122,7 +122,7 @@ func TestNothingIsDeliveredAfterClose(t *testing.T) {
 		for n := range 100 {
 			i.put(Message{HasStatus: true, Status: fmt.Sprint(n)})
 		}
-		i.close()
+		close(i.done)
 		n := len(r.got)
 		i.put(Message{Ready: true})
 		i.drain(i.done)
@@ -149,7 +149,7 @@ func TestResumeDoesNotWait(t *testing.T) {
 }
 
 // In real time: synctest cannot see that somebody waits for a mutex.
-func TestCloseWaitsForALateDelivery(t *testing.T) {
+func TestSettleWaitsForALateDelivery(t *testing.T) {
 	late, returned := make(chan struct{}), false
 	n := 0
 	i := &inbox{done: make(chan struct{})}
@@ -168,9 +168,9 @@ func TestCloseWaitsForALateDelivery(t *testing.T) {
 		i.put(Message{HasStatus: true, Status: fmt.Sprint(n)})
 	}
 	<-late
-	i.close()
-	if !returned {
-		t.Error("close did not wait")
+	close(i.done)
+	if i.settle(); !returned {
+		t.Error("it did not wait")
 	}
 }
 

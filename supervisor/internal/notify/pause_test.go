@@ -31,9 +31,7 @@ func successor(t *testing.T, e *Endpoint) *Endpoint {
 			t.Fatal(err)
 		}
 	}
-	if err := e.Close(); err != nil {
-		t.Fatal(err)
-	}
+	<-e.Close()
 	if err := next.Reopen(); err != nil {
 		t.Fatal(err)
 	}

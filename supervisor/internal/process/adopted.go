@@ -62,7 +62,7 @@ func Adopted(known func(pid int) bool) (orphans []Orphan) {
 		children = all[os.Getpid()]
 	}
 	for _, pid := range children {
-		if known(pid) {
+		if known(pid) || isDeparting(pid) {
 			continue
 		}
 		o := identify(pid)

@@ -3,6 +3,7 @@
 package process
 
 import (
+	"maps"
 	"slices"
 	"syscall"
 	"testing"
@@ -57,7 +58,7 @@ func TestKillTree(t *testing.T) {
 	}
 	for i, pid := range others {
 		for end := time.Now().Add(testTimeout); ; time.Sleep(time.Millisecond) { // between two looks
-			reaper.Reap(func(p int) bool { return family[p] })
+			reaper.Reap(func(p int) bool { return family[p] }, maps.Keys(family))
 			if err := syscall.Kill(pid, 0); err == syscall.ESRCH {
 				break
 			}

@@ -270,7 +270,7 @@ func BenchmarkMemory(b *testing.B) {
 		}
 		for gone := 0; gone < len(workers); {
 			<-sigchld
-			exits, _, err := reaper.Reap(known)
+			exits, _, err := reaper.Reap(known, slices.Values(workers))
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -4,8 +4,10 @@ package process
 
 import (
 	"fmt"
+	"iter"
+	"sync"
+	"sync/atomic"
 	"syscall"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -17,110 +19,116 @@ type Exit struct {
 	Status Status
 }
 
-// letGoTime is how long Reap waits for the kernel to let go of a child, which takes it
-// some microseconds. But it drops what it knows of the child's files in /proc as well,
-// and spins for as long as a thread that does the same does not get a processor: that
-// of a hostile worker can be a second late.
-const letGoTime = 5 * time.Millisecond
+// letGoMost is how many children the kernel is asked to let go of at a time.
+const letGoMost = 16
 
-// Reaper takes children that have ended. It belongs to one goroutine, and there is one
-// in a process.
+// Reaper takes children that have ended. There is one in a process.
 type Reaper struct {
-	wait func(pid int) (syscall.WaitStatus, error)
-	late map[int]chan error // what wait returns, by the pid of who is not let go yet
+	wait   func(pid int) (syscall.WaitStatus, error)
+	turns  chan struct{}         // has room for those that are let go at a time
+	failed atomic.Pointer[error] // why one never will be; nil: none, or it was returned
 }
 
 // NewReaper returns the one.
-func NewReaper() *Reaper { return &Reaper{wait: wait, late: map[int]chan error{}} }
+func NewReaper() *Reaper { return &Reaper{wait: wait, turns: make(chan struct{}, letGoMost)} }
 
-// Reap takes every child that has ended, without waiting for one. Call it
-// after each SIGCHLD; signals merge, so it always takes all there are. If the kernel
-// keeps it from that SIGCHLD comes once more.
+// departing are the children that Reap has returned, and the kernel has not let go of
+// yet. It takes some microseconds for that. But it drops what it knows of the child's
+// files in /proc as well, and spins for as long as a thread that does the same does not
+// get a processor: that of a hostile worker can be a second late.
+var departing struct {
+	sync.Mutex
+	pids map[int]bool
+}
+
+// isDeparting says whether the pid is one of those.
+func isDeparting(pid int) bool {
+	departing.Lock()
+	defer departing.Unlock()
+	return departing.pids[pid]
+}
+
+// Reap takes all of the workers that have ended, and what else has as far as it can be
+// seen beside them. It waits for nothing: the kernel lets go of those later, and SIGCHLD
+// comes once more if somebody else is to be seen then. Call it after each SIGCHLD, by one
+// goroutine; signals merge.
 //
-// A pid that known accepts is a worker: its process group is killed, then it
-// is reaped and returned. Everything else is an orphan that this process
-// adopted, as PID 1 or by [BecomeSubreaper].
+// A pid that known accepts is of this process's making: its process group is killed, then
+// it is reaped and returned. Everything else is an orphan that this process adopted, as
+// PID 1 or by [BecomeSubreaper].
 // Once Reap has returned a pid it may belong to anybody.
 //
 // What was found before an error is returned with it.
-func (r *Reaper) Reap(known func(pid int) bool) (exits []Exit, orphans []Orphan, err error) {
-	for pid := range r.late {
-		if err := r.over(pid); err != nil {
-			return nil, nil, err
-		}
+func (r *Reaper) Reap(known func(pid int) bool, workers iter.Seq[int]) (exits []Exit, orphans []Orphan, err error) {
+	if failed := r.failed.Swap(nil); failed != nil {
+		return nil, nil, *failed
 	}
-	for {
-		one, worker, err := r.take(known)
-		switch {
-		case one.Pid == 0:
+	pid, status, fresh, err := glance(unix.P_ALL, 0)
+	if pid == 0 || err != nil {
+		return nil, nil, err
+	}
+	switch {
+	case fresh && known(pid):
+		exits = append(exits, r.take(pid, status))
+	case fresh:
+		one := identify(pid)
+		one.Ended, one.Status = true, status
+		orphans = append(orphans, one)
+		r.letGo(pid)
+	}
+	// That is the first whom the kernel comes across, again and again until it lets go.
+	for worker := range workers {
+		if pid, status, fresh, err = glance(unix.P_PID, worker); err != nil {
 			return exits, orphans, err
-		case worker:
-			exits = append(exits, Exit{Pid: one.Pid, Status: one.Status})
-		default:
-			orphans = append(orphans, one)
 		}
-		if err != nil {
-			return exits, orphans, err
+		if fresh {
+			exits = append(exits, r.take(pid, status))
 		}
 	}
+	return exits, orphans, nil
 }
 
-// over forgets a late child that is let go by now. The error is that it never will be.
-func (r *Reaper) over(pid int) error {
-	select {
-	case err := <-r.late[pid]:
-		delete(r.late, pid)
-		return err
-	default:
-		return nil
-	}
+// glance is peek, and says whether Reap has not returned that child yet.
+func glance(which, id int) (pid int, status Status, fresh bool, err error) {
+	departing.Lock() // else one could depart between the two questions
+	defer departing.Unlock()
+	pid, status, err = peek(which, id)
+	return pid, status, pid != 0 && !departing.pids[pid], err
 }
 
-// take reaps one child that has ended, a worker or not; the pid is 0 if there
-// is none. A worker's group is ended first: while the leader is a zombie its
-// pid, and so the group's id, cannot be anyone else's. Afterwards it could.
-func (r *Reaper) take(known func(pid int) bool) (one Orphan, worker bool, err error) {
-	pid, status, err := peek()
-	if err != nil {
-		return Orphan{}, false, fmt.Errorf("cannot wait for workers: %w", err)
-	}
-	if pid == 0 || r.late[pid] != nil {
-		return Orphan{}, false, nil
-	}
-	one = identify(pid)
-	if worker = known(pid); worker {
-		// There is nothing to do about members that refuse (EPERM: setuid programs).
-		_ = KillGroup(pid)
-	}
-	one.Ended, one.Status = true, status
-	return one, worker, r.letGo(pid)
+// take reaps a child that was started here. Its group is ended first: while the leader is
+// a zombie its pid, and so the group's id, cannot be anyone else's. Afterwards it could.
+func (r *Reaper) take(pid int, status Status) Exit {
+	// There is nothing to do about members that refuse (EPERM: setuid programs).
+	_ = KillGroup(pid)
+	r.letGo(pid)
+	return Exit{Pid: pid, Status: status}
 }
 
-// letGo has the kernel let go of a child, and waits for that, but not for long.
-func (r *Reaper) letGo(pid int) error {
-	gone := make(chan error, 1)
+// letGo has the kernel let go of a child.
+func (r *Reaper) letGo(pid int) {
+	departing.Lock()
+	defer departing.Unlock()
+	if departing.pids == nil {
+		departing.pids = map[int]bool{}
+	}
+	departing.pids[pid] = true
 	go func() {
+		r.turns <- struct{}{}
 		_, err := r.wait(pid)
+		<-r.turns
 		if err != nil {
 			err = fmt.Errorf("cannot wait for process %d: %w", pid, err)
+			r.failed.Store(&err)
 		}
-		gone <- err
+		departing.Lock()
+		delete(departing.pids, pid)
+		last := len(departing.pids) == 0
+		departing.Unlock()
+		if other, _, _ := peek(unix.P_ALL, 0); last && other != 0 || err != nil {
+			_ = unix.Kill(unix.Getpid(), unix.SIGCHLD)
+		}
 	}()
-	limit := time.NewTimer(letGoTime)
-	defer limit.Stop()
-	select {
-	case err := <-gone:
-		return err
-	case <-limit.C:
-	}
-	late := make(chan error, 1)
-	r.late[pid] = late
-	go func() {
-		late <- <-gone
-		// Others may have ended that it stood before.
-		_ = unix.Kill(unix.Getpid(), unix.SIGCHLD)
-	}()
-	return nil
 }
 
 func wait(pid int) (status syscall.WaitStatus, err error) {
@@ -153,13 +161,13 @@ func (i *siginfo) end() Status {
 const is64bit = ^uint(0) >> 63
 
 // peek returns the pid of a child that has ended, and how, and leaves it a zombie; 0 if
-// there is none.
-func peek() (pid int, end Status, err error) {
+// there is none. Which children are meant is as in waitid(2).
+func peek(which, id int) (pid int, end Status, err error) {
 	for {
 		// Where no child has ended waitid leaves pid as it is on some kernels,
 		// so it must be 0 before.
 		var info siginfo
-		_, _, errno := unix.Syscall6(unix.SYS_WAITID, unix.P_ALL, 0, uintptr(unsafe.Pointer(&info)),
+		_, _, errno := unix.RawSyscall6(unix.SYS_WAITID, uintptr(which), uintptr(id), uintptr(unsafe.Pointer(&info)),
 			unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, 0, 0)
 		switch errno {
 		case 0:
@@ -168,7 +176,7 @@ func peek() (pid int, end Status, err error) {
 			return 0, Status{}, nil
 		case unix.EINTR:
 		default:
-			return 0, Status{}, errno
+			return 0, Status{}, fmt.Errorf("cannot wait for workers: %w", errno)
 		}
 	}
 }

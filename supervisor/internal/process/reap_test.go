@@ -8,9 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -75,7 +78,7 @@ func TestReapEndsGroup(t *testing.T) {
 				t.Errorf("the premise is gone, the sleeper too: %v", err)
 			}
 			return true
-		})
+		}, none)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +116,7 @@ func TestReapCountsOrphans(t *testing.T) {
 	unix.Close(holdEnd)
 	for orphanCount == before {
 		<-sigchld
-		exits, orphans, err := reaper.Reap(func(int) bool { return false })
+		exits, orphans, err := reaper.Reap(func(int) bool { return false }, none)
 		if err != nil || len(exits) > 0 {
 			t.Fatalf("orphan was taken for a worker: %v, %v", exits, err)
 		}
@@ -138,7 +141,7 @@ func roleInit() {
 	total := 0
 	var ended []Exit
 	for {
-		exits, orphans, err := reaper.Reap(func(pid int) bool { return pid == worker })
+		exits, orphans, err := reaper.Reap(func(pid int) bool { return pid == worker }, none)
 		if err != nil {
 			fatal(err)
 		}
@@ -219,51 +222,126 @@ func TestReapWaitsForNothing(t *testing.T) {
 	spec.Files = []int{r}
 	pid := start(t, spec)
 	unix.Close(r)
-	if exits, orphans, err := reaper.Reap(func(int) bool { return true }); len(exits) > 0 || len(orphans) > 0 || err != nil {
+	if exits, orphans, err := reaper.Reap(func(int) bool { return true }, none); len(exits) > 0 || len(orphans) > 0 || err != nil {
 		t.Errorf("Reap returned %v, %v, %v before anything ended", exits, orphans, err)
 	}
 	unix.Close(w)
 	await(t, pid)
 }
 
-// A child that the kernel does not let go has ended all the same, keeps nobody waiting
-// and is let go once.
-func TestReapOfOneThatIsHeld(t *testing.T) {
-	goOn, calls := make(chan struct{}), make(chan int, 10)
-	held := &Reaper{late: map[int]chan error{}, wait: func(pid int) (syscall.WaitStatus, error) {
-		calls <- pid
+// Children that the kernel does not let go have ended all the same: all are seen, at once,
+// and let go once, by whoever can wait.
+func TestReapOfThoseThatAreHeld(t *testing.T) {
+	goOn, asked := make(chan struct{}), make(chan int, 100)
+	held := NewReaper()
+	held.wait = func(pid int) (syscall.WaitStatus, error) {
+		asked <- pid
 		<-goOn
 		return wait(pid)
-	}}
-	pid := start(t, sh("exit 3"))
-	mine := func(p int) bool { return p == pid }
-	var exits []Exit
-	for len(exits) == 0 {
-		<-sigchld
-		var err error
-		if exits, _, err = held.Reap(mine); err != nil {
-			t.Fatal(err)
+	}
+	var pids []int
+	r, w := newPipe(t)
+	for range 2 * letGoMost {
+		spec := sh("read x; exit 3")
+		spec.Files = []int{r}
+		pids = append(pids, start(t, spec))
+	}
+	unix.Close(r)
+	mine := func(p int) bool { return slices.Contains(pids, p) }
+	unix.Close(w)
+	awaitZombies(t, pids)
+	begin := time.Now()
+	exits, _, err := held.Reap(mine, slices.Values(pids))
+	if took := time.Since(begin); err != nil || len(exits) != len(pids) || took > 50*time.Millisecond {
+		t.Errorf("%d of %d were reaped in %v: %v", len(exits), len(pids), took, err)
+	}
+	for _, e := range exits {
+		if !slices.Contains(pids, e.Pid) || e.Status != (Status{Code: 3}) {
+			t.Errorf("reaped %v", e)
 		}
+		if IsChild(e.Pid) {
+			t.Errorf("process %d is a child after it was reaped", e.Pid)
+		}
+		delete(family, e.Pid)
+		ends[e.Pid] = e.Status
 	}
-	if want := (Exit{Pid: pid, Status: Status{Code: 3}}); exits[0] != want || len(exits) > 1 {
-		t.Errorf("reaped %v, want %v", exits, want)
-	}
-	if exits, orphans, err := held.Reap(mine); len(exits)+len(orphans) > 0 || err != nil {
+	if exits, orphans, err := held.Reap(mine, slices.Values(pids)); len(exits)+len(orphans) > 0 || err != nil {
 		t.Errorf("reaped %v and %v again: %v", exits, orphans, err)
 	}
-	delete(family, pid)
-	ends[pid] = exits[0].Status
+	if all := Adopted(func(pid int) bool { return family[pid] }); len(all) > 0 {
+		t.Errorf("those who are held are taken for orphans: %v", all)
+	}
 	close(goOn)
-	for len(held.late) > 0 {
-		<-sigchld
-		if exits, orphans, err := held.Reap(mine); len(exits)+len(orphans) > 0 || err != nil {
-			t.Errorf("reaped %v and %v when it was let go: %v", exits, orphans, err)
+	for _, pid := range pids {
+		for isDeparting(pid) {
+			runtime.Gosched()
+		}
+		if err := syscall.Kill(pid, 0); err != syscall.ESRCH {
+			t.Errorf("process %d is still there: %v", pid, err)
 		}
 	}
-	if len(calls) != 1 {
-		t.Errorf("the kernel was asked %d times to let it go", len(calls))
-	}
-	if err := syscall.Kill(pid, 0); err != syscall.ESRCH {
-		t.Errorf("it is still there: %v", err)
+	if len(asked) != len(pids) {
+		t.Errorf("the kernel was asked %d times to let %d go", len(asked), len(pids))
 	}
 }
+
+// Who was hidden behind a child that is held is seen when that is let go.
+func TestReapOfOneBehindAnother(t *testing.T) {
+	goOn := make(chan struct{})
+	held := NewReaper()
+	held.wait = func(pid int) (syscall.WaitStatus, error) {
+		<-goOn
+		return wait(pid)
+	}
+	orphans := 0
+	reap := func() {
+		_, more, err := held.Reap(func(int) bool { return false }, none)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range more {
+			delete(family, o.Pid)
+			ends[o.Pid] = o.Status
+		}
+		orphans += len(more)
+	}
+	var pids []int
+	for range 3 {
+		pids = append(pids, start(t, sh("exit 3")))
+	}
+	awaitZombies(t, pids)
+	reap()
+	reap()
+	if orphans != 1 {
+		t.Errorf("%d orphans were seen before the first was let go, want one", orphans)
+	}
+	close(goOn)
+	for orphans < len(pids) {
+		select {
+		case <-sigchld:
+			reap()
+		case <-time.After(testTimeout):
+			t.Fatalf("only %d of %d orphans were seen", orphans, len(pids))
+		}
+	}
+}
+
+// awaitZombies waits until all of these children have ended.
+func awaitZombies(t *testing.T, pids []int) {
+	t.Helper()
+	for _, pid := range pids {
+		for {
+			dead, _, err := peek(unix.P_PID, pid)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if dead == pid {
+				break
+			}
+			<-sigchld
+		}
+	}
+}
+
+// none are the workers of a process that has none.
+func none(func(pid int) bool) {}

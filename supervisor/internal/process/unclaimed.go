@@ -48,9 +48,12 @@ func (u *Unclaimed) Drop() { u.ended = nil }
 // IsChild says whether there is a child with this pid, dead or alive, that was not
 // reaped.
 func IsChild(pid int) bool {
+	if isDeparting(pid) {
+		return false
+	}
 	for {
 		var info siginfo
-		_, _, errno := unix.Syscall6(unix.SYS_WAITID, unix.P_PID, uintptr(pid), uintptr(unsafe.Pointer(&info)),
+		_, _, errno := unix.RawSyscall6(unix.SYS_WAITID, unix.P_PID, uintptr(pid), uintptr(unsafe.Pointer(&info)),
 			unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, 0, 0)
 		if errno != unix.EINTR {
 			return errno == 0

@@ -106,14 +106,9 @@ func (r *Roster) forget() {
 // Has says whether the process is that of a worker, and not reaped yet.
 func (r *Roster) Has(pid int) bool { return r.pids[pid] != nil }
 
-// PIDs are those of all workers that are not reaped yet.
-func (r *Roster) PIDs() map[int]bool {
-	pids := make(map[int]bool, len(r.pids))
-	for pid := range r.pids {
-		pids[pid] = true
-	}
-	return pids
-}
+// PIDs are those of all workers that are not reaped yet. One that was yielded may be
+// reaped meanwhile.
+func (r *Roster) PIDs() iter.Seq[int] { return maps.Keys(r.pids) }
 
 // Reaped returns the worker whose process is reaped: its pid may be another's from now
 // on.

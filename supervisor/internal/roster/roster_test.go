@@ -81,7 +81,7 @@ func TestOthers(t *testing.T) {
 		t.Errorf("it ended with %v, %t", end, ended)
 	}
 	r.Expect()
-	if _, ended := r.Came(0); ended || r.Expecting() || len(r.PIDs()) != 0 {
+	if _, ended := r.Came(0); ended || r.Expecting() || len(slices.Collect(r.PIDs())) != 0 {
 		t.Error("a process that was not made is taken for one")
 	}
 }

@@ -45,7 +45,7 @@ func TestOutOfMemory(t *testing.T) {
 	count := func() (uint64, bool) { return kills, readable }
 	s := New()
 	s.Attach(nil, count)
-	s.OutOfMemory() // of others, before the start
+	s.CountKills() // of others, before the start
 	for i, c := range []struct {
 		kills    uint64
 		readable bool
@@ -61,7 +61,8 @@ func TestOutOfMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.Attach(nil, count)
-		if got := s.OutOfMemory(); got != c.rose {
+		s.CountKills()
+		if got := s.OutOfMemory(); got != c.rose || s.OutOfMemory() {
 			t.Errorf("step %d: rose %v", i, got)
 		}
 	}

@@ -3,7 +3,6 @@
 package signs
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -120,7 +119,7 @@ func (s *Signs) beginPass(now time.Time) {
 	for i, w := range workers {
 		asked[i] = process.Asked{PID: w.PID, Sockets: w.Rev.Sockets.Inodes(w.Slot), User: w.Rev.Credential}
 	}
-	others := slices.Collect(maps.Keys(s.options.Roster.PIDs()))
+	others := slices.Collect(s.options.Roster.PIDs())
 	go func() {
 		s.options.Look(asked, others, func(seen map[int]process.Waiting) {
 			s.options.Loop.Report(func() { s.saw(workers, seen) })
