@@ -10,8 +10,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/config"
-	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/incidents"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 )
 
@@ -117,20 +117,19 @@ func (s *Supervisor) retire(w *roster.Worker, a fleet.Retire) {
 	s.do(w, orderStop)
 }
 
-// abort asks a worker that hangs for its stacks. If it did not become ready,
-// its last lines up to now explain it; those that follow are the stacks, and
-// end in registers.
+// abort asks a worker that hangs for its stacks. Its last lines up to now explain it;
+// those that follow are the stacks, and end in registers.
 func (s *Supervisor) abort(w *roster.Worker, a fleet.Abort) {
 	known, _ := s.fleet.Worker(a.ID)
+	defer s.do(w, orderAbort)
+	w.Words = w.ExpectStacks()
 	if a.Reason != fleet.ReasonStartup {
 		s.lost(w, known)
-		s.do(w, orderAbort)
 		return
 	}
 	w.Failure = "not ready within startup_timeout"
 	if w.PID == 0 {
 		w.Failure = "it had no process within startup_timeout"
-		s.do(w, orderAbort)
 		return
 	}
 	if w.Signs.Idle {
@@ -142,9 +141,7 @@ func (s *Supervisor) abort(w *roster.Worker, a fleet.Abort) {
 	if w.Rev.Config.Ready.Mode == config.ReadyNotify || known.Cooperates() {
 		w.Failure = "no READY=1 within startup_timeout"
 	}
-	w.Words = w.LastWords()
 	s.log.Warn("worker is not ready in time, asking for its stacks", w.Fields(zap.Stringer("signal", w.Rev.Config.AbortSignal), zap.Duration("age", w.Age()))...)
-	s.do(w, orderAbort)
 }
 
 // foretell tells the workers that drain, or are about to, how that will end.
@@ -181,10 +178,13 @@ func (s *Supervisor) bury(w *roster.Worker, a fleet.Bury) {
 	}
 	lost, served := s.countLast(a.Worker, w)
 	fields := append(w.Fields(zap.String("status", w.Ending(a.Worker)), zap.Duration("age", w.Age())), served...)
-	fields = append(fields, s.unfold(w, a.Worker)...)
-	s.books.Buried(a, books.Incident{
+	held := heldBy(a.Worker, w, lost)
+	fields = append(append(fields, held.Fields()...), s.unfold(w, a.Worker)...)
+	memory, kind := s.scales.Last(w.ID)
+	s.books.Buried(a, incidents.Incident{
 		Worker: w.ID, Slot: w.Slot, PID: w.PID, Generation: w.Generation, At: time.Now().UTC().Round(0),
-		Status: w.Ending(a.Worker), Age: w.Age(), Lost: lost, Lines: w.LastWords(),
+		Status: w.Ending(a.Worker), Age: w.Age(), Memory: memory, MemoryKind: string(kind), Lost: lost, Held: held,
+		Lines: w.LastWords(), Stacks: w.Stacks(),
 	})
 	if a.Verdict == fleet.Retired {
 		s.log.Info("worker gone", append(fields, zap.String("reason", string(cmp.Or(a.Worker.Why, fleet.ReasonLeft))))...)
@@ -196,6 +196,14 @@ func (s *Supervisor) bury(w *roster.Worker, a fleet.Bury) {
 		access.Retire(w.ID)
 	}
 	s.roster.Leave(w.Tails()...)
+}
+
+// heldBy are the requests that a dead worker held, of which so many are lost.
+func heldBy(known fleet.Worker, w *roster.Worker, lost *uint64) incidents.Held {
+	if !known.Cooperates() {
+		return incidents.Held{}
+	}
+	return incidents.HeldOf(w.View(), w.Age()).Of(lost)
 }
 
 // countLast adds what a dead worker did to the totals. It returns what it took

@@ -13,8 +13,8 @@ import (
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
-	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
+	"github.com/gosuper/gosuper/supervisor/internal/incidents"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/supervisor/internal/signs"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
@@ -165,9 +165,9 @@ func (s *Supervisor) joinOld(i *Inheritance) {
 	if i.leaving != nil {
 		s.sockets.Join(i.leaving)
 	}
-	var older []books.Incident
+	var older []incidents.Incident
 	for _, w := range i.words {
-		older = append(older, books.Incident{Worker: w.ID, Status: w.Status, Lines: w.Lines})
+		older = append(older, incidents.Incident{Worker: w.ID, Status: w.Status, Lines: w.Lines})
 	}
 	s.books.Resume(older...)
 	i.leaving, i.words = nil, nil

@@ -21,7 +21,7 @@ import (
 // packages that have one.
 func (a *app) masterCommands(root *cobra.Command) []*cobra.Command {
 	return []*cobra.Command{
-		a.newStatus(), a.newTop(), a.newReload(), a.newScale(), a.newRecycle(), a.newStop(), a.newUpgrade(), a.newHealth(),
+		a.newStatus(), a.newTop(), a.newIncidents(), a.newReload(), a.newScale(), a.newRecycle(), a.newStop(), a.newUpgrade(), a.newHealth(),
 		a.newMan(root),
 	}
 }

@@ -3,9 +3,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -35,14 +33,7 @@ func (a *app) newStatus() *cobra.Command {
 			return err
 		}
 		if asJSON {
-			var text bytes.Buffer
-			e := json.NewEncoder(&text)
-			e.SetIndent("", "  ")
-			e.SetEscapeHTML(false)
-			if err := e.Encode(st); err != nil {
-				return err
-			}
-			return a.say(text.String())
+			return a.sayJSON(st)
 		}
 		return a.say(statusText(st))
 	})

@@ -58,6 +58,11 @@ func (c *Client) Status(ctx context.Context, withRequests bool) (st Status, err 
 	return st, err
 }
 
+// Incidents asks for the last workers that died or were ended.
+func (c *Client) Incidents(ctx context.Context) (all Incidents, err error) {
+	return all, c.do(ctx, http.MethodGet, "/v1/incidents", nil, nil, &all)
+}
+
 // Health asks what a probe wants to know.
 func (c *Client) Health(ctx context.Context) (h Health, err error) {
 	err = c.do(ctx, http.MethodGet, "/v1/health", nil, nil, &h)

@@ -62,31 +62,6 @@ func (l *LoaderFailing) Words() string {
 	return text + " (" + l.Hint + ")"
 }
 
-// Incidents are the last ends of workers that nobody asked for, or that had to be
-// forced, the newest first.
-type Incidents struct {
-	Incidents []Incident `json:"incidents"`
-}
-
-// Incident is the end of one worker.
-type Incident struct {
-	Worker     int `json:"worker"` // its id
-	Slot       int `json:"slot"`
-	PID        int `json:"pid"`
-	Generation int `json:"generation"`
-	// At is when it was gone, as in RFC 3339; AgoSeconds is the time since then.
-	At         string  `json:"at"`
-	AgoSeconds float64 `json:"ago_seconds"`
-	// Reason is why it went: "crash", "startup", "timeout", ..., or what the worker
-	// gave as one. Status is how it ended: "exit status 1".
-	Reason     string  `json:"reason"`
-	Status     string  `json:"status"`
-	AgeSeconds float64 `json:"age_seconds"` // how old it was
-	// RequestsLost is how many requests it took along; nil: nobody knows.
-	RequestsLost *uint64  `json:"requests_lost"`
-	LastLines    []string `json:"last_lines"`
-}
-
 // ofOlder fills in what a master does not say that has not been upgraded yet, and
 // takes back what it should not have said: 0 for what plain workers do not tell.
 func (s *Status) ofOlder() {

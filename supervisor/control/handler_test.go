@@ -41,7 +41,10 @@ func (f *fake) Status(_ context.Context, withRequests bool) (Status, error) {
 }
 
 func (f *fake) Incidents(context.Context) (Incidents, error) {
-	return Incidents{[]Incident{{Worker: 3, Reason: "crash", LastLines: []string{"no model"}}}}, f.err
+	return Incidents{[]Incident{
+		{Process: WorkerProcess, Worker: 3, Reason: "crash", MemoryKind: PSS, Requests: []HeldRequest{{Method: "GET", Sent: "begun"}}, LastLines: []string{"no model"}, Stacks: []string{}},
+		{Process: LoaderProcess, Reason: "startup", MemoryKind: RSS, LastLines: []string{}, Stacks: []string{"main.main()"}},
+	}}, f.err
 }
 
 func (f *fake) Health(context.Context) (Health, error) { return f.health, f.err }

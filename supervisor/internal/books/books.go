@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gosuper/gosuper/supervisor/control"
+	"github.com/gosuper/gosuper/supervisor/internal/incidents"
 	"github.com/gosuper/gosuper/supervisor/internal/tally"
 )
 
@@ -16,17 +17,17 @@ const droppedPause = time.Minute
 // Books are all that a master counts and remembers. They belong to one goroutine.
 // The zero value is not usable; see [New].
 type Books struct {
-	started   time.Time         `state:"started"`
-	tally     *tally.Tally      `state:"tally"`          // what all workers that ever lived did
-	innocents uint64            `state:"innocents_lost"` // requests that stuck workers took along
-	dropped   dropped           `state:",inline"`
-	restarts  restarts          `state:",inline"`
-	reloads   map[string]uint64 `state:"ended_reloads"` // how many ended so
-	spawns    spawns            `state:"spawns"`
-	incidents incidents         `state:"incidents"`
-	failed    failed            `state:"-"`
-	written   written           `state:"-"`
-	said      map[string]bool   `state:"-"` // what is said only once
+	started   time.Time           `state:"started"`
+	tally     *tally.Tally        `state:"tally"`          // what all workers that ever lived did
+	innocents uint64              `state:"innocents_lost"` // requests that stuck workers took along
+	dropped   dropped             `state:",inline"`
+	restarts  restarts            `state:",inline"`
+	reloads   map[string]uint64   `state:"ended_reloads"` // how many ended so
+	spawns    spawns              `state:"spawns"`
+	incidents incidents.Incidents `state:"incidents"`
+	failed    failed              `state:"-"`
+	written   written             `state:"-"`
+	said      map[string]bool     `state:"-"` // what is said only once
 }
 
 // dropped are the lines of the access log that are not in it.
@@ -43,14 +44,8 @@ func New(now time.Time) *Books {
 
 // Resume goes on with what another version of the master has written, which may have
 // had other bounds. older are incidents that it kept elsewhere.
-func (b *Books) Resume(older ...Incident) {
-	later := b.incidents.All
-	b.incidents = incidents{}
-	for _, all := range [][]Incident{older, later} {
-		for _, one := range all {
-			b.incidents.add(one)
-		}
-	}
+func (b *Books) Resume(older ...incidents.Incident) {
+	b.incidents.Resume(older...)
 	b.spawns.fit()
 	b.dropped.reported = b.tally.Total().Counters.LogDropped
 }

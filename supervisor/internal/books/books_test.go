@@ -11,6 +11,7 @@ import (
 
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/incidents"
 	"github.com/gosuper/gosuper/supervisor/internal/state"
 	"github.com/gosuper/gosuper/supervisor/internal/tally"
 	"github.com/gosuper/gosuper/worker/scoreboard"
@@ -52,7 +53,7 @@ func TestSuccessor(t *testing.T) {
 	b.LoseInnocents(1)
 	b.LoseLines(4)
 	b.ReloadEnded("ok")
-	b.Enter(Incident{Worker: 1, At: now.UTC(), Status: "exit status 1", Lost: new(uint64(2))})
+	b.Enter(incidents.Incident{Worker: 1, At: now.UTC(), Status: "exit status 1", Lost: new(uint64(2))})
 	if n := b.DropReport(now); n != 2 {
 		t.Errorf("%d lines are reported, want 2", n)
 	}

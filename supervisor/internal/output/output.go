@@ -31,6 +31,7 @@ type Output struct {
 	tail   *process.Tail `state:"tail"`   // its stderr, or all output; it remembers for both
 	stdout *process.Tail `state:"stdout"` // nil: tail is that, too
 	held   *process.Held `state:"-"`      // before where tail goes; nil: nothing is
+	asked  uint64        `state:"-"`      // where its stacks begin; 0: it was not asked for them
 }
 
 // Options say how output is opened.
@@ -108,6 +109,29 @@ func (o *Output) LastLines() []string {
 		return nil
 	}
 	return o.tail.Lines(lastLines)
+}
+
+// ExpectStacks has what the process writes from now on be its stacks. It returns the last
+// lines before.
+func (o *Output) ExpectStacks() []string {
+	if o.tail == nil {
+		return nil
+	}
+	lines := o.tail.Lines(lastLines)
+	o.asked = o.tail.Mark()
+	return lines
+}
+
+// maxStacks bounds the lines of stacks that are told.
+const maxStacks = 1000
+
+// Stacks are the lines that the process wrote when it was asked for its stacks; nil: it was
+// not.
+func (o *Output) Stacks() []string {
+	if o.tail == nil || o.asked == 0 {
+		return nil
+	}
+	return o.tail.LinesSince(o.asked, maxStacks)
 }
 
 // Close closes the pipes at once. Those of a process that was made close themselves

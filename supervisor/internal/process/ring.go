@@ -14,11 +14,13 @@ const keep = 64 << 10
 // is given. The zero value is empty.
 type ring struct {
 	buf     []byte
-	next    int  // where the next byte goes once buf is full
-	dropped bool // something was overwritten
+	next    int    // where the next byte goes once buf is full
+	dropped bool   // something was overwritten
+	written uint64 // bytes in all
 }
 
 func (r *ring) write(b []byte) {
+	r.written += uint64(len(b))
 	if room := keep - len(r.buf); room > 0 {
 		n := min(room, len(b))
 		r.buf = append(r.buf, b[:n]...)

@@ -292,6 +292,30 @@ func (t *Tail) Lines(n int) []string {
 	return lastLines(text, whole, n)
 }
 
+// Mark is where in what is kept the worker's next output begins: see [Tail.LinesSince]. It
+// ends an unfinished line, and is never 0.
+func (t *Tail) Mark() uint64 {
+	m := t.kept
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.ring.written == 0 || m.ring.midLine() {
+		m.ring.write([]byte("\n"))
+	}
+	return m.ring.written
+}
+
+// LinesSince returns the last n lines since a mark, as Lines does.
+func (t *Tail) LinesSince(mark uint64, n int) []string {
+	m := t.kept
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	text, since := m.ring.bytes(), m.ring.written-mark
+	if since >= uint64(len(text)) {
+		return lastLines(text, since == uint64(len(text)), n)
+	}
+	return lastLines(text[uint64(len(text))-since:], true, n)
+}
+
 // Close stops passing on. A process that still writes to the pipe gets EPIPE,
 // so leave a Tail open while something the worker left behind may still want
 // to write: at the end of the pipe the Tail closes itself. Close does not

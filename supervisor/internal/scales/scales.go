@@ -224,6 +224,13 @@ func (s *Scales) measure(one *figure, t Tree) {
 	one.busy = nil
 }
 
+// Last is the memory of a worker as it was measured last, however long ago, also of one
+// that is gone, but for one that was gone at a measurement of others; 0: it never was.
+func (s *Scales) Last(id int) (bytes uint64, kind process.MemoryKind) {
+	one := s.of(id)
+	return one.bytes, one.kind
+}
+
 // of returns the last figure of a worker; that at the zero time is none.
 func (s *Scales) of(id int) figure {
 	s.mu.Lock()
