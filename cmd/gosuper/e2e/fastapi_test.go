@@ -117,18 +117,23 @@ func (d *deployment) asks(clients int) load.Plan {
 	return load.Plan{Network: "unix", Addr: d.front, Connections: clients, Mode: load.KeepAlive, Method: http.MethodPost, Path: "/agent", Body: `{"prompt":"hello there"}`, Pause: 10 * time.Millisecond}
 }
 
-// stream opens a stream of so many tokens, and returns its lines when the first has
-// come.
+// stream opens a stream of so many tokens.
 func (d *deployment) stream(tokens int) *bufio.Scanner {
 	d.t.Helper()
-	answer, err := clientOf(d.front).Get(fmt.Sprintf("http://agent/agent/stream?prompt=hi&tokens=%d", tokens))
+	return openStream(d.t, clientOf(d.front), fmt.Sprintf("http://agent/agent/stream?prompt=hi&tokens=%d", tokens))
+}
+
+// openStream asks for a stream, and returns its lines when its first token has come.
+func openStream(t testing.TB, client *http.Client, url string) *bufio.Scanner {
+	t.Helper()
+	answer, err := client.Get(url)
 	if err != nil {
-		d.t.Fatal(err)
+		t.Fatal(err)
 	}
-	d.t.Cleanup(func() { answer.Body.Close() })
+	t.Cleanup(func() { answer.Body.Close() })
 	lines := bufio.NewScanner(answer.Body)
 	if !lines.Scan() || lines.Text() != "event: token" {
-		d.t.Fatalf("%s, the stream begins with %q, %v", answer.Status, lines.Text(), lines.Err())
+		t.Fatalf("%s, the stream begins with %q, %v", answer.Status, lines.Text(), lines.Err())
 	}
 	return lines
 }

@@ -1,6 +1,7 @@
 'use strict';
 // How a worker finishes without dropping anything.
 
+const { setMaxListeners } = require('node:events');
 const net = require('node:net');
 const { DRAINING } = require('./board.cjs');
 const { now, MS } = require('./clock.cjs');
@@ -26,6 +27,7 @@ class Drain {
     this.#board = board;
     this.#notify = notify;
     this.#ledger = ledger;
+    setMaxListeners(0, this.signal); // one for each stream, as many as there are
   }
 
   // signal is aborted when the drain begins.
