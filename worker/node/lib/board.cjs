@@ -5,6 +5,7 @@
 
 const fs = require('node:fs');
 const { MS } = require('./clock.cjs');
+const { get64, set64 } = require('./words.cjs');
 
 const SIZE = 65536;
 const SLOTS = 240;
@@ -40,7 +41,6 @@ const METHOD = 40;
 const PATH = 56;
 const ID = 184;
 const TEXTS_END = 248;
-const WORD = 2 ** 32;
 // Of a request that gets on all the time so much may be unknown to the master.
 const UNSAID = 100 * MS;
 
@@ -231,15 +231,6 @@ function bucket(duration) {
   const exponent = Math.floor(Math.log2(duration)) - 14;
   if (exponent >= 31) return 63;
   return 1 + 2 * exponent + (duration >= 1.5 * 2 ** (14 + exponent) ? 1 : 0);
-}
-
-function set64(bytes, at, value) {
-  bytes.writeUInt32LE(value % WORD >>> 0, at);
-  bytes.writeUInt32LE(Math.floor(value / WORD), at + 4);
-}
-
-function get64(bytes, at) {
-  return bytes.readUInt32LE(at + 4) * WORD + bytes.readUInt32LE(at);
 }
 
 function text(bytes, at, room, value) {

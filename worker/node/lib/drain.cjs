@@ -14,15 +14,17 @@ const UNBOUNDED_DRAIN = 30_000 * MS;
 
 // A Drain is that of one server: when it is asked for, until when it may take, and what happens in it.
 class Drain {
-  listeners = [];
+  listeners = []; // the servers, each with its socket and its intake, if it has one
   connections = new Set();
   #abort = new AbortController();
   #given;
   #board;
+  #gate;
   #notify;
   #ledger;
 
-  constructor(given, board, notify, ledger) {
+  constructor(given, board, gate, notify, ledger) {
+    this.#gate = gate;
     this.#given = given;
     this.#board = board;
     this.#notify = notify;
@@ -37,19 +39,16 @@ class Drain {
 
   // accepted notes a connection. One that never sends anything ends when it would if it were idle.
   accepted(socket) {
-    this.#board.accepted();
     this.connections.add(socket);
     if (this.signal.aborted) this.#bound(socket);
-    socket.once('close', () => {
-      this.connections.delete(socket);
-      this.#board.closed();
-    });
+    socket.once('close', () => this.connections.delete(socket));
   }
 
   // begin has every answer be the last of its connection, and the process exit when all are given.
   begin(orphaned = false) {
     if (this.signal.aborted) return;
     this.#board.setState(DRAINING);
+    this.#gate.present(false);
     this.#notify.tell('STOPPING=1');
     const begun = now();
     for (const { exchange } of this.#ledger.deadlines.running) exchange.last?.();
@@ -76,14 +75,15 @@ class Drain {
 
 // closed closes a listener, when its queue has been empty for a while if nobody else accepts from it, and waits for its
 // connections. The close of node:http would end the idle ones, where a client may be about to send its next request.
-async function closed(listener, leaving) {
+async function closed({ server, intake }, leaving) {
   if (leaving) {
+    intake?.force();
     await new Promise((resolve) => {
       const quiet = setTimeout(resolve, QUIET_QUEUE);
-      listener.on('connection', () => quiet.refresh());
+      server.on('connection', () => quiet.refresh());
     });
   }
-  await new Promise((resolve) => net.Server.prototype.close.call(listener, resolve));
+  await new Promise((resolve) => net.Server.prototype.close.call(server, resolve));
 }
 
 module.exports = { Drain };

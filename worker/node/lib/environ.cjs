@@ -26,7 +26,7 @@ function take(env, pid) {
   const owner = env.LISTEN_PID ?? '';
   if (owner !== String(pid)) {
     const stray = env.GOSUPER_WORKER_ID !== undefined && owner !== '' ? explain(owner) : '';
-    return { supervised: false, stray, worker, sockets: [], notify: -1, scoreboard: -1, access: -1, limits: {} };
+    return { supervised: false, stray, worker, sockets: [], notify: -1, scoreboard: -1, fleet: -1, access: -1, limits: {} };
   }
   const given = {
     supervised: env.GOSUPER_WORKER_ID !== undefined,
@@ -35,12 +35,14 @@ function take(env, pid) {
     sockets: Array.from({ length: number('LISTEN_FDS') }, (_, i) => FIRST_SOCKET + i),
     notify: number('GOSUPER_NOTIFY_FD', -1),
     scoreboard: number('GOSUPER_SCOREBOARD_FD', -1),
+    fleet: number('GOSUPER_FLEET_FD', -1),
     access: number('GOSUPER_ACCESS_FD', -1),
     accessFormat: env.GOSUPER_ACCESS_FORMAT,
     stopSignal: env.GOSUPER_STOP_SIGNAL ?? 'SIGTERM',
     watchdog: number('WATCHDOG_USEC') / 1000, // in milliseconds, as is keepalive
     keepalive: number('GOSUPER_LIMIT_KEEPALIVE_MS', 5000),
     limits: {
+      connections: number('GOSUPER_LIMIT_CONNECTIONS'),
       requests: number('GOSUPER_LIMIT_REQUESTS'),
       timeout: number('GOSUPER_LIMIT_TIMEOUT_MS') * MS,
       stream: number('GOSUPER_LIMIT_STREAM_TIMEOUT_MS') * MS,

@@ -17,6 +17,11 @@ class Exchange {
     this.socket = socket;
   }
 
+  // connection is what was accepted, which TLS may lie upon.
+  get connection() {
+    return this.socket._parent ?? this.socket;
+  }
+
   // wrote notes a write of the application, which is progress at once, or when what waited is on its way.
   wrote(request, writable, fits) {
     if (fits) request.touch();
@@ -103,11 +108,15 @@ class Upgrade extends Exchange {
 function watch(server, ledger, drain, keepalive) {
   if (keepalive > 0) server.keepAliveTimeout = keepalive;
   const last = () => keepalive === 0 || drain.signal.aborted;
-  const secure = server.listenerCount('secureConnection') > 0 ? 'secureConnection' : 'connection';
+  const secure = server.listenerCount('secureConnection') > 0;
   const { emit } = server;
   server.emit = function (event, ...args) {
     switch (event) {
-      case secure:
+      case 'connection':
+        ledger.accepted(args[0]);
+        if (!secure) drain.accepted(args[0]);
+        break;
+      case 'secureConnection':
         drain.accepted(args[0]);
         break;
       case 'request':

@@ -6,8 +6,12 @@ const { take } = require('./environ.cjs');
 const { AccessLog } = require('./accesslog.cjs');
 const { Board, READY } = require('./board.cjs');
 const { Drain } = require('./drain.cjs');
+const { Fleet } = require('./fleet.cjs');
+const { Gate } = require('./gate.cjs');
+const { Intake } = require('./intake.cjs');
 const { Ledger } = require('./ledger.cjs');
 const { Notifier } = require('./notify.cjs');
+const { Spread } = require('./spread.cjs');
 const { watch } = require('./http1.cjs');
 
 // Above every net.core.somaxconn in use: the master sets the backlog that it wants.
@@ -18,8 +22,10 @@ const board = new Board(given.scoreboard);
 if (given.scoreboard >= 0) board.writeHeader(process.pid);
 const notify = new Notifier(given.notify);
 const log = given.access >= 0 ? new AccessLog(given.access, given.accessFormat, given.worker.id) : undefined;
-const ledger = new Ledger(board, given.limits, notify, log);
-const drain = new Drain(given, board, notify, ledger);
+const fleet = new Fleet(given.fleet);
+const gate = new Gate(given.limits.connections, fleet.place(given.worker.place), given.worker.id);
+const ledger = new Ledger(board, gate, given.limits, notify, log);
+const drain = new Drain(given, board, gate, notify, ledger);
 
 // listen serves on the inherited sockets, or on a port when there is no master.
 async function listen(server, port = 8000) {
@@ -29,14 +35,17 @@ async function listen(server, port = 8000) {
     return;
   }
   watch(server, ledger, drain, given.keepalive);
-  // A server has one socket; those of the others come to it as if it had accepted them.
-  drain.listeners = given.sockets.map((_, i) =>
-    i === 0 ? server : net.createServer({ pauseOnConnect: false }, (socket) => server.emit('connection', socket)),
+  const spread = given.worker.place < fleet.places ? new Spread(fleet, given.worker.place) : undefined;
+  drain.listeners = await Promise.all(
+    given.sockets.map(async (fd, i) => {
+      // A server has one socket; those of the others come to it as if it had accepted them.
+      const one = i === 0 ? server : net.createServer((socket) => server.emit('connection', socket));
+      await listening(one, { fd, backlog: UNLIMITED });
+      return { server: one, intake: spread || gate.limited ? Intake.on(one, gate, spread) : undefined };
+    }),
   );
-  const sockets = given.sockets.map((fd) => ({ fd, backlog: UNLIMITED }));
-  await Promise.all(drain.listeners.map((one, i) => listening(one, sockets[i])));
-  const master = process.ppid;
-  setInterval(() => process.ppid !== master && drain.begin(true), 1000).unref();
+  gate.present(true);
+  notify.hearEnd(() => drain.begin(true));
   if (given.watchdog > 0) setInterval(() => board.beat(), given.watchdog / 2).unref();
   process.on(given.stopSignal, () => drain.begin());
   board.setState(READY);

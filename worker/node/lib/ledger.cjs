@@ -62,13 +62,14 @@ class Ledger {
   board;
   deadlines;
   hastier; // for each phase, whether a request may be due earlier when it begins
-  onFinish = () => {};
+  #gate;
   #limits;
   #notify;
   #log;
 
-  constructor(board, limits, notify, log) {
+  constructor(board, gate, limits, notify, log) {
     this.board = board;
+    this.#gate = gate;
     this.deadlines = new Deadlines(limits, (request) => this.#expire(request));
     const { timeout, stream, upgrade } = limits;
     this.hastier = [0, stream, upgrade].map((limit) => limit > 0 && (!timeout || limit < timeout));
@@ -81,6 +82,16 @@ class Ledger {
     return this.#log !== undefined;
   }
 
+  // accepted accounts for a connection.
+  accepted(socket) {
+    this.board.accepted();
+    this.#gate.admit(socket);
+    socket.once('close', () => {
+      this.board.closed();
+      this.#gate.forget(socket);
+    });
+  }
+
   // begin accounts for a request that begins.
   begin(said, exchange) {
     const start = now();
@@ -89,6 +100,7 @@ class Ledger {
     const query = said.target.indexOf('?');
     const path = query < 0 ? said.target : said.target.slice(0, query);
     request.slot = this.board.take(start, deadline, said.method, path, said.id);
+    this.#gate.begin(exchange.connection);
     this.deadlines.running.add(request);
     this.deadlines.begun(request);
     if (this.board.started === this.#limits.requests) this.#notify.recycle('max_requests');
@@ -106,7 +118,7 @@ class Ledger {
       const entry = { ...said, status, bytes, duration: time - start, firstByte: first ? first - start : -1, ended };
       if (!this.#log.write(entry)) this.board.logDropped();
     }
-    this.onFinish(request);
+    this.#gate.finish();
   }
 
   // cut ends what is left at the end of a drain.

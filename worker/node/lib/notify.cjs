@@ -7,6 +7,7 @@ const REASON = /^[a-z0-9_]{1,32}$/;
 
 class Notifier {
   #fd;
+  #pipe;
   #recycling = false;
 
   constructor(fd) {
@@ -18,6 +19,25 @@ class Notifier {
     try {
       fs.writeSync(this.#fd, text);
     } catch {} // a full buffer is a master in trouble, and a closed one is a master that is gone
+  }
+
+  // hearEnd calls a function when the master is gone. Where Node does not give a socket of this kind away it looks once a
+  // second who its parent is.
+  hearEnd(gone) {
+    try {
+      const { Pipe, constants } = process.binding('pipe_wrap');
+      const pipe = new Pipe(constants.SOCKET);
+      if (pipe.open(this.#fd) !== 0) throw new Error('no socket');
+      pipe.onread = (data) => {
+        if (data === undefined) gone();
+      };
+      pipe.readStart();
+      pipe.unref();
+      this.#pipe = pipe;
+    } catch {
+      const master = process.ppid;
+      setInterval(() => process.ppid !== master && gone(), 1000).unref();
+    }
   }
 
   // recycle asks for a replacement, once.

@@ -6,6 +6,8 @@ const { once } = require('node:events');
 const { test } = require('node:test');
 const { Board } = require('../lib/board.cjs');
 const { MS } = require('../lib/clock.cjs');
+const { Fleet } = require('../lib/fleet.cjs');
+const { Gate } = require('../lib/gate.cjs');
 const { Ledger } = require('../lib/ledger.cjs');
 const { watch } = require('../lib/http1.cjs');
 
@@ -21,7 +23,8 @@ async function start(t, limits, handler) {
   const reasons = [];
   const notify = { recycle: (reason) => reasons.push(reason) };
   const board = new Board();
-  const ledger = new Ledger(board, { ...ns, requests: limits.requests ?? 0 }, notify, log);
+  const gate = new Gate(0, new Fleet().place(0), 1);
+  const ledger = new Ledger(board, gate, { ...ns, requests: limits.requests ?? 0 }, notify, log);
   const leave = new AbortController();
   const drain = { signal: leave.signal, accepted: () => {} };
   const server = http.createServer(handler);

@@ -52,7 +52,7 @@ test('workers that ask to be replaced are', WITH_MASTER, async (t) => {
 }));`,
     'workers = 1\nmax_requests = 20\nmax_requests_jitter = 5',
   );
-  const restarts = () => JSON.parse(fleet.gosuper('status', '--json')).counters.restarts;
+  const restarts = () => fleet.status().counters.restarts;
   const id = async () => Number((await fleet.get('/')).body);
   assert.equal(await id(), 1);
   await fleet.until(async () => (await id()) > 1);
@@ -88,5 +88,31 @@ test('limits and the access log', WITH_MASTER, async (t) => {
     ],
   );
   assert.ok(lines[0].duration < 1 && lines[1].duration >= 1);
-  assert.equal(JSON.parse(fleet.gosuper('status', '--json')).counters.timeouts, 2);
+  assert.equal(fleet.status().counters.timeouts, 2);
+});
+
+const SLOW = `gosuper.listen(http.createServer((request, response) => {
+  response.writeHead(200, { worker: gosuper.worker.id }).write('first');
+  setTimeout(() => response.end(), 1500);
+}));`;
+
+test('slow requests are spread evenly', WITH_MASTER, async (t) => {
+  const fleet = await Fleet.start(t, SLOW, 'workers = 4');
+  const answers = await Promise.all(Array.from({ length: 40 }, () => fleet.get('/', { agent: false })));
+  const counts = [0, 0, 0, 0];
+  for (const { headers } of answers) counts[headers.worker - 1]++;
+  t.diagnostic(`40 slow requests over 4 workers: ${counts}`);
+  assert.ok(Math.max(...counts) <= 15, `${counts}`);
+});
+
+test('a worker that is as busy as it may be leaves connections to others', WITH_MASTER, async (t) => {
+  const fleet = await Fleet.start(t, SLOW, 'workers = 2\nworker_connections = 3');
+  const begin = performance.now();
+  const took = async () => {
+    const { headers } = await fleet.get('/', { agent: false });
+    return [Number(headers.worker), performance.now() - begin];
+  };
+  const answers = await Promise.all(Array.from({ length: 9 }, took));
+  const prompt = answers.filter(([, time]) => time < 3000).map(([worker]) => worker);
+  assert.deepEqual(prompt.sort(), [1, 1, 1, 2, 2, 2]);
 });

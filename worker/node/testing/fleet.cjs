@@ -46,6 +46,7 @@ ${settings}`,
       fs.rmSync(folder, { recursive: true });
     });
     await fleet.until(() => fleet.log().includes('"msg":"ready"'));
+    await fleet.until(() => fleet.status().workers.every(({ state }) => state === 'ready'));
     return fleet;
   }
 
@@ -60,6 +61,10 @@ ${settings}`,
   // gosuper is the output of a command about this fleet.
   gosuper(...args) {
     return execFileSync(BINARY, [...args, '-c', 'supervisor.toml'], { cwd: this.folder, encoding: 'utf8' });
+  }
+
+  status() {
+    return JSON.parse(this.gosuper('status', '--json'));
   }
 
   get(url, options = {}) {

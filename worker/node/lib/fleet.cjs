@@ -1,0 +1,104 @@
+'use strict';
+// The fleet page, on which each worker tells all others how busy it is, laid out as package scoreboard says.
+
+const fs = require('node:fs');
+const { get64, set64 } = require('./words.cjs');
+
+const PLACE_SIZE = 64;
+const CAPACITY = 8;
+const BEAT = 16;
+const ID = 24;
+const OPEN = 32;
+const USED = 40;
+
+// A Fleet is the page as this worker last read it.
+class Fleet {
+  #fd;
+  #bytes;
+
+  // Without a descriptor there is nobody else.
+  constructor(fd = -1) {
+    const size = fd >= 0 ? fs.fstatSync(fd).size : 0;
+    if (size % 4096 !== 0) throw new Error(`${size} bytes are no fleet page`);
+    this.#fd = fd;
+    this.#bytes = Buffer.alloc(size);
+  }
+
+  get places() {
+    return this.#bytes.length / PLACE_SIZE;
+  }
+
+  // read looks at the first places again.
+  read(places) {
+    if (places > 0) fs.readSync(this.#fd, this.#bytes, 0, PLACE_SIZE * places, 0);
+  }
+
+  // busy is how busy the worker in a place is, -1 if nobody accepts connections there.
+  busy(place) {
+    const at = PLACE_SIZE * place;
+    return get64(this.#bytes, at + ID) === 0 ? -1 : get64(this.#bytes, at);
+  }
+
+  occupant(place) {
+    const at = PLACE_SIZE * place;
+    const word = (offset) => get64(this.#bytes, at + offset);
+    return { id: word(ID), busy: word(0), open: word(OPEN), capacity: word(CAPACITY), beat: word(BEAT) };
+  }
+
+  // place is where a worker writes.
+  place(place) {
+    return new Place(place < this.places ? this.#fd : -1, PLACE_SIZE * place, place < this.places ? this.#bytes : undefined);
+  }
+}
+
+// A Place is where one worker tells the others. How busy it is they see at the end of the turn of the event loop.
+class Place {
+  #fd;
+  #at;
+  #bytes = Buffer.alloc(PLACE_SIZE);
+  #beat = 0;
+  #telling = false;
+  #tell = () => this.#flush();
+
+  constructor(fd, at, page) {
+    this.#fd = fd;
+    this.#at = at;
+    if (page) {
+      fs.readSync(fd, page, at, PLACE_SIZE, at);
+      this.#beat = get64(page, at + BEAT);
+    }
+  }
+
+  // enter says that the worker of this id accepts connections, up to a capacity or, with 0, without one.
+  enter(id, capacity) {
+    set64(this.#bytes, CAPACITY, capacity);
+    this.#flush();
+    set64(this.#bytes, ID, id);
+    this.#flush();
+  }
+
+  leave() {
+    set64(this.#bytes, ID, 0);
+    this.#flush();
+  }
+
+  // set tells how busy the worker is and how many connections are open; every call is a sign of life.
+  set(busy, open) {
+    if (this.#fd < 0) return;
+    set64(this.#bytes, 0, busy);
+    set64(this.#bytes, OPEN, open);
+    if (this.#telling) return;
+    this.#telling = true;
+    setImmediate(this.#tell);
+  }
+
+  #flush() {
+    this.#telling = false;
+    if (this.#fd < 0) return;
+    this.#beat += 1;
+    set64(this.#bytes, BEAT, this.#beat);
+    fs.writeSync(this.#fd, this.#bytes, 0, USED, this.#at);
+  }
+}
+
+module.exports = { Fleet };

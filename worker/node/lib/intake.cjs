@@ -1,0 +1,137 @@
+'use strict';
+// Takes connections from a listening socket one at a time, and only those that are for this worker.
+//
+// libuv accepts whatever comes. But the handle of a server that was opened by its descriptor can be told to stop and to
+// start reading as one of a connection can, and that is accepting. What waits in the queue meanwhile a second handle of the
+// same descriptor shows: to read from a listening socket fails as soon as there is a connection. Only one of the two is
+// ever polled, which is what libuv asks for, and the second is never closed, since it would close the descriptor.
+
+const { now, MS } = require('./clock.cjs');
+const { STEP } = require('./spread.cjs');
+
+const SOCKET = 0; // of TCPConstants and PipeConstants
+const watching = []; // for good
+
+class Intake {
+  #handle;
+  #watch;
+  #fd;
+  #gate;
+  #spread;
+  #accepting = true;
+  #forced = false;
+  #timer;
+  #yielded = 0; // since when the first in the queue is left to others, 0 if it is not
+  #turns = 0; // counts what is done, so that what comes later knows whether it is still of interest
+
+  // on is the intake of a server that listens on an inherited descriptor; undefined where Node has no way to have one.
+  static on(server, gate, spread) {
+    const handle = server._handle;
+    if (!(handle?.fd >= 0) || handle.readStart?.() !== 0) return undefined;
+    const watch = new handle.constructor(SOCKET);
+    handle.readStop();
+    if (watch.open(handle.fd) !== 0) {
+      handle.readStart();
+      return undefined;
+    }
+    watching.push(watch);
+    return new Intake(handle, watch, gate, spread);
+  }
+
+  constructor(handle, watch, gate, spread) {
+    this.#handle = handle;
+    this.#watch = watch;
+    this.#fd = handle.fd;
+    this.#gate = gate;
+    this.#spread = spread;
+    watch.onread = () => this.#attempt();
+    const { onconnection } = handle;
+    const accepted = () => this.#forced || this.#look();
+    handle.onconnection = function (...args) {
+      accepted();
+      onconnection.apply(this, args);
+    };
+    this.#look();
+  }
+
+  // force accepts all there is from here on.
+  force() {
+    this.#forced = true;
+    this.#unwait();
+    this.#accept();
+  }
+
+  // resume looks at what waits, instead of waiting any longer.
+  resume() {
+    this.#unwait();
+    this.#look();
+    if (this.#yielded) this.#afterPoll(() => (this.#yielded = 0)); // what was left was taken
+  }
+
+  // look waits for a connection to be in the queue.
+  #look() {
+    this.#turns++;
+    if (this.#accepting) this.#handle.readStop();
+    this.#accepting = false;
+    this.#watch.open(this.#fd); // which it has; that a read failed does not count any more
+    this.#watch.readStart();
+  }
+
+  #accept() {
+    this.#turns++;
+    this.#watch.readStop();
+    if (!this.#accepting) this.#handle.readStart();
+    this.#accepting = true;
+  }
+
+  // attempt is called when there is something to accept. Nothing is polled.
+  #attempt() {
+    if (this.#forced) return;
+    this.#turns++;
+    const left = this.#gate.expireFresh();
+    if (this.#gate.full) {
+      this.#wait(left, this.#gate.room);
+      return;
+    }
+    if (this.#leaveToOthers()) return;
+    this.#accept();
+    this.#afterPoll(() => this.#look()); // somebody else was faster, and the next one is to be considered too
+  }
+
+  #leaveToOthers() {
+    const leave = this.#spread?.consider(this.#gate.standing());
+    if (!leave) {
+      this.#yielded = 0;
+      return false;
+    }
+    const time = now();
+    this.#yielded ||= time;
+    const left = leave.time - (time - this.#yielded);
+    if (left > 0) {
+      this.#wait(Math.min(left, STEP), leave.until);
+      return true;
+    }
+    this.#yielded = 0;
+    this.#spread.disregard(leave.place);
+    return false;
+  }
+
+  // wait polls nothing for so long, 0 for ever, or until the worker is no busier than the mark.
+  #wait(duration, mark) {
+    if (duration > 0) this.#timer = setTimeout(() => this.resume(), Math.ceil(duration / MS));
+    if (mark >= 0) this.#gate.await(this, mark);
+  }
+
+  #unwait() {
+    clearTimeout(this.#timer);
+    this.#gate.unawait(this);
+  }
+
+  // afterPoll calls a function if nothing has come of the next poll.
+  #afterPoll(then) {
+    const turns = this.#turns;
+    setImmediate(() => setImmediate(() => turns === this.#turns && then()));
+  }
+}
+
+module.exports = { Intake };
