@@ -142,7 +142,7 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 			return "scaled wrongly"
 		}
 		o.scaled = o.scaled || a.To > o.target
-		o.target = a.To
+		o.retarget(a.To)
 		for key := range o.crashes {
 			if key[0] >= a.To {
 				delete(o.crashes, key)

@@ -92,10 +92,11 @@ func (o *oracle) applied(a Apply) string {
 	}
 	o.targets[o.current] = o.target
 	if o.settings[a.Revision].Workers != o.settings[o.current].Workers {
-		o.target = o.settings[a.Revision].Workers
+		n := o.settings[a.Revision].Workers
 		if a.Reason == ReasonRollback {
-			o.target = o.targets[a.Revision]
+			n = o.targets[a.Revision]
 		}
+		o.retarget(n)
 	}
 	if a.Reason == ReasonRollback {
 		o.fallback = 0

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"cmp"
+	"maps"
 	"time"
 )
 
@@ -36,12 +37,14 @@ func (o *oracle) wishes(f *Fleet, now time.Time) string {
 			}
 		}
 	}
-	for slot := range o.granted {
-		if slot >= o.target {
-			delete(o.granted, slot) // another one will have its number
-		}
-	}
 	return ""
+}
+
+// retarget notes how many slots there are. Of one that is gone, be it for a moment,
+// another one will have the number.
+func (o *oracle) retarget(n int) {
+	o.target = n
+	maps.DeleteFunc(o.granted, func(slot int, _ time.Time) bool { return slot >= n })
 }
 
 func recycling(why Reason) bool {
