@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
+	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 )
@@ -20,6 +22,7 @@ func (s *Supervisor) end() error {
 	s.inform()
 	s.loop.Finish(endpoints.AnswerTime)
 	s.development.Close()
+	s.endKills()
 	undying := s.nameUndying()
 	s.leftovers.End(func() []process.Orphan {
 		_, orphans, _ := s.hands.reap(s.knows, s.roster.PIDs()) // an error would have been told before
@@ -54,6 +57,23 @@ func (s *Supervisor) end() error {
 	}
 	s.log.Info("stopped", served...)
 	return nil
+}
+
+// endKills waits until the processes are killed of workers that had to be. Those that are
+// gone by themselves meanwhile must not leave others behind that were stopped for that.
+func (s *Supervisor) endKills() {
+	limit := time.NewTimer(leftovers.EndTime)
+	defer limit.Stop()
+	for idle := s.killer.Idle(); ; {
+		select {
+		case do := <-s.loop.C:
+			do()
+		case <-idle:
+			return
+		case <-limit.C:
+			return
+		}
+	}
 }
 
 // gaveUp is why the first workers could not boot; nil: they could, or that is not known.

@@ -117,7 +117,7 @@ func (s *Supervisor) endUnwanted(w *roster.Worker, pid int) {
 	if pid == 0 || s.knows(pid) || !s.hands.child(pid) {
 		return // it was reaped, and the pid may be another's
 	}
-	if err := s.hands.signal(pid, w, orderKill); err != nil {
+	if err := s.hands.signal(s, pid, w, orderKill); err != nil {
 		s.log.Error("cannot end a worker that came too late", w.Fields(zap.Error(err))...)
 	}
 }
@@ -232,7 +232,7 @@ const (
 func (o order) String() string { return [...]string{"stop", "abort", "kill"}[o] }
 
 // send gives the order. The process is not reaped yet, so the pid is its own.
-func send(pid int, w *roster.Worker, o order) error {
+func send(s *Supervisor, pid int, w *roster.Worker, o order) error {
 	switch o {
 	case orderStop:
 		return process.Signal(pid, w.Rev.Config.StopSignal.Number)
@@ -245,6 +245,6 @@ func send(pid int, w *roster.Worker, o order) error {
 		if w.Rev.Config.Limits.Outlive {
 			return process.KillGroup(pid)
 		}
-		return process.KillTree(pid)
+		return s.killer.Kill(pid)
 	}
 }

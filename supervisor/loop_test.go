@@ -122,7 +122,7 @@ func (st *stage) launch(s *Supervisor, w *roster.Worker, told func(int, error)) 
 	return noPID + w.ID, nil
 }
 
-func (st *stage) signal(pid int, w *roster.Worker, o order) error {
+func (st *stage) signal(_ *Supervisor, pid int, w *roster.Worker, o order) error {
 	st.orders = append(st.orders, fmt.Sprintf("%v %s %d", time.Since(st.start), o, w.ID))
 	if o == orderKill && pid == w.PID {
 		st.exits = append(st.exits, process.Exit{Pid: w.PID, Status: process.Status{Signal: syscall.SIGKILL}})

@@ -163,7 +163,7 @@ func (s *Supervisor) do(w *roster.Worker, o order) {
 		s.giveUpOn(w)
 		return
 	}
-	if err := s.hands.signal(w.PID, w, o); err != nil {
+	if err := s.hands.signal(s, w.PID, w, o); err != nil {
 		s.log.Error("cannot signal worker", w.Fields(zap.Stringer("order", o), zap.Error(err))...)
 	}
 }

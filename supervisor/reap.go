@@ -3,6 +3,7 @@
 package supervisor
 
 import (
+	"slices"
 	"syscall"
 	"time"
 
@@ -17,6 +18,12 @@ import (
 // knows says whether the process is a child that was started here.
 func (s *Supervisor) knows(pid int) bool {
 	return s.roster.Has(pid) || s.loaders.ByPID(pid) != nil || s.development.Is(pid) || s.upgrades.Trial.Is(pid)
+}
+
+// livingPIDs are those of the workers, for any goroutine.
+func (s *Supervisor) livingPIDs() (pids []int) {
+	s.loop.Report(func() { pids = slices.Collect(s.roster.PIDs()) })
+	return pids
 }
 
 // reap takes every exit there is.

@@ -73,7 +73,9 @@ func newState() *Supervisor {
 
 // attach gives a state what it works with before there is a brain.
 func (s *Supervisor) attach(o Options, h hands) {
-	s.given = given{options: o, log: o.Log, hands: h}
+	s.given = given{options: o, log: o.Log, hands: h, killer: process.NewKiller(s.livingPIDs, func(pid int, err error) {
+		s.log.Error("cannot kill all processes of a worker", zap.Int("pid", pid), zap.Error(err))
+	})}
 	s.signals.Attach(h.signals)
 	s.scales.Attach(h.trees, h.oom)
 	s.leftovers.Attach(leftovers.Options{
@@ -94,7 +96,7 @@ func (s *Supervisor) connect() {
 	s.loaders.Attach(preload.Options{
 		Log: s.log, Environ: s.options.Environ, Output: s.options.Streams, Roster: s.roster, Leftovers: &s.leftovers,
 		Note: s.note, State: s.fleet.Loader,
-		Restarted: s.books.Loaded, Known: s.knows, Child: s.hands.child, Make: s.makeOther,
+		Restarted: s.books.Loaded, Known: s.knows, Child: s.hands.child, Kill: s.killer.Kill, Make: s.makeOther,
 		Deliver: func(m preload.Message, done <-chan struct{}) { s.signs.Post(signs.Message{Loader: m}, done) },
 	})
 	s.signs.Attach(signs.Options{

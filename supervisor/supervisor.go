@@ -63,6 +63,7 @@ type given struct {
 	options Options
 	log     *zap.Logger // that of the options, which all of the loop writes to
 	hands   hands
+	killer  *process.Killer
 }
 
 // inputs are what the loop waits for, beside its timer, and what it has to do next.
@@ -77,7 +78,7 @@ type inputs struct {
 type hands struct {
 	signals signals.Source
 	launch  func(s *Supervisor, w *roster.Worker, told func(pid int, err error)) (pid int, err error)
-	signal  func(pid int, w *roster.Worker, o order) error
+	signal  func(s *Supervisor, pid int, w *roster.Worker, o order) error
 	try     func(c *upgrade.Candidate, args, environ []string, state int) (*upgrade.Trial, error)
 	become  func(program int, argv, environ []string, state int, descriptors []int, taken func() []syscall.Signal) error
 	reap    func(known func(pid int) bool, workers iter.Seq[int]) ([]process.Exit, []process.Orphan, error)

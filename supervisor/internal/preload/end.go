@@ -88,7 +88,7 @@ func (l *Loaders) kill(one *Loader) {
 		return
 	}
 	l.options.Log.Warn("killing loader", one.fields(zap.String("failure", one.failure))...)
-	if err := process.KillTree(one.way.PID); err != nil {
+	if err := l.options.Kill(one.way.PID); err != nil {
 		l.options.Log.Error("cannot kill loader", one.fields(zap.Error(err))...)
 	}
 }

@@ -97,7 +97,7 @@ func (l *Loaders) complain(one *Loader, m loader.Message, err error) {
 		l.options.Log.Warn("a message of a loader or its workers is ignored", one.fields(zap.Int("sender", m.Sender), zap.Error(err))...)
 	}
 	if errors.Is(err, loader.ErrUnasked) && m.Spawned > 0 && !l.options.Known(m.Sender) && l.options.Child(m.Sender) {
-		if err := process.KillTree(m.Sender); err != nil {
+		if err := l.options.Kill(m.Sender); err != nil {
 			l.options.Log.Error("cannot end a worker that came too late", zap.Int("pid", m.Sender), zap.Error(err))
 		}
 	}

@@ -52,6 +52,8 @@ type Options struct {
 	// Known says whether a process was started by the master, and Child whether it is a
 	// child at all.
 	Known, Child func(pid int) bool
+	// Kill ends a process with all that it has started, as [process.Killer.Kill] does.
+	Kill func(pid int) error
 	// Make has a process made that is no worker's. start does that on the main thread;
 	// told learns what came of it, and ended how the process ended, be it at once.
 	Make func(start func() (pid int, err error), told func(pid int, err error), ended func(process.Status))

@@ -69,7 +69,7 @@ func newHouse(t *testing.T) *house {
 		Note:      func(ev fleet.Event) { h.noted = append(h.noted, strings.TrimPrefix(fmt.Sprintf("%T", ev), "fleet.")) },
 		State:     func(int) fleet.Loader { return fleet.Loader{State: h.state} },
 		Restarted: func(why fleet.Reason) { h.restarts = append(h.restarts, why) },
-		Known:     func(p int) bool { return p == pid }, Child: func(p int) bool { return p == pid+1 },
+		Known:     func(p int) bool { return p == pid }, Child: func(p int) bool { return p == pid+1 }, Kill: process.KillGroup,
 		Make: func(_ func() (int, error), told func(int, error), ended func(process.Status)) {
 			h.ended = ended
 			if told(pid, h.err); h.err != nil {

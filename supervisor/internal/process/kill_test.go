@@ -3,8 +3,10 @@
 package process
 
 import (
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -46,13 +48,30 @@ func TestTreesScattered(t *testing.T) {
 	}
 }
 
+// killing has a killer end these, when begin is closed.
+func killing(t *testing.T, begin <-chan struct{}, workers ...int) *Killer {
+	t.Helper()
+	k := NewKiller(func() []int { <-begin; return nil }, func(pid int, err error) { t.Errorf("process %d: %v", pid, err) })
+	for _, pid := range workers {
+		if err := k.Kill(pid); err != nil {
+			t.Error(err)
+		}
+	}
+	return k
+}
+
+// now is a channel that is closed.
+func now() <-chan struct{} {
+	now := make(chan struct{})
+	close(now)
+	return now
+}
+
 // They all end with it when it is killed, and no other worker does.
 func TestKillTree(t *testing.T) {
 	other, _ := scattered(t)
 	worker, others := scattered(t)
-	if err := KillTree(worker); err != nil {
-		t.Error(err)
-	}
+	<-killing(t, now(), worker).Idle()
 	if status := await(t, worker); status.Signal != syscall.SIGKILL {
 		t.Errorf("the worker ended with %v", status)
 	}
@@ -71,5 +90,53 @@ func TestKillTree(t *testing.T) {
 	trees, err := Trees([]int{other})
 	if err != nil || len(trees[0]) < 6 {
 		t.Errorf("of another worker there is left %v, %v", trees, err)
+	}
+}
+
+// Whoever has workers killed waits for nothing, however many there are, and they all end.
+func TestKillMany(t *testing.T) {
+	var workers []int
+	for range killsAtOnce + 6 {
+		workers = append(workers, start(t, sh("trap '' TERM; sleep 1000 & wait")))
+	}
+	begin := make(chan struct{})
+	asked := time.Now()
+	k := killing(t, begin, workers...)
+	if took := time.Since(asked); took > 100*time.Millisecond {
+		t.Errorf("it took %v to have %d workers killed", took, len(workers))
+	}
+	close(begin)
+	<-k.Idle()
+	for _, pid := range workers {
+		if status := await(t, pid); status.Signal != syscall.SIGKILL {
+			t.Errorf("a worker ended with %v", status)
+		}
+	}
+}
+
+// A pid that was reaped before its tree was looked at may be another's: nothing of that is
+// killed, and nothing stays stopped.
+func TestKillOfOneThatIsReaped(t *testing.T) {
+	worker, others := scattered(t)
+	begin := make(chan struct{})
+	k := killing(t, begin, worker)
+	syscall.Kill(worker, syscall.SIGKILL)
+	await(t, worker)
+	close(begin)
+	<-k.Idle()
+	var r procReader
+	alive := 0
+	for _, pid := range others {
+		text, err := r.read(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			continue // it was of the group
+		}
+		alive++
+		if strings.Contains(string(text), ") T ") {
+			t.Errorf("process %d is stopped for ever", pid)
+		}
+	}
+	if alive == 0 {
+		t.Error("the premise is gone: nobody was left behind")
 	}
 }
