@@ -23,6 +23,7 @@ const STATE = 28;
 const BEAT = 32;
 const DRAIN_UNTIL = 64;
 const LEAVING = 72;
+const ABORT_FOLLOWS = 80;
 const STARTED = 128;
 const FINISHED = 192;
 const TIMEOUTS = 240;
@@ -90,6 +91,11 @@ class Board {
   // leaving is whether the listening socket of this index is to be accepted empty before it is closed.
   leaving(index) {
     return index < 64 && ((this.#read(LEAVING) >> BigInt(index)) & 1n) === 1n;
+  }
+
+  // abortFollows is whether the abort signal comes at the end of the drain, and time to answer it.
+  abortFollows() {
+    return this.#read(ABORT_FOLLOWS) !== 0n;
   }
 
   accepted() {

@@ -62,6 +62,7 @@ class Ledger {
   board;
   deadlines;
   hastier; // for each phase, whether a request may be due earlier when it begins
+  onBusy = () => {}; // called when the first request begins, and the last one is over
   #gate;
   #limits;
   #notify;
@@ -102,6 +103,7 @@ class Ledger {
     request.slot = this.board.take(start, deadline, said.method, path, said.id);
     this.#gate.begin(exchange.connection);
     this.deadlines.running.add(request);
+    if (this.deadlines.running.size === 1) this.onBusy(true);
     this.deadlines.begun(request);
     if (this.board.started === this.#limits.requests) this.#notify.recycle('max_requests');
     return request;
@@ -111,6 +113,7 @@ class Ledger {
     const time = now();
     request.finished = true;
     this.deadlines.running.delete(request);
+    if (this.deadlines.running.size === 0) this.onBusy(false);
     this.board.finished(request.status, time - request.start);
     this.board.free(request.slot);
     if (this.#log) {

@@ -41,6 +41,7 @@ test('the board has the bytes that every language is held to', () => {
   for (const at of [128, 192]) want.copy(got, at, at, at + 8);
   for (const slot of kept) want.copy(got, 4096 + 256 * slot, 4096 + 256 * slot, 4352 + 256 * slot);
   assert.deepEqual([...got.keys()].filter((i) => got[i] !== want[i]), []);
+  assert.equal(board.abortFollows(), true);
   assert.equal(board.drainUntil(), Number(0x0123456789abcdefn));
   assert.deepEqual([...Array(65).keys()].filter((i) => board.leaving(i)), [0, 2, 63]);
 });

@@ -98,11 +98,15 @@ const SLOW = `gosuper.listen(http.createServer((request, response) => {
 
 test('slow requests are spread evenly', WITH_MASTER, async (t) => {
   const fleet = await Fleet.start(t, SLOW, 'workers = 4');
-  const answers = await Promise.all(Array.from({ length: 40 }, () => fleet.get('/', { agent: false })));
-  const counts = [0, 0, 0, 0];
-  for (const { headers } of answers) counts[headers.worker - 1]++;
-  t.diagnostic(`40 slow requests over 4 workers: ${counts}`);
-  assert.ok(Math.max(...counts) <= 15, `${counts}`);
+  const counted = async () => {
+    const answers = await Promise.all(Array.from({ length: 40 }, () => fleet.get('/', { agent: false })));
+    const counts = [0, 0, 0, 0];
+    for (const { headers } of answers) counts[headers.worker - 1]++;
+    t.diagnostic(`40 slow requests over 4 workers: ${counts}`);
+    return counts;
+  };
+  // On a machine that is busy with other things workers do not come when it is their turn.
+  await fleet.until(async () => Math.max(...(await counted())) <= 12);
 });
 
 test('a worker that is as busy as it may be leaves connections to others', WITH_MASTER, async (t) => {
@@ -115,4 +119,33 @@ test('a worker that is as busy as it may be leaves connections to others', WITH_
   const answers = await Promise.all(Array.from({ length: 9 }, took));
   const prompt = answers.filter(([, time]) => time < 3000).map(([worker]) => worker);
   assert.deepEqual(prompt.sort(), [1, 1, 1, 2, 2, 2]);
+});
+
+test('the log says where a blocked event loop is', WITH_MASTER, async (t) => {
+  const fleet = await Fleet.start(
+    t,
+    `function calculate() {
+  for (;;) Math.sqrt(Math.random());
+}
+gosuper.listen(http.createServer((request, response) => {
+  if (request.url === '/spin') calculate();
+  if (request.url === '/wait') require('node:child_process').execFileSync('sleep', ['60']);
+  response.end(String(gosuper.worker.id));
+}));`,
+    'workers = 2\ntimeout = "500ms"\ngraceful_timeout = "1s"',
+  );
+  const stacks = async (url) => {
+    const before = fleet.status().counters.restarts.timeout;
+    await assert.rejects(fleet.get(url, { agent: false }));
+    await fleet.until(() => fleet.status().counters.restarts.timeout > before);
+    const [incident] = JSON.parse(fleet.gosuper('incidents', '--json')).incidents;
+    assert.deepEqual(
+      incident.requests.map(({ path }) => path),
+      [url],
+    );
+    return incident.stacks.join('\n');
+  };
+  assert.match(await stacks('/spin'), /blocked, most recent[^]*at calculate \(file:.*app.cjs:4:\d+\)[^]*at emit \(node:events/);
+  assert.match(await stacks('/wait'), /not by JavaScript: it waits in /);
+  assert.equal((await fleet.get('/')).status, 200);
 });
