@@ -172,11 +172,11 @@ func (x *exchange) Write(data []byte) (int, error) {
 // receive reads the header of the final answer.
 func (x *exchange) receive(req *http.Request) (*http.Response, error) {
 	c := x.conn
+	c.budget = maxHeader
+	defer func() { c.budget = -1 }()
 	for {
-		c.budget = maxHeader
 		res, err := http.ReadResponse(c.r, req)
 		c.heard = c.heard || c.budget < maxHeader
-		c.budget = -1
 		if err != nil {
 			return nil, err
 		}

@@ -47,5 +47,10 @@ func (f *front) rewrite(r *httputil.ProxyRequest) {
 			out[forwardedFor] = given // a unix socket has no address
 		}
 	}
+	if len(r.In.Trailer) > 0 {
+		// In this map the values will be, when the body is read, and with chunks they can be
+		// sent.
+		r.Out.Trailer, r.Out.ContentLength = r.In.Trailer, -1
+	}
 	out.Del("Expect") // net/http asks the client for the body when that is first read
 }

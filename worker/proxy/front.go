@@ -38,6 +38,7 @@ type front struct {
 	program  *program
 	upstream *upstream
 	pulse    pulse
+	failures complaints
 }
 
 // run is a front from its start to its end, and returns its exit status.
@@ -174,11 +175,11 @@ func (f forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.proxy.ServeHTTP(w, r)
 }
 
+// statusClientGone is nginx's for a client that did not wait for the answer.
+const statusClientGone = 499
+
 // failed answers a request that the program did not.
 func (f *front) failed(w http.ResponseWriter, r *http.Request, err error) {
-	if r.Context().Err() != nil {
-		return // answered at its deadline, or nobody is there any more
-	}
 	status, text := http.StatusBadGateway, "The program behind this worker did not answer.\n"
 	timeout, ok := errors.AsType[interface {
 		error
@@ -188,13 +189,16 @@ func (f *front) failed(w http.ResponseWriter, r *http.Request, err error) {
 	case broken:
 		w.Header().Set("Connection", "close")
 		status, text = http.StatusBadRequest, "The body of the request could not be read.\n"
+	case r.Context().Err() != nil:
+		// Or it was answered at its deadline, and this goes nowhere.
+		status, text = statusClientGone, ""
 	case f.program.dead():
 		w.Header().Set("Connection", "close")
 		text = "The program behind this worker has ended.\n"
 	case ok && timeout.Timeout():
 		status, text = http.StatusGatewayTimeout, "The program behind this worker took too long to accept a connection.\n"
 	default:
-		complain("%s %s: %v", r.Method, r.URL.Path, err)
+		f.failures.say(fmt.Sprintf("%s %s: %v", r.Method, r.URL.EscapedPath(), err))
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
@@ -222,8 +226,3 @@ func (b *buffers) Get() []byte {
 }
 
 func (b *buffers) Put(buf []byte) { b.pool.Put((*[bufferSize]byte)(buf)) }
-
-// complain says something on stderr, in one line and in one piece.
-func complain(format string, args ...any) {
-	os.Stderr.WriteString("gosuper: proxy: " + fmt.Sprintf(format, args...) + "\n")
-}

@@ -68,7 +68,12 @@ func (g *program) dead() bool {
 }
 
 // end is how the program ended, for people.
-func (g *program) end() string { return g.cmd.ProcessState.String() }
+func (g *program) end() string {
+	if g.cmd.ProcessState.Success() {
+		return "exit status 0; it must stay in the foreground"
+	}
+	return g.cmd.ProcessState.String()
+}
 
 // follow ends this process as the program ended: the master tells the end of a worker
 // from its status.

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +25,8 @@ const (
 	patience = 5 * time.Second
 	// askTimeout is how long an answer to ready_path may take.
 	askTimeout = 5 * time.Second
+	// partingTime is what a program may take to end after it has left another one behind.
+	partingTime = time.Second
 )
 
 var (
@@ -48,7 +51,7 @@ func (f *front) await(draining <-chan struct{}) error {
 	for pause := pollMin; ; pause = min(2*pause, pollMax) {
 		missing := f.missing(ctx)
 		if missing == nil {
-			return nil
+			return f.examine(draining)
 		}
 		select {
 		case <-f.program.ended:
@@ -59,6 +62,23 @@ func (f *front) await(draining <-chan struct{}) error {
 			complain("the program is not ready: %v%s", missing, f.elsewhere())
 		case <-time.After(pause):
 		}
+	}
+}
+
+// examine is for a program that is ready, but may be one that has put itself into the
+// background and is about to end: then what listens is in another session.
+func (f *front) examine(draining <-chan struct{}) error {
+	own := func(address string) bool { return strings.HasSuffix(address, ":"+f.place.port) }
+	if f.place.port == "" || slices.ContainsFunc(listening(), own) {
+		return nil
+	}
+	select {
+	case <-f.program.ended:
+		return errEnded
+	case <-draining:
+		return errStopped
+	case <-time.After(partingTime):
+		return nil
 	}
 }
 

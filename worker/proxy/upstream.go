@@ -51,7 +51,7 @@ type conn struct {
 	budget int       // of bytes that may be read until the header is complete; below 0: any
 }
 
-// maxHeader bounds the header of an answer.
+// maxHeader bounds the header of an answer, with those of interim ones.
 const maxHeader = 1 << 20
 
 var errHeader = errors.New("the header of the answer is too large")

@@ -49,6 +49,7 @@ var roles = map[string]func(args []string) error{
 	"risen":     risen,
 	"keyholder": keyholder,
 	"lines":     lines,
+	"unruly":    unruly,
 }
 
 var usedRoles sync.Map // names of roles that a test asked for
