@@ -20,7 +20,7 @@ const leastAuto = 2
 // quota by 2 CPUs. The number of cores is never looked at, which in a container is
 // that of the host. Where WorkerMemory is set, so many workers and those of surge
 // must fit into the smallest memory limit as well; the warning, else "", says that
-// not even one does.
+// not even one does. There are never more than leases.
 //
 // root is the file system of the machine, os.DirFS("/"). Whatever cannot be
 // read sets no limit.
@@ -28,6 +28,15 @@ func (c *Config) CountWorkers(root fs.FS) (n int, why, warning string) {
 	if c.Workers.Fixed() {
 		return c.Workers.N, "", ""
 	}
+	n, why, warning = c.automatic(root)
+	if bounded, few := c.boundByLeases(n); few != "" {
+		return bounded, few, warning
+	}
+	return n, why, warning
+}
+
+// automatic is the number of workers for the CPU quota and the memory limit.
+func (c *Config) automatic(root fs.FS) (n int, why, warning string) {
 	n, why = c.Workers.byQuota(root)
 	if c.WorkerMemory == 0 {
 		return n, why, ""

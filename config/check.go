@@ -128,11 +128,12 @@ func (l *loader) finish() {
 		l.warn("startup_timeout is so short that a plain worker, which is ready when alive for %s, never is", formatDuration(c.Ready.After))
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Env)) {
-		if value := c.Env[name]; c.Preload && differs(value) && strings.Contains(value, "\n") && l.sound("preload", "env") {
+		if value := c.Env[name]; c.Preload && c.differs(value) && strings.Contains(value, "\n") && l.sound("preload", "env") {
 			l.fail("env", wrong("the loader is told it in one line", "%s has a placeholder and more than one line, which cannot be with preload", name))
 		}
 	}
 	l.checkProxy()
+	l.compareResources()
 	l.checkServer(environMap(l.source.Environ))
 	l.warnings = append(l.warnings, foreignVariables(environMap(l.source.Environ), c.Command)...)
 	l.compareTimeouts()

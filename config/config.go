@@ -112,9 +112,11 @@ type Config struct {
 	// and names with a * for any text at the beginning, the end or both; nil: all,
 	// as in the state of a version that knew no such thing.
 	EnvPass []string
-	// Env holds variables for workers. "{slot}", "{place}" and "{id}" in the
-	// values are still to be filled in: see [Config.Environ].
+	// Env holds variables for workers. "{slot}", "{place}", "{id}" and the names of
+	// resources in the values are still to be filled in: see [Config.Environ].
 	Env map[string]string
+	// Resources are leased one of each to every worker: see [Config.Leases].
+	Resources Resources
 
 	// Restart rules crash loops.
 	Restart Restart

@@ -64,7 +64,7 @@ func unknownVariables(environ map[string]string) []string {
 // isSilent reports whether a variable that is no key may be there: Kubernetes
 // describes a service called gosuper to every container beside it.
 func isSilent(name string) bool {
-	for _, prefix := range []string{"GOSUPER_PORT", "GOSUPER_SERVICE_", "GOSUPER_LIMIT_"} {
+	for _, prefix := range []string{"GOSUPER_PORT", "GOSUPER_SERVICE_", "GOSUPER_LIMIT_", resourceVariable, resourcesVariable} {
 		if strings.HasPrefix(name, prefix) {
 			return true
 		}
@@ -142,12 +142,12 @@ func (c *Config) passes(name string) bool {
 // that own, which the worker gets in any case; both without the variables by which
 // the master's own supervisor speaks to it, and without PORT and WEB_CONCURRENCY if
 // they were used here: a server would bind, or multiply, once more; over that the
-// env_file; over that env, its placeholders filled in as by [Expand]. Placeholders anywhere else are
+// env_file; over that env, its placeholders filled in as by [Worker.Expand]. Placeholders anywhere else are
 // plain text. No variable is in it twice.
-func (c *Config) Environ(base, own []string, slot, place, id int) []string {
+func (c *Config) Environ(base, own []string, worker Worker) []string {
 	vars := c.shared(base, own)
 	for name, value := range c.Env {
-		vars[name] = Expand(value, slot, place, id)
+		vars[name] = worker.Expand(value)
 	}
 	return assignments(vars)
 }
@@ -157,19 +157,19 @@ func (c *Config) Environ(base, own []string, slot, place, id int) []string {
 func (c *Config) LoaderEnviron(base, own []string) []string {
 	vars := c.shared(base, own)
 	for name, value := range c.Env {
-		if delete(vars, name); !differs(value) {
-			vars[name] = Expand(value, 0, 0, 0)
+		if delete(vars, name); !c.differs(value) {
+			vars[name] = Worker{}.Expand(value)
 		}
 	}
 	return assignments(vars)
 }
 
 // ForkedEnviron is what a worker has of [Config.Environ] that its loader has not.
-func (c *Config) ForkedEnviron(slot, place, id int) []string {
+func (c *Config) ForkedEnviron(worker Worker) []string {
 	vars := map[string]string{}
 	for name, value := range c.Env {
-		if differs(value) {
-			vars[name] = Expand(value, slot, place, id)
+		if c.differs(value) {
+			vars[name] = worker.Expand(value)
 		}
 	}
 	return assignments(vars)
@@ -196,18 +196,48 @@ func assignments(vars map[string]string) []string {
 
 // differs says whether a value of env has a placeholder, and is another one for each
 // worker.
-func differs(value string) bool { return Expand(value, 0, 0, 0) != Expand(value, 1, 1, 1) }
+func (c *Config) differs(value string) bool {
+	one, other := Worker{Lease: map[string]string{}}, Worker{Slot: 1, Place: 1, ID: 1, Lease: map[string]string{}}
+	for name := range c.Resources {
+		one.Lease[name], other.Lease[name] = "0", "1"
+	}
+	return one.Expand(value) != other.Expand(value)
+}
 
-// Expand fills in "{slot}", "{place}" and "{id}" in a value of env; "{{slot}}" and
-// so on are these words with one brace on either side. All other braces, be they
-// JSON or some template's, stay as they are.
-func Expand(value string, slot, place, id int) string {
-	return strings.NewReplacer(
-		"{{slot}}", "{slot}", "{{place}}", "{place}", "{{id}}", "{id}",
-		"{slot}", strconv.Itoa(slot),
-		"{place}", strconv.Itoa(place),
-		"{id}", strconv.Itoa(id),
-	).Replace(value)
+// Worker is what the placeholders in env and the command stand for.
+type Worker struct {
+	Slot, Place, ID int
+	Lease           map[string]string // by resource
+}
+
+// Expand fills in "{slot}", "{place}", "{id}" and the names of leased resources in a
+// value of env; "{{slot}}" and so on are these words with one brace on either side. All
+// other braces, be they JSON or some template's, stay as they are.
+func (w Worker) Expand(value string) string {
+	values := map[string]string{"slot": strconv.Itoa(w.Slot), "place": strconv.Itoa(w.Place), "id": strconv.Itoa(w.ID)}
+	maps.Copy(values, w.Lease)
+	return replace(value, values)
+}
+
+// ExpandCommand fills in the names of leased resources in the arguments of a command.
+func (w Worker) ExpandCommand(argv []string) []string {
+	if len(w.Lease) == 0 {
+		return argv
+	}
+	filled := slices.Clone(argv)
+	for i := range filled[1:] {
+		filled[i+1] = replace(argv[i+1], w.Lease)
+	}
+	return filled
+}
+
+// replace puts values for their names in braces.
+func replace(text string, values map[string]string) string {
+	var pairs []string
+	for name, value := range values {
+		pairs = append(pairs, "{{"+name+"}}", "{"+name+"}", "{"+name+"}", value)
+	}
+	return strings.NewReplacer(pairs...).Replace(text)
 }
 
 // path returns the PATH of the workers.

@@ -23,7 +23,7 @@ func TestEnviron(t *testing.T) {
 		"BASE2=file", "BASE3=env", "BASE=a=b", "BOTH=env", "BRACES={slot}", "EMPTY=", "FILE=file", "HOME=/root",
 		"INHERITED={slot}", `JSON={"slots":17}`, "LISTEN_ADDRESS=kept", "PORT=902317", "WATCHDOG=kept",
 	}
-	got := c.Environ(base, nil, 2, 3, 17)
+	got := c.Environ(base, nil, Worker{Slot: 2, Place: 3, ID: 17})
 	slices.Sort(got)
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
@@ -42,16 +42,16 @@ func TestEnvPass(t *testing.T) {
 		`["*A*"]`: "A=1 AB=1 BA=1 BAB=1 OWN=1 PATH=/bin USER=own X=1", `["a", "PATH"]`: "OWN=1 PATH=/bin USER=own X=1",
 	} {
 		c, _ := mustLoad(t, Source{Command: []string{"a"}, File: write(t, "s.toml", "env_pass = "+pass+"\nenv = { X = \"1\" }")})
-		if got := strings.Join(c.Environ(base, []string{"OWN=1", "USER=own"}, 0, 0, 1), " "); got != want {
+		if got := strings.Join(c.Environ(base, []string{"OWN=1", "USER=own"}, Worker{ID: 1}), " "); got != want {
 			t.Errorf("%s: %s, want %s", pass, got, want)
 		}
 	}
 	c, _ := mustLoad(t, Source{Command: []string{"a"}, Environ: []string{"GOSUPER_ENV_PASS=A,P*"}})
-	if got := c.Environ(base, nil, 0, 0, 1); !slices.Equal(got, []string{"A=1", "PATH=/bin"}) {
+	if got := c.Environ(base, nil, Worker{ID: 1}); !slices.Equal(got, []string{"A=1", "PATH=/bin"}) {
 		t.Errorf("by environment: %q", got)
 	}
 	// What a version wrote that passed everything.
-	if got := new(Config).Environ(base, nil, 0, 0, 1); len(got) != 6 {
+	if got := new(Config).Environ(base, nil, Worker{ID: 1}); len(got) != 6 {
 		t.Errorf("without a word about it: %q", got)
 	}
 	for pass, want := range map[string]string{
@@ -117,10 +117,11 @@ func TestExpand(t *testing.T) {
 		`{"id":{id}}`:            `{"id":37}`,
 		`{"a":{"b":1}}`:          `{"a":{"b":1}}`,
 		"{{x}} {{ id }} {ID}":    "{{x}} {{ id }} {ID}",
+		"cuda:{gpu} {{gpu}}":     "cuda:GPU-1 {gpu}",
 		"{}{id":                  "{}{id",
 		"http://h/{{id}}?s={id}": "http://h/{id}?s=37",
 	} {
-		if got := Expand(value, 1, 2, 37); got != want {
+		if got := (Worker{Slot: 1, Place: 2, ID: 37, Lease: map[string]string{"gpu": "GPU-1"}}).Expand(value); got != want {
 			t.Errorf("%s becomes %s, want %s", value, got, want)
 		}
 	}
@@ -133,7 +134,7 @@ func TestLoaderEnviron(t *testing.T) {
 		File: write(t, "preload.toml", "preload = true\n[env]\nSHARD = \"s{slot}\"\nFIX = \"{{slot}} {x}\"\nHOME = \"/{id}\"\n"), Command: []string{"./server"},
 	})
 	base := []string{"HOME=/root", "LISTEN_FDS=1", "A=b"}
-	loader, forked := c.LoaderEnviron(base, nil), c.ForkedEnviron(2, 3, 4)
+	loader, forked := c.LoaderEnviron(base, nil), c.ForkedEnviron(Worker{Slot: 2, Place: 3, ID: 4})
 	if want := []string{"A=b", "FIX={slot} {x}"}; !slices.Equal(loader, want) {
 		t.Errorf("the loader has %q, want %q", loader, want)
 	}
@@ -141,7 +142,7 @@ func TestLoaderEnviron(t *testing.T) {
 		t.Errorf("the worker has %q more, want %q", forked, want)
 	}
 	both := slices.Sorted(slices.Values(append(loader, forked...)))
-	if want := c.Environ(base, nil, 2, 3, 4); !slices.Equal(both, want) {
+	if want := c.Environ(base, nil, Worker{Slot: 2, Place: 3, ID: 4}); !slices.Equal(both, want) {
 		t.Errorf("together %q, want %q", both, want)
 	}
 }

@@ -147,7 +147,7 @@ func (l *loader) readTable(name string, table map[string]any) {
 // unknownHint guesses what was meant by a key that does not exist.
 func unknownHint(table, part string, isTable bool) string {
 	if isTable {
-		tables := []string{"env"}
+		tables := []string{"env", "resources"}
 		for _, k := range keys {
 			if in, _ := split(k.Name); in != "" {
 				tables = append(tables, in)

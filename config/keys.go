@@ -60,7 +60,7 @@ func key[T any](k Key, field func(*Config) *T, of kind[T]) Key {
 func (k Key) printing(print func(*Config) string) Key {
 	k.print = print
 	k.Default = print(Default())
-	if k.Name != "command" && k.Name != "env" {
+	if k.Name != "command" && k.Name != "env" && k.Name != "resources" {
 		k.Env = "GOSUPER_" + strings.ToUpper(strings.ReplaceAll(k.Name, ".", "_"))
 	}
 	return k

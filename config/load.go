@@ -153,6 +153,7 @@ func (l *loader) readEnviron(environ map[string]string) {
 		}
 		l.apply(k, in, origin{layer: layerEnviron, from: k.Env})
 	}
+	l.readResources(environ)
 	l.warnings = append(l.warnings, unknownVariables(environ)...)
 }
 

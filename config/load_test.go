@@ -48,6 +48,7 @@ var samples = map[string]sample{
 	"pidfile":                  {`"/run/api.pid"`, "/run/api.pid"},
 	"env_file":                 {`"ENVFILE"`, "ENVFILE"},
 	"env_pass":                 {`["LANG", "LC_*"]`, "LANG,LC_*"},
+	"resources":                {toml: `{ gpu = ["0", "1"], nv-link = ["a"] }`},
 	"env":                      {toml: `{ A = "{slot}", "b.c" = "" }`},
 	"restart.backoff_min":      {`"1s"`, "1s"},
 	"restart.backoff_max":      {`"1h"`, "1h"},

@@ -15,9 +15,9 @@ func (c *Config) TOML(said map[string]string) string {
 	table := ""
 	for _, k := range keys {
 		in, word := split(k.Name)
-		if k.Name == "env" {
-			// The end of the top is the place for its longest value, which reads
-			// better as a table of its own.
+		if k.Name == "env" || k.Name == "resources" {
+			// The end of the top is the place for its longest values, which read
+			// better as tables of their own.
 			continue
 		}
 		if in != table {
@@ -37,6 +37,16 @@ func (c *Config) TOML(said map[string]string) string {
 		b.WriteString("\n[env]\n")
 		for _, name := range slices.Sorted(maps.Keys(c.Env)) {
 			b.WriteString(bareOrQuoted(name) + " = " + quote(c.Env[name]) + "\n")
+		}
+	}
+	if len(c.Resources) > 0 {
+		b.WriteString("\n[resources]")
+		if said["resources"] != "" {
+			b.WriteString("    # " + said["resources"])
+		}
+		b.WriteString("\n")
+		for _, name := range slices.Sorted(maps.Keys(c.Resources)) {
+			b.WriteString(bareOrQuoted(name) + " = " + quoteList(c.Resources[name]) + "\n")
 		}
 	}
 	return b.String()

@@ -51,8 +51,8 @@ func checkReadyPath(path string) error {
 
 // Launch returns the executable and the arguments of a worker: those of the command, or
 // of its front, which is this program. See package worker/proxy.
-func (c *Config) Launch(r Resolved) (path string, argv []string) {
-	argv = r.Argv(c.Command)
+func (c *Config) Launch(r Resolved, worker Worker) (path string, argv []string) {
+	argv = worker.ExpandCommand(r.Argv(c.Command))
 	if !c.IsProxy() {
 		return r.Path, argv
 	}
@@ -94,7 +94,7 @@ func (l *loader) checkProxy() {
 		return
 	}
 	if !c.IsProxy() {
-		if port || socket {
+		if port && c.Resources["port"] == nil || socket && c.Resources["socket"] == nil {
 			l.warn(`{port} and {socket} mean something with worker_class = "proxy" alone: a worker accepts from fd 3, which it inherits`)
 		}
 		return

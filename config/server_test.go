@@ -22,7 +22,7 @@ func TestPlatformVariablesAreUsedOnce(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c, _ := mustLoad(t, Source{Command: []string{"a"}, Environ: platform, Flags: test.flags})
-			if got := c.Environ(platform, nil, 0, 0, 1); !slices.Equal(got, test.want) {
+			if got := c.Environ(platform, nil, Worker{ID: 1}); !slices.Equal(got, test.want) {
 				t.Errorf("workers get %q, want %q", got, test.want)
 			}
 			text, err := json.Marshal(c)
@@ -33,7 +33,7 @@ func TestPlatformVariablesAreUsedOnce(t *testing.T) {
 			if err := json.Unmarshal(text, &next); err != nil {
 				t.Fatal(err)
 			}
-			if got := next.Environ(platform, nil, 0, 0, 1); !slices.Equal(got, test.want) {
+			if got := next.Environ(platform, nil, Worker{ID: 1}); !slices.Equal(got, test.want) {
 				t.Errorf("after an upgrade workers get %q, want %q", got, test.want)
 			}
 		})

@@ -40,6 +40,11 @@ func (s *Supervisor) Scale(ctx context.Context, by control.Scaling) (control.Sca
 				Status:  http.StatusBadRequest,
 				Message: fmt.Sprintf("workers must be a number from 1 to %d, not %d", config.MaxWorkers, result.To),
 			}
+		case s.fleet.Bounded(result.To) < result.To:
+			refused = &control.Error{
+				Status:  http.StatusConflict,
+				Message: fmt.Sprintf("there are leases for %d workers, not %d: list more in [resources] and reload", s.fleet.Bounded(result.To), result.To),
+			}
 		default:
 			s.log.Info("asked", zap.String("for", "scale"), zap.Int("workers", result.To))
 			s.step(fleet.ScaleBy{N: result.To - result.From})

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
+	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/hint"
 	"github.com/gosuper/gosuper/supervisor/internal/loader"
@@ -33,7 +34,7 @@ func (s *Supervisor) spawn(a fleet.Spawn) {
 	s.books.Started(w.ID, time.Now())
 	started := func() {
 		if w.PID != 0 && w.Failure == "" {
-			s.log.Info("worker started", w.Fields(zap.String("reason", string(a.Reason)), zap.Int("place", w.Place))...)
+			s.log.Info("worker started", append(w.Fields(zap.String("reason", string(a.Reason)), zap.Int("place", w.Place)), w.Leased()...)...)
 		}
 	}
 	pid, err := s.hands.launch(s, w, func(pid int, err error) {
@@ -58,6 +59,7 @@ func (s *Supervisor) born(w *roster.Worker, pid int, err error) {
 		err = s.attend(w, pid)
 	} else {
 		s.giveUpOn(w)
+		s.clear(w, 0)
 	}
 	if err != nil {
 		w.Failure = err.Error()
@@ -76,6 +78,7 @@ func (s *Supervisor) attend(w *roster.Worker, pid int) error {
 		s.died(w, end)
 		s.scales.CountKills()
 		s.note(fleet.Exited{ID: w.ID})
+		s.clear(w, pid)
 		return nil
 	}
 	if w.Endpoint != nil {
@@ -105,8 +108,10 @@ func (s *Supervisor) giveUpOn(w *roster.Worker) {
 	w.Gone = true
 	w.Release()
 	if w.Rev.Config.Preload {
-		s.loaders.Cancel(w.ID)
 		s.note(fleet.SpawnFailed{ID: w.ID})
+		if s.loaders.Cancel(w.ID) {
+			s.clear(w, 0)
+		}
 		return
 	}
 	s.note(fleet.Exited{ID: w.ID})
@@ -115,11 +120,13 @@ func (s *Supervisor) giveUpOn(w *roster.Worker) {
 // endUnwanted ends the process that was made for a worker after that was given up.
 func (s *Supervisor) endUnwanted(w *roster.Worker, pid int) {
 	if pid == 0 || s.knows(pid) || !s.hands.child(pid) {
+		s.clear(w, 0)
 		return // it was reaped, and the pid may be another's
 	}
 	if err := s.hands.signal(s, pid, w, orderKill); err != nil {
 		s.log.Error("cannot end a worker that came too late", w.Fields(zap.Error(err))...)
 	}
+	s.clear(w, pid)
 }
 
 // launch has the process of a worker made in two steps: what it is given is put
@@ -144,6 +151,8 @@ func launch(s *Supervisor, w *roster.Worker, told func(pid int, err error)) (pid
 	}
 	s.loop.SendMain(func() loop.Work {
 		if w.Gone {
+			s.clear(w, 0)
+			s.step()
 			return nil
 		}
 		o, err := s.outfit(w)
@@ -154,7 +163,7 @@ func launch(s *Supervisor, w *roster.Worker, told func(pid int, err error)) (pid
 			defer o.Close()
 			pid, known := 0, make(chan struct{})
 			if err == nil {
-				pid, err = process.Start(w.Rev.Spec(o, func() {
+				pid, err = process.Start(w.Rev.Spec(o, config.Worker{Lease: w.Lease}, func() {
 					<-known // what it is comes before what it does
 					s.signs.Post(signs.Message{ID: w.ID, Executed: true}, w.Endpoint.Done())
 				}))
@@ -185,7 +194,7 @@ func (s *Supervisor) outfit(w *roster.Worker) (o *outfit.Outfit, err error) {
 	w.Memory = s.boards.Create(s.log)
 	given := outfit.Worker{
 		Config: r.Config, Environ: s.options.Environ, Identity: r.Identity,
-		ID: w.ID, Slot: w.Slot, Place: w.Place, Generation: w.Generation, Limit: w.Limit,
+		ID: w.ID, Slot: w.Slot, Place: w.Place, Generation: w.Generation, Limit: w.Limit, Lease: w.Lease,
 		Listeners: r.Sockets.Fds(w.Slot), Names: r.Sockets.Names(),
 		NotifyAddress: w.Endpoint.Address(), Notify: w.Endpoint.ChildFd(),
 		Board: w.BoardFD(), Fleet: s.boards.PageFD(), Access: -1, TLS: r.TLS,

@@ -57,6 +57,8 @@ func (s *Supervisor) perform(a fleet.Action) {
 		}
 		s.log.Warn("killing worker", w.Fields(zap.String("reason", string(a.Reason)))...)
 		s.do(w, orderKill)
+	case fleet.Unkillable:
+		s.nameUnkillable(a.ID)
 	case fleet.Bury:
 		w := s.roster.Of(a.Worker.ID)
 		s.roster.Remove(w.ID)
@@ -166,6 +168,17 @@ func (s *Supervisor) do(w *roster.Worker, o order) {
 	if err := s.hands.signal(s, w.PID, w, o); err != nil {
 		s.log.Error("cannot signal worker", w.Fields(zap.Stringer("order", o), zap.Error(err))...)
 	}
+}
+
+// nameUnkillable says that SIGKILL has not ended a worker, or what is left of one.
+func (s *Supervisor) nameUnkillable(id int) {
+	const why = "SIGKILL has not ended it: it hangs in the kernel, or is frozen (state and wchan in /proc/PID tell); its lease, if it has one, stays taken until it is gone"
+	if w := s.roster.Of(id); w != nil {
+		s.log.Warn("worker does not die", append(w.Fields(zap.Duration("age", w.Age()), zap.String("hint", why)), w.Leased()...)...)
+		return
+	}
+	s.log.Warn("what is left of a worker does not die", zap.Int("worker", id), zap.Int("group", s.groups.PID(id)),
+		zap.Any("lease", map[string]string(s.fleet.Holding(id))), zap.String("hint", why))
 }
 
 // bury gives back what a dead worker had and explains its death, after its

@@ -120,7 +120,7 @@ func (s *Supervisor) beginReload(r *revision.Revision, b *revision.Binding) (beg
 		return false, nil
 	}
 	r.Number = s.revisions.Last + 1
-	if n := s.fleet.TargetWith(r.Workers); n != r.Workers { // an operator has scaled it
+	if n := s.fleet.TargetWith(r.Settings()); n != r.Workers { // an operator has scaled it
 		r.Memory = r.Config.Memory(os.DirFS("/"), n)
 	}
 	s.adopt(r)

@@ -59,7 +59,9 @@ func (s *Supervisor) reap() {
 	// that was reaped is not to be signalled any more.
 	for _, w := range ended {
 		s.note(fleet.Exited{ID: w.ID})
+		s.clear(w, w.PID)
 	}
+	s.lookAtGroups(time.Now())
 	if len(ended) > 0 {
 		s.scales.CountKills()
 	}
@@ -74,6 +76,25 @@ func (s *Supervisor) reap() {
 	}
 	if tried != nil {
 		s.endTrial(*tried)
+	}
+}
+
+// clear gives the lease of a worker back that is gone, as soon as nobody is left of its
+// process group; 0: it had none.
+func (s *Supervisor) clear(w *roster.Worker, group int) {
+	switch {
+	case w.Lease == nil:
+	case group == 0:
+		s.note(fleet.Cleared{ID: w.ID})
+	default:
+		s.groups.Watch(w.ID, group)
+	}
+}
+
+// lookAtGroups tells the brain of whom nobody is left.
+func (s *Supervisor) lookAtGroups(now time.Time) {
+	for _, id := range s.groups.Look(now, s.knows) {
+		s.note(fleet.Cleared{ID: id})
 	}
 }
 

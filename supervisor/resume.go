@@ -101,6 +101,11 @@ func (s *Supervisor) begin() {
 	for _, m := range i.messages {
 		s.signs.Hear(m)
 	}
+	for id := range s.fleet.Remaining() {
+		if s.groups.PID(id) == 0 { // it had no process, and will have none
+			s.note(fleet.Cleared{ID: id})
+		}
+	}
 	s.step()
 	s.tick()
 	go s.hands.trim() // of what only the upgrade needed

@@ -78,6 +78,10 @@ func (s *Supervisor) scale(by int) {
 		s.log.Warn("not scaled: workers is a number from 1 to "+strconv.Itoa(config.MaxWorkers), zap.Int("workers", s.fleet.Target()))
 		return
 	}
+	if most := s.fleet.Bounded(s.fleet.Target() + by); most < s.fleet.Target()+by {
+		s.log.Warn("not scaled: there are no more leases, see [resources]", zap.Int("workers", most))
+		return
+	}
 	s.step(fleet.ScaleBy{N: by})
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/develop"
 	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/groups"
 	"github.com/gosuper/gosuper/supervisor/internal/guard"
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
@@ -47,6 +48,7 @@ type Supervisor struct {
 
 	roster    *roster.Roster      `state:",inline"`
 	leftovers leftovers.Leftovers `state:",inline"`
+	groups    groups.Groups       `state:",inline"` // of workers that are gone and had leases
 	loaders   preload.Loaders     `state:",inline"` // that workers are forked from
 
 	manager     *manager.Manager     `state:"-"`       // nil: there is none
@@ -156,7 +158,7 @@ func wait(timer *time.Timer, next time.Time) {
 // deadline is when the loop has something to do of its own; zero: never.
 func (s *Supervisor) deadline() time.Time {
 	next, _ := s.fleet.Deadline()
-	return loop.Soonest(next, s.sockets.Due(), s.development.Due(), s.upgrades.Trial.Due(), s.signs.Due(), s.guard.Next(), s.manager.Due(), s.loaders.Due())
+	return loop.Soonest(next, s.sockets.Due(), s.development.Due(), s.upgrades.Trial.Due(), s.signs.Due(), s.guard.Next(), s.manager.Due(), s.loaders.Due(), s.groups.Due())
 }
 
 // tick is the passing of time. What already happened is heard first, so that

@@ -25,6 +25,9 @@
 //     replaces, and for a while both live.
 //   - GOSUPER_PLACE: 0 to workers+surge-1. No two living workers have the same.
 //   - GOSUPER_GENERATION: counts accepted configurations, from 1.
+//   - GOSUPER_RESOURCE_NAME: what is leased to this worker of the resource NAME of
+//     the table [resources]. No two living workers have the same, nor has anybody
+//     until the last process of the worker's group is gone.
 //   - GOSUPER_STOP_SIGNAL: the name of the signal that asks this worker to drain,
 //     such as "SIGTERM" or "SIGUSR2".
 //   - GOSUPER_NOTIFY_FD and NOTIFY_SOCKET: where to report, see below.
@@ -63,8 +66,8 @@
 // the reader only when LISTEN_PID is the reader's own process id. A reader for
 // which it is must then set FD_CLOEXEC on the descriptors and unset the variables
 // that name descriptors, the stop signal and the limits, so that its own children
-// do not take them for theirs; so also NOTIFY_SOCKET, if it does not use it. GOSUPER_WORKER_ID, GOSUPER_SLOT, GOSUPER_PLACE and
-// GOSUPER_GENERATION stay, for the application.
+// do not take them for theirs; so also NOTIFY_SOCKET, if it does not use it. GOSUPER_WORKER_ID, GOSUPER_SLOT, GOSUPER_PLACE,
+// GOSUPER_GENERATION and GOSUPER_RESOURCE_NAME stay, for the application.
 //
 // A reader that finds GOSUPER_WORKER_ID and somebody else's LISTEN_PID runs below
 // a program that was started in its place: a shell, `uv run`, `npm start`. Signals

@@ -185,7 +185,7 @@ func (d *Development) build(p *Project) {
 	d.starting = true
 	d.options.Start(process.Spec{
 		Path: path, Argv: c.Watch.Build, Dir: p.Dir,
-		Env:   c.Environ(nil, d.options.Environ, 0, 0, 0),
+		Env:   c.Environ(nil, d.options.Environ, config.Worker{}),
 		Files: []int{process.Null, unix.Stderr, unix.Stderr},
 	}, func(pid int, err error) { d.started(c.Watch.Build, pid, err) })
 }
@@ -287,7 +287,7 @@ func BuildFirst(c *config.Config, o Options) error {
 	}
 	o.Log.Info("building: the command does not exist yet", zap.Strings("command", c.Watch.Build))
 	cmd := exec.Cmd{
-		Path: path, Args: c.Watch.Build, Dir: c.Chdir, Env: c.Environ(nil, o.Environ, 0, 0, 0),
+		Path: path, Args: c.Watch.Build, Dir: c.Chdir, Env: c.Environ(nil, o.Environ, config.Worker{}),
 		Stdout: os.Stderr, Stderr: os.Stderr,
 		SysProcAttr: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
 	}

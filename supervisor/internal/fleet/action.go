@@ -102,6 +102,10 @@ type (
 		Aborted bool
 	}
 
+	// Unkillable says, again and again, that SIGKILL has not ended a worker, or what is
+	// left of the process group of one that is gone and had a lease. It keeps that.
+	Unkillable struct{ ID int }
+
 	// Bury says what the exit of a worker meant. Reason is what was wrong with it,
 	// unless its verdict is that it was retired. Backoff is how long its slot
 	// stays empty.
@@ -164,6 +168,7 @@ func (Hasten) action()      {}
 func (Prolong) action()     {}
 func (Abort) action()       {}
 func (Kill) action()        {}
+func (Unkillable) action()  {}
 func (Bury) action()        {}
 func (Rescale) action()     {}
 func (Apply) action()       {}

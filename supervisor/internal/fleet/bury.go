@@ -5,6 +5,9 @@ import "time"
 // bury removes a worker that is gone and draws the lesson of its exit.
 func (f *Fleet) bury(w *Worker) {
 	f.part(w)
+	if w.Lease != nil {
+		f.remains = append(f.remains, &remains{ID: w.ID, Lease: w.Lease, due: f.now.Add(KillPatience)})
+	}
 	verdict := f.verdict(w)
 	if !w.told && !w.blamed {
 		f.blame(w, verdict)
@@ -67,7 +70,7 @@ func (f *Fleet) blame(w *Worker, verdict Verdict) {
 	s := f.slots[w.Slot]
 	switch {
 	case s.revision != r.number:
-		*s = slot{revision: r.number, wished: s.wished}
+		*s = slot{revision: r.number, wished: s.wished, lease: s.lease}
 	case stayed: // boots that failed since it started are in a row all the same
 		s.crashes, s.early, s.until = 0, 0, time.Time{}
 	}

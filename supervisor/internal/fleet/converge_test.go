@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -16,9 +17,19 @@ func (w *world) converge() string {
 		w.kinds[rev] = good
 	}
 	w.queue, w.hung = nil, map[int]hang{}
+	undead := 0                        // one that SIGKILL does not end for as long as this takes
 	for x := range w.fleet.Workers() { // those whose fate was in the queue
-		if x.State != Ready {
+		if x.State == Killed && undead == 0 && w.r.IntN(2) == 0 {
+			undead = x.ID
+		} else if x.State != Ready {
 			w.after(w.ms(1000), Exited{x.ID})
+		}
+	}
+	for _, one := range w.fleet.remains {
+		if undead == 0 && w.r.IntN(2) == 0 {
+			undead = one.ID
+		} else {
+			w.after(w.ms(1000), Cleared{one.ID})
 		}
 	}
 	w.soothe()
@@ -34,7 +45,8 @@ func (w *world) converge() string {
 	}
 	fresh := func(x *Worker) bool { return x.State == Ready && w.fleet.fresh(x) }
 	converged := func() bool {
-		return len(w.fleet.workers) == w.fleet.Target() && w.fleet.count(fresh) == w.fleet.Target()
+		want := w.fleet.Target() - w.starved(undead)
+		return w.fleet.count(func(x *Worker) bool { return x.ID != undead }) == want && w.fleet.count(fresh) == want
 	}
 	// Some worker may just have reached its lifetime.
 	for more := 300; more > 0 && !converged(); more-- {
@@ -42,7 +54,7 @@ func (w *world) converge() string {
 			return broken
 		}
 	}
-	if w.oracle.halted {
+	if w.oracle.halted || w.blocked(undead) {
 		return ""
 	}
 	number, _ := w.fleet.Revision()
@@ -61,6 +73,37 @@ func (w *world) converge() string {
 	return ""
 }
 
+// starved is how many workers there cannot be because that one keeps its lease.
+func (w *world) starved(undead int) int {
+	all := len(w.fleet.current.Leases)
+	return max(w.fleet.Target()-all+w.kept(undead, w.fleet.current), 0) * min(all, 1)
+}
+
+// blocked says whether that one keeps what more than one worker would need, so that old
+// workers with what is left may have no successor, nor those with nothing of it, or what
+// a candidate needs.
+func (w *world) blocked(undead int) bool {
+	kept, c := w.kept(undead, w.fleet.current), w.fleet.candidate
+	without := func(x *Worker) bool {
+		return x.State == Ready && !slices.ContainsFunc(w.fleet.current.Leases, x.Lease.clashes)
+	}
+	return kept > 1 || kept > 0 && w.fleet.count(without) > 0 || c != nil && len(c.Leases) > 0 && w.kept(undead, c) == len(c.Leases)
+}
+
+// kept is how many leases of a revision nobody can have because of that one.
+func (w *world) kept(undead int, r *revision) (n int) {
+	lease := w.fleet.Holding(undead)
+	if x, ok := w.fleet.Worker(undead); ok {
+		lease = x.Lease
+	}
+	for _, l := range r.Leases {
+		if l.clashes(lease) {
+			n++
+		}
+	}
+	return n
+}
+
 // weaned says whether no loader lives but that of the revision.
 func (w *world) weaned(revision int) bool {
 	for l := range w.fleet.Loaders() {
@@ -76,6 +119,6 @@ func (w *world) weaned(revision int) bool {
 func (w *world) overaged() bool {
 	return w.fleet.count(func(x *Worker) bool {
 		s := w.oracle.settings[x.Revision]
-		return s.Lifetime > 0 && !x.ReadyAt.IsZero() && w.now.Sub(x.ReadyAt) > s.Lifetime+s.LifetimeJitter+time.Minute
+		return s.Lifetime > 0 && x.State != Killed && !x.ReadyAt.IsZero() && w.now.Sub(x.ReadyAt) > s.Lifetime+s.LifetimeJitter+time.Minute
 	}) > 0
 }

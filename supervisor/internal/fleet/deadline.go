@@ -20,6 +20,9 @@ func (f *Fleet) Deadline() (time.Time, bool) {
 		consider(w.expires)
 		consider(f.grantAt(w))
 	}
+	for _, one := range f.remains {
+		consider(one.due)
+	}
 	for _, l := range f.loaders {
 		consider(l.due)
 	}
@@ -55,7 +58,7 @@ func (f *Fleet) Horizon() time.Time {
 		}
 	}
 	for _, w := range f.workers {
-		if w.State != Ready && !w.due.IsZero() { // not yet killed
+		if w.State != Ready && w.State != Killed {
 			consider(w.due.Add(AbortGrace))
 		}
 	}
@@ -123,6 +126,9 @@ func (f *Fleet) postpone() {
 		}
 		later(&w.aliveAt)
 		later(&w.expires)
+	}
+	for _, one := range f.remains {
+		later(&one.due)
 	}
 	for _, l := range f.loaders {
 		later(&l.due)

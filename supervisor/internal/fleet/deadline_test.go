@@ -30,7 +30,7 @@ func TestHorizon(t *testing.T) {
 		{10 * time.Second, SaidReady{5}, 60*time.Second + AbortGrace}, // the drain of its predecessor
 		{11 * time.Second, Stop{}, 46*time.Second + KillGrace},
 		{12 * time.Second, Stop{Quick: true}, 13*time.Second + max(KillGrace, AbortGrace)},
-		{13 * time.Second, Tick{}, 13*time.Second + KillGrace + AbortGrace},
+		{13 * time.Second, Tick{}, 13*time.Second + KillGrace},
 	} {
 		f.Step(start.Add(step.at), step.ev)
 		got, want := f.Horizon(), start.Add(step.want)

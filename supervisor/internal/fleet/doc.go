@@ -26,6 +26,13 @@
 // who is aborted or killed is stopping. It is fresh if it belongs to the current
 // revision and nobody asked for it to be recycled.
 //
+// A revision may have leases, as many as workers at least, and each worker holds one of
+// them for life and until nobody is left of its process group. A successor starts first
+// while one is free; else its slot, or the one whose worker has what it needs, is
+// replaced stop-first, when nothing is under way that would free one. A worker, or what is
+// left of one, is unkillable if it is there [KillPatience] after SIGKILL. It holds its
+// lease and its place, and is no reason for anything else to wait.
+//
 // The workers of a preloaded revision are spawned by its loader, which is no worker and
 // fills no slot. It is started when a worker is to be spawned and there is none, and
 // is told to end when no worker of its revision will be spawned any more. It has the
@@ -43,8 +50,9 @@
 //
 //	                 starting guessed  ready    stuck    leaving  draining hurried  aborted  killed   gone
 //	Tick             .        .        .        .        .        .        .        .        .        .
-//	Tick, when due   Ax       p        .        .        Kk       Kk       Ax       Kks      .        .
+//	Tick, when due   Ax       p        .        .        Kk       Kk       Ax       Kks      i        .
 //	Exited           Gbs      Gbs      Gbs      Gb       Gb       Gb       Gb       Gbs      Gb       .
+//	Cleared          .        .        .        .        .        .        .        .        .        .
 //	SpawnFailed      Gbs      Gbs      Gbs      Gb       Gb       Gb       Gb       Gbs      Gb       .
 //	Executed         *        .        .        .        .        .        .        .        .        .
 //	Waits            *        .        .        .        .        .        .        .        .        .
@@ -84,8 +92,8 @@
 // A aborted, K killed, G gone; of a loader S starting, R ready, T stopping, A aborted,
 // K killed, G gone. The others are what is done, to this worker or for the fleet:
 //
-//	m Load, o Unload, j AbortLoader, z KillLoader, s Spawn, a Announce, w Withdraw, p Plain, f FoundStuck
-//	v Recovered, r Retire, h Hasten, l Prolong, x Abort, k Kill, b Bury, n Rescale, c Close
+//	m Load, o Unload, j AbortLoader, z KillLoader, s Spawn, a Announce, w Withdraw, p Plain, f FoundStuck, v Recovered
+//	r Retire, h Hasten, l Prolong, x Abort, k Kill, i Unkillable, b Bury, n Rescale, c Close
 //
 // An asterisk is a fact that is noted, and a point nothing at all. A worker that nobody
 // knows is like one that is gone.
@@ -103,8 +111,16 @@
 //   - No spawn inside a backoff.
 //   - Before anything was ever ready, a boot that failed is tried again in one slot alone.
 //   - Never more than target+surge processes alive, draining ones included,
-//     except those already alive when the target shrank.
+//     except those already alive when the target shrank, and unkillable ones.
 //   - Places of living workers differ.
+//   - No two living processes hold the same value of a resource, of whatever revisions; a
+//     worker has a lease of its own revision; and there are never more workers than leases.
+//   - A worker goes for want of a lease only when nothing is about to free one and
+//     every other slot is served that could be. Its slot gets its lease back if the
+//     successor is one of the same revision.
+//   - Who is unkillable is called so, not earlier and once in [UnkillableEvery], and costs neither
+//     surge nor a slot: the fleet converges all the same, to one worker fewer if there is no
+//     other lease.
 //   - A revision that cannot become ready is rolled back; the workers before
 //     it stay untouched until its first worker is ready.
 //   - A rollout is rolled back when StartupAttempts failures are in a row, and not

@@ -38,8 +38,11 @@ func (f *Fleet) escalate() {
 		case Aborted:
 			f.kill(w, ReasonGrace)
 		case Killed:
-			w.due = time.Time{} // nothing more can be done
+			f.outlived(w.ID, &w.unkillable, &w.due)
 		}
+	}
+	for _, one := range f.remains {
+		f.outlived(one.ID, &one.unkillable, &one.due)
 	}
 	f.escalateLoaders()
 }
@@ -110,7 +113,7 @@ func (f *Fleet) abort(w *Worker, why Reason) {
 // kill ends a worker whose grace is over, or that may not live a moment longer.
 func (f *Fleet) kill(w *Worker, why Reason) {
 	aborted, failed := w.State == Aborted, w.failed()
-	w.is(Killed, time.Time{})
+	w.is(Killed, f.now.Add(KillPatience))
 	if (failed || w.oversized) && !w.told && !w.blamed {
 		f.blame(w, f.verdict(w))
 	}

@@ -13,6 +13,10 @@ type (
 	// Exited says that a worker's process is gone.
 	Exited struct{ ID int }
 
+	// Cleared says that nobody is left of the process group of a worker that is gone, or
+	// that there was none: its lease is free.
+	Cleared struct{ ID int }
+
 	// SpawnFailed says that no process came of a Spawn that was asked of a loader. For
 	// the worker that is as if it had exited.
 	SpawnFailed struct{ ID int }
@@ -82,7 +86,7 @@ type (
 		By time.Duration
 	}
 
-	// ScaleBy changes the number of workers, never below 1.
+	// ScaleBy changes the number of workers, never below 1, nor above that of leases.
 	ScaleBy struct{ N int }
 
 	// Reload asks for another configuration. Revision is greater than any before.
@@ -117,6 +121,7 @@ func (s Sight) stuck() Reason {
 
 func (Tick) event()           {}
 func (Exited) event()         {}
+func (Cleared) event()        {}
 func (SpawnFailed) event()    {}
 func (LoaderReady) event()    {}
 func (LoaderExited) event()   {}

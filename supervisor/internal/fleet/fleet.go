@@ -18,6 +18,7 @@ type Fleet struct {
 	workers     []*Worker   `state:"workers"` // alive, by id
 	loaders     []*Loader   `state:"loaders"` // alive
 	teams       [][]*Worker `state:"-"`       // the same by slot, which may be one that is no longer wanted
+	remains     []*remains  `state:"remains"` // of workers that had a lease
 	slots       []*slot     `state:"slots"`   // 0..current.target-1
 	lastID      int         `state:"last_id"`
 	generations int         `state:"generations"` // accepted so far
@@ -70,6 +71,9 @@ func (f *Fleet) Resume(draw func() float64) error {
 		}
 		if w.killed {
 			w.State, w.killed = Killed, false
+		}
+		if w.State == Killed && w.due.IsZero() && !f.stopping && !f.now.IsZero() {
+			w.due = f.now.Add(KillPatience) // as versions left it unsaid that did not wait for it
 		}
 	}
 	f.fitSlots(ReasonStart)
@@ -125,7 +129,7 @@ func (f *Fleet) conclude() {
 		return
 	}
 	for i := range f.slots {
-		if !slices.ContainsFunc(f.teams[i], func(w *Worker) bool { return w.State == Ready && f.own(w) }) {
+		if !slices.ContainsFunc(f.teams[i], func(w *Worker) bool { return w.State == Ready && f.own(w) }) && !f.bereft(i) {
 			return
 		}
 	}
@@ -164,15 +168,18 @@ func (f *Fleet) Worker(id int) (w Worker, alive bool) {
 // Target returns how many workers are asked for.
 func (f *Fleet) Target() int { return f.current.target }
 
-// TargetWith returns how many workers will be asked for when a configuration with
-// this number is accepted: what an operator scaled to is kept unless the
-// configured number changed.
-func (f *Fleet) TargetWith(workers int) int {
-	if workers == f.current.Workers {
-		return f.current.target
+// TargetWith returns how many workers will be asked for when these settings are
+// accepted: what an operator scaled to is kept unless the configured number changed,
+// as far as there are leases.
+func (f *Fleet) TargetWith(s Settings) int {
+	if s.Workers == f.current.Workers {
+		return s.bounded(f.current.target)
 	}
-	return workers
+	return s.bounded(s.Workers)
 }
+
+// Bounded returns so many workers, or as many as there can be at most.
+func (f *Fleet) Bounded(workers int) int { return f.current.bounded(max(workers, 1)) }
 
 // Revision returns the revision in force and its generation.
 func (f *Fleet) Revision() (number, generation int) { return f.current.number, f.current.generation }
@@ -278,7 +285,7 @@ func (f *Fleet) fitSlots(why Reason) {
 // resetSlots forgets the crashes of all slots: another revision is in force.
 func (f *Fleet) resetSlots(why Reason) {
 	for _, s := range f.slots {
-		*s = slot{why: s.why, wished: s.wished}
+		*s = slot{why: s.why, wished: s.wished, lease: s.lease}
 	}
 	f.fitSlots(why)
 }

@@ -42,6 +42,9 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 		if late && !slices.Contains(events, Event(SaidReady(a))) {
 			return "late loop believed"
 		}
+		if w.Revision == o.current {
+			o.keepLease(w)
+		}
 		if broken := o.announced(now, w); broken != "" {
 			return broken
 		}
@@ -131,18 +134,25 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 				return "killed before its stacks were printed"
 			}
 		}
-		w.killed = true
+		w.killed, w.killedAt = true, now
 		if !w.aborted.IsZero() && !w.told || w.oversized && (!w.told || w.left) {
 			o.count(now, w)
 		}
+	case Unkillable:
+		return o.unkillable(now, a.ID)
 	case Bury:
+		by := max(slices.Index(events, Event(Exited{a.Worker.ID})), slices.Index(events, Event(SpawnFailed{a.Worker.ID})))
+		if w := o.alive[a.Worker.ID]; w != nil {
+			o.leave(w, by)
+		}
 		return o.buried(now, a)
 	case Rescale:
-		if a.To < 1 || a.From != o.target {
+		if a.To < 1 || a.From != o.target || len(o.settings[o.current].Leases) > 0 && a.To > len(o.settings[o.current].Leases) {
 			return "scaled wrongly"
 		}
 		o.scaled = o.scaled || a.To > o.target
 		o.retarget(a.To)
+		o.forgetLeases()
 		for key := range o.crashes {
 			if key[0] >= a.To {
 				delete(o.crashes, key)
@@ -227,7 +237,7 @@ func (o *oracle) retired(now time.Time, a Retire, stopped bool) string {
 		}
 		w.recycling = true
 	}
-	w.told, w.until = true, a.Until
+	w.told, w.toldAt, w.until = true, now, a.Until
 	if a.Reason == ReasonStop {
 		if !o.delay.IsZero() {
 			return "stopped before its delay was over"
@@ -249,8 +259,14 @@ func (o *oracle) retired(now time.Time, a Retire, stopped bool) string {
 		}
 		return "retired without need"
 	}
-	if w.stuck && (o.surge() == 0 || o.spare() <= 0) { // its successor waits for the first drain to end
+	if w.Lease != nil && w.Slot < o.target {
+		o.waiting[w.Slot] = w.Lease
+	}
+	if w.stuck && (o.surge() == 0 || o.spare() <= 0 || !o.anyFree(now, o.current, w.Slot)) { // its successor waits for the first drain to end
 		o.atMost(now.Add(s.GracefulTimeout))
+		return ""
+	}
+	if o.yields(now, w) {
 		return ""
 	}
 	if o.surge() > 0 {

@@ -85,6 +85,10 @@ func (f *Fleet) twin() *Fleet {
 	for i, l := range twin.loaders {
 		twin.loaders[i] = copied(l)
 	}
+	twin.remains = slices.Clone(f.remains)
+	for i, one := range twin.remains {
+		twin.remains[i] = copied(one)
+	}
 	for i, s := range twin.slots {
 		twin.slots[i] = copied(s)
 	}

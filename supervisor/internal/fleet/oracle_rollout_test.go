@@ -98,6 +98,15 @@ func (o *oracle) applied(a Apply) string {
 		}
 		o.retarget(n)
 	}
+	if n := len(o.settings[a.Revision].Leases); n > 0 {
+		o.target = min(o.target, n)
+	}
+	o.forgetLeases()
+	for _, w := range o.alive {
+		if w.ready && w.Revision == a.Revision && a.Reason == ReasonReload {
+			o.keepLease(w)
+		}
+	}
 	if a.Reason == ReasonRollback {
 		o.fallback = 0
 		o.triesOf(a.Revision).failures = 0

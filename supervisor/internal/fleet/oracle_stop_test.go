@@ -49,16 +49,16 @@ func (o *oracle) stop(now time.Time, quick bool) {
 // abandoned says whether a slot has nobody although there is room and nothing
 // to wait for.
 func (o *oracle) abandoned(now time.Time) bool {
-	if len(o.alive) >= o.limit() || o.settings[o.current].StartParallel > 0 || o.loads(now) {
+	if o.counted() >= o.limit() || o.settings[o.current].StartParallel > 0 || o.loads(now) {
 		return false
 	}
 	held := map[int]bool{}
 	for _, w := range o.alive {
-		held[w.Slot] = true
+		held[w.Slot] = held[w.Slot] || !w.undead
 	}
 	for slot := range o.target {
 		c := o.crashes[[2]int{slot, o.current}]
-		if !held[slot] && (c == nil || !c.until.After(now)) && (o.served() || o.pioneers(slot)) {
+		if !held[slot] && o.anyFree(now, o.current, slot) && (c == nil || !c.until.After(now)) && (o.served() || o.pioneers(slot)) {
 			return true
 		}
 	}

@@ -28,20 +28,21 @@ type oracle struct {
 	stopAt    time.Time // when a stop must be over; zero: none
 	quick     bool      // it is a quick one
 	halted    bool
-	moved     bool              // the last step was about more than time, as the brain says
-	next      time.Time         // last deadline
-	lateAt    time.Time         // last late step
-	lateFrom  time.Time         // first of a row of late steps; zero: there is none
-	targets   map[int]int       // of revisions that were replaced
-	prev      map[int]bool      // told or aborted before this step
-	headers   map[int]bool      // revisions one of whose workers wrote its header
-	event     int               // number of the event under way
-	proofs    []proof           // not yet believed
-	fallback  int               // that a rollout may be given up for; 0: none
-	candidate int               // asked for, and not decided on; 0: none
-	nurses    map[int]*nurse    // by revision
-	tries     map[int]*tries    // the same
-	granted   map[int]time.Time // when a worker of the slot was replaced last because it wished it
+	moved     bool           // the last step was about more than time, as the brain says
+	next      time.Time      // last deadline
+	lateAt    time.Time      // last late step
+	lateFrom  time.Time      // first of a row of late steps; zero: there is none
+	targets   map[int]int    // of revisions that were replaced
+	prev      map[int]bool   // told or aborted before this step
+	headers   map[int]bool   // revisions one of whose workers wrote its header
+	event     int            // number of the event under way
+	proofs    []proof        // not yet believed
+	fallback  int            // that a rollout may be given up for; 0: none
+	candidate int            // asked for, and not decided on; 0: none
+	nurses    map[int]*nurse // by revision
+	tries     map[int]*tries // the same
+	tenures
+	granted map[int]time.Time // when a worker of the slot was replaced last because it wished it
 }
 
 type life struct {
@@ -49,7 +50,11 @@ type life struct {
 	reason    Reason
 	ready     bool
 	told      bool
+	toldAt    time.Time
 	killed    bool
+	killedAt  time.Time
+	undead    bool      // SIGKILL has not ended it
+	namedAt   time.Time // when that was said last
 	aborted   time.Time // or, where that was postponed, two seconds before SIGKILL at the latest
 	readyAt   time.Time
 	ended     time.Time // killed or gone, when counted as a crash
@@ -78,7 +83,7 @@ type crashes struct {
 func newOracle(number int, s Settings) *oracle {
 	return &oracle{
 		settings: map[int]Settings{number: s}, current: number, target: s.Workers,
-		nurses: map[int]*nurse{}, tries: map[int]*tries{},
+		tenures: newTenures(), nurses: map[int]*nurse{}, tries: map[int]*tries{},
 		reloads: map[int]bool{}, targets: map[int]int{}, headers: map[int]bool{}, alive: map[int]*life{}, crashes: map[[2]int]*crashes{}, rows: map[int]*row{}, granted: map[int]time.Time{},
 	}
 }
@@ -98,7 +103,7 @@ func (o *oracle) check(f *Fleet, now time.Time, events ...Event) (actions []Acti
 	if by := now.Sub(o.next); !o.next.IsZero() && by > Lateness && !o.stopAt.IsZero() {
 		o.stopAt = o.stopAt.Add(by)
 	}
-	o.prev = map[int]bool{}
+	o.prev, o.cleared = map[int]bool{}, nil
 	for id, w := range o.alive {
 		o.prev[id] = w.told || !w.aborted.IsZero()
 	}
@@ -142,8 +147,9 @@ func (o *oracle) check(f *Fleet, now time.Time, events ...Event) (actions []Acti
 		return actions, "loader forgotten"
 	}
 	ages := slices.ContainsFunc(f.workers, func(w *Worker) bool {
-		return w.expires.Equal(o.next) || f.grantAt(w).Equal(o.next) || w.State == Ready && w.due.Equal(o.next)
+		return w.expires.Equal(o.next) || f.grantAt(w).Equal(o.next) || w.State == Killed && w.due.Equal(o.next) || w.State == Ready && w.due.Equal(o.next)
 	})
+	ages = ages || slices.ContainsFunc(f.remains, func(one *remains) bool { return one.due.Equal(o.next) })
 	if ok && !ages && f.Horizon().Before(o.next) {
 		return actions, "horizon before the next deadline"
 	}
@@ -183,6 +189,8 @@ func (o *oracle) before(now time.Time, ev Event, late bool) {
 				o.look(now, w, sight, late)
 			}
 		}
+	case Cleared:
+		o.clear(ev.ID)
 	case Oversized:
 		if w := o.alive[ev.ID]; w != nil && !w.exited {
 			w.oversized = true
@@ -255,7 +263,7 @@ func (o *oracle) servers(slot, id int) (n int) {
 // spare returns how many processes could be spawned beside those for the
 // slots in which nobody serves.
 func (o *oracle) spare() int {
-	n := o.limit() - len(o.alive)
+	n := o.limit() - o.counted()
 	for slot := range o.target {
 		if o.servers(slot, 0) == 0 {
 			n--
@@ -276,7 +284,7 @@ func (o *oracle) spawned(now time.Time, a Spawn) string {
 	if w.Revision == o.current && !o.served() && !o.pioneers(w.Slot) {
 		return "several slots tried again before anything was ready"
 	}
-	if len(o.alive)+1 > o.limit() {
+	if o.counted()+1 > o.limit() {
 		return "more than workers + surge alive"
 	}
 	booting := 1
@@ -288,7 +296,7 @@ func (o *oracle) spawned(now time.Time, a Spawn) string {
 			booting++
 		}
 	}
-	if w.Slot < 0 || w.Slot >= o.target || w.Place < 0 || w.Place >= o.limit() {
+	if w.Slot < 0 || w.Slot >= o.target || w.Place < 0 || w.Place >= o.limit()+o.undeads() {
 		return "slot or place out of range"
 	}
 	if p := o.settings[o.current].StartParallel; p > 0 && booting > p {
@@ -300,6 +308,9 @@ func (o *oracle) spawned(now time.Time, a Spawn) string {
 	if !o.delay.IsZero() && o.servers(w.Slot, 0) > 0 && a.Reason != ReasonTimeout && a.Reason != ReasonWatchdog {
 		return "replaced during the delay"
 	}
+	if broken := o.leased(now, w); broken != "" {
+		return broken
+	}
 	o.alive[w.ID] = &life{Worker: w, reason: a.Reason, startBy: now.Add(s.StartupTimeout)}
 	o.alive[w.ID].expected = o.headers[w.Revision]
 	if a.Reason == ReasonLifetime && !o.aged(now, w.Slot) {
@@ -309,39 +320,4 @@ func (o *oracle) spawned(now time.Time, a Spawn) string {
 		return "more replacements at once than surge"
 	}
 	return ""
-}
-
-// replacements counts the slots in which a recycled worker lives beside its
-// successor.
-func (o *oracle) replacements() int {
-	slots := map[int]bool{}
-	for _, w := range o.alive {
-		for _, s := range o.alive {
-			if s.Slot == w.Slot && s.ID > w.ID && recycling(s.reason) && !s.told && !w.killed {
-				slots[w.Slot] = true
-			}
-		}
-	}
-	return len(slots)
-}
-
-// aged says whether a worker of the slot was ready for its whole lifetime; also
-// if none is there to ask.
-func (o *oracle) aged(now time.Time, slot int) bool {
-	young := false
-	for _, w := range o.alive {
-		if w.Slot == slot && w.ready {
-			if o.old(now, w) {
-				return true
-			}
-			young = true
-		}
-	}
-	return !young
-}
-
-// old says whether a worker was ready for its lifetime, without jitter.
-func (o *oracle) old(now time.Time, w *life) bool {
-	s := o.settings[w.Revision]
-	return s.Lifetime > 0 && now.Sub(w.readyAt) >= s.Lifetime
 }

@@ -50,3 +50,38 @@ func (o *oracle) retarget(n int) {
 func recycling(why Reason) bool {
 	return why == "recycle" || why == "max_requests" || why == wished || why == ReasonLifetime
 }
+
+// replacements counts the slots in which a recycled worker lives beside its
+// successor.
+func (o *oracle) replacements() int {
+	slots := map[int]bool{}
+	for _, w := range o.alive {
+		for _, s := range o.alive {
+			if s.Slot == w.Slot && s.ID > w.ID && recycling(s.reason) && !s.told && !w.killed {
+				slots[w.Slot] = true
+			}
+		}
+	}
+	return len(slots)
+}
+
+// aged says whether a worker of the slot was ready for its whole lifetime; also
+// if none is there to ask.
+func (o *oracle) aged(now time.Time, slot int) bool {
+	young := false
+	for _, w := range o.alive {
+		if w.Slot == slot && w.ready && !w.undead {
+			if o.old(now, w) {
+				return true
+			}
+			young = true
+		}
+	}
+	return !young
+}
+
+// old says whether a worker was ready for its lifetime, without jitter.
+func (o *oracle) old(now time.Time, w *life) bool {
+	s := o.settings[w.Revision]
+	return s.Lifetime > 0 && now.Sub(w.readyAt) >= s.Lifetime
+}

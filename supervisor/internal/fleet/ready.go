@@ -72,6 +72,9 @@ func (f *Fleet) announce(w *Worker) {
 	if r := f.of(w); r.number == w.Revision && r.Lifetime > 0 {
 		w.expires = f.now.Add(r.Lifetime + time.Duration(f.draw()*float64(r.LifetimeJitter)))
 	}
+	if f.own(w) {
+		f.keep(w)
+	}
 	f.do(Announce{w.ID})
 	if w.said || w.cooperates {
 		f.prove(w)

@@ -11,6 +11,8 @@ func (f *Fleet) record(ev Event) {
 		if w := f.worker(ev.ID); w != nil {
 			f.bury(w)
 		}
+	case Cleared:
+		f.cleared(ev.ID)
 	case SpawnFailed:
 		if w := f.worker(ev.ID); w != nil {
 			f.bury(w)
@@ -153,7 +155,7 @@ func (f *Fleet) scale(by int) {
 		return
 	}
 	from := f.current.target
-	f.current.target = max(1, from+by)
+	f.current.target = f.Bounded(from + by)
 	if f.current.target != from {
 		f.fitSlots(ReasonScale)
 		f.do(Rescale{from, f.current.target})

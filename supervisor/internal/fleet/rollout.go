@@ -105,7 +105,8 @@ func (f *Fleet) accept(c *revision) {
 	if f.count(func(w *Worker) bool { return w.State == Ready && w.Revision != c.number }) > 0 {
 		f.everReady = true // whoever goes for the reload served until then
 	}
-	c.target = f.TargetWith(c.Workers)
+	c.target = f.TargetWith(c.Settings)
+	f.keep(f.worker(c.canary))
 	f.generations++
 	c.generation = f.generations
 	f.current = c
@@ -117,7 +118,7 @@ func (f *Fleet) accept(c *revision) {
 func (f *Fleet) rollBack(culprit int) {
 	failed := f.current
 	if f.fallback.Workers == failed.Workers {
-		f.fallback.target = failed.target
+		f.fallback.target = f.fallback.bounded(failed.target)
 	}
 	f.current, f.fallback = f.fallback, nil
 	f.current.failures, f.current.crashes, f.current.loads.failures = 0, 0, 0

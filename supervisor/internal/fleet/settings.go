@@ -12,6 +12,7 @@ type Settings struct {
 	Command       string        // identity of what is run: a worker's cooperation is expected of later workers of the same command
 	Workers       int           // how many workers to keep ready, at least 1
 	Surge         Surge         // how many processes may live beyond Workers
+	Leases        []Lease       // of which each worker holds one for life; empty: none are needed, else at least Workers, and no two of them with the same value of a resource
 	StartParallel int           // workers starting at the same time; 0: no limit
 	Ready         ReadyMode     // what makes a worker ready
 	ReadyAfter    time.Duration // for ReadyAlive, and for plain workers under ReadyAuto: alive for so long
@@ -57,12 +58,14 @@ const (
 
 // The brain's constants of time, three of which it shares with the workers.
 const (
-	AbortGrace  = protocol.AbortGrace     // between the abort signal and SIGKILL, so that stacks can be printed
-	StuckGrace  = time.Second             // for a stuck worker without innocent requests: one may arrive on a kept connection just now
-	QuickGrace  = time.Second             // between the stop signal and SIGKILL on a quick stop
-	CutMargin   = protocol.CutMargin      // so long before it would be killed a cooperating worker cuts what is left and exits by itself
-	UnloadGrace = protocol.UnloadGrace    // between telling a loader to end and SIGKILL
-	KillGrace   = 2500 * time.Millisecond // after the common grace of a stop: AbortGrace for who is stuck, and then the kernel is waited for no longer
-	Lateness    = time.Second             // a deadline missed by more means that the loop itself was suspended
-	LateGrace   = 5 * time.Second         // so long a loop that is late again and again excuses what is overdue
+	AbortGrace      = protocol.AbortGrace     // between the abort signal and SIGKILL, so that stacks can be printed
+	StuckGrace      = time.Second             // for a stuck worker without innocent requests: one may arrive on a kept connection just now
+	QuickGrace      = time.Second             // between the stop signal and SIGKILL on a quick stop
+	CutMargin       = protocol.CutMargin      // so long before it would be killed a cooperating worker cuts what is left and exits by itself
+	UnloadGrace     = protocol.UnloadGrace    // between telling a loader to end and SIGKILL
+	KillGrace       = 2500 * time.Millisecond // after the common grace of a stop: AbortGrace for who is stuck, and then the kernel is waited for no longer
+	Lateness        = time.Second             // a deadline missed by more means that the loop itself was suspended
+	KillPatience    = 5 * time.Second         // after SIGKILL; whoever is still there hangs in the kernel, and costs neither surge nor a slot
+	UnkillableEvery = time.Minute             // and is named so often
+	LateGrace       = 5 * time.Second         // so long a loop that is late again and again excuses what is overdue
 )

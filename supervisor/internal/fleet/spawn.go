@@ -5,27 +5,42 @@ import "slices"
 // room is what may still be spawned in a step. It is found out once for all
 // slots, and kept up to date by [Fleet.boot] and [Fleet.vacate] alone.
 type room struct {
-	missing   int    // empty slots, each of which needs a process
-	starting  int    // workers that are
-	whole     bool   // every slot is served and nothing else lives
-	faltering bool   // a slot is in the backoff of the current revision
-	taken     []bool // places, up to the highest; nil: not asked for yet
-	place     int    // no lower one is free
+	living    int     // processes, but for those that SIGKILL does not end
+	missing   int     // empty slots, each of which needs a process
+	starting  int     // workers that are
+	still     bool    // nothing lives but what serves, and every slot is served that is in no backoff and has a lease
+	whole     bool    // it is so of those in a backoff as well
+	faltering bool    // a slot is in the backoff of the current revision
+	taken     []bool  // places, up to the highest; nil: not asked for yet
+	place     int     // no lower one is free
+	leases    *leases // who holds which; nil: not asked for yet
 }
 
 // survey returns the room that there is now.
 func (f *Fleet) survey() *room {
 	r := &room{
-		whole:    len(f.workers) == len(f.slots),
+		living:   f.count(func(w *Worker) bool { return !w.unkillable }),
+		still:    !slices.ContainsFunc(f.remains, func(one *remains) bool { return !one.unkillable }),
 		starting: f.count(func(w *Worker) bool { return w.State == Starting }),
 	}
+	served, waiting := 0, 0
 	for i, s := range f.slots {
 		if f.empty(i) {
 			r.missing++
 		}
-		r.whole = r.whole && f.server(i) != nil
-		r.faltering = r.faltering || s.inBackoff(f.current.number, f.now)
+		backoff := s.inBackoff(f.current.number, f.now)
+		switch {
+		case f.server(i) != nil:
+			served++
+		case backoff:
+			waiting++
+		case !f.starved(r, i):
+			r.still = false
+		}
+		r.faltering = r.faltering || backoff
 	}
+	r.still = r.still && r.living == served
+	r.whole = r.still && waiting == 0
 	return r
 }
 
@@ -34,6 +49,9 @@ func (f *Fleet) survey() *room {
 func (f *Fleet) spawn() {
 	if f.stopping {
 		return
+	}
+	if c := f.candidate; c != nil && (c.canarySlot >= len(f.slots) || f.lost(c.claim)) {
+		c.canarySlot, c.claim = -1, nil
 	}
 	r := f.survey()
 	f.spawnMissing(r)
@@ -44,7 +62,8 @@ func (f *Fleet) spawn() {
 	if f.Stopping() {
 		return // what serves is good enough for the time that is left
 	}
-	if f.candidate != nil && f.candidate.canary == 0 && f.spawnCanary(r) {
+	if f.candidate != nil && f.candidate.canary == 0 {
+		f.spawnCanary(r)
 		f.spawnMissing(r) // the slot it was given need not wait for it any more
 	}
 	for _, rank := range []func(*Worker) bool{
@@ -55,17 +74,20 @@ func (f *Fleet) spawn() {
 	} {
 		f.replace(r, rank)
 	}
+	if len(f.current.Leases) > 0 {
+		f.spawnMissing(r) // who had to give way for another slot need not wait for that
+	}
 }
 
 // surge returns how many processes may live beyond the target.
 func (f *Fleet) surge() int { return f.current.Surge.Of(f.current.target) }
 
 // free returns how many processes may be spawned on top of those alive.
-func (f *Fleet) free() int { return f.current.target + f.surge() - len(f.workers) }
+func (f *Fleet) free(r *room) int { return f.current.target + f.surge() - r.living }
 
 // spare returns how many processes may be spawned beside those that the empty
 // slots will need.
-func (f *Fleet) spare(r *room) int { return f.free() - r.missing }
+func (f *Fleet) spare(r *room) int { return f.free(r) - r.missing }
 
 // mayBoot says whether one more worker may be starting. If it is of a preloaded revision,
 // that is only while its loader is ready; the question starts it.
@@ -101,7 +123,7 @@ func (f *Fleet) spawnMissing(r *room) {
 	for i, s := range f.slots {
 		reserved := f.candidate != nil && f.candidate.canary == 0 && f.candidate.canarySlot == i
 		reserved = reserved || pioneer >= 0 && pioneer != i && s.failures > 0
-		if f.empty(i) && !s.inBackoff(f.current.number, f.now) && !reserved && f.free() > 0 && f.mayBoot(r, f.current, s.why) {
+		if f.empty(i) && !s.inBackoff(f.current.number, f.now) && !reserved && f.free(r) > 0 {
 			f.boot(r, i, f.current, s.why)
 		}
 	}
@@ -125,48 +147,48 @@ func (f *Fleet) pioneer() int {
 }
 
 // spawnCanary starts the first worker of the candidate, if there is room.
-func (f *Fleet) spawnCanary(r *room) bool {
+func (f *Fleet) spawnCanary(r *room) {
 	c := f.candidate
 	slot := f.roomForCanary(r)
-	if slot < 0 || f.free() <= 0 || !f.mayBoot(r, c, ReasonReload) {
-		return false
+	if slot < 0 || f.free(r) <= 0 {
+		return
 	}
 	c.generation = f.generations + 1
 	c.canary = f.boot(r, slot, c, ReasonReload)
-	return true
 }
 
 // roomForCanary returns the slot in which the candidate may be tried: one that
-// crashes keep empty, else slot 0, beside its worker or, with surge 0, after
-// that one was told to go. It returns -1 while there is no room.
+// crashes keep empty, else slot 0, beside its worker or, with surge 0 or while no lease
+// is free, one whose worker was told to go. It returns -1 while there is no room.
 func (f *Fleet) roomForCanary(r *room) int {
 	c := f.candidate
-	if c.canarySlot >= len(f.slots) {
-		c.canarySlot = -1
-	}
-	hole := f.hole()
+	hole := f.hole(r)
+	leasable := func(slot int) bool { _, ok := f.leasable(r, c, slot); return ok }
 	switch {
 	case c.canarySlot >= 0:
 		return c.canarySlot
-	case hole >= 0 && f.empty(hole):
+	case hole >= 0 && f.empty(hole) && leasable(hole):
 		return hole
-	case f.surge() > 0 && f.spare(r) > 0:
+	case f.surge() > 0 && f.spare(r) > 0 && leasable(0):
 		return 0
-	case f.surge() == 0 && r.whole && f.loaded(c, ReasonReload):
-		c.canarySlot = 0
-		f.vacate(r, f.server(0), ReasonReload)
-		f.slots[0].why = ReasonRollback
+	case (f.surge() == 0 && r.whole || r.still && !leasable(0)) && f.loaded(c, ReasonReload):
+		c.canarySlot = f.makeWay(r)
 	}
 	return c.canarySlot
 }
 
 // hole returns the slot that crashes keep empty, of workers or of the loader that they
-// come from; -1: there is none.
-func (f *Fleet) hole() int {
+// come from, or that there is no lease for; -1: there is none.
+func (f *Fleet) hole(r *room) int {
 	if f.current.loads.failures > 0 {
 		return slices.IndexFunc(f.teams[:len(f.slots)], func(team []*Worker) bool { return len(team) == 0 })
 	}
-	return slices.IndexFunc(f.slots, func(s *slot) bool { return s.inBackoff(f.current.number, f.now) })
+	for i, s := range f.slots {
+		if s.inBackoff(f.current.number, f.now) || f.starved(r, i) {
+			return i
+		}
+	}
+	return -1
 }
 
 // stale returns the worker that serves in a slot which has none that it shall
@@ -184,28 +206,38 @@ func (f *Fleet) stale(slot int) (newest *Worker) {
 }
 
 // replace starts successors for the ready workers that the condition names,
-// or, with surge 0, retires one of them so that its slot becomes empty.
+// or, with surge 0 or while no lease is free, retires one of them so that its slot
+// becomes empty.
 func (f *Fleet) replace(r *room, wanted func(*Worker) bool) {
 	for i, s := range f.slots {
 		w := f.stale(i)
+		if w == nil || !wanted(w) || s.inBackoff(f.current.number, f.now) {
+			continue
+		}
+		_, leasable := f.leasable(r, f.current, i)
 		switch {
-		case w == nil || !wanted(w) || s.inBackoff(f.current.number, f.now):
-		case f.surge() == 0 && r.whole && f.candidate == nil && !w.Stuck:
-			if why := f.staleness(w); f.loaded(f.current, why) {
-				f.vacate(r, w, why)
+		case f.surge() > 0 && leasable:
+			if f.spare(r) > 0 {
+				f.boot(r, i, f.current, f.staleness(w))
 			}
-		case f.surge() > 0 && f.spare(r) > 0 && f.mayBoot(r, f.current, f.staleness(w)):
-			f.boot(r, i, f.current, f.staleness(w))
+		case r.whole && f.candidate == nil && !w.Stuck:
+			if why := f.staleness(w); f.loaded(f.current, why) {
+				f.giveWay(r, w, why)
+			}
 		}
 	}
 }
 
-// makeRoom tells the stuck workers to drain that found no place for a
-// successor, and cuts every drain in progress: the first exit frees a place.
+// makeRoom tells the stuck workers to drain that found no place or lease for a
+// successor, and cuts every drain in progress: the first exit frees one.
 func (f *Fleet) makeRoom(r *room) (made bool) {
 	for i, s := range f.slots {
 		w := f.stale(i)
-		if w == nil || !w.Stuck || s.inBackoff(f.current.number, f.now) || f.surge() > 0 && f.spare(r) > 0 || !f.loaded(f.current, w.Recycle) {
+		if w == nil || !w.Stuck || s.inBackoff(f.current.number, f.now) {
+			continue
+		}
+		_, leasable := f.leasable(r, f.current, i)
+		if f.surge() > 0 && f.spare(r) > 0 && leasable || !f.loaded(f.current, w.Recycle) {
 			continue
 		}
 		made = true
@@ -223,28 +255,38 @@ func (f *Fleet) makeRoom(r *room) (made bool) {
 // successor.
 func (f *Fleet) vacate(r *room, w *Worker, why Reason) {
 	f.drain(w, why)
-	r.whole = false
+	r.whole, r.still = false, false
 	if f.empty(w.Slot) {
 		r.missing++
 	}
 }
 
-// boot spawns a worker of the revision in the slot and returns its id.
+// boot spawns a worker of the revision in the slot and returns its id; 0: there is no
+// lease for it, or too many are starting.
 func (f *Fleet) boot(r *room, slot int, rev *revision, why Reason) int {
+	if !f.mayBoot(r, rev, why) { // first: a loader can start while the lease is waited for
+		return 0
+	}
+	lease, ok := f.leasable(r, rev, slot)
+	if !ok {
+		return 0
+	}
 	if f.empty(slot) && rev == f.current {
 		r.missing--
 	}
 	r.starting++
-	r.whole = false
+	r.living++
+	r.whole, r.still = false, false
 	f.lastID++
 	w := &Worker{
 		Identity: Identity{
 			ID: f.lastID, Slot: slot, Place: f.freePlace(r),
-			Revision: rev.number, Generation: rev.generation, Spawned: f.now,
+			Revision: rev.number, Generation: rev.generation, Spawned: f.now, Lease: lease,
 		},
 		due: f.now.Add(rev.StartupTimeout),
 	}
 	f.join(w)
+	f.take(r, w)
 	f.do(Spawn{*w, why})
 	return w.ID
 }

@@ -104,6 +104,7 @@ var rows = []tableRow{
 	{"Tick", Tick{}},
 	{"Tick, when due", nil},
 	{"Exited", Exited{subject}},
+	{"Cleared", Cleared{subject}},
 	{"SpawnFailed", SpawnFailed{subject}},
 	{"Executed", Executed{subject}},
 	{"Waits", Waits{subject}},
@@ -147,6 +148,7 @@ var letters = []tableLetter{
 	{"l", Prolong{}},
 	{"x", Abort{}},
 	{"k", Kill{}},
+	{"i", Unkillable{}},
 	{"b", Bury{}},
 	{"n", Rescale{}},
 	{"y", Apply{}},
@@ -218,7 +220,7 @@ func (s *stage) cell(initial func(*stage) string, step func() []Action) string {
 func (s *stage) facts() [3]any {
 	w, _ := s.Worker(subject)
 	due, _ := s.Deadline()
-	return [3]any{w, s.Loader(1), due}
+	return [3]any{fmt.Sprintf("%+v", w), s.Loader(1), due}
 }
 
 // about is the worker that an action is about, if it is about one that is there.

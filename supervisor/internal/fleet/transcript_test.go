@@ -3,8 +3,10 @@ package fleet
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -116,7 +118,11 @@ func (tr *transcript) say(a Action) string {
 	switch a := a.(type) {
 	case Spawn:
 		w := a.Worker
-		return fmt.Sprintf("spawn %d slot=%d place=%d revision=%d generation=%d (%s)", w.ID, w.Slot, w.Place, w.Revision, w.Generation, a.Reason)
+		lease := ""
+		for _, name := range slices.Sorted(maps.Keys(w.Lease)) {
+			lease += fmt.Sprintf(" %s=%s", name, w.Lease[name])
+		}
+		return fmt.Sprintf("spawn %d slot=%d place=%d revision=%d generation=%d%s (%s)", w.ID, w.Slot, w.Place, w.Revision, w.Generation, lease, a.Reason)
 	case Load:
 		return fmt.Sprintf("load revision %d, generation %d (%s)", a.Revision, a.Generation, a.Reason)
 	case Unload:
@@ -147,6 +153,8 @@ func (tr *transcript) say(a Action) string {
 		return fmt.Sprintf("abort %d (%s)", a.ID, a.Reason)
 	case Kill:
 		return fmt.Sprintf("kill %d (%s)", a.ID, a.Reason)
+	case Unkillable:
+		return fmt.Sprintf("unkillable %d", a.ID)
 	case Bury:
 		return fmt.Sprintf("bury %d: %s, backoff %v", a.Worker.ID, a.Verdict, a.Backoff)
 	case Rescale:
@@ -212,6 +220,8 @@ func (tr *transcript) event(words []string) (Event, error) {
 		return SpawnFailed{id}, err
 	case "exited":
 		return Exited{id}, err
+	case "cleared":
+		return Cleared{id}, err
 	case "executed":
 		return Executed{id}, err
 	case "ready":
@@ -267,6 +277,11 @@ func parseSettings(s Settings, words []string) (Settings, error) {
 			if p, ok := strings.CutSuffix(value, "%"); ok {
 				percent, _ := strconv.Atoi(p)
 				s.Surge = Surge{Percent: percent}
+			}
+		case "gpus":
+			s.Leases = nil
+			for _, gpu := range strings.Split(value, ",") {
+				s.Leases = append(s.Leases, Lease{"gpu": gpu})
 			}
 		case "preload":
 			s.Preload = value == "true"

@@ -57,6 +57,7 @@ type Identity struct {
 	Revision   int       `state:"revision"`
 	Generation int       `state:"generation"`
 	Spawned    time.Time `state:"spawned"`
+	Lease      Lease     `state:"lease"` // nil: it needs none
 }
 
 // Worker is one process of the fleet as the brain sees it.
@@ -77,6 +78,7 @@ type Worker struct {
 	guessed    bool          `state:"guessed"`    // ready, but neither by its word nor for long: its header or its end may prove that wrong
 	told       bool          `state:"told"`       // the stop signal was sent
 	oversized  bool          `state:"oversized"`  // to be killed at once
+	unkillable bool          `state:"unkillable"` // SIGKILL has not ended it
 	left       bool          `state:"left"`       // said STOPPING=1 unasked
 	blamed     bool          `state:"blamed"`     // its end was counted against its slot
 	wish       Reason        `state:"wish"`       // for which it wants to be replaced; "": it does not
@@ -128,6 +130,9 @@ func (w *Worker) Watched() bool {
 	return !w.ReadyAt.IsZero() && (w.State == Ready || w.State == Draining)
 }
 
+// Unkillable says whether SIGKILL has not ended the worker.
+func (w *Worker) Unkillable() bool { return w.unkillable }
+
 // failed says whether the worker is being ended because it did not become ready:
 // others were told to go before, or said that they would.
 func (w *Worker) failed() bool { return w.State == Aborted && !w.told && !w.left }
@@ -144,6 +149,7 @@ type slot struct {
 	early    int       `state:"early"`    // crashes soon after ready, in a row
 	culprit  int       `state:"culprit"`  // id of the last worker that failed or crashed so
 	until    time.Time `state:"until"`    // no spawn of this revision before
+	lease    Lease     `state:"lease"`    // of its last ready worker
 	wished   time.Time `state:"wished"`   // when a worker was granted its wish last; zero: none was
 }
 
@@ -159,12 +165,13 @@ type revision struct {
 	generation int `state:"generation"`
 	target     int `state:"target"` // Workers, or what it was scaled to
 
-	canary     int  `state:"canary"`      // id of the worker that tries it; 0: not spawned
-	canarySlot int  `state:"canary_slot"` // slot that was emptied for the canary where surge is 0; -1: none
-	cooperates bool `state:"cooperates"`
-	failures   int  `state:"failures"` // boots failed in a row, that is with none between them that succeeded
-	crashes    int  `state:"crashes"`  // crashes soon after ready, in a row, that is with no worker between them that stayed for ResetAfter
-	culprit    int  `state:"culprit"`  // id of the last worker that failed or crashed so
+	canary     int   `state:"canary"`      // id of the worker that tries it; 0: not spawned
+	canarySlot int   `state:"canary_slot"` // slot that was emptied for the canary, which found no place or lease beside it; -1: none
+	claim      Lease `state:"claim"`       // that was freed for it
+	cooperates bool  `state:"cooperates"`
+	failures   int   `state:"failures"` // boots failed in a row, that is with none between them that succeeded
+	crashes    int   `state:"crashes"`  // crashes soon after ready, in a row, that is with no worker between them that stayed for ResetAfter
+	culprit    int   `state:"culprit"`  // id of the last worker that failed or crashed so
 
 	loads loads `state:"loads"` // how its loaders fare
 }

@@ -90,6 +90,7 @@ func (w *world) settings() Settings {
 	if w.r.IntN(4) == 0 {
 		s.Surge = Surge{Percent: 1 + w.r.IntN(100)}
 	}
+	s.Leases = w.leases(s.Workers)
 	s.Preload = w.r.IntN(3) == 0
 	if w.r.IntN(4) == 0 {
 		s.StartParallel = 1 + w.r.IntN(2)
@@ -192,6 +193,9 @@ func (w *world) step(events ...Event) string {
 			delete(w.hung, e.ID)
 			delete(w.visible, e.ID)
 			w.guard.Forget(e.ID)
+			w.clear(e.ID)
+		} else if e, ok := ev.(SpawnFailed); ok {
+			w.clear(e.ID)
 		}
 	}
 	return broken

@@ -109,14 +109,16 @@ func (l *Loader) Ask(r Request) {
 }
 
 // Cancel takes a request back, which nobody answers then. One that was sent cannot be
-// taken back any more.
-func (l *Loader) Cancel(seq int) {
+// taken back any more, and is answered.
+func (l *Loader) Cancel(seq int) (taken bool) {
+	before := len(l.waiting)
 	l.waiting = slices.DeleteFunc(l.waiting, func(r Request) bool {
 		if r.Seq == seq {
 			r.Sent()
 		}
 		return r.Seq == seq
 	})
+	return len(l.waiting) < before
 }
 
 // next sends the next request.

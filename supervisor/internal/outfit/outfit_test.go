@@ -61,7 +61,7 @@ func named(t *testing.T, o *Outfit, env map[string]string, name string) int {
 func TestWorker(t *testing.T) {
 	all := Worker{
 		Environ: []string{"OWN=1"}, Identity: []string{"HOME=/nowhere"},
-		ID: 3, Slot: 1, Place: 2, Generation: 4, Limit: 9,
+		ID: 3, Slot: 1, Place: 2, Generation: 4, Limit: 9, Lease: map[string]string{"gpu": "GPU-5"},
 		Stdout: 11, Stderr: 12, Listeners: []int{13, 14}, Names: []string{"bind0", "bind1"},
 		NotifyAddress: "/run/notify", Notify: 15, Board: 16, Fleet: 17, Access: 18, TLS: 19,
 	}
@@ -79,7 +79,7 @@ func TestWorker(t *testing.T) {
 				"OWN": "1", "HOME": "/nowhere", protocol.EnvListenPID: "", protocol.EnvListenFDs: "2", protocol.EnvListenFDNames: "bind0:bind1",
 				protocol.EnvNotifySocket: "/run/notify", protocol.EnvAccessFormat: "combined", protocol.EnvStopSignal: "SIGTERM",
 				protocol.EnvWorkerID: "3", protocol.EnvSlot: "1", protocol.EnvPlace: "2", protocol.EnvGeneration: "4",
-				protocol.EnvLimitRequests: "9", protocol.EnvLimitTimeout: "2", protocol.EnvWatchdog: "7000000",
+				"GOSUPER_RESOURCE_GPU": "GPU-5", protocol.EnvLimitRequests: "9", protocol.EnvLimitTimeout: "2", protocol.EnvWatchdog: "7000000",
 			},
 			[]int{process.Null, 11, 12, 13, 14, 15, 16, 17, 18, 19},
 		},
@@ -93,7 +93,7 @@ func TestWorker(t *testing.T) {
 		},
 		{
 			"from a loader", "preload = true\n[env]\nSHARD = \"s{slot}\"\n", all,
-			map[string]string{"SHARD": "s1", "OWN": "-", "HOME": "-", protocol.EnvListenPID: "-", protocol.EnvSlot: "1"},
+			map[string]string{"SHARD": "s1", "GOSUPER_RESOURCE_GPU": "GPU-5", "OWN": "-", "HOME": "-", protocol.EnvListenPID: "-", protocol.EnvSlot: "1"},
 			[]int{process.Null, 11, 12, 13, 14, 15, 16, 17, 18, 19},
 		},
 	} {

@@ -25,7 +25,8 @@ type Worker struct {
 	Slot       int
 	Place      int
 	Generation int
-	Limit      int // its own max_requests; 0: none
+	Limit      int               // its own max_requests; 0: none
+	Lease      map[string]string // by resource
 
 	Stdout, Stderr int
 	Listeners      []int    // of its slot
@@ -43,10 +44,11 @@ type Worker struct {
 // from there.
 func (w *Worker) Fill(o *Outfit) {
 	c := w.Config
+	is := config.Worker{Slot: w.Slot, Place: w.Place, ID: w.ID, Lease: w.Lease}
 	if c.Preload {
-		o.Env = c.ForkedEnviron(w.Slot, w.Place, w.ID)
+		o.Env = c.ForkedEnviron(is)
 	} else {
-		o.Env = promptly(c.Environ(w.Environ, w.Identity, w.Slot, w.Place, w.ID))
+		o.Env = promptly(c.Environ(w.Environ, w.Identity, is))
 		o.set(protocol.EnvListenPID, "") // filled in by the process itself
 	}
 	o.Files = append([]int{process.Null, w.Stdout, w.Stderr}, w.Listeners...)
@@ -69,6 +71,9 @@ func (w *Worker) Fill(o *Outfit) {
 		protocol.EnvGeneration: w.Generation, protocol.EnvLimitRequests: w.Limit,
 	} {
 		o.number(name, int64(value))
+	}
+	for name, value := range w.Lease {
+		o.set(config.ResourceVariable(name), value)
 	}
 	for name, value := range limits(c) {
 		o.number(name, value)

@@ -142,11 +142,12 @@ func (l *Loaders) Due() (next time.Time) {
 	return next
 }
 
-// Cancel has a worker not be asked for, if it is not yet.
-func (l *Loaders) Cancel(id int) {
+// Cancel has a worker not be asked for, if it is not yet; else there will be an answer.
+func (l *Loaders) Cancel(id int) (taken bool) {
 	for _, one := range l.all {
-		one.way.Cancel(id)
+		taken = one.way.Cancel(id) || taken
 	}
+	return taken
 }
 
 // Status is that of all that are not reaped.

@@ -42,7 +42,7 @@ func (l *Loaders) Start(a fleet.Load, r *revision.Revision) {
 	}
 	l.options.Make(func() (pid int, err error) {
 		defer o.Close()
-		return process.Start(r.Spec(o, func() { l.options.Deliver(Message{Loader: one.id, Executed: true}, one.way.Done()) }))
+		return process.Start(r.Spec(o, config.Worker{}, func() { l.options.Deliver(Message{Loader: one.id, Executed: true}, one.way.Done()) }))
 	}, func(pid int, err error) {
 		if err != nil {
 			l.notStarted(one, err)

@@ -40,6 +40,9 @@ func Check(c *config.Config) (Findings, error) {
 	if r.auto != "" {
 		found.Chosen["workers"] = strconv.Itoa(r.Workers) + ": " + r.auto
 	}
+	if how := c.Replacing(r.Workers); how != "" {
+		found.Chosen["resources"] = how
+	}
 	if r.tight != "" {
 		found.Warnings = append([]string{r.tight}, found.Warnings...)
 	}

@@ -171,6 +171,9 @@ func (r *Revision) Settings() fleet.Settings {
 		ResetAfter:      c.Restart.ResetAfter,
 		StartupAttempts: c.Restart.StartupAttempts,
 	}
+	for _, lease := range c.Leases() {
+		f.Leases = append(f.Leases, lease)
+	}
 	if c.Surge.Percent {
 		f.Surge = fleet.Surge{Percent: c.Surge.N}
 	}

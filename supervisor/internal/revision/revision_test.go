@@ -87,7 +87,7 @@ func TestDrawRequests(t *testing.T) {
 
 func TestSpec(t *testing.T) {
 	r := resolve(t, "umask = \"027\"\n[limits]\nnofile = 100\n")
-	spec := r.Spec(&outfit.Outfit{Env: []string{"A=b"}, Files: []int{3}}, nil)
+	spec := r.Spec(&outfit.Outfit{Env: []string{"A=b"}, Files: []int{3}}, config.Worker{}, nil)
 	if spec.Path != r.Resolved.Path || spec.Argv[1] != "a" || *spec.Umask != 0o27 || spec.Limits.NoFile != 100 || spec.Env[0] != "A=b" || spec.Files[0] != 3 {
 		t.Errorf("%+v", spec)
 	}

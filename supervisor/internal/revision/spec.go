@@ -8,10 +8,11 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 )
 
-// Spec is how a process of the command is made that gets the outfit. executed is called
-// by another goroutine when the command runs, or never will.
-func (r *Revision) Spec(o *outfit.Outfit, executed func()) process.Spec {
-	path, argv := r.Config.Launch(r.Resolved)
+// Spec is how a process of the command is made that gets the outfit, as the worker that
+// it will be, if any. executed is called by another goroutine when the command runs, or
+// never will.
+func (r *Revision) Spec(o *outfit.Outfit, worker config.Worker, executed func()) process.Spec {
+	path, argv := r.Config.Launch(r.Resolved, worker)
 	spec := process.Spec{
 		Path: path, Argv: argv, Dir: r.Resolved.Dir,
 		Env: o.Env, Files: o.Files, Credential: r.Credential,

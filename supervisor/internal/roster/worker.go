@@ -84,6 +84,14 @@ func (w *Worker) Fields(more ...zap.Field) []zap.Field {
 	}, more...)
 }
 
+// Leased is the lease of the worker in the log, if it has one.
+func (w *Worker) Leased() []zap.Field {
+	if w.Lease == nil {
+		return nil
+	}
+	return []zap.Field{zap.Any("lease", map[string]string(w.Lease))}
+}
+
 // Age is how long the worker has lived.
 func (w *Worker) Age() time.Duration { return time.Since(w.Spawned).Round(time.Millisecond) }
 
