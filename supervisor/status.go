@@ -73,11 +73,18 @@ func (s *Supervisor) look() control.Status {
 		State: s.state(), Condition: control.Condition(sum.Condition), CrashLoop: s.books.CrashLoop(sum, now),
 		LoaderFailing: s.loaders.Failing(s.revisions.Current.Number, sum, now), Generation: generation, UptimeSeconds: control.Seconds(s.books.Uptime(now)),
 		WorkersTarget: sum.Target, ReadyWorkers: sum.Ready, Binds: s.revisions.Current.Sockets.URLs(),
-		Workers: []control.Worker{}, Loaders: s.loaders.Status(now), Failing: []control.Failing{},
+		Workers: []control.Worker{}, Loaders: s.loaders.Status(now), Failing: []control.Failing{}, Leases: []control.Lease{},
 		Counters: s.books.Counters(s.files.AccessLost()), LastReload: s.reloads.Last(),
 	}
 	for _, f := range s.fleet.Failing() {
 		st.Failing = append(st.Failing, control.Failing{Slot: f.Slot, Boots: f.Boots, Error: s.endingOf(f.Culprit).Of(f.Culprit)})
+	}
+	for _, l := range s.fleet.Leases() {
+		one := control.Lease{Values: l.Lease, Unkillable: l.Unkillable}
+		if l.Worker != 0 {
+			one.Worker = new(l.Worker)
+		}
+		st.Leases = append(st.Leases, one)
 	}
 	for f := range s.fleet.Workers() {
 		one := s.roster.Of(f.ID).Describe(f, now)

@@ -74,7 +74,7 @@ func TestStatus(t *testing.T) {
 		}
 		want := control.Worker{
 			ID: 1, PID: new(noPID + 1), Generation: 1, State: "ready", Cooperating: true, AgeSeconds: 1,
-			Requests: new(uint64(1)), InFlight: new(uint64(2)), MaxRequests: 100, MemoryBytes: 10 << 20, MemoryKind: control.PSS,
+			Requests: new(uint64(1)), InFlight: new(uint64(2)), MaxRequests: 100, MemoryBytes: 10 << 20, MemoryKind: control.PSS, Lease: map[string]string{},
 		}
 		if !reflect.DeepEqual(got.Workers[0], want) {
 			t.Errorf("worker 1 is %+v, want %+v", got.Workers[0], want)

@@ -102,6 +102,9 @@ func statusText(st control.Status) string {
 	if len(st.Loaders) > 0 {
 		b.WriteString("\n")
 	}
+	if len(st.Leases) > 0 {
+		b.WriteString(leasesText(st.Leases) + "\n")
+	}
 	if st.Requests != nil {
 		b.WriteString(requestsText(st.Requests) + "\n")
 	}
@@ -201,6 +204,15 @@ func loaderCells(l control.Loader) []string {
 		says += "; " + oneLine(l.Status)
 	}
 	return []string{"loader", "-", known(l.PID), strconv.Itoa(l.Generation), l.State, age(l.AgeSeconds), "-", "-", cpuTime(l.CPUSeconds), memory(l.MemoryBytes), "-", says}
+}
+
+// leasesText says who holds what.
+func leasesText(leases []control.Lease) string {
+	t := table{columns: []column{{"LEASE", left}, {"HELD BY", left}}}
+	for _, l := range leases {
+		t.add(l.String(), l.Holder())
+	}
+	return t.String()
 }
 
 // requestsText are the requests in flight.

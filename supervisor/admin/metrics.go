@@ -114,6 +114,19 @@ func metrics() []metric {
 			},
 		},
 		{
+			name: "gosuper_leases", kind: gauge, label: "state", values: strings.Join(leaseStates, ", "),
+			help: "Leases of [resources] by who has them; unkillable: who is still there after SIGKILL.",
+			numbers: func(m Metrics, emit func(float64, ...string)) {
+				states := map[string]int{}
+				for _, l := range m.Status.Leases {
+					states[leaseState(l)]++
+				}
+				for _, s := range leaseStates {
+					emit(float64(states[s]), s)
+				}
+			},
+		},
+		{
 			name: "gosuper_loader_memory_bytes", kind: gauge, label: "generation", values: "of the configuration",
 			help: "Memory of the process that the workers of a generation are forked from, as that of the workers.",
 			numbers: func(m Metrics, emit func(float64, ...string)) {
@@ -200,6 +213,19 @@ func metrics() []metric {
 			numbers: func(m Metrics, emit func(float64, ...string)) { emit(1, m.Status.Version) },
 		},
 	}
+}
+
+// leaseStates are who may have a lease.
+var leaseStates = []string{"free", "held", "unkillable"}
+
+func leaseState(l control.Lease) string {
+	switch {
+	case l.Worker == nil:
+		return "free"
+	case l.Unkillable:
+		return "unkillable"
+	}
+	return "held"
 }
 
 // ifKnown emits a figure that is not nil.

@@ -106,6 +106,7 @@ func TestMethods(t *testing.T) {
 var figures = Metrics{
 	Status: control.Status{
 		Version: "1.2.3", WorkersTarget: 4,
+		Leases:  []control.Lease{{Worker: new(1)}, {Worker: new(2)}, {Worker: new(3), Unkillable: true}, {}},
 		Loaders: []control.Loader{{Generation: 1, MemoryBytes: 70}, {Generation: 2, MemoryBytes: 80}, {Generation: 3}},
 		Workers: []control.Worker{
 			{Slot: 0, State: "ready", Cooperating: true, InFlight: new(uint64(2)), MemoryBytes: 100},
@@ -144,6 +145,9 @@ func TestMetrics(t *testing.T) {
 		`gosuper_build_info{version="1.2.3"} 1`,
 		`gosuper_connections_total 18`,
 		`gosuper_innocents_lost_total 16`,
+		`gosuper_leases{state="free"} 1`,
+		`gosuper_leases{state="held"} 2`,
+		`gosuper_leases{state="unkillable"} 1`,
 		`gosuper_loader_memory_bytes{generation="1"} 70`,
 		`gosuper_loader_memory_bytes{generation="2"} 80`,
 		`gosuper_loader_restarts_total{reason="crash"} 0`,

@@ -108,6 +108,7 @@ func TestDescriptionHasTypes(t *testing.T) {
 		Worker{},
 		Loader{},
 		Failing{},
+		Lease{},
 		Request{},
 		CrashLoop{},
 		LoaderFailing{},

@@ -3,7 +3,11 @@
 package control
 
 import (
+	"fmt"
+	"maps"
 	"math"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -40,6 +44,9 @@ type Status struct {
 	Loaders []Loader `json:"loaders"`
 	// Failing are the slots whose workers do not boot, in their order.
 	Failing []Failing `json:"failing"`
+	// Leases are what workers hold, or could: those of the configuration in force in
+	// their order, then others that are still held.
+	Leases []Lease `json:"leases"`
 	// Requests are those in flight; nil if they were not asked for.
 	Requests []Request `json:"requests,omitzero"`
 	Counters Counters  `json:"counters"`
@@ -88,6 +95,37 @@ type Worker struct {
 	// CPUSeconds is the time that the worker and its descendants have had on a
 	// processor; nil if it cannot be told.
 	CPUSeconds *float64 `json:"cpu_seconds"`
+	// Lease is what it holds for life, by resource; empty: nothing.
+	Lease map[string]string `json:"lease"`
+}
+
+// Lease is what one worker holds for life, until nobody is left of its process group.
+type Lease struct {
+	Values map[string]string `json:"values"` // by resource
+	// Worker is who holds it, or a part of it, and may be gone; nil: it is free.
+	// Unkillable says that SIGKILL has not ended who holds it.
+	Worker     *int `json:"worker"`
+	Unkillable bool `json:"unkillable"`
+}
+
+// String is the values for people.
+func (l Lease) String() string {
+	var values []string
+	for _, name := range slices.Sorted(maps.Keys(l.Values)) {
+		values = append(values, name+"="+l.Values[name])
+	}
+	return strings.Join(values, " ")
+}
+
+// Holder is who holds it, for people.
+func (l Lease) Holder() string {
+	switch {
+	case l.Worker == nil:
+		return "nobody"
+	case l.Unkillable:
+		return fmt.Sprintf("worker %d, which SIGKILL has not ended", *l.Worker)
+	}
+	return fmt.Sprintf("worker %d", *l.Worker)
 }
 
 // Loader is the process that has loaded an application, of which the workers are

@@ -62,6 +62,40 @@ func (f *Fleet) Remaining() iter.Seq[int] {
 	}
 }
 
+// Tenure is who holds a lease.
+type Tenure struct {
+	Lease      Lease
+	Worker     int // its id, and it may be gone; 0: nobody does
+	Unkillable bool
+}
+
+// Leases returns those of the revision in force, with who holds them or a part of them,
+// and then others that are held.
+func (f *Fleet) Leases() (all []Tenure) {
+	var held []Tenure
+	for _, w := range f.workers {
+		if w.Lease != nil {
+			held = append(held, Tenure{w.Lease, w.ID, w.unkillable})
+		}
+	}
+	for _, one := range f.remains {
+		held = append(held, Tenure{one.Lease, one.ID, one.unkillable})
+	}
+	for _, l := range f.current.Leases {
+		one := Tenure{Lease: l}
+		if i := slices.IndexFunc(held, func(t Tenure) bool { return t.Lease.clashes(l) }); i >= 0 {
+			one.Worker, one.Unkillable = held[i].Worker, held[i].Unkillable
+		}
+		all = append(all, one)
+	}
+	for _, one := range held {
+		if !slices.ContainsFunc(f.current.Leases, func(l Lease) bool { return maps.Equal(l, one.Lease) }) {
+			all = append(all, one)
+		}
+	}
+	return all
+}
+
 // bounded returns so many workers, or as many as there are leases.
 func (s *Settings) bounded(workers int) int {
 	if len(s.Leases) > 0 {

@@ -5,6 +5,7 @@ package roster
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -166,8 +167,9 @@ func (w *Worker) Describe(known fleet.Worker, now time.Time) control.Worker {
 	one := control.Worker{
 		ID: w.ID, Slot: known.Slot, Place: known.Place, Generation: known.Generation,
 		State: known.State.String(), Cooperating: known.Cooperates(), AgeSeconds: control.Seconds(now.Sub(known.Spawned)),
-		Status: w.Says, MemoryKind: control.RSS,
+		Status: w.Says, MemoryKind: control.RSS, Lease: map[string]string{},
 	}
+	maps.Copy(one.Lease, known.Lease)
 	if w.PID != 0 {
 		one.PID = new(w.PID)
 	}
