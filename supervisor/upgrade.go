@@ -108,32 +108,33 @@ func (s *Supervisor) beginPending() {
 	if phase == upgrade.None {
 		return
 	}
-	if phase.AfterExec() {
-		if s.sockets.Busy() || s.loop.MainBusy() {
-			return
-		}
-		for w := range s.roster.All() {
-			if !w.Executed && !w.Gone {
-				return
-			}
-		}
-		if !s.loaders.Ready() {
-			return
-		}
+	if phase.AfterExec() && !s.settled() {
+		return
 	}
 	s.upgrades.Begin()
-	err := s.upgradable()
-	if err == nil {
-		err = s.beginPhase(phase)
-	}
-	if err != nil {
+	if err := s.upgradable(); err != nil {
 		s.refuseUpgrade(err, nil)
+		return
 	}
+	s.beginPhase(phase)
+}
+
+// settled says whether nothing is being made that would be lost with this image.
+func (s *Supervisor) settled() bool {
+	if s.sockets.Busy() || s.loop.MainBusy() {
+		return false
+	}
+	for w := range s.roster.All() {
+		if !w.Executed && !w.Gone {
+			return false
+		}
+	}
+	return s.loaders.Ready()
 }
 
 // beginPhase does what there is to do in a phase, or has it done; nextPhase is called
 // when it is over.
-func (s *Supervisor) beginPhase(phase upgrade.Phase) error {
+func (s *Supervisor) beginPhase(phase upgrade.Phase) {
 	switch phase {
 	case upgrade.Finding:
 		go func() {
@@ -148,8 +149,9 @@ func (s *Supervisor) beginPhase(phase upgrade.Phase) error {
 			})
 		}()
 	case upgrade.Trying:
-		return s.beginTrial()
+		s.beginTrial()
 	case upgrade.Closing:
+		s.log.Info("upgrading", zap.String("path", s.upgrades.Candidate.Path))
 		s.upgrades.Tell()
 		paused := s.endpoints.Pause()
 		go func() {
@@ -157,9 +159,8 @@ func (s *Supervisor) beginPhase(phase upgrade.Phase) error {
 			s.loop.Report(s.nextPhase)
 		}()
 	case upgrade.Replacing:
-		return s.replace()
+		s.replace()
 	}
-	return nil
 }
 
 // refuseUpgrade says why there is no upgrade, with the last lines of the version
@@ -172,15 +173,22 @@ func (s *Supervisor) refuseUpgrade(err error, lines []string) {
 }
 
 // beginTrial has the new version say whether it could go on with the state as it is.
-func (s *Supervisor) beginTrial() error {
+func (s *Supervisor) beginTrial() {
 	var state int
-	err := s.standstill(func(all *saved) (err error) {
+	s.standstill(func() error { return nil }, func(all *saved) (err error) {
 		state, _, err = all.write()
 		return err
+	}, func(err error) {
+		if err != nil {
+			s.refuseUpgrade(err, nil)
+			return
+		}
+		s.tryState(state)
 	})
-	if err != nil {
-		return err
-	}
+}
+
+// tryState has the new version read the state, which is closed then.
+func (s *Supervisor) tryState(state int) {
 	candidate := s.upgrades.Candidate
 	var t *upgrade.Trial
 	s.makeOther(func() (pid int, err error) {
@@ -197,7 +205,6 @@ func (s *Supervisor) beginTrial() error {
 		s.upgrades.Trial = t
 		s.log.Info("upgrade: trying the new version", zap.String("path", t.Path), zap.Int("pid", pid))
 	}, s.endTrial)
-	return nil
 }
 
 // hurryTrial ends a trial that takes too long.
@@ -207,40 +214,40 @@ func (s *Supervisor) hurryTrial(now time.Time) {
 	}
 }
 
-// standstill calls do with the state of the master while nothing else happens
-// in this process. It may be that do never returns.
-func (s *Supervisor) standstill(do func(*saved) error) error {
-	said, err := s.pause()
-	if err == nil {
-		err = do(s.save(said))
-	}
-	s.resume()
-	for _, m := range said {
-		s.signs.Hear(m)
-	}
-	s.step()
-	return err
-}
-
-// endTrial goes on as the new version, if it agreed.
+// endTrial goes on as the new version, if it agreed and is what it was.
 func (s *Supervisor) endTrial(status process.Status) {
 	if lines, err := s.upgrades.Trial.End(status); err != nil {
 		s.refuseUpgrade(err, lines)
 		return
 	}
-	s.nextPhase()
+	candidate := s.upgrades.Candidate
+	go func() {
+		err := candidate.Unchanged()
+		s.loop.Report(func() {
+			if err != nil {
+				s.refuseUpgrade(err, nil)
+				return
+			}
+			s.nextPhase()
+		})
+	}()
 }
 
-// replace has the new version take the place of this one. It returns only if
-// that fails.
-func (s *Supervisor) replace() error {
+// replace has the new version take the place of this one, which goes on only if that
+// fails.
+func (s *Supervisor) replace() {
 	c := s.upgrades.Candidate
-	s.log.Info("upgrading", zap.String("path", c.Path))
-	slow := s.log.Sync() != nil
+	slow := false
 	var taken []syscall.Signal
-	err := s.standstill(func(all *saved) error {
-		if slow && s.options.Logs != nil {
+	s.standstill(func() error {
+		slow = s.log.Sync() != nil
+		return c.Unchanged() // the pause took its time
+	}, func(all *saved) error {
+		if s.options.Logs != nil {
 			all.logLost = s.options.Logs.Waiting()
+		}
+		if !slow && all.logLost > 0 {
+			return errUnsettled // there were lines in the log since
 		}
 		// The new version closes what it finds there and does not know.
 		program := int(c.Program.Fd())
@@ -249,9 +256,6 @@ func (s *Supervisor) replace() error {
 			return err
 		}
 		defer unix.Close(state)
-		if err := c.Unchanged(); err != nil { // the pause took its time
-			return err
-		}
 		s.loop.OnMain(func() {
 			err = s.hands.become(program, s.options.Program.Args, s.options.Environ, state, descriptors, func() []syscall.Signal {
 				taken = s.signals.Pending()
@@ -259,10 +263,11 @@ func (s *Supervisor) replace() error {
 			})
 		})
 		return fmt.Errorf("cannot go on as %s: %w", c.Path, err)
+	}, func(err error) {
+		s.listen()
+		for _, sig := range taken {
+			s.handle(sig)
+		}
+		s.refuseUpgrade(err, nil)
 	})
-	s.listen()
-	for _, sig := range taken {
-		s.handle(sig)
-	}
-	return err
 }

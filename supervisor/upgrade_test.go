@@ -54,7 +54,8 @@ func (st *stage) successor() *Supervisor {
 
 // leave writes what a master would leave, which will go on all the same.
 func leave(s *Supervisor) (fd int, err error) {
-	all := s.save([]signs.Message{{ID: 2, Message: notify.Message{Stopping: true}}})
+	all := s.save()
+	all.messages = []signs.Message{{ID: 2, Message: notify.Message{Stopping: true}}}
 	var shared []*int // both will close them
 	if s.boards.Page >= 0 {
 		shared = append(shared, &s.boards.Page)
@@ -75,7 +76,7 @@ func leave(s *Supervisor) (fd int, err error) {
 
 // text is what a master would leave, but for what only the moment decides.
 func text(s *Supervisor) string {
-	all := s.save(nil)
+	all := s.save()
 	s.boards.Page = 0
 	for w := range s.roster.All() {
 		w.Board = min(w.Board, 0)

@@ -71,6 +71,9 @@ func (u *Upgrades) Pending() Phase {
 // Begin begins the phase that is pending.
 func (u *Upgrades) Begin() { u.begun = true }
 
+// Postpone has a phase that has begun be pending again.
+func (u *Upgrades) Postpone() { u.begun = false }
+
 // Refuse ends an upgrade, and tells those who wait why, with the last lines of the version
 // that refused. It returns how far it was.
 func (u *Upgrades) Refuse(err error, lines []string) (was Phase) {
