@@ -114,9 +114,10 @@
 // Who cannot map memory writes with pwrite(2) and reads with pread(2): on a memfd both
 // are coherent with the master's mapping. One write may hold several words, and the
 // master may then see some of them and not yet the others, so a slot is taken with two:
-// all of it with its sequence odd, then the sequence alone. What a request is to be
-// seen with however its handler blocks is written before the handler runs. The rest may
-// wait until the worker next waits for anything, and progress for a tenth of a second.
+// all of it with its sequence odd, then the sequence alone. What changes may wait until
+// the worker next waits for anything, and progress for a tenth of a second; but a request
+// is to be seen within half a second however its handler blocks, which takes a second
+// thread.
 //
 // # Requests
 //

@@ -1,10 +1,12 @@
 'use strict';
 // The worker's side of the scoreboard, whose layout the package comment of worker/scoreboard says. Node cannot map
-// memory, so what changes is written where it belongs. Each write is a system call: what must be seen of a request however
-// its handler blocks the event loop is written at once, and all else at the end of the turn of the loop, together.
+// memory, so what changes is written where it belongs. Each write is a system call, so all that a turn of the event loop
+// changes is written at its end, and of a request that is over by then nothing but its counters. While a handler blocks the
+// loop a thread writes instead, see onlooker.cjs; until there is one a request is written when it begins.
 
 const fs = require('node:fs');
 const { MS } = require('./clock.cjs');
+const { later } = require('./turn.cjs');
 const { get64, set64 } = require('./words.cjs');
 
 const SIZE = 65536;
@@ -42,19 +44,29 @@ const METHOD = 40;
 const PATH = 56;
 const ID = 184;
 const TEXTS_END = 248;
+// What the onlooker is told by: whether a request is running, a number that is odd while something is unwritten, and how
+// often it has written itself.
+const BUSY = 0;
+const TURN = 1;
+const WRITTEN = 2;
 // Of a request that gets on all the time so much may be unknown to the master.
 const UNSAID = 100 * MS;
 
 class Board {
   #fd;
-  #bytes = Buffer.alloc(SIZE);
+  #memory = new SharedArrayBuffer(SIZE);
+  #bytes = Buffer.from(this.#memory);
+  #state = new Int32Array(new SharedArrayBuffer(12));
   #free = Array.from({ length: SLOTS }, (_, i) => SLOTS - 1 - i);
   #started = 0;
   #used = 0;
-  #said = new Float64Array(SLOTS); // the progress that the master knows of
+  #shown = new Uint8Array(SLOTS); // whether the master sees the request in a slot
+  #said = new Float64Array(SLOTS); // the progress that it sees
   #changed = new Set(); // slots
   #counted = false;
-  #flushing = false;
+  #running = 0;
+  #written = 0; // by an onlooker, as far as it is known here
+  #watched = false;
   #flush = () => this.flush();
 
   // Without a descriptor nobody else sees the board.
@@ -62,6 +74,16 @@ class Board {
     if (fd >= 0 && fs.fstatSync(fd).size !== SIZE) throw new Error(`the board has not ${SIZE} bytes`);
     this.#fd = fd;
     if (fd >= 0) process.on('exit', this.#flush);
+  }
+
+  // shared is what an onlooker gets.
+  shared() {
+    return { fd: this.#fd, memory: this.#memory, state: this.#state };
+  }
+
+  // watched says that there is an onlooker.
+  watched() {
+    this.#watched = true;
   }
 
   // writeHeader makes the worker a cooperating one that is starting; the magic comes last.
@@ -93,11 +115,6 @@ class Board {
     return index < 64 && ((this.#read(LEAVING) >> BigInt(index)) & 1n) === 1n;
   }
 
-  // abortFollows is whether the abort signal comes at the end of the drain, and time to answer it.
-  abortFollows() {
-    return this.#read(ABORT_FOLLOWS) !== 0n;
-  }
-
   accepted() {
     this.#count(ACCEPTED, 1);
     this.#count(OPEN, 1);
@@ -109,6 +126,7 @@ class Board {
 
   // finished counts a request that ends with this status after so many nanoseconds.
   finished(status, duration) {
+    if (--this.#running === 0) Atomics.store(this.#state, BUSY, 0);
     this.#count(FINISHED, 1);
     if (status >= 100 && status < 600) this.#count(FINISHED + 8 * Math.floor(status / 100), 1);
     this.#count(HISTOGRAM + 8 * bucket(duration), 1);
@@ -131,12 +149,16 @@ class Board {
   take(start, deadline, method, path, id) {
     const bytes = this.#bytes;
     this.#started++;
-    this.#add(STARTED, 1);
+    this.#count(STARTED, 1);
+    if (this.#running++ === 0) {
+      Atomics.store(this.#state, BUSY, 1);
+      Atomics.notify(this.#state, BUSY);
+    }
     const slot = this.#free.pop();
-    if (slot === undefined) this.#add(UNSLOTTED, 1);
-    this.#counted = false;
-    this.#write(STARTED, COUNTERS_END - STARTED);
-    if (slot === undefined) return NO_SLOT;
+    if (slot === undefined) {
+      this.#count(UNSLOTTED, 1);
+      return NO_SLOT;
+    }
     if (slot >= this.#used) {
       this.#used = slot + 1;
       bytes.writeUInt32LE(this.#used, SLOT_COUNT);
@@ -147,15 +169,14 @@ class Board {
     set64(bytes, at + 8, start);
     set64(bytes, at + PROGRESS, start);
     set64(bytes, at + 24, deadline);
-    bytes.writeUInt32LE(IN_USE, at + FLAGS);
     bytes[at + 36] = text(bytes, at + METHOD, PATH - METHOD, method);
     bytes[at + 37] = text(bytes, at + PATH, ID - PATH, path);
     bytes[at + 38] = text(bytes, at + ID, TEXTS_END - ID, id);
-    this.#write(at, TEXTS_END);
+    bytes.writeUInt32LE(IN_USE, at + FLAGS);
     this.#add(at, 1);
-    this.#write(at, 8);
     this.#said[slot] = start;
-    this.#changed.delete(slot);
+    this.#change(slot);
+    if (!this.#watched) this.flush();
     return slot;
   }
 
@@ -182,17 +203,35 @@ class Board {
 
   // flush has the master see all that has changed.
   flush() {
-    this.#flushing = false;
+    if (this.#fd < 0) return;
+    const written = Atomics.load(this.#state, WRITTEN);
+    if (written !== this.#written) {
+      this.#written = written;
+      this.#shown.fill(1, 0, this.#used);
+      for (let slot = 0; slot < this.#used; slot++) this.#changed.add(slot);
+    }
     if (this.#counted) {
       this.#counted = false;
-      this.#write(FINISHED, COUNTERS_END - FINISHED);
+      this.#write(STARTED, COUNTERS_END - STARTED);
     }
-    for (const slot of this.#changed) {
-      const at = FIRST_SLOT + SLOT_SIZE * slot;
-      this.#said[slot] = get64(this.#bytes, at + PROGRESS);
+    for (const slot of this.#changed) this.#show(slot);
+    this.#changed.clear();
+    if (Atomics.load(this.#state, TURN) % 2) Atomics.add(this.#state, TURN, 1);
+  }
+
+  #show(slot) {
+    const at = FIRST_SLOT + SLOT_SIZE * slot;
+    const used = this.#bytes.readUInt32LE(at + FLAGS) !== 0;
+    if (used && this.#shown[slot] !== 1) {
+      this.#add(at, -1); // odd, in the first of two writes
+      this.#write(at, TEXTS_END);
+      this.#add(at, 1);
+      this.#write(at, 8);
+    } else if (this.#shown[slot] === 1) {
       this.#write(at + PROGRESS, FLAGS + 4 - PROGRESS);
     }
-    this.#changed.clear();
+    this.#shown[slot] = used ? 1 : 0;
+    this.#said[slot] = get64(this.#bytes, at + PROGRESS);
   }
 
   // contents are the bytes as this worker has written them.
@@ -212,9 +251,9 @@ class Board {
   }
 
   #later() {
-    if (this.#flushing || this.#fd < 0) return;
-    this.#flushing = true;
-    setImmediate(this.#flush);
+    if (this.#fd < 0 || this.#state[TURN] % 2) return;
+    Atomics.add(this.#state, TURN, 1);
+    later(this.#flush);
   }
 
   #add(at, n) {
@@ -247,4 +286,7 @@ function text(bytes, at, room, value) {
   return length;
 }
 
-module.exports = { Board, SIZE, SLOTS, NO_SLOT, READY, DRAINING, STREAMING, UPGRADED, ENDED };
+const ONLOOKER = { BUSY, TURN, WRITTEN };
+const LAYOUT = { SIZE, SLOT_COUNT, DRAIN_UNTIL, ABORT_FOLLOWS, STARTED, COUNTERS_END, FIRST_SLOT, SLOT_SIZE };
+
+module.exports = { Board, ONLOOKER, LAYOUT, SLOTS, NO_SLOT, READY, DRAINING, STREAMING, UPGRADED, ENDED };

@@ -2,6 +2,8 @@
 // The fleet page, on which each worker tells all others how busy it is, laid out as package scoreboard says.
 
 const fs = require('node:fs');
+const { now, MS } = require('./clock.cjs');
+const { later } = require('./turn.cjs');
 const { get64, set64 } = require('./words.cjs');
 
 const PLACE_SIZE = 64;
@@ -57,8 +59,10 @@ class Place {
   #at;
   #bytes = Buffer.alloc(PLACE_SIZE);
   #beat = 0;
-  #telling = false;
-  #tell = () => this.#flush();
+  #busy = 0;
+  #open = 0;
+  #told = 0; // when
+  #tell = () => this.#look();
 
   constructor(fd, at, page) {
     this.#fd = fd;
@@ -82,18 +86,27 @@ class Place {
     this.#flush();
   }
 
-  // set tells how busy the worker is and how many connections are open; every call is a sign of life.
+  // set tells how busy the worker is and how many connections are open; every call is a sign of life, which nobody needs
+  // more often than one waits for it.
   set(busy, open) {
     if (this.#fd < 0) return;
     set64(this.#bytes, 0, busy);
     set64(this.#bytes, OPEN, open);
-    if (this.#telling) return;
-    this.#telling = true;
-    setImmediate(this.#tell);
+    later(this.#tell);
+  }
+
+  #look() {
+    const time = now();
+    const busy = get64(this.#bytes, 0);
+    const open = get64(this.#bytes, OPEN);
+    if (busy === this.#busy && open === this.#open && time - this.#told < MS) return;
+    this.#busy = busy;
+    this.#open = open;
+    this.#told = time;
+    this.#flush();
   }
 
   #flush() {
-    this.#telling = false;
     if (this.#fd < 0) return;
     this.#beat += 1;
     set64(this.#bytes, BEAT, this.#beat);

@@ -7,7 +7,7 @@ const RETRY_AFTER = '5';
 const TEXT = { 503: 'Service Unavailable', 504: 'Gateway Timeout' };
 const NOTED = Symbol('what gosuper knows of it');
 const SAID = ['setHeader', 'setHeaders', 'appendHeader', 'removeHeader', 'writeHead', 'flushHeaders', 'addTrailers'];
-const UNLOGGED = { remote: '', proto: '', referer: '', agent: '' };
+const NAMES = new Set(['x-request-id', 'traceparent', 'content-length', 'transfer-encoding', 'referer', 'user-agent'].map((name) => name.length));
 
 // An Exchange is what a request has of its connection.
 class Exchange {
@@ -22,9 +22,9 @@ class Exchange {
     return this.socket._parent ?? this.socket;
   }
 
-  // wrote notes a write of the application, which is progress at once, or when what waited is on its way.
-  wrote(request, writable, fits) {
-    if (fits) request.touch();
+  // wrote notes a write of the application, which is progress at once, if that is not noted, or when what waited is on its way.
+  wrote(request, writable, fits, noted = false) {
+    if (fits && !noted) request.touch();
     if (this.socket.writableLength > 0) this.taken = taken(this.socket);
     if (fits || this.waits) return;
     this.waits = true;
@@ -110,56 +110,88 @@ function watch(server, ledger, drain, keepalive) {
   const last = () => keepalive === 0 || drain.signal.aborted;
   const secure = server.listenerCount('secureConnection') > 0;
   const { emit } = server;
-  server.emit = function (event, ...args) {
+  server.emit = function (event, subject, other, ...rest) {
     switch (event) {
-      case 'connection':
-        ledger.accepted(args[0]);
-        if (!secure) drain.accepted(args[0]);
-        break;
-      case 'secureConnection':
-        drain.accepted(args[0]);
-        break;
       case 'request':
+        begin(ledger, last, subject, other);
+        return emit.call(this, event, subject, other);
       case 'checkContinue':
       case 'checkExpectation':
-        begin(ledger, last, args[0], args[1]);
+        begin(ledger, last, subject, other);
+        break;
+      case 'connection':
+        ledger.accepted(subject);
+        if (!secure) drain.accepted(subject);
+        break;
+      case 'secureConnection':
+        drain.accepted(subject);
         break;
       case 'upgrade':
       case 'connect':
-        upgrade(ledger, args[0], args[1]);
+        upgrade(ledger, subject, other);
         break;
       case 'timeout':
-        if (!args[0]._httpMessage && server.listenerCount('timeout') === 0) return closeIdle(args[0]);
+        if (!subject._httpMessage && server.listenerCount('timeout') === 0) return closeIdle(subject);
     }
-    return emit.call(this, event, ...args);
+    return emit.call(this, event, subject, other, ...rest);
   };
 }
 
 function begin(ledger, last, incoming, response) {
   if (response[NOTED]) return; // by an event before this one
-  const request = ledger.begin(said(ledger, incoming), new Answer(incoming, response));
+  const said = new Said(ledger, incoming);
+  const request = ledger.begin(said, new Answer(incoming, response));
   response[NOTED] = request;
   if (last()) request.exchange.last();
   response.write = ledger.logged ? writeCounted : write;
   response.end = ledger.logged ? endCounted : end;
   response.flushHeaders = flushHeaders;
   response.once('close', closed);
-  const { headers } = incoming;
-  if ('transfer-encoding' in headers || Number(headers['content-length']) > 0) notePush(incoming, request);
+  if (said.body) notePush(incoming, request);
 }
 
-function said(ledger, { method, url, headers, socket, httpVersion }) {
-  const id = headers['x-request-id'] ?? headers.traceparent ?? '';
-  if (!ledger.logged) return { ...UNLOGGED, method, target: url, id };
-  return {
-    remote: socket.remoteAddress ?? '',
-    method,
-    target: url,
-    proto: `HTTP/${httpVersion}`,
-    referer: headers.referer ?? '',
-    agent: headers['user-agent'] ?? '',
-    id,
-  };
+// Said is what the client said. The headers as an object, which node:http makes when it is asked for them, are for the
+// application to pay for.
+class Said {
+  remote = '';
+  proto = '';
+  referer = '';
+  agent = '';
+  id = '';
+  body = false; // whether there is one
+
+  constructor(ledger, { method, url, socket, httpVersion, rawHeaders }) {
+    this.method = method;
+    this.target = url;
+    if (ledger.logged) {
+      this.remote = socket.remoteAddress ?? '';
+      this.proto = `HTTP/${httpVersion}`;
+    }
+    let trace = '';
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      const value = rawHeaders[i + 1];
+      switch (NAMES.has(rawHeaders[i].length) ? rawHeaders[i].toLowerCase() : '') {
+        case 'x-request-id':
+          this.id ||= value;
+          break;
+        case 'traceparent':
+          trace ||= value;
+          break;
+        case 'content-length':
+          this.body ||= value !== '0';
+          break;
+        case 'transfer-encoding':
+          this.body = true;
+          break;
+        case 'referer':
+          this.referer ||= value;
+          break;
+        case 'user-agent':
+          this.agent ||= value;
+      }
+    }
+    this.id ||= trace;
+  }
 }
 
 const plain = Object.getPrototypeOf;
@@ -196,8 +228,9 @@ function flushHeaders() {
 
 function wrote(response, request, fits) {
   if (request.finished) return;
-  if (request.phase === WAITING && response._headerSent !== false) request.begin(response.statusCode, STREAMING);
-  request.exchange.wrote(request, response, fits);
+  const begins = request.phase === WAITING && response._headerSent !== false;
+  if (begins) request.begin(response.statusCode, STREAMING);
+  request.exchange.wrote(request, response, fits, begins);
 }
 
 function length(response, chunk, encoding) {
@@ -211,7 +244,7 @@ function closed() {
 }
 
 function upgrade(ledger, incoming, socket) {
-  const request = ledger.begin(said(ledger, incoming), new Upgrade(socket));
+  const request = ledger.begin(new Said(ledger, incoming), new Upgrade(socket));
   for (const name of ['write', 'end']) {
     socket[name] = function (chunk, encoding, callback) {
       if (request.phase === WAITING && chunk && typeof chunk !== 'function') answered(request, chunk);

@@ -10,9 +10,9 @@ const { Fleet } = require('./fleet.cjs');
 const { Gate } = require('./gate.cjs');
 const { Intake } = require('./intake.cjs');
 const { Ledger } = require('./ledger.cjs');
+const { watchLoop } = require('./onlooker.cjs');
 const { Notifier } = require('./notify.cjs');
 const { Spread } = require('./spread.cjs');
-const { Stacks } = require('./stacks.cjs');
 const { watch } = require('./http1.cjs');
 
 // Above every net.core.somaxconn in use: the master sets the backlog that it wants.
@@ -45,11 +45,7 @@ async function listen(server, port = 8000) {
       return { server: one, intake: spread || gate.limited ? Intake.on(one, gate, spread) : undefined };
     }),
   );
-  if (given.scoreboard >= 0) {
-    const stacks = new Stacks();
-    ledger.onBusy = (is) => stacks.busy(is);
-    stacks.start(given.scoreboard);
-  }
+  if (given.scoreboard >= 0) watchLoop(board);
   gate.present(true);
   notify.hearEnd(() => drain.begin(true));
   if (given.watchdog > 0) setInterval(() => board.beat(), given.watchdog / 2).unref();

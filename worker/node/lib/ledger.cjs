@@ -62,7 +62,6 @@ class Ledger {
   board;
   deadlines;
   hastier; // for each phase, whether a request may be due earlier when it begins
-  onBusy = () => {}; // called when the first request begins, and the last one is over
   #gate;
   #limits;
   #notify;
@@ -103,7 +102,6 @@ class Ledger {
     request.slot = this.board.take(start, deadline, said.method, path, said.id);
     this.#gate.begin(exchange.connection);
     this.deadlines.running.add(request);
-    if (this.deadlines.running.size === 1) this.onBusy(true);
     this.deadlines.begun(request);
     if (this.board.started === this.#limits.requests) this.#notify.recycle('max_requests');
     return request;
@@ -113,12 +111,13 @@ class Ledger {
     const time = now();
     request.finished = true;
     this.deadlines.running.delete(request);
-    if (this.deadlines.running.size === 0) this.onBusy(false);
     this.board.finished(request.status, time - request.start);
     this.board.free(request.slot);
     if (this.#log) {
-      const { said, status, bytes, start, first } = request;
-      const entry = { ...said, status, bytes, duration: time - start, firstByte: first ? first - start : -1, ended };
+      const { status, bytes, start, first } = request;
+      const { remote, method, target, proto, referer, agent, id } = request.said;
+      const client = { remote, method, target, proto, referer, agent, id };
+      const entry = { ...client, status, bytes, duration: time - start, firstByte: first ? first - start : -1, ended };
       if (!this.#log.write(entry)) this.board.logDropped();
     }
     this.#gate.finish();

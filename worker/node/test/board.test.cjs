@@ -4,7 +4,8 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { test } = require('node:test');
-const { Board, READY, DRAINING, STREAMING, UPGRADED, ENDED, SIZE, SLOTS, NO_SLOT } = require('../lib/board.cjs');
+const { Board, READY, DRAINING, STREAMING, UPGRADED, ENDED, LAYOUT, SLOTS, NO_SLOT } = require('../lib/board.cjs');
+const { Onlooker } = require('../lib/onlooker.cjs');
 
 const GOLDEN = path.join(__dirname, '../../scoreboard/testdata/board-v1.bin');
 
@@ -41,7 +42,6 @@ test('the board has the bytes that every language is held to', () => {
   for (const at of [128, 192]) want.copy(got, at, at, at + 8);
   for (const slot of kept) want.copy(got, 4096 + 256 * slot, 4096 + 256 * slot, 4352 + 256 * slot);
   assert.deepEqual([...got.keys()].filter((i) => got[i] !== want[i]), []);
-  assert.equal(board.abortFollows(), true);
   assert.equal(board.drainUntil(), Number(0x0123456789abcdefn));
   assert.deepEqual([...Array(65).keys()].filter((i) => board.leaving(i)), [0, 2, 63]);
 });
@@ -52,21 +52,55 @@ test('slots run out', () => {
   assert.deepEqual(taken, [...Array(SLOTS).keys(), NO_SLOT]);
 });
 
-test('what a handler is to be seen with is on the board before it runs, and the rest when the loop is back', async () => {
-  const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'gosuper-node-')), 'board');
-  fs.writeFileSync(file, Buffer.alloc(SIZE));
-  const board = new Board(fs.openSync(file, 'r+'));
-  const seen = () => fs.readFileSync(file);
+// on returns a board in a file, and a function that returns what the master sees.
+function on(t) {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'gosuper-node-'));
+  t.after(() => fs.rmSync(folder, { recursive: true }));
+  const file = path.join(folder, 'board');
+  fs.writeFileSync(file, Buffer.alloc(LAYOUT.SIZE));
+  return { board: new Board(fs.openSync(file, 'r+')), seen: () => fs.readFileSync(file) };
+}
+
+const endOfTurn = () => new Promise(setImmediate);
+
+test('what changes is on the board when the loop is back', async (t) => {
+  const { board, seen } = on(t);
+  const early = board.take(1000, 0, 'GET', '/early', '');
+  assert.deepEqual(seen(), board.contents(), 'before there is an onlooker a request is seen at once');
+  board.watched();
+  await endOfTurn();
   const slot = board.take(1000, 0, 'GET', '/a', '');
+  await endOfTurn();
   assert.deepEqual(seen(), board.contents());
   const before = seen();
   board.mark(slot, STREAMING);
   board.progress(slot, 2000);
+  board.free(early);
   board.finished(200, 1000);
-  board.free(slot);
   assert.deepEqual(seen(), before);
-  await new Promise(setImmediate);
+  await endOfTurn();
   assert.deepEqual(seen(), board.contents());
-  assert.notDeepEqual(seen(), before);
-  fs.rmSync(path.dirname(file), { recursive: true });
+  board.free(board.take(3000, 0, 'GET', '/short', ''));
+  board.finished(200, 1000);
+  await endOfTurn();
+  assert.doesNotMatch(seen().toString('latin1'), /short/);
+  board.free(slot);
+  await endOfTurn();
+  for (const one of [early, slot]) assert.equal(seen().readUInt32LE(4096 + 256 * one + 32), 0);
+});
+
+test('what an onlooker shows is taken back', async (t) => {
+  const { board, seen } = on(t);
+  board.watched();
+  const onlooker = new Onlooker(board.shared());
+  const slot = board.take(1000, 0, 'GET', '/block', '');
+  const turn = onlooker.unwritten();
+  assert.ok(turn);
+  onlooker.write();
+  assert.deepEqual(seen(), board.contents());
+  board.free(slot);
+  board.finished(200, 1000);
+  await endOfTurn();
+  assert.equal(seen().readUInt32LE(4096 + 32), 0);
+  assert.equal(onlooker.unwritten(), 0);
 });

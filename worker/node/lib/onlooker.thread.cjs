@@ -1,33 +1,41 @@
 'use strict';
-// The thread of stacks.cjs.
+// The thread of onlooker.cjs.
 
 const fs = require('node:fs');
 const inspector = require('node:inspector');
 const { workerData } = require('node:worker_threads');
-const { Board } = require('./board.cjs');
 const { now, MS } = require('./clock.cjs');
-const { IDLE } = require('./stacks.cjs');
+const { Onlooker } = require('./onlooker.cjs');
 
-const LOOK = 1000; // milliseconds, as all that follow
+const LOOK = 250; // milliseconds, as all that follow
+const BLOCKED = 50; // a turn that is no longer than that shows what it does itself
 const ASKED = 100; // after the end of the drain the master has asked, and knows that what comes is a stack
 const INTERRUPT = 1000; // JavaScript is interrupted at once
 
-const { state } = workerData;
-const board = new Board(workerData.board);
+const onlooker = new Onlooker(workerData);
 const never = new Int32Array(new SharedArrayBuffer(4));
 const sleep = (milliseconds) => Atomics.wait(never, 0, 0, milliseconds);
 
+let shown = 0;
 for (;;) {
-  Atomics.wait(state, 0, IDLE);
-  while (board.abortFollows()) {
-    const left = (board.drainUntil() - now()) / MS + ASKED;
+  onlooker.awaitRequest();
+  sleep(LOOK);
+  const turn = onlooker.unwritten();
+  if (turn && turn !== shown) {
+    sleep(BLOCKED);
+    if (onlooker.unwritten() === turn) {
+      shown = turn;
+      onlooker.write();
+    }
+  }
+  while (onlooker.abortFollows()) {
+    const left = (onlooker.drainUntil() - now()) / MS + ASKED;
     if (left <= 0) {
       interrupt();
       return;
     }
     sleep(Math.min(left, ASKED));
   }
-  sleep(LOOK);
 }
 
 function interrupt() {
