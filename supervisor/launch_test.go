@@ -19,7 +19,7 @@ import (
 func TestOutfit(t *testing.T) {
 	c := load(t, "workers = 2\n[log]\naccess_file = \"/dev/null\"\n")
 	s, err := newSupervisor(Options{Config: c, Log: zap.NewNop(), Streams: toStderr{}}, hands{
-		signals: signals.System(), adopted: nobody,
+		signals: signals.System(), guests: none, adopted: nobody,
 		oom: func() (uint64, bool) { return 0, false },
 	})
 	if err != nil {

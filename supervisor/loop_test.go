@@ -34,25 +34,24 @@ const noPID = 1 << 23
 // stage is a master whose processes are made of nothing, in a bubble of
 // synctest: time passes when everybody waits.
 type stage struct {
-	t             *testing.T
-	master        *Supervisor
-	start         time.Time
-	exits         []process.Exit
-	orders        []string // what the master did to processes, and when
-	log           *observer.ObservedLogs
-	load          func() (*config.Config, []string, error)
-	result        chan error
-	memory        sync.Map    // of a process, by pid, in MiB
-	elsewhere     sync.Map    // pids of those that do not wait for connections
-	blind         atomic.Bool // nobody can see that anyway
-	waits         atomic.Int32
-	late          map[int]func(pid int, err error) // how it is told of workers that are still being born, by id; nil: all are born at once
-	children      sync.Mutex
-	orphans       []process.Orphan // that end, or else live
-	deaf          chan struct{}    // nil, or nobody can look at orphans before it is closed
-	looks         atomic.Int32
-	trims         atomic.Int32
-	kills, counts uint64 // for want of memory, by the kernel, and how often somebody asked for that
+	t                    *testing.T
+	master               *Supervisor
+	start                time.Time
+	exits                []process.Exit
+	orders               []string // what the master did to processes, and when
+	log                  *observer.ObservedLogs
+	load                 func() (*config.Config, []string, error)
+	result               chan error
+	memory               sync.Map    // of a process, by pid, in MiB
+	elsewhere            sync.Map    // pids of those that do not wait for connections
+	blind                atomic.Bool // nobody can see that anyway
+	waits                atomic.Int32
+	late                 map[int]func(pid int, err error) // how it is told of workers that are still being born, by id; nil: all are born at once
+	children             sync.Mutex
+	orphans              []process.Orphan // that end, or else live
+	deaf                 chan struct{}    // nil, or nobody can look at orphans before it is closed
+	looks, trims, sweeps atomic.Int32
+	kills, counts        uint64 // for want of memory, by the kernel, and how often somebody asked for that
 
 	// launched is called for every worker, in the goroutine of the loop.
 	launched func(*roster.Worker) error
@@ -70,7 +69,7 @@ func play(t *testing.T, toml string, launched func(*stage, *roster.Worker) error
 			Config: c, Log: zap.New(core), Streams: toStderr{},
 			Reconfigure: func() (*config.Config, []string, error) { return st.load() },
 		}, hands{
-			launch: st.launch, signal: st.signal, reap: st.reap, adopted: st.adopted, child: st.child, trees: st.trees, trim: func() { st.trims.Add(1) }, look: st.look, oom: st.oom,
+			launch: st.launch, signal: st.signal, reap: st.reap, guests: none, adopted: st.adopted, child: st.child, trees: st.trees, trim: func() { st.trims.Add(1) }, look: st.look, oom: st.oom,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -152,6 +151,7 @@ func (st *stage) reap(known func(int) bool, _ iter.Seq[int]) ([]process.Exit, []
 
 // adopted are the children that nobody knows.
 func (st *stage) adopted(func(int) bool) []process.Orphan {
+	st.sweeps.Add(1)
 	st.children.Lock()
 	all, deaf := slices.Clone(st.orphans), st.deaf
 	st.children.Unlock()

@@ -11,6 +11,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
 )
 
 // Nothing is done to a process that was reaped, also while the loop still deals
@@ -33,6 +34,23 @@ func TestReapedTogether(t *testing.T) {
 func isBoot(err error) bool {
 	_, ok := errors.AsType[*BootError](err)
 	return ok
+}
+
+// none are the sessions of children that a master has had before.
+func none() []int { return nil }
+
+// Nobody is looked into before there are workers: whoever was there may be able to keep
+// the master from its start.
+func TestStartLooksIntoNobody(t *testing.T) {
+	play(t, "workers = 1\nready = \"notify\"\n", func(st *stage, _ *roster.Worker) error {
+		if n := st.sweeps.Load(); n > 0 {
+			t.Errorf("%d looks before the first worker", n)
+		}
+		return nil
+	}, func(st *stage) {
+		st.kill(syscall.SIGQUIT)
+		<-st.result
+	})
 }
 
 // What a worker left behind may be able to keep whoever looks at it waiting: the loop

@@ -32,7 +32,7 @@ func TestControlMovesWithoutFileSystem(t *testing.T) {
 	c := load(t, "")
 	c.Control.Socket = t.TempDir() + "/control"
 	s, err := newSupervisor(Options{Config: c, Log: zap.NewNop(), Streams: toStderr{}}, hands{
-		signals: signals.System(), adopted: nobody, oom: func() (uint64, bool) { return 0, false },
+		signals: signals.System(), guests: none, adopted: nobody, oom: func() (uint64, bool) { return 0, false },
 	})
 	if err != nil {
 		t.Fatal(err)

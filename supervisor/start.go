@@ -49,7 +49,7 @@ func New(o Options) (*Supervisor, error) {
 		return nil, err
 	}
 	return newSupervisor(o, hands{
-		signals: signals.System(), launch: launch, signal: send, reap: process.NewReaper().Reap, adopted: process.Adopted, child: process.IsChild, trees: scales.Trees, trim: process.Trim, look: process.Look, oom: config.NewOOMCounter(os.DirFS("/")).Kills, try: (*upgrade.Candidate).Try, become: handover.Exec,
+		signals: signals.System(), launch: launch, signal: send, reap: process.NewReaper().Reap, guests: process.Sessions, adopted: process.Adopted, child: process.IsChild, trees: scales.Trees, trim: process.Trim, look: process.Look, oom: config.NewOOMCounter(os.DirFS("/")).Kills, try: (*upgrade.Candidate).Try, become: handover.Exec,
 	})
 }
 

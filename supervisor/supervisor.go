@@ -86,6 +86,7 @@ type hands struct {
 	reap    func(known func(pid int) bool, workers iter.Seq[int]) ([]process.Exit, []process.Orphan, error)
 	child   func(pid int) bool // whether it is one, dead or alive
 	trees   func(pids []int) ([]scales.Tree, error)
+	guests  func() []int // sessions of the children that there are already
 	// adopted, trim and look are called from other goroutines. adopted are the
 	// children that were not started here.
 	adopted func(known func(pid int) bool) []process.Orphan
@@ -117,7 +118,7 @@ func (s *Supervisor) supervise() error {
 		s.log.Warn("cannot adopt orphans", zap.Error(err))
 	}
 	if s.options.Inheritance == nil {
-		s.leftovers.Meet(s.hands.adopted(s.knows))
+		s.leftovers.Meet(s.hands.guests())
 		s.greet()
 	}
 	s.meetManager()

@@ -60,13 +60,12 @@ type Leftover struct {
 	Again bool // it was returned before
 }
 
-// Meet notes which children there are before the first worker. A script that starts
-// something beside the master and becomes the master by exec leaves them to it.
-func (l *Leftovers) Meet(children []process.Orphan) {
-	for _, o := range children {
-		l.Guests = append(l.Guests, o.Session)
-		l.Shared = true
-	}
+// Meet notes the sessions of the children that there are before the first worker. A
+// script that starts something beside the master and becomes the master by exec leaves
+// them to it.
+func (l *Leftovers) Meet(guests []int) {
+	l.Guests = append(l.Guests, guests...)
+	l.Shared = l.Shared || len(guests) > 0
 }
 
 // Died notes that a worker was reaped, whose session or group may not be empty yet.

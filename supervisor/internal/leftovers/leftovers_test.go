@@ -53,7 +53,7 @@ func TestSort(t *testing.T) {
 	}
 	for _, shared := range []bool{false, true} {
 		l := New()
-		l.Meet([]process.Orphan{orphan(3001, 3001)})
+		l.Meet([]int{3001})
 		l.Shared = shared
 		if over := l.sort(adopted(), []Leader{one, two}); len(over) > 0 {
 			t.Errorf("while all live %v are to end", ids(over))

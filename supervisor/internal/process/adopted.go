@@ -53,15 +53,7 @@ const maxCommand = 200
 // as PID 1 or by [BecomeSubreaper], and not reaped yet.
 func Adopted(known func(pid int) bool) (orphans []Orphan) {
 	var r procReader
-	children := r.children(os.Getpid())
-	if !r.listsChildren() {
-		all, err := r.scan()
-		if err != nil {
-			return nil
-		}
-		children = all[os.Getpid()]
-	}
-	for _, pid := range children {
+	for _, pid := range r.own() {
 		if known(pid) || isDeparting(pid) {
 			continue
 		}
@@ -77,6 +69,27 @@ func Adopted(known func(pid int) bool) (orphans []Orphan) {
 		orphans = append(orphans, o)
 	}
 	return orphans
+}
+
+// Sessions returns those of the children of this process. Of the children nothing is read
+// that they could keep a reader from.
+func Sessions() (sessions []int) {
+	var r procReader
+	for _, pid := range r.own() {
+		if session, err := unix.Getsid(pid); err == nil {
+			sessions = append(sessions, session)
+		}
+	}
+	return sessions
+}
+
+// own returns the children of this process, as far as they can be found.
+func (r *procReader) own() []int {
+	if r.listsChildren() {
+		return r.children(os.Getpid())
+	}
+	all, _ := r.scan() // an error is that there is no /proc
+	return all[os.Getpid()]
 }
 
 // identify returns who a child is, dead or alive, that was not reaped yet.
