@@ -10,7 +10,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
@@ -39,13 +38,13 @@ func (s *Supervisor) end() error {
 	s.endPaths()
 	s.files.ClosePID()
 	s.endOutput()
-	if e := s.gaveUp(); e != nil {
-		if e.Worker != 0 {
-			s.log.Error("gave up: the first workers could not boot", zap.Int("worker", e.Worker), zap.String("status", e.Status))
+	if culprit, e, gaveUp := s.report.GaveUp(); gaveUp {
+		if culprit != 0 {
+			s.log.Error("gave up: the first workers could not boot", zap.Int("worker", culprit), zap.String("status", e.Status))
 		} else {
 			s.log.Error("gave up: the loader could not load the application", zap.String("status", e.Status))
 		}
-		return e
+		return &BootError{Worker: culprit, Status: e.Status, Lines: e.Lines, Hint: e.Hint}
 	}
 	var served []zap.Field // else nobody knows
 	if c := s.books.Counters(0); c.Requests != nil {
@@ -74,31 +73,6 @@ func (s *Supervisor) endKills() {
 			return
 		}
 	}
-}
-
-// gaveUp is why the first workers could not boot; nil: they could, or that is not known.
-func (s *Supervisor) gaveUp() *BootError {
-	var e books.Ending
-	culprit := s.fleet.Culprit()
-	switch {
-	case culprit != 0:
-		e = s.endingOf(culprit)
-	case s.fleet.LoaderFailed():
-		e = s.loaders.Ending(s.revisions.Current.Number)
-	default:
-		return nil
-	}
-	return &BootError{Worker: culprit, Status: e.Status, Lines: e.Lines, Hint: e.Hint}
-}
-
-// endingOf is what is known of the end of a worker, dead or as good as dead.
-func (s *Supervisor) endingOf(id int) books.Ending {
-	w := s.roster.Of(id)
-	if w == nil {
-		return s.books.EndingOf(id)
-	}
-	known, _ := s.fleet.Worker(id)
-	return s.books.Explain(w.Ending(known), w.LastWords())
 }
 
 // nameUndying says which workers SIGKILL has not ended in time; nil: there are none.

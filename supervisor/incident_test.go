@@ -24,7 +24,7 @@ func TestCondition(t *testing.T) {
 			if got.Condition != want || got.ReadyWorkers != n || (got.CrashLoop != nil) != (want == control.FleetCrashLoop) {
 				t.Errorf("it is %q with %d ready, %+v; want %q with %d", got.Condition, got.ReadyWorkers, got.CrashLoop, want, n)
 			}
-			if h, err := st.master.Health(st.t.Context()); err != nil || h.Condition != want || h.ReadyWorkers != n {
+			if h, err := st.master.api().Health(st.t.Context()); err != nil || h.Condition != want || h.ReadyWorkers != n {
 				t.Errorf("its health is %+v, %v", h, err)
 			}
 		}
@@ -96,7 +96,7 @@ func TestIncidents(t *testing.T) {
 		}
 		check := func(s *Supervisor) {
 			t.Helper()
-			all, err := s.Incidents(st.t.Context())
+			all, err := s.api().Incidents(st.t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -33,7 +33,7 @@ func TestLeases(t *testing.T) {
 		if lease := got.Workers[1].Lease; lease["gpu"] != "1" || lease["port"] != "8001" {
 			t.Errorf("worker 2 has %v", lease)
 		}
-		_, err := st.master.Scale(st.t.Context(), control.Scaling{By: new(2)})
+		_, err := st.master.api().Scale(st.t.Context(), control.Scaling{By: new(2)})
 		if refused, ok := err.(*control.Error); !ok || refused.Status != http.StatusConflict || refused.Message != "there are leases for 3 workers, not 4: list more in [resources] and reload" {
 			t.Errorf("scaled too far: %v", err)
 		}

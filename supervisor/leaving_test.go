@@ -37,7 +37,7 @@ func TestManyAddressesLeave(t *testing.T) {
 			st.load = func() (*config.Config, []string, error) { return c, nil, nil }
 			over := make(chan outcome, 1)
 			go func() {
-				result, err := s.Reload(st.t.Context(), true)
+				result, err := s.api().Reload(st.t.Context(), true)
 				over <- outcome{result, err}
 			}()
 			st.pass(100 * time.Millisecond)

@@ -229,7 +229,7 @@ func (s *Supervisor) countLast(known fleet.Worker, w *roster.Worker) (lost *uint
 	last := w.Reading()
 	started := last.Counters.Started
 	lost = s.books.Gone(w.ID, time.Now(), &last)
-	s.reportDropped(time.Now())
+	s.report.WarnDropped(time.Now())
 	fields = []zap.Field{zap.Uint64("requests", started)}
 	if *lost > 0 {
 		fields = append(fields, zap.Uint64("requests_lost", *lost))

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/control"
+	"github.com/gosuper/gosuper/supervisor/internal/api"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/reloads"
@@ -47,7 +48,7 @@ func TestPreparationHangs(t *testing.T) {
 			t.Errorf("the master says %s, %+v", s.State, s.LastReload)
 		}
 		started := time.Now()
-		if got, err := st.master.Reload(st.t.Context(), false); err != nil || got.Result != control.Underway || time.Since(started) != prepareTime {
+		if got, err := st.master.api().Reload(st.t.Context(), false); err != nil || got.Result != control.Underway || time.Since(started) != api.PrepareTime {
 			t.Errorf("who does not wait hears %+v after %v: %v", got, time.Since(started), err)
 		}
 		st.exit(1, 3)

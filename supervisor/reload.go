@@ -3,9 +3,6 @@
 package supervisor
 
 import (
-	"context"
-	"time"
-
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/config"
@@ -18,46 +15,6 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/reloads"
 )
-
-// prepareTime is how long somebody waits to hear whether the configuration is
-// refused who does not want to wait for the reload.
-const prepareTime = 5 * time.Second
-
-// Reload is the reload of SIGHUP. It returns as soon as the configuration was
-// refused or the first worker of it is on its way, or when that takes long; with
-// wait it returns when the reload is over. Whoever waits for a reload that another one replaces gets
-// the outcome of that one, which has read the same files later. Any goroutine
-// but that of Run may call it.
-func (s *Supervisor) Reload(ctx context.Context, wait bool) (control.Reload, error) {
-	w := reloads.NewWaiter(wait)
-	err := s.loop.Do(ctx, func() {
-		s.log.Info("asked", zap.String("for", "reload"))
-		s.reload(w)
-	})
-	if err != nil {
-		return control.Reload{}, err
-	}
-	var enough <-chan time.Time
-	if !wait {
-		enough = time.After(prepareTime)
-	}
-	select {
-	case result := <-w.Told():
-		return result, nil
-	case <-enough:
-		return control.Reload{Result: control.Underway}, nil
-	case <-s.loop.Ended():
-		select {
-		case result := <-w.Told():
-			return result, nil
-		default:
-			return control.Reload{}, loop.ErrEnded
-		}
-	case <-ctx.Done():
-		s.loop.Report(func() { s.reloads.Forget(w) })
-		return control.Reload{}, ctx.Err()
-	}
-}
 
 // reload loads the configuration and has the brain try it. Whatever is wrong with
 // it is logged, and nothing changes.
@@ -79,9 +36,6 @@ func (s *Supervisor) reload(who ...*reloads.Waiter) {
 	}
 }
 
-// reloading says whether a reload is under way.
-func (s *Supervisor) reloading() bool { return s.reloads.Preparing() || s.fleet.Reloading() }
-
 // endReload says how a reload ended, and why.
 func (s *Supervisor) endReload(a fleet.EndReload) {
 	result := control.Reload{Result: control.OK}
@@ -99,7 +53,7 @@ func (s *Supervisor) endReload(a fleet.EndReload) {
 		result = reloads.Stopped()
 	case fleet.RolledBack:
 		s.books.ReloadEnded(admin.RolledBack)
-		e, who := s.endingOf(a.Culprit), zap.Int("worker", a.Culprit)
+		e, who := s.report.EndingOf(a.Culprit), zap.Int("worker", a.Culprit)
 		if a.Loader {
 			e, who = s.loaders.Ending(a.Revision), zap.Bool("loader", true)
 		}

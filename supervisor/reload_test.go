@@ -26,7 +26,7 @@ func (st *stage) reload() chan outcome {
 	st.pass(5 * time.Second)
 	over := make(chan outcome, 1)
 	go func() {
-		result, err := st.master.Reload(st.t.Context(), true)
+		result, err := st.master.api().Reload(st.t.Context(), true)
 		over <- outcome{result, err}
 	}()
 	synctest.Wait()

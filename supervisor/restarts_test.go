@@ -49,12 +49,12 @@ func TestRestartsByReason(t *testing.T) {
 		next(control.Crash)
 		st.kill(1)
 		next(control.ByReload)
-		if _, err := st.master.Recycle(st.t.Context(), control.Recycling{All: true}); err != nil {
+		if _, err := st.master.api().Recycle(st.t.Context(), control.Recycling{All: true}); err != nil {
 			t.Error(err)
 		}
 		synctest.Wait()
 		next(control.Recycle)
-		if got, err := st.master.Scale(st.t.Context(), control.Scaling{Workers: new(2)}); err != nil || got != (control.Scaled{From: 1, To: 2}) {
+		if got, err := st.master.api().Scale(st.t.Context(), control.Scaling{Workers: new(2)}); err != nil || got != (control.Scaled{From: 1, To: 2}) {
 			t.Errorf("scaled %+v, %v", got, err)
 		}
 		synctest.Wait()

@@ -41,7 +41,7 @@ func serving(t testing.TB, n int) *Supervisor {
 	}
 	s.step()
 	if !s.fleet.Up() {
-		t.Fatal(s.summary(time.Now(), s.phase()))
+		t.Fatal(s.report.Summary(time.Now()))
 	}
 	return s
 }
@@ -69,7 +69,7 @@ func TestStatusInterruptsRarely(t *testing.T) {
 	s := serving(t, workers)
 	over, visits := make(chan error, 1), 0
 	go func() {
-		st, err := s.Status(t.Context(), true)
+		st, err := s.api().Status(t.Context(), true)
 		if err == nil && (len(st.Workers) != workers || st.Requests == nil) {
 			err = fmt.Errorf("%d workers and %v", len(st.Workers), st.Requests)
 		}

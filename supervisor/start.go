@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/api"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/develop"
 	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
@@ -23,11 +24,11 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
-	"github.com/gosuper/gosuper/supervisor/internal/manager"
 	"github.com/gosuper/gosuper/supervisor/internal/ownfiles"
 	"github.com/gosuper/gosuper/supervisor/internal/preload"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/reloads"
+	"github.com/gosuper/gosuper/supervisor/internal/report"
 	"github.com/gosuper/gosuper/supervisor/internal/revision"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/supervisor/internal/scales"
@@ -86,9 +87,7 @@ func (s *Supervisor) attach(o Options, h hands) {
 	building.Start = s.startBuild
 	s.development = develop.New(building)
 	s.files.Attach(ownfiles.Options{Loop: s.loop, Log: o.Logs, Logger: o.Log, Turns: s.turns, Lost: s.books.LoseLines})
-	paths := socket.NewPaths(s.loop.Report, func(what string, err error) { s.log.Warn(what, zap.Error(err)) })
-	s.sockets.Work(paths)
-	s.endpoints.Attach(endpoints.Options{Master: s, Log: o.Log, Paths: paths, Environ: o.Environ})
+	s.sockets.Work(socket.NewPaths(s.loop.Report, func(what string, err error) { s.log.Warn(what, zap.Error(err)) }))
 }
 
 // connect gives the rest what it works with, now that there is a brain.
@@ -102,6 +101,19 @@ func (s *Supervisor) connect() {
 	s.signs.Attach(signs.Options{
 		Log: s.log, Loop: s.loop, Fleet: s.fleet, Roster: s.roster, Loaders: &s.loaders, Guard: s.guard,
 		Once: s.books.Once, Look: s.hands.look, Note: s.note, Step: s.step,
+	})
+	s.report = &report.Report{
+		Version: s.options.Version, Log: s.log, Fleet: s.fleet, Roster: s.roster, Revisions: &s.revisions, Books: s.books,
+		Loaders: &s.loaders, Reloads: s.reloads, Files: s.files,
+	}
+	s.endpoints.Attach(endpoints.Options{Master: s.api(), Log: s.log, Paths: s.sockets.Paths(), Environ: s.options.Environ})
+}
+
+// api is what people and programs ask of the master.
+func (s *Supervisor) api() *api.API {
+	return api.New(api.Options{
+		Log: s.log, Loop: s.loop, Report: s.report, Scales: s.scales, Upgrades: &s.upgrades,
+		Step: s.step, Reload: s.reload, Stop: s.stop, Upgrade: s.upgrade,
 	})
 }
 
@@ -184,13 +196,4 @@ func (s *Supervisor) greet() {
 		zap.Int("pid", os.Getpid()), zap.Strings("bind", r.Sockets.URLs()), zap.Int("workers", r.Workers), zap.Strings("command", r.Config.Command))
 	r.Warnings = s.options.Warnings
 	r.Warn(s.log, r)
-}
-
-// meetManager finds the service manager. The master runs without one, too.
-func (s *Supervisor) meetManager() {
-	m, err := manager.Find(s.options.Environ)
-	if err != nil {
-		s.log.Warn("nobody is told when the workers are ready", zap.Error(err))
-	}
-	s.manager = m
 }

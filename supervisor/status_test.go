@@ -3,7 +3,6 @@
 package supervisor
 
 import (
-	"math"
 	"os"
 	"reflect"
 	"slices"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
+	"github.com/gosuper/gosuper/supervisor/internal/report"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
@@ -43,7 +43,7 @@ func (b workerEnds) blank(st *stage, w *roster.Worker) error {
 
 func (st *stage) status() control.Status {
 	st.t.Helper()
-	got, err := st.master.Status(st.t.Context(), true)
+	got, err := st.master.api().Status(st.t.Context(), true)
 	if err != nil {
 		st.t.Fatal(err)
 	}
@@ -93,11 +93,11 @@ func TestStatus(t *testing.T) {
 		if second.Path != "/second" || !second.Streaming || second.AgeSeconds < 2 || second.IdleSeconds >= 2 {
 			t.Errorf("the second request is %+v", second)
 		}
-		if h, err := st.master.Health(st.t.Context()); err != nil || h != (control.Health{Healthy: true, Ready: true, State: control.Running, Condition: control.FleetReady, ReadyWorkers: 2, WorkersTarget: 2}) {
+		if h, err := st.master.api().Health(st.t.Context()); err != nil || h != (control.Health{Healthy: true, Ready: true, State: control.Running, Condition: control.FleetReady, ReadyWorkers: 2, WorkersTarget: 2}) {
 			t.Errorf("its health is %+v, %v", h, err)
 		}
 		st.kill(15)
-		if h, err := st.master.Health(st.t.Context()); err != nil || h != (control.Health{Healthy: true, State: control.Stopping, Condition: control.FleetStopping, WorkersTarget: 2}) {
+		if h, err := st.master.api().Health(st.t.Context()); err != nil || h != (control.Health{Healthy: true, State: control.Stopping, Condition: control.FleetStopping, WorkersTarget: 2}) {
 			t.Errorf("while stopping its health is %+v, %v", h, err)
 		}
 		if got := st.status(); got.State != control.Stopping || got.Workers[0].State != "draining" {
@@ -105,7 +105,7 @@ func TestStatus(t *testing.T) {
 		}
 		st.kill(3)
 		<-st.result
-		if _, err := st.master.Status(st.t.Context(), false); err == nil {
+		if _, err := st.master.api().Status(st.t.Context(), false); err == nil {
 			t.Error("a master that has ended answers")
 		}
 	})
@@ -165,7 +165,7 @@ func TestPlainWorkersAreUnknown(t *testing.T) {
 				(c.Timeouts == nil) != (total == nil) || (c.RequestsLost == nil) != (total == nil) || (c.InnocentsLost == nil) != (total == nil) {
 				t.Errorf("counters %+v, in flight %v of %v", c, got.InFlight(), each)
 			}
-			m, err := st.master.Metrics(st.t.Context())
+			m, err := st.master.api().Metrics(st.t.Context())
 			if err != nil || (m.Codes == nil) != (total == nil) || (m.Durations == nil) != (total == nil) {
 				t.Errorf("metrics %v, %v", m, err)
 			}
@@ -275,50 +275,12 @@ func TestBoardCounters(t *testing.T) {
 		says(5)
 		st.pass(75 * time.Second)
 		says(5, 1)
-		successor := st.successor()
-		successor.reportDropped(time.Now())
+		(&report.Report{Books: st.successor().books}).WarnDropped(time.Now())
 		says(5, 1)
 		b[1].LogDropped()
 		st.pass(2 * time.Minute)
 		says(5, 1, 1)
 		st.kill(3)
-		<-st.result
-	})
-}
-
-func TestActionsRefused(t *testing.T) {
-	play(t, "workers = 1\nready = \"notify\"\n", silent, func(st *stage) {
-		st.say(1, notify.Message{Ready: true})
-		for what, do := range map[string]func() error{
-			"scale to 0": func() error { _, err := st.master.Scale(st.t.Context(), control.Scaling{Workers: new(0)}); return err },
-			"scale too far": func() error {
-				_, err := st.master.Scale(st.t.Context(), control.Scaling{By: new(math.MaxInt)})
-				return err
-			},
-			"recycle unknown": func() error {
-				_, err := st.master.Recycle(st.t.Context(), control.Recycling{Workers: []int{1, 7}})
-				return err
-			},
-		} {
-			if err, ok := do().(*control.Error); !ok || err.Message == "" || err.Status < 400 {
-				t.Errorf("%s: %v", what, err)
-			}
-		}
-		if got, err := st.master.Scale(st.t.Context(), control.Scaling{By: new(-5)}); err != nil || got.To != 1 {
-			t.Errorf("scaled to %+v, %v, want 1", got, err)
-		}
-		if n := st.master.roster.Len(); n != 1 {
-			t.Errorf("%d workers, want the one there was", n)
-		}
-		if err := st.master.Stop(st.t.Context(), false); err != nil {
-			t.Error(err)
-		}
-		if _, err := st.master.Scale(st.t.Context(), control.Scaling{By: new(1)}); err == nil {
-			t.Error("a stopping master scales")
-		}
-		if err := st.master.Stop(st.t.Context(), true); err != nil {
-			t.Error(err)
-		}
 		<-st.result
 	})
 }

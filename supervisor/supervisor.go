@@ -23,6 +23,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/preload"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/reloads"
+	"github.com/gosuper/gosuper/supervisor/internal/report"
 	"github.com/gosuper/gosuper/supervisor/internal/revision"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/supervisor/internal/scales"
@@ -53,6 +54,7 @@ type Supervisor struct {
 
 	manager     *manager.Manager     `state:"-"`       // nil: there is none
 	books       *books.Books         `state:",inline"` // what is counted and remembered
+	report      *report.Report       `state:"-"`       // what the master is doing
 	scales      *scales.Scales       `state:",inline"` // what workers weigh
 	reloads     *reloads.Reloads     `state:",inline"`
 	endpoints   *endpoints.Endpoints `state:",inline"` // where people and programs ask

@@ -3,18 +3,14 @@
 package supervisor
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"syscall"
 	"time"
 
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
-	"github.com/gosuper/gosuper/supervisor/control"
-	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/upgrade"
 )
@@ -35,38 +31,6 @@ const (
 	TrialAnswer = upgrade.TrialAnswer
 )
 
-// Upgrade is the upgrade of SIGUSR2. It returns when the new version has agreed
-// and is about to take over, or with a *control.Error. Any goroutine but that of
-// Run may call it.
-func (s *Supervisor) Upgrade(ctx context.Context) (u control.Upgrade, err error) {
-	var agreed <-chan control.Upgrade
-	err = s.loop.Do(ctx, func() {
-		s.log.Info("asked", zap.String("for", "upgrade"))
-		agreed = s.upgrades.Wait()
-		s.upgrade()
-	})
-	if err != nil {
-		return u, err
-	}
-	select {
-	case u = <-agreed:
-	case <-ctx.Done():
-		return u, ctx.Err() // the channel has room for what it is told
-	case <-s.loop.Ended():
-		return u, loop.ErrEnded
-	}
-	if u.Result == control.Refused {
-		err = &control.Error{Status: http.StatusConflict, Message: "the upgrade was refused, and nothing was changed: " + u.Error}
-	}
-	return u, err
-}
-
-// Upgraded is how the last upgrade went.
-func (s *Supervisor) Upgraded(ctx context.Context) (u control.Upgrade, err error) {
-	err = s.loop.Do(ctx, func() { u = s.upgrades.Last() })
-	return u, err
-}
-
 // upgradable says why there can be no upgrade now.
 func (s *Supervisor) upgradable() error {
 	switch {
@@ -76,7 +40,7 @@ func (s *Supervisor) upgradable() error {
 		return errors.New("the master is stopping")
 	case !s.fleet.Up():
 		return errors.New("the first workers are not ready yet")
-	case s.reloading():
+	case s.report.Reloading():
 		return errors.New("a reload is under way")
 	case s.loop.Busy():
 		return errors.New("a file of the master is still being opened")

@@ -40,7 +40,7 @@ func (s *Supervisor) patrol(now time.Time) {
 	for _, sight := range s.guard.Look(now) {
 		seen.Sights = append(seen.Sights, fleet.Sight(sight))
 	}
-	s.readBoards(now)
+	s.report.ReadBoards(now)
 	s.step(seen)
 }
 

@@ -46,6 +46,9 @@ const renewPause = 10 * time.Second
 // Work gives the keeper what it works with.
 func (k *Keeper) Work(p *Paths) { k.paths = p }
 
+// Paths is what [Keeper.Work] gave.
+func (k *Keeper) Paths() *Paths { return k.paths }
+
 // First opens the first set. Sockets that socket units passed win over the addresses. Those that a master before this
 // one left in the descriptor store are as good as bound: with what waits in their queues they are taken where an
 // address is the same, and closed otherwise.

@@ -1,0 +1,188 @@
+//go:build linux
+
+// Package report says what a master is doing, as its rooms know it: for people and
+// programs, for the service manager, and for the line in the log at the end of a worker.
+package report
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gosuper/gosuper/supervisor/admin"
+	"github.com/gosuper/gosuper/supervisor/control"
+	"github.com/gosuper/gosuper/supervisor/internal/books"
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/manager"
+	"github.com/gosuper/gosuper/supervisor/internal/ownfiles"
+	"github.com/gosuper/gosuper/supervisor/internal/preload"
+	"github.com/gosuper/gosuper/supervisor/internal/reloads"
+	"github.com/gosuper/gosuper/supervisor/internal/revision"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
+)
+
+// A Report reads the rooms of one master, all of which are required. Its methods are for
+// the goroutine that owns them.
+type Report struct {
+	Version   string
+	Log       *zap.Logger
+	Fleet     *fleet.Fleet
+	Roster    *roster.Roster
+	Revisions *revision.Known
+	Books     *books.Books
+	Loaders   *preload.Loaders
+	Reloads   *reloads.Reloads
+	Files     *ownfiles.Files
+}
+
+// Health says whether the master serves.
+func (r *Report) Health(now time.Time) control.Health {
+	sum := r.Fleet.Summary(now)
+	h := control.Health{
+		Healthy: true, State: r.state(), Condition: control.Condition(sum.Condition),
+		ReadyWorkers: sum.Ready, WorkersTarget: sum.Target,
+	}
+	h.Ready = h.ReadyWorkers > 0 && h.State != control.Stopping
+	h.Reason = r.Loaders.Wait(r.Revisions.Current.Number, sum, now)
+	return h
+}
+
+// Status says what runs, but for what takes time to find out: the requests in flight, and
+// what the processes weigh.
+func (r *Report) Status(now time.Time) control.Status {
+	r.ReadBoards(now)
+	_, generation := r.Fleet.Revision()
+	sum, inForce := r.Fleet.Summary(now), r.Revisions.Current
+	st := control.Status{
+		Name: inForce.Config.Name, PID: os.Getpid(), Version: r.Version,
+		State: r.state(), Condition: control.Condition(sum.Condition), CrashLoop: r.Books.CrashLoop(sum, now),
+		LoaderFailing: r.Loaders.Failing(inForce.Number, sum, now), Generation: generation, UptimeSeconds: control.Seconds(r.Books.Uptime(now)),
+		WorkersTarget: sum.Target, ReadyWorkers: sum.Ready, Binds: inForce.Sockets.URLs(),
+		Workers: []control.Worker{}, Loaders: r.Loaders.Status(now), Failing: []control.Failing{}, Leases: []control.Lease{},
+		Counters: r.Books.Counters(r.Files.AccessLost()), LastReload: r.Reloads.Last(),
+	}
+	for _, f := range r.Fleet.Failing() {
+		st.Failing = append(st.Failing, control.Failing{Slot: f.Slot, Boots: f.Boots, Error: r.EndingOf(f.Culprit).Of(f.Culprit)})
+	}
+	for _, l := range r.Fleet.Leases() {
+		one := control.Lease{Values: l.Lease, Unkillable: l.Unkillable}
+		if l.Worker != 0 {
+			one.Worker = new(l.Worker)
+		}
+		st.Leases = append(st.Leases, one)
+	}
+	for f := range r.Fleet.Workers() {
+		one := r.Roster.Of(f.ID).Describe(f, now)
+		one.Restarts = r.Books.RestartsOf(f.Slot)
+		st.Workers = append(st.Workers, one)
+	}
+	st.Explain()
+	return st
+}
+
+// Metrics are the figures of a scrape, but for what the processes weigh.
+func (r *Report) Metrics(now time.Time) (m admin.Metrics) {
+	m.Status = r.Status(now)
+	durations, codes := r.Books.Requests()
+	m.Durations, m.Codes, m.Spawns = (*admin.Histogram)(durations), codes, (*admin.Histogram)(r.Books.Spawns())
+	m.Reloads = r.Books.Reloads()
+	m.Backlog = r.Revisions.Current.Sockets.Queue()
+	return m
+}
+
+// ReadBoards brings the totals up to date. What is on a board without a header is
+// nothing that a worker has said.
+func (r *Report) ReadBoards(now time.Time) {
+	for known := range r.Fleet.Workers() {
+		if known.Cooperates() {
+			r.Books.Read(known.ID, now, r.Roster.Of(known.ID).Reading())
+		}
+	}
+	r.WarnDropped(now)
+}
+
+// WarnDropped says now and then that workers drop lines of the access log. It is
+// seen when their boards are read for another reason.
+func (r *Report) WarnDropped(now time.Time) {
+	if lines := r.Books.DropReport(now); lines > 0 {
+		r.Log.Warn("workers dropped lines of the access log", zap.Uint64("lines", lines),
+			zap.String("hint", "what reads log.access_file does not keep up: a slow disk, or a pipe or terminal that nobody reads; or one worker writes more than is its due"))
+	}
+}
+
+// Reloading says whether a reload is under way.
+func (r *Report) Reloading() bool { return r.Reloads.Preparing() || r.Fleet.Reloading() }
+
+// state is what the master is doing.
+func (r *Report) state() control.State {
+	switch {
+	case r.Fleet.Stopping():
+		return control.Stopping
+	case r.Reloading():
+		return control.Reloading
+	case !r.Fleet.Up():
+		return control.Starting
+	}
+	return control.Running
+}
+
+// Phase is what the service is doing, for the service manager.
+func (r *Report) Phase() manager.Phase {
+	switch {
+	case r.Fleet.Stopping():
+		return manager.Stopping
+	case !r.Fleet.Up():
+		return manager.Starting
+	case r.Reloading():
+		return manager.Reloading
+	}
+	return manager.Running
+}
+
+// Summary is what the service is doing, for people.
+func (r *Report) Summary(now time.Time) manager.Summary {
+	sum := r.Fleet.Summary(now)
+	is := manager.Summary{Phase: r.Phase(), Target: sum.Target, Ready: sum.Ready, Alive: r.Fleet.Alive()}
+	_, is.Generation = r.Fleet.Revision()
+	if c := control.Condition(sum.Condition); c == control.FleetCrashLoop || c == control.FleetDegraded {
+		is.Trouble = c.Words()
+	}
+	is.Wait = r.Loaders.Wait(r.Revisions.Current.Number, sum, now)
+	if culprit, e, gaveUp := r.GaveUp(); gaveUp && culprit != 0 {
+		is.GaveUp = fmt.Sprintf("worker %d could not boot: %s", culprit, e.Status)
+	} else if gaveUp {
+		is.GaveUp = "the application could not be loaded: " + e.Status
+	}
+	if last := r.Reloads.Last(); last.Result == control.RolledBack {
+		is.Reload = "rolled back: " + last.Error
+		if r.Reloads.Refused() {
+			is.Reload = "refused: " + last.Error
+		}
+	}
+	return is
+}
+
+// GaveUp says whether the first workers could not boot, and how the one ended after which
+// that was given up; 0: it was the loader.
+func (r *Report) GaveUp() (culprit int, e books.Ending, gaveUp bool) {
+	culprit = r.Fleet.Culprit()
+	switch {
+	case culprit != 0:
+		return culprit, r.EndingOf(culprit), true
+	case r.Fleet.LoaderFailed():
+		return 0, r.Loaders.Ending(r.Revisions.Current.Number), true
+	}
+	return 0, books.Ending{}, false
+}
+
+// EndingOf is what is known of the end of a worker, dead or as good as dead.
+func (r *Report) EndingOf(worker int) books.Ending {
+	w := r.Roster.Of(worker)
+	if w == nil {
+		return r.Books.EndingOf(worker)
+	}
+	known, _ := r.Fleet.Worker(worker)
+	return r.Books.Explain(w.Ending(known), w.LastWords())
+}

@@ -1,0 +1,96 @@
+//go:build linux
+
+package report
+
+import (
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/control"
+	"github.com/gosuper/gosuper/supervisor/internal/books"
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/incidents"
+	"github.com/gosuper/gosuper/supervisor/internal/manager"
+	"github.com/gosuper/gosuper/supervisor/internal/preload"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/reloads"
+	"github.com/gosuper/gosuper/supervisor/internal/revision"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
+)
+
+// TestLife: from the start to the stop of a master with one worker.
+func TestLife(t *testing.T) {
+	now := time.Now()
+	first := &revision.Revision{Number: 1, Config: &config.Config{}}
+	settings := fleet.Settings{Workers: 1, Ready: fleet.ReadyNotify, StartupTimeout: time.Hour, StartupAttempts: 1, Surge: fleet.Surge{Count: 1}}
+	loaders := preload.New()
+	r := Report{
+		Log: zap.NewNop(), Fleet: fleet.New(1, settings, func() float64 { return 0 }), Roster: roster.New(),
+		Revisions: &revision.Known{All: map[int]*revision.Revision{1: first}, Current: first},
+		Books:     books.New(now), Loaders: &loaders, Reloads: reloads.New(),
+	}
+	step := func(ev fleet.Event) {
+		for _, a := range r.Fleet.Step(now, ev) {
+			if a, ok := a.(fleet.Spawn); ok {
+				r.Roster.Enter(&roster.Worker{Identity: a.Worker.Identity, Rev: first})
+			}
+		}
+	}
+	for _, c := range []struct {
+		what  string
+		do    func()
+		state control.State
+		phase manager.Phase
+		ready bool
+	}{
+		{"it starts", func() { step(fleet.Tick{}) }, control.Starting, manager.Starting, false},
+		{"a worker is ready", func() { step(fleet.Executed{ID: 1}); step(fleet.SaidReady{ID: 1}) }, control.Running, manager.Running, true},
+		{"a reload is prepared", func() { r.Reloads.Begin() }, control.Reloading, manager.Reloading, true},
+		{"it is refused", func() { r.Reloads.Refuse("no such file") }, control.Running, manager.Running, true},
+		{"it stops", func() { step(fleet.Stop{Quick: true}) }, control.Stopping, manager.Stopping, false},
+	} {
+		c.do()
+		h := r.Health(now)
+		if !h.Healthy || h.Ready != c.ready || h.State != c.state || r.Phase() != c.phase || r.Summary(now).Phase != c.phase {
+			t.Errorf("%s: %+v, phase %v", c.what, h, r.Phase())
+		}
+	}
+	if is := r.Summary(now).Reload; is != "refused: no such file" {
+		t.Errorf("of the reload is said %q", is)
+	}
+	if _, _, gaveUp := r.GaveUp(); gaveUp {
+		t.Error("it gave up")
+	}
+}
+
+// TestGaveUp: the worker that could not boot is named, as long as it is known and after.
+func TestGaveUp(t *testing.T) {
+	now := time.Now()
+	first := &revision.Revision{Number: 1, Config: &config.Config{}}
+	loaders := preload.New()
+	r := Report{
+		Log: zap.NewNop(), Fleet: fleet.New(1, fleet.Settings{Workers: 1, StartupTimeout: time.Hour, StartupAttempts: 1}, func() float64 { return 0 }),
+		Roster: roster.New(), Revisions: &revision.Known{All: map[int]*revision.Revision{1: first}, Current: first},
+		Books: books.New(now), Loaders: &loaders, Reloads: reloads.New(),
+	}
+	w := &roster.Worker{Rev: first, PID: 1 << 23}
+	w.ID = 1
+	r.Fleet.Step(now, fleet.Tick{})
+	r.Roster.Enter(w)
+	w.Gone, w.Status = true, process.Status{Code: 3}
+	r.Fleet.Step(now, fleet.Exited{ID: 1})
+	for range 2 {
+		culprit, e, gaveUp := r.GaveUp()
+		if !gaveUp || culprit != 1 || e.Status != "exit status 3" {
+			t.Errorf("it gave up: %v, after worker %d: %+v", gaveUp, culprit, e)
+		}
+		if is := r.Summary(now).GaveUp; is != "worker 1 could not boot: exit status 3" {
+			t.Errorf("of that is said %q", is)
+		}
+		r.Books.Enter(incidents.Incident{Worker: 1, Status: "exit status 3"})
+		r.Roster.Remove(1)
+	}
+}
