@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"bufio"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -126,12 +127,7 @@ func (f *front) elsewhere() string {
 func listening() []string {
 	inodes := map[string]string{}
 	for _, table := range []string{"/proc/self/net/tcp", "/proc/self/net/tcp6"} {
-		text, _ := os.ReadFile(table)
-		for line := range strings.Lines(string(text)) {
-			if fields := strings.Fields(line); len(fields) > 9 && fields[3] == "0A" { // TCP_LISTEN
-				inodes["socket:["+fields[9]+"]"] = fields[1]
-			}
-		}
+		listeners(table, inodes)
 	}
 	var addresses []string
 	session := strconv.Itoa(os.Getpid()) // which a worker leads
@@ -154,6 +150,25 @@ func listening() []string {
 		}
 	}
 	return addresses
+}
+
+// listeners reads the listening sockets of a table of proc(5), which come first: there may be
+// very many connections after them.
+func listeners(table string, inodes map[string]string) {
+	file, err := os.Open(table)
+	if err != nil {
+		return
+	}
+	defer file.Close()
+	const listen = "0A" // TCP_LISTEN
+	lines := bufio.NewScanner(file)
+	for lines.Scan(); lines.Scan(); { // but for the heading
+		fields := strings.Fields(lines.Text())
+		if len(fields) < 10 || fields[3] != listen {
+			return
+		}
+		inodes["socket:["+fields[9]+"]"] = fields[1]
+	}
 }
 
 // decode makes an address of proc(5) one for people: words of four bytes in the order of

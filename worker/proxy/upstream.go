@@ -103,8 +103,17 @@ func (u *upstream) fresh(ctx context.Context) (*conn, error) {
 		return nil, err
 	}
 	c := &conn{Conn: inner}
-	c.r = bufio.NewReader(c)
+	c.read()
 	return c, nil
+}
+
+// readers are those of connections in use: there are more that are not.
+var readers = sync.Pool{New: func() any { return bufio.NewReader(nil) }}
+
+// read gives the connection a reader.
+func (c *conn) read() {
+	c.r = readers.Get().(*bufio.Reader)
+	c.r.Reset(c)
 }
 
 // take returns a connection that is idle, and as far as can be told was not closed by the
@@ -121,6 +130,7 @@ func (u *upstream) take() *conn {
 		}
 		u.idle = u.idle[1:]
 		if age < idleTime && quiet(c.Conn) {
+			c.read()
 			return c
 		}
 		c.Close()
@@ -128,10 +138,12 @@ func (u *upstream) take() *conn {
 	return nil
 }
 
-// put keeps a connection for the next request. Those that have been idle for too long
+// put keeps a connection, of which all was read, for the next request. Those that have been idle for too long
 // are closed.
 func (u *upstream) put(c *conn) {
-	c.since, c.heard = time.Now(), false
+	c.r.Reset(nil)
+	readers.Put(c.r)
+	c.since, c.heard, c.r = time.Now(), false, nil
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	old := 0
