@@ -26,7 +26,7 @@ function take(env, pid) {
   const owner = env.LISTEN_PID ?? '';
   if (owner !== String(pid)) {
     const stray = env.GOSUPER_WORKER_ID !== undefined && owner !== '' ? explain(owner) : '';
-    return { supervised: false, stray, worker, sockets: [], notify: -1, scoreboard: -1, fleet: -1, access: -1, limits: {} };
+    return { supervised: false, stray, worker, sockets: [], notify: -1, scoreboard: -1, fleet: -1, access: -1, tls: -1, limits: {} };
   }
   const given = {
     supervised: env.GOSUPER_WORKER_ID !== undefined,
@@ -37,6 +37,8 @@ function take(env, pid) {
     scoreboard: number('GOSUPER_SCOREBOARD_FD', -1),
     fleet: number('GOSUPER_FLEET_FD', -1),
     access: number('GOSUPER_ACCESS_FD', -1),
+    tls: number('GOSUPER_TLS_FD', -1),
+    backlogTimeout: number('GOSUPER_LIMIT_BACKLOG_TIMEOUT_MS'),
     accessFormat: env.GOSUPER_ACCESS_FORMAT,
     stopSignal: env.GOSUPER_STOP_SIGNAL ?? 'SIGTERM',
     watchdog: number('WATCHDOG_USEC') / 1000, // in milliseconds, as is keepalive

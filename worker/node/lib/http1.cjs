@@ -1,12 +1,11 @@
 'use strict';
-// What is noted of the requests of a server of node:http or node:https, and how one is ended in the place of its handler.
+// What is noted of the requests of a server of node:http or node:https, and how one is ended in the place of its
+// application.
 
 const { OK, CLIENT_GONE, WAITING, STREAMING, UPGRADED } = require('./ledger.cjs');
+const { RETRY_AFTER, SAID, TEXT } = require('./answers.cjs');
 
-const RETRY_AFTER = '5';
-const TEXT = { 503: 'Service Unavailable', 504: 'Gateway Timeout' };
 const NOTED = Symbol('what gosuper knows of it');
-const SAID = ['setHeader', 'setHeaders', 'appendHeader', 'removeHeader', 'writeHead', 'flushHeaders', 'addTrailers'];
 const NAMES = new Set(['x-request-id', 'traceparent', 'content-length', 'transfer-encoding', 'referer', 'user-agent'].map((name) => name.length));
 
 // An Exchange is what a request has of its connection.
@@ -103,40 +102,7 @@ class Upgrade extends Exchange {
   }
 }
 
-// watch has a ledger account for the requests of a server, and a drain for its connections, which are idle for so many
-// milliseconds at most.
-function watch(server, ledger, drain, keepalive) {
-  if (keepalive > 0) server.keepAliveTimeout = keepalive;
-  const last = () => keepalive === 0 || drain.signal.aborted;
-  const secure = server.listenerCount('secureConnection') > 0;
-  const { emit } = server;
-  server.emit = function (event, subject, other, ...rest) {
-    switch (event) {
-      case 'request':
-        begin(ledger, last, subject, other);
-        return emit.call(this, event, subject, other);
-      case 'checkContinue':
-      case 'checkExpectation':
-        begin(ledger, last, subject, other);
-        break;
-      case 'connection':
-        ledger.accepted(subject);
-        if (!secure) drain.accepted(subject);
-        break;
-      case 'secureConnection':
-        drain.accepted(subject);
-        break;
-      case 'upgrade':
-      case 'connect':
-        upgrade(ledger, subject, other);
-        break;
-      case 'timeout':
-        if (!subject._httpMessage && server.listenerCount('timeout') === 0) return closeIdle(subject);
-    }
-    return emit.call(this, event, subject, other, ...rest);
-  };
-}
-
+// begin has a ledger account for a request; last says whether its answer is the last of its connection.
 function begin(ledger, last, incoming, response) {
   if (response[NOTED]) return; // by an event before this one
   const said = new Said(ledger, incoming);
@@ -243,6 +209,7 @@ function closed() {
   request.finish(this.writableFinished ? OK : CLIENT_GONE);
 }
 
+// upgrade has it account for a connection that the application gets.
 function upgrade(ledger, incoming, socket) {
   const request = ledger.begin(new Said(ledger, incoming), new Upgrade(socket));
   for (const name of ['write', 'end']) {
@@ -295,4 +262,4 @@ function destroy(socket, reset) {
   socket.destroy();
 }
 
-module.exports = { watch };
+module.exports = { begin, upgrade, closeIdle };

@@ -1,6 +1,7 @@
 'use strict';
 // A worker of gosuper for servers of node:http and node:https.
 
+const fs = require('node:fs');
 const net = require('node:net');
 const { take } = require('./environ.cjs');
 const { AccessLog } = require('./accesslog.cjs');
@@ -9,11 +10,11 @@ const { Drain } = require('./drain.cjs');
 const { Fleet } = require('./fleet.cjs');
 const { Gate } = require('./gate.cjs');
 const { Intake } = require('./intake.cjs');
-const { Ledger } = require('./ledger.cjs');
+const { Ledger, OK, log: tell } = require('./ledger.cjs');
 const { watchLoop } = require('./onlooker.cjs');
 const { Notifier } = require('./notify.cjs');
 const { Spread } = require('./spread.cjs');
-const { watch } = require('./http1.cjs');
+const { watch } = require('./watch.cjs');
 
 // Above every net.core.somaxconn in use: the master sets the backlog that it wants.
 const UNLIMITED = 2 ** 31 - 1;
@@ -35,7 +36,10 @@ async function listen(server, port = 8000) {
     await listening(server, { port });
     return;
   }
-  watch(server, ledger, drain, given.keepalive);
+  if (given.backlogTimeout > 0) {
+    tell('backlog_timeout is not kept: Node does not say how long a connection has waited; worker_class = "proxy" keeps it');
+  }
+  watch(server, ledger, drain, given.keepalive, given.tls >= 0 ? pread(given.tls) : undefined);
   const spread = given.worker.place < fleet.places ? new Spread(fleet, given.worker.place) : undefined;
   drain.listeners = await Promise.all(
     given.sockets.map(async (fd, i) => {
@@ -69,4 +73,29 @@ function recycle(reason) {
   notify.recycle(reason);
 }
 
-module.exports = { listen, recycle, draining: drain.signal, worker: given.worker };
+// pread is the text behind a descriptor whose position others share.
+function pread(fd) {
+  const bytes = Buffer.alloc(fs.fstatSync(fd).size);
+  fs.readSync(fd, bytes, 0, bytes.length, 0);
+  return bytes.toString('latin1');
+}
+
+// request accounts for a request of a protocol of one's own.
+function request(method, path) {
+  const controller = new AbortController();
+  const stop = () => controller.abort();
+  const exchange = { connection: undefined, last() {}, delivered: () => false, answer: stop, cut: stop };
+  const bytes = (text) => Buffer.from(text).toString('latin1');
+  const said = { remote: '', method: bytes(method), target: bytes(path), proto: '', referer: '', agent: '', id: '' };
+  const one = ledger.begin(said, exchange);
+  return {
+    signal: controller.signal,
+    progress: () => one.touch(),
+    end(status) {
+      if (!one.finished) one.status = status;
+      one.finish(OK);
+    },
+  };
+}
+
+module.exports = { listen, recycle, request, draining: drain.signal, worker: given.worker };

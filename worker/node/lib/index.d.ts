@@ -7,6 +7,17 @@ export function listen(server: Server, port?: number): Promise<void>;
  * and underscores; only the first call counts.
  */
 export function recycle(reason: string): void;
+/** A request of a protocol of one's own. */
+export interface AccountedRequest {
+  /** Aborted when its limit is over: whoever serves it is to give up. */
+  readonly signal: AbortSignal;
+  /** Something was sent to its client, or came from it. */
+  progress(): void;
+  /** It is over, with a status as of HTTP, or 0; only the first call counts. */
+  end(status: number): void;
+}
+/** Accounts for a request that is no request of a server given to `listen`, with all its limits. */
+export function request(method: string, path: string): AccountedRequest;
 /** Aborted when this worker is to finish. */
 export const draining: AbortSignal;
 /** Which worker this is; all zero without a master. */

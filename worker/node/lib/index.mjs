@@ -1,4 +1,4 @@
 import gosuper from './index.cjs';
 
-export const { listen, recycle, draining, worker } = gosuper;
+export const { listen, recycle, request, draining, worker } = gosuper;
 export default gosuper;

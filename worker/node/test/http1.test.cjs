@@ -1,58 +1,12 @@
 'use strict';
 const assert = require('node:assert');
 const http = require('node:http');
-const net = require('node:net');
 const { once } = require('node:events');
 const { test } = require('node:test');
-const { Board } = require('../lib/board.cjs');
 const { MS } = require('../lib/clock.cjs');
-const { Fleet } = require('../lib/fleet.cjs');
-const { Gate } = require('../lib/gate.cjs');
-const { Ledger } = require('../lib/ledger.cjs');
-const { watch } = require('../lib/http1.cjs');
+const { serve, SHORT, LONG, pause } = require('../testing/serve.cjs');
 
-const SHORT = 150;
-const LONG = 60_000;
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-// start serves with limits in milliseconds; the lines are the entries of the access log.
-async function start(t, limits, handler) {
-  const ns = Object.fromEntries(['timeout', 'stream', 'upgrade', 'request'].map((k) => [k, (limits[k] ?? 0) * MS]));
-  const lines = [];
-  const log = { write: (entry) => lines.push(entry) };
-  const reasons = [];
-  const notify = { recycle: (reason) => reasons.push(reason) };
-  const board = new Board();
-  const gate = new Gate(0, new Fleet().place(0), 1);
-  const ledger = new Ledger(board, gate, { ...ns, requests: limits.requests ?? 0 }, notify, log);
-  const leave = new AbortController();
-  const drain = { signal: leave.signal, accepted: () => {} };
-  const server = http.createServer(handler);
-  watch(server, ledger, drain, limits.keepalive ?? 5000);
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const { port } = server.address();
-  const line = async () => {
-    while (lines.length === 0) await pause(5);
-    return lines.shift();
-  };
-  const raw = (text) => {
-    const socket = net.connect(port, '127.0.0.1');
-    t.after(() => socket.destroy());
-    socket.write(text);
-    socket.got = '';
-    socket.setEncoding('latin1').on('data', (piece) => (socket.got += piece));
-    socket.closed_ = new Promise((resolve) => {
-      let error = '';
-      socket.on('error', ({ code }) => (error = code)).on('close', () => resolve(error));
-    });
-    return socket;
-  };
-  return { server, port, lines, line, raw, board, ledger, reasons, leave };
-}
+const start = (t, limits, handler) => serve(t, limits, http.createServer(handler));
 
 const GET = 'GET /a?secret HTTP/1.1\r\nHost: x\r\nX-Request-Id: 7\r\n\r\n';
 

@@ -149,3 +149,53 @@ gosuper.listen(http.createServer((request, response) => {
   assert.match(await stacks('/wait'), /not by JavaScript: it waits in /);
   assert.equal((await fleet.get('/')).status, 200);
 });
+
+test('a drain drops nothing', WITH_MASTER, async (t) => {
+  const fleet = await Fleet.start(
+    t,
+    `gosuper.listen(http.createServer(async (request, response) => {
+  if (request.url !== '/stream') {
+    response.end(String(gosuper.worker.id));
+    return;
+  }
+  response.write('first');
+  gosuper.draining.addEventListener('abort', () => response.end('last'));
+}));`,
+    'workers = 1\nkeepalive = "1s"',
+  );
+  assert.equal((await fleet.get('/')).body, '1'); // on a connection that is idle then
+  const stream = fleet.get('/stream', { agent: false });
+  await fleet.until(() => fleet.gosuper('status', '--requests').includes('/stream'));
+  fleet.gosuper('reload', '--wait');
+  const { body, whole } = await stream;
+  assert.deepEqual([body, whole], ['firstlast', true]);
+  // Within its keepalive the old worker answers on that connection, and says that it is the last time.
+  const { status } = await fleet.get('/');
+  assert.equal(status, 200);
+  await fleet.until(() => fleet.status().workers.length === 1);
+  assert.equal(fleet.status().counters.innocents_lost, 0);
+  assert.doesNotMatch(fleet.log(), /were cut/);
+});
+
+test('a protocol of its own', WITH_MASTER, async (t) => {
+  const fleet = await Fleet.start(
+    t,
+    `gosuper.listen(http.createServer(async (request, response) => {
+  response.end();
+  const one = gosuper.request('JOB', '/jobs/' + request.url.slice(1));
+  if (request.url === '/ends') one.end(201);
+  else one.signal.addEventListener('abort', () => process.stderr.write('job stopped\\n'));
+}));`,
+    'workers = 1\ntimeout = "300ms"\nlog.access_format = "json"',
+  );
+  await fleet.get('/ends');
+  await fleet.get('/hangs');
+  await fleet.until(() => fleet.log().includes('job stopped'));
+  await fleet.until(() => fleet.access().split('\n').length > 4);
+  const lines = fleet.access().trim().split('\n').map((line) => JSON.parse(line));
+  const jobs = lines.filter(({ method }) => method === 'JOB').map(({ target, status, ended }) => [target, status, ended]);
+  assert.deepEqual(jobs, [
+    ['/jobs/ends', 201, 'ok'],
+    ['/jobs/hangs', 504, 'timeout'],
+  ]);
+});

@@ -1,0 +1,70 @@
+'use strict';
+// Hears of all that a server of node:http, node:https or node:http2 does.
+
+const tls = require('node:tls');
+const http1 = require('./http1.cjs');
+
+const http2 = () => require('./http2.cjs'); // which takes memory
+
+// watch has a ledger account for the requests of a server, and a drain for its connections, which are idle for so many
+// milliseconds at most. It hears of them before any listener does. With a certificate connections over TCP speak TLS.
+function watch(server, ledger, drain, keepalive, pair) {
+  if (keepalive > 0) server.keepAliveTimeout = keepalive;
+  const last = () => keepalive === 0 || drain.signal.aborted;
+  const secure = server.listenerCount('secureConnection') > 0;
+  const { emit } = server;
+  let connection; // the last one
+  const layer = pair && !secure ? secured(server, pair) : undefined;
+  layer?.on('secureConnection', (socket) => {
+    drain.accepted(socket);
+    connection = socket._parent;
+    emit.call(server, 'connection', socket);
+  });
+  server.emit = function (event, subject, other, ...rest) {
+    switch (event) {
+      case 'request':
+        if (subject.httpVersionMajor === 2) http2().taken(other);
+        else http1.begin(ledger, last, subject, other);
+        return emit.call(this, event, subject, other);
+      case 'checkContinue':
+      case 'checkExpectation':
+        if (subject.httpVersionMajor === 2) http2().taken(other);
+        else http1.begin(ledger, last, subject, other);
+        break;
+      case 'connection':
+        connection = subject;
+        ledger.accepted(subject);
+        if (layer && subject.remoteFamily) return layer.emit('connection', subject);
+        if (!secure) drain.accepted(subject);
+        break;
+      case 'secureConnection':
+        connection = subject._parent;
+        drain.accepted(subject);
+        break;
+      case 'upgrade':
+      case 'connect':
+        if (subject.httpVersionMajor !== 2) http1.upgrade(ledger, subject, other);
+        break;
+      case 'session':
+        http2().session(subject, drain, keepalive, connection);
+        break;
+      case 'stream':
+        http2().begin(ledger, subject, other);
+        break;
+      case 'timeout':
+        if (subject.parser && !subject._httpMessage && server.listenerCount('timeout') === 0) return http1.closeIdle(subject);
+    }
+    return emit.call(this, event, subject, other, ...rest);
+  };
+}
+
+// secured is a server of TLS for connections that others have accepted. Certificates and key are PEM in one text, of which
+// each takes what is its own.
+function secured(server, pair) {
+  const protocol = typeof server.updateSettings === 'function' ? 'h2' : 'http/1.1';
+  const layer = tls.createServer({ cert: pair, key: pair, ALPNProtocols: [protocol] });
+  layer.on('tlsClientError', (error, socket) => socket.destroy());
+  return layer;
+}
+
+module.exports = { watch };
