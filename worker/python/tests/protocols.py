@@ -62,8 +62,9 @@ def ours(app: Any) -> Any:
     ledger = Ledger(Board.unshared(), Gate(1000, Fleet(bytearray(4096)), 0, 1), limits, Notifier(), None)
     config.account(ledger, {"draining": None, "deadline": None}, Hooks(lambda: None, lambda: None))
     connection = _connect(config, config.http_protocol_class, LazyLoop(asyncio.get_running_loop()))
-    connection.ticket = connection
-    ledger.gate.admit(connection)
+    connection.ticket = object()
+    ledger.board.accepted()
+    ledger.gate.admit(connection.ticket)
     return connection
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from typing import Any
 
 import pytest
-from protocols import ours, theirs
+from protocols import ask, ours, theirs
 
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 ENOUGH = 1000
@@ -38,3 +40,25 @@ def test_pipelined(number: int) -> None:
         assert gosuper.running is None
 
     asyncio.run(run())
+
+
+def test_a_lost_connection_is_freed() -> None:
+    """At once, as uvicorn's are: nothing is left for the garbage collector."""
+
+    async def run() -> None:
+        for connect in (theirs, ours):
+            connection = connect(app)
+            config = connection.config
+            for _ in range(2):
+                await ask(connection, GET)
+            lost = weakref.ref(connection), weakref.ref(connection.cycle)
+            connection.connection_lost(None)
+            del connection
+            await asyncio.sleep(0)
+            assert [reference() for reference in lost] == [None, None], config
+
+    gc.disable()
+    try:
+        asyncio.run(run())
+    finally:
+        gc.enable()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     class _Base(asyncio.Protocol):
         """What the mixins expect of a server's protocol class."""
 
-        app: Application
+        app: Application | None
         config: uvicorn.Config
         cycle: Any
         loop: Any
@@ -84,8 +84,8 @@ class Connection(_Base):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Account for what the server has the application do."""
-        super().connection_made(transport)
         self.app = partial(self.accounting.serve, self)
+        super().connection_made(transport)
 
     def pause_writing(self) -> None:
         """From here on what the kernel delivers is progress too."""
@@ -112,6 +112,7 @@ class Connection(_Base):
             self.ledger.lost(self.running)
         super().connection_lost(exc)
         self.forget()
+        self.release()
         if self._lost is not None:
             self._lost.set()
 
@@ -120,6 +121,10 @@ class Connection(_Base):
         self.ledger.board.closed()
         self.ledger.gate.forget(self.ticket)
         self.hooks.lost()
+
+    def release(self) -> None:
+        """Give up what refers back to the connection: only the garbage collector would free it, with all that it has."""
+        self.app = None
 
     def announce_end(self) -> None:
         """Tell the client that the connection is to end, where that can be said before the next answer."""
@@ -158,9 +163,9 @@ class BodyProgress(_Base):
 class HTTPConnection(Connection):
     """A connection that speaks HTTP."""
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def release(self) -> None:
         """Give the timer back too."""
-        super().connection_lost(exc)
+        super().release()
         if isinstance(self.loop, LazyLoop):
             self.loop.close()
 
@@ -212,6 +217,7 @@ class WebSocketConnection(AnyProgress, Connection):
         self.stale = before.stale
         self.served = True
         super().connection_made(transport)
+        before.release()
 
 
 def _answered(cycle: Any) -> bool:

@@ -54,6 +54,7 @@ class EitherConnection(HTTPConnection):
     plain = False
 
     def _switch(self, http2: bool, initial_data: bytes = b"") -> None:
+        self.app = None
         super()._switch(http2)  # type: ignore[misc]
         connection = cast(HTTPConnection, self.transport.get_protocol())
         connection.ticket, connection.stale = self.ticket, self.stale

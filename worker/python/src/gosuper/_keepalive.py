@@ -22,7 +22,7 @@ class LazyLoop:
         self._due = 0.0  # 0 if nothing is to happen
         self._timer: asyncio.TimerHandle | None = None
         self._when = inf  # it goes off
-        self._callback: Callable[[], object] = lambda: None
+        self._callback: Callable[[], object] = _nothing
 
     def call_later(self, delay: float, callback: Callable[[], object]) -> LazyLoop:
         """Have a function called after so many seconds, unless cancel comes before."""
@@ -39,7 +39,8 @@ class LazyLoop:
         self._due = 0.0
 
     def close(self) -> None:
-        """Give the loop's timer back."""
+        """Give the loop's timer back, and whatever it was to call."""
+        self._callback = _nothing
         if self._timer is not None:
             self._timer.cancel()
             self._timer, self._when = None, inf
@@ -56,3 +57,7 @@ class LazyLoop:
             return
         self._due = 0.0
         self._callback()
+
+
+def _nothing() -> None:
+    """What is called when nothing is to be."""

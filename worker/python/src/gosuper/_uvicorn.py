@@ -192,10 +192,10 @@ class Server(uvicorn.Server):
             app_state=self.lifespan.state,
             _loop=LazyLoop(self._loop),
         )
-        connection.ticket = connection
+        connection.ticket = object()
         connection.stale = backlog > 0 and waited(sock) > backlog
         self.process.board.accepted()
-        self.ledger.gate.admit(connection)
+        self.ledger.gate.admit(connection.ticket)
         task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: connection, sock, ssl=self.config.ssl))
         self._connecting.add(task)
 
