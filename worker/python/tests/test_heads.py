@@ -1,4 +1,4 @@
-"""Answers whose head was written before are byte for byte what uvicorn writes."""
+"""Answers whose head was written before, and whose parts are chunks, are byte for byte what uvicorn writes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LENGTH = (b"content-length", b"5")
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
-def answering(status: int, headers: Any, *parts: bytes) -> Any:
+def answering(status: int, headers: Any, *parts: bytes | bytearray | memoryview) -> Any:
     """An application that answers so, with headers of which each answer has its own."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -30,6 +30,12 @@ def answering(status: int, headers: Any, *parts: bytes) -> Any:
     [
         (answering(200, [LENGTH, (b"x-a", b"1"), (b"X-A", b"2")], b"hello"), GET),
         (answering(200, [(b"content-type", b"text/plain")], b"hel", b"lo"), GET),
+        (answering(200, [], b"a", b"", memoryview(b"bc"), bytearray(200), b""), GET),
+        (answering(200, [], b"hel", b"lo"), GET.replace(b"GET", b"HEAD")),
+        (answering(200, [], b"hel", b"lo"), GET.replace(b"1.1", b"1.0")),
+        (answering(200, [(b"content-length", b"6")], b"hel", b"lo", b"!"), GET),
+        (answering(200, [LENGTH], b"hel", b"lo", b"too long", b""), GET),
+        (answering(200, [(b"x-a", b"1\n2")], b"hel", b"lo"), GET),
         (answering(404, [], b""), GET),
         (answering(204, [(b"x-a", b"1")], b""), GET),
         (answering(200, [LENGTH], b"hello"), GET.replace(b"GET", b"HEAD")),
@@ -53,6 +59,42 @@ def test_as_uvicorn_writes_them(app: Any, request_: bytes) -> None:
                     assert gosuper.transport.closed == uvicorn.transport.closed
 
     asyncio.run(run())
+
+
+def test_a_chunk_is_written_in_its_turn() -> None:
+    """None overtakes what waits for the client, or follows the last one."""
+
+    async def run(connection: Any) -> bytes:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            async def part(body: bytes, more: bool = True) -> None:
+                await send({"type": "http.response.body", "body": body, "more_body": more})
+
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await part(b"first")
+            connection.pause_writing()
+            waiting = asyncio.ensure_future(part(b"waits"))
+            await asyncio.sleep(0)
+            assert not waiting.done()
+            connection.resume_writing()
+            await waiting
+            await part(b"last", more=False)
+            with pytest.raises(RuntimeError, match="after response already completed"):
+                await part(b"late")
+
+        apps.append(app)
+        return await ask(connection, GET)
+
+    apps: list[Any] = []
+
+    async def either(scope: Any, receive: Any, send: Any) -> None:
+        await apps.pop()(scope, receive, send)
+
+    async def both() -> None:
+        answers = [await run(connect(either)) for connect in (theirs, ours)]
+        assert answers[0] == answers[1]
+        assert answers[0].endswith(b"5\r\nfirst\r\n5\r\nwaits\r\n4\r\nlast\r\n0\r\n\r\n")
+
+    asyncio.run(both())
 
 
 def test_another_answer_is_another_head() -> None:

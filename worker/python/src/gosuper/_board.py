@@ -55,6 +55,9 @@ class Board:
         self._used = 0  # the slots that were ever in use, so that nobody need look at the others
         self._sequence = [0] * (SLOTS + OVERDUE)
         self._shown = [b""] * (SLOTS + OVERDUE)  # what is in each slot from its flags on, but for these
+        self.progressed = [self._words[at + 2 : at + 3] for at in _AT]
+        """The word of each slot that says when there was last a sign of life; the last one, at NO_SLOT, is nobody's."""
+        self.progressed.append(memoryview(bytearray(8)).cast("Q"))
         self.started = 0
         """The requests that take has counted."""
         self._finished = 0
@@ -174,8 +177,7 @@ class Board:
 
     def progress(self, slot: int, now: int) -> None:
         """Record a sign of life of the request in the slot."""
-        if slot >= 0:
-            self._words[_AT[slot] + 2] = now
+        self.progressed[slot][0] = now
 
     def mark(self, slot: int, flags: int) -> None:
         """Add flags to a slot that is in use."""
