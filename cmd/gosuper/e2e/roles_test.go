@@ -50,6 +50,7 @@ var roles = map[string]func(args []string) error{
 	"keyholder": keyholder,
 	"lines":     lines,
 	"unruly":    unruly,
+	"tenant":    tenant,
 }
 
 var usedRoles sync.Map // names of roles that a test asked for
