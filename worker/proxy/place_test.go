@@ -118,3 +118,30 @@ func TestDecode(t *testing.T) {
 		}
 	}
 }
+
+// TestStranger: a port that somebody else took before the program is not the program's.
+func TestStranger(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		user     int
+		stranger bool
+	}{{os.Geteuid(), false}, {os.Geteuid() + 1, os.Geteuid() != 0}} {
+		if err := stranger(listeners(), port, tt.user); tt.stranger != (err != nil) {
+			t.Errorf("before user %d: %v", tt.user, err)
+		}
+	}
+	theirs := []listener{{address: "127.0.0.1:80", user: 7}}
+	for port, want := range map[string]bool{"80": true, "81": false, "": false} {
+		if err := stranger(theirs, port, 8); want != (err != nil) {
+			t.Errorf("port %q: %v", port, err)
+		}
+	}
+}

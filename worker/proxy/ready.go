@@ -3,17 +3,12 @@
 package proxy
 
 import (
-	"bufio"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -69,7 +64,7 @@ func (f *front) await(draining <-chan struct{}) error {
 // examine is for a program that is ready, but may be one that has put itself into the
 // background and is about to end: then what listens is in another session.
 func (f *front) examine(draining <-chan struct{}) error {
-	own := func(address string) bool { return strings.HasSuffix(address, ":"+f.place.port) }
+	own := func(l listener) bool { return l.port() == f.place.port }
 	if f.place.port == "" || slices.ContainsFunc(listening(), own) {
 		return nil
 	}
@@ -91,7 +86,7 @@ func (f *front) missing(ctx context.Context) error {
 			return fmt.Errorf("it does not accept on %v: %w", f.place, err)
 		}
 		conn.Close()
-		return nil
+		return stranger(listeners(), f.place.port, os.Geteuid())
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
@@ -107,12 +102,25 @@ func (f *front) missing(ctx context.Context) error {
 	if res.StatusCode/100 != 2 {
 		return fmt.Errorf("ready_path %s answers %s", f.options.readyPath, res.Status)
 	}
+	return stranger(listeners(), f.place.port, os.Geteuid())
+}
+
+// stranger is an error if somebody else listens on the port than this user, or root.
+func stranger(all []listener, port string, user int) error {
+	for _, l := range all {
+		if l.port() == port && l.user != 0 && l.user != user {
+			return fmt.Errorf(`user %d listens on %s: with proxy.to = "unix" nobody else can`, l.user, l.address)
+		}
+	}
 	return nil
 }
 
 // elsewhere says where the processes of this worker listen, if they do.
 func (f *front) elsewhere() string {
-	addresses := listening()
+	var addresses []string
+	for _, l := range listening() {
+		addresses = append(addresses, l.address)
+	}
 	if len(addresses) == 0 {
 		return ""
 	}
@@ -121,68 +129,4 @@ func (f *front) elsewhere() string {
 		place = "{socket} in its command"
 	}
 	return fmt.Sprintf("; it listens on %s: is it told by %s where to?", strings.Join(addresses, ", "), place)
-}
-
-// listening returns the TCP addresses on which a process of this session listens.
-func listening() []string {
-	inodes := map[string]string{}
-	for _, table := range []string{"/proc/self/net/tcp", "/proc/self/net/tcp6"} {
-		listeners(table, inodes)
-	}
-	var addresses []string
-	session := strconv.Itoa(os.Getpid()) // which a worker leads
-	processes, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, stat := range processes {
-		text, _ := os.ReadFile(stat)
-		_, rest, _ := strings.Cut(string(text), ") ")
-		fields := strings.Fields(rest) // state, parent, group, session
-		pid := filepath.Base(filepath.Dir(stat))
-		if len(fields) < 4 || fields[3] != session || pid == session {
-			continue
-		}
-		links, _ := filepath.Glob(filepath.Dir(stat) + "/fd/*")
-		for _, link := range links {
-			target, _ := os.Readlink(link)
-			if address, ok := inodes[target]; ok {
-				delete(inodes, target)
-				addresses = append(addresses, decode(address))
-			}
-		}
-	}
-	return addresses
-}
-
-// listeners reads the listening sockets of a table of proc(5), which come first: there may be
-// very many connections after them.
-func listeners(table string, inodes map[string]string) {
-	file, err := os.Open(table)
-	if err != nil {
-		return
-	}
-	defer file.Close()
-	const listen = "0A" // TCP_LISTEN
-	lines := bufio.NewScanner(file)
-	for lines.Scan(); lines.Scan(); { // but for the heading
-		fields := strings.Fields(lines.Text())
-		if len(fields) < 10 || fields[3] != listen {
-			return
-		}
-		inodes["socket:["+fields[9]+"]"] = fields[1]
-	}
-}
-
-// decode makes an address of proc(5) one for people: words of four bytes in the order of
-// the processor, in hexadecimal, and the port.
-func decode(address string) string {
-	host, port, _ := strings.Cut(address, ":")
-	number, _ := strconv.ParseUint(port, 16, 16)
-	var ip net.IP
-	for word := range len(host) / 8 {
-		n, err := strconv.ParseUint(host[8*word:8*word+8], 16, 32)
-		if err != nil {
-			return address
-		}
-		ip = binary.NativeEndian.AppendUint32(ip, uint32(n))
-	}
-	return net.JoinHostPort(ip.String(), strconv.FormatUint(number, 10))
 }
