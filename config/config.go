@@ -86,6 +86,10 @@ type Config struct {
 	// cgroup bounds automatic Workers; 0: it does not.
 	WorkerMemory Size
 
+	// MaxFailures is after how many failures in a row a worker is replaced, if others
+	// have none; 0: never.
+	MaxFailures int
+
 	// StopSignal asks a worker to finish its requests and exit.
 	StopSignal Signal
 	// AbortSignal asks a stuck worker for its stacks, shortly before SIGKILL.

@@ -38,6 +38,7 @@ var samples = map[string]sample{
 	"ready":                    {`"notify"`, "notify"},
 	"max_requests":             {"1000", "1000"},
 	"max_requests_jitter":      {"50", "50"},
+	"max_failures":             {"20", "20"},
 	"stop_signal":              {`"SIGINT"`, "int"},
 	"abort_signal":             {`"SIGQUIT"`, "SIGQUIT"},
 	"backlog":                  {"64", "64"},

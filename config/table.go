@@ -157,6 +157,13 @@ var keys = slices.Concat([]Key{
 		func(c *Config) *Size { return &c.WorkerMemory }, size(MiB, 0)),
 
 	key(Key{
+		Name: "max_failures",
+		Usage: "a cooperating worker that answers so many requests in a row with 5xx of its own is replaced, if others answer well meanwhile: " +
+			"while all fail nobody is replaced, nor within restart.backoff_max of the last one; 0: never",
+	},
+		func(c *Config) *int { return &c.MaxFailures }, count(0, maxCount)),
+
+	key(Key{
 		Name: "reload", Flag: "reload", Bool: true,
 		Usage: "for development: build and reload when a file of watch.paths changes; replaced workers then get 1s to finish",
 	},

@@ -34,6 +34,10 @@ func (s *Supervisor) perform(a fleet.Action) {
 		s.blame(s.roster.Of(a.ID), a)
 	case fleet.Recovered:
 		s.log.Info("worker is no longer stuck, and is replaced all the same", s.roster.Of(a.ID).Fields()...)
+	case fleet.FoundFailing:
+		s.log.Error("worker fails while others do not, and is replaced", s.roster.Of(a.ID).Fields(zap.Uint32("failures", s.roster.Of(a.ID).View().Failures().Row))...)
+	case fleet.FoundOutage:
+		s.log.Warn("workers fail, and none is replaced for max_failures: no other answers well", zap.Int("failing", a.Failing))
 	case fleet.Defer:
 		s.log.Warn("worker wants to be replaced so soon after another one of its slot that it has to wait: see restart.reset_after",
 			s.roster.Of(a.ID).Fields(zap.String("reason", string(a.Reason)), zap.Duration("for", time.Until(a.Until).Round(time.Millisecond)))...)

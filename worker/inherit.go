@@ -40,6 +40,7 @@ type inheritance struct {
 	stop        syscall.Signal    // what asks to drain besides SIGTERM, 0 if nothing does
 	keepAlive   time.Duration     // 0: no keep-alive
 	maxRequests uint64            // 0: no limit
+	maxFailures uint32            // in a row, 0: no limit
 	limits      scoreboard.Limits // on single requests
 	certificate *tls.Certificate  // nil: no TLS
 	watchdog    time.Duration     // within which the board wants a beat; 0: it wants none
@@ -58,7 +59,7 @@ var (
 	sockets = []string{protocol.EnvListenFDs, protocol.EnvListenPID, protocol.EnvListenFDNames}
 	limits  = []string{
 		protocol.EnvNotifyFD, protocol.EnvScoreboardFD, protocol.EnvStopSignal,
-		protocol.EnvLimitKeepAlive, protocol.EnvLimitRequests, protocol.EnvLimitConnections,
+		protocol.EnvLimitKeepAlive, protocol.EnvLimitRequests, protocol.EnvLimitFailures, protocol.EnvLimitConnections,
 		protocol.EnvLimitTimeout, protocol.EnvLimitStreamTimeout, protocol.EnvLimitUpgradeTimeout, protocol.EnvLimitRequestTimeout,
 		protocol.EnvLimitBacklogTimeout, protocol.EnvFleetFD, protocol.EnvAccessFD, protocol.EnvAccessFormat,
 		protocol.EnvTLSFD, protocol.EnvWatchdog,
@@ -117,6 +118,7 @@ func inherit(announced announcement) (inheritance, error) {
 	in.sockets, in.socketless = env.takeSockets()
 	in.notifyFD = env.descriptor(protocol.EnvNotifyFD, in.sockets)
 	in.maxRequests = uint64(env.number(protocol.EnvLimitRequests))
+	in.maxFailures = uint32(env.number(protocol.EnvLimitFailures))
 	in.connections = int64(env.number(protocol.EnvLimitConnections))
 	in.backlog = time.Duration(env.number(protocol.EnvLimitBacklogTimeout)) * time.Millisecond
 	in.id = uint64(env.number(protocol.EnvWorkerID))

@@ -76,6 +76,7 @@ func newProcess(in inheritance, err error) *process {
 	p.server = exchange.New(exchange.Terms{
 		Board: p.board, Limits: &p.limits, Gate: &p.gate, Access: in.access, Backlog: in.backlog,
 		Draining: p.drains.Load, Over: p.over, Begun: p.begun,
+		Failures: in.maxFailures, Failing: p.failing,
 	})
 	p.beats.Init(func(int64) { p.beat() })
 	p.beat()
@@ -182,6 +183,11 @@ func (p *process) begun(number uint64) {
 		// A lost message costs no more than a worker that lives on.
 		go func() { _ = p.reporter.send(protocol.NotifyRecycle+protocol.RecycleMaxRequests, sendTimeout) }()
 	}
+}
+
+// failing says that the board shows as many failures in a row as it may.
+func (p *process) failing() {
+	go func() { _ = p.reporter.send(protocol.NotifyFailing, sendTimeout) }() // as with begun
 }
 
 // watch takes over the stop signal and begins the drain when it comes, or when the

@@ -215,6 +215,7 @@ type Reason string
 const (
 	Crash       Reason = "crash"
 	MaxRequests Reason = "max_requests"
+	MaxFailures Reason = "max_failures"
 	Timeout     Reason = "timeout" // a request, or the watchdog
 	Memory      Reason = "memory"
 	Lifetime    Reason = "lifetime"
@@ -226,7 +227,7 @@ const (
 
 // Reasons returns all reasons, in the order in which they are shown.
 func Reasons() []Reason {
-	return []Reason{Crash, MaxRequests, Timeout, Memory, Lifetime, ByReload, Scale, Startup, Recycle}
+	return []Reason{Crash, MaxRequests, MaxFailures, Timeout, Memory, Lifetime, ByReload, Scale, Startup, Recycle}
 }
 
 // LoaderReasons returns the reasons of loaders that are started after the first one, in

@@ -37,6 +37,9 @@
 //     in milliseconds; 0 means no keep-alive.
 //   - GOSUPER_LIMIT_REQUESTS: the number of requests after which this worker asks
 //     to be replaced; 0 means never.
+//   - GOSUPER_LIMIT_FAILURES: the number of requests in a row, answered with 5xx by the
+//     application, after which the master is to look whether this worker alone fails:
+//     count them on the board. 0 means never.
 //   - GOSUPER_LIMIT_TIMEOUT_MS, GOSUPER_LIMIT_STREAM_TIMEOUT_MS,
 //     GOSUPER_LIMIT_UPGRADE_TIMEOUT_MS, GOSUPER_LIMIT_REQUEST_TIMEOUT_MS: limits on
 //     each request, see below, in milliseconds; 0 means no limit.
@@ -101,6 +104,9 @@
 //     own, of at most 32 small letters, digits and underscores. Send it once. In each slot one such wish is granted within
 //     restart.reset_after, and the next one waits so long; max_requests does not
 //     wait if the board shows as many requests.
+//   - X_GOSUPER_FAILING=1: the board shows as many failures in a row as
+//     GOSUPER_LIMIT_FAILURES, or a multiple of it. The master looks, and replaces this
+//     worker if others answer well. Send it each time.
 //
 // Other keys are ignored.
 //

@@ -32,6 +32,8 @@ const (
 	// EnvLimitRequests is this worker's own max_requests, jitter included, 0 for
 	// no limit.
 	EnvLimitRequests = "GOSUPER_LIMIT_REQUESTS"
+	// EnvLimitFailures is max_failures, 0 for no limit.
+	EnvLimitFailures = "GOSUPER_LIMIT_FAILURES"
 	// EnvLimitTimeout is how long a request may go without progress before its
 	// response has begun, in milliseconds, 0 for no limit; as are the next four.
 	EnvLimitTimeout = "GOSUPER_LIMIT_TIMEOUT_MS"
@@ -73,6 +75,7 @@ const (
 const (
 	NotifyReady         = "READY=1"
 	NotifyStopping      = "STOPPING=1"
+	NotifyFailing       = "X_GOSUPER_FAILING=1"
 	NotifyWatchdog      = "WATCHDOG=1"
 	NotifyStatus        = "STATUS="
 	NotifyExtendTimeout = "EXTEND_TIMEOUT_USEC="

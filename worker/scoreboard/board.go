@@ -48,6 +48,26 @@ func (b *Board) RequestFinished(status int) {
 	b.data.u64(OffsetFinished).Add(1)
 }
 
+// Failed counts a request, finished now, that the application failed to answer, and returns
+// how many there are in a row. Times are those of [Monotonic].
+func (b *Board) Failed(now int64) (row uint32) {
+	if b.data.u32(OffsetFailures).Load() == 0 {
+		b.data.u64(OffsetFailing).Store(uint64(now)) // first: the number says that it holds
+	}
+	return b.data.u32(OffsetFailures).Add(1)
+}
+
+// Succeeded ends a row of failures with a request that began at a time and was answered
+// well.
+func (b *Board) Succeeded(start int64) {
+	if row := b.data.u32(OffsetFailures); row.Load() != 0 {
+		row.Store(0)
+	}
+	word := b.data.u64(OffsetSucceeded)
+	for old := word.Load(); old < uint64(start) && !word.CompareAndSwap(old, uint64(start)); old = word.Load() {
+	}
+}
+
 // Beat gives a sign of life.
 func (b *Board) Beat() { b.data.u64(OffsetBeat).Add(1) }
 

@@ -217,3 +217,27 @@ func BenchmarkMonotonic(b *testing.B) {
 		Monotonic()
 	}
 }
+
+// A row of failures begins once, and a good answer ends it.
+func TestFailures(t *testing.T) {
+	b := Unshared()
+	v := View{mem: &Memory{data: b.data}}
+	if f := v.Failures(); f != (Failures{}) {
+		t.Errorf("before all: %+v", f)
+	}
+	b.Succeeded(50)
+	b.Failed(100)
+	if row := b.Failed(200); row != 2 || v.Failures() != (Failures{Row: 2, Since: 100, Succeeded: 50}) {
+		t.Errorf("after %d: %+v", row, v.Failures())
+	}
+	b.Succeeded(40) // which began earlier
+	if f := v.Failures(); f.Row != 0 || f.Succeeded != 50 {
+		t.Errorf("after a good one: %+v", f)
+	}
+	if row := b.Failed(300); row != 1 || v.Failures().Since != 300 {
+		t.Errorf("after %d: %+v", row, v.Failures())
+	}
+	if f := (View{}).Failures(); f != (Failures{}) {
+		t.Errorf("without a board: %+v", f)
+	}
+}

@@ -50,6 +50,9 @@
 //	   280    8  worker  lines of the access log that were dropped
 //	   288    8  worker  sum of the durations of finished requests, in nanoseconds
 //	   296    4  worker  number of overdue slots that were ever in use, as at 20
+//	   300    4  worker  failures in a row, if GOSUPER_LIMIT_FAILURES is set; see below
+//	   304    8  worker  when the first of these was finished
+//	   312    8  worker  when the latest request began that was answered well
 //	   512  512  worker  durations of finished requests, a histogram of 64 counters
 //	  1024 3072  worker  overdue slots, 12 of 256 bytes
 //	  4096 61440 worker  request slots, 240 of 256 bytes
@@ -71,6 +74,18 @@
 // status that its client got (504 where it got none), and the later return of the
 // application changes no counter; until then the application is at work still, which
 // is what its slot says.
+//
+// # Failures in a row
+//
+// A failure is a request that the application answered with a status of 5xx: not one
+// that was ended at its deadline, nor a 503 that the worker gave in its place because it
+// drains, or because the request waited for too long in the queue. A worker for which
+// GOSUPER_LIMIT_FAILURES is set counts them: a failure that is the first in a row writes
+// when it was finished, and each adds one to their number. Any other answer of the
+// application ends the row, by a number of 0, and if the request began later than what
+// is written as that of the latest that was answered well, its start is written there.
+// Probes count neither way, since of a worker that only fails they may go well: requests
+// whose path is /metrics or /ping, or begins with /health, /live or /ready.
 //
 // # The histogram
 //

@@ -46,6 +46,9 @@ const (
 	OffsetLogDropped  = 280
 	OffsetDuration    = 288
 	OffsetOverdue     = 296 // the number of overdue slots
+	OffsetFailures    = 300 // the number of failures in a row
+	OffsetFailing     = 304 // since when
+	OffsetSucceeded   = 312
 	OffsetHistogram   = 512 // HistogramBuckets of 8 bytes each
 	OffsetOverdueSlot = 1024
 	OffsetSlots       = HeaderSize

@@ -34,6 +34,25 @@ type Counters struct {
 	Beat       uint64 // signs of life, 0 if the worker gives none
 }
 
+// Failures are those of a worker that count. Times are those of [Monotonic], 0 if there is
+// none.
+type Failures struct {
+	Row       uint32 // in a row, up to now
+	Since     int64  // when the first of these was finished
+	Succeeded int64  // when the latest request began that was answered well
+}
+
+// Failures returns the failures as they are on the board, whether or not there is a header.
+func (v View) Failures() Failures {
+	w := v.words()
+	if w == nil {
+		return Failures{}
+	}
+	return Failures{
+		Row: w.u32(OffsetFailures).Load(), Since: int64(w.u64(OffsetFailing).Load()), Succeeded: int64(w.u64(OffsetSucceeded).Load()),
+	}
+}
+
 // Header returns the header. It reports false, and the worker is a plain one, if
 // the magic is missing, the version is not [Version], or the sizes are not those
 // of this version. With the magic present Header.Version is filled in all the

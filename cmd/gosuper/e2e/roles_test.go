@@ -218,6 +218,7 @@ func newHandler() *http.ServeMux {
 		}
 	})
 	handle("/stream", stream)
+	handle("/answer", answer)
 	handle("/exit", func(_ http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(os.Stderr, "told to exit")
 		os.Exit(3)

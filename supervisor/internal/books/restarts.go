@@ -24,6 +24,7 @@ var counted = map[fleet.Reason]control.Reason{
 	fleet.ReasonMemory:   control.Memory,
 	fleet.ReasonLifetime: control.Lifetime,
 	fleet.ReasonRequests: control.MaxRequests,
+	fleet.ReasonFailures: control.MaxFailures,
 	fleet.ReasonReload:   control.ByReload,
 	fleet.ReasonRollback: control.ByReload,
 	fleet.ReasonScale:    control.Scale,

@@ -53,6 +53,13 @@ type (
 	// same, and has the time of others for that.
 	Recovered struct{ ID int }
 
+	// FoundFailing says that a worker fails while others do not, and is replaced for it.
+	FoundFailing struct{ ID int }
+
+	// FoundOutage says, once, that workers fail and nobody is replaced for it, since no
+	// other answers well.
+	FoundOutage struct{ Failing int }
+
 	// Defer says that a worker has to wait with its [Wish].
 	Defer struct {
 		ID     int
@@ -152,30 +159,32 @@ type (
 	}
 )
 
-func (Spawn) action()       {}
-func (Load) action()        {}
-func (Unload) action()      {}
-func (AbortLoader) action() {}
-func (KillLoader) action()  {}
-func (Announce) action()    {}
-func (Defer) action()       {}
-func (Withdraw) action()    {}
-func (Plain) action()       {}
-func (FoundStuck) action()  {}
-func (Recovered) action()   {}
-func (Retire) action()      {}
-func (Hasten) action()      {}
-func (Prolong) action()     {}
-func (Abort) action()       {}
-func (Kill) action()        {}
-func (Unkillable) action()  {}
-func (Bury) action()        {}
-func (Rescale) action()     {}
-func (Apply) action()       {}
-func (EndReload) action()   {}
-func (Close) action()       {}
-func (Up) action()          {}
-func (Halt) action()        {}
+func (Spawn) action()        {}
+func (Load) action()         {}
+func (Unload) action()       {}
+func (AbortLoader) action()  {}
+func (KillLoader) action()   {}
+func (Announce) action()     {}
+func (Defer) action()        {}
+func (Withdraw) action()     {}
+func (Plain) action()        {}
+func (FoundStuck) action()   {}
+func (Recovered) action()    {}
+func (FoundFailing) action() {}
+func (FoundOutage) action()  {}
+func (Retire) action()       {}
+func (Hasten) action()       {}
+func (Prolong) action()      {}
+func (Abort) action()        {}
+func (Kill) action()         {}
+func (Unkillable) action()   {}
+func (Bury) action()         {}
+func (Rescale) action()      {}
+func (Apply) action()        {}
+func (EndReload) action()    {}
+func (Close) action()        {}
+func (Up) action()           {}
+func (Halt) action()         {}
 
 // Verdict is what the brain makes of an exit.
 type Verdict int

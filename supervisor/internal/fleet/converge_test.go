@@ -17,7 +17,8 @@ func (w *world) converge() string {
 		w.kinds[rev] = good
 	}
 	w.queue, w.hung = nil, map[int]hang{}
-	undead := 0                        // one that SIGKILL does not end for as long as this takes
+	undead := 0 // one that SIGKILL does not end for as long as this takes
+	w.heal()
 	for x := range w.fleet.Workers() { // those whose fate was in the queue
 		if x.State == Killed && undead == 0 && w.r.IntN(2) == 0 {
 			undead = x.ID

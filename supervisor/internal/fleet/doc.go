@@ -64,6 +64,7 @@
 //	Wish             *        s        s        *        *        *        *        *        *        .
 //	Looked, stuck    .        fs       fs       .        fh       fh       .        .        .        .
 //	Looked, innocent .        fs       fs       *        fh       fh       l        .        .        .
+//	Looked, failing  .        qs       qs       v        *        *        vl       .        .        .
 //	Looked, well     .        .        .        v        .        .        vl       .        .        .
 //	Oversized        Kks      Kks      Kks      Kk       Kk       Kk       Kk       Kks      *        .
 //	ScaleBy +1       ns       ns       ns       ns       ns       ns       ns       ns       ns       ns
@@ -93,7 +94,7 @@
 // K killed, G gone. The others are what is done, to this worker or for the fleet:
 //
 //	m Load, o Unload, j AbortLoader, z KillLoader, s Spawn, a Announce, w Withdraw, p Plain, f FoundStuck, v Recovered
-//	r Retire, h Hasten, l Prolong, x Abort, k Kill, i Unkillable, b Bury, n Rescale, c Close
+//	q FoundFailing, r Retire, h Hasten, l Prolong, x Abort, k Kill, i Unkillable, b Bury, n Rescale, c Close
 //
 // An asterisk is a fact that is noted, and a point nothing at all. A worker that nobody
 // knows is like one that is gone.

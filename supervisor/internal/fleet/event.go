@@ -106,6 +106,10 @@ type Sight struct {
 	Overdue   bool // a request is past its time and does not end
 	Silent    bool // there was no sign of life for too long
 	Innocents int  // the other requests
+	// Failing is since when it has failed as often in a row as it may; zero: it has not.
+	// Succeeded is when the latest request began that it answered well; zero: that is not
+	// known.
+	Failing, Succeeded time.Time
 }
 
 // stuck is the reason for which the worker is held to be stuck; "": it is not.

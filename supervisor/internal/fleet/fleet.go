@@ -33,6 +33,9 @@ type Fleet struct {
 	gaveUpLoading bool      `state:"gave_up_loading"` // it gave up because of loaders
 	halted        bool      `state:"halted"`
 
+	failedAt time.Time `state:"failed_at"` // when a worker was replaced last for its failures
+	outage   bool      `state:"outage"`    // it was said that nobody is replaced for failures
+
 	now       time.Time `state:"now"`
 	lateAt    time.Time `state:"late_at"`    // the last step that came too long after it was due
 	lateSince time.Time `state:"late_since"` // the first of those between which there was no time to make up for them; zero: there was

@@ -71,6 +71,7 @@ func limitsFor(r *rand.Rand) (l guard.Limits) {
 	} else {
 		l.Watchdog = 2*time.Second + time.Duration(r.IntN(4000))*time.Millisecond
 	}
+	l.Failures = rowOf * r.IntN(2)
 	return l
 }
 

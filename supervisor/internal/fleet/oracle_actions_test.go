@@ -14,7 +14,7 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 	stopped := slices.Contains(events, Event(Stop{})) || slices.Contains(events, Event(Stop{Quick: true}))
 	quick := slices.Contains(events, Event(Stop{Quick: true}))
 	switch a := a.(type) {
-	case Announce, Withdraw, FoundStuck, Recovered:
+	case Announce, Withdraw, FoundStuck, Recovered, FoundFailing, FoundOutage:
 	case Bury:
 		o.believe(max(slices.Index(events, Event(Exited{a.Worker.ID})), slices.Index(events, Event(SpawnFailed{a.Worker.ID}))))
 	default: // what events have left behind
@@ -63,6 +63,12 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 			return "acted on the dead"
 		}
 		w.found = false
+	case FoundFailing:
+		w := o.alive[a.ID]
+		if w == nil || w.killed || !w.ready {
+			return "acted on the dead"
+		}
+		w.recycling = true
 	case Withdraw:
 		w := o.alive[a.ID]
 		if w == nil || w.told || !w.ready || !w.header || w.word && !slices.Contains(events, Event(SaidReady(a))) {

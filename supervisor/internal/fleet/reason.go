@@ -19,6 +19,7 @@ const (
 	ReasonMemory   Reason = "memory"       // takes too much memory
 	ReasonLifetime Reason = "lifetime"     // was ready for long enough
 	ReasonRequests Reason = "max_requests" // served enough requests, as it says itself
+	ReasonFailures Reason = "max_failures" // fails while others do not
 	ReasonReload   Reason = "reload"       // of an older revision
 	ReasonRollback Reason = "rollback"     // of a revision that was given up
 	ReasonScale    Reason = "scale"        // the number of workers changed
@@ -32,7 +33,7 @@ const (
 // reasons are all of them, and whether a worker may be spawned for it.
 var reasons = map[Reason]bool{
 	ReasonStart: true, ReasonCrash: true, ReasonStartup: true, ReasonTimeout: true, ReasonWatchdog: true, ReasonMemory: true,
-	ReasonLifetime: true, ReasonRequests: true, ReasonReload: true, ReasonRollback: true, ReasonScale: true, ReasonRecycle: true, ReasonLeft: true,
+	ReasonLifetime: true, ReasonRequests: true, ReasonFailures: true, ReasonReload: true, ReasonRollback: true, ReasonScale: true, ReasonRecycle: true, ReasonLeft: true,
 	ReasonSurplus: false, ReasonStop: false, ReasonGrace: false,
 }
 

@@ -76,6 +76,7 @@ func (f *Fleet) record(ev Event) {
 				f.see(w, sight)
 			}
 		}
+		f.compare()
 	case Oversized:
 		if w := f.worker(ev.ID); w != nil {
 			w.oversized = true
@@ -112,6 +113,7 @@ func (f *Fleet) of(w *Worker) *revision {
 // do better; so the looks of [Lateness] have to agree before it is believed, and
 // then it is, however often the loop is late.
 func (f *Fleet) see(w *Worker, sight Sight) {
+	w.failing, w.succeeded = sight.Failing, sight.Succeeded
 	why := sight.stuck()
 	if why == "" {
 		w.seenStuck = time.Time{}

@@ -135,6 +135,10 @@ func (tr *transcript) say(a Action) string {
 		return fmt.Sprintf("ready %d", a.ID)
 	case FoundStuck:
 		return fmt.Sprintf("found %d stuck, innocents %d (%s)", a.ID, a.Innocents, a.Reason)
+	case FoundFailing:
+		return fmt.Sprintf("found %d failing", a.ID)
+	case FoundOutage:
+		return fmt.Sprintf("outage, %d failing", a.Failing)
 	case Recovered:
 		return fmt.Sprintf("recovered %d", a.ID)
 	case Defer:

@@ -88,6 +88,8 @@ type Worker struct {
 	aliveAt    time.Time     `state:"alive_at"`   // old enough then to be taken for ready; zero: not to be told by its age
 	due        time.Time     `state:"due"`        // when the present state is escalated, or a ready worker has had the time to write its header; zero: never
 	bound      time.Time     `state:"bound"`      // due is no later while it drains; zero: it does not
+	failing    time.Time     `state:"failing"`    // since when it has failed as often in a row as it may, as far as was seen; zero: it has not
+	succeeded  time.Time     `state:"succeeded"`  // when the latest request began that it answered well; zero: that is not known
 	seenStuck  time.Time     `state:"seen_stuck"` // since when each look at it says that it is stuck; zero: the last did not
 
 	// Of versions in which it was no state that SIGKILL was sent.

@@ -37,18 +37,20 @@ type world struct {
 	limits  map[int]guard.Limits // by revision
 	hung    map[int]hang         // workers that hang, by id
 	visible map[int]time.Time    // since when that can be seen; zero: it cannot
-	weary   int                  // so many of ten workers wish to be replaced
-	calm    bool                 // from now on everything behaves
-	tardy   bool                 // the loop is late again and again
-	steps   int
-	log     []string // last steps, for the report
+	ailments
+	weary int  // so many of ten workers wish to be replaced
+	calm  bool // from now on everything behaves
+	tardy bool // the loop is late again and again
+	steps int
+	log   []string // last steps, for the report
 }
 
 func newWorld(r *rand.Rand) *world {
 	w := &world{
 		r: r, now: time.Unix(1_000_000, 0), lastRev: 1,
 		kinds: map[int]kind{}, manners: map[int]manners{}, hung: map[int]hang{}, limits: map[int]guard.Limits{}, visible: map[int]time.Time{}, tardy: r.IntN(8) == 0,
-		weary: max(r.IntN(20)-10, 1),
+		weary:    max(r.IntN(20)-10, 1),
+		ailments: ailments{sick: map[int]time.Time{}, murmurs: map[int]time.Time{}, alone: map[int]time.Time{}},
 	}
 	s := w.settings()
 	w.kinds[1] = w.pick(8, 1, 1, 1, 1)
@@ -168,12 +170,16 @@ func (w *world) next() string {
 
 func (w *world) step(events ...Event) string {
 	w.steps++
+	w.murmur()
 	actions, broken := w.oracle.check(w.fleet, w.now, events...)
 	if w.oracle.moved {
 		w.guard.Keep(w.now, w.charges())
 	}
 	if broken == "" {
 		broken = w.unseen()
+	}
+	if broken == "" {
+		broken = w.judgeFailing(actions)
 	}
 	if w.calm && len(actions) == 0 && broken == "" {
 		switch events[0].(type) {
@@ -192,6 +198,8 @@ func (w *world) step(events ...Event) string {
 		if e, ok := ev.(Exited); ok {
 			delete(w.hung, e.ID)
 			delete(w.visible, e.ID)
+			delete(w.sick, e.ID)
+			delete(w.alone, e.ID)
 			w.guard.Forget(e.ID)
 			w.clear(e.ID)
 		} else if e, ok := ev.(SpawnFailed); ok {
@@ -279,7 +287,7 @@ func (w *world) live(x Worker) {
 // meddle is the operator, chance and malice.
 func (w *world) meddle() {
 	id := 1 + w.r.IntN(w.fleet.lastID+1)
-	switch w.r.IntN(21) {
+	switch w.r.IntN(22) {
 	case 0, 1:
 		w.after(0, ScaleBy{w.r.IntN(5) - 2})
 	case 2, 3, 4:
@@ -311,6 +319,12 @@ func (w *world) meddle() {
 		}
 	case 19, 20:
 		w.molest()
+	case 21:
+		if w.r.IntN(3) == 0 {
+			w.fail()
+		} else {
+			w.sicken(id)
+		}
 	case 18:
 		w.after(0, Oversized{id})
 	case 15:

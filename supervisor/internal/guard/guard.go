@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"iter"
 	"math"
 	"slices"
@@ -22,6 +23,7 @@ const again = 100 * time.Millisecond
 type Board interface {
 	AppendSlots(to []scoreboard.Slot) []scoreboard.Slot // the requests in flight
 	Counters() scoreboard.Counters
+	Failures() scoreboard.Failures
 }
 
 // Charge is a worker that is looked at.
@@ -38,6 +40,10 @@ type Sight struct {
 	Overdue   bool // a request is past its time and does not end
 	Silent    bool // there was no sign of life for too long
 	Innocents int  // the other requests
+	// Failing is since when it has failed as often in a row as it may; zero: it has not.
+	// Succeeded is when the latest request began that it answered well; zero: that is not
+	// known.
+	Failing, Succeeded time.Time
 }
 
 // Record is what is known of a worker from one look to the next. The next guard can
@@ -61,6 +67,7 @@ type watch struct {
 	charge  Charge
 	kept    bool            // it is looked at
 	overdue scoreboard.Slot // the oldest request that the last look found past its time
+	failing time.Time       // since when looks have found it failing; zero: the last did not
 }
 
 // New returns a guard of nobody. clock is that of the boards.
@@ -121,6 +128,17 @@ func (g *Guard) Beat(id int, now time.Time) {
 	g.begin(w, now)
 }
 
+// Suspect has all workers looked at now whose failures count, since one of them says that
+// it has as many in a row as it may, which is news.
+func (g *Guard) Suspect(id int, now time.Time) {
+	if w := g.of(id); w.kept && w.charge.counts() && w.failing.IsZero() {
+		w.Due = now
+	}
+}
+
+// counts says whether the failures of a worker count.
+func (c *Charge) counts() bool { return c.Header && c.Limits.Failures > 0 }
+
 // Overdue returns the oldest request of a worker that the last look found past its
 // time.
 func (g *Guard) Overdue(id int) scoreboard.Slot { return g.of(id).overdue }
@@ -142,9 +160,10 @@ func (g *Guard) Next() (next time.Time) {
 // due, by id. All are looked at together, so that the looks at an idle fleet fall
 // together.
 func (g *Guard) Look(now time.Time) (sights []Sight) {
+	clock := g.clock()
 	for id, w := range g.watches {
-		if w.kept && !w.Due.IsZero() {
-			sights = append(sights, g.inspect(id, w, now))
+		if w.kept && (!w.Due.IsZero() || w.charge.counts()) {
+			sights = append(sights, g.inspect(id, w, now, clock))
 		}
 	}
 	slices.SortFunc(sights, func(a, b Sight) int { return a.ID - b.ID })
@@ -152,9 +171,10 @@ func (g *Guard) Look(now time.Time) (sights []Sight) {
 }
 
 // inspect reads one board.
-func (g *Guard) inspect(id int, w *watch, now time.Time) Sight {
-	clock, earliest := g.clock(), int64(scoreboard.Never)
+func (g *Guard) inspect(id int, w *watch, now time.Time, clock int64) Sight {
+	earliest := int64(scoreboard.Never)
 	sight := Sight{ID: id, Silent: w.silent(now)}
+	g.count(w, &sight, now, clock)
 	g.slots = w.charge.Board.AppendSlots(g.slots[:0])
 	for _, slot := range g.slots {
 		due := w.charge.Limits.Due(slot)
@@ -175,7 +195,41 @@ func (g *Guard) inspect(id int, w *watch, now time.Time) Sight {
 	} else {
 		w.Due = g.next(w, now, earliest)
 	}
+	if !w.failing.IsZero() {
+		// Others may answer well later, and the longer that takes the less it matters when.
+		if due := now.Add(min(max(now.Sub(w.failing), soon), rarely)); w.Due.IsZero() || due.Before(w.Due) {
+			w.Due = due
+		}
+	}
 	return sight
+}
+
+// A worker that fails is looked at soon again, and rarely in the long run.
+const (
+	soon   = 5 * time.Millisecond
+	rarely = 10 * time.Second
+)
+
+// count sees how the worker has answered lately. The clock is that of its board, on which
+// any time may stand.
+func (g *Guard) count(w *watch, sight *Sight, now time.Time, clock int64) {
+	if !w.charge.counts() {
+		return
+	}
+	at := func(then int64) time.Time {
+		if then <= 0 {
+			return time.Time{}
+		}
+		return now.Add(-time.Duration(max(clock-then, 0)))
+	}
+	f := w.charge.Board.Failures()
+	sight.Succeeded = at(f.Succeeded)
+	if int64(f.Row) < int64(w.charge.Limits.Failures) {
+		w.failing = time.Time{}
+		return
+	}
+	sight.Failing = cmp.Or(at(f.Since), now)
+	w.failing = cmp.Or(w.failing, now)
 }
 
 // silent says whether the worker gave no sign of life for too long.

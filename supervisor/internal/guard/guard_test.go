@@ -12,13 +12,16 @@ import (
 
 // board is one that a test makes up.
 type board struct {
-	slots []scoreboard.Slot
-	beat  uint64
+	slots    []scoreboard.Slot
+	beat     uint64
+	failures scoreboard.Failures
 }
 
 func (b *board) AppendSlots(to []scoreboard.Slot) []scoreboard.Slot { return append(to, b.slots...) }
 
 func (b *board) Counters() scoreboard.Counters { return scoreboard.Counters{Beat: b.beat} }
+
+func (b *board) Failures() scoreboard.Failures { return b.failures }
 
 // post is a guard in a time of its own.
 type post struct {
@@ -163,5 +166,46 @@ func TestIdle(t *testing.T) {
 	}
 	if looks > 31 {
 		t.Errorf("%d looks at an idle worker in an hour", looks)
+	}
+}
+
+// A worker that fails says so, and is looked at again until it does not, ever more rarely;
+// the others are looked at with it, whatever their limits.
+func TestFailing(t *testing.T) {
+	p, failing, well := newPost(), &board{}, &board{}
+	for id, b := range map[int]*board{1: failing, 2: well} {
+		p.charges = append(p.charges, guard.Charge{ID: id, Board: b, Header: true, Limits: guard.Limits{Failures: 3}})
+	}
+	p.Keep(p.now, slices.Values(p.charges))
+	if next := p.Next(); !next.IsZero() {
+		t.Fatalf("nobody fails, and there is a look at %v", next)
+	}
+	clock := p.now.UnixNano()
+	failing.failures = scoreboard.Failures{Row: 3, Since: clock - int64(time.Second), Succeeded: clock - int64(time.Minute)}
+	well.failures = scoreboard.Failures{Row: 2, Since: -1, Succeeded: clock + int64(time.Hour)} // a time to come is now
+	p.Suspect(1, p.now)
+	p.Suspect(9, p.now)
+	if next := p.Next(); !next.Equal(p.now) {
+		t.Fatalf("the next look is at %v", next)
+	}
+	want := []guard.Sight{
+		{ID: 1, Failing: p.now.Add(-time.Second), Succeeded: p.now.Add(-time.Minute)},
+		{ID: 2, Succeeded: p.now},
+	}
+	if got := p.Look(p.now); !slices.Equal(got, want) {
+		t.Errorf("seen is %+v, want %+v", got, want)
+	}
+	looks := 0
+	for begin := p.now; p.now.Sub(begin) < time.Minute; looks++ {
+		p.now = p.Next()
+		p.Look(p.now)
+	}
+	if looks < 10 || looks > 20 {
+		t.Errorf("there are %d looks in a minute", looks)
+	}
+	failing.failures.Row = 0
+	p.now = p.Next()
+	if got := p.Look(p.now); !got[0].Failing.IsZero() || !p.Next().IsZero() {
+		t.Errorf("it does not fail any more, and is %+v, looked at again at %v", got[0], p.Next())
 	}
 }

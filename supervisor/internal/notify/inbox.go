@@ -37,6 +37,7 @@ func (i *inbox) merge(m Message) {
 	p.Ready = p.Ready || m.Ready && !known.Ready
 	p.Stopping = p.Stopping || m.Stopping && !known.Stopping
 	p.Watchdog = p.Watchdog || m.Watchdog
+	p.Failing = p.Failing || m.Failing
 	if m.HasStatus && (p.HasStatus || m.Status != known.Status) {
 		p.HasStatus, p.Status = true, m.Status
 	}
@@ -53,7 +54,7 @@ func (i *inbox) pass() {
 	wait := time.Until(i.next)
 	switch p := i.pending; {
 	case p == (Message{}):
-	case wait <= 0 || p.Ready || p.Stopping || p.Recycle != "":
+	case wait <= 0 || p.Ready || p.Stopping || p.Recycle != "" || p.Failing && !i.known.Failing:
 		i.flush()
 	default:
 		i.passIn(wait)
@@ -78,6 +79,7 @@ func (i *inbox) flush() {
 	i.pending = Message{}
 	i.known.Ready = i.known.Ready || m.Ready
 	i.known.Stopping = i.known.Stopping || m.Stopping
+	i.known.Failing = i.known.Failing || m.Failing
 	if m.HasStatus {
 		i.known.Status = m.Status
 	}

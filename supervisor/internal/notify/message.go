@@ -30,6 +30,7 @@ type Message struct {
 	Ready    bool // READY=1
 	Stopping bool // STOPPING=1
 	Watchdog bool // WATCHDOG=1
+	Failing  bool // X_GOSUPER_FAILING=1
 	// HasStatus says that Status was given; "STATUS=" clears it.
 	HasStatus bool
 	// Status is one line of printable UTF-8, at most 256 bytes.
@@ -64,6 +65,8 @@ func parse(text []byte) (m Message, barrier bool) {
 			m.Stopping = true
 		case protocol.NotifyWatchdog:
 			m.Watchdog = true
+		case protocol.NotifyFailing:
+			m.Failing = true
 		case protocol.NotifyBarrier:
 			barrier = true
 		default:

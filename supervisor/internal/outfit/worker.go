@@ -93,6 +93,7 @@ func limits(c *config.Config) map[string]int64 {
 		protocol.EnvLimitRequestTimeout: milliseconds(c.RequestTimeout),
 		protocol.EnvLimitBacklogTimeout: milliseconds(c.BacklogTimeout),
 		protocol.EnvLimitConnections:    int64(c.WorkerConnections),
+		protocol.EnvLimitFailures:       int64(c.MaxFailures),
 	}
 }
 

@@ -191,7 +191,7 @@ func (r *Revision) Limits() guard.Limits {
 	c := r.Config
 	return guard.Limits{
 		Limits:   scoreboard.Limits{Timeout: c.Timeout, Stream: c.StreamTimeout.Duration, Upgrade: c.UpgradeTimeout, Request: c.RequestTimeout},
-		Watchdog: c.Watchdog,
+		Watchdog: c.Watchdog, Failures: c.MaxFailures,
 	}
 }
 

@@ -120,6 +120,9 @@ func (s *Signs) Hear(m Message) {
 	if m.Watchdog {
 		s.options.Guard.Beat(m.ID, time.Now())
 	}
+	if m.Failing {
+		s.options.Guard.Suspect(m.ID, time.Now())
+	}
 	if m.ExtendTimeout > 0 {
 		s.options.Note(fleet.Extend{ID: m.ID, By: m.ExtendTimeout})
 	}

@@ -29,6 +29,8 @@ type Terms struct {
 	Draining func() bool         // answers are the last ones of their connections
 	Over     func() bool         // the end of the drain has come
 	Begun    func(number uint64) // called with each request that begins
+	Failures uint32              // in a row, with each multiple of which Failing is called; 0: they are not counted
+	Failing  func()
 }
 
 // A Server is what the connections and requests of a process have in common.
@@ -138,6 +140,7 @@ func hijackable(w http.ResponseWriter) bool {
 // client has probably given up, and serving it would make all that wait behind it
 // late too.
 var refused = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	w.(interface{ refuse() }).refuse()
 	w.Header().Set("Retry-After", "1")
 	w.Header().Set("Connection", "close") // over HTTP/2 a GOAWAY
 	http.Error(w, "503 Service Unavailable: waited for too long in the queue", http.StatusServiceUnavailable)
@@ -158,7 +161,9 @@ func (s *Server) End(w *limit.Watch, status int) {
 	w.Release()
 	w.Over()
 	if w.Conclude() {
-		s.Finish(w, scoreboard.Monotonic(), status)
+		now := scoreboard.Monotonic()
+		s.judge(w.Began(), now, status, "")
+		s.Finish(w, now, status)
 	}
 	s.Gate.End()
 	w.Wait()

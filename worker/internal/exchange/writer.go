@@ -35,6 +35,7 @@ type writer struct {
 	watch       *limit.Watch // likewise: then it is another request's
 	noKeepAlive bool
 	hijacked    bool
+	refused     bool         // the answer is not the application's
 	returned    bool         // the handler returned and did not panic
 	done        bool         // the request is over; written with writing and using, read with either
 	status      atomic.Int32 // of the final header, 0 before it
@@ -170,6 +171,9 @@ func (w *writer) conclude(now int64, gone bool) {
 		if w.status.Load() == 0 {
 			w.status.Store(http.StatusInternalServerError)
 		}
+		if !gone && !w.refused {
+			w.judge(now)
+		}
 		if duration := w.count(now); w.entry != nil {
 			w.log(duration, w.ending(gone))
 		}
@@ -202,9 +206,10 @@ func (w *writer) count(now int64) time.Duration {
 	return w.server.Finish(w.watch, now, int(w.status.Load()))
 }
 
-// clientGone reports whether net/http has found that. Nobody asks but the log.
+// clientGone reports whether net/http has found that. Nobody asks but the log, and who
+// counts failures.
 func (w *writer) clientGone() bool {
-	return w.server.Access != nil && w.request.Context().Err() != nil
+	return (w.server.Access != nil || w.server.Failures > 0) && w.request.Context().Err() != nil
 }
 
 // ending is why a request ended whose handler has returned or panicked.

@@ -1,0 +1,134 @@
+//go:build linux
+
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// What /answer of a worker does: with E2E_OUTAGE it fails while that file is there, and
+// with E2E_FAILING from its 200th request on, if it is the first to make that file.
+var answers struct {
+	sync.Mutex
+	n     int
+	fails bool
+}
+
+func answer(w http.ResponseWriter, _ *http.Request) {
+	answers.Lock()
+	defer answers.Unlock()
+	answers.n++
+	if file := os.Getenv("E2E_FAILING"); file != "" && answers.n == 200 {
+		f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL, 0o600)
+		answers.fails = err == nil
+		f.Close()
+	}
+	if _, err := os.Stat(os.Getenv("E2E_OUTAGE")); answers.fails || err == nil {
+		http.Error(w, "CUDA error", http.StatusInternalServerError)
+	}
+}
+
+// An enquirer asks for one path again and again, on new connections, up to 200 times a second on each.
+type enquirer struct {
+	stop     atomic.Bool
+	asking   sync.WaitGroup
+	mu       sync.Mutex // guards what follows
+	good     map[string]int
+	failures map[string]int // by pid
+}
+
+func (m *master) enquire(path string, n int) *enquirer {
+	a := &enquirer{good: map[string]int{}, failures: map[string]int{}}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for range n {
+		a.asking.Go(func() {
+			pace := time.NewTicker(5 * time.Millisecond)
+			defer pace.Stop()
+			for ; !a.stop.Load(); <-pace.C {
+				r, err := client.Get("http://" + m.addr() + path)
+				if err != nil {
+					m.t.Error(err)
+					return
+				}
+				io.Copy(io.Discard, r.Body)
+				r.Body.Close()
+				a.mu.Lock()
+				if pid := r.Header.Get("X-Worker-Pid"); r.StatusCode == http.StatusOK {
+					a.good[pid]++
+				} else {
+					a.failures[pid]++
+				}
+				a.mu.Unlock()
+			}
+		})
+	}
+	m.t.Cleanup(a.end)
+	return a
+}
+
+func (a *enquirer) end() {
+	a.stop.Store(true)
+	a.asking.Wait()
+}
+
+// One of four workers that fails is replaced after max_failures, whether its health is
+// asked for or not, and the others have not failed once.
+func TestFailingWorkerIsReplaced(t *testing.T) {
+	line, path := controlled(t)
+	m := up(t, line, "workers = 4", "max_failures = 20", fmt.Sprintf("env = { E2E_FAILING = %q }", filepath.Join(t.TempDir(), "failing")))
+	probes, load := m.enquire("/health", 1), m.enquire("/answer", 4)
+	found := m.wait(t, 0, "worker fails while others do not, and is replaced", nil)
+	gone := m.wait(t, 0, "worker gone", match{"pid": found.num("pid"), "reason": "max_failures"})
+	probes.end()
+	load.end()
+	pid := strconv.Itoa(found.num("pid"))
+	t.Logf("found after %d failures, gone %v later after %d; the others answered %d well", found.num("failures"), gone.at.Sub(found.at), load.failures[pid], len(load.good))
+	if n := found.num("failures"); n < 20 || n > 40 && !raceEnabled {
+		t.Errorf("it was found after %d failures in a row", n)
+	}
+	if len(load.failures) != 1 {
+		t.Errorf("failures by process: %v", load.failures)
+	}
+	if all := incidentsOf(t, path); len(all) != 1 || all[0].Reason != "max_failures" {
+		t.Errorf("the incidents are %+v", all)
+	}
+	if st, _ := asked(t, path, false); st.Counters.Restarts["max_failures"] != 1 {
+		t.Errorf("restarts: %v", st.Counters.Restarts)
+	}
+}
+
+// While all workers fail nobody is replaced, also if their health is good.
+func TestOutageRestartsNobody(t *testing.T) {
+	line, path := controlled(t)
+	outage := filepath.Join(t.TempDir(), "outage")
+	m := up(t, line, "workers = 4", "max_failures = 5", fmt.Sprintf("env = { E2E_OUTAGE = %q }", outage), "[restart]", `backoff_max = "1s"`)
+	probes, load := m.enquire("/health", 1), m.enquire("/answer", 4)
+	for i := range 4 {
+		m.wait(t, 0, "worker ready", match{"slot": i})
+	}
+	if err := os.WriteFile(outage, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m.wait(t, 0, "workers fail, and none is replaced for max_failures: no other answers well", nil)
+	begin := time.Now()
+	for time.Since(begin) < 3*time.Second { // three times backoff_max
+		if st, _ := asked(t, path, false); st.Counters.Restarts["max_failures"] > 0 {
+			t.Fatalf("restarts: %v", st.Counters.Restarts)
+		}
+	}
+	probes.end()
+	load.end()
+	t.Logf("failures by process: %v", load.failures)
+	if n := len(m.all(0, "workers fail, and none is replaced for max_failures: no other answers well", nil)); n != 1 || len(load.failures) != 4 {
+		t.Errorf("it was said %d times, and %d workers failed", n, len(load.failures))
+	}
+}
