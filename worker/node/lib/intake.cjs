@@ -19,7 +19,7 @@ class Intake {
   #gate;
   #spread;
   #accepting = true;
-  #forced = false;
+  #over = false; // there is nothing to consider any more
   #timer;
   #yielded = 0; // since when the first in the queue is left to others, 0 if it is not
   #turns = 0; // counts what is done, so that what comes later knows whether it is still of interest
@@ -45,20 +45,33 @@ class Intake {
     this.#gate = gate;
     this.#spread = spread;
     watch.onread = () => this.#attempt();
-    const { onconnection } = handle;
-    const accepted = () => this.#forced || this.#look();
+    const { onconnection, close } = handle;
+    const accepted = () => this.#over || this.#look();
     handle.onconnection = function (...args) {
       accepted();
       onconnection.apply(this, args);
+    };
+    const closed = () => this.#close();
+    handle.close = function (...args) {
+      closed();
+      return close.apply(this, args);
     };
     this.#look();
   }
 
   // force accepts all there is from here on.
   force() {
-    this.#forced = true;
+    this.#over = true;
     this.#unwait();
     this.#accept();
+  }
+
+  // close looks at nothing any more: the descriptor is about to be closed, and may then be anything.
+  #close() {
+    this.#over = true;
+    this.#turns++;
+    this.#unwait();
+    this.#watch.readStop();
   }
 
   // resume looks at what waits, instead of waiting any longer.
@@ -86,7 +99,7 @@ class Intake {
 
   // attempt is called when there is something to accept. Nothing is polled.
   #attempt() {
-    if (this.#forced) return;
+    if (this.#over) return;
     this.#turns++;
     const left = this.#gate.expireFresh();
     if (this.#gate.full) {

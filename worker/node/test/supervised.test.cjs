@@ -159,7 +159,10 @@ test('a drain drops nothing', WITH_MASTER, async (t) => {
     return;
   }
   response.write('first');
-  gosuper.draining.addEventListener('abort', () => response.end('last'));
+  // The connection gets the descriptor that the listening socket had.
+  gosuper.draining.addEventListener('abort', () => {
+    http.get({ socketPath: 'http.sock', agent: false }, (asked) => asked.resume().on('end', () => response.end('last')));
+  });
 }));`,
     'workers = 1\nkeepalive = "1s"',
   );
