@@ -28,7 +28,7 @@
 // Nothing that the loop does waits for a file system, a name server, a reader or a
 // process that starts.
 // What may have to is done by other goroutines, which bring their results to the
-// loop (package loop): a reload is prepared (preparation.go), the master's own files
+// loop (package loop): a reload is prepared (package reloads), the master's own files
 // are moved and opened anew (package ownfiles), the paths of sockets are made and
 // removed (package socket), and what workers left behind is looked at (package
 // leftovers) beside it.

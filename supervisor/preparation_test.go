@@ -164,7 +164,7 @@ func TestPreparationLosesItsSocket(t *testing.T) {
 		first := st.reload() // whose canary will fail, and which has a socket that the second wants
 		done := s.reloads.Turn()
 		second := st.reload()
-		b, err := s.planBinding(s.revisions.All[2])
+		b, err := s.plan(s.revisions.All[2])
 		if err == nil {
 			err = b.Try(nil)
 		}

@@ -17,7 +17,7 @@ import (
 
 // knows says whether the process is a child that was started here.
 func (s *Supervisor) knows(pid int) bool {
-	return s.roster.Has(pid) || s.loaders.ByPID(pid) != nil || s.development.Is(pid) || s.upgrades.Trial.Is(pid)
+	return s.roster.Has(pid) || s.loaders.ByPID(pid) != nil || s.development.Is(pid) || s.upgrades.Tries(pid)
 }
 
 // livingPIDs are those of the workers, for any goroutine.
@@ -45,7 +45,7 @@ func (s *Supervisor) reap() {
 		switch {
 		case s.development.Is(e.Pid):
 			built = &e.Status
-		case s.upgrades.Trial.Is(e.Pid):
+		case s.upgrades.Tries(e.Pid):
 			tried = &e.Status
 		case s.loaders.ByPID(e.Pid) != nil:
 			s.loaders.Died(s.loaders.ByPID(e.Pid), e.Status)
@@ -75,7 +75,7 @@ func (s *Supervisor) reap() {
 		s.developed(s.development.Ended(*built, s.project()))
 	}
 	if tried != nil {
-		s.endTrial(*tried)
+		s.upgrades.Ended(*tried)
 	}
 }
 

@@ -3,6 +3,8 @@
 package supervisor
 
 import (
+	"os"
+
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/config"
@@ -14,6 +16,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/reloads"
+	"github.com/gosuper/gosuper/supervisor/internal/revision"
 )
 
 // reload loads the configuration and has the brain try it. Whatever is wrong with
@@ -27,13 +30,40 @@ func (s *Supervisor) reload(who ...*reloads.Waiter) {
 		return
 	}
 	s.mend()
-	p, superseded := s.reloads.Begin(who...)
-	if superseded {
-		s.log.Info("reload superseded before it began")
+	s.reloads.Ask(who...)
+}
+
+// plan plans what a revision has to bind, beside what there is.
+func (s *Supervisor) plan(r *revision.Revision) (*revision.Binding, error) {
+	free := make(chan struct{})
+	s.sockets.Do(func() {}, func() { close(free) })
+	return r.Bind(revision.Held{
+		Passed: s.sockets.Passed(), Sockets: append(s.revisions.Sockets(), s.sockets.Leaving()...), Admin: s.revisions.Admins(),
+		PIDFile: s.files.PIDPath(), Control: s.endpoints.Controls(r.Config), Free: free,
+	})
+}
+
+// try has the brain try a revision. It does not begin where a socket was closed meanwhile
+// that the revision was to take over.
+func (s *Supervisor) try(r *revision.Revision, b *revision.Binding) (begun bool, err error) {
+	if r.Config.Log.AccessFile != "" { // whose file is opened when the revision is accepted
+		if err := s.files.MakeAccess(); err != nil {
+			return false, err
+		}
 	}
-	if p != nil {
-		s.beginPreparation(p)
+	if !b.Take() {
+		return false, nil
 	}
+	r.Number = s.revisions.Last + 1
+	if n := s.fleet.TargetWith(r.Settings()); n != r.Workers { // an operator has scaled it
+		r.Memory = r.Config.Memory(os.DirFS("/"), n)
+	}
+	s.adopt(r)
+	s.log.Info("reload started", zap.Int("revision", r.Number), zap.Strings("changed", config.Diff(s.revisions.Current.Config, r.Config)))
+	r.Warn(s.log, s.revisions.Current)
+	s.reloads.Start(r.Number)
+	s.step(fleet.Reload{Revision: r.Number, Settings: r.Settings()})
+	return true, nil
 }
 
 // endReload says how a reload ended, and why.

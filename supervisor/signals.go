@@ -68,7 +68,7 @@ func (s *Supervisor) handle(sig os.Signal) {
 	case syscall.SIGUSR1:
 		s.files.Reopen()
 	case syscall.SIGUSR2:
-		s.upgrade()
+		s.upgrades.Ask()
 	}
 }
 

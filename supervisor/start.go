@@ -83,6 +83,10 @@ func (s *Supervisor) attach(o Options, h hands) {
 		Loop: s.loop, Log: o.Log, Adopted: h.adopted, Children: s.children,
 		Expecting: s.roster.Expecting, Outlive: func() bool { return s.revisions.Current.Config.Limits.Outlive },
 	})
+	s.reloads.Attach(reloads.Options{
+		Log: o.Log, Loop: s.loop, Environ: o.Environ, Reconfigure: o.Reconfigure, Ended: s.books.ReloadEnded,
+		InForce: func() *config.Config { return s.revisions.Current.Config }, Plan: s.plan, Try: s.try,
+	})
 	building := developing(o)
 	building.Start = s.startBuild
 	s.development = develop.New(building)
@@ -106,6 +110,10 @@ func (s *Supervisor) connect() {
 		Version: s.options.Version, Log: s.log, Fleet: s.fleet, Roster: s.roster, Revisions: &s.revisions, Books: s.books,
 		Loaders: &s.loaders, Reloads: s.reloads, Files: s.files,
 	}
+	s.upgrades.Attach(upgrade.Options{
+		Log: s.log, Loop: s.loop, Version: s.options.Version, Path: func() string { return s.options.Program.Path },
+		Objection: s.upgradable, Settled: s.settled, Try: s.beginTrial, Pause: s.endpoints.Pause, Unpause: s.endpoints.Unpause, Replace: s.replace,
+	})
 	s.endpoints.Attach(endpoints.Options{Master: s.api(), Log: s.log, Paths: s.sockets.Paths(), Environ: s.options.Environ})
 }
 
@@ -113,7 +121,7 @@ func (s *Supervisor) connect() {
 func (s *Supervisor) api() *api.API {
 	return api.New(api.Options{
 		Log: s.log, Loop: s.loop, Report: s.report, Scales: s.scales, Upgrades: &s.upgrades,
-		Step: s.step, Reload: s.reload, Stop: s.stop, Upgrade: s.upgrade,
+		Step: s.step, Reload: s.reload, Stop: s.stop, Upgrade: s.upgrades.Ask,
 	})
 }
 

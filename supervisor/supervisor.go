@@ -129,7 +129,7 @@ func (s *Supervisor) supervise() error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for !s.fleet.Halted() {
-		s.beginPending()
+		s.upgrades.Continue()
 		s.inform()
 		wait(timer, s.deadline())
 		select {
@@ -161,7 +161,7 @@ func wait(timer *time.Timer, next time.Time) {
 // deadline is when the loop has something to do of its own; zero: never.
 func (s *Supervisor) deadline() time.Time {
 	next, _ := s.fleet.Deadline()
-	return loop.Soonest(next, s.sockets.Due(), s.development.Due(), s.upgrades.Trial.Due(), s.signs.Due(), s.guard.Next(), s.manager.Due(), s.loaders.Due(), s.groups.Due())
+	return loop.Soonest(next, s.sockets.Due(), s.development.Due(), s.upgrades.Due(), s.signs.Due(), s.guard.Next(), s.manager.Due(), s.loaders.Due(), s.groups.Due())
 }
 
 // tick is the passing of time. What already happened is heard first, so that
@@ -175,7 +175,7 @@ func (s *Supervisor) tick() {
 	s.patrol(time.Now())
 	s.loaders.Blame(time.Now())
 	s.step(fleet.Tick{})
-	s.hurryTrial(time.Now())
+	s.upgrades.Hurry(time.Now())
 }
 
 // agenda is what there is to do in the next step, or in this one.

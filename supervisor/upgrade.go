@@ -6,12 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
-	"time"
 
-	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
-	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/upgrade"
 )
 
@@ -50,39 +47,6 @@ func (s *Supervisor) upgradable() error {
 	return nil
 }
 
-// upgrade tries the program that is now where gosuper was started from, and
-// goes on as that if it agrees.
-func (s *Supervisor) upgrade() {
-	if !s.upgrades.Start(s.options.Version) {
-		s.log.Info("upgrade ignored: one is under way")
-		return
-	}
-	s.beginPending()
-}
-
-// nextPhase goes on with an upgrade, as soon as that can be.
-func (s *Supervisor) nextPhase() {
-	s.upgrades.Next()
-	s.beginPending()
-}
-
-// beginPending begins the phase of an upgrade that has waited for the workers.
-func (s *Supervisor) beginPending() {
-	phase := s.upgrades.Pending()
-	if phase == upgrade.None {
-		return
-	}
-	if phase.AfterExec() && !s.settled() {
-		return
-	}
-	s.upgrades.Begin()
-	if err := s.upgradable(); err != nil {
-		s.refuseUpgrade(err, nil)
-		return
-	}
-	s.beginPhase(phase)
-}
-
 // settled says whether nothing is being made that would be lost with this image.
 func (s *Supervisor) settled() bool {
 	if s.sockets.Busy() || s.loop.MainBusy() {
@@ -96,111 +60,36 @@ func (s *Supervisor) settled() bool {
 	return s.loaders.Ready()
 }
 
-// beginPhase does what there is to do in a phase, or has it done; nextPhase is called
-// when it is over.
-func (s *Supervisor) beginPhase(phase upgrade.Phase) {
-	switch phase {
-	case upgrade.Finding:
-		go func() {
-			c, err := upgrade.Find(s.options.Program.Path)
-			s.loop.Report(func() {
-				if err != nil {
-					s.refuseUpgrade(err, nil)
-					return
-				}
-				s.upgrades.Candidate = c
-				s.nextPhase()
-			})
-		}()
-	case upgrade.Trying:
-		s.beginTrial()
-	case upgrade.Closing:
-		s.log.Info("upgrading", zap.String("path", s.upgrades.Candidate.Path))
-		s.upgrades.Tell()
-		paused := s.endpoints.Pause()
-		go func() {
-			<-paused
-			s.loop.Report(s.nextPhase)
-		}()
-	case upgrade.Replacing:
-		s.replace()
-	}
-}
-
-// refuseUpgrade says why there is no upgrade, with the last lines of the version
-// that refused.
-func (s *Supervisor) refuseUpgrade(err error, lines []string) {
-	s.log.Error("upgrade refused, nothing was changed", zap.Error(err), zap.Strings("last_lines", lines))
-	if s.upgrades.Refuse(err, lines) == upgrade.Replacing {
-		s.endpoints.Unpause()
-	}
-}
-
 // beginTrial has the new version say whether it could go on with the state as it is.
-func (s *Supervisor) beginTrial() {
+func (s *Supervisor) beginTrial(c *upgrade.Candidate, told func(*upgrade.Trial, error)) {
 	var state int
 	s.standstill(func() error { return nil }, func(all *saved) (err error) {
 		state, _, err = all.write()
 		return err
 	}, func(err error) {
 		if err != nil {
-			s.refuseUpgrade(err, nil)
+			told(nil, err)
 			return
 		}
-		s.tryState(state)
+		s.tryState(c, state, told)
 	})
 }
 
 // tryState has the new version read the state, which is closed then.
-func (s *Supervisor) tryState(state int) {
-	candidate := s.upgrades.Candidate
+func (s *Supervisor) tryState(c *upgrade.Candidate, state int, told func(*upgrade.Trial, error)) {
 	var t *upgrade.Trial
 	s.makeOther(func() (pid int, err error) {
 		defer unix.Close(state)
-		if t, err = s.hands.try(candidate, s.options.Program.Args, s.options.Environ, state); err != nil {
+		if t, err = s.hands.try(c, s.options.Program.Args, s.options.Environ, state); err != nil {
 			return 0, err
 		}
 		return t.PID, nil
-	}, func(pid int, err error) {
-		if err != nil {
-			s.refuseUpgrade(err, nil)
-			return
-		}
-		s.upgrades.Trial = t
-		s.log.Info("upgrade: trying the new version", zap.String("path", t.Path), zap.Int("pid", pid))
-	}, s.endTrial)
-}
-
-// hurryTrial ends a trial that takes too long.
-func (s *Supervisor) hurryTrial(now time.Time) {
-	if err := s.upgrades.Trial.Hurry(now); err != nil {
-		s.log.Error("a trial goes on", zap.Error(err))
-	}
-}
-
-// endTrial goes on as the new version, if it agreed and is what it was.
-func (s *Supervisor) endTrial(status process.Status) {
-	if lines, err := s.upgrades.Trial.End(status); err != nil {
-		s.refuseUpgrade(err, lines)
-		return
-	}
-	candidate := s.upgrades.Candidate
-	go func() {
-		err := candidate.Unchanged()
-		s.loop.Report(func() {
-			if err != nil {
-				s.refuseUpgrade(err, nil)
-				return
-			}
-			s.nextPhase()
-		})
-	}()
+	}, func(_ int, err error) { told(t, err) }, s.upgrades.Ended)
 }
 
 // replace has the new version take the place of this one, which goes on only if that
 // fails.
-func (s *Supervisor) replace() {
-	c := s.upgrades.Candidate
+func (s *Supervisor) replace(c *upgrade.Candidate, failed func(error)) {
 	slow := false
 	var taken []syscall.Signal
 	s.standstill(func() error {
@@ -232,6 +121,6 @@ func (s *Supervisor) replace() {
 		for _, sig := range taken {
 			s.handle(sig)
 		}
-		s.refuseUpgrade(err, nil)
+		failed(err)
 	})
 }

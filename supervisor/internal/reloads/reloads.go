@@ -1,10 +1,10 @@
 //go:build linux
 
-// Package reloads keeps account of the reloads of a master: which is being prepared,
-// which is under way, how the last one ended, and who waits for which.
+// Package reloads keeps account of the reloads of a master, and prepares them: which is
+// being prepared, which is under way, how the last one ended, and who waits for which.
 //
 // A reload begins with a [Preparation], which may take long, or for ever, as it waits
-// for file servers and name servers: a goroutine does it. Of several the newest alone
+// for file servers and name servers: a goroutine does it (prepare.go). Of several the newest alone
 // counts, and takes over who waits for the one before it. When it is over the reload
 // has a revision, under which it ends, or is superseded by that of another.
 package reloads
@@ -51,6 +51,8 @@ type Preparation struct{ waiting []*Waiter }
 
 // Reloads are those of one master. They belong to one goroutine.
 type Reloads struct {
+	options Options `state:"-"`
+
 	last   control.Reload `state:"last_reload"`
 	newest int            `state:"newest_reload"` // revision of the last that was asked for; 0: it was refused, or there was none
 	begun  int            `state:"-"`             // since this image of the master began
@@ -63,7 +65,7 @@ type Reloads struct {
 	turn        chan struct{} `state:"-"` // holds a token while one of them has its turn
 }
 
-// New are the reloads of a master that had none.
+// New are the reloads of a master that had none. They are of use after [Reloads.Attach].
 func New() *Reloads {
 	return &Reloads{last: control.Reload{Result: control.None}, waiting: map[int][]*Waiter{}, turn: make(chan struct{}, 1)}
 }
@@ -100,12 +102,12 @@ func (r *Reloads) Begin(who ...*Waiter) (p *Preparation, superseded bool) {
 	return r.preparation, superseded
 }
 
-// Counts says whether a preparation is still the one that counts.
-func (r *Reloads) Counts(p *Preparation) bool { return r.preparation == p }
+// counts says whether a preparation is still the one that counts.
+func (r *Reloads) counts(p *Preparation) bool { return r.preparation == p }
 
-// Prepared takes note that the goroutine of a preparation is done. The one it returns
+// prepared takes note that the goroutine of a preparation is done. The one it returns
 // is to be begun now; nil: none.
-func (r *Reloads) Prepared() (next *Preparation) {
+func (r *Reloads) prepared() (next *Preparation) {
 	r.alive--
 	if !r.more {
 		return nil

@@ -34,17 +34,17 @@ func TestNewestCounts(t *testing.T) {
 	expect(t, "before the first", r.Last(), control.None)
 	first, second, third, impatient := NewWaiter(true), NewWaiter(true), NewWaiter(true), NewWaiter(false)
 	a, superseded := r.Begin(first)
-	if a == nil || superseded || !r.Counts(a) || !r.Preparing() {
+	if a == nil || superseded || !r.counts(a) || !r.Preparing() {
 		t.Errorf("the first is not to be begun")
 	}
 	b, superseded := r.Begin(second, impatient)
-	if b == nil || !superseded || r.Counts(a) || !r.Counts(b) || r.Begun() != 2 {
+	if b == nil || !superseded || r.counts(a) || !r.counts(b) || r.Begun() != 2 {
 		t.Errorf("the second does not take the place of the first")
 	}
-	r.Prepared() // the first
+	r.prepared() // the first
 	expect(t, "in preparation", r.Last(), control.Underway)
 	r.Start(7)
-	r.Prepared()
+	r.prepared()
 	expect(t, "who waits for the preparation alone", told(impatient), control.Underway)
 	if r.Preparing() || r.Alive() != 0 || r.Waiting() != 2 {
 		t.Errorf("%d are prepared, and %d wait", r.Alive(), r.Waiting())
@@ -82,11 +82,11 @@ func TestMost(t *testing.T) {
 		}
 		w = NewWaiter(true)
 	}
-	next := r.Prepared()
-	if next == nil || !r.Counts(next) || r.Alive() != Most {
+	next := r.prepared()
+	if next == nil || !r.counts(next) || r.Alive() != Most {
 		t.Errorf("none begins in the place of one that came back: %d", r.Alive())
 	}
-	if r.Prepared() != nil || r.Alive() != Most-1 {
+	if r.prepared() != nil || r.Alive() != Most-1 {
 		t.Errorf("one too many begins: %d", r.Alive())
 	}
 }
@@ -98,7 +98,7 @@ func TestRefuseAndAbandon(t *testing.T) {
 	refused, abandoned, running := NewWaiter(false), NewWaiter(true), NewWaiter(true)
 	r.Begin(refused)
 	r.Refuse("unknown key")
-	r.Prepared()
+	r.prepared()
 	if got := told(refused); got.Error != "unknown key" || !r.Refused() || r.Preparing() {
 		t.Errorf("who was refused hears %+v", got)
 	}

@@ -9,11 +9,13 @@ import (
 )
 
 // Upgrades are how far an upgrade is, how the last one went, and who waits for the
-// outcome of its trial. They belong to one goroutine. [New] are those of a master that
-// had none.
+// outcome of its trial. They belong to one goroutine, and are of use after
+// [Upgrades.Attach].
 type Upgrades struct {
 	Candidate *Candidate // nil: not found yet
-	Trial     *Trial     // nil: not begun yet
+
+	options Options
+	trial   *Trial // nil: not begun yet
 
 	phase   Phase
 	begun   bool // the phase; else it waits
@@ -68,9 +70,6 @@ func (u *Upgrades) Pending() Phase {
 	return u.phase
 }
 
-// Begin begins the phase that is pending.
-func (u *Upgrades) Begin() { u.begun = true }
-
 // Postpone has a phase that has begun be pending again.
 func (u *Upgrades) Postpone() { u.begun = false }
 
@@ -83,6 +82,6 @@ func (u *Upgrades) Refuse(err error, lines []string) (was Phase) {
 		u.Candidate.Program.Close()
 	}
 	was = u.phase
-	u.phase, u.Candidate, u.Trial = None, nil, nil
+	u.phase, u.Candidate, u.trial = None, nil, nil
 	return was
 }
