@@ -8,15 +8,10 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/sys/unix"
 
-	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/hint"
 	"github.com/gosuper/gosuper/supervisor/internal/loader"
-	"github.com/gosuper/gosuper/supervisor/internal/loop"
-	"github.com/gosuper/gosuper/supervisor/internal/notify"
-	"github.com/gosuper/gosuper/supervisor/internal/outfit"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/supervisor/internal/signs"
@@ -37,7 +32,7 @@ func (s *Supervisor) spawn(a fleet.Spawn) {
 			s.log.Info("worker started", append(w.Fields(zap.String("reason", string(a.Reason)), zap.Int("place", w.Place)), w.Leased()...)...)
 		}
 	}
-	pid, err := s.hands.launch(s, w, func(pid int, err error) {
+	pid, err := s.hands.launch(w, func(pid int, err error) {
 		s.born(w, pid, err)
 		started()
 	})
@@ -127,106 +122,6 @@ func (s *Supervisor) endUnwanted(w *roster.Worker, pid int) {
 		s.log.Error("cannot end a worker that came too late", w.Fields(zap.Error(err))...)
 	}
 	s.clear(w, pid)
-}
-
-// launch has the process of a worker made in two steps: what it is given is put
-// together, and the process is born, here or by a loader. The pid is 0, since that takes
-// its time, and the loop calls told when there is an answer, before its next step.
-//
-// Workers are outfitted as their turn comes: so no more descriptors are open than some
-// of them need, and nothing is made for one that is given up before.
-func launch(s *Supervisor, w *roster.Worker, told func(pid int, err error)) (pid int, err error) {
-	if w.Rev.Config.Preload {
-		o, err := s.outfit(w)
-		if err == nil {
-			err = o.Own()
-		}
-		if err == nil {
-			err = s.loaders.Ask(w.Revision, w.ID, o, told)
-		}
-		if err != nil {
-			o.Close()
-		}
-		return 0, err
-	}
-	s.loop.SendMain(func() loop.Work {
-		if w.Gone {
-			s.clear(w, 0)
-			s.step()
-			return nil
-		}
-		o, err := s.outfit(w)
-		if err == nil {
-			err = o.Own()
-		}
-		return func() func() {
-			defer o.Close()
-			pid, known := 0, make(chan struct{})
-			if err == nil {
-				pid, err = process.Start(w.Rev.Spec(o, config.Worker{Lease: w.Lease}, func() {
-					<-known // what it is comes before what it does
-					s.signs.Post(signs.Message{ID: w.ID, Executed: true}, w.Endpoint.Done())
-				}))
-			}
-			return func() {
-				told(pid, err)
-				s.step()
-				s.leftovers.Sweep(nil)
-				close(known)
-			}
-		}
-	})
-	return 0, nil
-}
-
-// outfit makes what ties the master to a worker, and puts together what the worker is
-// given of it and of the rest. It is to be closed after an error as well.
-func (s *Supervisor) outfit(w *roster.Worker) (o *outfit.Outfit, err error) {
-	r := w.Rev
-	o = &outfit.Outfit{}
-	if w.Endpoint, err = notify.New(); err != nil {
-		return o, err
-	}
-	o.Lend(func() { w.Endpoint.CloseChild() }, w.CloseWriteEnds)
-	if err := s.openOutput(w); err != nil {
-		return o, err
-	}
-	w.Memory = s.boards.Create(s.log)
-	given := outfit.Worker{
-		Config: r.Config, Environ: s.options.Environ, Identity: r.Identity,
-		ID: w.ID, Slot: w.Slot, Place: w.Place, Generation: w.Generation, Limit: w.Limit, Lease: w.Lease,
-		Listeners: r.Sockets.Fds(w.Slot), Names: r.Sockets.Names(),
-		NotifyAddress: w.Endpoint.Address(), Notify: w.Endpoint.ChildFd(),
-		Board: w.BoardFD(), Fleet: s.boards.PageFD(), Access: -1, TLS: r.TLS,
-	}
-	given.Stdout, given.Stderr = w.FDs()
-	if access := s.files.Access(); access != nil && r.Config.Log.AccessFile != "" {
-		if given.Access, err = access.Open(w.ID, r.Config.Log.AccessFormat); err != nil {
-			return o, err
-		}
-		o.Lend(func() { unix.Close(given.Access) })
-	}
-	given.Fill(o)
-	return o, nil
-}
-
-// makeOther has a process made that is no worker's. start does that on the main thread;
-// told learns what came of it, and ended how the process ended if it has already.
-func (s *Supervisor) makeOther(start func() (pid int, err error), told func(pid int, err error), ended func(process.Status)) {
-	s.roster.Expect()
-	s.loop.SendMain(func() loop.Work {
-		return func() func() {
-			pid, err := start()
-			return func() {
-				end, over := s.roster.Came(pid)
-				if told(pid, err); over {
-					ended(end)
-				}
-				s.step()
-				s.leftovers.Sweep(nil)
-			}
-		}
-	})
 }
 
 // order is what a process is told by signal.

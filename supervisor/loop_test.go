@@ -103,18 +103,18 @@ func load(t testing.TB, toml string) *config.Config {
 	return c
 }
 
-func (st *stage) launch(s *Supervisor, w *roster.Worker, told func(int, error)) (pid int, err error) {
+func (st *stage) launch(w *roster.Worker, told func(int, error)) (pid int, err error) {
 	if st.late != nil {
 		st.late[w.ID] = func(pid int, err error) {
-			s.loop.Report(func() {
+			st.master.loop.Report(func() {
 				told(pid, err)
-				s.step()
-				s.leftovers.Sweep(nil)
+				st.master.step()
+				st.master.leftovers.Sweep(nil)
 			})
 		}
 		return 0, nil
 	}
-	go func() { s.signs.C <- signs.Message{ID: w.ID, Executed: true} }()
+	go func() { st.master.signs.C <- signs.Message{ID: w.ID, Executed: true} }()
 	if err := st.launched(w); err != nil {
 		return 0, err
 	}

@@ -10,10 +10,8 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
-	"github.com/gosuper/gosuper/supervisor/internal/output"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 )
@@ -50,24 +48,6 @@ func NewOutput(stderr *os.File) io.Writer { return process.NewOutput(stderr) }
 // drainTime is what whoever reads the output of workers gets to take what is left
 // of it when the master ends.
 const drainTime = time.Second
-
-// heldFor is how much later than it was written what a worker writes to stderr is seen
-// before anything was ever ready: if the worker ends meanwhile, with what another
-// has said already, it is not said again. What the first of one worker writes is
-// seen at once.
-const heldFor = time.Second
-
-// openOutput makes the pipes that the worker writes to.
-func (s *Supervisor) openOutput(w *roster.Worker) error {
-	atMost := heldFor
-	if w.ID == 1 && s.fleet.Target() == 1 {
-		atMost = 0
-	}
-	return w.Open(output.Options{
-		To: s.options.Streams, ID: w.ID, Apart: w.Rev.Config.Log.Workers == config.Wrapped, Owner: w.Rev.Credential,
-		Held: !s.fleet.EverReady(), AtMost: atMost,
-	})
-}
 
 // unfold has all that a dead worker wrote be seen, unless it did not become ready
 // and wrote what another such has written; then that is said in the line about its

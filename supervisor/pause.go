@@ -164,7 +164,7 @@ func (s *Supervisor) tails() []*process.Tail {
 // save is the whole state of the master, which is paused. Only descriptors that are
 // elsewhere have to be entered.
 func (s *Supervisor) save() *saved {
-	s.boards.Save()
+	s.births.Boards.Save()
 	for w := range s.roster.All() {
 		w.Watch = s.guard.Record(w.ID)
 	}

@@ -66,7 +66,7 @@ func (s *Supervisor) perform(a fleet.Action) {
 	case fleet.Bury:
 		w := s.roster.Of(a.Worker.ID)
 		s.roster.Remove(w.ID)
-		s.boards.Clear(w.Place)
+		s.births.Boards.Clear(w.Place)
 		s.afterActions(func() { s.bury(w, a) })
 	case fleet.Rescale:
 		s.log.Info("scaled", zap.Int("from", a.From), zap.Int("workers", a.To))

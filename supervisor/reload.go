@@ -101,7 +101,7 @@ func developing(o Options) develop.Options {
 
 // startBuild has the process of a build made.
 func (s *Supervisor) startBuild(spec process.Spec, told func(pid int, err error)) {
-	s.makeOther(func() (int, error) { return process.Start(spec) }, told, func(end process.Status) {
+	s.births.Make(func() (int, error) { return process.Start(spec) }, told, func(end process.Status) {
 		s.developed(s.development.Ended(end, s.project()))
 	})
 }

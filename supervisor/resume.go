@@ -33,7 +33,7 @@ func newSuccessor(o Options, h hands) (*Supervisor, error) {
 	s.files.Resume(i.access)
 	s.upgrades.Done(i.version, o.Version)
 	s.endpoints.Resume()
-	s.boards.Reopen(s.log)
+	s.births.Boards.Reopen(s.log)
 	for f := range s.fleet.Workers() {
 		w := s.roster.Of(f.ID)
 		w.Identity, w.Rev, w.Executed, w.Signs.Due = f.Identity, s.revisions.All[f.Revision], true, time.Now()

@@ -24,7 +24,7 @@ func serving(t testing.TB, n int) *Supervisor {
 	t.Helper()
 	c := load(t, fmt.Sprintf("workers = %d\nready = \"notify\"\nwatchdog = \"1h\"\n", n))
 	s, err := newSupervisor(Options{Config: c, Log: zap.NewNop(), Streams: toStderr{}}, hands{
-		launch: func(_ *Supervisor, w *roster.Worker, _ func(int, error)) (int, error) { return noPID + w.ID, nil },
+		launch: func(w *roster.Worker, _ func(int, error)) (int, error) { return noPID + w.ID, nil },
 		reap:   func(func(int) bool, iter.Seq[int]) ([]process.Exit, []process.Orphan, error) { return nil, nil, nil },
 		guests: none, adopted: nobody,
 		trees: func([]int) ([]scales.Tree, error) { return nil, fs.ErrNotExist },

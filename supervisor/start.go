@@ -16,6 +16,7 @@ import (
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/api"
+	"github.com/gosuper/gosuper/supervisor/internal/birth"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/develop"
 	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
@@ -50,7 +51,7 @@ func New(o Options) (*Supervisor, error) {
 		return nil, err
 	}
 	return newSupervisor(o, hands{
-		signals: signals.System(), launch: launch, signal: send, reap: process.NewReaper().Reap, guests: process.Sessions, adopted: process.Adopted, child: process.IsChild, trees: scales.Trees, trim: process.Trim, look: process.Look, oom: config.NewOOMCounter(os.DirFS("/")).Kills, try: (*upgrade.Candidate).Try, become: handover.Exec,
+		signals: signals.System(), signal: send, reap: process.NewReaper().Reap, guests: process.Sessions, adopted: process.Adopted, child: process.IsChild, trees: scales.Trees, trim: process.Trim, look: process.Look, oom: config.NewOOMCounter(os.DirFS("/")).Kills, try: (*upgrade.Candidate).Try, become: handover.Exec,
 	})
 }
 
@@ -99,9 +100,24 @@ func (s *Supervisor) connect() {
 	s.loaders.Attach(preload.Options{
 		Log: s.log, Environ: s.options.Environ, Output: s.options.Streams, Roster: s.roster, Leftovers: &s.leftovers,
 		Note: s.note, State: s.fleet.Loader,
-		Restarted: s.books.Loaded, Known: s.knows, Child: s.hands.child, Kill: s.killer.Kill, Make: s.makeOther,
+		Restarted: s.books.Loaded, Known: s.knows, Child: s.hands.child, Kill: s.killer.Kill, Make: s.births.Make,
 		Deliver: func(m preload.Message, done <-chan struct{}) { s.signs.Post(signs.Message{Loader: m}, done) },
 	})
+	s.births.Attach(birth.Options{
+		Log: s.log, Loop: s.loop, Environ: s.options.Environ, Output: s.options.Streams, Fleet: s.fleet, Roster: s.roster, Loaders: &s.loaders, Files: s.files,
+		Executed: func(w *roster.Worker) { s.signs.Post(signs.Message{ID: w.ID, Executed: true}, w.Endpoint.Done()) },
+		Unneeded: func(w *roster.Worker) {
+			s.clear(w, 0)
+			s.step()
+		},
+		Over: func() {
+			s.step()
+			s.leftovers.Sweep(nil)
+		},
+	})
+	if s.hands.launch == nil {
+		s.hands.launch = s.births.Launch
+	}
 	s.signs.Attach(signs.Options{
 		Log: s.log, Loop: s.loop, Fleet: s.fleet, Roster: s.roster, Loaders: &s.loaders, Guard: s.guard,
 		Once: s.books.Once, Look: s.hands.look, Note: s.note, Step: s.step,
@@ -149,7 +165,7 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 		rev.Close()
 		return nil, &Error{Err: err}
 	}
-	s.boards.Open()
+	s.births.Boards.Open()
 	s.adopt(rev)
 	s.revisions.Current = rev
 	s.fleet = fleet.New(rev.Number, rev.Settings(), rand.Float64)

@@ -9,7 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/gosuper/gosuper/supervisor/internal/boards"
+	"github.com/gosuper/gosuper/supervisor/internal/birth"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/develop"
 	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
@@ -45,7 +45,7 @@ type Supervisor struct {
 	revisions revision.Known  `state:",inline"`
 	files     *ownfiles.Files `state:",inline"` // that the master writes itself
 	sockets   socket.Keeper   `state:",inline"` // beside those of the revisions
-	boards    boards.Boards   `state:",inline"` // that workers share with the master
+	births    birth.Births    `state:",inline"` // of workers, and of other processes
 
 	roster    *roster.Roster      `state:",inline"`
 	leftovers leftovers.Leftovers `state:",inline"`
@@ -81,7 +81,7 @@ type inputs struct {
 // hands are the system calls of the loop, and the seam for its tests.
 type hands struct {
 	signals signals.Source
-	launch  func(s *Supervisor, w *roster.Worker, told func(pid int, err error)) (pid int, err error)
+	launch  func(w *roster.Worker, told func(pid int, err error)) (pid int, err error) // nil: that of births
 	signal  func(s *Supervisor, pid int, w *roster.Worker, o order) error
 	try     func(c *upgrade.Candidate, args, environ []string, state int) (*upgrade.Trial, error)
 	become  func(program int, argv, environ []string, state int, descriptors []int, taken func() []syscall.Signal) error

@@ -78,7 +78,7 @@ func (s *Supervisor) beginTrial(c *upgrade.Candidate, told func(*upgrade.Trial, 
 // tryState has the new version read the state, which is closed then.
 func (s *Supervisor) tryState(c *upgrade.Candidate, state int, told func(*upgrade.Trial, error)) {
 	var t *upgrade.Trial
-	s.makeOther(func() (pid int, err error) {
+	s.births.Make(func() (pid int, err error) {
 		defer unix.Close(state)
 		if t, err = s.hands.try(c, s.options.Program.Args, s.options.Environ, state); err != nil {
 			return 0, err

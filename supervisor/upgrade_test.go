@@ -57,8 +57,8 @@ func leave(s *Supervisor) (fd int, err error) {
 	all := s.save()
 	all.messages = []signs.Message{{ID: 2, Message: notify.Message{Stopping: true}}}
 	var shared []*int // both will close them
-	if s.boards.Page >= 0 {
-		shared = append(shared, &s.boards.Page)
+	if s.births.Boards.Page >= 0 {
+		shared = append(shared, &s.births.Boards.Page)
 	}
 	for w := range s.roster.All() {
 		if w.Board >= 0 {
@@ -77,7 +77,7 @@ func leave(s *Supervisor) (fd int, err error) {
 // text is what a master would leave, but for what only the moment decides.
 func text(s *Supervisor) string {
 	all := s.save()
-	s.boards.Page = 0
+	s.births.Boards.Page = 0
 	for w := range s.roster.All() {
 		w.Board = min(w.Board, 0)
 	}

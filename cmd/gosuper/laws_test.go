@@ -73,6 +73,10 @@ var mayImport = map[string][]string{
 		module + "/supervisor/internal/fleet", module + "/supervisor/internal/guard", module + "/supervisor/internal/outfit", module + "/supervisor/internal/pidfile",
 		module + "/supervisor/internal/process", module + "/supervisor/internal/socket", module + "/worker/scoreboard", module + "/worker/sealed",
 	},
+	"supervisor/internal/birth": {
+		sys, "go.uber.org/zap", module + "/config", module + "/supervisor/internal/boards", module + "/supervisor/internal/fleet", module + "/supervisor/internal/loop", module + "/supervisor/internal/notify", module + "/supervisor/internal/outfit",
+		module + "/supervisor/internal/output", module + "/supervisor/internal/ownfiles", module + "/supervisor/internal/preload", module + "/supervisor/internal/process", module + "/supervisor/internal/roster",
+	},
 	"supervisor/internal/signs": {
 		"go.uber.org/zap", module + "/config", module + "/supervisor/internal/fleet", module + "/supervisor/internal/guard", module + "/supervisor/internal/loop", module + "/supervisor/internal/notify",
 		module + "/supervisor/internal/preload", module + "/supervisor/internal/process", module + "/supervisor/internal/roster", module + "/worker/scoreboard",
