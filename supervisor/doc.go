@@ -39,13 +39,14 @@
 // master and are tested without one: what a configuration means and has to bind
 // (revision), what a process is given (outfit) and writes (output) and how it is made
 // (birth), who works (roster), what workers say and show (signs), whom they are forked
-// from (preload), the memory they share (boards), whose requests do not end (guard), what
-// workers weigh (scales) and leave behind (leftovers), what is counted (books), remembered
-// of those that died (incidents) and said of all that (report), what people and programs
-// ask (api) and where (endpoints), the files that the master writes itself (ownfiles), the
-// sockets of the workers (socket), which signals come (signals), which reload counts
-// (reloads), how the service manager is told (manager), what a developer has edited
-// (develop) and what to do about an error (hint).
+// from (preload), the memory they share (boards), to which limits they are held (limits),
+// by who looks for requests that do not end (guard) and at what they weigh (scales), what
+// they leave behind (leftovers), what is counted (books), remembered of those that died
+// (incidents) and said of all that (report), what people and programs ask (api) and where
+// (endpoints), the files that the master writes itself (ownfiles), the sockets of the
+// workers (socket), which signals come (signals), which reload counts (reloads), how the
+// service manager is told (manager), what a developer has edited (develop) and what to do
+// about an error (hint).
 // What is left to this package is to bring them together: what they find becomes an event
 // for the brain, and what that decides is done by them (perform.go).
 //

@@ -71,7 +71,7 @@ func (s *Supervisor) attend(w *roster.Worker, pid int) error {
 	w.PID = pid
 	if end, ended := s.roster.Born(w.ID, pid); ended {
 		s.died(w, end)
-		s.scales.CountKills()
+		s.limits.Scales.CountKills()
 		s.note(fleet.Exited{ID: w.ID})
 		s.clear(w, pid)
 		return nil
@@ -84,7 +84,7 @@ func (s *Supervisor) attend(w *roster.Worker, pid int) error {
 		s.do(w, orderKill)
 		return fmt.Errorf("cannot listen: %w", err)
 	}
-	s.weigh(w)
+	s.limits.Weigh(w)
 	if !w.Rev.Config.Preload {
 		return nil
 	}

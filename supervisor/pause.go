@@ -166,7 +166,7 @@ func (s *Supervisor) tails() []*process.Tail {
 func (s *Supervisor) save() *saved {
 	s.births.Boards.Save()
 	for w := range s.roster.All() {
-		w.Watch = s.guard.Record(w.ID)
+		w.Watch = s.limits.Guard.Record(w.ID)
 	}
 	all := &saved{
 		version: s.options.Version, program: s.options.Program, current: s.revisions.Current.Number,

@@ -31,7 +31,7 @@ func (s *Supervisor) perform(a fleet.Action) {
 	case fleet.Announce:
 		s.announce(s.roster.Of(a.ID))
 	case fleet.FoundStuck:
-		s.blame(s.roster.Of(a.ID), a)
+		s.limits.Blame(s.roster.Of(a.ID), a)
 	case fleet.Recovered:
 		s.log.Info("worker is no longer stuck, and is replaced all the same", s.roster.Of(a.ID).Fields()...)
 	case fleet.FoundFailing:
@@ -57,7 +57,7 @@ func (s *Supervisor) perform(a fleet.Action) {
 	case fleet.Kill:
 		w := s.roster.Of(a.ID)
 		if known, _ := s.fleet.Worker(a.ID); !a.Aborted {
-			s.lost(w, known)
+			s.limits.Lost(w, known)
 		}
 		s.log.Warn("killing worker", w.Fields(zap.String("reason", string(a.Reason)))...)
 		s.do(w, orderKill)
@@ -130,7 +130,7 @@ func (s *Supervisor) abort(w *roster.Worker, a fleet.Abort) {
 	defer s.do(w, orderAbort)
 	w.Words = w.ExpectStacks()
 	if a.Reason != fleet.ReasonStartup {
-		s.lost(w, known)
+		s.limits.Lost(w, known)
 		return
 	}
 	w.Failure = "not ready within startup_timeout"
@@ -188,16 +188,16 @@ func (s *Supervisor) nameUnkillable(id int) {
 // bury gives back what a dead worker had and explains its death, after its
 // successor was started.
 func (s *Supervisor) bury(w *roster.Worker, a fleet.Bury) {
-	s.explainKill(w, a.Worker)
-	s.guard.Forget(w.ID)
+	s.limits.ExplainKill(w, a.Worker)
+	s.limits.Guard.Forget(w.ID)
 	if !a.Worker.State.Ending() && time.Until(a.Worker.Until) < fleet.CutMargin {
-		s.lost(w, a.Worker)
+		s.limits.Lost(w, a.Worker)
 	}
 	lost, served := s.countLast(a.Worker, w)
 	fields := append(w.Fields(zap.String("status", w.Ending(a.Worker)), zap.Duration("age", w.Age())), served...)
 	held := heldBy(a.Worker, w, lost)
 	fields = append(append(fields, held.Fields()...), s.unfold(w, a.Worker)...)
-	memory, kind := s.scales.Last(w.ID)
+	memory, kind := s.limits.Scales.Last(w.ID)
 	s.books.Buried(a, incidents.Incident{
 		Worker: w.ID, Slot: w.Slot, PID: w.PID, Generation: w.Generation, At: time.Now().UTC().Round(0),
 		Status: w.Ending(a.Worker), Age: w.Age(), Memory: memory, MemoryKind: string(kind), Lost: lost, Held: held,

@@ -63,7 +63,7 @@ func (s *Supervisor) reap() {
 	}
 	s.lookAtGroups(time.Now())
 	if len(ended) > 0 {
-		s.scales.CountKills()
+		s.limits.Scales.CountKills()
 	}
 	s.roster.ReapedOthers(orphans)
 	s.step()

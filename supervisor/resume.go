@@ -37,7 +37,7 @@ func newSuccessor(o Options, h hands) (*Supervisor, error) {
 	for f := range s.fleet.Workers() {
 		w := s.roster.Of(f.ID)
 		w.Identity, w.Rev, w.Executed, w.Signs.Due = f.Identity, s.revisions.All[f.Revision], true, time.Now()
-		s.guard.Resume(w.ID, w.Watch)
+		s.limits.Guard.Resume(w.ID, w.Watch)
 		if err := w.Reopen(s.options.Streams, s.log); err != nil {
 			s.log.Error("cannot go on with all that a worker says", w.Fields(zap.Error(err))...)
 		}
@@ -93,9 +93,9 @@ func (s *Supervisor) begin() {
 		s.endpoints.OpenAdmin(r.Admin, r.Config) // all were in force once
 	}
 	s.endpoints.OpenAdmin(s.revisions.Current.Admin, s.revisions.Current.Config) // whose rights count where they share an address
-	s.guard.Keep(time.Now(), s.watched())
+	s.limits.Keep(time.Now())
 	for w := range s.roster.All() {
-		s.weigh(w)
+		s.limits.Weigh(w)
 	}
 	s.watchFiles(s.revisions.Current.Config, "cannot watch files")
 	for _, m := range i.messages {

@@ -21,9 +21,9 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/develop"
 	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
-	"github.com/gosuper/gosuper/supervisor/internal/guard"
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
+	"github.com/gosuper/gosuper/supervisor/internal/limits"
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/ownfiles"
 	"github.com/gosuper/gosuper/supervisor/internal/preload"
@@ -37,7 +37,6 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/signs"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 	"github.com/gosuper/gosuper/supervisor/internal/upgrade"
-	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
 // ErrStopped says that the master was told to stop before it had all that it needs.
@@ -64,8 +63,7 @@ func newState() *Supervisor {
 		books:     books.New(time.Now()),
 		endpoints: endpoints.New(),
 		files:     &ownfiles.Files{},
-		guard:     guard.New(scoreboard.Monotonic),
-		scales:    scales.New(),
+		limits:    limits.New(),
 		reloads:   reloads.New(),
 		leftovers: leftovers.New(),
 		loaders:   preload.New(),
@@ -79,7 +77,7 @@ func (s *Supervisor) attach(o Options, h hands) {
 		s.log.Error("cannot kill all processes of a worker", zap.Int("pid", pid), zap.Error(err))
 	})}
 	s.signals.Attach(h.signals)
-	s.scales.Attach(h.trees, h.oom)
+	s.limits.Scales.Attach(h.trees, h.oom)
 	s.leftovers.Attach(leftovers.Options{
 		Loop: s.loop, Log: o.Log, Adopted: h.adopted, Children: s.children,
 		Expecting: s.roster.Expecting, Outlive: func() bool { return s.revisions.Current.Config.Limits.Outlive },
@@ -119,13 +117,17 @@ func (s *Supervisor) connect() {
 		s.hands.launch = s.births.Launch
 	}
 	s.signs.Attach(signs.Options{
-		Log: s.log, Loop: s.loop, Fleet: s.fleet, Roster: s.roster, Loaders: &s.loaders, Guard: s.guard,
+		Log: s.log, Loop: s.loop, Fleet: s.fleet, Roster: s.roster, Loaders: &s.loaders, Guard: s.limits.Guard,
 		Once: s.books.Once, Look: s.hands.look, Note: s.note, Step: s.step,
 	})
 	s.report = &report.Report{
 		Version: s.options.Version, Log: s.log, Fleet: s.fleet, Roster: s.roster, Revisions: &s.revisions, Books: s.books,
 		Loaders: &s.loaders, Reloads: s.reloads, Files: s.files,
 	}
+	s.limits.Attach(limits.Options{
+		Log: s.log, Loop: s.loop, Fleet: s.fleet, Roster: s.roster, Loaders: &s.loaders,
+		ReadBoards: s.report.ReadBoards, LoseInnocents: s.books.LoseInnocents, Note: s.note, Step: s.step,
+	})
 	s.upgrades.Attach(upgrade.Options{
 		Log: s.log, Loop: s.loop, Version: s.options.Version, Path: func() string { return s.options.Program.Path },
 		Objection: s.upgradable, Settled: s.settled, Try: s.beginTrial, Pause: s.endpoints.Pause, Unpause: s.endpoints.Unpause, Replace: s.replace,
@@ -136,7 +138,7 @@ func (s *Supervisor) connect() {
 // api is what people and programs ask of the master.
 func (s *Supervisor) api() *api.API {
 	return api.New(api.Options{
-		Log: s.log, Loop: s.loop, Report: s.report, Scales: s.scales, Upgrades: &s.upgrades,
+		Log: s.log, Loop: s.loop, Report: s.report, Scales: s.limits.Scales, Upgrades: &s.upgrades,
 		Step: s.step, Reload: s.reload, Stop: s.stop, Upgrade: s.upgrades.Ask,
 	})
 }
@@ -147,7 +149,7 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 	}
 	s := newState()
 	s.attach(o, h)
-	s.scales.CountKills() // of others, before this
+	s.limits.Scales.CountKills() // of others, before this
 	// Before the pid file invites somebody to send one.
 	s.listen()
 	rev, err := s.first(o.Config)

@@ -15,8 +15,8 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/groups"
-	"github.com/gosuper/gosuper/supervisor/internal/guard"
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
+	"github.com/gosuper/gosuper/supervisor/internal/limits"
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/manager"
 	"github.com/gosuper/gosuper/supervisor/internal/ownfiles"
@@ -41,7 +41,6 @@ type Supervisor struct {
 	inputs `state:"-"`
 
 	fleet     *fleet.Fleet    `state:"fleet"`
-	guard     *guard.Guard    `state:"-"` // what it knows the workers have while the state is written and read
 	revisions revision.Known  `state:",inline"`
 	files     *ownfiles.Files `state:",inline"` // that the master writes itself
 	sockets   socket.Keeper   `state:",inline"` // beside those of the revisions
@@ -55,7 +54,7 @@ type Supervisor struct {
 	manager     *manager.Manager     `state:"-"`       // nil: there is none
 	books       *books.Books         `state:",inline"` // what is counted and remembered
 	report      *report.Report       `state:"-"`       // what the master is doing
-	scales      *scales.Scales       `state:",inline"` // what workers weigh
+	limits      limits.Limits        `state:",inline"` // of workers
 	reloads     *reloads.Reloads     `state:",inline"`
 	endpoints   *endpoints.Endpoints `state:",inline"` // where people and programs ask
 	development *develop.Development `state:"-"`
@@ -161,7 +160,7 @@ func wait(timer *time.Timer, next time.Time) {
 // deadline is when the loop has something to do of its own; zero: never.
 func (s *Supervisor) deadline() time.Time {
 	next, _ := s.fleet.Deadline()
-	return loop.Soonest(next, s.sockets.Due(), s.development.Due(), s.upgrades.Due(), s.signs.Due(), s.guard.Next(), s.manager.Due(), s.loaders.Due(), s.groups.Due())
+	return loop.Soonest(next, s.sockets.Due(), s.development.Due(), s.upgrades.Due(), s.signs.Due(), s.limits.Due(), s.manager.Due(), s.loaders.Due(), s.groups.Due())
 }
 
 // tick is the passing of time. What already happened is heard first, so that
@@ -172,7 +171,7 @@ func (s *Supervisor) tick() {
 	s.lookAfterSockets(time.Now())
 	s.development.Expire(time.Now())
 	s.signs.Look(time.Now())
-	s.patrol(time.Now())
+	s.limits.Patrol(time.Now())
 	s.loaders.Blame(time.Now())
 	s.step(fleet.Tick{})
 	s.upgrades.Hurry(time.Now())
@@ -203,7 +202,7 @@ func (s *Supervisor) step(events ...fleet.Event) {
 			s.perform(a)
 		}
 		if s.fleet.Moved() {
-			s.guard.Keep(time.Now(), s.watched())
+			s.limits.Keep(time.Now())
 		}
 		for _, explain := range s.next.last {
 			explain()

@@ -262,39 +262,3 @@ func TestOutOfMemory(t *testing.T) {
 		st.end()
 	})
 }
-
-// After the end of one of them the memory of forked workers is not judged for a while,
-// and they are watched all the same.
-func TestForkedAreNotWeighedAfterAnExit(t *testing.T) {
-	play(t, "workers = 1\nmax_worker_memory = \"100MiB\"\nmax_worker_memory_hard = \"200MiB\"\n", silent, func(st *stage) {
-		st.say(1, notify.Message{Ready: true})
-		st.in(func() {
-			s := st.master
-			limits := func() (soft, hard uint64) {
-				all, _ := s.toWeigh()
-				if len(all) != 1 {
-					t.Fatalf("%d workers are watched", len(all))
-				}
-				return all[0].Soft, all[0].Hard
-			}
-			forked := *s.roster.Of(1).Rev.Config
-			forked.Preload = true
-			s.roster.Of(1).Rev.Config = &forked
-			if soft, hard := limits(); soft != 100<<20 || hard != 200<<20 {
-				t.Errorf("limits of %d and %d", soft, hard)
-			}
-			s.loaders.WorkerDied(time.Now())
-			if soft, hard := limits(); soft != 0 || hard != 0 {
-				t.Errorf("just after an exit: limits of %d and %d", soft, hard)
-			}
-			s.loaders.WorkerDied(time.Now().Add(-time.Minute))
-			if soft, hard := limits(); soft == 0 || hard == 0 {
-				t.Errorf("long after an exit: limits of %d and %d", soft, hard)
-			}
-			forked.Preload = false
-			s.roster.Of(1).Rev.Config = &forked
-		})
-		st.kill(syscall.SIGQUIT)
-		<-st.result
-	})
-}

@@ -1,0 +1,121 @@
+//go:build linux
+
+// Package limits holds workers to the limits of their configurations: the time that their
+// requests take, the signs of life that they give (package guard), and the memory that they
+// take (package scales). What is seen becomes an event for the brain, and a line in the log
+// about what that decides.
+package limits
+
+import (
+	"iter"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/guard"
+	"github.com/gosuper/gosuper/supervisor/internal/loop"
+	"github.com/gosuper/gosuper/supervisor/internal/preload"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
+	"github.com/gosuper/gosuper/supervisor/internal/scales"
+	"github.com/gosuper/gosuper/worker/scoreboard"
+)
+
+// Options are what limits need. All fields are required.
+type Options struct {
+	Log     *zap.Logger
+	Loop    *loop.Loop // by which those reach the owner who weigh
+	Fleet   *fleet.Fleet
+	Roster  *roster.Roster
+	Loaders *preload.Loaders
+	// ReadBoards brings the totals up to date, and LoseInnocents enters requests that were
+	// not to blame for the end of the stuck worker that takes them along.
+	ReadBoards    func(now time.Time)
+	LoseInnocents func(n int)
+	// Note keeps an event for the next step of the brain, and Step has it take one.
+	Note func(fleet.Event)
+	Step func(...fleet.Event)
+}
+
+// Limits are those of the workers of one master. They belong to one goroutine, and are of
+// use after [Limits.Attach].
+type Limits struct {
+	options Options `state:"-"`
+
+	Guard  *guard.Guard   `state:"-"` // what it knows the workers have while the state is written and read
+	Scales *scales.Scales `state:",inline"`
+}
+
+// New are the limits of nobody.
+func New() Limits { return Limits{Guard: guard.New(scoreboard.Monotonic), Scales: scales.New()} }
+
+// Attach says what the limits work with.
+func (l *Limits) Attach(o Options) { l.options = o }
+
+// Due is when to look at the boards next; zero: never.
+func (l *Limits) Due() time.Time { return l.Guard.Next() }
+
+// Keep has the boards of those looked at of whom it matters what is to be seen. It is to
+// be called when that may have changed.
+func (l *Limits) Keep(now time.Time) { l.Guard.Keep(now, l.watched()) }
+
+// watched are the workers that the guard looks at.
+func (l *Limits) watched() iter.Seq[guard.Charge] {
+	return func(yield func(guard.Charge) bool) {
+		for known := range l.options.Fleet.Workers() {
+			w := l.options.Roster.Of(known.ID)
+			if w.Gone || !known.Watched() {
+				continue
+			}
+			if !yield(guard.Charge{ID: w.ID, Board: w.View(), Header: known.Cooperates(), Limits: w.Rev.Limits()}) {
+				return
+			}
+		}
+	}
+}
+
+// Patrol looks at the boards when the time of one has come, and tells the brain
+// what is to be seen there.
+func (l *Limits) Patrol(now time.Time) {
+	due := l.Due()
+	if due.IsZero() || due.After(now) {
+		return
+	}
+	seen := fleet.Looked{Due: due}
+	for _, sight := range l.Guard.Look(now) {
+		seen.Sights = append(seen.Sights, fleet.Sight(sight))
+	}
+	l.options.ReadBoards(now)
+	l.options.Step(seen)
+}
+
+// Blame writes the line that says why a worker has to go: what the last look
+// saw of it.
+func (l *Limits) Blame(w *roster.Worker, a fleet.FoundStuck) {
+	fields := w.Fields()
+	if known, _ := l.options.Fleet.Worker(a.ID); known.Cooperates() {
+		fields = append(fields, zap.Int("other_requests", a.Innocents))
+	}
+	if a.Reason == fleet.ReasonWatchdog {
+		l.options.Log.Error("worker is stuck: no sign of life", append(fields, zap.Duration("silent", time.Since(l.Guard.Heard(w.ID)).Round(time.Millisecond)))...)
+		return
+	}
+	slot, clock := l.Guard.Overdue(w.ID), scoreboard.Monotonic()
+	r, _ := w.View().Request(slot.Index)
+	l.options.Log.Error("worker is stuck: a request does not end", append(fields, zap.String("method", r.Method), zap.String("path", r.Path), zap.String("request_id", r.ID),
+		zap.Duration("request_age", time.Duration(clock-slot.Start).Round(time.Millisecond)),
+		zap.Duration("idle", time.Duration(clock-slot.Progress).Round(time.Millisecond)))...)
+}
+
+// Lost counts the innocent requests that the end of a stuck worker takes along.
+func (l *Limits) Lost(w *roster.Worker, known fleet.Worker) {
+	if !known.Stuck {
+		return
+	}
+	l.options.LoseInnocents(known.Innocents)
+	fields := w.Fields()
+	if known.Cooperates() {
+		fields = append(fields, zap.Int("requests_lost", known.Innocents))
+	}
+	l.options.Log.Warn("ending stuck worker", fields...)
+}
