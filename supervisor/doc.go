@@ -44,9 +44,9 @@
 // they leave behind (leftovers), what is counted (books), remembered of those that died
 // (incidents) and said of all that (report), what people and programs ask (api) and where
 // (endpoints), the files that the master writes itself (ownfiles), the sockets of the
-// workers (socket), which signals come (signals), which reload counts (reloads), how the
-// service manager is told (manager), what a developer has edited (develop) and what to do
-// about an error (hint).
+// workers (socket) and who has them (listeners), which signals come (signals), which
+// reload counts (reloads), how the service manager is told (manager), what a developer has
+// edited (develop) and what to do about an error (hint).
 // What is left to this package is to bring them together: what they find becomes an event
 // for the brain, and what that decides is done by them (perform.go).
 //

@@ -35,7 +35,7 @@ func (s *Supervisor) end() error {
 		delete(s.revisions.All, n)
 		s.closeAdmin(r.Admin)
 	}
-	s.endPaths()
+	s.sockets.EndPaths(endpoints.AnswerTime)
 	s.files.ClosePID()
 	s.endOutput()
 	if culprit, e, gaveUp := s.report.GaveUp(); gaveUp {

@@ -79,7 +79,7 @@ func (s *Supervisor) attend(w *roster.Worker, pid int) error {
 	if w.Endpoint != nil {
 		s.signs.Serve(w)
 	}
-	if err := s.sockets.Listen(w.Rev.Sockets, s.replaceHolders); err != nil {
+	if err := s.sockets.Listen(w.Rev.Sockets, s.sockets.ReplaceHolders); err != nil {
 		// The worker would accept on a socket that does not listen.
 		s.do(w, orderKill)
 		return fmt.Errorf("cannot listen: %w", err)

@@ -118,7 +118,7 @@ func (s *Supervisor) announce(w *roster.Worker) {
 // which are given up, it has to accept them empty first.
 func (s *Supervisor) retire(w *roster.Worker, a fleet.Retire) {
 	s.log.Info("worker draining", w.Fields(zap.String("reason", string(a.Reason)), zap.Duration("for", time.Until(a.Until).Round(time.Millisecond)))...)
-	s.leave(w)
+	s.sockets.Leave(w)
 	w.SetDeadline(a.Until)
 	s.do(w, orderStop)
 }

@@ -69,7 +69,7 @@ func (s *Supervisor) reap() {
 	s.step()
 	s.leftovers.Sweep(orphans)
 	if len(ended) > 0 {
-		s.mend(ended...)
+		s.sockets.MendAll(ended...)
 	}
 	if built != nil {
 		s.developed(s.development.Ended(*built, s.project()))

@@ -29,7 +29,7 @@ func (s *Supervisor) reload(who ...*reloads.Waiter) {
 		}
 		return
 	}
-	s.mend()
+	s.sockets.MendAll()
 	s.reloads.Ask(who...)
 }
 

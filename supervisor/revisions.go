@@ -54,7 +54,7 @@ func (s *Supervisor) closeAdmin(sockets *socket.Set) {
 func (s *Supervisor) apply(a fleet.Apply) {
 	before, r := s.revisions.Current, s.revisions.All[a.Revision]
 	s.revisions.Current = r
-	if err := s.sockets.Enforce(r.Sockets, r.SocketOptions(), s.replaceHolders); err != nil {
+	if err := s.sockets.Enforce(r.Sockets, r.SocketOptions(), s.sockets.ReplaceHolders); err != nil {
 		s.log.Error("cannot listen", zap.Error(err))
 	}
 	s.endpoints.OpenAdmin(r.Admin, r.Config)

@@ -24,6 +24,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/limits"
+	"github.com/gosuper/gosuper/supervisor/internal/listeners"
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/ownfiles"
 	"github.com/gosuper/gosuper/supervisor/internal/preload"
@@ -124,6 +125,9 @@ func (s *Supervisor) connect() {
 		Version: s.options.Version, Log: s.log, Fleet: s.fleet, Roster: s.roster, Revisions: &s.revisions, Books: s.books,
 		Loaders: &s.loaders, Reloads: s.reloads, Files: s.files,
 	}
+	s.sockets.Attach(listeners.Options{
+		Log: s.log, Loop: s.loop, Fleet: s.fleet, Roster: s.roster, Revisions: &s.revisions, Note: s.note, Step: s.step,
+	})
 	s.limits.Attach(limits.Options{
 		Log: s.log, Loop: s.loop, Fleet: s.fleet, Roster: s.roster, Loaders: &s.loaders,
 		ReadBoards: s.report.ReadBoards, LoseInnocents: s.books.LoseInnocents, Note: s.note, Step: s.step,
@@ -188,7 +192,7 @@ func (s *Supervisor) first(c *config.Config) (*revision.Revision, error) {
 	var r *revision.Revision
 	var err error
 	over, stopped := s.signals.During(func(ctx context.Context) {
-		if r, err = revision.First(ctx, c, s.options.Environ, &s.sockets, s.log); err != nil {
+		if r, err = revision.First(ctx, c, s.options.Environ, &s.sockets.Keeper, s.log); err != nil {
 			return
 		}
 		if err = s.files.OpenAccess(c.Log.AccessFile); err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/groups"
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/limits"
+	"github.com/gosuper/gosuper/supervisor/internal/listeners"
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/manager"
 	"github.com/gosuper/gosuper/supervisor/internal/ownfiles"
@@ -29,7 +30,6 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/scales"
 	"github.com/gosuper/gosuper/supervisor/internal/signals"
 	"github.com/gosuper/gosuper/supervisor/internal/signs"
-	"github.com/gosuper/gosuper/supervisor/internal/socket"
 	"github.com/gosuper/gosuper/supervisor/internal/upgrade"
 	_ "github.com/gosuper/gosuper/worker/plain" // a master under another one is no cooperating worker
 )
@@ -40,25 +40,24 @@ type Supervisor struct {
 	given  `state:"-"`
 	inputs `state:"-"`
 
-	fleet     *fleet.Fleet    `state:"fleet"`
-	revisions revision.Known  `state:",inline"`
-	files     *ownfiles.Files `state:",inline"` // that the master writes itself
-	sockets   socket.Keeper   `state:",inline"` // beside those of the revisions
-	births    birth.Births    `state:",inline"` // of workers, and of other processes
+	fleet     *fleet.Fleet        `state:"fleet"`
+	revisions revision.Known      `state:",inline"`
+	files     *ownfiles.Files     `state:",inline"` // that the master writes itself
+	sockets   listeners.Listeners `state:",inline"` // beside those of the revisions
+	births    birth.Births        `state:",inline"` // of workers, and of other processes
 
 	roster    *roster.Roster      `state:",inline"`
 	leftovers leftovers.Leftovers `state:",inline"`
 	groups    groups.Groups       `state:",inline"` // of workers that are gone and had leases
 	loaders   preload.Loaders     `state:",inline"` // that workers are forked from
 
-	manager     *manager.Manager     `state:"-"`       // nil: there is none
-	books       *books.Books         `state:",inline"` // what is counted and remembered
-	report      *report.Report       `state:"-"`       // what the master is doing
-	limits      limits.Limits        `state:",inline"` // of workers
-	reloads     *reloads.Reloads     `state:",inline"`
-	endpoints   *endpoints.Endpoints `state:",inline"` // where people and programs ask
-	development *develop.Development `state:"-"`
-	upgrades    upgrade.Upgrades     `state:"-"`
+	manager   *manager.Manager     `state:"-"`       // nil: there is none
+	books     *books.Books         `state:",inline"` // what is counted and remembered
+	report    *report.Report       `state:"-"`       // what the master is doing
+	limits    limits.Limits        `state:",inline"` // of workers
+	reloads   *reloads.Reloads     `state:",inline"`
+	endpoints *endpoints.Endpoints `state:",inline"` // where people and programs ask
+	upgrades  upgrade.Upgrades     `state:"-"`
 }
 
 // given is what a master is made with, and keeps as it is.
@@ -75,6 +74,8 @@ type inputs struct {
 	signs   *signs.Signs // of workers: what they say, and what is seen of them
 	loop    *loop.Loop   // by which other goroutines reach the loop
 	next    agenda
+
+	development *develop.Development // what was edited
 }
 
 // hands are the system calls of the loop, and the seam for its tests.
@@ -168,7 +169,7 @@ func (s *Supervisor) deadline() time.Time {
 func (s *Supervisor) tick() {
 	s.reap()
 	s.signs.ReadHeaders()
-	s.lookAfterSockets(time.Now())
+	s.sockets.LookAfter(time.Now())
 	s.development.Expire(time.Now())
 	s.signs.Look(time.Now())
 	s.limits.Patrol(time.Now())
