@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"embed"
 	"fmt"
 	"io"
 	"os"
@@ -15,8 +16,9 @@ import (
 type bench struct {
 	options
 	stderr      io.Writer
-	dir         string // for the Python apps, removed at the end
+	dir         string // for the applications of Python and Node, removed at the end
 	workerClass string // of Gunicorn for ASGI, "" if there is none
+	nodeProgram string // "" unless --node
 }
 
 func newBench(o options, stderr io.Writer) (*bench, error) {
@@ -32,6 +34,20 @@ func newBench(o options, stderr io.Writer) (*bench, error) {
 	return b, nil
 }
 
+//go:embed *.py *.cjs
+var apps embed.FS
+
+// prepare writes the applications, and finds what serves them.
+func (b *bench) prepare() error {
+	if err := os.CopyFS(b.dir, apps); err != nil {
+		return fmt.Errorf("cannot write the applications: %w", err)
+	}
+	if b.node {
+		return b.prepareNode()
+	}
+	return b.preparePython()
+}
+
 func (b *bench) close() { os.RemoveAll(b.dir) }
 
 // scenario is what is done to each target in turn.
@@ -40,10 +56,12 @@ type scenario struct {
 	// specs are the targets, gosuper first; nil: it is not for this program and its
 	// peers.
 	specs func(b *bench) []spec
-	// python is what it wants of the servers that --python compares, on so many workers;
+	// wish is what it wants of the servers that --python compares, on so many workers;
 	// with none it is not for them.
-	python  wish
+	wish    wish
 	workers int
+	// node: it is for those that --node compares too.
+	node bool
 	// run makes one sample.
 	run func(ctx context.Context, b *bench, t *target) (sample, error)
 	// lasting: targets stay for several rounds, and each of the others has a gosuper of
@@ -85,8 +103,10 @@ func (b *bench) play(ctx context.Context, s scenario, r *report) error {
 func (b *bench) targets(s scenario) (specs []spec) {
 	switch {
 	case b.python && s.workers > 0:
-		specs = b.pythons(s.workers, s.python)
-	case !b.python && s.specs != nil:
+		specs = b.pythons(s.workers, s.wish)
+	case b.node && s.node:
+		specs = b.nodes(s.workers, s.wish)
+	case !b.python && !b.node && s.specs != nil:
 		specs = s.specs(b)
 	}
 	if s.binding {
@@ -107,7 +127,7 @@ func (b *bench) choose(specs []spec) []spec {
 	for _, v := range b.variants {
 		other := ours
 		other.name += " " + v
-		other.env = []string{v}
+		other.env = slices.Concat(ours.env, []string{v})
 		chosen = append(chosen, other)
 	}
 	return chosen

@@ -111,35 +111,6 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
-// TestPython plays some of the scenarios on servers for Python. What becomes of another
-// server than gosuper is not asked.
-func TestPython(t *testing.T) {
-	venv := os.Getenv("TEST_PYTHON")
-	if venv == "" {
-		t.Skip("TEST_PYTHON is not set: no virtual environment with what worker/python/requirements.txt lists")
-	}
-	source, err := filepath.Abs("../../worker/python/src")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for app, scenarios := range map[string][]string{"asgi": {"steady"}, "fastapi": {"steady", "stop"}} {
-		t.Run(app, func(t *testing.T) {
-			args := []string{"--python", "--venv=" + venv, "--app=" + app, "--against=uvicorn", "--rounds=1", "--duration=200ms", "--connections=4"}
-			cmd, _ := program(t, append(args, scenarios...)...)
-			cmd.Env = append(cmd.Env, "PYTHONPATH="+source)
-			var stderr bytes.Buffer
-			cmd.Stderr = &stderr
-			out, err := cmd.Output()
-			if err != nil {
-				t.Fatalf("%v\n%s%s", err, out, &stderr)
-			}
-			if want := "| scenario | figure | gosuper | uvicorn |\n"; !strings.HasPrefix(string(out), want) {
-				t.Errorf("this does not begin with %s:\n%s", want, out)
-			}
-		})
-	}
-}
-
 func envOf(cmd *exec.Cmd, name string) string {
 	value := ""
 	for _, e := range cmd.Env {
@@ -318,6 +289,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"--against=nobody", "steady"}, `no target "nobody"`},
 		{[]string{"--variant=nothing", "steady"}, "NAME=VALUE"},
 		{[]string{"--python", "steady"}, "--python needs --venv"},
+		{[]string{"--node", "steady"}, "--node needs --modules"},
 		{[]string{"--app=flask", "steady"}, `no application "flask"`},
 	} {
 		t.Run(tc.args[0], func(t *testing.T) {

@@ -4,7 +4,7 @@
 // replace: the same scenario with gosuper, with the same server as bare
 // processes on one socket, and with Gunicorn and Uvicorn where a virtual
 // environment has them; with --python, gosuper's package for Python beside all other
-// servers for it. The targets take turns, so that a noisy machine is noisy for all of
+// servers for it, and with --node that for Node beside node:cluster and pm2. The targets take turns, so that a noisy machine is noisy for all of
 // them, and one Markdown table says how they compare.
 //
 // A scenario (scenario.go) is run on a target (target.go), which is one or more
@@ -77,6 +77,8 @@ type options struct {
 	agent       string        // path of the example agent
 	venv        string        // folder of a virtual environment; "": no Python
 	python      bool          // the targets are servers of Python alone
+	node        bool          // the targets are the same agent for Node alone
+	modules     string        // folder where npm has installed gosuper for that
 	app         string        // of those: "asgi" or "fastapi"
 	rounds      int           // of steady; the scenarios that start their targets anew have a third
 	duration    time.Duration // of one run; longer where a scenario needs it
@@ -120,6 +122,8 @@ func newCommand(stdout, stderr io.Writer) *cobra.Command {
 	flags.StringVar(&o.agent, "agent", filepath.Join(beside, "agent-server"), "the example agent's `program`")
 	flags.StringVar(&o.venv, "venv", os.Getenv("BENCH_VENV"), "virtual environment with gunicorn and uvicorn, a `folder`; default $BENCH_VENV")
 	flags.BoolVar(&o.python, "python", false, "compare servers for Python: gosuper with the package gosuper, without and with preload, and each that the virtual environment has")
+	flags.BoolVar(&o.node, "node", false, "compare what runs servers for Node: gosuper with the package gosuper, node:cluster, and pm2 if it is installed")
+	flags.StringVar(&o.modules, "modules", os.Getenv("BENCH_NODE"), "where npm has installed the package gosuper for --node, a `folder`; default $BENCH_NODE")
 	flags.StringVar(&o.app, "app", "fastapi", "the application that those serve, `asgi|fastapi`")
 	flags.IntVar(&o.rounds, "rounds", 3, "pairs of runs in steady; a third of it in the other scenarios")
 	flags.DurationVar(&o.duration, "duration", time.Second, "length of one run, as far as the scenario does not need more")
@@ -173,6 +177,9 @@ func (o options) run(ctx context.Context, chosen []scenario, stdout, stderr io.W
 	}
 	if o.python && o.venv == "" {
 		return usageError{errors.New("--python needs --venv, a virtual environment with gosuper[uvicorn]")}
+	}
+	if o.node && (o.python || o.modules == "") {
+		return usageError{errors.New("--node needs --modules, where npm has installed ./worker/node, and goes without --python")}
 	}
 	b, err := newBench(o, stderr)
 	if err != nil {

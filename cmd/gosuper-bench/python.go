@@ -3,22 +3,34 @@
 package main
 
 import (
-	"embed"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 )
 
-// wish is what a scenario wants of a server for Python, whatever the option is
+// wish is what a scenario wants of a server for Python or Node, whatever the option is
 // called there.
 type wish struct {
 	requests int      // after which a worker is replaced; 0: never
 	timeout  bool     // a limit of one second
 	preload  bool     // where it can: the application is loaded once
 	env      []string // of the application, see ballast.py
+}
+
+// flags are how gosuper is told.
+func (w wish) flags() (flags []string) {
+	if w.requests > 0 {
+		flags = append(flags, "--max-requests", strconv.Itoa(w.requests))
+	}
+	if w.timeout {
+		flags = append(flags, "--timeout", "1s")
+	}
+	if w.preload {
+		flags = append(flags, "--preload")
+	}
+	return flags
 }
 
 // pythons are the servers that --python compares, as many of them as there are in the
@@ -58,17 +70,7 @@ func (b *bench) pythons(workers int, w wish) []spec {
 
 // gosuperPython is gosuper with the application served by the package gosuper.
 func (b *bench) gosuperPython(name string, workers int, w wish) spec {
-	var flags []string
-	if w.requests > 0 {
-		flags = append(flags, "--max-requests", strconv.Itoa(w.requests))
-	}
-	if w.timeout {
-		flags = append(flags, "--timeout", "1s")
-	}
-	if w.preload {
-		flags = append(flags, "--preload")
-	}
-	s := b.gosuperWith(workers, []string{filepath.Join(b.venv, "bin", "python"), "-m", "gosuper", b.module()}, flags...)
+	s := b.gosuperWith(workers, []string{filepath.Join(b.venv, "bin", "python"), "-m", "gosuper", b.module()}, w.flags()...)
 	s.name, s.env = name, w.env
 	return s
 }
@@ -94,30 +96,14 @@ func (b *bench) module() string {
 	return "app:app"
 }
 
-//go:embed *.py
-var apps embed.FS
-
-// prepare writes the applications for Python and finds the worker class for them.
-func (b *bench) prepare() error {
+// preparePython finds the package gosuper and the worker class for ASGI.
+func (b *bench) preparePython() error {
 	if b.venv == "" {
 		return nil
 	}
 	var err error
 	if b.venv, err = filepath.Abs(b.venv); err != nil {
 		return err
-	}
-	entries, err := apps.ReadDir(".")
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		text, err := apps.ReadFile(e.Name())
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(b.dir, e.Name()), text, 0o600); err != nil {
-			return err
-		}
 	}
 	python := filepath.Join(b.venv, "bin", "python")
 	if b.python && exec.Command(python, "-c", "import gosuper, uvicorn").Run() != nil {

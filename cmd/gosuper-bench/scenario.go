@@ -21,8 +21,8 @@ var scenarios = []scenario{
 			// The same program on both sides, which Python's apps are compared with too.
 			return slices.Concat([]spec{b.ours(2), b.bare("bare", 2), b.bare("one bare", 1)}, b.gunicorn(2), b.uvicorn(2))
 		},
-		workers: 2,
-		run:     steady, lasting: true,
+		workers: 2, node: true,
+		run: steady, lasting: true,
 	},
 	{
 		name: "even", about: "the same with the connections dealt out evenly, which shows the cost of a request alone",
@@ -37,8 +37,8 @@ var scenarios = []scenario{
 		specs: func(b *bench) []spec {
 			return []spec{b.ours(2), b.bare("bare", 2)}
 		},
-		workers: 2,
-		run:     stream, lasting: true,
+		workers: 2, node: true,
+		run: stream, lasting: true,
 	},
 	{
 		name: "hop", about: "one worker behind gosuper's front, and the same program without one",
@@ -59,20 +59,20 @@ var scenarios = []scenario{
 		specs: func(b *bench) []spec {
 			return slices.Concat([]spec{b.ours(2), b.bare("bare", 2)}, b.gunicorn(2), b.uvicorn(2))
 		},
-		workers: 2,
-		run:     reload,
+		workers: 2, node: true,
+		run: reload,
 	},
 	{
 		name: "recycle", about: "workers replaced after every 500 requests, under load of three kinds",
 		specs: func(b *bench) []spec {
 			return slices.Concat([]spec{b.ours(2, "--max-requests", "500")}, b.gunicorn(2, "--max-requests", "500"), b.uvicorn(2, "--limit-max-requests", "500"))
 		},
-		python: wish{requests: 500}, workers: 2,
+		wish: wish{requests: 500}, workers: 2, node: true,
 		run: recycle,
 	},
 	{
 		name: "boot", about: "a reload, and then a recycling, of an application that takes 4 s to load",
-		python: wish{requests: 2000, env: []string{"BENCH_BOOT=4"}}, workers: 2,
+		wish: wish{requests: 2000, env: []string{"BENCH_BOOT=4"}}, workers: 2,
 		run: boot,
 	},
 	{
@@ -80,8 +80,8 @@ var scenarios = []scenario{
 		specs: func(b *bench) []spec {
 			return slices.Concat([]spec{b.ours(2)}, b.gunicorn(2), b.uvicorn(2))
 		},
-		workers: 2,
-		run:     stop, binding: true,
+		workers: 2, node: true,
+		run: stop, binding: true,
 	},
 	{
 		name: "crash", about: "a worker killed every second, under load",
@@ -96,12 +96,12 @@ var scenarios = []scenario{
 		specs: func(b *bench) []spec {
 			return slices.Concat([]spec{b.ours(1, "--timeout", "1s")}, b.gunicorn(1, "--timeout", "1"), b.uvicorn(1))
 		},
-		python: wish{timeout: true}, workers: 1,
+		wish: wish{timeout: true}, workers: 1,
 		run: timeout,
 	},
 	{
 		name: "blocked", about: "timeout = 1s; handlers that sleep in a thread, and one that blocks the event loop",
-		python: wish{timeout: true}, workers: 1,
+		wish: wish{timeout: true}, workers: 1, node: true,
 		run: blocked,
 	},
 	{
@@ -109,8 +109,8 @@ var scenarios = []scenario{
 		specs: func(b *bench) []spec {
 			return slices.Concat([]spec{b.gosuper(4), b.bare("bare", 4)}, b.gunicorn(4), b.uvicorn(4))
 		},
-		workers: 4,
-		run:     spread,
+		workers: 4, node: true,
+		run: spread,
 	},
 	{
 		name: "idle", about: "what an idle fleet takes, and what a large one does",
@@ -122,7 +122,7 @@ var scenarios = []scenario{
 	},
 	{
 		name: "preload", about: "memory of 4 workers whose application weighs 200 MiB, loaded once",
-		python: wish{preload: true, env: []string{"BENCH_BALLAST=200"}}, workers: 4,
+		wish: wish{preload: true, env: []string{"BENCH_BALLAST=200"}}, workers: 4,
 		run: weigh,
 	},
 	{
@@ -130,7 +130,7 @@ var scenarios = []scenario{
 		specs: func(b *bench) []spec {
 			return []spec{b.ours(2, "--timeout", "1s")}
 		},
-		python: wish{timeout: true}, workers: 2,
+		wish: wish{timeout: true}, workers: 2,
 		run: soak, named: true,
 	},
 }
