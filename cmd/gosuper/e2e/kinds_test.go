@@ -1,0 +1,81 @@
+//go:build linux
+
+package e2e
+
+import (
+	"fmt"
+	"maps"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// What the master does for a worker it does for every kind of worker: one that is
+// killed is replaced, a reload to what cannot boot changes nothing, one that is old is
+// recycled, and all end with the master.
+func TestKinds(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name  string
+		lines func(t *testing.T) []string
+	}{
+		{"plain", func(*testing.T) []string { return []string{command(plain)} }},
+		{"Go", func(*testing.T) []string { return []string{command(as("serve")...)} }},
+		{"Python", func(t *testing.T) []string {
+			source, err := filepath.Abs(pythonPackage + "/src")
+			if err != nil {
+				t.Fatal(err)
+			}
+			python := filepath.Join(pythonVenv(t), "bin", "python")
+			return []string{command(python, "-m", "gosuper", "app:app", "--app-dir", proxiedDir(t)), fmt.Sprintf("env = { PYTHONPATH = %q }", source)}
+		}},
+		{"Node", func(t *testing.T) []string {
+			dir := nodeFolder(t, "express.js")
+			return []string{command(need(t, "node"), "--import", "gosuper/register", "express.js"), fmt.Sprintf("chdir = %q", dir)}
+		}},
+		{"proxy", func(t *testing.T) []string { return []string{proxied(t, "--port", "{port}"), classProxy} }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			lines := tc.lines(t)
+			m := up(t, lines...)
+			for _, e := range m.count(t, 2, 0, "worker ready", nil) {
+				if want := fmt.Sprint(tc.name != "plain"); e.str("cooperating") != want {
+					t.Errorf("cooperating is not %s: %s", want, e.line)
+				}
+			}
+
+			from := m.mark()
+			old := m.workers()[0]
+			syscall.Kill(old, syscall.SIGKILL)
+			if e := m.wait(t, from, "worker ready", match{"slot": 0}); e.num("pid") == old {
+				t.Errorf("it is ready again: %s", e.line)
+			}
+
+			before := m.workers()
+			broken := append([]string{command("false")}, lines[1:]...)
+			m.rewrite(config(broken...))
+			from = m.mark()
+			m.signal(syscall.SIGHUP)
+			m.wait(t, from, "reload rolled back", nil)
+			if after := m.workers(); !maps.Equal(before, after) {
+				t.Errorf("workers before the reload that was rolled back %v, after %v", before, after)
+			}
+			if answer, _, err := m.get("/"); err != nil || answer.StatusCode != 200 {
+				t.Errorf("answer %v, %v", answer, err)
+			}
+
+			m.rewrite(config(append(lines, `max_worker_lifetime = "1s"`)...))
+			m.reload()
+			m.wait(t, from, "worker gone", match{"reason": "lifetime"})
+
+			m.signal(syscall.SIGKILL)
+			m.end()
+			m.gone(late)
+			if strings.Contains(m.String(), "SIGABRT") {
+				t.Error("a worker was aborted")
+			}
+		})
+	}
+}
