@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// What the master does for a worker it does for every kind of worker: one that is
-// killed is replaced, a reload to what cannot boot changes nothing, one that is old is
+// What the master does for a worker it does for every kind of worker: it has its limits,
+// one that is killed is replaced, a reload to what cannot boot changes nothing, one that is old is
 // recycled, and all end with the master.
 func TestKinds(t *testing.T) {
 	t.Parallel()
@@ -38,11 +38,14 @@ func TestKinds(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			lines := tc.lines(t)
+			lines := append(tc.lines(t), "limits.nofile = 4096")
 			m := up(t, lines...)
 			for _, e := range m.count(t, 2, 0, "worker ready", nil) {
 				if want := fmt.Sprint(tc.name != "plain"); e.str("cooperating") != want {
 					t.Errorf("cooperating is not %s: %s", want, e.line)
+				}
+				if limit := rlimits(t, e.num("pid"))["Max open files"]; limit != "4096 4096" {
+					t.Errorf("it may have %s files open", limit)
 				}
 			}
 
