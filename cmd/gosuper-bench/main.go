@@ -133,7 +133,7 @@ func newCommand(stdout, stderr io.Writer) *cobra.Command {
 	flags.StringArrayVar(&o.variants, "variant", nil, "compare also with gosuper that has `NAME=VALUE` in its environment, which workers inherit; may be repeated")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	cmd.SetHelpCommand(&cobra.Command{Hidden: true})
-	cmd.AddCommand(newAgent())
+	cmd.AddCommand(newAgent(), newNginx())
 	return cmd
 }
 

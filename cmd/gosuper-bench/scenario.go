@@ -41,16 +41,16 @@ var scenarios = []scenario{
 		run: stream, lasting: true,
 	},
 	{
-		name: "hop", about: "one worker behind gosuper's front, and the same program without one",
+		name: "hop", about: "one worker behind gosuper's front, and the same program without one and behind nginx",
 		specs: func(b *bench) []spec {
-			return []spec{b.ours(1, "--worker-class", "proxy"), b.bare("bare", 1)}
+			return append([]spec{b.ours(1, "--worker-class", "proxy"), b.bare("bare", 1)}, b.nginx()...)
 		},
 		run: steady, lasting: true,
 	},
 	{
 		name: "hopstream", about: "the same for 200 streams at a time, each of 60 tokens 50 ms apart",
 		specs: func(b *bench) []spec {
-			return []spec{b.ours(1, "--worker-class", "proxy"), b.bare("bare", 1)}
+			return append([]spec{b.ours(1, "--worker-class", "proxy"), b.bare("bare", 1)}, b.nginx()...)
 		},
 		run: stream, lasting: true,
 	},

@@ -1,0 +1,86 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+)
+
+// nginx is a bare agent behind nginx, with as many processes as behind a front.
+func (b *bench) nginx() []spec {
+	if _, err := exec.LookPath("nginx"); err != nil {
+		return nil
+	}
+	return []spec{{name: "nginx", args: []string{self(), "nginx"}, copies: 1, mark: agentReady, parts: 1, workers: 1}}
+}
+
+// site is what nginx needs to be a hop as good as it can: kept connections to the
+// program, nothing held back, and no log.
+const site = `daemon off; worker_processes 1; pid nginx.pid; error_log stderr;
+events { worker_connections 4096; }
+http {
+	access_log off; keepalive_requests 1000000000;
+	client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+	upstream program { server PROGRAM; keepalive 256; keepalive_requests 1000000000; }
+	server {
+		listen LISTEN;
+		location / { proxy_pass http://program; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off; }
+	}
+}
+`
+
+// newNginx is nginx on descriptor 3 and a bare agent behind it.
+func newNginx() *cobra.Command {
+	return &cobra.Command{
+		Use:    "nginx",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			name, err := unix.Getsockname(3)
+			if err != nil {
+				return fmt.Errorf("cannot serve descriptor 3: %w", err)
+			}
+			socket, program, err := listen()
+			if err != nil {
+				return err
+			}
+			dir, err := os.MkdirTemp(".", "nginx")
+			if err != nil {
+				return err
+			}
+			if dir, err = filepath.Abs(dir); err != nil {
+				return err
+			}
+			front := fmt.Sprintf("127.0.0.1:%d", name.(*unix.SockaddrInet4).Port)
+			text := strings.NewReplacer("PROGRAM", program, "LISTEN", front).Replace(site)
+			file := filepath.Join(dir, "nginx.conf")
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				return err
+			}
+			runtime.LockOSThread() // with whose end both children end
+			if err := child(socket, self(), "agent", "--bare").Start(); err != nil {
+				return err
+			}
+			nginx := child(os.NewFile(3, "socket"), "nginx", "-e", "stderr", "-p", dir, "-c", file)
+			nginx.Env = append(os.Environ(), "NGINX=3;")
+			return nginx.Run()
+		},
+	}
+}
+
+// child is a command whose descriptor 3 is the socket, and that ends with this program.
+func child(socket *os.File, words ...string) *exec.Cmd {
+	cmd := exec.Command(words[0], words[1:]...)
+	cmd.ExtraFiles, cmd.Stdout, cmd.Stderr = []*os.File{socket}, os.Stderr, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
