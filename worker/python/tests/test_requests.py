@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -62,3 +63,32 @@ def test_a_lost_connection_is_freed() -> None:
         asyncio.run(run())
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(
+    ("status", "then", "ending"),
+    [(500, "raises", "panic"), (500, "returns", "ok"), (500, "goes on", "ok"), (404, "raises", "ok")],
+)
+def test_an_exception_that_was_answered(status: int, then: str, ending: str) -> None:
+    """A framework answers with 500 what it raises again at once, which is no answer that was meant."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+        if then == "goes on":
+            await asyncio.sleep(0.01)
+        if then != "returns":
+            raise ValueError(then)
+
+    async def run() -> None:
+        for request in (GET, GET.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"), GET + GET):
+            connection = ours(app)
+            entries: list[Any] = []
+            connection.ledger._log = SimpleNamespace(write=lambda entry, entries=entries: not entries.append(entry))
+            await ask(connection, request)
+            assert {(entry.status, entry.ended) for entry in entries} == {(status, ending)}
+            assert len(entries) == request.count(b"GET")
+            assert connection.ledger.gate.busy == 0
+            assert connection.running is None
+
+    asyncio.run(run())

@@ -203,7 +203,7 @@ class HTTP1Connection(HTTPConnection):
         """Finish the request before the next one begins, unless what is complete is an answer in its place."""
         request = self.running
         if request is not None and not request.ended:
-            self.ledger.finish(request)
+            self.ledger.completed(request)
         super().on_response_complete()
 
 
@@ -223,11 +223,15 @@ class WebSocketConnection(AnyProgress, Connection):
 def _answered(cycle: Any) -> bool:
     """Whether all that the head of an answer has announced is sent, though the application has not said that it ends,
     as one of WSGI may do in its own time."""
-    if not cycle.response_started or cycle.response_complete:
+    if not cycle.response_started:
         return False
-    whole: bool = cycle.scope["method"] == "HEAD" or (
-        # httptools alone tells, where there is a Content-Length.
-        getattr(cycle, "chunked_encoding", None) is False and cycle.expected_content_length == 0
+    whole: bool = (
+        cycle.response_complete
+        or cycle.scope["method"] == "HEAD"
+        or (
+            # httptools alone tells, where there is a Content-Length.
+            getattr(cycle, "chunked_encoding", None) is False and cycle.expected_content_length == 0
+        )
     )
     return whole
 

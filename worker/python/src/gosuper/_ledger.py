@@ -82,6 +82,18 @@ class Ledger:
             self._notify.recycle("max_requests")
         return request
 
+    def completed(self, request: Request) -> None:
+        """The response is complete.
+
+        What fails is answered with 500 by the frameworks, which raise again what it was at once, so that the server hears
+        of it: such a request has until the next turn of the event loop.
+        """
+        if request.status == 500:
+            request.complete = True
+            asyncio.get_running_loop().call_soon(self.finish, request)
+        else:
+            self.finish(request)
+
     def finish(self, request: Request, ending: str = _accesslog.OK) -> None:
         """The response is complete or the application has returned; only the first call counts."""
         if request.finished:
@@ -114,7 +126,7 @@ class Ledger:
         The status is what its client gets if nothing was sent. The caller answers or cuts it.
         """
         with self.lock:
-            if request.ended or request.finished:
+            if request.ended or request.finished or request.complete:
                 return False
             request.ended = True
             if ending == _accesslog.TIMEOUT:

@@ -58,6 +58,8 @@ class Request:
         """By the worker, whatever the application does."""
         self.finished = False
         """The response is complete, or the application has returned."""
+        self.complete = False
+        """The response is complete; how the application ends is still to be seen."""
         self.gone = False
         """The client has hung up."""
         self.chunked: Any = None
@@ -141,7 +143,7 @@ class Request:
         if not self.ended:
             await self.raw_send(message)
             self.bytes += len(message.get("body", b""))
-            self.ledger.finish(self)
+            self.ledger.completed(self)
 
     def _send_other(self, kind: str, message: Message) -> Awaitable[None]:
         if kind == "websocket.accept":

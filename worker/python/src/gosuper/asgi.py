@@ -76,7 +76,7 @@ class Accounting:
                     await self._app(scope, receive, request.send)
                 else:
                     await self._direct(scope, receive, request.send)
-                if not request.finished and (request.phase == WAITING or scope["type"] == "http"):
+                if not (request.finished or request.complete) and (request.phase == WAITING or scope["type"] == "http"):
                     ledger.finish(request, _accesslog.PANIC)  # without an answer, or in the middle of it
         except BaseException as error:
             if not request.ended:
