@@ -1,4 +1,5 @@
-"""What a request costs this package, and uvicorn beside it, in microseconds of CPU time, without a network.
+"""What a request, and a token of a stream, cost this package, and uvicorn beside it, in microseconds of CPU time, without
+a network.
 
 Its Python needs gosuper[uvicorn], and FastAPI for the second table.
 """
@@ -9,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import protocols  # noqa: E402
 import uvloop  # noqa: E402
 
 BATCH, BATCHES = 50, 400
+TOKENS = 200
 GET = b"GET /health HTTP/1.1\r\nhost: 127.0.0.1:8000\r\nuser-agent: bench\r\naccept: */*\r\n\r\n"
 SCOPE = {"type": "http", "method": "GET", "path": "/health", "raw_path": b"/health", "query_string": b""}
 
@@ -37,6 +40,22 @@ async def measure(kinds: dict[str, Callable[[], Awaitable[Any]]]) -> dict[str, f
 
 async def sink(message: Any) -> None:
     """A server that sends nothing."""
+
+
+async def stream(scope: Any, receive: Any, send: Any) -> None:
+    """An application that streams tokens."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+    for _ in range(TOKENS):
+        await send({"type": "http.response.body", "body": b"event: token\ndata: {}\n\n", "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def show(title: str, found: dict[str, float]) -> None:
+    """Print one table."""
+    print(f"{title}, {os.cpu_count()} processors, Python {sys.version.split()[0]}")
+    for name, cost in found.items():
+        print(f"  {name:32} {cost:6.2f} µs")
+    print(f"  ratio of gosuper to uvicorn      {found['gosuper'] / found['uvicorn']:6.3f}")
 
 
 async def main() -> None:
@@ -61,10 +80,10 @@ async def main() -> None:
                 "gosuper": lambda gosuper=gosuper: protocols.ask(gosuper, GET),
             }
         )
-        print(f"{target}, {os.cpu_count()} processors, Python {sys.version.split()[0]}")
-        for name, cost in found.items():
-            print(f"  {name:32} {cost:6.2f} µs")
-        print(f"  ratio of gosuper to uvicorn      {found['gosuper'] / found['uvicorn']:6.3f}")
+        show(target, found)
+    connections = {"uvicorn": protocols.theirs(stream), "gosuper": protocols.ours(stream)}
+    found = await measure({name: partial(protocols.ask, connection, GET) for name, connection in connections.items()})
+    show("a token", {name: cost / TOKENS for name, cost in found.items()})
 
 
 if __name__ == "__main__":
