@@ -51,7 +51,7 @@ class Drain {
     this.#gate.present(false);
     this.#notify.tell('STOPPING=1');
     const begun = now();
-    for (const { exchange } of this.#ledger.deadlines.running) exchange.last?.();
+    for (const { exchange } of this.#ledger.deadlines.running) exchange.last();
     for (const socket of this.connections) {
       if (socket.bytesRead === 0) this.#bound(socket);
     }

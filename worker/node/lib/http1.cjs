@@ -5,6 +5,7 @@
 const { OK, CLIENT_GONE, WAITING, STREAMING, UPGRADED } = require('./ledger.cjs');
 const { RETRY_AFTER, SAID, TEXT } = require('./answers.cjs');
 
+const LINGER = 1000; // milliseconds
 const NOTED = Symbol('what gosuper knows of it');
 const NAMES = new Set(['x-request-id', 'traceparent', 'content-length', 'transfer-encoding', 'referer', 'user-agent'].map((name) => name.length));
 
@@ -20,6 +21,8 @@ class Exchange {
   get connection() {
     return this.socket._parent ?? this.socket;
   }
+
+  last() {}
 
   // wrote notes a write of the application, which is progress at once, if that is not noted, or when what waited is on its way.
   wrote(request, writable, fits, noted = false) {
@@ -46,12 +49,14 @@ class Exchange {
 class Answer extends Exchange {
   constructor(incoming, response) {
     super(incoming.socket);
+    this.incoming = incoming;
     this.response = response;
     ({ write: this.write, end: this.end, flushHeaders: this.flushHeaders } = response);
   }
 
   answer(status) {
     const { response } = this;
+    linger(this.socket, this.incoming);
     response._header = null; // of a head that waits for its body
     response.chunkedEncoding = false;
     response.statusMessage = undefined;
@@ -73,7 +78,9 @@ class Answer extends Exchange {
 
   // last has the connection end with this answer.
   last() {
-    if (!this.response.headersSent) this.response.shouldKeepAlive = false;
+    if (this.response.headersSent) return;
+    this.response.shouldKeepAlive = false;
+    linger(this.socket, this.incoming);
   }
 
   cut() {
@@ -247,6 +254,17 @@ function closeIdle(socket) {
     if (socket.bytesRead === before) socket.destroy();
   });
   return true;
+}
+
+// linger has a connection that ends with an answer be read from until the client has seen it: to close it with something
+// unread resets it, and what was sent may be lost.
+function linger(socket, incoming) {
+  socket.destroySoon = function () {
+    if (incoming.complete) return plain(this).destroySoon.call(this);
+    incoming.resume();
+    this.end();
+    setTimeout(() => this.destroy(), LINGER).unref();
+  };
 }
 
 function taken(socket) {

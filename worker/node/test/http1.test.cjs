@@ -124,6 +124,21 @@ test('a body that arrives is progress', { timeout: LONG }, async (t) => {
   assert.deepEqual([status, ended], [200, 'ok']);
 });
 
+test('who has sent a body that nobody reads sees the answer', { timeout: LONG }, async (t) => {
+  const { raw, leave } = await start(t, { timeout: SHORT }, (request, response) => {
+    if (request.url === '/early') response.writeHead(413).end();
+  });
+  const post = async (path) => {
+    const socket = raw(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: ${64 << 20}\r\n\r\n${'x'.repeat(63 << 20)}`);
+    socket.on('end', () => socket.end());
+    assert.equal(await socket.closed_, '');
+    return socket.got.slice(0, 12);
+  };
+  assert.equal(await post('/hang'), 'HTTP/1.1 504');
+  leave.abort();
+  assert.equal(await post('/early'), 'HTTP/1.1 413');
+});
+
 test('request_timeout holds whatever the progress', { timeout: LONG }, async (t) => {
   const { line, raw } = await start(t, { timeout: LONG, stream: LONG, request: 2 * SHORT }, (request, response) => {
     const writing = setInterval(() => response.write('token'), 10);
