@@ -34,6 +34,9 @@ const OPEN = 264;
 const UNSLOTTED = 272;
 const LOG_DROPPED = 280;
 const DURATION = 288;
+const FAILURES = 300;
+const FAILING = 304;
+const SUCCEEDED = 312;
 const HISTOGRAM = 512;
 const COUNTERS_END = 1024;
 const FIRST_SLOT = 4096;
@@ -131,6 +134,23 @@ class Board {
     if (status >= 100 && status < 600) this.#count(FINISHED + 8 * Math.floor(status / 100), 1);
     this.#count(HISTOGRAM + 8 * bucket(duration), 1);
     this.#count(DURATION, Math.round(duration));
+  }
+
+  // failed counts a request, finished at a time, that the application failed to answer, and returns how many there are in a
+  // row.
+  failed(now) {
+    const row = this.#bytes.readUInt32LE(FAILURES) + 1;
+    if (row === 1) set64(this.#bytes, FAILING, now);
+    this.#bytes.writeUInt32LE(row, FAILURES);
+    this.#changeCounters();
+    return row;
+  }
+
+  // succeeded ends such a row by a request that began at a time.
+  succeeded(start) {
+    this.#bytes.writeUInt32LE(0, FAILURES);
+    if (start > get64(this.#bytes, SUCCEEDED)) set64(this.#bytes, SUCCEEDED, start);
+    this.#changeCounters();
   }
 
   timedOut() {
@@ -241,6 +261,10 @@ class Board {
 
   #count(at, n) {
     this.#add(at, n);
+    this.#changeCounters();
+  }
+
+  #changeCounters() {
     this.#counted = true;
     this.#later();
   }

@@ -6,6 +6,8 @@ const { CLIENT_GONE, DRAIN, OK, TIMEOUT } = require('./accesslog.cjs');
 const { Deadlines, WAITING, STREAMING, UPGRADED } = require('./deadlines.cjs');
 const { now } = require('./clock.cjs');
 
+// What asks how the worker is: that may go well with one that only fails.
+const PROBE = /^\/((metrics|ping)(\?|$)|health|live|ready)/;
 const FLAGS = [0, BEGUN, TAKEN_OVER];
 
 // A Request is what the ledger knows of one. It is finished once: when its answer is complete, when its connection is
@@ -113,6 +115,7 @@ class Ledger {
     this.deadlines.running.delete(request);
     this.board.finished(request.status, time - request.start);
     this.board.free(request.slot);
+    if (this.#limits.failures > 0) this.#judge(request, ended, time);
     if (this.#log) {
       const { status, bytes, start, first } = request;
       const { remote, method, target, proto, referer, agent, id } = request.said;
@@ -121,6 +124,18 @@ class Ledger {
       if (!this.#log.write(entry)) this.board.logDropped();
     }
     this.#gate.finish();
+  }
+
+  // judge counts how the application has answered, which a response that was broken off does not say.
+  #judge(request, ended, time) {
+    const { status, start, said } = request;
+    if ((ended !== OK && ended !== CLIENT_GONE) || status === 0 || PROBE.test(said.target)) return;
+    if (status < 500) {
+      if (ended === OK) this.board.succeeded(start);
+    } else if (this.board.failed(time) % this.#limits.failures === 0) {
+      this.board.flush();
+      this.#notify.failing();
+    }
   }
 
   // cut ends what is left at the end of a drain.

@@ -40,6 +40,11 @@ class Notifier {
     }
   }
 
+  // failing has the master look at the failures on the board.
+  failing() {
+    this.tell('X_GOSUPER_FAILING=1');
+  }
+
   // recycle asks for a replacement, once.
   recycle(reason) {
     if (typeof reason !== 'string' || !REASON.test(reason)) {

@@ -262,3 +262,22 @@ test('an idle connection on which a request has arrived is not closed', { timeou
   while (performance.now() < end);
   assert.equal((await line()).status, 200);
 });
+
+test('failures in a row are told, but not those of probes', { timeout: LONG }, async (t) => {
+  const { line, raw, reasons, board } = await start(t, { failures: 2, timeout: SHORT }, (request, response) => {
+    if (request.url !== '/hang') response.writeHead(Number(request.url.match(/\d+/)[0])).end();
+  });
+  const row = async (...paths) => {
+    for (const path of paths) {
+      raw(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+      await line();
+    }
+    return board.contents().readUInt32LE(300);
+  };
+  assert.equal(await row('/500', '/200', '/500', '/health/200', '/ready?503', '/hang'), 1);
+  assert.deepEqual(reasons, []);
+  assert.ok(board.contents().readBigUInt64LE(312) < board.contents().readBigUInt64LE(304));
+  assert.equal(await row('/503', '/500', '/500'), 4);
+  assert.deepEqual(reasons, ['failing', 'failing']);
+  assert.equal(await row('/404'), 0);
+});

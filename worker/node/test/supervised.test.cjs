@@ -202,3 +202,18 @@ test('a protocol of its own', WITH_MASTER, async (t) => {
     ['/jobs/hangs', 504, 'timeout'],
   ]);
 });
+
+test('a worker that fails while others do not is replaced', WITH_MASTER, async (t) => {
+  const fleet = await Fleet.start(
+    t,
+    `gosuper.listen(http.createServer((request, response) => {
+  response.writeHead(gosuper.worker.id === 1 ? 500 : 200, { worker: gosuper.worker.id }).end();
+}));`,
+    'workers = 2\nmax_failures = 5',
+  );
+  await fleet.until(async () => {
+    await fleet.get('/', { agent: false });
+    return fleet.status().counters.restarts.max_failures > 0;
+  });
+  await fleet.until(() => fleet.status().workers.every(({ id, state }) => id !== 1 || state !== 'ready'));
+});

@@ -20,10 +20,10 @@ async function serve(t, limits, server) {
   const lines = [];
   const log = { write: (entry) => lines.push(entry) };
   const reasons = [];
-  const notify = { recycle: (reason) => reasons.push(reason) };
+  const notify = { recycle: (reason) => reasons.push(reason), failing: () => reasons.push('failing') };
   const board = new Board();
   const gate = new Gate(0, new Fleet().place(0), 1);
-  const ledger = new Ledger(board, gate, { ...ns, requests: limits.requests ?? 0 }, notify, log);
+  const ledger = new Ledger(board, gate, { ...ns, requests: limits.requests ?? 0, failures: limits.failures ?? 0 }, notify, log);
   const leave = new AbortController();
   const drain = { signal: leave.signal, accepted: () => {} };
   watch(server, ledger, drain, limits.keepalive ?? 5000, limits.pair);
