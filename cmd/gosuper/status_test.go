@@ -74,6 +74,22 @@ last reload running
 }
 
 // TestReadable: what a master says cannot act on a terminal.
+// Every lease is listed with who holds it.
+func TestLeasesText(t *testing.T) {
+	got := leasesText([]control.Lease{
+		{Values: map[string]string{"gpu": "0", "port": "8001"}, Worker: new(12)},
+		{Values: map[string]string{"gpu": "1", "port": "8002"}},
+		{Values: map[string]string{"gpu": "2", "port": "8003"}, Worker: new(7), Unkillable: true},
+	})
+	want := "LEASE            HELD BY\n" +
+		"gpu=0 port=8001  worker 12\n" +
+		"gpu=1 port=8002  nobody\n" +
+		"gpu=2 port=8003  worker 7, which SIGKILL has not ended\n"
+	if got != want {
+		t.Errorf("it says\n%s", got)
+	}
+}
+
 func TestReadable(t *testing.T) {
 	for text, want := range map[string]string{
 		"ok, größer\n  €": "ok, größer\n  €",

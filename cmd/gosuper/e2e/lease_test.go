@@ -236,3 +236,40 @@ func TestLeaseOfFrozenChild(t *testing.T) {
 	}
 	m.wait(t, from, "worker ready", match{"slot": 1})
 }
+
+// The example runs as it stands, on another port: while its workers are replaced nobody
+// is refused, and nobody finds the GPU in use.
+func TestGPUExample(t *testing.T) {
+	t.Parallel()
+	folder, err := filepath.Abs(examples + "/gpu")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := filepath.Abs(pythonPackage + "/src")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := start(t, launch{
+		config: config(fmt.Sprintf("chdir = %q", folder), replace(t, read(t, examples+"/gpu/supervisor.toml"), "127.0.0.1:8000", "127.0.0.1:0")),
+		env:    []string{"VIRTUAL_ENV=" + pythonVenv(t), "PYTHONPATH=" + source, "PYTHONDONTWRITEBYTECODE=1"},
+	})
+	m.wait(t, 0, "ready", nil)
+	r := m.load(load.Plan{Connections: 4, Mode: load.NewConnection})
+	m.reload()
+	r.more(20)
+	none(t, t.Name(), r.end(), 20)
+	served := map[string]bool{}
+	for end := time.Now().Add(testTimeout); len(served) < 2 && time.Now().Before(end); {
+		answer, body, err := m.get("/?prompt=one+two")
+		if err != nil || body != "data: one\n\ndata: two\n\ndata: [DONE]\n\n" {
+			t.Fatalf("%q, %v", body, err)
+		}
+		served[answer.Header.Get("X-Gpu")] = true
+	}
+	if !served["0"] || !served["1"] {
+		t.Errorf("the GPUs are %v", served)
+	}
+	if failed := m.all(0, "worker boot failed", nil); len(failed) > 0 {
+		t.Errorf("%s", failed[0].line)
+	}
+}
