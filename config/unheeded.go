@@ -25,43 +25,56 @@ var cooperative = []struct {
 	{"tls.cert", func(c *Config) bool { return c.TLS.Cert != "" }},
 }
 
-// plainServers are servers that do not speak the worker protocol by themselves,
-// and their own ways to what a key asks for.
-var plainServers = []struct {
+// plainServer is one that does not speak the worker protocol by itself, and its own
+// ways to what a key asks for.
+type plainServer struct {
 	program string
 	ways    map[string]string
-}{
-	{"gunicorn", map[string]string{ // before uvicorn, whose worker class it may be told
+	// may says that it does where the application has our package, which the command
+	// does not tell.
+	may bool
+}
+
+var plainServers = []plainServer{
+	{program: "gunicorn", ways: map[string]string{ // before uvicorn, whose worker class it may be told
 		"max_requests": "--max-requests", "timeout": "--timeout", "worker_connections": "--worker-connections", "keepalive": "--keep-alive",
 		"log.access_file": "--access-logfile", "tls.cert": "--certfile and --keyfile",
 	}},
-	{"uvicorn", map[string]string{
+	{program: "uvicorn", ways: map[string]string{
 		"max_requests": "--limit-max-requests", "worker_connections": "--limit-concurrency", "keepalive": "--timeout-keep-alive",
 		"log.access_file": "--log-config", "tls.cert": "--ssl-certfile and --ssl-keyfile",
 	}},
-	{"hypercorn", map[string]string{
+	{program: "hypercorn", ways: map[string]string{
 		"max_requests": "--max-requests", "keepalive": "--keep-alive", "log.access_file": "--access-logfile", "tls.cert": "--certfile and --keyfile",
 	}},
-	{"node", map[string]string{"worker_connections": "server.maxConnections", "keepalive": "server.keepAliveTimeout"}},
+	{program: "node", ways: map[string]string{"worker_connections": "server.maxConnections", "keepalive": "server.keepAliveTimeout"}, may: true},
 }
 
 // PlainServer is the server that the command starts, if it is known for not
 // speaking the worker protocol by itself; else "".
 func (c *Config) PlainServer() string {
+	if s := c.server(); !s.may {
+		return s.program
+	}
+	return ""
+}
+
+// server is the one of the plain servers that the command starts; without a name, none.
+func (c *Config) server() (none plainServer) {
 	if c.IsProxy() {
-		return "" // behind what does
+		return none // behind what does
 	}
 	for _, word := range c.Command {
 		if base := filepath.Base(word); base == "gosuper" || filepath.Base(filepath.Dir(word)) == "gosuper" {
-			return "" // our own package for the language, or what it registers
+			return none // our own package for the language, or what it registers
 		}
 	}
 	for _, s := range plainServers {
 		if runs(c.Command, s.program) {
-			return s.program
+			return s
 		}
 	}
-	return ""
+	return none
 }
 
 // Unheeded are the settings that somebody made and that have no effect on a worker
@@ -76,10 +89,8 @@ func (c *Config) Unheeded() []string {
 		if written == "" || k.asks != nil && !k.asks(c) {
 			continue
 		}
-		for _, s := range plainServers {
-			if way := s.ways[k.key]; way != "" && s.program == c.PlainServer() {
-				written += fmt.Sprintf(" (%s: %s)", s.program, way)
-			}
+		if s := c.server(); s.ways[k.key] != "" {
+			written += fmt.Sprintf(" (%s: %s)", s.program, s.ways[k.key])
 		}
 		settings = append(settings, written)
 	}

@@ -51,7 +51,7 @@ func TestUnheeded(t *testing.T) {
 			flags: map[string][]string{"timeout": {"7"}}, want: []string{"--timeout (gunicorn: --timeout)"},
 		},
 		{
-			name: "node", command: []string{"node", "server.js"}, server: "node",
+			name: "node, which may have our package", command: []string{"node", "server.js"},
 			file: "keepalive = 75\n", want: []string{"keepalive (node: server.keepAliveTimeout)"},
 		},
 		{name: "node that registers", command: []string{"node", "--import", "gosuper/register", "app.js"}, file: "keepalive = 75\n", want: []string{"keepalive"}},
