@@ -88,7 +88,7 @@ test('limits and the access log', WITH_MASTER, async (t) => {
     ],
   );
   assert.ok(lines[0].duration < 1 && lines[1].duration >= 1);
-  assert.equal(fleet.status().counters.timeouts, 2);
+  await fleet.until(() => fleet.status().counters.timeouts === 2);
 });
 
 const SLOW = `gosuper.listen(http.createServer((request, response) => {
