@@ -99,7 +99,7 @@ func (s *Supervisor) connect() {
 	s.loaders.Attach(preload.Options{
 		Log: s.log, Environ: s.options.Environ, Output: s.options.Streams, Roster: s.roster, Leftovers: &s.leftovers,
 		Note: s.note, State: s.fleet.Loader,
-		Restarted: s.books.Loaded, Known: s.knows, Child: s.hands.child, Kill: s.killer.Kill, Make: s.births.Make,
+		Restarted: s.books.Loaded, Failed: s.books.Enter, Known: s.knows, Child: s.hands.child, Kill: s.killer.Kill, Make: s.births.Make,
 		Deliver: func(m preload.Message, done <-chan struct{}) { s.signs.Post(signs.Message{Loader: m}, done) },
 	})
 	s.births.Attach(birth.Options{

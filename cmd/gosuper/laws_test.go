@@ -65,7 +65,7 @@ var mayImport = map[string][]string{
 	},
 	"supervisor/internal/leftovers": {sys, "go.uber.org/zap", module + "/supervisor/internal/loop", module + "/supervisor/internal/process", module + "/worker/protocol"},
 	"supervisor/internal/preload": {
-		sys, "go.uber.org/zap", module + "/config", module + "/supervisor/control", module + "/supervisor/internal/books", module + "/supervisor/internal/fleet", module + "/supervisor/internal/hint", module + "/supervisor/internal/leftovers",
+		sys, "go.uber.org/zap", module + "/config", module + "/supervisor/control", module + "/supervisor/internal/books", module + "/supervisor/internal/fleet", module + "/supervisor/internal/hint", module + "/supervisor/internal/incidents", module + "/supervisor/internal/leftovers",
 		module + "/supervisor/internal/loader", module + "/supervisor/internal/outfit", module + "/supervisor/internal/output", module + "/supervisor/internal/process", module + "/supervisor/internal/revision", module + "/supervisor/internal/roster", module + "/worker/protocol",
 	},
 	"supervisor/internal/revision": {

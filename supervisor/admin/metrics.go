@@ -5,6 +5,7 @@ package admin
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -137,6 +138,21 @@ func metrics() []metric {
 				for generation, bytes := range generations {
 					if bytes > 0 {
 						emit(float64(bytes), fmt.Sprint(generation))
+					}
+				}
+			},
+		},
+		{
+			name: "gosuper_incidents_total", kind: counter, label: "reason", values: strings.Join(control.IncidentReasons(), ", "),
+			help: "Workers that died, were killed or were replaced for a fault, and loaders that failed. Reasons are also what one that had to be killed was to be replaced for, " +
+				"and up to 16 that workers give; more of those are together \"" + control.OtherReason + "\".",
+			numbers: func(m Metrics, emit func(float64, ...string)) {
+				for _, r := range control.IncidentReasons() {
+					emit(float64(m.Incidents[r]), r)
+				}
+				for r, n := range m.Incidents {
+					if !slices.Contains(control.IncidentReasons(), r) {
+						emit(float64(n), r)
 					}
 				}
 			},

@@ -124,6 +124,7 @@ var figures = Metrics{
 	Durations: &Histogram{Bounds: []float64{0.001, 0.25}, Counts: []uint64{3, 2, 1}, Sum: 4.5},
 	Spawns:    &Histogram{Bounds: []float64{1}, Counts: []uint64{2, 0}, Sum: 0.75},
 	Reloads:   map[string]uint64{"ok": 8, "refused": 9},
+	Incidents: map[string]uint64{"crash": 21, "cuda_error": 22},
 	Backlog:   14,
 }
 
@@ -144,6 +145,8 @@ func TestMetrics(t *testing.T) {
 		`gosuper_backlog 14`,
 		`gosuper_build_info{version="1.2.3"} 1`,
 		`gosuper_connections_total 18`,
+		`gosuper_incidents_total{reason="crash"} 21`, `gosuper_incidents_total{reason="cuda_error"} 22`, `gosuper_incidents_total{reason="max_failures"} 0`,
+		`gosuper_incidents_total{reason="memory"} 0`, `gosuper_incidents_total{reason="startup"} 0`, `gosuper_incidents_total{reason="timeout"} 0`, `gosuper_incidents_total{reason="watchdog"} 0`,
 		`gosuper_innocents_lost_total 16`,
 		`gosuper_leases{state="free"} 1`,
 		`gosuper_leases{state="held"} 2`,
@@ -176,6 +179,7 @@ func TestMetrics(t *testing.T) {
 		`gosuper_worker_memory_bytes{slot="1"} 250`,
 		`gosuper_worker_restarts_total{reason="crash"} 6`,
 		`gosuper_worker_restarts_total{reason="lifetime"} 0`,
+		`gosuper_worker_restarts_total{reason="max_failures"} 0`,
 		`gosuper_worker_restarts_total{reason="max_requests"} 0`,
 		`gosuper_worker_restarts_total{reason="memory"} 0`,
 		`gosuper_worker_restarts_total{reason="recycle"} 0`,

@@ -31,6 +31,8 @@ type Metrics struct {
 	Spawns *Histogram
 	// Reloads are the reloads that are over, by result.
 	Reloads map[string]uint64
+	// Incidents are how many there were, by reason.
+	Incidents map[string]uint64
 	// Backlog is how many connections wait to be accepted.
 	Backlog int
 }

@@ -44,6 +44,16 @@ const (
 	LoaderProcess = "loader"
 )
 
+// IncidentReasons returns the reasons that there are without workers that have reasons of
+// their own, in the order in which they are shown.
+func IncidentReasons() []string {
+	return []string{"crash", "startup", "timeout", "watchdog", "memory", "max_failures"}
+}
+
+// OtherReason counts the incidents for which workers gave reasons of their own when there
+// were too many of those already.
+const OtherReason = "other"
+
 // HeldRequest is one that a worker held when it died.
 type HeldRequest struct {
 	Method      string  `json:"method"`

@@ -28,6 +28,9 @@ func (b *Books) Buried(a fleet.Bury, one incidents.Incident) {
 // Incidents are those of which more is known than the last lines, newest first.
 func (b *Books) Incidents(now time.Time) control.Incidents { return b.incidents.Answer(now) }
 
+// IncidentCounts are how many incidents there were, by reason.
+func (b *Books) IncidentCounts() map[string]uint64 { return b.incidents.Counts() }
+
 // CrashLoop says more about the workers that end again and again; nil: there are
 // none.
 func (b *Books) CrashLoop(sum fleet.Summary, now time.Time) *control.CrashLoop {
@@ -38,7 +41,7 @@ func (b *Books) CrashLoop(sum fleet.Summary, now time.Time) *control.CrashLoop {
 	if !sum.Next.IsZero() {
 		c.NextSeconds = control.Seconds(sum.Next.Sub(now))
 	}
-	if last, found := b.incidents.Last(func(i incidents.Incident) bool { return slices.Contains(sum.Looping, i.Slot) }); found {
+	if last, found := b.incidents.Last(func(i incidents.Incident) bool { return i.Worker != 0 && slices.Contains(sum.Looping, i.Slot) }); found {
 		c.Worker, c.Status, c.LastLines = last.Worker, last.Status, append([]string{}, last.Lines...)
 	}
 	return c
@@ -70,7 +73,7 @@ type Ending struct {
 
 // EndingOf is what the incidents know of the end of a worker.
 func (b *Books) EndingOf(worker int) Ending {
-	i, _ := b.incidents.Last(func(one incidents.Incident) bool { return one.Worker == worker })
+	i, _ := b.incidents.Last(func(one incidents.Incident) bool { return worker != 0 && one.Worker == worker })
 	return b.Explain(i.Status, i.Lines)
 }
 

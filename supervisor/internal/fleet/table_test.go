@@ -144,7 +144,7 @@ var letters = []tableLetter{
 	{"f", FoundStuck{}},
 	{"v", Recovered{}},
 	{"q", FoundFailing{}},
-	{"t", FoundOutage{}},
+	{"g", FoundOutage{}},
 	{"d", Defer{}},
 	{"r", Retire{}},
 	{"h", Hasten{}},

@@ -19,10 +19,18 @@ const (
 // Incidents are the last ones, oldest first. The zero value has none.
 type Incidents struct {
 	All []Incident `json:"all,omitempty"`
+	// By is how many there were in all, by reason.
+	By map[string]uint64 `json:"by,omitempty"`
 }
 
-// Enter enters an incident, and forgets the oldest of too many.
+// Enter counts and enters an incident, and forgets the oldest of too many.
 func (i *Incidents) Enter(one Incident) {
+	i.count(one.Reason)
+	i.add(one)
+}
+
+// add enters an incident that is counted.
+func (i *Incidents) add(one Incident) {
 	if len(i.All) >= Most {
 		i.All = slices.Delete(i.All, 0, len(i.All)-Most+1)
 	}
@@ -46,7 +54,7 @@ func (i *Incidents) Resume(older ...Incident) {
 	later := i.All
 	i.All = nil
 	for _, one := range slices.Concat(older, later) {
-		i.Enter(one)
+		i.add(one)
 	}
 }
 

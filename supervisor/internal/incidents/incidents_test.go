@@ -89,6 +89,23 @@ func TestResume(t *testing.T) {
 	}
 }
 
+// TestCounts: an upgrade counts none twice, and workers cannot make up more reasons than
+// are kept.
+func TestCounts(t *testing.T) {
+	var all Incidents
+	all.Enter(Incident{Reason: "reload"})
+	for n := range 100 {
+		all.Enter(Incident{Reason: fmt.Sprintf("own_%d", n)})
+		all.Enter(Incident{Reason: "crash"})
+	}
+	all.Enter(Incident{Reason: "own_1"})
+	all.Resume(Incident{Reason: "older"})
+	counts := all.Counts()
+	if len(counts) != 3+mostOwn || counts["crash"] != 100 || counts["own_1"] != 2 || counts["other"] != 100-mostOwn || counts["reload"] != 1 {
+		t.Errorf("the counts are %v", counts)
+	}
+}
+
 func TestReason(t *testing.T) {
 	retired := func(why fleet.Reason, state fleet.State) fleet.Bury {
 		return fleet.Bury{Worker: fleet.Worker{Why: why, State: state}, Verdict: fleet.Retired}

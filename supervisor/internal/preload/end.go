@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/incidents"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/worker/protocol"
 )
@@ -62,7 +63,7 @@ func (l *Loaders) Abort(a fleet.AbortLoader) {
 	if a.Reason == fleet.ReasonStartup && one.failure == "" {
 		one.failure = needsProtocol
 	}
-	one.words = one.LastLines()
+	one.words = one.ExpectStacks()
 	l.ended[one.number] = one.ending("")
 	l.options.Log.Warn("loader hangs, asking for its stacks", one.fields(zap.String("reason", string(a.Reason)), zap.String("failure", one.failure),
 		zap.Stringer("signal", one.abort), zap.Duration("age", one.age()))...)
@@ -108,6 +109,10 @@ func (l *Loaders) Died(one *Loader, end process.Status) {
 	} else {
 		why := one.fault(known)
 		l.ended[one.number], l.faults[one.number] = e, why
+		l.options.Failed(incidents.Incident{
+			PID: one.way.PID, Generation: one.generation, At: time.Now().UTC().Round(0), Reason: string(why),
+			Status: e.Status, Age: one.age(), Lines: e.Lines, Stacks: one.Stacks(),
+		})
 		what := "loader failed"
 		if !known.ReadyAt.IsZero() {
 			what = "loader ended, its workers live on"

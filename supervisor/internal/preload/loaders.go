@@ -12,6 +12,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/incidents"
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/loader"
 	"github.com/gosuper/gosuper/supervisor/internal/output"
@@ -49,6 +50,8 @@ type Options struct {
 	State func(revision int) fleet.Loader
 	// Restarted counts a loader that is not the first, by the end of the one before.
 	Restarted func(fleet.Reason)
+	// Failed remembers the end of a loader that nobody asked for.
+	Failed func(incidents.Incident)
 	// Known says whether a process was started by the master, and Child whether it is a
 	// child at all.
 	Known, Child func(pid int) bool

@@ -18,6 +18,7 @@ import (
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/incidents"
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/loader"
 	"github.com/gosuper/gosuper/supervisor/internal/outfit"
@@ -43,6 +44,7 @@ type house struct {
 	state    fleet.LoaderState
 	noted    []string
 	restarts []fleet.Reason
+	failed   []incidents.Incident
 	err      error // of making a process
 	ended    func(process.Status)
 }
@@ -68,6 +70,7 @@ func newHouse(t *testing.T) *house {
 		Log: zap.NewNop(), Output: nowhere{}, Roster: r, Leftovers: &left,
 		Note:      func(ev fleet.Event) { h.noted = append(h.noted, strings.TrimPrefix(fmt.Sprintf("%T", ev), "fleet.")) },
 		State:     func(int) fleet.Loader { return fleet.Loader{State: h.state} },
+		Failed:    func(i incidents.Incident) { h.failed = append(h.failed, i) },
 		Restarted: func(why fleet.Reason) { h.restarts = append(h.restarts, why) },
 		Known:     func(p int) bool { return p == pid }, Child: func(p int) bool { return p == pid+1 }, Kill: process.KillGroup,
 		Make: func(_ func() (int, error), told func(int, error), ended func(process.Status)) {
@@ -182,6 +185,9 @@ func TestHangs(t *testing.T) {
 	h.expect("LoaderExited")
 	if e := h.loaders.Ending(1); e.Status != "did not answer within "+protocol.SpawnTimeout.String()+" (killed by SIGKILL)" {
 		t.Errorf("it ended with %+v", e)
+	}
+	if i := h.failed; len(i) != 1 || i[0].Worker != 0 || i[0].Reason != "startup" || i[0].PID != pid || i[0].Status != h.loaders.Ending(1).Status {
+		t.Errorf("remembered are %+v", i)
 	}
 	if err := h.loaders.Ask(1, 8, o, nil); !errors.Is(err, loader.ErrGone) || one.way.Busy() {
 		t.Errorf("after its end: %v", err)

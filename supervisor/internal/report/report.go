@@ -87,7 +87,7 @@ func (r *Report) Metrics(now time.Time) (m admin.Metrics) {
 	m.Status = r.Status(now)
 	durations, codes := r.Books.Requests()
 	m.Durations, m.Codes, m.Spawns = (*admin.Histogram)(durations), codes, (*admin.Histogram)(r.Books.Spawns())
-	m.Reloads = r.Books.Reloads()
+	m.Reloads, m.Incidents = r.Books.Reloads(), r.Books.IncidentCounts()
 	m.Backlog = r.Revisions.Current.Sockets.Queue()
 	return m
 }
