@@ -16,7 +16,11 @@ func (w *writer) judge(now int64) {
 	if !w.returned && status < http.StatusInternalServerError {
 		return // a response that was broken off is neither
 	}
-	w.server.judge(w.watch.Began(), now, status, requestPath(w.request))
+	path := w.path
+	if w.request != nil {
+		path = requestPath(w.request)
+	}
+	w.server.judge(w.watch.Began(), now, status, path)
 }
 
 // judge counts how the application has answered a request that began then and is over

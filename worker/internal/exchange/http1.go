@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync/atomic"
 
 	"github.com/gosuper/gosuper/worker/internal/direct"
@@ -288,6 +289,9 @@ func (w *http1Writer) finish() {
 		// the client may withhold it.
 		if w.clientGone() {
 			w.exchange.lost.Store(true) // asked now, before net/http cancels the context
+		}
+		if w.server.Failures > 0 {
+			w.path = strings.Clone(requestPath(w.request))
 		}
 		w.request = nil
 		w.exchange.unsent.Store(true)

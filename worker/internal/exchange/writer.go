@@ -29,7 +29,8 @@ import (
 // those that the protocol has, which is why there is a type for each.
 type writer struct {
 	inner       http.ResponseWriter // not to be used once done
-	request     *http.Request       // net/http's
+	request     *http.Request       // net/http's; nil once the handler has returned
+	path        string              // of the request, if its answer is judged after that
 	entry       *accesslog.Entry    // nil without a log; who accounts for the request owns it
 	server      *Server
 	watch       *limit.Watch // likewise: then it is another request's
