@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -15,6 +16,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
 	"github.com/gosuper/gosuper/supervisor/internal/incidents"
+	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/supervisor/internal/signs"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
@@ -50,6 +52,36 @@ type saved struct {
 		Status string   `state:"status"`
 		Lines  []string `state:"lines"`
 	} `state:"words"`
+}
+
+// tails are those of the workers, and of processes that dead ones left behind.
+func (s *Supervisor) tails() []*process.Tail {
+	all := slices.Clone(s.roster.Left())
+	for w := range s.roster.All() {
+		all = append(all, w.Tails()...)
+	}
+	for _, l := range s.loaders.All() {
+		all = append(all, l.Tails()...)
+	}
+	return all
+}
+
+// save is the whole state of the master, which is paused. Only descriptors that are
+// elsewhere have to be entered.
+func (s *Supervisor) save() *saved {
+	s.births.Boards.Save()
+	for w := range s.roster.All() {
+		w.Watch = s.limits.Guard.Record(w.ID)
+	}
+	all := &saved{
+		version: s.options.Version, program: s.options.Program, current: s.revisions.Current.Number,
+		up: s.fleet.Up(), noHangup: s.signals.OutlivesTerminal(),
+		strays: s.roster.Save(), master: s,
+	}
+	for _, t := range s.tails() {
+		all.outputLost += t.Passing()
+	}
+	return all
 }
 
 // write writes the state into memory of which it returns the descriptor. Descriptors

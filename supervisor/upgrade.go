@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gosuper/gosuper/supervisor/internal/standstill"
 	"github.com/gosuper/gosuper/supervisor/internal/upgrade"
 )
 
@@ -58,6 +59,42 @@ func (s *Supervisor) settled() bool {
 		}
 	}
 	return s.loaders.Ready()
+}
+
+// errUnsettled says that too much happened while a standstill came about.
+var errUnsettled = errors.New("something happened meanwhile")
+
+// standstill has the loop call do with the state of the master while nothing else happens
+// in this process, after another goroutine has called aside. Until then the loop goes on:
+// if too much happens meanwhile, or do says so by errUnsettled, the phase of the upgrade
+// begins once more. It may be that do never returns. What came of it is told to over.
+func (s *Supervisor) standstill(aside func() error, do func(*saved) error, over func(error)) {
+	all := standstill.Begin(standstill.Options{
+		Roster: s.roster, Loaders: &s.loaders, Files: s.files, Tails: s.tails, Idle: s.killer.Idle, Serve: s.signs.Serve,
+	})
+	go func() {
+		err := all.Wait()
+		if err == nil {
+			err = aside()
+		}
+		s.loop.Report(func() {
+			if err == nil {
+				err = s.upgradable()
+			}
+			if err == nil && !(s.settled() && all.Covers()) {
+				err = errUnsettled
+			}
+			if err == nil {
+				err = do(s.save())
+			}
+			all.Resume()
+			if errors.Is(err, errUnsettled) {
+				s.upgrades.Postpone()
+				return
+			}
+			over(err)
+		})
+	}()
 }
 
 // beginTrial has the new version say whether it could go on with the state as it is.

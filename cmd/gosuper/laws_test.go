@@ -89,6 +89,9 @@ var mayImport = map[string][]string{
 		"go.uber.org/zap", module + "/supervisor/internal/fleet", module + "/supervisor/internal/hint", module + "/supervisor/internal/loop",
 		module + "/supervisor/internal/revision", module + "/supervisor/internal/roster", module + "/supervisor/internal/socket",
 	},
+	"supervisor/internal/standstill": {
+		module + "/supervisor/internal/ownfiles", module + "/supervisor/internal/preload", module + "/supervisor/internal/process", module + "/supervisor/internal/roster",
+	},
 	"supervisor/internal/report": {
 		"go.uber.org/zap", module + "/supervisor/admin", module + "/supervisor/control", module + "/supervisor/internal/books", module + "/supervisor/internal/fleet", module + "/supervisor/internal/manager",
 		module + "/supervisor/internal/ownfiles", module + "/supervisor/internal/preload", module + "/supervisor/internal/reloads", module + "/supervisor/internal/revision", module + "/supervisor/internal/roster",

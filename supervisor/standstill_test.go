@@ -20,6 +20,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/output"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/standstill"
 	"github.com/gosuper/gosuper/supervisor/internal/upgrade"
 )
 
@@ -61,7 +62,7 @@ func TestStandstillWithSlowReader(t *testing.T) {
 		lost = all.outputLost
 		return nil
 	}, func(err error) { over = err })
-	if took := time.Since(begin); took > pauseTime/5 {
+	if took := time.Since(begin); took > standstill.AtMost/5 {
 		t.Errorf("the loop has waited for %v", took)
 	}
 	(<-s.loop.C)()
