@@ -185,6 +185,9 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 		}
 	case Up:
 		o.up = true
+		for slot := range o.target {
+			o.bereft[slot] = !o.begun[slot]
+		}
 	case Close:
 		o.closed = true
 		if !o.delay.IsZero() {

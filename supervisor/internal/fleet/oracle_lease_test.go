@@ -13,10 +13,12 @@ type tenures struct {
 	last    map[int]Lease // by slot, of the last ready worker of the revision in force
 	waiting map[int]Lease // by slot, of the worker that was told to go before it had a successor
 	cleared map[int]int   // in the step under way: number of the event
+	begun   map[int]bool  // slots that have had a worker
+	bereft  map[int]bool  // slots that had never had a worker when all others were up
 }
 
 func newTenures() tenures {
-	return tenures{left: map[int]Lease{}, undead: map[int]bool{}, last: map[int]Lease{}, waiting: map[int]Lease{}}
+	return tenures{left: map[int]Lease{}, undead: map[int]bool{}, last: map[int]Lease{}, waiting: map[int]Lease{}, begun: map[int]bool{}, bereft: map[int]bool{}}
 }
 
 // clear notes that nobody is left of a worker.

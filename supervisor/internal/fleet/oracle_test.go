@@ -278,7 +278,7 @@ func (o *oracle) spawned(now time.Time, a Spawn) string {
 	if !o.forks(w.Revision) {
 		return "spawn without a ready loader"
 	}
-	if spawns, own := reasons[a.Reason]; own && !spawns || a.Reason == "" || a.Reason == ReasonStart && o.up {
+	if spawns, own := reasons[a.Reason]; own && !spawns || a.Reason == "" || a.Reason == ReasonStart && o.up && !o.bereft[w.Slot] {
 		return "spawned for a reason that spawns nobody"
 	}
 	if w.Revision == o.current && !o.served() && !o.pioneers(w.Slot) {
@@ -311,6 +311,8 @@ func (o *oracle) spawned(now time.Time, a Spawn) string {
 	if broken := o.leased(now, w); broken != "" {
 		return broken
 	}
+	o.begun[w.Slot] = true
+	delete(o.bereft, w.Slot)
 	o.alive[w.ID] = &life{Worker: w, reason: a.Reason, startBy: now.Add(s.StartupTimeout)}
 	o.alive[w.ID].expected = o.headers[w.Revision]
 	if a.Reason == ReasonLifetime && !o.aged(now, w.Slot) {
