@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 )
@@ -268,7 +269,7 @@ func (o *oracle) retired(now time.Time, a Retire, stopped bool) string {
 		}
 		return "retired without need"
 	}
-	if w.Lease != nil && w.Slot < o.target {
+	if w.Lease != nil && w.Slot < o.target && maps.Equal(w.Lease, o.last[w.Slot]) {
 		o.waiting[w.Slot] = w.Lease
 	}
 	if w.stuck && (o.surge() == 0 || o.spare() <= 0 || !o.anyFree(now, o.current, w.Slot)) { // its successor waits for the first drain to end
