@@ -57,7 +57,7 @@ func (o *oracle) replacements() int {
 	slots := map[int]bool{}
 	for _, w := range o.alive {
 		for _, s := range o.alive {
-			if s.Slot == w.Slot && s.ID > w.ID && recycling(s.reason) && !s.told && !w.killed {
+			if s.Slot == w.Slot && s.ID > w.ID && recycling(s.reason) && !s.told && !s.undead && !w.killed {
 				slots[w.Slot] = true
 			}
 		}
