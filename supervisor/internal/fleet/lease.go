@@ -89,7 +89,7 @@ func (f *Fleet) Leases() (all []Tenure) {
 		all = append(all, one)
 	}
 	for _, one := range held {
-		if !slices.ContainsFunc(f.current.Leases, func(l Lease) bool { return maps.Equal(l, one.Lease) }) {
+		if !f.current.lists(one.Lease) {
 			all = append(all, one)
 		}
 	}
@@ -102,6 +102,11 @@ func (s *Settings) bounded(workers int) int {
 		return min(workers, len(s.Leases))
 	}
 	return workers
+}
+
+// lists says whether a worker of the revision may hold the lease.
+func (s *Settings) lists(l Lease) bool {
+	return slices.ContainsFunc(s.Leases, func(one Lease) bool { return maps.Equal(one, l) })
 }
 
 // books returns who holds what.
@@ -117,6 +122,9 @@ func (f *Fleet) books(r *room) *leases {
 		r.leases.hold(one.Lease)
 	}
 	for i, s := range f.slots {
+		if !f.current.lists(s.lease) {
+			continue // nobody can get it back
+		}
 		for name, text := range s.lease {
 			r.leases.home[value{name, text}] = i
 		}

@@ -59,7 +59,7 @@ func (o *oracle) anyFree(now time.Time, revision, slot int) bool {
 	all := o.settings[revision].Leases
 	return len(all) == 0 || slices.ContainsFunc(all, func(l Lease) bool {
 		for other, last := range o.last {
-			if other != slot && other < o.target && last.clashes(l) && o.empty(other) && !o.inBackoff(now, other) && !maps.Equal(l, o.last[slot]) {
+			if other != slot && other < o.target && o.lists(last) && last.clashes(l) && o.empty(other) && !o.inBackoff(now, other) && !maps.Equal(l, o.last[slot]) {
 				return false
 			}
 		}
@@ -67,10 +67,26 @@ func (o *oracle) anyFree(now time.Time, revision, slot int) bool {
 	})
 }
 
+// lists says whether a worker of the revision in force may hold the lease.
+func (o *oracle) lists(l Lease) bool {
+	return slices.ContainsFunc(o.settings[o.current].Leases, func(one Lease) bool { return maps.Equal(one, l) })
+}
+
 // inBackoff says whether the slot stays empty for a while.
 func (o *oracle) inBackoff(now time.Time, slot int) bool {
 	c := o.crashes[[2]int{slot, o.current}]
 	return c != nil && c.until.After(now)
+}
+
+// mayBackOff says whether the slot may stay empty for a while: for how long is told when
+// whoever failed to start there is gone, and counts from the time it was killed.
+func (o *oracle) mayBackOff(now time.Time, slot int) bool {
+	for _, w := range o.alive {
+		if w.Slot == slot && w.killed && !w.aborted.IsZero() && w.Revision == o.current {
+			return true
+		}
+	}
+	return o.inBackoff(now, slot)
 }
 
 // leased checks the lease of a worker that is spawned.
@@ -92,8 +108,7 @@ func (o *oracle) leased(now time.Time, w Worker) string {
 		return ""
 	}
 	for slot, l := range o.waiting {
-		listed := slices.ContainsFunc(all, func(one Lease) bool { return maps.Equal(l, one) })
-		if listed && o.empty(slot) && !o.inBackoff(now, slot) && o.free(l) && (slot == w.Slot) != maps.Equal(l, w.Lease) {
+		if o.lists(l) && o.empty(slot) && !o.mayBackOff(now, slot) && o.free(l) && (slot == w.Slot) != maps.Equal(l, w.Lease) {
 			return "lease not given back"
 		}
 	}

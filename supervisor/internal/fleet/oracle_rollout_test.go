@@ -99,7 +99,7 @@ func (o *oracle) applied(a Apply) string {
 		o.retarget(n)
 	}
 	if n := len(o.settings[a.Revision].Leases); n > 0 {
-		o.target = min(o.target, n)
+		o.retarget(min(o.target, n))
 	}
 	o.forgetLeases()
 	for _, w := range o.alive {
