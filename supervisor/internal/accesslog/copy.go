@@ -237,13 +237,15 @@ func (l *Log) borrow() (*destination, time.Duration) {
 }
 
 func (l *Log) giveBack() {
+	var over *destination
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.writing = false
 	if l.next != nil {
-		l.current.close()
+		over = l.current
 		l.current, l.next = l.next, nil
 	}
+	l.mu.Unlock()
+	over.close()
 }
 
 // overdue reports whether Close has waited long enough.

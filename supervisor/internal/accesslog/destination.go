@@ -168,7 +168,7 @@ func (d *destination) room(wait time.Duration) bool {
 }
 
 func (d *destination) close() {
-	if d.own >= 0 {
+	if d != nil && d.own >= 0 {
 		unix.Close(d.fd)
 	}
 }

@@ -5,6 +5,7 @@ package accesslog
 import (
 	"bytes"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -151,4 +152,62 @@ func TestPartialLines(t *testing.T) {
 	if got, err := os.ReadFile(path); string(got) != "\na\nb\n" {
 		t.Errorf("the file has %q, %v", got, err)
 	}
+}
+
+// lingering is a socket whose close takes seconds, as that of a file may whose server does
+// not answer.
+func lingering(t *testing.T) (fd int) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	if fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
+		t.Fatal(err)
+	}
+	to := &unix.SockaddrInet4{Port: l.Addr().(*net.TCPAddr).Port, Addr: [4]byte{127, 0, 0, 1}}
+	if err := unix.Connect(fd, to); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1, Linger: 3}); err != nil {
+		t.Fatal(err)
+	}
+	for err == nil { // nobody reads
+		_, err = unix.SendmsgN(fd, make([]byte, 1<<20), nil, nil, unix.MSG_DONTWAIT)
+	}
+	return fd
+}
+
+// While a file is closed, which may take long, workers come and go.
+func TestSlowClose(t *testing.T) {
+	l, err := New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd := lingering(t)
+	l.current = &destination{fd: fd, own: fd}
+	moved := make(chan error)
+	go func() { moved <- l.Move(filepath.Join(t.TempDir(), "access.log")) }()
+	for there := true; there; { // until the other file is there
+		l.mu.Lock()
+		there = l.path == ""
+		l.mu.Unlock()
+	}
+	w, err := l.Open(1, "combined")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(w)
+	l.Retire(1)
+	select {
+	case err = <-moved:
+		t.Error("who opens a pipe waits for the file to be closed")
+	default:
+		err = <-moved
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	l.finish()
 }

@@ -165,34 +165,36 @@ func (l *Log) Reopen() error {
 // Opening the file may take as long as its file system does.
 func (l *Log) Move(path string) error {
 	d, err := l.destination(path)
+	over, err := l.change(path, d, err)
+	over.close()
+	return err
+}
+
+// change has later lines go to the destination, unless there was an error, and returns
+// the one that is not needed any more; nil: there is none.
+func (l *Log) change(path string, d *destination, err error) (over *destination, _ error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err != nil {
+	switch {
+	case err != nil:
 		if l.current == nil {
 			l.path = path
 		}
-		return err
-	}
-	switch {
+		return nil, err
 	case l.closed:
-		d.close()
-		return os.ErrClosed
+		return d, os.ErrClosed
 	case l.current == nil:
 		l.current = d
 		if l.paused == nil {
 			go l.run()
 		}
 	case !l.writing:
-		l.current.close()
-		l.current = d
+		over, l.current = l.current, d
 	default:
-		if l.next != nil {
-			l.next.close()
-		}
-		l.next = d
+		over, l.next = l.next, d
 	}
 	l.path = path
-	return nil
+	return over, nil
 }
 
 // destination opens what the path means.
@@ -250,10 +252,9 @@ func (l *Log) finish() {
 		l.forget(p)
 	}
 	l.watcher.close()
-	if l.current != nil {
-		l.current.close()
-	}
+	over := l.current
 	l.closed = true
 	l.mu.Unlock()
+	over.close()
 	close(l.done)
 }
