@@ -116,12 +116,14 @@ func (w *world) hang(x *Worker, innocents int) {
 
 // unseen says whether a worker hangs for longer than it takes for a look to see it,
 // and for looks to agree on it, with a loop that is as late as it can be. Since when
-// it could be seen is the world's own knowledge, and not of guard or brain.
+// it could be seen is the world's own knowledge, and not of guard or brain. A loop so
+// late that it takes the dead for unkillable, whose ends it has not heard of, has ever more
+// news to be late with: no time can be said for that one.
 func (w *world) unseen() string {
 	const most = 8*time.Second + Lateness + LateGrace + 3*time.Second
 	for id, h := range w.hung {
 		x := w.oracle.alive[id]
-		if x == nil || !x.ready || !x.header || x.told || x.killed || !x.aborted.IsZero() || w.now.After(h.until) {
+		if x == nil || w.oracle.undeads() >= 3 || !x.ready || !x.header || x.told || x.killed || !x.aborted.IsZero() || w.now.After(h.until) {
 			w.visible[id] = time.Time{}
 			continue
 		}

@@ -171,7 +171,7 @@ var brokenLaw = regexp.MustCompile(`world ([0-9]+) after [0-9]+ steps: (.*)`)
 // may break others as well, and earlier: it goes on with the worlds behind those.
 func simulateMutant(t *testing.T, binary string, mutant int, law string) (caught bool, out string) {
 	for seed, tries := 1, 0; tries < 100; tries++ {
-		cmd := exec.CommandContext(t.Context(), binary, "-test.run", "^TestSimulate$", "-steps", "3000000", "-seed", strconv.Itoa(seed))
+		cmd := exec.CommandContext(t.Context(), binary, "-test.run", "^TestSimulate$", "-steps", "10000000", "-seed", strconv.Itoa(seed))
 		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", mutantName, mutant))
 		text, _ := cmd.CombinedOutput()
 		found := brokenLaw.FindStringSubmatch(string(text))
