@@ -24,6 +24,7 @@ func FuzzReceive(f *testing.F) {
 		f.Add(way, []byte("\x01\x00READY=1\nSTATUS=up\xff\x02\x00STATUS=down\xff\x00\x00X_GOSUPER_RECYCLE=memory"))
 		f.Add(way, []byte("\x03\x00\xff\xfd\x01BARRIER=1\xff\x00\x00STOPPING=1"))
 		f.Add(way, []byte("\x01\x01STATUS=too long\xff\x00\x00READY=1\nBARRIER=1\xff\x05\x00WATCHDOG=1"))
+		f.Add(way, []byte("\x00\x00X_GOSUPER_FAILING=1\xff\x00\x00STATUS=a\xff\x00\x00STATUS="))
 		f.Add(way, []byte("\x00\x00EXTEND_TIMEOUT_USEC=1\x00\xff\x00\x00STATUS=\xff\x00\x00STATUS=x\n\n=\nREADY=1"))
 	}
 	f.Fuzz(func(t *testing.T, way byte, script []byte) {
@@ -85,13 +86,15 @@ func FuzzReceive(f *testing.F) {
 }
 
 // merge is what is known when a message has followed others. Watchdog is news each
-// time, and an old status is none.
+// time. A status that is taken back before it is delivered is none, so that only the last
+// one counts.
 func merge(known *Message, m Message) {
 	known.Ready = known.Ready || m.Ready
 	known.Stopping = known.Stopping || m.Stopping
 	known.Watchdog = known.Watchdog || m.Watchdog
-	if m.HasStatus && m.Status != known.Status {
-		known.HasStatus, known.Status = true, m.Status
+	known.Failing = known.Failing || m.Failing
+	if m.HasStatus {
+		known.Status = m.Status
 	}
 	if m.ExtendTimeout != 0 {
 		known.ExtendTimeout = m.ExtendTimeout
