@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"time"
 )
@@ -185,10 +184,7 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 			}
 		}
 	case Up:
-		o.up = true
-		for slot := range o.target {
-			o.bereft[slot] = !o.begun[slot]
-		}
+		o.rise()
 	case Close:
 		o.closed = true
 		if !o.delay.IsZero() {
@@ -269,9 +265,7 @@ func (o *oracle) retired(now time.Time, a Retire, stopped bool) string {
 		}
 		return "retired without need"
 	}
-	if w.Lease != nil && w.Slot < o.target && maps.Equal(w.Lease, o.last[w.Slot]) {
-		o.waiting[w.Slot] = w.Lease
-	}
+	o.await(w)
 	if w.stuck && (o.surge() == 0 || o.spare() <= 0 || !o.anyFree(now, o.current, w.Slot)) { // its successor waits for the first drain to end
 		o.atMost(now.Add(s.GracefulTimeout))
 		return ""

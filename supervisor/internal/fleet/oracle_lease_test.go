@@ -115,6 +115,21 @@ func (o *oracle) leased(now time.Time, w Worker) string {
 	return ""
 }
 
+// rise notes that every slot has somebody ready, but for those that there is no lease for.
+func (o *oracle) rise() {
+	o.up = true
+	for slot := range o.target {
+		o.bereft[slot] = !o.begun[slot]
+	}
+}
+
+// await notes that the slot of a worker which is told to go waits for its lease.
+func (o *oracle) await(w *life) {
+	if w.Lease != nil && w.Slot < o.target && maps.Equal(w.Lease, o.last[w.Slot]) {
+		o.waiting[w.Slot] = w.Lease
+	}
+}
+
 // keepLease notes that the slot of a ready worker gets its lease back, and no other.
 func (o *oracle) keepLease(w *life) {
 	for _, of := range []map[int]Lease{o.waiting, o.last} {
