@@ -35,6 +35,10 @@ func TestGolden(t *testing.T) {
 	b.TimedOut()
 	b.TimedOut()
 	b.Beat()
+	b.Failed(100)
+	b.Succeeded(50)
+	b.Failed(200)
+	b.Failed(300)
 	b.Take(NoSlot, 1000, 0, "GET", "/agent/stream", "")
 	b.Take(NoSlot, 2000, 9000, "POST", "/a\x1b[2J\u00e9\n", "4bf92f35-77b3-4da6-a3ce-929d0e0e4736")
 	b.Take(5, 3000, 0, "PROPFIND-AND-MORE", "/"+strings.Repeat("0123456789", 13), strings.Repeat("x", 65))
@@ -105,6 +109,9 @@ func TestGolden(t *testing.T) {
 	}
 	if got := b.InFlight(); got != 1 {
 		t.Errorf("InFlight() = %d, want 1", got)
+	}
+	if f := v.Failures(); f != (Failures{Row: 2, Since: 200, Succeeded: 50}) {
+		t.Errorf("Failures() = %+v", f)
 	}
 }
 

@@ -20,6 +20,10 @@ test('the board has the bytes that every language is held to', () => {
   board.timedOut();
   board.timedOut();
   board.beat();
+  board.failed(100);
+  board.succeeded(50);
+  board.failed(200);
+  assert.equal(board.failed(300), 2);
   assert.equal(board.take(1000, 0, 'GET', '/agent/stream', ''), 0);
   const odd = Buffer.from('/a\x1b[2J\u00e9\n').toString('latin1');
   assert.equal(board.take(2000, 9000, 'POST', odd, '4bf92f35-77b3-4da6-a3ce-929d0e0e4736'), 1);

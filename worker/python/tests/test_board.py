@@ -41,6 +41,7 @@ def test_golden() -> None:
     memory[72:80] = 0x8000000000000005.to_bytes(8, "little")
     memory[64:72] = 0x0123456789ABCDEF.to_bytes(8, "little")
     memory[80:88] = (1).to_bytes(8, "little")
+    struct.pack_into("<Iqq", memory, 300, 2, 200, 50)  # failures, which are counted elsewhere
     board.set_state(_board.DRAINING)
 
     want = GOLDEN.read_bytes()
