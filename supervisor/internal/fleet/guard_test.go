@@ -75,7 +75,8 @@ func limitsFor(r *rand.Rand) (l guard.Limits) {
 	return l
 }
 
-// look tells the brain what is to be seen of the workers now.
+// look tells the brain what is to be seen of the workers now. Somebody who looks again in
+// the same moment would look for ever.
 func (w *world) look(due time.Time) string {
 	for _, id := range slices.Sorted(maps.Keys(w.hung)) {
 		h := w.hung[id]
@@ -91,7 +92,13 @@ func (w *world) look(due time.Time) string {
 	for _, sight := range w.guard.Look(w.now) {
 		seen.Sights = append(seen.Sights, Sight(sight))
 	}
-	return w.step(seen)
+	if broken := w.step(seen); broken != "" {
+		return broken
+	}
+	if next := w.guard.Next(); !next.IsZero() && !next.After(w.now) {
+		return fmt.Sprintf("time stands still: what was due at %v is due again", next)
+	}
+	return ""
 }
 
 // delay keeps the loop from its work in one of so many steps, in some worlds.
