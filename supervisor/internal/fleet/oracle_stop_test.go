@@ -25,8 +25,18 @@ func (o *oracle) atMost(by time.Time) {
 	}
 }
 
+// asked notes that the fleet is to stop. Whether anything was ever ready is for the brain
+// to say if what it is told before in the same moment may have made it so.
+func (o *oracle) asked(now time.Time, quick bool) {
+	if quick || o.event == 0 || o.served() {
+		o.stop(now, quick, o.served())
+		return
+	}
+	o.unsure = true
+}
+
 // stop notes until when what was asked for has to be over.
-func (o *oracle) stop(now time.Time, quick bool) {
+func (o *oracle) stop(now time.Time, quick, served bool) {
 	s := o.settings[o.current]
 	grace := s.GracefulTimeout
 	if quick {
@@ -35,7 +45,7 @@ func (o *oracle) stop(now time.Time, quick bool) {
 	end := now.Add(grace + KillGrace)
 	switch {
 	case !quick && !o.stopAt.IsZero():
-	case !quick && o.served() && s.StopDelay > 0:
+	case !quick && served && s.StopDelay > 0:
 		o.delay = now.Add(s.StopDelay)
 		o.stopAt = end.Add(s.StopDelay)
 	case o.stopAt.IsZero() || end.Before(o.stopAt):

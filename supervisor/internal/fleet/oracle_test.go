@@ -26,6 +26,7 @@ type oracle struct {
 	rollout   bool
 	delay     time.Time // until when a stop waits; zero: it does not, or there is none
 	stopAt    time.Time // when a stop must be over; zero: none
+	unsure    bool      // whether a stop waits is seen by what the brain does
 	quick     bool      // it is a quick one
 	halted    bool
 	moved     bool           // the last step was about more than time, as the brain says
@@ -123,6 +124,10 @@ func (o *oracle) check(f *Fleet, now time.Time, events ...Event) (actions []Acti
 		broken = o.order(f, now, events)
 	}
 	actions = f.Step(now, events...)
+	if o.unsure {
+		o.unsure = false
+		o.stop(now, false, !f.stopAt.IsZero())
+	}
 	o.moved = f.Moved()
 	if broken != "" {
 		return actions, broken
@@ -207,7 +212,7 @@ func (o *oracle) before(now time.Time, ev Event, late bool) {
 			o.prev[ev.ID] = true
 		}
 	case Stop:
-		o.stop(now, ev.Quick)
+		o.asked(now, ev.Quick)
 		o.candidate, o.fallback = 0, 0
 	}
 }
