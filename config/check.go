@@ -194,7 +194,7 @@ func (l *loader) makePathsAbsolute() {
 	if c.Chdir != "" && !filepath.IsAbs(c.Chdir) {
 		c.Chdir = filepath.Join(c.Dir, c.Chdir)
 	}
-	files := []*string{&c.PIDFile, &c.EnvFile, &c.TLS.Cert, &c.TLS.Key}
+	files := []*string{&c.PIDFile, &c.EnvFile, &c.TLS.Cert, &c.TLS.Key, &c.Incidents.Dir}
 	for _, log := range []*string{&c.Log.File, &c.Log.AccessFile} {
 		if *log != "-" {
 			files = append(files, log)

@@ -134,6 +134,8 @@ type Config struct {
 	Admin Admin
 	// TLS is what cooperating workers serve HTTPS with; the zero value: HTTP.
 	TLS TLS
+	// Incidents rules what becomes of incidents.
+	Incidents Incidents
 	// Limits is what the kernel lets a worker use.
 	Limits Limits
 	// Proxy rules workers of the class "proxy".
@@ -292,11 +294,12 @@ func Default() *Config {
 			ResetAfter:      10 * time.Second,
 			StartupAttempts: 3,
 		},
-		Log:     Log{Level: "info", Format: "auto", File: "-", AccessFormat: "combined", Workers: "raw"},
-		Limits:  Limits{Core: -1, NoNewPrivs: AutoBool{Auto: true}},
-		Proxy:   Proxy{To: "port", ConnectTimeout: 5 * time.Second},
-		Watch:   Watch{Paths: []string{"."}},
-		Control: Control{Socket: "auto"},
+		Log:       Log{Level: "info", Format: "auto", File: "-", AccessFormat: "combined", Workers: "raw"},
+		Incidents: Incidents{Keep: 64},
+		Limits:    Limits{Core: -1, NoNewPrivs: AutoBool{Auto: true}},
+		Proxy:     Proxy{To: "port", ConnectTimeout: 5 * time.Second},
+		Watch:     Watch{Paths: []string{"."}},
+		Control:   Control{Socket: "auto"},
 	}
 }
 

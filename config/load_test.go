@@ -77,6 +77,9 @@ var samples = map[string]sample{
 	"max_worker_memory_hard":     {`"1GiB"`, "1073741824"},
 	"worker_memory":              {`"300MB"`, "300000000"},
 
+	"incidents.dir":  {`"/var/lib/api"`, "/var/lib/api"},
+	"incidents.keep": {"7", "7"},
+
 	"limits.nofile":        {"65536", "65536"},
 	"limits.core":          {"0", "0"},
 	"limits.as":            {`"8GiB"`, "8GiB"},
@@ -302,7 +305,7 @@ func TestKeysCoverConfig(t *testing.T) {
 	fields := 0
 	structs := []reflect.Type{
 		reflect.TypeFor[Config](), reflect.TypeFor[Restart](), reflect.TypeFor[Log](), reflect.TypeFor[Control](),
-		reflect.TypeFor[Shutdown](), reflect.TypeFor[Admin](), reflect.TypeFor[TLS](), reflect.TypeFor[Limits](), reflect.TypeFor[Proxy](), reflect.TypeFor[Watch](),
+		reflect.TypeFor[Shutdown](), reflect.TypeFor[Admin](), reflect.TypeFor[Incidents](), reflect.TypeFor[TLS](), reflect.TypeFor[Limits](), reflect.TypeFor[Proxy](), reflect.TypeFor[Watch](),
 	}
 	for _, of := range structs {
 		for f := range of.NumField() {

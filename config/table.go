@@ -324,7 +324,7 @@ var keys = slices.Concat([]Key{
 		Usage: "file of the private key of that certificate, in PEM; only the master needs to be able to read it",
 	},
 		func(c *Config) *string { return &c.TLS.Key }, text("path", nil)),
-}, limitKeys)
+}, incidentKeys, limitKeys)
 
 // maxCount is the largest count: it fits everywhere, and sums of two do.
 const maxCount = 1_000_000_000

@@ -158,7 +158,7 @@ func TestDefaults(t *testing.T) {
 		"restart.backoff_min": `"100ms"`, "restart.backoff_max": `"30s"`, "restart.reset_after": `"10s"`, "restart.startup_attempts": "3",
 		"log.level": `"info"`, "log.format": `"auto"`, "log.file": `"-"`,
 		"log.access_file": `""`, "log.access_format": `"combined"`, "log.workers": `"raw"`, "control.socket": `"auto"`, "shutdown.delay": `"0s"`,
-		"admin.bind": `""`, "admin.actions": "false", "tls.cert": `""`, "tls.key": `""`,
+		"admin.bind": `""`, "admin.actions": "false", "incidents.dir": `""`, "incidents.keep": "64", "tls.cert": `""`, "tls.key": `""`,
 		"reload": "false", "watch.paths": `["."]`, "watch.build": "[]",
 	}
 	for _, k := range Keys() {

@@ -4,12 +4,15 @@ package supervisor
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 )
@@ -58,6 +61,42 @@ func TestCondition(t *testing.T) {
 		is(control.FleetReady, 3)
 		st.kill(syscall.SIGTERM)
 		is(control.FleetStopping, 0)
+		st.kill(syscall.SIGQUIT)
+		<-st.result
+	})
+}
+
+// TestIncidentFiles: incidents become files where the configuration in force says so.
+func TestIncidentFiles(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "incidents")
+	files := func() int {
+		entries, _ := os.ReadDir(dir)
+		return len(entries)
+	}
+	play(t, "workers = 1\nready = \"notify\"\n", silent, func(st *stage) {
+		st.say(1, notify.Message{Ready: true})
+		st.exit(1, 3)
+		if files() != 0 {
+			t.Error("there are files that nobody wants")
+		}
+		c := load(t, fmt.Sprintf("workers = 1\nready = \"notify\"\n[incidents]\ndir = %q\nkeep = 2\n", dir))
+		st.load = func() (*config.Config, []string, error) { return c, nil, nil }
+		st.say(2, notify.Message{Ready: true})
+		st.kill(syscall.SIGHUP)
+		st.say(3, notify.Message{Ready: true})
+		if _, err := os.Stat(dir); err != nil {
+			t.Errorf("the folder is not there: %v", err)
+		}
+		st.exit(2, 0)
+		st.pass(time.Hour)
+		for id := 3; id < 6; id++ {
+			st.exit(id, 4)
+			st.say(id+1, notify.Message{Ready: true})
+			if want := min(id-2, 2); files() != want {
+				t.Errorf("after %d ends there are %d files", id-2, files())
+			}
+			st.pass(time.Hour)
+		}
 		st.kill(syscall.SIGQUIT)
 		<-st.result
 	})

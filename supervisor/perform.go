@@ -198,11 +198,13 @@ func (s *Supervisor) bury(w *roster.Worker, a fleet.Bury) {
 	held := heldBy(a.Worker, w, lost)
 	fields = append(append(fields, held.Fields()...), s.unfold(w, a.Worker)...)
 	memory, kind := s.limits.Scales.Last(w.ID)
-	s.books.Buried(a, incidents.Incident{
-		Worker: w.ID, Slot: w.Slot, PID: w.PID, Generation: w.Generation, At: time.Now().UTC().Round(0),
-		Status: w.Ending(a.Worker), Age: w.Age(), Memory: memory, MemoryKind: string(kind), Lost: lost, Held: held,
-		Lines: w.LastWords(), Stacks: w.Stacks(),
-	})
+	if reason, is := incidents.Reason(a); is {
+		s.enter(incidents.Incident{
+			Reason: string(reason), Worker: w.ID, Slot: w.Slot, PID: w.PID, Generation: w.Generation, At: time.Now().UTC().Round(0),
+			Status: w.Ending(a.Worker), Age: w.Age(), Memory: memory, MemoryKind: string(kind), Lost: lost, Held: held,
+			Lines: w.LastWords(), Stacks: w.Stacks(),
+		})
+	}
 	if a.Verdict == fleet.Retired {
 		s.log.Info("worker gone", append(fields, zap.String("reason", string(cmp.Or(a.Worker.Why, fleet.ReasonLeft))))...)
 	} else {
@@ -213,6 +215,12 @@ func (s *Supervisor) bury(w *roster.Worker, a fleet.Bury) {
 		access.Retire(w.ID)
 	}
 	s.roster.Leave(w.Tails()...)
+}
+
+// enter has an incident remembered.
+func (s *Supervisor) enter(one incidents.Incident) {
+	s.books.Enter(one)
+	s.archive.Enter(one)
 }
 
 // heldBy are the requests that a dead worker held, of which so many are lost.

@@ -31,6 +31,7 @@ func newSuccessor(o Options, h hands) (*Supervisor, error) {
 		s.signals.OutliveTerminal()
 	}
 	s.files.Resume(i.access)
+	s.archive.Resume()
 	s.upgrades.Done(i.version, o.Version)
 	s.endpoints.Resume()
 	s.births.Boards.Reopen(s.log)

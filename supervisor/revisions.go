@@ -60,6 +60,7 @@ func (s *Supervisor) apply(a fleet.Apply) {
 	s.endpoints.OpenAdmin(r.Admin, r.Config)
 	s.watchFiles(r.Config, "cannot watch other files")
 	s.files.Move(r.Config)
+	s.archive.Open()
 	s.moveControl(r.Config)
 	s.loop.Afterwards(func() {
 		s.log.Info("configuration in force", zap.Int("generation", a.Generation), zap.String("reason", string(a.Reason)), zap.Strings("bind", r.Sockets.URLs()))

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/api"
+	"github.com/gosuper/gosuper/supervisor/internal/archive"
 	"github.com/gosuper/gosuper/supervisor/internal/birth"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/develop"
@@ -85,21 +86,25 @@ func (s *Supervisor) attach(o Options, h hands) {
 	})
 	s.reloads.Attach(reloads.Options{
 		Log: o.Log, Loop: s.loop, Environ: o.Environ, Reconfigure: o.Reconfigure, Ended: s.books.ReloadEnded,
-		InForce: func() *config.Config { return s.revisions.Current.Config }, Plan: s.plan, Try: s.try,
+		InForce: s.inForce, Plan: s.plan, Try: s.try,
 	})
 	building := developing(o)
 	building.Start = s.startBuild
 	s.development = develop.New(building)
 	s.files.Attach(ownfiles.Options{Loop: s.loop, Log: o.Logs, Logger: o.Log, Turns: s.turns, Lost: s.books.LoseLines})
+	s.archive.Attach(archive.Options{Log: o.Log, Loop: s.loop, InForce: s.inForce})
 	s.sockets.Work(socket.NewPaths(s.loop.Report, func(what string, err error) { s.log.Warn(what, zap.Error(err)) }))
 }
+
+// inForce is the configuration in force.
+func (s *Supervisor) inForce() *config.Config { return s.revisions.Current.Config }
 
 // connect gives the rest what it works with, now that there is a brain.
 func (s *Supervisor) connect() {
 	s.loaders.Attach(preload.Options{
 		Log: s.log, Environ: s.options.Environ, Output: s.options.Streams, Roster: s.roster, Leftovers: &s.leftovers,
 		Note: s.note, State: s.fleet.Loader,
-		Restarted: s.books.Loaded, Failed: s.books.Enter, Known: s.knows, Child: s.hands.child, Kill: s.killer.Kill, Make: s.births.Make,
+		Restarted: s.books.Loaded, Failed: s.enter, Known: s.knows, Child: s.hands.child, Kill: s.killer.Kill, Make: s.births.Make,
 		Deliver: func(m preload.Message, done <-chan struct{}) { s.signs.Post(signs.Message{Loader: m}, done) },
 	})
 	s.births.Attach(birth.Options{
@@ -226,4 +231,5 @@ func (s *Supervisor) greet() {
 		zap.Int("pid", os.Getpid()), zap.Strings("bind", r.Sockets.URLs()), zap.Int("workers", r.Workers), zap.Strings("command", r.Config.Command))
 	r.Warnings = s.options.Warnings
 	r.Warn(s.log, r)
+	s.archive.Open()
 }

@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/gosuper/gosuper/supervisor/internal/archive"
 	"github.com/gosuper/gosuper/supervisor/internal/birth"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/develop"
@@ -53,6 +54,7 @@ type Supervisor struct {
 
 	manager   *manager.Manager     `state:"-"`       // nil: there is none
 	books     *books.Books         `state:",inline"` // what is counted and remembered
+	archive   archive.Archive      `state:",inline"` // of incidents
 	report    *report.Report       `state:"-"`       // what the master is doing
 	limits    limits.Limits        `state:",inline"` // of workers
 	reloads   *reloads.Reloads     `state:",inline"`

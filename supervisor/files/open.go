@@ -115,6 +115,27 @@ func OpenPID(path string) (*os.File, error) {
 	}))
 }
 
+// OpenFolder opens a folder for files that are made in it, and makes it if it is not
+// there. One that is there belongs to root or this user. Others may write in it: what is
+// opened there has to be made anew, under names that nobody can foresee.
+func OpenFolder(path string) (*os.File, error) {
+	return asFile(path)(retry(path, func(p *place) (int, error) {
+		if p.file == nil {
+			if err := unix.Mkdirat(p.dir, p.name, 0o750); err != nil && err != unix.EEXIST {
+				return -1, err
+			}
+			return -1, errMoved // look who made it
+		}
+		switch folder := p.full(); {
+		case p.file.Mode&unix.S_IFMT != unix.S_IFDIR:
+			return -1, fmt.Errorf("%s is not a folder", folder)
+		case !p.trusts(p.file.Uid):
+			return -1, fmt.Errorf("%s belongs to user %d", folder, p.file.Uid)
+		}
+		return p.openAs(unix.O_RDONLY | unix.O_DIRECTORY)
+	}))
+}
+
 // IsAt says whether the open file is the one at the path.
 func IsAt(f *os.File, path string) bool {
 	p, err := find(path)

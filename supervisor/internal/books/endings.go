@@ -16,15 +16,6 @@ import (
 // Enter enters an incident.
 func (b *Books) Enter(one incidents.Incident) { b.incidents.Enter(one) }
 
-// Buried makes an incident of the end of a worker if it is one (see [incidents.Reason]).
-// The reason is entered here.
-func (b *Books) Buried(a fleet.Bury, one incidents.Incident) {
-	if reason, is := incidents.Reason(a); is {
-		one.Reason = string(reason)
-		b.Enter(one)
-	}
-}
-
 // Incidents are those of which more is known than the last lines, newest first.
 func (b *Books) Incidents(now time.Time) control.Incidents { return b.incidents.Answer(now) }
 
