@@ -54,12 +54,12 @@ def theirs(app: Any) -> Any:
     return _connect(config, config.http_protocol_class, asyncio.get_running_loop())
 
 
-def ours(app: Any) -> Any:
+def ours(app: Any, failures: int = 0, notify: Any = None, **options: Any) -> Any:
     """A connection of this package, with the limits that a worker has by default."""
-    config = Config(app, access_log=False, log_level="critical", http="httptools")
+    config = Config(app, access_log=False, log_level="critical", **{"http": "httptools", **options})
     config.load()
-    limits = Limits(timeout=120_000_000_000, stream=120_000_000_000, connections=1000)
-    ledger = Ledger(Board.unshared(), Gate(1000, Fleet(bytearray(4096)), 0, 1), limits, Notifier(), None)
+    limits = Limits(timeout=120_000_000_000, stream=120_000_000_000, failures=failures, connections=1000)
+    ledger = Ledger(Board.unshared(), Gate(1000, Fleet(bytearray(4096)), 0, 1), limits, notify or Notifier(), None)
     config.account(ledger, {"draining": None, "deadline": None}, Hooks(lambda: None, lambda: None))
     connection = _connect(config, config.http_protocol_class, LazyLoop(asyncio.get_running_loop()))
     connection.ticket = object()

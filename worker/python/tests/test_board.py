@@ -26,6 +26,10 @@ def test_golden() -> None:
     board.timed_out()
     board.timed_out()
     board.beat()
+    board.failed(100)
+    board.succeeded(50)
+    board.succeeded(40)
+    assert [board.failed(200), board.failed(300)] == [1, 2]
     assert board.take(1000, 0, texts(b"GET", b"/agent/stream", b"")) == 0
     path = "/a\x1b[2J\u00e9\n".encode()
     assert board.take(2000, 9000, texts(b"POST", path, b"4bf92f35-77b3-4da6-a3ce-929d0e0e4736")) == 1
@@ -41,7 +45,6 @@ def test_golden() -> None:
     memory[72:80] = 0x8000000000000005.to_bytes(8, "little")
     memory[64:72] = 0x0123456789ABCDEF.to_bytes(8, "little")
     memory[80:88] = (1).to_bytes(8, "little")
-    struct.pack_into("<Iqq", memory, 300, 2, 200, 50)  # failures, which are counted elsewhere
     board.set_state(_board.DRAINING)
 
     want = GOLDEN.read_bytes()

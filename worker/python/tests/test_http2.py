@@ -189,3 +189,48 @@ def test_drain_and_clients_that_hang_up(master: Start) -> None:
     m.logged("exit status 0")
     lines = (m.folder / "access.log").read_text().splitlines()
     assert sorted(line.split()[-1] for line in lines) == ["client_gone", "client_gone", "ok", "ok"]
+
+
+def test_who_fails_while_others_do_not_is_replaced(master: Start) -> None:
+    m = master("""
+        import gosuper
+        async def app(scope, receive, send):
+            if gosuper.worker.id == 1:
+                raise RuntimeError("CUDA error")
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"ok"})
+        """, "workers = 2\nmax_failures = 5", "--http2", "--lifespan", "off")  # fmt: skip
+    m.ready(2)
+
+    async def run() -> set[int]:
+        seen = set()
+        while not m.status()["counters"]["restarts"]["max_failures"]:
+            client = Client()
+            await client.connect(m.address())
+            seen |= {(await client.over(client.ask("/"))).status for _ in range(2)}
+            client.writer.close()
+            await client.task
+        return seen
+
+    assert asyncio.run(run()) == {200, 500}
+
+
+def test_a_stream_that_is_reset_has_no_client(master: Start) -> None:
+    m = master(APP, "workers = 1\nkeepalive = 600", "--http2", "--cancel-on-disconnect")
+    m.ready(1)
+
+    async def run() -> None:
+        client = Client()
+        await client.connect(m.address())
+        gone, talks = client.ask("/long"), client.ask("/talks")
+        await asyncio.to_thread(m.until, lambda s: len(s["requests"] or []) == 2)
+        client.h2.stream(gone).reset()
+        client.flush()
+        assert (await client.over(talks)).ended == "EndOfMessage"
+        await asyncio.to_thread(m.until, lambda s: not s["requests"])
+        client.writer.close()
+        await client.task
+
+    asyncio.run(run())
+    lines = (m.folder / "access.log").read_text().splitlines()
+    assert sorted(line.split()[-1] for line in lines) == ["client_gone", "ok"]

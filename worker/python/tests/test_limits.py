@@ -186,6 +186,7 @@ def test_client_gone(master: Start, path: str, options: tuple[str, ...], status:
     m.until(lambda _: (m.folder / "access.log").read_text().endswith("client_gone\n"))
     assert f'"GET {path} HTTP/1.1" {status} ' in (m.folder / "access.log").read_text()
     assert ("cancelled /slow" in m.output()) == bool(options)
+    assert "Traceback" not in m.output()
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

@@ -221,9 +221,9 @@ def test_lazy_timer() -> None:
 def test_mixins_have_names_of_their_own() -> None:
     """What the mixins add must not be what a protocol class of uvicorn has already; what they override is listed."""
     meant = {
-        "app", "connection_lost", "connection_made", "data_received", "on_body", "on_response_complete", "on_stream_closed",
-        "pause_writing", "resume_writing", "send_400_response", "tasks", "timeout_keep_alive_handler", "transport",
-        "_start_asgi_task", "_switch",
+        "app", "connection_lost", "connection_made", "data_received", "handle_rst_stream", "on_body",
+        "on_response_complete", "on_stream_closed", "pause_writing", "resume_writing", "send_400_response",
+        "tasks", "timeout_keep_alive_handler", "transport", "_start_asgi_task", "_switch",
     }  # fmt: skip
     mixins = (
         Connection, AnyProgress, BodyProgress, HTTPConnection, HTTP1Connection, WebSocketConnection, HTTP2Connection,

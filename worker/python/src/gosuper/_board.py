@@ -21,11 +21,11 @@ STARTING, READY, DRAINING = 1, 2, 3
 IN_USE, STREAMING, UPGRADED, ENDED = 1, 2, 4, 8
 
 # Indexes into the words of 8 bytes, and of 4 bytes where the name says so.
-_SLOT_COUNT32, _STATE32, _OVERDUE32 = 20 // 4, 28 // 4, 296 // 4
+_SLOT_COUNT32, _STATE32, _OVERDUE32, _FAILURES32 = 20 // 4, 28 // 4, 296 // 4, 300 // 4
 _BEAT, _DRAIN_UNTIL, _LEAVING, _ABORT = 32 // 8, 64 // 8, 72 // 8, 80 // 8
 _STARTED, _FINISHED, _TIMEOUTS = 128 // 8, 192 // 8, 240 // 8
 _ACCEPTED, _OPEN, _UNSLOTTED, _LOG_DROPPED, _DURATION = 256 // 8, 264 // 8, 272 // 8, 280 // 8, 288 // 8
-_HISTOGRAM = 512 // 8
+_FAILING, _SUCCEEDED, _HISTOGRAM = 304 // 8, 312 // 8, 512 // 8
 
 _HEADER = struct.Struct("<IIIIII")  # version, header size, slot size, slots in use, pid, state
 _MAGIC = int.from_bytes(b"GOSUPER1", "little")
@@ -62,6 +62,8 @@ class Board:
         """The requests that take has counted."""
         self._finished = 0
         self._duration = 0
+        self._failures = 0  # in a row
+        self._succeeded = 0
 
     @classmethod
     def unshared(cls) -> Board:
@@ -135,6 +137,20 @@ class Board:
         else:
             words[_HISTOGRAM] += 1
         words[_DURATION] = self._duration = self._duration + duration
+
+    def failed(self, now: int) -> int:
+        """Count a request, finished at a time, that the application failed to answer; how many there are in a row."""
+        if self._failures == 0:
+            self._words[_FAILING] = now
+        self._words32[_FAILURES32] = self._failures = self._failures + 1
+        return self._failures
+
+    def succeeded(self, start: int) -> None:
+        """End such a row by a request that began at a time."""
+        if self._failures:
+            self._words32[_FAILURES32] = self._failures = 0
+        if start > self._succeeded:
+            self._words[_SUCCEEDED] = self._succeeded = start
 
     def timed_out(self) -> None:
         """Count a request that was ended at its deadline."""

@@ -58,6 +58,8 @@ class Limits:
     backlog: int = 0
     keepalive: int = 5_000_000_000
     requests: int = 0
+    failures: int = 0
+    """In a row."""
     connections: int = 0
 
 
@@ -118,6 +120,7 @@ def take(environ: MutableMapping[str, str], pid: int) -> Environment:
         backlog=number("GOSUPER_LIMIT_BACKLOG_TIMEOUT_MS") * 1_000_000,
         keepalive=number("GOSUPER_LIMIT_KEEPALIVE_MS", 5000) * 1_000_000,
         requests=number("GOSUPER_LIMIT_REQUESTS"),
+        failures=number("GOSUPER_LIMIT_FAILURES"),
         connections=number("GOSUPER_LIMIT_CONNECTIONS"),
     )
     given = Environment(

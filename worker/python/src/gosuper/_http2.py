@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         conn: Any
 
         def flush(self) -> None: ...
+        def handle_rst_stream(self, event: Any) -> None: ...
         def on_stream_closed(self) -> None: ...
 else:
     _Base = HTTPConnection
@@ -35,6 +36,15 @@ class HTTP2Connection(_Base):
             if request.connection is self:
                 self.ledger.lost(request)
         super().connection_lost(exc)
+
+    def handle_rst_stream(self, event: Any) -> None:
+        """The client of one request has hung up."""
+        cycle = self.cycles.get(event.stream_id)
+        if cycle is not None and not cycle.response_complete:
+            for request in cast("list[Request]", list(self.ledger.deadlines.running)):
+                if getattr(request.raw_send, "__self__", None) is cycle:
+                    self.ledger.lost(request)
+        super().handle_rst_stream(event)
 
     def announce_end(self) -> None:
         """Tell the client to open no more streams here; those that it has opened meanwhile are served."""

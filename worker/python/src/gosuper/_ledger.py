@@ -15,6 +15,7 @@ from gosuper._board import Board
 from gosuper._connection import Connection
 from gosuper._deadlines import NEVER, WAITING, Deadlines, Timed
 from gosuper._environ import Limits
+from gosuper._failures import Failures
 from gosuper._gate import Gate
 from gosuper._notify import Notifier
 from gosuper._request import FLAGS, Message, Request, Send
@@ -50,6 +51,7 @@ class Ledger:
         self.hastier = [0 < limit < (limits.timeout or NEVER) for limit in (0, limits.stream, limits.upgrade)]
         """For each phase, whether a request may be due earlier when it begins."""
         self._notify = notify
+        self._failures = Failures(limits.failures, board, notify) if limits.failures else None
         self._log = log
         self._answers: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -103,9 +105,13 @@ class Ledger:
             if not request.ended:
                 if request.gone:
                     ending = _accesslog.CLIENT_GONE
+                    request.telling = False
                 elif ending == _accesslog.PANIC and request.phase == WAITING:
                     request.replaced()
                 self._account(request, request.status, ending)
+                if self._failures is not None and request.telling and (request.status >= 500 or ending == _accesslog.OK):
+                    # A response that was broken off is neither good nor bad.
+                    self._failures.judge(request.start, request.status, _asked(request.scope))
             self.board.free(request.slot)
             request.slot = _board.NO_SLOT  # it may be another's from here on
         self.deadlines.running.pop(request, None)
@@ -269,6 +275,11 @@ def _age(request: Request) -> float:
 def _path(scope: Message) -> bytes:
     raw = scope.get("raw_path")
     return raw if isinstance(raw, bytes) else str(scope["path"]).encode()
+
+
+def _asked(scope: Message) -> bytes:
+    """The path as the client has sent it, before which ASGI has that under which the application is to be found."""
+    return _path(scope).removeprefix(str(scope.get("root_path", "")).encode())
 
 
 def _texts(scope: Message) -> tuple[bytes, bytes, bytes]:

@@ -60,6 +60,10 @@ class Notifier:
         self._recycling = self.send("X_GOSUPER_RECYCLE=" + _word(reason))
         return self._recycling
 
+    def failing(self) -> bool:
+        """Have the master look at the failures on the board."""
+        return self.send("X_GOSUPER_FAILING=1")
+
     def hear(self) -> tuple[bytes, list[int]]:
         """Wait for what the master says, and the descriptors that come with it; nothing at all says that it is gone."""
         if self._socket is None:

@@ -15,6 +15,7 @@ from gosuper import _board
 from gosuper._board import Board, texts
 from gosuper._drain import Drain
 from gosuper._environ import Environment
+from gosuper._failures import Failures
 from gosuper._inherit import board, environment, inherit
 from gosuper._notify import Notifier
 from gosuper._stream import Streams
@@ -58,6 +59,7 @@ class Process:
         self.environment = env
         self.board = board
         self.notify = Notifier(env.loader if env.loader >= 0 else env.notify)
+        self._failures = Failures(env.limits.failures, board, self.notify)
         worker = self.worker
         worker.id, worker.slot, worker.place = env.id, env.slot, env.place
         worker.generation, worker.supervised = env.generation, env.supervised
@@ -131,15 +133,19 @@ class Process:
         if number == self.environment.limits.requests:
             self.notify.recycle("max_requests")
         work = Work(board, slot)
+        telling = True
         try:
             yield work
-        except BaseException:
+        except BaseException as error:
+            telling = work.status != 0 or isinstance(error, Exception)  # and not cancelled by a server
             work.status = work.status or 500
             raise
         finally:
             with self._lock:
                 board.free(slot)
                 board.finished(work.status or 200, time.monotonic_ns() - start)
+                if telling:
+                    self._failures.judge(start, work.status or 200, path.encode())
 
 
 class Work:

@@ -30,6 +30,9 @@ class Request:
     `finished` holds the ledger's lock. Times are CLOCK_MONOTONIC nanoseconds.
     """
 
+    telling = True
+    """Whether the answer says something of the application."""
+
     def __init__(
         self,
         ledger: Ledger,

@@ -80,7 +80,11 @@ class Accounting:
                     ledger.finish(request, _accesslog.PANIC)  # without an answer, or in the middle of it
         except BaseException as error:
             if not request.ended:
+                cancelled = isinstance(error, asyncio.CancelledError)  # not by the application, as a rule
+                request.telling = not cancelled
                 ledger.finish(request, _accesslog.PANIC)
+                if cancelled and request.gone:
+                    return  # as was asked for
                 raise
             if not isinstance(error, (Exception, asyncio.CancelledError)):
                 raise
@@ -144,5 +148,6 @@ class Middleware:
 
 async def _unavailable(request: Request) -> None:
     """Answer the first request of a connection that waited for too long: its client has probably given up."""
+    request.telling = False
     await request.send({"type": "http.response.start", "status": 503, "headers": status_headers(503, b"1")})
     await request.send({"type": "http.response.body", "body": status_text(503)})
