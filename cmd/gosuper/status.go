@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -193,8 +195,16 @@ func workerCells(w control.Worker) []string {
 	}
 	return []string{
 		strconv.Itoa(w.ID), strconv.Itoa(w.Slot), known(w.PID), strconv.Itoa(w.Generation), w.State, age(w.AgeSeconds),
-		requests, known(w.InFlight), cpuTime(w.CPUSeconds), memory(w.MemoryBytes), number(w.Restarts), w.Status,
+		requests, known(w.InFlight), cpuTime(w.CPUSeconds), memory(w.MemoryBytes), number(w.Restarts), says(w),
 	}
+}
+
+// says is what is known of a worker in words: that it is to be replaced, and what it says.
+func says(w control.Worker) string {
+	if w.Recycle == "" {
+		return w.Status
+	}
+	return strings.TrimSuffix("to be replaced: "+w.Recycle+"; "+w.Status, "; ")
 }
 
 // loaderCells is a loader in such a table.
@@ -240,11 +250,23 @@ func countersText(c control.Counters) string {
 			text += fmt.Sprintf(" %s %d", r, n)
 			none = false
 		}
+		if r == control.Recycle && len(c.RecycleReasons) > 0 {
+			text += ownText(c.RecycleReasons)
+		}
 	}
 	if none {
 		text += " none"
 	}
 	return text + "\n"
+}
+
+// ownText are the reasons that workers gave for wanting to be replaced.
+func ownText(reasons map[string]uint64) string {
+	var all []string
+	for _, r := range slices.Sorted(maps.Keys(reasons)) {
+		all = append(all, fmt.Sprintf("%s %d", r, reasons[r]))
+	}
+	return " (" + strings.Join(all, ", ") + ")"
 }
 
 // memoryHead says what the memory is, if that is the same for all workers.

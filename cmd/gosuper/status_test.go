@@ -14,7 +14,7 @@ func TestStatusText(t *testing.T) {
 		Name: "agents", PID: 7, Version: "v1.2.3", State: control.Reloading, Condition: control.FleetReloading, ReadyWorkers: 1, Generation: 3, UptimeSeconds: 93784, WorkersTarget: 2,
 		Binds: []string{"tcp://127.0.0.1:8000", "unix:///run/agents"},
 		Workers: []control.Worker{
-			{ID: 9, PID: new(412), Generation: 3, State: "ready", Cooperating: true, AgeSeconds: 4000, Requests: new(uint64(120)), InFlight: new(uint64(2)), MaxRequests: 1000, MemoryBytes: 3 << 29, MemoryKind: control.PSS, Restarts: 12, CPUSeconds: new(83.5), Status: "größer"},
+			{ID: 9, PID: new(412), Generation: 3, State: "ready", Cooperating: true, AgeSeconds: 4000, Requests: new(uint64(120)), InFlight: new(uint64(2)), MaxRequests: 1000, MemoryBytes: 3 << 29, MemoryKind: control.PSS, Restarts: 12, CPUSeconds: new(83.5), Status: "größer", Recycle: "stale_model"},
 			{ID: 10, Slot: 1, Place: 2, Generation: 3, State: "starting", AgeSeconds: 0.25, MemoryKind: control.RSS},
 			{ID: 11, Slot: 1, Place: 1, PID: new(41200), Generation: 2, State: "draining", AgeSeconds: 75, MemoryBytes: 5 << 20, MemoryKind: control.RSS},
 		},
@@ -22,14 +22,14 @@ func TestStatusText(t *testing.T) {
 			{Worker: 9, Method: "POST", Path: "/agent", AgeSeconds: 61, IdleSeconds: 61, RequestID: "a1"},
 			{Worker: 9, Method: "GET", Path: "/agent/stream", AgeSeconds: 12, IdleSeconds: 0.05, Streaming: true},
 		},
-		Counters:   control.Counters{Requests: new(uint64(1234)), Timeouts: new(uint64(1)), RequestsLost: new(uint64(2)), Restarts: map[control.Reason]uint64{control.Crash: 3, control.ByReload: 9}},
+		Counters:   control.Counters{Requests: new(uint64(1234)), Timeouts: new(uint64(1)), RequestsLost: new(uint64(2)), Restarts: map[control.Reason]uint64{control.Crash: 3, control.ByReload: 9, control.Recycle: 4}, RecycleReasons: map[string]uint64{"stale_model": 1, "cuda_error": 2}},
 		LastReload: control.Reload{Result: control.RolledBack, Error: "worker 8: exit status 1; its last lines:\n  no model"},
 	}
 	want := `agents  reloading  1 of 2 workers ready  generation 3  up 1d02h  pid 7  version v1.2.3
 bind tcp://127.0.0.1:8000 unix:///run/agents
 
 ID  SLOT    PID  GEN  STATE       AGE  REQUESTS  IN FLIGHT  CPU TIME   MEMORY  RESTARTS  STATUS
- 9     0    412    3  ready     1h06m  120/1000          2     1m23s  1.5 GiB        12  größer
+ 9     0    412    3  ready     1h06m  120/1000          2     1m23s  1.5 GiB        12  to be replaced: stale_model; größer
 10     1      -    3  starting   0.2s         -          -         -        -         0
 11     1  41200    2  draining  1m15s         -          -         -  5.0 MiB         0
 
@@ -37,7 +37,7 @@ WORKER    AGE   IDLE             METHOD  PATH           REQUEST ID
      9  1m01s  1m01s             POST    /agent         a1
      9    12s   0.1s  streaming  GET     /agent/stream
 
-1234 requests, 1 timeouts, 2 requests lost; restarts: crash 3 reload 9
+1234 requests, 1 timeouts, 2 requests lost; restarts: crash 3 reload 9 recycle 4 (cuda_error 2, stale_model 1)
 requests, their latency and lost requests are those of 1 of 2 workers: the others are plain ones, which do not speak the worker protocol (gosuper help protocol)
 last reload rolled back: worker 8: exit status 1; its last lines:
   no model

@@ -27,8 +27,8 @@ func busy() *master {
 		Name: "agent" + evil, PID: 4711, Version: "1.2.3", State: control.Running, Condition: control.FleetCrashLoop, ReadyWorkers: 2, Generation: 3, UptimeSeconds: 93784,
 		WorkersTarget: 3, Binds: []string{"tcp://127.0.0.1:8000"},
 		Workers: []control.Worker{
-			{ID: 7, Slot: 1, PID: new(102), Generation: 3, State: "ready", Cooperating: true, AgeSeconds: 61, Requests: new(uint64(1234)), InFlight: new(uint64(2)), MaxRequests: 5000, CPUSeconds: new(2.5), MemoryBytes: 5 << 20, Restarts: 2, Status: evil},
-			{ID: 5, Slot: 0, PID: new(101), Generation: 3, State: "ready", AgeSeconds: 7200, MemoryBytes: 3 << 20},
+			{ID: 7, Slot: 1, PID: new(102), Generation: 3, State: "ready", Cooperating: true, AgeSeconds: 61, Requests: new(uint64(1234)), InFlight: new(uint64(2)), MaxRequests: 5000, CPUSeconds: new(2.5), MemoryBytes: 5 << 20, Restarts: 2, Status: evil, Recycle: "stale_model"},
+			{ID: 5, Slot: 0, PID: new(101), Generation: 3, State: "ready", AgeSeconds: 7200, MemoryBytes: 3 << 20, Recycle: "lifetime"},
 			{ID: 9, Slot: 2, PID: new(103), Generation: 3, State: "starting", Cooperating: true, Requests: new(uint64), InFlight: new(uint64)},
 		},
 		Loaders: []control.Loader{
@@ -42,7 +42,7 @@ func busy() *master {
 			{Worker: 9, Method: "GET", Path: "/same", AgeSeconds: 5, IdleSeconds: 0.02, RequestID: "two"},
 			{Worker: 7, Method: evil, Path: "/" + evil, AgeSeconds: 12, IdleSeconds: 12, RequestID: evil},
 		},
-		Counters: control.Counters{Requests: new(uint64(1234)), Restarts: map[control.Reason]uint64{control.Crash: 6, control.MaxRequests: 12, control.Scale: 0}, LoaderRestarts: map[control.Reason]uint64{control.Startup: 2}},
+		Counters: control.Counters{Requests: new(uint64(1234)), Restarts: map[control.Reason]uint64{control.Crash: 6, control.MaxRequests: 12, control.Scale: 0}, RecycleReasons: map[string]uint64{"stale_model": 2, "cuda_error": 3}, LoaderRestarts: map[control.Reason]uint64{control.Startup: 2}},
 		CrashLoop: &control.CrashLoop{
 			Slots: []int{0, 2}, Crashes: 18, NextSeconds: 12.3, Worker: 8, Status: "exit status 1", LastLines: []string{"Traceback", evil},
 		},
@@ -92,8 +92,8 @@ func TestPage(t *testing.T) {
 		"#state": {"crash loop (2 of 3 ready)"},
 		"#facts": {"gosuper 1.2.3 · pid 4711 · up 1 d 2 h · generation 3 · last reload rolled back · tcp://127.0.0.1:8000"},
 		"#workers td": {
-			"ready", "0", "5", "101", "3", "2 h 0 min", "-", "-", "-", "3 MiB", "0", "", "",
-			"ready", "1", "7", "102", "3", "1 min 1 s", "1,234 / 5,000", "2", "0%", "5 MiB", "2", evil, "",
+			"ready", "0", "5", "101", "3", "2 h 0 min", "-", "-", "-", "3 MiB", "0", "to be replaced: lifetime", "",
+			"ready", "1", "7", "102", "3", "1 min 1 s", "1,234 / 5,000", "2", "0%", "5 MiB", "2", "to be replaced: stale model; " + evil, "",
 			"starting", "2", "9", "103", "3", "0 s", "0", "0", "-", "-", "0", "", "",
 		},
 		"#loaders td": {
@@ -112,7 +112,7 @@ func TestPage(t *testing.T) {
 			"startup", "2", "1 min 1 s", "2, 0", "8", "exit status 1", "2 s", "-", evil + "Traceback\n" + evil,
 			evil, "1", "2 h 0 min", "2", "6", "killed by SIGKILL", "1 min 0 s", "3", "",
 		},
-		"#ready":          {"2 of 3 ready · restarts: max requests 12, crash 6"},
+		"#ready":          {"2 of 3 ready · restarts: max requests 12, crash 6 (wanted by workers: cuda error 3, stale model 2)"},
 		"#unknown":        {"requests are not known " + evil},
 		"#looping pre":    {"Slots 0, 2 are in a crash loop: 18 crashes in a row, the next start in 12.3 s.\nWorker 8: exit status 1; its last lines:\nTraceback\n" + evil},
 		"#flight output":  {"2"},

@@ -26,7 +26,7 @@ func (f *fake) Status(_ context.Context, withRequests bool) (Status, error) {
 		Loaders: []Loader{{PID: new(5), Generation: 1, State: "ready", MemoryKind: PSS}, {Generation: 2, State: "starting", MemoryKind: RSS}},
 		Failing: []Failing{{Slot: 1, Boots: 3, Error: "worker 9: exit status 1"}},
 		Leases:  []Lease{{Values: map[string]string{"gpu": "0"}, Worker: new(1)}, {Values: map[string]string{"gpu": "1"}}},
-		Workers: []Worker{{ID: 1, PID: new(2), Generation: 1, State: "ready", MemoryKind: RSS, Status: "fine", Lease: map[string]string{"gpu": "0"}}, {ID: 2, Slot: 1, Cooperating: true, Generation: 1, State: "ready", Requests: new(uint64(3)), InFlight: new(uint64), MemoryKind: PSS, Lease: map[string]string{}}}, Counters: Counters{Restarts: map[Reason]uint64{}, LoaderRestarts: map[Reason]uint64{}}, LastReload: Reload{Result: None},
+		Workers: []Worker{{ID: 1, PID: new(2), Generation: 1, State: "ready", MemoryKind: RSS, Status: "fine", Recycle: "stale_model", Lease: map[string]string{"gpu": "0"}}, {ID: 2, Slot: 1, Cooperating: true, Generation: 1, State: "ready", Requests: new(uint64(3)), InFlight: new(uint64), MemoryKind: PSS, Lease: map[string]string{}}}, Counters: Counters{Restarts: map[Reason]uint64{}, RecycleReasons: map[string]uint64{"stale_model": 1}, LoaderRestarts: map[Reason]uint64{}}, LastReload: Reload{Result: None},
 	}
 	for _, r := range Reasons() {
 		st.Counters.Restarts[r] = 0

@@ -92,6 +92,9 @@ type Worker struct {
 	Restarts uint64 `json:"restarts"`
 	// Status is what the worker last said about itself (STATUS= of sd_notify(3)).
 	Status string `json:"status"`
+	// Recycle is why it is to be replaced while it still serves, or wants to be; "": it is
+	// not.
+	Recycle string `json:"recycle"`
 	// CPUSeconds is the time that the worker and its descendants have had on a
 	// processor; nil if it cannot be told.
 	CPUSeconds *float64 `json:"cpu_seconds"`
@@ -199,6 +202,9 @@ type Counters struct {
 	// Restarts are the workers started to replace one, by reason; every reason
 	// is present.
 	Restarts map[Reason]uint64 `json:"restarts"`
+	// RecycleReasons are those of Restarts for Recycle that workers wanted, by the reasons
+	// they gave: up to 16 by name, and what came after that together as [OtherReason].
+	RecycleReasons map[string]uint64 `json:"recycle_reasons"`
 	// LoaderRestarts are the loaders started after the first one, by the end of the one
 	// before; every one of [LoaderReasons] is present.
 	LoaderRestarts map[Reason]uint64 `json:"loader_restarts"`

@@ -113,7 +113,7 @@ func (b *Books) Uptime(now time.Time) time.Duration { return now.Sub(b.started) 
 // Counters are those of a status. accessLost are the lines that the access log in
 // use has lost. What only boards tell is nil until one was read.
 func (b *Books) Counters(accessLost uint64) control.Counters {
-	c := control.Counters{Restarts: maps.Clone(b.restarts.by), LoaderRestarts: map[control.Reason]uint64{}}
+	c := control.Counters{Restarts: maps.Clone(b.restarts.by), RecycleReasons: maps.Clone(b.restarts.own), LoaderRestarts: map[control.Reason]uint64{}}
 	for _, r := range control.LoaderReasons() {
 		c.LoaderRestarts[r] = b.restarts.loads[r]
 	}

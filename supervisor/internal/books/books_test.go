@@ -3,6 +3,7 @@
 package books
 
 import (
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -49,6 +50,7 @@ func TestSuccessor(t *testing.T) {
 		t.Errorf("a plain one took along %d", *lost)
 	}
 	b.Restarted(1, fleet.ReasonCrash)
+	b.Restarted(1, "stale_model")
 	b.Ready(20 * time.Millisecond)
 	b.LoseInnocents(1)
 	b.LoseLines(4)
@@ -121,11 +123,23 @@ func TestEveryReasonIsCounted(t *testing.T) {
 			t.Errorf("nothing is counted as %q", as)
 		}
 	}
+}
+
+// TestOwnReasons: wishes of workers are counted by what they say, which may be anything.
+func TestOwnReasons(t *testing.T) {
 	b := New(epoch)
-	b.Restarted(0, fleet.ReasonStart)
+	for _, why := range []fleet.Reason{fleet.ReasonStart, fleet.ReasonRecycle, fleet.ReasonLeft, "tired", "tired"} {
+		b.Restarted(0, why)
+	}
+	if c := b.Counters(0); c.Restarts[control.Recycle] != 4 || !maps.Equal(c.RecycleReasons, map[string]uint64{"tired": 2}) || b.RestartsOf(0) != 4 {
+		t.Errorf("counters %+v, %d restarts of the slot", c, b.RestartsOf(0))
+	}
+	for i := range 100 {
+		b.Restarted(0, fleet.Reason(fmt.Sprint("tired_", i)))
+	}
 	b.Restarted(0, "tired")
-	if n := b.Counters(0).Restarts[control.Recycle]; n != 1 || b.RestartsOf(0) != 1 {
-		t.Errorf("a wish of the worker's own is counted %d times, with %d restarts of its slot", n, b.RestartsOf(0))
+	if c := b.Counters(0).RecycleReasons; len(c) != 16+1 || c["tired"] != 3 || c[control.OtherReason] != 100-15 {
+		t.Errorf("reasons %v", c)
 	}
 }
 

@@ -5,6 +5,7 @@ package books
 import (
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/incidents"
 )
 
 // restarts counts the workers that were started after the first ones.
@@ -12,6 +13,7 @@ type restarts struct {
 	by    map[control.Reason]uint64 `state:"restarts"` // every reason is there
 	slots map[int]uint64            `state:"slot_restarts"`
 	loads map[control.Reason]uint64 `state:"loader_restarts"`
+	own   map[string]uint64         `state:"recycle_reasons"` // of workers that wanted to be replaced
 }
 
 // counted is what a restart for each reason of the brain is counted as. The first
@@ -33,7 +35,7 @@ var counted = map[fleet.Reason]control.Reason{
 }
 
 func newRestarts() restarts {
-	r := restarts{by: map[control.Reason]uint64{}, slots: map[int]uint64{}, loads: map[control.Reason]uint64{}}
+	r := restarts{by: map[control.Reason]uint64{}, slots: map[int]uint64{}, loads: map[control.Reason]uint64{}, own: map[string]uint64{}}
 	for _, reason := range control.Reasons() {
 		r.by[reason] = 0
 	}
@@ -50,6 +52,7 @@ func (b *Books) Restarted(slot int, why fleet.Reason) {
 	reason, known := counted[why]
 	if !known {
 		reason = control.Recycle
+		b.restarts.own[incidents.Named(b.restarts.own, string(why))]++
 	}
 	b.restarts.by[reason]++
 	b.restarts.slots[slot]++

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -121,6 +122,15 @@ func (w *Worker) HeaderUntil() time.Time {
 		return time.Time{}
 	}
 	return w.due
+}
+
+// ToBeReplaced says why a worker that serves is to be replaced, or wants to be; "": it is
+// not.
+func (w *Worker) ToBeReplaced() Reason {
+	if !w.serving() {
+		return ""
+	}
+	return cmp.Or(w.Recycle, w.wish)
 }
 
 // Cooperates says whether the worker wrote the header of its scoreboard.

@@ -19,23 +19,31 @@ func isOwn(reason string) bool {
 	return !slices.Contains(control.IncidentReasons(), reason) && !slices.Contains(routine, fleet.Reason(reason))
 }
 
+// Named returns the name under which a reason is to be counted where there are these counts
+// by name already: itself, or [control.OtherReason] for one that only workers give, if there
+// are as many of those as are counted by name.
+func Named(counts map[string]uint64, reason string) string {
+	if !isOwn(reason) || counts[reason] > 0 {
+		return reason
+	}
+	own := 0
+	for known := range counts {
+		if isOwn(known) {
+			own++
+		}
+	}
+	if own >= mostOwn {
+		return control.OtherReason
+	}
+	return reason
+}
+
 // count counts an incident.
 func (i *Incidents) count(reason string) {
 	if i.By == nil {
 		i.By = map[string]uint64{}
 	}
-	if isOwn(reason) && i.By[reason] == 0 {
-		own := 0
-		for known := range i.By {
-			if isOwn(known) {
-				own++
-			}
-		}
-		if own >= mostOwn {
-			reason = control.OtherReason
-		}
-	}
-	i.By[reason]++
+	i.By[Named(i.By, reason)]++
 }
 
 // Counts are how many incidents there were, by reason.

@@ -167,7 +167,7 @@ func (w *Worker) Describe(known fleet.Worker, now time.Time) control.Worker {
 	one := control.Worker{
 		ID: w.ID, Slot: known.Slot, Place: known.Place, Generation: known.Generation,
 		State: known.State.String(), Cooperating: known.Cooperates(), AgeSeconds: control.Seconds(now.Sub(known.Spawned)),
-		Status: w.Says, MemoryKind: control.RSS, Lease: map[string]string{},
+		Status: w.Says, Recycle: string(known.ToBeReplaced()), MemoryKind: control.RSS, Lease: map[string]string{},
 	}
 	maps.Copy(one.Lease, known.Lease)
 	if w.PID != 0 {
