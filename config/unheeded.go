@@ -14,6 +14,7 @@ var cooperative = []struct {
 	asks func(*Config) bool
 }{
 	{"max_requests", func(c *Config) bool { return c.MaxRequests > 0 }},
+	{"max_failures", func(c *Config) bool { return c.MaxFailures > 0 }},
 	{"timeout", func(c *Config) bool { return c.Timeout > 0 }},
 	{"stream_timeout", func(c *Config) bool { return !c.StreamTimeout.Auto && c.StreamTimeout.Duration > 0 }},
 	{"upgrade_timeout", func(c *Config) bool { return c.UpgradeTimeout > 0 }},

@@ -17,9 +17,9 @@ func TestUnheeded(t *testing.T) {
 	}{
 		{name: "nothing", command: []string{"uvicorn", "app:app"}, server: "uvicorn"},
 		{
-			name: "as they were written", command: []string{"./server"}, file: "request_timeout = \"5m\"\n[log]\naccess_file = \"a\"\n",
+			name: "as they were written", command: []string{"./server"}, file: "max_failures = 9\nrequest_timeout = \"5m\"\n[log]\naccess_file = \"a\"\n",
 			environ: []string{"GOSUPER_TIMEOUT=20"}, flags: map[string][]string{"max_requests": {"7"}},
-			want: []string{"--max-requests", "GOSUPER_TIMEOUT", "request_timeout", "log.access_file"},
+			want: []string{"--max-requests", "max_failures", "GOSUPER_TIMEOUT", "request_timeout", "log.access_file"},
 		},
 		{
 			name: "the stronger counts", command: []string{"./server"}, file: "timeout = 5\n",
@@ -31,7 +31,7 @@ func TestUnheeded(t *testing.T) {
 		},
 		{
 			name: "that ask for nothing", command: []string{"./server"},
-			file: "timeout = 0\nstream_timeout = \"timeout\"\nmax_requests = 0\nworker_connections = 0\nupgrade_timeout = 0\nkeepalive = 0\n[log]\naccess_file = \"\"\n",
+			file: "timeout = 0\nstream_timeout = \"timeout\"\nmax_requests = 0\nmax_failures = 0\nworker_connections = 0\nupgrade_timeout = 0\nkeepalive = 0\n[log]\naccess_file = \"\"\n",
 			want: []string{"keepalive"},
 		},
 		{

@@ -24,6 +24,10 @@ var held = map[string][5]string{
 	"`max_requests`": {
 		"TestUnheededSettings", "TestRecyclingLosesNothing", "test_max_requests_under_load", "workers that ask to be replaced are", "TestSupervised",
 	},
+	"`max_failures`": {
+		"TestReasonsOfEachKind", "TestFailingWorkerIsReplaced", "test_who_fails_while_others_do_not_is_replaced", "a worker that fails while others do not is replaced",
+		"TestFailingWorkerOfEachKindIsReplaced",
+	},
 	"`preload`": {"TestNoLoader", "TestNoLoader", "test_workers_are_forked", "TestNoLoader", "TestNoLoader"},
 	"`max_worker_memory`": {
 		"TestKinds", "TestLeaksLoseNothing", "TestFastAPILeaks", "TestKinds", "TestKinds",
