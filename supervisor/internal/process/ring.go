@@ -79,12 +79,12 @@ func (m *memory) write(t *Tail, b []byte) {
 	m.last = t
 }
 
-// bytes returns a copy, oldest first, whether nothing was lost before it, and who
-// wrote last.
-func (m *memory) bytes() (text []byte, whole bool, last *Tail) {
+// bytes returns a copy, oldest first, whether nothing was lost before it, who wrote
+// last, and how many bytes there were in all.
+func (m *memory) bytes() (text []byte, whole bool, last *Tail, written uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.ring.bytes(), !m.ring.dropped, m.last
+	return m.ring.bytes(), !m.ring.dropped, m.last, m.ring.written
 }
 
 // endLine is the text as far as another than the last may go on from there.

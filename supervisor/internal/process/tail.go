@@ -268,17 +268,24 @@ func (t *Tail) empty() bool {
 
 // Lines returns the last n lines of the worker, on this stream and the one beside
 // it, oldest first, without blank ones and made safe for a log: see cleanLine. A
-// line whose beginning is no longer kept is left out unless it is the only one. On
-// Linux what still waits in a pipe, because the destination takes nothing, counts
-// too.
+// line whose beginning is no longer kept is left out unless it is the only one. What
+// still waits in a pipe, because the destination takes nothing, counts too.
 func (t *Tail) Lines(n int) []string {
-	all := t.kept.members()
-	for _, one := range all {
+	text, whole, _ := t.all()
+	return lastLines(text, whole, n)
+}
+
+// all is what is kept, and behind it what still waits in the pipes. whole says that
+// nothing was before it, and end is where it ends, as [Tail.Mark] counts.
+func (t *Tail) all() (text []byte, whole bool, end uint64) {
+	members := t.kept.members()
+	for _, one := range members {
 		one.mu.Lock()
 		defer one.mu.Unlock()
 	}
-	text, whole, last := t.kept.bytes()
-	for _, one := range all {
+	text, whole, last, end := t.kept.bytes()
+	kept := len(text)
+	for _, one := range members {
 		if one.done {
 			continue
 		}
@@ -289,7 +296,7 @@ func (t *Tail) Lines(n int) []string {
 			}
 		})
 	}
-	return lastLines(text, whole, n)
+	return text, whole, end + uint64(len(text)-kept)
 }
 
 // Mark is where in what is kept the worker's next output begins: see [Tail.LinesSince]. It
@@ -306,10 +313,8 @@ func (t *Tail) Mark() uint64 {
 
 // LinesSince returns the last n lines since a mark, as Lines does.
 func (t *Tail) LinesSince(mark uint64, n int) []string {
-	m := t.kept
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	text, since := m.ring.bytes(), m.ring.written-mark
+	text, _, end := t.all()
+	since := end - mark
 	if since >= uint64(len(text)) {
 		return lastLines(text, since == uint64(len(text)), n)
 	}

@@ -73,7 +73,7 @@ func (t *Tail) Keep() {
 		_ = t.conn.Control(func(fd uintptr) { t.fd = int(fd) })
 	}
 	if t.kept.members()[0] == t {
-		text, whole, _ := t.kept.bytes()
+		text, whole, _, _ := t.kept.bytes()
 		t.text, t.dropped = text, !whole
 	}
 }

@@ -141,6 +141,9 @@ func TestTailLinesBehindABlockedDestination(t *testing.T) {
 			t.Errorf("the last words are %q", got)
 		}
 	}
+	if got := tail.LinesSince(tail.kept.ring.written, 9); !slices.Equal(got, []string{"second", "last"}) {
+		t.Errorf("behind what was read are %q", got)
+	}
 	if tail.Drain(time.Millisecond) {
 		t.Error("it is drained although nothing was passed on")
 	}
