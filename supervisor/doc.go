@@ -37,12 +37,12 @@
 //
 // What the master knows and holds is in rooms, packages below internal that know no
 // master and are tested without one: what a configuration means and has to bind
-// (revision), what a process is given (outfit) and writes (output) and how it is made
-// (birth), who works (roster), what workers say and show (signs), whom they are forked
+// (revision), what a process is given (outfit) and writes (output), which the log waits for
+// (logorder), and how it is made (birth), who works (roster), what workers say and show (signs), whom they are forked
 // from (preload), the memory they share (boards), to which limits they are held (limits),
-// by who looks for requests that do not end (guard) and at what they weigh (scales), what
-// they leave behind (leftovers), what is counted (books), remembered of those that died
-// (incidents) and said of all that (report), what people and programs ask (api) and where
+// by who looks for requests that do not end (guard) and at what they weigh (scales), how they
+// ended (postmortem) and what they leave behind (leftovers, groups), what is counted (books),
+// remembered of those that died (incidents) and said of all that (report), what people and programs ask (api) and where
 // (endpoints), the files that the master writes itself (ownfiles), the sockets of the
 // workers (socket) and who has them (listeners), which signals come (signals), which
 // reload counts (reloads), how the service manager is told (manager), what a developer has

@@ -9,15 +9,20 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
-	"github.com/gosuper/gosuper/supervisor/internal/roster"
 )
+
+// drainTime is what whoever reads the output of workers gets to take what is left
+// of it when the master ends.
+const drainTime = time.Second
 
 // end closes what the master holds and says how it ended.
 func (s *Supervisor) end() error {
+	defer s.lines.Finish()
 	s.inform()
 	s.loop.Finish(endpoints.AnswerTime)
 	s.development.Close()
@@ -80,8 +85,8 @@ func (s *Supervisor) nameUndying() *Error {
 	var pids []string
 	for _, id := range s.roster.IDs() {
 		w := s.roster.Of(id)
-		w.Held().Release(roster.PassTime)
-		s.log.Error("worker does not die", w.Fields()...)
+		fields, held := w.Fields(), w.Held()
+		s.lines.Behind(func(atMost time.Duration) ([]zap.Field, bool) { return fields, held.Release(atMost) }, zapcore.ErrorLevel, "worker does not die")
 		pids = append(pids, strconv.Itoa(w.PID))
 	}
 	if len(pids) == 0 {
@@ -90,5 +95,24 @@ func (s *Supervisor) nameUndying() *Error {
 	return &Error{
 		Err:  fmt.Errorf("workers do not die of SIGKILL: process %s", strings.Join(pids, ", ")),
 		Hint: "they run as a user whom gosuper may not signal, or wait in the kernel for a file system or device that does not answer",
+	}
+}
+
+// endOutput has what workers wrote last be passed on before the master ends.
+func (s *Supervisor) endOutput() {
+	s.files.EndAccess()
+	limit := time.Now().Add(drainTime)
+	tails := s.tails()
+	for _, t := range tails {
+		t.Drain(time.Until(limit))
+	}
+	timer := time.NewTimer(time.Until(limit))
+	defer timer.Stop()
+	for _, t := range tails {
+		select {
+		case <-t.Pause():
+		case <-timer.C:
+			return
+		}
 	}
 }

@@ -4,10 +4,14 @@ package supervisor
 
 import (
 	"errors"
+	"io"
+	"os"
+	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/develop"
 	"github.com/gosuper/gosuper/supervisor/internal/hint"
@@ -44,6 +48,9 @@ type Options struct {
 	Inheritance *Inheritance
 }
 
+// turns is how the access log takes turns on a stream.
+func (o *Options) turns(stream string) accesslog.Turn { return o.Streams.Turn(Stream(stream)) }
+
 // prepare sees to what a master needs of this process and of the system before it
 // begins: workers are kept out of its memory and its descriptors, and what is to be
 // built first is.
@@ -57,7 +64,7 @@ func (o *Options) prepare() error {
 	if err := process.CheckSystem(); err != nil {
 		return public(err)
 	}
-	if err := develop.BuildFirst(o.Config, developing(*o)); err != nil {
+	if err := develop.BuildFirst(o.Config, o.Environ, o.Log); err != nil {
 		return public(err)
 	}
 	return nil
@@ -73,6 +80,35 @@ type Logs interface {
 	// Waiting is how many lines nobody has taken yet.
 	Waiting() int
 }
+
+// Stream is one of the outputs of a worker, or both as one pipe.
+type Stream = process.Stream
+
+// The streams.
+const (
+	Stdout = process.Stdout
+	Stderr = process.Stderr
+	Both   = process.Both
+)
+
+// Streams are stdout and stderr of the master, to which the log and all workers
+// write. Its methods may be called by any goroutine.
+type Streams interface {
+	// Worker returns what a stream of the worker with that id is written to, or of
+	// what some worker left behind: 0. It may be a [process.Flusher]. Both is for a
+	// worker that has one pipe as both, and goes where Stderr goes.
+	Worker(id int, stream Stream) io.Writer
+	// Joined reports that both go to the same place.
+	Joined() bool
+	// Turn is how lines of the access log take turns with all that; nil: there is
+	// nothing else.
+	Turn(Stream) func(atMost time.Duration) (before []byte, done func(wrote, whole bool), ok bool)
+}
+
+// NewOutput returns a writer for the master's stdout or stderr, for its own log and
+// for what workers write: a reader that is gone is an error and does not end the
+// process, and one that is slow is waited for.
+func NewOutput(stderr *os.File) io.Writer { return process.NewOutput(stderr) }
 
 // Findings are what a configuration means on this machine.
 type Findings = revision.Findings

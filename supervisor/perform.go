@@ -3,7 +3,6 @@
 package supervisor
 
 import (
-	"cmp"
 	"strings"
 	"time"
 
@@ -11,7 +10,6 @@ import (
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
-	"github.com/gosuper/gosuper/supervisor/internal/incidents"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 )
 
@@ -67,7 +65,7 @@ func (s *Supervisor) perform(a fleet.Action) {
 		w := s.roster.Of(a.Worker.ID)
 		s.roster.Remove(w.ID)
 		s.births.Boards.Clear(w.Place)
-		s.afterActions(func() { s.bury(w, a) })
+		s.afterActions(func() { s.postmortems.Bury(w, a) })
 	case fleet.Rescale:
 		s.log.Info("scaled", zap.Int("from", a.From), zap.Int("workers", a.To))
 		if a.To >= a.From {
@@ -83,8 +81,7 @@ func (s *Supervisor) perform(a fleet.Action) {
 	case fleet.Close:
 		s.sockets.GiveUp(s.revisions.Current.Sockets)
 	case fleet.Up:
-		s.books.AllReady()
-		s.log.Info("ready", zap.Int("workers", s.fleet.Target()), zap.Strings("bind", s.revisions.Current.Sockets.URLs()), zap.Bool("tls", s.revisions.Current.Config.TLS.Cert != ""))
+		s.postmortems.AllReady(zap.Int("workers", s.fleet.Target()), zap.Strings("bind", s.revisions.Current.Sockets.URLs()), zap.Bool("tls", s.revisions.Current.Config.TLS.Cert != ""))
 		go s.hands.trim() // of what only the start needed
 	}
 }
@@ -181,73 +178,6 @@ func (s *Supervisor) nameUnkillable(id int) {
 		s.log.Warn("worker does not die", append(w.Fields(zap.Duration("age", w.Age()), zap.String("hint", why)), w.Leased()...)...)
 		return
 	}
-	s.log.Warn("what is left of a worker does not die", zap.Int("worker", id), zap.Int("group", s.groups.PID(id)),
+	s.log.Warn("what is left of a worker does not die", zap.Int("worker", id), zap.Int("group", s.leftovers.Groups.PID(id)),
 		zap.Any("lease", map[string]string(s.fleet.Holding(id))), zap.String("hint", why))
-}
-
-// bury gives back what a dead worker had and explains its death, after its
-// successor was started.
-func (s *Supervisor) bury(w *roster.Worker, a fleet.Bury) {
-	s.limits.ExplainKill(w, a.Worker)
-	s.limits.Guard.Forget(w.ID)
-	if !a.Worker.State.Ending() && time.Until(a.Worker.Until) < fleet.CutMargin {
-		s.limits.Lost(w, a.Worker)
-	}
-	lost, served := s.countLast(a.Worker, w)
-	fields := append(w.Fields(zap.String("status", w.Ending(a.Worker)), zap.Duration("age", w.Age())), served...)
-	held := heldBy(a.Worker, w, lost)
-	fields = append(append(fields, held.Fields()...), s.unfold(w, a.Worker)...)
-	memory, kind := s.limits.Scales.Last(w.ID)
-	if reason, is := incidents.Reason(a); is {
-		s.enter(incidents.Incident{
-			Reason: string(reason), Worker: w.ID, Slot: w.Slot, PID: w.PID, Generation: w.Generation, At: time.Now().UTC().Round(0),
-			Status: w.Ending(a.Worker), Age: w.Age(), Memory: memory, MemoryKind: string(kind), Lost: lost, Held: held,
-			Lines: w.LastWords(), Stacks: w.Stacks(),
-		})
-	}
-	if a.Verdict == fleet.Retired {
-		s.log.Info("worker gone", append(fields, zap.String("reason", string(cmp.Or(a.Worker.Why, fleet.ReasonLeft))))...)
-	} else {
-		s.log.Error("worker "+a.Verdict.String(), append(fields, zap.Duration("backoff", a.Backoff.Round(time.Millisecond)), zap.Strings("last_lines", w.LastWords()))...)
-	}
-	w.Release()
-	if access := s.files.Access(); access != nil {
-		access.Retire(w.ID)
-	}
-	s.roster.Leave(w.Tails()...)
-}
-
-// enter has an incident remembered.
-func (s *Supervisor) enter(one incidents.Incident) {
-	s.books.Enter(one)
-	s.archive.Enter(one)
-}
-
-// heldBy are the requests that a dead worker held, of which so many are lost.
-func heldBy(known fleet.Worker, w *roster.Worker, lost *uint64) incidents.Held {
-	if !known.Cooperates() {
-		return incidents.Held{}
-	}
-	return incidents.HeldOf(w.View(), w.Age()).Of(lost)
-}
-
-// countLast adds what a dead worker did to the totals. It returns what it took
-// along, and for the log what it served and by how much that is more than it should
-// have; nil of a plain one, as that is not known.
-func (s *Supervisor) countLast(known fleet.Worker, w *roster.Worker) (lost *uint64, fields []zap.Field) {
-	if !known.Cooperates() {
-		return s.books.Gone(w.ID, time.Now(), nil), nil
-	}
-	last := w.Reading()
-	started := last.Counters.Started
-	lost = s.books.Gone(w.ID, time.Now(), &last)
-	s.report.WarnDropped(time.Now())
-	fields = []zap.Field{zap.Uint64("requests", started)}
-	if *lost > 0 {
-		fields = append(fields, zap.Uint64("requests_lost", *lost))
-	}
-	if w.Limit > 0 && started > uint64(w.Limit) {
-		fields = append(fields, zap.Uint64("overshoot", started-uint64(w.Limit)))
-	}
-	return lost, fields
 }

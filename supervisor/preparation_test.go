@@ -4,22 +4,17 @@ package supervisor
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/api"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
-	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/reloads"
-	"github.com/gosuper/gosuper/supervisor/internal/roster"
 )
 
 // hang makes loading the configuration wait until release is called.
@@ -260,44 +255,4 @@ func TestFilesHang(t *testing.T) {
 		}
 		logs.opens <- struct{}{}
 	})
-}
-
-// blocked is a destination that takes nothing.
-type blocked chan struct{}
-
-func (b blocked) Write(p []byte) (int, error) {
-	<-b
-	return len(p), nil
-}
-
-// TestManyDeathsBesideASlowReader: however many workers die, the loop waits for
-// their last words once, and knows them nevertheless.
-func TestManyDeathsBesideASlowReader(t *testing.T) {
-	const dead = 200
-	reader := make(blocked)
-	defer close(reader)
-	s := &Supervisor{roster: roster.New()}
-	var tails []*process.Tail
-	for i := range dead {
-		tail, err := process.NewTail(process.Stderr, reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer tail.Close()
-		for _, text := range []string{"", "more\n"} {
-			unix.Write(tail.WriteEnd(), fmt.Appendf(nil, "%sworker %d\n", text, i))
-		}
-		tail.CloseWriteEnd()
-		tails = append(tails, tail)
-	}
-	begin := time.Now()
-	for i, tail := range tails {
-		s.roster.Await(tail.Drain)
-		if lines := tail.Lines(1); len(lines) != 1 || lines[0] != fmt.Sprintf("worker %d", i) {
-			t.Errorf("the last words of worker %d are %q", i, lines)
-		}
-	}
-	if took := time.Since(begin); took > dead*roster.PassTime/2 {
-		t.Errorf("the loop stood still for %v", took)
-	}
 }

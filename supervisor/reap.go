@@ -61,7 +61,7 @@ func (s *Supervisor) reap() {
 		s.note(fleet.Exited{ID: w.ID})
 		s.clear(w, w.PID)
 	}
-	s.lookAtGroups(time.Now())
+	s.leftovers.LookAtGroups(time.Now())
 	if len(ended) > 0 {
 		s.limits.Scales.CountKills()
 	}
@@ -72,7 +72,7 @@ func (s *Supervisor) reap() {
 		s.sockets.MendAll(ended...)
 	}
 	if built != nil {
-		s.developed(s.development.Ended(*built, s.project()))
+		s.development.Ended(*built)
 	}
 	if tried != nil {
 		s.upgrades.Ended(*tried)
@@ -82,19 +82,8 @@ func (s *Supervisor) reap() {
 // clear gives the lease of a worker back that is gone, as soon as nobody is left of its
 // process group; 0: it had none.
 func (s *Supervisor) clear(w *roster.Worker, group int) {
-	switch {
-	case w.Lease == nil:
-	case group == 0:
-		s.note(fleet.Cleared{ID: w.ID})
-	default:
-		s.groups.Watch(w.ID, group)
-	}
-}
-
-// lookAtGroups tells the brain of whom nobody is left.
-func (s *Supervisor) lookAtGroups(now time.Time) {
-	for _, id := range s.groups.Look(now, s.knows) {
-		s.note(fleet.Cleared{ID: id})
+	if w.Lease != nil {
+		s.leftovers.Clear(w.ID, group)
 	}
 }
 
@@ -111,7 +100,7 @@ func (s *Supervisor) died(w *roster.Worker, end process.Status) {
 
 // children are those that were started here.
 func (s *Supervisor) children() leftovers.Children {
-	is := leftovers.Children{Known: s.knows, Workers: map[int]bool{}}
+	is := leftovers.Children{Workers: map[int]bool{}}
 	for pid := range s.roster.PIDs() {
 		is.Workers[pid] = true
 	}

@@ -31,7 +31,7 @@ func newSuccessor(o Options, h hands) (*Supervisor, error) {
 		s.signals.OutliveTerminal()
 	}
 	s.files.Resume(i.access)
-	s.archive.Resume()
+	s.postmortems.Archive.Resume()
 	s.upgrades.Done(i.version, o.Version)
 	s.endpoints.Resume()
 	s.births.Boards.Reopen(s.log)
@@ -98,12 +98,12 @@ func (s *Supervisor) begin() {
 	for w := range s.roster.All() {
 		s.limits.Weigh(w)
 	}
-	s.watchFiles(s.revisions.Current.Config, "cannot watch files")
+	s.development.Watch(s.revisions.Current.Config, "cannot watch files")
 	for _, m := range i.messages {
 		s.signs.Hear(m)
 	}
 	for id := range s.fleet.Remaining() {
-		if s.groups.PID(id) == 0 { // it had no process, and will have none
+		if s.leftovers.Groups.PID(id) == 0 { // it had no process, and will have none
 			s.note(fleet.Cleared{ID: id})
 		}
 	}

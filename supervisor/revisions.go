@@ -58,9 +58,9 @@ func (s *Supervisor) apply(a fleet.Apply) {
 		s.log.Error("cannot listen", zap.Error(err))
 	}
 	s.endpoints.OpenAdmin(r.Admin, r.Config)
-	s.watchFiles(r.Config, "cannot watch other files")
+	s.development.Watch(r.Config, "cannot watch other files")
 	s.files.Move(r.Config)
-	s.archive.Open()
+	s.postmortems.Archive.Open()
 	s.moveControl(r.Config)
 	s.loop.Afterwards(func() {
 		s.log.Info("configuration in force", zap.Int("generation", a.Generation), zap.String("reason", string(a.Reason)), zap.Strings("bind", r.Sockets.URLs()))

@@ -26,8 +26,10 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/limits"
 	"github.com/gosuper/gosuper/supervisor/internal/listeners"
+	"github.com/gosuper/gosuper/supervisor/internal/logorder"
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/ownfiles"
+	"github.com/gosuper/gosuper/supervisor/internal/postmortem"
 	"github.com/gosuper/gosuper/supervisor/internal/preload"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/reloads"
@@ -75,24 +77,29 @@ func newState() *Supervisor {
 
 // attach gives a state what it works with before there is a brain.
 func (s *Supervisor) attach(o Options, h hands) {
-	s.given = given{options: o, log: o.Log, hands: h, killer: process.NewKiller(s.livingPIDs, func(pid int, err error) {
+	lines := logorder.New(o.Log, func() { s.loop.Report(func() {}) }) // an upgrade may wait for that
+	s.given = given{options: o, log: lines.Logger, lines: lines, hands: h, killer: process.NewKiller(s.livingPIDs, func(pid int, err error) {
 		s.log.Error("cannot kill all processes of a worker", zap.Int("pid", pid), zap.Error(err))
 	})}
 	s.signals.Attach(h.signals)
 	s.limits.Scales.Attach(h.trees, h.oom)
 	s.leftovers.Attach(leftovers.Options{
-		Loop: s.loop, Log: o.Log, Adopted: h.adopted, Children: s.children,
+		Loop: s.loop, Log: s.log, Note: s.note, Knows: s.knows, Adopted: h.adopted, Children: s.children,
 		Expecting: s.roster.Expecting, Outlive: func() bool { return s.revisions.Current.Config.Limits.Outlive },
 	})
 	s.reloads.Attach(reloads.Options{
-		Log: o.Log, Loop: s.loop, Environ: o.Environ, Reconfigure: o.Reconfigure, Ended: s.books.ReloadEnded,
+		Log: s.log, Loop: s.loop, Environ: o.Environ, Reconfigure: o.Reconfigure, Ended: s.books.ReloadEnded,
 		InForce: s.inForce, Plan: s.plan, Try: s.try,
 	})
-	building := developing(o)
-	building.Start = s.startBuild
-	s.development = develop.New(building)
-	s.files.Attach(ownfiles.Options{Loop: s.loop, Log: o.Logs, Logger: o.Log, Turns: s.turns, Lost: s.books.LoseLines})
-	s.archive.Attach(archive.Options{Log: o.Log, Loop: s.loop, InForce: s.inForce})
+	s.development = develop.New(develop.Options{
+		Log: s.log, Environ: o.Environ, Loop: s.loop, Project: s.project, Reload: func() { s.reload() },
+		Make: func(start func() (int, error), told func(int, error), ended func(process.Status)) {
+			s.leftovers.Shared = true // build tools leave servers of their own behind
+			s.births.Make(start, told, ended)
+		},
+	})
+	s.files.Attach(ownfiles.Options{Loop: s.loop, Log: o.Logs, Logger: s.log, Turns: o.turns, Lost: s.books.LoseLines})
+	s.postmortems.Archive.Attach(archive.Options{Log: s.log, Loop: s.loop, InForce: s.inForce})
 	s.sockets.Work(socket.NewPaths(s.loop.Report, func(what string, err error) { s.log.Warn(what, zap.Error(err)) }))
 }
 
@@ -102,9 +109,9 @@ func (s *Supervisor) inForce() *config.Config { return s.revisions.Current.Confi
 // connect gives the rest what it works with, now that there is a brain.
 func (s *Supervisor) connect() {
 	s.loaders.Attach(preload.Options{
-		Log: s.log, Environ: s.options.Environ, Output: s.options.Streams, Roster: s.roster, Leftovers: &s.leftovers,
+		Log: s.lines, Environ: s.options.Environ, Output: s.options.Streams, Roster: s.roster, Leftovers: &s.leftovers,
 		Note: s.note, State: s.fleet.Loader,
-		Restarted: s.books.Loaded, Failed: s.enter, Known: s.knows, Child: s.hands.child, Kill: s.killer.Kill, Make: s.births.Make,
+		Restarted: s.books.Loaded, Failed: s.postmortems.Enter, Known: s.knows, Child: s.hands.child, Kill: s.killer.Kill, Make: s.births.Make,
 		Deliver: func(m preload.Message, done <-chan struct{}) { s.signs.Post(signs.Message{Loader: m}, done) },
 	})
 	s.births.Attach(birth.Options{
@@ -130,6 +137,9 @@ func (s *Supervisor) connect() {
 		Version: s.options.Version, Log: s.log, Fleet: s.fleet, Roster: s.roster, Revisions: &s.revisions, Books: s.books,
 		Loaders: &s.loaders, Reloads: s.reloads, Files: s.files,
 	}
+	s.postmortems.Attach(postmortem.Options{
+		Log: s.lines, Fleet: s.fleet, Roster: s.roster, Books: s.books, Limits: &s.limits, Report: s.report, Files: s.files,
+	})
 	s.sockets.Attach(listeners.Options{
 		Log: s.log, Loop: s.loop, Fleet: s.fleet, Roster: s.roster, Revisions: &s.revisions, Note: s.note, Step: s.step,
 	})
@@ -231,5 +241,5 @@ func (s *Supervisor) greet() {
 		zap.Int("pid", os.Getpid()), zap.Strings("bind", r.Sockets.URLs()), zap.Int("workers", r.Workers), zap.Strings("command", r.Config.Command))
 	r.Warnings = s.options.Warnings
 	r.Warn(s.log, r)
-	s.archive.Open()
+	s.postmortems.Archive.Open()
 }

@@ -9,19 +9,19 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/gosuper/gosuper/supervisor/internal/archive"
 	"github.com/gosuper/gosuper/supervisor/internal/birth"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/develop"
 	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
-	"github.com/gosuper/gosuper/supervisor/internal/groups"
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/limits"
 	"github.com/gosuper/gosuper/supervisor/internal/listeners"
+	"github.com/gosuper/gosuper/supervisor/internal/logorder"
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/manager"
 	"github.com/gosuper/gosuper/supervisor/internal/ownfiles"
+	"github.com/gosuper/gosuper/supervisor/internal/postmortem"
 	"github.com/gosuper/gosuper/supervisor/internal/preload"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/reloads"
@@ -49,23 +49,23 @@ type Supervisor struct {
 
 	roster    *roster.Roster      `state:",inline"`
 	leftovers leftovers.Leftovers `state:",inline"`
-	groups    groups.Groups       `state:",inline"` // of workers that are gone and had leases
 	loaders   preload.Loaders     `state:",inline"` // that workers are forked from
 
-	manager   *manager.Manager     `state:"-"`       // nil: there is none
-	books     *books.Books         `state:",inline"` // what is counted and remembered
-	archive   archive.Archive      `state:",inline"` // of incidents
-	report    *report.Report       `state:"-"`       // what the master is doing
-	limits    limits.Limits        `state:",inline"` // of workers
-	reloads   *reloads.Reloads     `state:",inline"`
-	endpoints *endpoints.Endpoints `state:",inline"` // where people and programs ask
-	upgrades  upgrade.Upgrades     `state:"-"`
+	manager     *manager.Manager       `state:"-"`       // nil: there is none
+	books       *books.Books           `state:",inline"` // what is counted and remembered
+	report      *report.Report         `state:"-"`       // what the master is doing
+	postmortems postmortem.Postmortems `state:",inline"` // of workers
+	limits      limits.Limits          `state:",inline"` // of workers
+	reloads     *reloads.Reloads       `state:",inline"`
+	endpoints   *endpoints.Endpoints   `state:",inline"` // where people and programs ask
+	upgrades    upgrade.Upgrades       `state:"-"`
 }
 
 // given is what a master is made with, and keeps as it is.
 type given struct {
 	options Options
-	log     *zap.Logger // that of the options, which all of the loop writes to
+	log     *zap.Logger   // which all of the loop writes to
+	lines   *logorder.Log // behind it, on the way to that of the options
 	hands   hands
 	killer  *process.Killer
 }
@@ -140,7 +140,7 @@ func (s *Supervisor) supervise() error {
 		case m := <-s.signs.C:
 			s.signs.Listen(m)
 		case batch := <-s.development.Changes():
-			s.developed(s.development.Edited(batch, s.project()))
+			s.development.Edited(batch)
 		case do := <-s.loop.C:
 			do()
 		case do := <-s.loop.Main:
@@ -163,7 +163,7 @@ func wait(timer *time.Timer, next time.Time) {
 // deadline is when the loop has something to do of its own; zero: never.
 func (s *Supervisor) deadline() time.Time {
 	next, _ := s.fleet.Deadline()
-	return loop.Soonest(next, s.sockets.Due(), s.development.Due(), s.upgrades.Due(), s.signs.Due(), s.limits.Due(), s.manager.Due(), s.loaders.Due(), s.groups.Due())
+	return loop.Soonest(next, s.sockets.Due(), s.development.Due(), s.upgrades.Due(), s.signs.Due(), s.limits.Due(), s.manager.Due(), s.loaders.Due(), s.leftovers.Groups.Due())
 }
 
 // tick is the passing of time. What already happened is heard first, so that

@@ -50,7 +50,7 @@ func (s *Supervisor) upgradable() error {
 
 // settled says whether nothing is being made that would be lost with this image.
 func (s *Supervisor) settled() bool {
-	if s.sockets.Busy() || s.loop.MainBusy() {
+	if s.sockets.Busy() || s.loop.MainBusy() || s.lines.Busy() {
 		return false
 	}
 	for w := range s.roster.All() {

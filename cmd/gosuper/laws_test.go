@@ -60,16 +60,16 @@ var mayImport = map[string][]string{
 	"supervisor/internal/pidfile":   {sys, module + "/supervisor/files"},
 	"supervisor/internal/scales":    {module + "/supervisor/control", module + "/supervisor/internal/loop", module + "/supervisor/internal/process"},
 	"supervisor/internal/develop": {
-		sys, "go.uber.org/zap", module + "/config", module + "/supervisor/internal/filewatch", module + "/supervisor/internal/hint", module + "/supervisor/internal/process",
+		sys, "go.uber.org/zap", module + "/config", module + "/supervisor/internal/filewatch", module + "/supervisor/internal/hint", module + "/supervisor/internal/loop", module + "/supervisor/internal/process",
 	},
 	"supervisor/internal/output": {module + "/supervisor/internal/process"},
 	"supervisor/internal/roster": {
 		"go.uber.org/zap", module + "/supervisor/control", module + "/supervisor/internal/boards", module + "/supervisor/internal/fleet", module + "/supervisor/internal/guard", module + "/supervisor/internal/notify", module + "/supervisor/internal/output", module + "/supervisor/internal/process", module + "/supervisor/internal/revision", module + "/supervisor/internal/socket", module + "/supervisor/internal/tally", module + "/worker/scoreboard",
 	},
-	"supervisor/internal/leftovers": {sys, "go.uber.org/zap", module + "/supervisor/internal/loop", module + "/supervisor/internal/process", module + "/worker/protocol"},
+	"supervisor/internal/leftovers": {sys, "go.uber.org/zap", module + "/supervisor/internal/fleet", module + "/supervisor/internal/groups", module + "/supervisor/internal/loop", module + "/supervisor/internal/process", module + "/worker/protocol"},
 	"supervisor/internal/preload": {
 		sys, "go.uber.org/zap", module + "/config", module + "/supervisor/control", module + "/supervisor/internal/books", module + "/supervisor/internal/fleet", module + "/supervisor/internal/hint", module + "/supervisor/internal/incidents", module + "/supervisor/internal/leftovers",
-		module + "/supervisor/internal/loader", module + "/supervisor/internal/outfit", module + "/supervisor/internal/output", module + "/supervisor/internal/process", module + "/supervisor/internal/revision", module + "/supervisor/internal/roster", module + "/worker/protocol",
+		module + "/supervisor/internal/loader", module + "/supervisor/internal/logorder", module + "/supervisor/internal/outfit", module + "/supervisor/internal/output", module + "/supervisor/internal/process", module + "/supervisor/internal/revision", module + "/supervisor/internal/roster", module + "/worker/protocol",
 	},
 	"supervisor/internal/revision": {
 		sys, "go.uber.org/zap", module + "/config", module + "/supervisor/files", module + "/supervisor/internal/accesslog", module + "/supervisor/internal/endpoints",
@@ -93,8 +93,13 @@ var mayImport = map[string][]string{
 		module + "/supervisor/internal/revision", module + "/supervisor/internal/roster", module + "/supervisor/internal/socket",
 	},
 	"supervisor/internal/standstill": {
-		module + "/supervisor/internal/ownfiles", module + "/supervisor/internal/preload", module + "/supervisor/internal/process", module + "/supervisor/internal/roster",
+		module + "/supervisor/internal/logorder", module + "/supervisor/internal/ownfiles", module + "/supervisor/internal/preload", module + "/supervisor/internal/process", module + "/supervisor/internal/roster",
 	},
+	"supervisor/internal/postmortem": {
+		"go.uber.org/zap", module + "/supervisor/internal/archive", module + "/supervisor/internal/books", module + "/supervisor/internal/fleet", module + "/supervisor/internal/incidents", module + "/supervisor/internal/limits",
+		module + "/supervisor/internal/logorder", module + "/supervisor/internal/ownfiles", module + "/supervisor/internal/process", module + "/supervisor/internal/report", module + "/supervisor/internal/roster",
+	},
+	"supervisor/internal/logorder": {"go.uber.org/zap"},
 	"supervisor/internal/report": {
 		"go.uber.org/zap", module + "/supervisor/admin", module + "/supervisor/control", module + "/supervisor/internal/books", module + "/supervisor/internal/fleet", module + "/supervisor/internal/manager",
 		module + "/supervisor/internal/ownfiles", module + "/supervisor/internal/preload", module + "/supervisor/internal/reloads", module + "/supervisor/internal/revision", module + "/supervisor/internal/roster",

@@ -26,7 +26,6 @@ type Books struct {
 	spawns    spawns              `state:"spawns"`
 	incidents incidents.Incidents `state:"incidents"`
 	failed    failed              `state:"-"`
-	written   written             `state:"-"`
 	said      map[string]bool     `state:"-"` // what is said only once
 }
 

@@ -173,23 +173,6 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// TestWritten: of two workers that end with the same lines the second has written
-// what the first did, but for its pid.
-func TestWritten(t *testing.T) {
-	b := New(epoch)
-	if text, worker := b.Written(7); text != nil || worker != 0 {
-		t.Errorf("before the first, worker %d wrote %q", worker, text)
-	}
-	b.Wrote(3, 41, []byte("[41] no port 410, I am 41"))
-	if text, worker := b.Written(7); worker != 3 || string(text) != "[7] no port 410, I am 7" {
-		t.Errorf("worker %d wrote %q", worker, text)
-	}
-	b.AllReady()
-	if _, worker := b.Written(7); worker != 0 {
-		t.Errorf("worker %d is remembered when all are ready", worker)
-	}
-}
-
 func TestOnce(t *testing.T) {
 	b := New(epoch)
 	if !b.Once("a") || b.Once("a") || !b.Once("b") {

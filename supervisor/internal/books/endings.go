@@ -62,6 +62,12 @@ type Ending struct {
 	Hint   string // at what kept it from being started; "": it was, or nothing is known
 }
 
+// failed is why a worker could not be started last, and what to do about it.
+type failed struct{ why, hint string }
+
+// NotStarted enters why a worker could not be started, and what to do about it.
+func (b *Books) NotStarted(why, hint string) { b.failed = failed{why, hint} }
+
 // EndingOf is what the incidents know of the end of a worker.
 func (b *Books) EndingOf(worker int) Ending {
 	i, _ := b.incidents.Last(func(one incidents.Incident) bool { return worker != 0 && one.Worker == worker })

@@ -17,6 +17,7 @@ import (
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/filewatch"
 	"github.com/gosuper/gosuper/supervisor/internal/hint"
+	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 )
 
@@ -29,9 +30,15 @@ type Options struct {
 	Log *zap.Logger
 	// Environ is the master's environment, which a build gets whole.
 	Environ []string
-	// Start has a process made on the main thread, and says later, or at once, which
-	// it is.
-	Start func(spec process.Spec, told func(pid int, err error))
+	// Loop is that of the owner.
+	Loop *loop.Loop
+	// Make has a process made. start does that on the main thread; told learns what came of
+	// it, and ended how the process ended if it has already.
+	Make func(start func() (pid int, err error), told func(pid int, err error), ended func(process.Status))
+	// Project is what is developed at the moment; nil: nothing is to come of changes.
+	Project func() *Project
+	// Reload is called when it is time to.
+	Reload func()
 }
 
 // A Project is what is developed.
@@ -64,7 +71,7 @@ func New(o Options) *Development { return &Development{options: o} }
 // Follow watches the files that the configuration names, from now on. After an
 // error what was watched before stays so.
 func (d *Development) Follow(c *config.Config) error {
-	find := d.Find(c)
+	find := d.find(c)
 	if find == nil {
 		return nil
 	}
@@ -75,10 +82,10 @@ func (d *Development) Follow(c *config.Config) error {
 	return err
 }
 
-// Find is Follow in two steps; nil: these files are watched already. find walks all
+// find is Follow in two steps; nil: these files are watched already. find walks all
 // folders, which takes as long as their file systems do, and may be called by another
 // goroutine. follow belongs to that of d.
-func (d *Development) Find(c *config.Config) (find func() (follow func(), err error)) {
+func (d *Development) find(c *config.Config) (find func() (follow func(), err error)) {
 	var want filewatch.Options
 	if c.Reload {
 		want = filewatch.Options{Paths: c.Watched(), Only: c.WatchedOnly(), Except: ownFiles(c)}
@@ -103,6 +110,23 @@ func (d *Development) Find(c *config.Config) (find func() (follow func(), err er
 			d.watcher, d.watched = next, want
 		}, nil
 	}
+}
+
+// Watch is [Development.Follow] beside the loop. complaint is what is said if it fails.
+func (d *Development) Watch(c *config.Config, complaint string) {
+	d.options.Loop.Send(func() loop.Work {
+		find := d.find(c)
+		if find == nil {
+			return nil
+		}
+		return func() func() {
+			follow, err := find()
+			if err != nil {
+				return func() { d.options.Log.Error(complaint, hint.Fields(err)...) }
+			}
+			return follow
+		}
+	})
 }
 
 // unfollow watches nothing any more.
@@ -136,21 +160,21 @@ func (d *Development) Changes() <-chan []filewatch.Change {
 	return d.watcher.Changes()
 }
 
-// Edited deals with changed files: it builds, or says that it is time to reload
-// where there is nothing to build. A build that is out of date is told to end, and
-// begins anew then. Without a project nothing is to come of it.
-func (d *Development) Edited(batch []filewatch.Change, p *Project) (reload bool) {
+// Edited deals with changed files: it builds, or reloads where there is nothing to
+// build. A build that is out of date is told to end, and begins anew then.
+func (d *Development) Edited(batch []filewatch.Change) {
 	v := d.ledger.Judge(batch)
 	if v.Output != "" {
 		d.options.Log.Info("the build writes a file: from now on its changes during a build do not count", zap.String("file", v.Output))
 	}
+	p := d.options.Project()
 	if v.Changed == "" || p == nil {
-		return false
+		return
 	}
 	d.options.Log.Info("changed", zap.String("file", p.shown(v.Changed)))
 	switch {
 	case len(p.Config.Watch.Build) == 0:
-		return true
+		d.options.Reload()
 	case !d.Building():
 		d.build(p)
 	default:
@@ -159,7 +183,6 @@ func (d *Development) Edited(batch []filewatch.Change, p *Project) (reload bool)
 			d.interrupt()
 		}
 	}
-	return false
 }
 
 // shown is a path as people like to read it.
@@ -183,11 +206,13 @@ func (d *Development) build(p *Project) {
 	d.begun, d.stale = time.Now(), false
 	d.ledger.Begin(d.begun)
 	d.starting = true
-	d.options.Start(process.Spec{
+	spec := process.Spec{
 		Path: path, Argv: c.Watch.Build, Dir: p.Dir,
 		Env:   c.Environ(nil, d.options.Environ, config.Worker{}),
 		Files: []int{process.Null, unix.Stderr, unix.Stderr},
-	}, func(pid int, err error) { d.started(c.Watch.Build, pid, err) })
+	}
+	d.options.Make(func() (int, error) { return process.Start(spec) },
+		func(pid int, err error) { d.started(c.Watch.Build, pid, err) }, d.Ended)
 }
 
 // started goes on with a build that has a process now. It may be out of date already.
@@ -212,10 +237,9 @@ func (d *Development) Building() bool { return d.starting || d.pid != 0 }
 // Is says whether the process is the build that runs.
 func (d *Development) Is(pid int) bool { return pid != 0 && pid == d.pid }
 
-// Ended deals with the end of the build, and says whether it is time to reload.
-// Without a project nothing is to come of it.
-func (d *Development) Ended(status process.Status, p *Project) (reload bool) {
-	log, now := d.options.Log, time.Now()
+// Ended deals with the end of the build, which is time to reload if all is well.
+func (d *Development) Ended(status process.Status) {
+	log, now, p := d.options.Log, time.Now(), d.options.Project()
 	d.pid, d.until = 0, time.Time{}
 	d.ledger.End(now)
 	took := zap.Duration("took", now.Sub(d.begun).Round(time.Millisecond))
@@ -228,9 +252,8 @@ func (d *Development) Ended(status process.Status, p *Project) (reload bool) {
 		log.Error("build failed, nothing was replaced", zap.Stringer("status", status), took)
 	default:
 		log.Info("built", took)
-		return true
+		d.options.Reload()
 	}
-	return false
 }
 
 // Due is when to call Expire; zero: never.
@@ -277,7 +300,7 @@ func (d *Development) Close() {
 
 // BuildFirst builds where the command does not exist yet, and waits for it. What
 // exists is started as it is. It must be called on the main thread.
-func BuildFirst(c *config.Config, o Options) error {
+func BuildFirst(c *config.Config, environ []string, log *zap.Logger) error {
 	if _, err := c.Resolve(); err == nil || !c.Reload || len(c.Watch.Build) == 0 {
 		return nil
 	}
@@ -285,9 +308,9 @@ func BuildFirst(c *config.Config, o Options) error {
 	if err != nil {
 		return err
 	}
-	o.Log.Info("building: the command does not exist yet", zap.Strings("command", c.Watch.Build))
+	log.Info("building: the command does not exist yet", zap.Strings("command", c.Watch.Build))
 	cmd := exec.Cmd{
-		Path: path, Args: c.Watch.Build, Dir: c.Chdir, Env: c.Environ(nil, o.Environ, config.Worker{}),
+		Path: path, Args: c.Watch.Build, Dir: c.Chdir, Env: c.Environ(nil, environ, config.Worker{}),
 		Stdout: os.Stderr, Stderr: os.Stderr,
 		SysProcAttr: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
 	}

@@ -64,8 +64,8 @@ func project(t *testing.T, build string) *Project {
 func develop(t *testing.T, p *Project) *Development {
 	t.Helper()
 	d := New(Options{
-		Log: zap.NewNop(), Environ: os.Environ(),
-		Start: func(spec process.Spec, told func(int, error)) { told(process.Start(spec)) },
+		Log: zap.NewNop(), Environ: os.Environ(), Project: func() *Project { return p }, Reload: func() {},
+		Make: func(start func() (int, error), told func(int, error), _ func(process.Status)) { told(start()) },
 	})
 	if err := d.Follow(p.Config); err != nil {
 		t.Fatal(err)
@@ -93,13 +93,18 @@ func TestBuild(t *testing.T) {
 	p := project(t, "cp source out")
 	d := develop(t, p)
 	source := filepath.Join(p.Dir, "source")
+	reloads := false
+	d.options.Reload = func() { reloads = true }
+	doing := func(p *Project, do func()) (reload bool) {
+		reloads, d.options.Project = false, func() *Project { return p }
+		main(do)
+		return reloads
+	}
 	edited := func(p *Project) (reload bool) {
-		main(func() { reload = d.Edited([]filewatch.Change{{Path: source, At: time.Now()}}, p) })
-		return reload
+		return doing(p, func() { d.Edited([]filewatch.Change{{Path: source, At: time.Now()}}) })
 	}
 	ended := func(status process.Status, p *Project) (reload bool) {
-		main(func() { reload = d.Ended(status, p) })
-		return reload
+		return doing(p, func() { d.Ended(status) })
 	}
 	if edited(nil) || d.Building() {
 		t.Error("something comes of a change that nothing is to come of")
@@ -135,7 +140,7 @@ func TestExpire(t *testing.T) {
 	p := project(t, `trap "" INT; : >out; while :; do sleep 1000; done`)
 	d := develop(t, p)
 	edit := func() {
-		d.Edited([]filewatch.Change{{Path: filepath.Join(p.Dir, "source"), At: time.Now()}}, p)
+		d.Edited([]filewatch.Change{{Path: filepath.Join(p.Dir, "source"), At: time.Now()}})
 	}
 	main(edit)
 	for begin := time.Now(); ; time.Sleep(time.Millisecond) { // between two looks for the sign that it ignores the signal
@@ -155,7 +160,8 @@ func TestExpire(t *testing.T) {
 	if got := wait(t, d); got.Signal != syscall.SIGKILL {
 		t.Errorf("it ended with %v", got)
 	}
-	if d.Ended(process.Status{Signal: syscall.SIGKILL}, nil) || d.Building() {
+	d.options.Project = func() *Project { return nil }
+	if d.Ended(process.Status{Signal: syscall.SIGKILL}); d.Building() {
 		t.Error("something comes of a build that nothing is to come of")
 	}
 }
@@ -166,12 +172,12 @@ func TestOutOfDateBeforeItHasAProcess(t *testing.T) {
 	p := project(t, "exec sleep 20")
 	d := develop(t, p)
 	var tell func()
-	start := d.options.Start
-	d.options.Start = func(spec process.Spec, told func(int, error)) {
-		start(spec, func(pid int, err error) { tell = func() { told(pid, err) } })
+	d.options.Make = func(start func() (int, error), told func(int, error), _ func(process.Status)) {
+		pid, err := start()
+		tell = func() { told(pid, err) }
 	}
 	edit := func() {
-		d.Edited([]filewatch.Change{{Path: filepath.Join(p.Dir, "source"), At: time.Now()}}, p)
+		d.Edited([]filewatch.Change{{Path: filepath.Join(p.Dir, "source"), At: time.Now()}})
 	}
 	main(edit)
 	if !d.Building() || tell == nil {
@@ -188,7 +194,8 @@ func TestOutOfDateBeforeItHasAProcess(t *testing.T) {
 	if got := wait(t, d); got.Signal != syscall.SIGINT {
 		t.Errorf("it ended with %v", got)
 	}
-	if d.Ended(process.Status{Signal: syscall.SIGINT}, nil) || d.Building() {
+	d.options.Project = func() *Project { return nil }
+	if d.Ended(process.Status{Signal: syscall.SIGINT}); d.Building() {
 		t.Error("something comes of a build that nothing is to come of")
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gosuper/gosuper/supervisor/internal/groups"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/worker/protocol"
 )
@@ -27,6 +28,9 @@ type Leftovers struct {
 	// Shared says that there were such, or a build: what they leave behind is
 	// adopted as well.
 	Shared bool `state:"shared"`
+
+	// Groups are those of workers that are gone and had leases.
+	Groups groups.Groups `state:",inline"`
 
 	options Options `state:"-"`
 

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 )
@@ -22,6 +23,10 @@ const EndTime = 500 * time.Millisecond
 type Options struct {
 	Loop *loop.Loop
 	Log  *zap.Logger
+	// Note keeps an event for the next step of the brain.
+	Note func(fleet.Event)
+	// Knows says, in the loop, whether a process is a child that the master has started.
+	Knows func(pid int) bool
 	// Adopted are the children that are not known. It is called from other goroutines:
 	// what it reads belongs to them, and they may be able to keep its reader waiting.
 	Adopted func(known func(pid int) bool) []process.Orphan
@@ -36,13 +41,29 @@ type Options struct {
 
 // Children are those of a master that it has started itself.
 type Children struct {
-	Known   func(pid int) bool
 	Workers map[int]bool // their pids, for any goroutine
 	Leaders []Leader     // who of them may have left something behind
 }
 
 // Attach says what the leftovers work with.
 func (l *Leftovers) Attach(o Options) { l.options = o }
+
+// Clear tells the brain that a worker with a lease is cleared, as soon as nobody is left of
+// its process group; 0: it had none.
+func (l *Leftovers) Clear(worker, group int) {
+	if group == 0 {
+		l.options.Note(fleet.Cleared{ID: worker})
+		return
+	}
+	l.Groups.Watch(worker, group)
+}
+
+// LookAtGroups tells the brain of whom nobody is left.
+func (l *Leftovers) LookAtGroups(now time.Time) {
+	for _, worker := range l.Groups.Look(now, l.options.Knows) {
+		l.options.Note(fleet.Cleared{ID: worker})
+	}
+}
 
 // Sweep ends what workers left behind that are gone themselves by now. While a worker
 // is being born nobody can tell its process from what others left.
@@ -72,7 +93,7 @@ func (l *Leftovers) swept(adopted []process.Orphan) {
 		return
 	}
 	is := l.options.Children()
-	for _, o := range l.sort(is.unknown(adopted), is.Leaders) {
+	for _, o := range l.sort(l.unknown(adopted), is.Leaders) {
 		l.kill(o)
 	}
 	if l.due {
@@ -81,8 +102,8 @@ func (l *Leftovers) swept(adopted []process.Orphan) {
 }
 
 // unknown are those that were not started here.
-func (c *Children) unknown(adopted []process.Orphan) []process.Orphan {
-	return slices.DeleteFunc(adopted, func(o process.Orphan) bool { return c.Known(o.Pid) })
+func (l *Leftovers) unknown(adopted []process.Orphan) []process.Orphan {
+	return slices.DeleteFunc(adopted, func(o process.Orphan) bool { return l.options.Knows(o.Pid) })
 }
 
 // kill ends a process that a worker left behind, or lets it live if it may, and names
@@ -133,7 +154,7 @@ func (l *Leftovers) End(reap func() []process.Orphan, ended <-chan os.Signal) {
 			l.options.Log.Error("cannot look for what workers have left behind: one of them lets nobody read what it is")
 			return
 		}
-		over, rest := l.rest(is.unknown(adopted), is.Leaders)
+		over, rest := l.rest(l.unknown(adopted), is.Leaders)
 		for _, o := range over {
 			l.kill(o)
 		}

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 )
@@ -42,7 +43,9 @@ func newHouse() *house {
 			}
 			return append([]process.Orphan{{Pid: noPID + 2}}, h.orphans...) // the first is another worker's
 		},
-		Children:  func() Children { return Children{Known: func(pid int) bool { return pid == noPID+2 }} },
+		Note:      func(fleet.Event) {},
+		Knows:     func(pid int) bool { return pid == noPID+2 },
+		Children:  func() Children { return Children{} },
 		Expecting: func() bool { return h.expecting },
 		Outlive:   func() bool { return h.outlive },
 	})

@@ -97,8 +97,14 @@ func (o *Output) Tails() []*process.Tail {
 // Held is what is held back; nil, which can be asked all the same: nothing is.
 func (o *Output) Held() *process.Held { return o.held }
 
-// PassedOn waits until all that was written is passed on, and says whether it is.
-func (o *Output) PassedOn(atMost time.Duration) bool { return o.tail == nil || o.tail.Drain(atMost) }
+// PassedOn returns what waits until all that was written is passed on, and says whether it
+// is. Any goroutine may call that, also when the output is closed.
+func (o *Output) PassedOn() func(atMost time.Duration) bool {
+	if o.tail == nil {
+		return func(time.Duration) bool { return true }
+	}
+	return o.tail.Drain
+}
 
 // lastLines is how many of the last lines of a process explain its end.
 const lastLines = 20

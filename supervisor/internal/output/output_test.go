@@ -87,11 +87,11 @@ func TestStreams(t *testing.T) {
 			defer o.Close()
 			stdout, stderr := o.FDs()
 			say(t, stdout, "out\n")
-			if !o.PassedOn(absurd) {
+			if !o.PassedOn()(absurd) {
 				t.Fatal("it is not passed on")
 			}
 			say(t, stderr, "err\n")
-			if !o.PassedOn(absurd) {
+			if !o.PassedOn()(absurd) {
 				t.Fatal("it is not passed on")
 			}
 			for stream, want := range test.want {
@@ -115,7 +115,7 @@ func TestHeld(t *testing.T) {
 	defer o.Close()
 	_, stderr := o.FDs()
 	say(t, stderr, "the same\n")
-	if !o.PassedOn(absurd) || s.shows(1, process.Stderr) != "" {
+	if !o.PassedOn()(absurd) || s.shows(1, process.Stderr) != "" {
 		t.Errorf("%q is shown at once", s.shows(1, process.Stderr))
 	}
 	if lines, passed := o.Held().ReleaseExcept([]byte("the same\n"), absurd); lines != 1 || !passed || s.shows(1, process.Stderr) != "" {
@@ -146,7 +146,7 @@ func testReopen(t *testing.T, alone bool) {
 	}
 	before.CloseWriteEnds()
 	say(t, stderr, "before\n")
-	before.PassedOn(absurd)
+	before.PassedOn()(absurd)
 	for _, tail := range before.Tails() {
 		<-tail.Pause()
 	}
@@ -186,7 +186,7 @@ func testReopen(t *testing.T, alone bool) {
 	}
 	say(t, stdout, "out\n")
 	say(t, stderr, "after\n")
-	after.PassedOn(absurd)
+	after.PassedOn()(absurd)
 	if got := s.shows(1, process.Stderr); got != "before\nafter\n" || s.shows(1, process.Stdout) != "out\n" {
 		t.Errorf("shown is %q and %q", got, s.shows(1, process.Stdout))
 	}
@@ -197,7 +197,7 @@ func testReopen(t *testing.T, alone bool) {
 
 func TestNothing(t *testing.T) {
 	o := &Output{}
-	if o.ReopenStdout(nil, 1, new(process.Tail)) || !o.PassedOn(0) || o.LastLines() != nil || o.Reopen(nil, 1) != nil {
+	if o.ReopenStdout(nil, 1, new(process.Tail)) || !o.PassedOn()(0) || o.LastLines() != nil || o.Reopen(nil, 1) != nil {
 		t.Error("there is nothing to go on with")
 	}
 	o.Held().Release(0)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/incidents"
@@ -101,11 +102,10 @@ func (l *Loaders) Died(one *Loader, end process.Status) {
 	l.WorkerDied(time.Now())
 	l.options.Note(fleet.LoaderExited{Revision: one.number})
 	one.way.Reaped()
-	l.options.Roster.Await(one.PassedOn)
 	e := one.ending(end.String())
 	fields := one.fields(zap.String("status", e.Status), zap.Duration("age", one.age()), zap.Uint64("forks", one.forks))
 	if known.State == fleet.LoaderStopping || known.State == fleet.LoaderKilled && one.failure == "" {
-		l.options.Log.Info("loader gone", fields...)
+		l.explain(one, zapcore.InfoLevel, "loader gone", fields...)
 	} else {
 		why := one.fault(known)
 		l.ended[one.number], l.faults[one.number] = e, why
@@ -117,9 +117,15 @@ func (l *Loaders) Died(one *Loader, end process.Status) {
 		if !known.ReadyAt.IsZero() {
 			what = "loader ended, its workers live on"
 		}
-		l.options.Log.Error(what, append(fields, zap.String("reason", string(why)), zap.Strings("last_lines", e.Lines))...)
+		l.explain(one, zapcore.ErrorLevel, what, append(fields, zap.String("reason", string(why)), zap.Strings("last_lines", e.Lines))...)
 	}
 	l.drop(one)
+}
+
+// explain writes the line about the end of a loader, behind what that wrote.
+func (l *Loaders) explain(one *Loader, level zapcore.Level, message string, fields ...zap.Field) {
+	passedOn := one.PassedOn()
+	l.options.Log.Behind(func(atMost time.Duration) ([]zap.Field, bool) { return fields, passedOn(atMost) }, level, message)
 }
 
 // drop gives back what is held of a loader that is gone, when nobody waits for it any

@@ -7,14 +7,13 @@ import (
 	"slices"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/incidents"
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/loader"
+	"github.com/gosuper/gosuper/supervisor/internal/logorder"
 	"github.com/gosuper/gosuper/supervisor/internal/output"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
@@ -38,7 +37,7 @@ func New() Loaders { return Loaders{ended: map[int]*books.Ending{}, faults: map[
 
 // Options are what a master gives its loaders. All fields are required.
 type Options struct {
-	Log     *zap.Logger
+	Log     *logorder.Log
 	Environ []string           // of the master
 	Output  output.Destination // of what they write
 	// Roster is where the workers are that they make, and what they wrote is left.

@@ -21,6 +21,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/incidents"
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/loader"
+	"github.com/gosuper/gosuper/supervisor/internal/logorder"
 	"github.com/gosuper/gosuper/supervisor/internal/outfit"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/revision"
@@ -67,7 +68,7 @@ func newHouse(t *testing.T) *house {
 	r := roster.New()
 	left.Attach(leftovers.Options{Expecting: r.Expecting, Log: zap.NewNop()})
 	h.loaders.Attach(Options{
-		Log: zap.NewNop(), Output: nowhere{}, Roster: r, Leftovers: &left,
+		Log: logorder.New(zap.NewNop(), func() {}), Output: nowhere{}, Roster: r, Leftovers: &left,
 		Note:      func(ev fleet.Event) { h.noted = append(h.noted, strings.TrimPrefix(fmt.Sprintf("%T", ev), "fleet.")) },
 		State:     func(int) fleet.Loader { return fleet.Loader{State: h.state} },
 		Failed:    func(i incidents.Incident) { h.failed = append(h.failed, i) },

@@ -19,19 +19,10 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/gosuper/gosuper/supervisor/internal/output"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
-)
-
-// What is told of the end of a worker comes behind the last that it wrote, for which
-// PassTime is waited: normally that is passed on already. When whoever reads it was
-// too slow once, nobody waits for it again before passAgain is over.
-const (
-	PassTime  = 50 * time.Millisecond
-	passAgain = 10 * time.Second
 )
 
 // A Roster is the list. It belongs to one goroutine.
@@ -42,7 +33,6 @@ type Roster struct {
 	others    int               `state:"-"`               // processes that are being made and are no worker's
 	unclaimed process.Unclaimed `state:"-"`               // of whom one may turn out to be an unborn one's
 	left      []*process.Tail   `state:"-"`               // output of workers that are gone, which others may hold
-	hurry     time.Time         `state:"-"`               // until then nobody's output is waited for
 }
 
 // New returns a list of nobody.
@@ -163,18 +153,6 @@ func (r *Roster) Leave(output ...*process.Tail) { r.left = append(r.Left(), outp
 func (r *Roster) Left() []*process.Tail {
 	r.left = slices.DeleteFunc(r.left, (*process.Tail).Ended)
 	return r.left
-}
-
-// Await waits until something is passed on that a worker wrote, but not for one after
-// the other while nobody takes it.
-func (r *Roster) Await(passed func(atMost time.Duration) bool) {
-	now, atMost := time.Now(), PassTime
-	if r.hurry.After(now) {
-		atMost = 0
-	}
-	if !passed(atMost) && atMost > 0 {
-		r.hurry = now.Add(passAgain)
-	}
 }
 
 // A Stray is a pipe that somebody may still write to. One that is the stdout of a worker

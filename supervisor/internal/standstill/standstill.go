@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gosuper/gosuper/supervisor/internal/logorder"
 	"github.com/gosuper/gosuper/supervisor/internal/ownfiles"
 	"github.com/gosuper/gosuper/supervisor/internal/preload"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
@@ -95,7 +96,7 @@ func (s *Standstill) Wait() error {
 		}
 	}
 	for _, held := range s.held {
-		held.Release(roster.PassTime)
+		held.Release(logorder.PassTime)
 	}
 	return nil
 }
