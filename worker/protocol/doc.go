@@ -22,8 +22,8 @@
 //   - GOSUPER_WORKER_ID: this process's id in logs. No two workers of one master
 //     ever have the same.
 //   - GOSUPER_SLOT: 0 to workers-1. A replacement has the slot of the worker it
-//     replaces, and for a while both live.
-//   - GOSUPER_PLACE: 0 to workers+surge-1. No two living workers have the same.
+//     replaces, and for a while both live. A spare, see below, has none yet.
+//   - GOSUPER_PLACE: 0 to workers+spares+surge-1. No two living workers have the same.
 //   - GOSUPER_GENERATION: counts accepted configurations, from 1.
 //   - GOSUPER_RESOURCE_NAME: what is leased to this worker of the resource NAME of
 //     the table [resources]. No two living workers have the same, nor has anybody
@@ -177,6 +177,26 @@
 // the queue empty before it goes to sleep.
 //
 // Out of descriptors or memory, pause for a moment before the next accept.
+//
+// # Spares
+//
+// A worker whose board has 1 in `hold` is a spare. It starts like any other, and once it
+// could accept connections it says READY=1 and accepts none: it does not even wait for
+// them, since each would wake it, and it is nobody on the fleet page. GOSUPER_SLOT is absent.
+//
+// When a worker is missing, or is to be replaced, the master makes one of the spares the worker
+// of that slot. It writes the slot plus one into `slot`, then 0 into `hold`, and then sends
+// the message LOOK=1 on GOSUPER_NOTIFY_FD, on which the worker hears of it without having to
+// look again and again. The worker reads `hold` when it hears any message there, and when it
+// becomes ready, since that may have come before; with 0 it accepts at once, within five
+// milliseconds (HoldMargin), and is a worker like any other from then on. For the application the
+// worker should set GOSUPER_SLOT then.
+//
+// Not every worker can do that: one whose connections are accepted by a server that knows
+// nothing of this cannot. A worker that can sets bit 0 of the word "what not every worker can"
+// before it says READY=1, whether it is a spare or not, and the master has no spares before
+// a worker of the same command has. A spare that is told to drain closes its sockets whatever
+// `leaving` says: others take what waits there.
 //
 // # The access log
 //

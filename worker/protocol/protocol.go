@@ -15,9 +15,9 @@ const (
 	EnvNotifyFD = "GOSUPER_NOTIFY_FD"
 	// EnvScoreboardFD is the memory described by package scoreboard.
 	EnvScoreboardFD = "GOSUPER_SCOREBOARD_FD"
-	// EnvSlot is the worker's slot, 0 to workers-1.
+	// EnvSlot is the worker's slot, 0 to workers-1; a spare has none yet.
 	EnvSlot = "GOSUPER_SLOT"
-	// EnvPlace is the worker's place, 0 to workers+surge-1.
+	// EnvPlace is the worker's place, 0 to workers+spares+surge-1.
 	EnvPlace = "GOSUPER_PLACE"
 	// EnvWorkerID is the worker's id; that it is set says that gosuper is the
 	// master.
@@ -82,6 +82,9 @@ const (
 	NotifyBarrier       = "BARRIER=1"
 	NotifyRecycle       = "X_GOSUPER_RECYCLE="
 )
+
+// NotifyLook is what the master sends to a worker: words on its board have changed.
+const NotifyLook = "LOOK=1"
 
 // RecycleMaxRequests is the reason sent with NotifyRecycle when
 // EnvLimitRequests is reached.

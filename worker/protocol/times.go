@@ -37,6 +37,9 @@ const (
 	// FreshConnection is how long a connection that has sent nothing yet counts as a
 	// request to come, and what it gets at least when a drain begins.
 	FreshConnection = time.Second
+	// HoldMargin is how long a spare may take to accept connections from the message that says
+	// so on.
+	HoldMargin = 5 * time.Millisecond
 	// SpawnTimeout is how long a loader may take to make one worker. A fork takes
 	// milliseconds: who needs longer hangs.
 	SpawnTimeout = 10 * time.Second

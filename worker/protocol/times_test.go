@@ -50,7 +50,7 @@ func TestTimesAreNormative(t *testing.T) {
 			}
 		}
 	}
-	if names != 12 {
+	if names != 13 {
 		t.Errorf("found %d times", names)
 	}
 }

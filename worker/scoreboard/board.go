@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// A Board is the worker's side: it is written by the worker and, for three words, by
+// A Board is the worker's side: it is written by the worker and, for five words, by
 // the master. All methods may be called by any goroutine, and none of them
 // allocates or waits.
 type Board struct {
@@ -35,6 +35,9 @@ func (b *Board) WriteHeader(pid int) {
 
 // SetState records what the worker is doing.
 func (b *Board) SetState(s State) { b.data.u32(OffsetState).Store(uint32(s)) }
+
+// CanHold says that this worker accepts nothing while it [Board.Holds].
+func (b *Board) CanHold() { b.data.u64(OffsetCan).Or(canHold) }
 
 // RequestStarted counts a request that begins and returns its number, from 1.
 func (b *Board) RequestStarted() uint64 { return b.data.u64(OffsetStarted).Add(1) }
@@ -107,4 +110,13 @@ func (b *Board) AbortFollows() bool { return b.data.u64(OffsetAbort).Load() != 0
 // empty before it is closed.
 func (b *Board) Leaving(index int) bool {
 	return index >= 0 && index < MaxLeaving && b.data.u64(OffsetLeaving).Load()>>index&1 == 1
+}
+
+// Holds reports whether this worker is a spare, which accepts nothing.
+func (b *Board) Holds() bool { return b.data.u64(OffsetHold).Load() != 0 }
+
+// Slot returns the slot of a worker that was a spare; false: it still is one, or never was.
+func (b *Board) Slot() (slot int, ok bool) {
+	n := b.data.u64(OffsetSlot).Load()
+	return int(n) - 1, n != 0
 }

@@ -17,7 +17,9 @@ func TestGolden(t *testing.T) {
 	b := Unshared()
 	v := View{mem: &Memory{data: b.data}}
 
+	v.Hold()
 	b.WriteHeader(4242)
+	b.CanHold()
 	b.SetState(Ready)
 	for range 3 {
 		b.ConnAccepted()
@@ -51,6 +53,7 @@ func TestGolden(t *testing.T) {
 	v.SetLeaving(0x8000000000000005)
 	v.SetDrainUntil(0x0123456789abcdef)
 	v.SetAbortFollows(true)
+	v.Release(6)
 	b.SetState(Draining)
 
 	const golden = "testdata/board-v1.bin"
@@ -101,6 +104,9 @@ func TestGolden(t *testing.T) {
 	}
 	if !b.AbortFollows() {
 		t.Error("no abort follows")
+	}
+	if slot, ok := b.Slot(); slot != 6 || !ok || b.Holds() || !v.CanHold() {
+		t.Errorf("slot %d, %v, holds %v, can hold %v", slot, ok, b.Holds(), v.CanHold())
 	}
 	for i, want := range map[int]bool{-1: false, 0: true, 1: false, 2: true, 3: false, 63: true, 64: false} {
 		if got := b.Leaving(i); got != want {

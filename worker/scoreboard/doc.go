@@ -34,11 +34,16 @@
 //	    24    4  worker  process id of the writer
 //	    28    4  worker  state: 1 starting, 2 ready, 3 draining
 //	    32    8  worker  beat, a counter; 0 if the worker does not beat
+//	    40    8  worker  what not every worker can, written before READY=1: bit 0 says that
+//	                     it accepts nothing while it is to hold
 //	    64    8  master  drain until: when the worker is killed; 0 while not draining
 //	    72    8  master  leaving: bit i says that listening socket i is to be
 //	                     accepted empty before it is closed
 //	    80    8  master  abort follows: 1 if the worker gets the abort signal at the
 //	                     end of its drain, and time to answer it; else 0
+//	    88    8  master  hold: 1 while the worker is a spare and accepts nothing, else 0
+//	    96    8  master  slot, plus one, of a worker that was a spare: written before hold
+//	                     becomes 0; 0 of one that was none
 //	   128    8  worker  requests started
 //	   192    8  worker  requests finished: the application has returned, or the
 //	                     deadline has passed, whichever is first

@@ -33,9 +33,12 @@ const (
 	OffsetPID         = 24
 	OffsetState       = 28
 	OffsetBeat        = 32
+	OffsetCan         = 40 // what not every worker can
 	OffsetDrainUntil  = 64
 	OffsetLeaving     = 72
 	OffsetAbort       = 80
+	OffsetHold        = 88
+	OffsetSlot        = 96 // plus one, of a worker that was a spare
 	OffsetStarted     = 128
 	OffsetFinished    = 192
 	OffsetFinished1xx = 200 // 2xx to 5xx follow, 8 bytes each
@@ -123,6 +126,9 @@ func (s State) String() string {
 
 // magicWord is Magic as the one 64-bit word that is stored atomically.
 var magicWord = binary.LittleEndian.Uint64([]byte(Magic))
+
+// canHold is the bit of a worker that accepts nothing while it is told so.
+const canHold = 1
 
 // littleEndian reports whether this machine stores numbers the way the layout
 // asks for. Atomic access is possible in the machine's own order only.

@@ -120,6 +120,22 @@ func (v View) SetAbortFollows(follows bool) {
 	v.set(OffsetAbort, word)
 }
 
+// CanHold reports whether the worker says that it accepts nothing while it is told to hold.
+func (v View) CanHold() bool {
+	w := v.words()
+	return w != nil && w.u64(OffsetCan).Load()&canHold != 0
+}
+
+// Hold tells the worker to be a spare, which accepts nothing. It comes before the worker is
+// started.
+func (v View) Hold() { v.set(OffsetHold, 1) }
+
+// Release tells a spare to accept connections, as the worker of a slot.
+func (v View) Release(slot int) {
+	v.set(OffsetSlot, uint64(slot)+1)
+	v.set(OffsetHold, 0)
+}
+
 func (v View) set(offset int, value uint64) {
 	if w := v.words(); w != nil {
 		w.u64(offset).Store(value)

@@ -12,6 +12,7 @@ const { get64, set64 } = require('./words.cjs');
 const SIZE = 65536;
 const SLOTS = 240;
 const NO_SLOT = -1;
+const CAN_HOLD = 1;
 const STARTING = 1;
 const READY = 2;
 const DRAINING = 3;
@@ -23,9 +24,12 @@ const ENDED = 8;
 const SLOT_COUNT = 20;
 const STATE = 28;
 const BEAT = 32;
+const CAN = 40;
 const DRAIN_UNTIL = 64;
 const LEAVING = 72;
 const ABORT_FOLLOWS = 80;
+const HOLD = 88;
+const SLOT = 96;
 const STARTED = 128;
 const FINISHED = 192;
 const TIMEOUTS = 240;
@@ -116,6 +120,22 @@ class Board {
   // leaving is whether the listening socket of this index is to be accepted empty before it is closed.
   leaving(index) {
     return index < 64 && ((this.#read(LEAVING) >> BigInt(index)) & 1n) === 1n;
+  }
+
+  // canHold says that this worker accepts nothing while it holds.
+  canHold() {
+    set64(this.#bytes, CAN, CAN_HOLD);
+    this.#write(CAN, 8);
+  }
+
+  // holds is whether this worker is a spare, which accepts nothing.
+  holds() {
+    return this.#read(HOLD) !== 0n;
+  }
+
+  // slot is that of a worker that was a spare, -1 if it still is one or never was.
+  slot() {
+    return Number(this.#read(SLOT)) - 1;
   }
 
   accepted() {

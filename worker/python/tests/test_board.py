@@ -15,7 +15,10 @@ GOLDEN = Path(__file__).parents[2] / "scoreboard/testdata/board-v1.bin"
 def test_golden() -> None:
     memory = bytearray(_board.SIZE)
     board = Board(memory)
+    memory[88:96] = (1).to_bytes(8, "little")
+    assert (board.holds(), board.slot()) == (True, -1)
     board.write_header(4242)
+    board.can_hold()
     board.set_state(_board.READY)
     for _ in range(3):
         board.accepted()
@@ -45,6 +48,8 @@ def test_golden() -> None:
     memory[72:80] = 0x8000000000000005.to_bytes(8, "little")
     memory[64:72] = 0x0123456789ABCDEF.to_bytes(8, "little")
     memory[80:88] = (1).to_bytes(8, "little")
+    memory[88:96] = bytes(8)
+    memory[96:104] = (7).to_bytes(8, "little")
     board.set_state(_board.DRAINING)
 
     want = GOLDEN.read_bytes()
@@ -55,6 +60,7 @@ def test_golden() -> None:
     assert [i for i in range(_board.SIZE) if memory[i] != want[i]] == []
     assert board.drain_until() == 0x0123456789ABCDEF
     assert board.abort_follows()
+    assert (board.holds(), board.slot()) == (False, 6)
     assert [i for i in range(-1, 65) if board.leaving(i)] == [0, 2, 63]
 
 

@@ -22,7 +22,9 @@ IN_USE, STREAMING, UPGRADED, ENDED = 1, 2, 4, 8
 
 # Indexes into the words of 8 bytes, and of 4 bytes where the name says so.
 _SLOT_COUNT32, _STATE32, _OVERDUE32, _FAILURES32 = 20 // 4, 28 // 4, 296 // 4, 300 // 4
-_BEAT, _DRAIN_UNTIL, _LEAVING, _ABORT = 32 // 8, 64 // 8, 72 // 8, 80 // 8
+_BEAT, _CAN = 32 // 8, 40 // 8
+_DRAIN_UNTIL, _LEAVING, _ABORT, _HOLD, _SLOT = 64 // 8, 72 // 8, 80 // 8, 88 // 8, 96 // 8
+_CAN_HOLD = 1
 _STARTED, _FINISHED, _TIMEOUTS = 128 // 8, 192 // 8, 240 // 8
 _ACCEPTED, _OPEN, _UNSLOTTED, _LOG_DROPPED, _DURATION = 256 // 8, 264 // 8, 272 // 8, 280 // 8, 288 // 8
 _FAILING, _SUCCEEDED, _HISTOGRAM = 304 // 8, 312 // 8, 512 // 8
@@ -110,6 +112,18 @@ class Board:
     def abort_follows(self) -> bool:
         """Whether the abort signal comes at the end of the drain, and time to answer it."""
         return self._words[_ABORT] != 0
+
+    def can_hold(self) -> None:
+        """Say that this worker accepts nothing while it holds."""
+        self._words[_CAN] = _CAN_HOLD
+
+    def holds(self) -> bool:
+        """Whether this worker is a spare, which accepts nothing."""
+        return self._words[_HOLD] != 0
+
+    def slot(self) -> int:
+        """The slot of a worker that was a spare; -1 if it still is one, or never was."""
+        return self._words[_SLOT] - 1
 
     def accepted(self) -> None:
         """Count a connection that was accepted and is now open."""
