@@ -71,6 +71,7 @@ func (p *process) inherited() ([]*listener, error) {
 		return nil, errors.New("cannot serve: gosuper passed no listening socket")
 	}
 	p.taken = true
+	p.board.CanHold() // as far as those listeners go
 	var listeners []*listener
 	for i := range p.sockets {
 		fd := protocol.ListenFDsStart + i

@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/worker/protocol"
 )
 
 // How long to wait for a master that does not read. A drain has better things to
@@ -82,15 +85,27 @@ func (r *reporter) connect() (*net.UnixConn, error) {
 	return r.conn, r.openErr
 }
 
-// awaitHangUp returns when the master no longer holds its end. What the master
-// may send is not for this version, and dropped.
-func awaitHangUp(conn *net.UnixConn) {
+// hear returns when the master no longer holds its end. Whatever the master sends
+// before, the words on the board say what it means.
+func (p *process) hear(conn *net.UnixConn) {
 	var buf [256]byte
 	for {
 		if _, err := conn.Read(buf[:]); err != nil {
 			return
 		}
+		p.look()
 	}
+}
+
+// look sees whether this worker is a spare no more.
+func (p *process) look() {
+	if !p.gate.Held() || p.board.Holds() {
+		return
+	}
+	if slot, ok := p.board.Slot(); ok {
+		os.Setenv(protocol.EnvSlot, strconv.Itoa(slot)) // for the application
+	}
+	p.gate.Release()
 }
 
 // dialNotify connects to NOTIFY_SOCKET, an absolute path or an abstract address.

@@ -85,6 +85,9 @@ func newProcess(in inheritance, err error) *process {
 		place = in.fleet.Place(in.place)
 	}
 	p.gate.Init(in.connections, place, in.id)
+	if p.board.Holds() {
+		p.gate.Hold()
+	}
 	return p
 }
 
@@ -211,7 +214,7 @@ func (p *process) watch() {
 		// An error is not lost: READY=1 fails with it.
 		if conn, _ := p.reporter.connect(); conn != nil {
 			go func() {
-				awaitHangUp(conn)
+				p.hear(conn)
 				p.orphaned.Store(scoreboard.Monotonic())
 				p.drain()
 			}()
@@ -250,6 +253,8 @@ const quietOwn = 100 * time.Millisecond
 // what waits in its queue.
 func (p *process) drainListener(l *listener) {
 	switch {
+	case p.gate.Held():
+		l.Close() // what waits is for others
 	case l.index < 0:
 		l.unlink()
 		l.empty(quietOwn, p.began.Add(protocol.QuietQueue))

@@ -99,6 +99,9 @@ func spawnIn(t testing.TB, fleet *scoreboard.Fleet, place int, helper string, he
 		messages: make(chan string, 100),
 		exited:   make(chan struct{}),
 	}
+	if slices.Contains(env, spare) {
+		c.view.Hold()
+	}
 	var files []*os.File
 	for _, l := range held {
 		files = append(files, dupListener(t, l))

@@ -32,10 +32,13 @@ type Gate struct {
 	closed atomic.Uint64 // connections
 	mark   atomic.Int64  // the listeners that wait are woken when busy goes down to this, -1 if none waits
 
+	held atomic.Bool // see Hold
+
 	mu      sync.Mutex // guards what follows, entering and leaving the place, and changes of mark
 	fresh   freshList
 	waiting int             // listeners
 	wakes   []chan struct{} // one for each listener, with room for one value
+	accepts bool            // as far as the listeners go
 	retired bool            // never in the place again
 }
 
@@ -57,14 +60,19 @@ func (g *Gate) Busy() int64 { return g.busy.Load() }
 
 // Present tells the others whether this worker accepts connections at present.
 func (g *Gate) Present(accepts bool) {
-	if g.place == nil {
-		return
-	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if accepts && !g.retired {
+	g.accepts = accepts
+	g.occupy()
+}
+
+// occupy enters the place or leaves it.
+func (g *Gate) occupy() {
+	switch {
+	case g.place == nil:
+	case g.accepts && !g.retired && !g.held.Load():
 		g.place.Enter(g.id, uint64(g.limit))
-	} else {
+	default:
 		g.place.Leave()
 	}
 }

@@ -21,8 +21,7 @@ import (
 // next one only after it has seen the queue empty, in attempt, which the poller
 // calls again for all that has come since it called it before.
 type Socket struct {
-	file  *os.File // in the poller
-	raw   syscall.RawConn
+	fd    int
 	addr  net.Addr
 	terms Terms
 
@@ -31,6 +30,10 @@ type Socket struct {
 
 	closing sync.Once
 	closed  chan struct{}
+
+	opening sync.Mutex // guards what follows
+	file    *os.File   // of fd, in the poller; nil while held, so that connections do not wake this process
+	raw     syscall.RawConn
 
 	mu      sync.Mutex // held by Accept; guards what follows
 	timer   *time.Timer
@@ -69,23 +72,15 @@ const (
 // New takes a listener of package net over, and closes it.
 func New(inner Listener, terms Terms) (*Socket, error) {
 	defer inner.Close()
-	// A copy of the descriptor that shares the rest, O_NONBLOCK included. Its Fd
-	// method would take that away from all who hold the socket.
-	file, err := inner.File()
+	fd, err := duplicate(inner)
 	if err != nil {
-		return nil, err
-	}
-	raw, err := file.SyscallConn()
-	if err != nil {
-		file.Close()
 		return nil, err
 	}
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
 	s := &Socket{
 		terms:  terms,
-		file:   file,
-		raw:    raw,
+		fd:     fd,
 		addr:   inner.Addr(),
 		wake:   make(chan struct{}, 1),
 		closed: make(chan struct{}),
@@ -96,6 +91,9 @@ func New(inner Listener, terms Terms) (*Socket, error) {
 		s.spread = &spread{fleet: terms.Fleet, own: terms.Place}
 	}
 	terms.Gate.attend(s.wake)
+	if !terms.Gate.Held() {
+		return s, s.open()
+	}
 	return s, nil
 }
 
@@ -105,23 +103,21 @@ func (s *Socket) Wake() { wake(s.wake) }
 // Addr returns the address of the socket.
 func (s *Socket) Addr() net.Addr { return s.addr }
 
-// SyscallConn is there for options of the socket.
-func (s *Socket) SyscallConn() (syscall.RawConn, error) { return s.raw, nil }
-
-// SetDeadline bounds the wait for a connection.
-func (s *Socket) SetDeadline(t time.Time) error { return s.file.SetReadDeadline(t) }
-
-// Close closes this descriptor, and ends Accept.
-func (s *Socket) Close() error {
-	s.closing.Do(func() { close(s.closed) })
-	return s.file.Close()
-}
-
 // Accept returns the next connection that is for this worker, and the gate has
 // reserved room for it.
 func (s *Socket) Accept() (net.Conn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for s.terms.Gate.Held() {
+		select {
+		case <-s.wake:
+		case <-s.closed:
+			return nil, s.failed(net.ErrClosed)
+		}
+	}
+	if err := s.open(); err != nil {
+		return nil, s.failed(err)
+	}
 	for {
 		if err := s.raw.Read(s.attempt); err != nil {
 			if !errors.Is(err, os.ErrDeadlineExceeded) {
