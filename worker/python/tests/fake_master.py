@@ -44,6 +44,11 @@ class Forked:
         """What it says next."""
         return receive(self.notify)
 
+    def release(self, slot: int) -> None:
+        """Make a spare the worker of a slot."""
+        struct.pack_into("<QQ", self.board, 88, 0, slot + 1)
+        self.notify.send(b"LOOK=1")
+
     def header(self) -> tuple[bytes, int, int]:
         """Magic, process and state on its board."""
         pid, state = struct.unpack_from("<II", self.board, 24)
@@ -94,8 +99,8 @@ class FakeMaster:
             said.append(text)
         return said
 
-    def ask(self, **more: str) -> Forked:
-        """Ask for a worker, with an environment that says more."""
+    def ask(self, spare: bool = False, **more: str) -> Forked:
+        """Ask for a worker, with an environment that says more, or for one that holds."""
         number = len(self.workers) + 1
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         theirs.setblocking(False)
@@ -116,6 +121,9 @@ class FakeMaster:
                 "GOSUPER_NOTIFY_FD": "4",
                 "GOSUPER_SCOREBOARD_FD": "5",
             } | more
+            if spare:
+                os.pwrite(board, (1).to_bytes(8, "little"), 88)
+                del words["GOSUPER_SLOT"]
             message = "\n".join(f"{name}={value}" for name, value in words.items())
             socket.send_fds(self.socket, [message.encode()], descriptors)
         self.workers.append(Forked(number, ours, mmap.mmap(board, _board.SIZE), path))
@@ -132,9 +140,9 @@ class FakeMaster:
         worker.pid = pid
         return worker
 
-    def start(self, **more: str) -> Forked:
+    def start(self, spare: bool = False, **more: str) -> Forked:
         """A worker that is ready."""
-        self.ask(**more)
+        self.ask(spare, **more)
         worker = self.claim()
         worker.go()
         while (text := worker.hear()) != "READY=1":

@@ -35,11 +35,12 @@ class Listener:
     """One listening socket in the event loop, until close.
 
     The event loop's own servers accept whatever comes. This one looks at the gate and at the other workers first. While
-    it leaves a connection to somebody else it does not listen, since the poller would tell of it again and again.
+    it leaves a connection to somebody else it does not listen, since the poller would tell of it again and again; nor
+    while it is held.
     """
 
     def __init__(
-        self, sock: socket.socket, gate: Gate, spread: Spread | None, take: Callable[[socket.socket], None]
+        self, sock: socket.socket, gate: Gate, spread: Spread | None, take: Callable[[socket.socket], None], held: bool
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._sock = sock
@@ -53,7 +54,15 @@ class Listener:
         self._pause = _FIRST_PAUSE
         self._warned = False
         self._last = 0.0  # when a connection was last taken, in seconds of the loop
-        self._loop.add_reader(sock.fileno(), self._attempt)
+        self._held = held
+        if not held:
+            self._loop.add_reader(sock.fileno(), self._attempt)
+
+    def release(self) -> None:
+        """Accept from now on."""
+        if self._held:
+            self._held = False
+            self._resume()
 
     def close(self) -> None:
         """Stop, and close this process's copy of the socket."""
@@ -64,7 +73,13 @@ class Listener:
             self._sock.close()
 
     async def empty(self) -> None:
-        """Accept whatever is in the queue until it has been empty for QUIET_QUEUE, and close the socket."""
+        """Accept whatever is in the queue until it has been empty for QUIET_QUEUE, and close the socket.
+
+        What waits for one that is held is for others.
+        """
+        if self._held:
+            self.close()
+            return
         self._force = True
         self._last = self._loop.time()
         self._resume()

@@ -169,7 +169,7 @@ def _named(environ: MutableMapping[str, str], env: Environment) -> Environment:
     return replace(
         env,
         id=number("GOSUPER_WORKER_ID"),
-        slot=number("GOSUPER_SLOT"),
+        slot=number("GOSUPER_SLOT", -1 if "GOSUPER_WORKER_ID" in environ else 0),  # a spare has none yet
         place=number("GOSUPER_PLACE"),
         generation=number("GOSUPER_GENERATION"),
     )

@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
 from gosuper import _accesslog
@@ -41,6 +41,8 @@ class Leave:
         """Set when the drain has begun, for the application."""
         self.hurry = False
         """Do not wait any longer."""
+        self.told: Callable[[], None] = lambda: None
+        """Called when the master has said something."""
         self._process = process
         self._state = state
         self._changed = asyncio.Event()
@@ -48,7 +50,7 @@ class Leave:
         self._orphaned = 0
 
     def watch_master(self) -> None:
-        """Take the master's end for the request to finish."""
+        """Hear what the master says, and take its end for the request to finish."""
         notify = self._process.notify
         if notify.fileno() >= 0:
             asyncio.get_running_loop().add_reader(notify.fileno(), self._heard)
@@ -159,6 +161,8 @@ class Leave:
             asyncio.get_running_loop().remove_reader(notify.fileno())
             self._orphaned = time.monotonic_ns()
             self.asked.set()
+        else:
+            self.told()
 
 
 def _exit() -> None:

@@ -81,7 +81,10 @@ class Notifier:
             self._socket = None
 
     def gone(self) -> bool:
-        """Whether the master has hung up; called when the descriptor is readable."""
+        """Whether the master has hung up; called when the descriptor is readable.
+
+        Whatever it says instead, the words on the board say what it means.
+        """
         if self._socket is None:
             return False
         try:

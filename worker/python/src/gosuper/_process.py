@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 import threading
@@ -27,7 +28,8 @@ class Worker:
 
     All numbers are 0 in a process that runs alone, and in one that only loads the application: a worker that is forked
     from it has the same object, which then says who it is. The id is never used twice; a replacement has the slot of the
-    worker it replaces; no two living workers have the same place; generation counts accepted configurations, from 1.
+    worker it replaces, and a spare has -1 until it takes one; no two living workers have the same place; generation
+    counts accepted configurations, from 1.
     """
 
     id: int = 0
@@ -88,6 +90,14 @@ class Process:
             "place": worker.place,
             "deadline": None,
         }
+
+    def take_slot(self) -> int:
+        """The slot of this worker, which one that was a spare has from now on."""
+        slot = self.board.slot()
+        if slot >= 0:
+            self.worker.slot = slot
+            os.environ["GOSUPER_SLOT"] = str(slot)
+        return self.worker.slot
 
     def serve(self) -> None:
         """Say that requests are being accepted, and hear of the drain beside whoever handles the stop signal.

@@ -117,13 +117,14 @@ class Server(uvicorn.Server):
         self.listeners: list[Listener] = []
         self._connecting: set[asyncio.Task[Any]] = set()
         self._guard: Guard | None = None
+        self.leave.told = self._released
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, then accept connections, then say so."""
         _stacks.arm()
         self.leave.watch_master()
-        extension = self.process.extension(self.leave.event)
-        self.config.account(self.ledger, extension, Hooks(self.refresh, self.leave.look))
+        self._extension = self.process.extension(self.leave.event)
+        self.config.account(self.ledger, self._extension, Hooks(self.refresh, self.leave.look))
         if not await self.leave.unless_asked(self.lifespan.startup()):
             raise SystemExit(0)
         if self.lifespan.should_exit:
@@ -134,10 +135,12 @@ class Server(uvicorn.Server):
         self._guard = Guard(self.ledger, self.server_state.connections)
         await self.on_tick(0)
         env = self.process.environment
+        held = self.process.board.holds()
         for sock in sockets or []:
             spread = Spread(self._fleet, env.place) if self._fleet is not None else None
-            self.listeners.append(Listener(sock, self.ledger.gate, spread, self._take))
-        self.ledger.gate.present(True)
+            self.listeners.append(Listener(sock, self.ledger.gate, spread, self._take, held))
+        self.process.board.can_hold()
+        self._released()
         self.started = True
         self.process.board.set_state(_board.READY)
         self.process.notify.ready()
@@ -156,6 +159,15 @@ class Server(uvicorn.Server):
         await self.leave.within(self.lifespan.shutdown())
         self._guard.stop()
         self.leave.exit_in_time()
+
+    def _released(self) -> None:
+        """Accept connections, unless this worker is still a spare."""
+        if self.process.board.holds() or self.leave.asked.is_set():
+            return
+        self._extension["slot"] = self.process.take_slot()
+        for listener in self.listeners:
+            listener.release()
+        self.ledger.gate.present(True)
 
     def refresh(self) -> None:
         """Bring the date of answers up to date, in the list that requests under way have too."""
