@@ -74,9 +74,9 @@ class Drain {
 }
 
 // closed closes a listener, when its queue has been empty for a while if nobody else accepts from it, and waits for its
-// connections. The close of node:http would end the idle ones, where a client may be about to send its next request.
+// connections. What waits for one that is held is for others. The close of node:http would end the idle ones, where a client may be about to send its next request.
 async function closed({ server, intake }, leaving) {
-  if (leaving) {
+  if (leaving && !intake?.held) {
     intake?.force();
     await new Promise((resolve) => {
       const quiet = setTimeout(resolve, QUIET_QUEUE);

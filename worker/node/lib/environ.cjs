@@ -19,7 +19,7 @@ function take(env, pid) {
   const number = (name, otherwise = 0) => (/^\d+$/.test(env[name] ?? '') ? Number(env[name]) : otherwise);
   const worker = {
     id: number('GOSUPER_WORKER_ID'),
-    slot: number('GOSUPER_SLOT'),
+    slot: number('GOSUPER_SLOT', env.GOSUPER_WORKER_ID === undefined ? 0 : -1), // a spare has none yet
     place: number('GOSUPER_PLACE'),
     generation: number('GOSUPER_GENERATION'),
   };

@@ -41,21 +41,38 @@ async function listen(server, port = 8000) {
   }
   watch(server, ledger, drain, given.keepalive, given.tls >= 0 ? pread(given.tls) : undefined);
   const spread = given.worker.place < fleet.places ? new Spread(fleet, given.worker.place) : undefined;
+  const held = board.holds();
+  let capable = true;
   drain.listeners = await Promise.all(
     given.sockets.map(async (fd, i) => {
       // A server has one socket; those of the others come to it as if it had accepted them.
       const one = i === 0 ? server : net.createServer((socket) => server.emit('connection', socket));
       await listening(one, { fd, backlog: UNLIMITED });
-      return { server: one, intake: spread || gate.limited ? Intake.on(one, gate, spread) : undefined };
+      const intake = spread || gate.limited || held ? Intake.on(one, gate, spread, held) : undefined;
+      capable &&= intake !== undefined || Intake.possible(one);
+      return { server: one, intake };
     }),
   );
   if (given.scoreboard >= 0) watchLoop(board);
-  gate.present(true);
-  notify.hearEnd(() => drain.begin(true));
+  const hears = notify.hear(released, () => drain.begin(true));
+  if (hears && capable) board.canHold();
+  released();
   if (given.watchdog > 0) setInterval(() => board.beat(), given.watchdog / 2).unref();
   process.on(given.stopSignal, () => drain.begin());
   board.setState(READY);
   notify.tell('READY=1');
+}
+
+// released accepts connections, unless this worker is still a spare.
+function released() {
+  if (board.holds() || drain.signal.aborted) return;
+  const slot = board.slot();
+  if (slot >= 0) {
+    given.worker.slot = slot;
+    process.env.GOSUPER_SLOT = String(slot);
+  }
+  for (const { intake } of drain.listeners) intake?.release();
+  gate.present(true);
 }
 
 function listening(server, options) {

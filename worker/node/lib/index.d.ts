@@ -20,5 +20,5 @@ export interface AccountedRequest {
 export function request(method: string, path: string): AccountedRequest;
 /** Aborted when this worker is to finish. */
 export const draining: AbortSignal;
-/** Which worker this is; all zero without a master. */
+/** Which worker this is; all zero without a master. A spare has slot -1 until it takes one. */
 export const worker: { readonly id: number; readonly slot: number; readonly place: number; readonly generation: number };

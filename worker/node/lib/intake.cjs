@@ -11,6 +11,7 @@ const { STEP } = require('./spread.cjs');
 
 const SOCKET = 0; // of TCPConstants and PipeConstants
 const watching = []; // for good
+const NEVER = 2 ** 31 - 1;
 
 class Intake {
   #handle;
@@ -19,15 +20,22 @@ class Intake {
   #gate;
   #spread;
   #accepting = true;
+  #held; // nothing is accepted, nor polled, and so a timer keeps the process alive
   #over = false; // there is nothing to consider any more
   #timer;
   #yielded = 0; // since when the first in the queue is left to others, 0 if it is not
   #turns = 0; // counts what is done, so that what comes later knows whether it is still of interest
 
-  // on is the intake of a server that listens on an inherited descriptor; undefined where Node has no way to have one.
-  static on(server, gate, spread) {
+  // possible is whether Node has a way to have the intake of a server that listens on an inherited descriptor.
+  static possible(server) {
     const handle = server._handle;
-    if (!(handle?.fd >= 0) || handle.readStart?.() !== 0) return undefined;
+    return handle?.fd >= 0 && typeof handle.readStart === 'function';
+  }
+
+  // on is that intake, which accepts nothing while it is held; undefined where there is no way to have one.
+  static on(server, gate, spread, held) {
+    const handle = server._handle;
+    if (!Intake.possible(server) || handle.readStart() !== 0) return undefined;
     const watch = new handle.constructor(SOCKET);
     handle.readStop();
     if (watch.open(handle.fd) !== 0) {
@@ -35,10 +43,10 @@ class Intake {
       return undefined;
     }
     watching.push(watch);
-    return new Intake(handle, watch, gate, spread);
+    return new Intake(handle, watch, gate, spread, held);
   }
 
-  constructor(handle, watch, gate, spread) {
+  constructor(handle, watch, gate, spread, held) {
     this.#handle = handle;
     this.#watch = watch;
     this.#fd = handle.fd;
@@ -56,7 +64,25 @@ class Intake {
       closed();
       return close.apply(this, args);
     };
-    this.#look();
+    if (held) {
+      this.#accepting = false;
+      this.#held = setInterval(() => {}, NEVER);
+    } else {
+      this.#look();
+    }
+  }
+
+  get held() {
+    return this.#held !== undefined;
+  }
+
+  // release accepts from now on.
+  release() {
+    if (!this.held || this.#over) return;
+    clearInterval(this.#held);
+    this.#held = undefined;
+    if (this.#spread || this.#gate.limited) this.#look();
+    else this.force();
   }
 
   // force accepts all there is from here on.
@@ -71,6 +97,7 @@ class Intake {
     this.#over = true;
     this.#turns++;
     this.#unwait();
+    clearInterval(this.#held);
     this.#watch.readStop();
   }
 

@@ -21,22 +21,25 @@ class Notifier {
     } catch {} // a full buffer is a master in trouble, and a closed one is a master that is gone
   }
 
-  // hearEnd calls a function when the master is gone. Where Node does not give a socket of this kind away it looks once a
-  // second who its parent is.
-  hearEnd(gone) {
+  // hear calls a function when the master says something, and another one when it is gone. Where Node does not give a socket of
+  // this kind away it hears nothing, which is what it returns, and looks once a second who its parent is.
+  hear(said, gone) {
     try {
       const { Pipe, constants } = process.binding('pipe_wrap');
       const pipe = new Pipe(constants.SOCKET);
       if (pipe.open(this.#fd) !== 0) throw new Error('no socket');
       pipe.onread = (data) => {
         if (data === undefined) gone();
+        else said();
       };
       pipe.readStart();
       pipe.unref();
       this.#pipe = pipe;
+      return true;
     } catch {
       const master = process.ppid;
       setInterval(() => process.ppid !== master && gone(), 1000).unref();
+      return false;
     }
   }
 
