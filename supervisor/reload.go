@@ -52,7 +52,7 @@ func (s *Supervisor) try(r *revision.Revision, b *revision.Binding) (begun bool,
 		return false, nil
 	}
 	r.Number = s.revisions.Last + 1
-	if n := s.fleet.TargetWith(r.Settings()); n != r.Workers { // an operator has scaled it
+	if n := s.fleet.FloorWith(r.Settings()); n != r.Workers { // an operator has scaled it
 		r.Memory = r.Config.Memory(os.DirFS("/"), n)
 	}
 	s.adopt(r)

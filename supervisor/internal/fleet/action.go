@@ -123,8 +123,10 @@ type (
 		Backoff time.Duration
 	}
 
-	// Rescale says that the number of workers asked for changed.
-	Rescale struct{ From, To int }
+	// Rescale says that the number of workers asked for changed, or Floor, which is how many
+	// there are at least. Slot is the one that was closed for want of demand, or -1: the last
+	// ones were closed, or the first of those that were closed are opened.
+	Rescale struct{ From, To, Floor, Slot int }
 
 	// Apply puts the settings of a revision into force: it was accepted
 	// (ReasonReload), or the one after it was given up (ReasonRollback).

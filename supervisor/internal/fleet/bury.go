@@ -47,7 +47,7 @@ func (w *Worker) fault(verdict Verdict) Reason {
 func (f *Fleet) blame(w *Worker, verdict Verdict) {
 	w.blamed = true
 	why := w.fault(verdict)
-	inSlots := w.Slot < len(f.slots)
+	inSlots := f.fills(w.Slot)
 	if w.Revision != f.current.number {
 		if inSlots && !w.ReadyAt.IsZero() {
 			f.slots[w.Slot].why = why
@@ -110,7 +110,7 @@ func (f *Fleet) credit(before time.Time) {
 		if w.guessed {
 			f.started(w)
 		}
-		if w.Slot < len(f.slots) && f.slots[w.Slot].revision == w.Revision {
+		if f.fills(w.Slot) && f.slots[w.Slot].revision == w.Revision {
 			f.slots[w.Slot].crashes, f.slots[w.Slot].early = 0, 0
 		}
 	}

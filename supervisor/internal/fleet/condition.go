@@ -43,7 +43,7 @@ type Summary struct {
 func (f *Fleet) Summary(now time.Time) Summary {
 	sum := Summary{Target: f.current.target}
 	lost := false
-	for i, s := range f.slots {
+	for i, s := range f.open() {
 		ready, recovered := false, false
 		for _, w := range f.teams[i] {
 			if w.State == Ready {
@@ -110,7 +110,7 @@ type Failing struct {
 // a row, which is what a rollout is given up for: it goes on there, but nobody
 // should wait for it.
 func (f *Fleet) Failing() (all []Failing) {
-	for i, s := range f.slots {
+	for i, s := range f.open() {
 		if s.revision == f.current.number && s.failures >= f.current.StartupAttempts {
 			all = append(all, Failing{i, s.failures, s.culprit})
 		}

@@ -34,6 +34,7 @@ func (w *world) converge() string {
 		}
 	}
 	w.soothe()
+	w.steady()
 	asked := 0
 	if w.r.IntN(2) == 0 {
 		w.reload(good)

@@ -28,7 +28,7 @@ func (f *Fleet) Deadline() (time.Time, bool) {
 	}
 	consider(f.stopAt)
 	if !f.stopping {
-		for _, s := range f.slots {
+		for _, s := range f.open() {
 			if s.revision == f.current.number {
 				consider(s.until)
 			}
@@ -73,7 +73,7 @@ func (f *Fleet) Horizon() time.Time {
 		consider(f.stopBy.Add(KillGrace))
 		return last
 	}
-	for _, s := range f.slots {
+	for _, s := range f.open() {
 		if s.inBackoff(f.current.number, f.now) {
 			consider(s.until.Add(f.current.StartupTimeout + AbortGrace))
 		}

@@ -15,16 +15,23 @@
 //
 // # Words
 //
-// A slot is one of the 0..target-1 positions to be filled; it is stable, and a
-// replacement carries the slot of the worker it replaces while both live. A
-// place is a number below target+surge that no two living workers share. An id
-// is never used twice. A revision is one configuration handed to the brain; a
-// generation counts the revisions that were accepted.
+// A slot is one of the positions to be filled, of which there are as many as workers are
+// asked for (the target); it is stable, and a replacement carries the slot of the worker
+// it replaces while both live. A place is a number below target+surge that no two living
+// workers share. An id is never used twice. A revision is one configuration handed to the
+// brain; a generation counts the revisions that were accepted.
 //
 // A worker is starting (spawned, not ready), ready, draining (told to finish,
 // until a deadline), aborted (asked for its stacks), killed or gone; to an operator
 // who is aborted or killed is stopping. It is fresh if it belongs to the current
 // revision and nobody asked for it to be recycled.
+//
+// How many workers are asked for is what the settings or an operator say, unless WorkersMax
+// is set: then that is how many there are at least (the floor), and more are asked for by
+// what a [Demand] takes, at once but never more than twice as many within [Doubling]. One
+// goes after the other that was not needed for IdleTimeout, the one with the least to do
+// first, whose slot is closed then; so there may be closed slots between the others. A floor
+// of 0 lets all go; while a reload is under way there is one for it.
 //
 // A revision may have leases, as many as workers at least, and each worker holds one of
 // them for life and until nobody is left of its process group. A successor starts first
@@ -46,7 +53,7 @@
 // guessed, or be found stuck by a look while its successor is starting; where it drains,
 // which is called leaving if nobody told it to, and hurried if a look then found it stuck
 // without an innocent request, its successor is ready. It was aborted because it did
-// not become ready.
+// not become ready. Only for a Demand does the size of the fleet follow that.
 //
 //	                 starting guessed  ready    stuck    leaving  draining hurried  aborted  killed   gone
 //	Tick             .        .        .        .        .        .        .        .        .        .
@@ -67,6 +74,8 @@
 //	Looked, failing  .        qs       qs       v        *        *        vl       .        .        .
 //	Looked, well     .        .        .        v        .        .        vl       .        .        .
 //	Oversized        Kks      Kks      Kks      Kk       Kk       Kk       Kk       Kks      *        .
+//	Demand, more     .        ns       ns       ns       ns       ns       ns       .        .        .
+//	Demand, less     Dnr      Dnr      Dnr      Dnr      .        .        .        n        n        n
 //	ScaleBy +1       ns       ns       ns       ns       ns       ns       ns       ns       ns       ns
 //	ScaleBy -1       Dnr      Dnr      Dnr      Dnr      n        n        n        n        n        n
 //	Reload           s        s        s        .        .        .        .        s        .        s
@@ -161,5 +170,12 @@
 //     asked for its stacks, and is gone or killed within the grace for that.
 //   - No worker goes for a revision whose loader is not ready. A trial whose loader
 //     fails to start is over.
+//   - As many workers are asked for as a demand takes, in the same step, but for what
+//     doubling allows, and never more than that, nor more than there may be, have a lease,
+//     or fit into memory.
+//   - A worker that is not needed goes when it was not for IdleTimeout, not before, and one at
+//     a time: of those who have the least to do. Nobody goes while a reload is under way, nor
+//     while the requests of some cannot be seen.
+//   - While the demand stays the same the number of workers goes one way at most.
 //   - When workers and loaders behave, the fleet converges to what was asked.
 package fleet

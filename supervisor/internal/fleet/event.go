@@ -86,7 +86,16 @@ type (
 		By time.Duration
 	}
 
-	// ScaleBy changes the number of workers, never below 1, nor above that of leases.
+	// Demand is how much there is to do, as a look saw it. [Fleet.DemandBy] says when it has
+	// to be told at the latest.
+	Demand struct {
+		InFlight []InFlight // of the ready workers whose requests can be seen
+		Waiting  int        // connections that nobody has accepted
+		Room     int        // for how many workers there is memory; 0: that is not known
+	}
+
+	// ScaleBy changes the number of workers, or of those that there are at least: never below
+	// 1, unless the settings are, nor above that of leases or WorkersMax.
 	ScaleBy struct{ N int }
 
 	// Reload asks for another configuration. Revision is greater than any before.
@@ -123,6 +132,9 @@ func (s Sight) stuck() Reason {
 	return ""
 }
 
+// InFlight is how many requests of a worker are in flight.
+type InFlight struct{ ID, N int }
+
 func (Tick) event()           {}
 func (Exited) event()         {}
 func (Cleared) event()        {}
@@ -141,6 +153,7 @@ func (Wish) event()           {}
 func (Looked) event()         {}
 func (Oversized) event()      {}
 func (Extend) event()         {}
+func (Demand) event()         {}
 func (ScaleBy) event()        {}
 func (Reload) event()         {}
 func (Stop) event()           {}

@@ -19,7 +19,8 @@ type Fleet struct {
 	loaders     []*Loader   `state:"loaders"` // alive
 	teams       [][]*Worker `state:"-"`       // the same by slot, which may be one that is no longer wanted
 	remains     []*remains  `state:"remains"` // of workers that had a lease
-	slots       []*slot     `state:"slots"`   // 0..current.target-1
+	slots       []*slot     `state:"slots"`   // as many as current.target, and closed ones between them
+	sizing      sizing      `state:"sizing"`  // why the number of workers is what it is
 	lastID      int         `state:"last_id"`
 	generations int         `state:"generations"` // accepted so far
 	everReady   bool        `state:"ever_ready"`  // some worker was ready once
@@ -50,7 +51,7 @@ type Fleet struct {
 // uniform numbers in [0,1).
 func New(number int, s Settings, draw func() float64) *Fleet {
 	f := &Fleet{draw: draw, generations: 1}
-	f.current = &revision{Settings: s, number: number, generation: 1, target: s.Workers, canarySlot: -1}
+	f.current = &revision{Settings: s, number: number, generation: 1, floor: s.Workers, target: s.Workers, canarySlot: -1}
 	f.fitSlots(ReasonStart)
 	return f
 }
@@ -64,6 +65,11 @@ func (f *Fleet) Resume(draw func() float64) error {
 	}
 	slices.SortFunc(f.workers, func(a, b *Worker) int { return a.ID - b.ID })
 	f.draw, f.teams = draw, nil
+	for _, r := range []*revision{f.current, f.fallback, f.candidate} {
+		if r != nil && !r.elastic() {
+			r.floor = r.target // of which versions before said nothing
+		}
+	}
 	for _, w := range f.workers {
 		f.assign(w)
 		if w.told && w.State == Draining && w.Until.IsZero() {
@@ -116,7 +122,7 @@ func (f *Fleet) Step(now time.Time, events ...Event) []Action {
 // be done.
 func moves(ev Event) bool {
 	switch ev.(type) {
-	case Tick, Looked:
+	case Tick, Looked, Demand:
 		return false
 	}
 	return true
@@ -131,7 +137,7 @@ func (f *Fleet) conclude() {
 	if f.Stopping() {
 		return
 	}
-	for i := range f.slots {
+	for i := range f.open() {
 		if !slices.ContainsFunc(f.teams[i], func(w *Worker) bool { return w.State == Ready && f.own(w) }) && !f.bereft(i) {
 			return
 		}
@@ -171,18 +177,20 @@ func (f *Fleet) Worker(id int) (w Worker, alive bool) {
 // Target returns how many workers are asked for.
 func (f *Fleet) Target() int { return f.current.target }
 
-// TargetWith returns how many workers will be asked for when these settings are
+// FloorWith returns how many workers will be asked for at least when these settings are
 // accepted: what an operator scaled to is kept unless the configured number changed,
-// as far as there are leases.
-func (f *Fleet) TargetWith(s Settings) int {
+// as far as there can be as many.
+func (f *Fleet) FloorWith(s Settings) int {
 	if s.Workers == f.current.Workers {
-		return s.bounded(f.current.target)
+		return s.bounded(f.current.floor)
 	}
 	return s.bounded(s.Workers)
 }
 
-// Bounded returns so many workers, or as many as there can be at most.
-func (f *Fleet) Bounded(workers int) int { return f.current.bounded(max(workers, 1)) }
+// Bounded returns so many workers, or as many as there can be at least or at most.
+func (f *Fleet) Bounded(workers int) int {
+	return f.current.bounded(max(workers, min(f.current.Workers, 1)))
+}
 
 // Revision returns the revision in force and its generation.
 func (f *Fleet) Revision() (number, generation int) { return f.current.number, f.current.generation }
@@ -272,23 +280,10 @@ func (f *Fleet) part(w *Worker) {
 	f.teams[w.Slot] = slices.DeleteFunc(f.teams[w.Slot], is)
 }
 
-// fitSlots makes as many slots as workers are asked for; why is the reason for
-// which new ones will be filled.
-func (f *Fleet) fitSlots(why Reason) {
-	n := f.current.target
-	f.slots = f.slots[:min(len(f.slots), n)]
-	for len(f.slots) < n {
-		f.slots = append(f.slots, &slot{why: why})
-	}
-	for len(f.teams) < n {
-		f.teams = append(f.teams, nil)
-	}
-}
-
 // resetSlots forgets the crashes of all slots: another revision is in force.
 func (f *Fleet) resetSlots(why Reason) {
 	for _, s := range f.slots {
-		*s = slot{why: s.why, wished: s.wished, lease: s.lease}
+		*s = slot{why: s.why, wished: s.wished, lease: s.lease, closed: s.closed}
 	}
 	f.fitSlots(why)
 }

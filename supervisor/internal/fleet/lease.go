@@ -96,8 +96,11 @@ func (f *Fleet) Leases() (all []Tenure) {
 	return all
 }
 
-// bounded returns so many workers, or as many as there are leases.
+// bounded returns so many workers, or as many as there are leases, or may be.
 func (s *Settings) bounded(workers int) int {
+	if s.elastic() {
+		workers = min(workers, s.WorkersMax)
+	}
 	if len(s.Leases) > 0 {
 		return min(workers, len(s.Leases))
 	}
@@ -287,7 +290,7 @@ func (f *Fleet) lost(lease Lease) bool {
 
 // firstServed returns the ready worker of the first slot that has one.
 func (f *Fleet) firstServed() *Worker {
-	for i := range f.slots {
+	for i := range f.open() {
 		if w := f.server(i); w != nil {
 			return w
 		}

@@ -153,20 +153,9 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 		}
 		return o.buried(now, a)
 	case Rescale:
-		if a.To < 1 || a.From != o.target || len(o.settings[o.current].Leases) > 0 && a.To > len(o.settings[o.current].Leases) {
-			return "scaled wrongly"
-		}
-		o.scaled = o.scaled || a.To > o.target
-		o.retarget(a.To)
-		o.forgetLeases()
-		for key := range o.crashes {
-			if key[0] >= a.To {
-				delete(o.crashes, key)
-				delete(o.rows, key[0])
-			}
-		}
+		return o.rescaled(now, events, a)
 	case Apply:
-		return o.applied(a)
+		return o.applied(now, a)
 	case EndReload:
 		delete(o.reloads, a.Revision)
 		if a.Loader != (a.Result == RolledBack && a.Culprit == 0) || a.Loader && !o.unloadable(a.Revision) && a.Revision == o.candidate {
@@ -256,7 +245,7 @@ func (o *oracle) retired(now time.Time, a Retire, stopped bool) string {
 		}
 		return ""
 	}
-	if stopped || !w.ready || a.Reason == ReasonScale && w.Slot >= o.target {
+	if stopped || !w.ready || a.Reason == ReasonScale && !o.fills(w.Slot) {
 		return ""
 	}
 	if o.servers(w.Slot, w.ID) > 0 {
@@ -276,7 +265,7 @@ func (o *oracle) retired(now time.Time, a Retire, stopped bool) string {
 	if o.surge() > 0 {
 		return "retired below strength"
 	}
-	for slot := range o.target {
+	for slot := range o.slots() {
 		if slot != w.Slot && o.servers(slot, 0) == 0 {
 			return "retired below strength"
 		}
@@ -326,7 +315,7 @@ func (o *oracle) count(now time.Time, w *life) {
 		return
 	}
 	o.all.count(w, o.stayed(w, now), o.stillborn(now, w))
-	if w.Slot >= o.target {
+	if !o.fills(w.Slot) {
 		return
 	}
 	s := o.settings[w.Revision]

@@ -6,7 +6,7 @@ import "time"
 func (o *oracle) condition(f *Fleet, now time.Time) string {
 	sum := f.Summary(now)
 	served, loops := 0, map[int]bool{}
-	for slot := range o.target {
+	for slot := range o.slots() {
 		if o.servers(slot, 0) > 0 {
 			served++
 		}
@@ -58,8 +58,8 @@ func (o *oracle) condition(f *Fleet, now time.Time) string {
 func (o *oracle) loadsTold(sum Summary) string {
 	t, waits := o.triesOf(o.current), o.preloaded(o.current) && !o.forks(o.current)
 	failing := waits && (t.failures > 0 || t.crashes >= 2)
-	awaited := waits && o.serving() && len(o.alive) == 0 && len(o.reloads) == 0 && !o.closed && o.stopAt.IsZero()
-	for slot := range o.target {
+	awaited := waits && o.target > 0 && o.serving() && len(o.alive) == 0 && len(o.reloads) == 0 && !o.closed && o.stopAt.IsZero()
+	for slot := range o.slots() {
 		awaited = awaited && o.crashes[[2]int{slot, o.current}] == nil
 	}
 	switch {

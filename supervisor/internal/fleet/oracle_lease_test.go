@@ -59,7 +59,7 @@ func (o *oracle) anyFree(now time.Time, revision, slot int) bool {
 	all := o.settings[revision].Leases
 	return len(all) == 0 || slices.ContainsFunc(all, func(l Lease) bool {
 		for other, last := range o.last {
-			if other != slot && other < o.target && o.lists(last) && last.clashes(l) && o.empty(other) && !o.inBackoff(now, other) && !maps.Equal(l, o.last[slot]) {
+			if other != slot && o.fills(other) && o.lists(last) && last.clashes(l) && o.empty(other) && !o.inBackoff(now, other) && !maps.Equal(l, o.last[slot]) {
 				return false
 			}
 		}
@@ -118,14 +118,14 @@ func (o *oracle) leased(now time.Time, w Worker) string {
 // rise notes that every slot has somebody ready, but for those that there is no lease for.
 func (o *oracle) rise() {
 	o.up = true
-	for slot := range o.target {
+	for slot := range o.slots() {
 		o.bereft[slot] = !o.begun[slot]
 	}
 }
 
 // await notes that the slot of a worker which is told to go waits for its lease.
 func (o *oracle) await(w *life) {
-	if w.Lease != nil && w.Slot < o.target && maps.Equal(w.Lease, o.last[w.Slot]) {
+	if w.Lease != nil && o.fills(w.Slot) && maps.Equal(w.Lease, o.last[w.Slot]) {
 		o.waiting[w.Slot] = w.Lease
 	}
 }
@@ -135,7 +135,7 @@ func (o *oracle) keepLease(w *life) {
 	for _, of := range []map[int]Lease{o.waiting, o.last} {
 		maps.DeleteFunc(of, func(slot int, l Lease) bool { return slot == w.Slot || l.clashes(w.Lease) })
 	}
-	if w.Slot < o.target {
+	if o.fills(w.Slot) {
 		o.last[w.Slot] = w.Lease
 	}
 }
@@ -143,7 +143,7 @@ func (o *oracle) keepLease(w *life) {
 // forgetLeases forgets those of slots that are no longer wanted.
 func (o *oracle) forgetLeases() {
 	for _, of := range []map[int]Lease{o.waiting, o.last} {
-		maps.DeleteFunc(of, func(slot int, _ Lease) bool { return slot >= o.target })
+		maps.DeleteFunc(of, func(slot int, _ Lease) bool { return !o.fills(slot) })
 	}
 }
 
@@ -209,7 +209,7 @@ func (o *oracle) yields(now time.Time, w *life) bool {
 			return false
 		}
 	}
-	for slot := range o.target {
+	for slot := range o.slots() {
 		if slot != w.Slot && o.servers(slot, 0) == 0 && !slices.ContainsFunc(slices.Collect(maps.Values(o.alive)), func(x *life) bool { return x.Slot == slot && x.toldAt.Equal(now) }) {
 			backoff := wanting != o.current && o.inBackoff(now, slot)
 			missing = missing || !backoff && o.anyFree(now, o.current, slot)

@@ -185,7 +185,7 @@ func (o *oracle) neglected(now time.Time) string {
 // forgotten says whether nobody is there, and nothing will wake the brain in time to start
 // the loader without which nobody will be.
 func (o *oracle) forgotten(now time.Time) bool {
-	if o.halted || !o.serving() || o.closed || len(o.alive)+len(o.nurses)+len(o.left) > 0 || !o.preloaded(o.current) {
+	if o.halted || !o.serving() || o.closed || len(o.alive)+len(o.nurses)+len(o.left) > 0 || !o.preloaded(o.current) || o.target == 0 {
 		return false
 	}
 	return o.next.IsZero() || o.next.After(now.Add(o.settings[o.current].BackoffMax))

@@ -89,6 +89,7 @@ func (f *Fleet) twin() *Fleet {
 	for i, one := range twin.remains {
 		twin.remains[i] = copied(one)
 	}
+	twin.sizing.needed = slices.Clone(f.sizing.needed)
 	for i, s := range twin.slots {
 		twin.slots[i] = copied(s)
 	}

@@ -76,7 +76,7 @@ func (o *oracle) pioneers(slot int) bool {
 	return true
 }
 
-func (o *oracle) applied(a Apply) string {
+func (o *oracle) applied(now time.Time, a Apply) string {
 	ready := false
 	for _, w := range o.alive {
 		ready = ready || w.ready && w.Revision == a.Revision
@@ -90,17 +90,7 @@ func (o *oracle) applied(a Apply) string {
 	if a.Reason == ReasonRollback && !o.fails() {
 		return "rolled back without need"
 	}
-	o.targets[o.current] = o.target
-	if o.settings[a.Revision].Workers != o.settings[o.current].Workers {
-		n := o.settings[a.Revision].Workers
-		if a.Reason == ReasonRollback {
-			n = o.targets[a.Revision]
-		}
-		o.retarget(n)
-	}
-	if n := len(o.settings[a.Revision].Leases); n > 0 {
-		o.retarget(min(o.target, n))
-	}
+	o.resettle(now, a)
 	o.forgetLeases()
 	for _, w := range o.alive {
 		if w.ready && w.Revision == a.Revision && a.Reason == ReasonReload {

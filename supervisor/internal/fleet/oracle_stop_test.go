@@ -66,7 +66,7 @@ func (o *oracle) abandoned(now time.Time) bool {
 	for _, w := range o.alive {
 		held[w.Slot] = held[w.Slot] || !w.undead
 	}
-	for slot := range o.target {
+	for slot := range o.slots() {
 		c := o.crashes[[2]int{slot, o.current}]
 		if !held[slot] && o.anyFree(now, o.current, slot) && (c == nil || !c.until.After(now)) && (o.served() || o.pioneers(slot)) {
 			return true

@@ -11,12 +11,10 @@ import (
 // events in and actions out, and keeps its own books.
 type oracle struct {
 	settings  map[int]Settings
-	current   int // revision in force
-	target    int
+	current   int          // revision in force
 	ever      bool         // some worker was ready and did not prove to be none
 	up        bool         // every slot had a ready worker once
 	closed    bool         // the stop has begun
-	scaled    bool         // the target was raised
 	reloads   map[int]bool // asked for and not ended
 	alive     map[int]*life
 	crashes   map[[2]int]*crashes // by slot and revision
@@ -33,7 +31,6 @@ type oracle struct {
 	next      time.Time      // last deadline
 	lateAt    time.Time      // last late step
 	lateFrom  time.Time      // first of a row of late steps; zero: there is none
-	targets   map[int]int    // of revisions that were replaced
 	prev      map[int]bool   // told or aborted before this step
 	headers   map[int]bool   // revisions one of whose workers wrote its header
 	event     int            // number of the event under way
@@ -43,6 +40,7 @@ type oracle struct {
 	nurses    map[int]*nurse // by revision
 	tries     map[int]*tries // the same
 	tenures
+	extent
 	granted map[int]time.Time // when a worker of the slot was replaced last because it wished it
 }
 
@@ -82,11 +80,14 @@ type crashes struct {
 }
 
 func newOracle(number int, s Settings) *oracle {
-	return &oracle{
-		settings: map[int]Settings{number: s}, current: number, target: s.Workers,
+	o := &oracle{
+		settings: map[int]Settings{number: s}, current: number,
 		tenures: newTenures(), nurses: map[int]*nurse{}, tries: map[int]*tries{},
-		reloads: map[int]bool{}, targets: map[int]int{}, headers: map[int]bool{}, alive: map[int]*life{}, crashes: map[[2]int]*crashes{}, rows: map[int]*row{}, granted: map[int]time.Time{},
+		reloads: map[int]bool{}, headers: map[int]bool{}, alive: map[int]*life{}, crashes: map[[2]int]*crashes{}, rows: map[int]*row{}, granted: map[int]time.Time{},
 	}
+	o.floor, o.floors = s.Workers, map[int]int{}
+	o.retarget(s.Workers)
+	return o
 }
 
 func (o *oracle) surge() int { return o.settings[o.current].Surge.Of(o.target) }
@@ -138,7 +139,7 @@ func (o *oracle) check(f *Fleet, now time.Time, events ...Event) (actions []Acti
 		}
 	}
 	o.believe(len(events))
-	if broken = cmp.Or(o.overdue(now), o.neglected(now), o.misread(now, late), o.wishes(f, now)); broken != "" {
+	if broken = cmp.Or(o.overdue(now), o.neglected(now), o.misread(now, late), o.wishes(f, now), o.sized(f, now, events)); broken != "" {
 		return actions, broken
 	}
 	if broken = o.condition(f, now); broken != "" {
@@ -174,6 +175,7 @@ func (o *oracle) check(f *Fleet, now time.Time, events ...Event) (actions []Acti
 func (o *oracle) before(now time.Time, ev Event, late bool) {
 	o.see(now, ev)
 	o.hearLoader(now, ev)
+	o.hearDemand(now, ev)
 	switch ev := ev.(type) {
 	case Reload:
 		o.settings[ev.Revision], o.reloads[ev.Revision] = ev.Settings, true
@@ -269,7 +271,7 @@ func (o *oracle) servers(slot, id int) (n int) {
 // slots in which nobody serves.
 func (o *oracle) spare() int {
 	n := o.limit() - o.counted()
-	for slot := range o.target {
+	for slot := range o.slots() {
 		if o.servers(slot, 0) == 0 {
 			n--
 		}
@@ -301,7 +303,7 @@ func (o *oracle) spawned(now time.Time, a Spawn) string {
 			booting++
 		}
 	}
-	if w.Slot < 0 || w.Slot >= o.target || w.Place < 0 || w.Place >= o.limit()+o.undeads() {
+	if !o.fills(w.Slot) || w.Place < 0 || w.Place >= o.limit()+o.undeads() {
 		return "slot or place out of range"
 	}
 	if p := o.settings[o.current].StartParallel; p > 0 && booting > p {

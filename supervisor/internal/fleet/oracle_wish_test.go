@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"cmp"
-	"maps"
 	"time"
 )
 
@@ -27,7 +26,7 @@ func (o *oracle) wishes(f *Fleet, now time.Time) string {
 		case w.Recycle == wished:
 			o.granted[w.Slot] = now
 			known.wished = time.Time{}
-		case known.told, known.killed, !known.aborted.IsZero(), w.Slot >= o.target, w.Recycle != "":
+		case known.told, known.killed, !known.aborted.IsZero(), !o.fills(w.Slot), w.Recycle != "":
 			known.wished = time.Time{} // it goes for another reason
 		case free:
 			return "wish forgotten"
@@ -38,13 +37,6 @@ func (o *oracle) wishes(f *Fleet, now time.Time) string {
 		}
 	}
 	return ""
-}
-
-// retarget notes how many slots there are. Of one that is gone, be it for a moment,
-// another one will have the number.
-func (o *oracle) retarget(n int) {
-	o.target = n
-	maps.DeleteFunc(o.granted, func(slot int, _ time.Time) bool { return slot >= n })
 }
 
 func recycling(why Reason) bool {

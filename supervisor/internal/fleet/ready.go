@@ -93,7 +93,7 @@ func (f *Fleet) prove(w *Worker) {
 // started forgives the failed boots before a worker that has really started.
 func (f *Fleet) started(w *Worker) {
 	f.everReady = true
-	if w.Slot < len(f.slots) && f.slots[w.Slot].revision == w.Revision {
+	if f.fills(w.Slot) && f.slots[w.Slot].revision == w.Revision {
 		f.slots[w.Slot].failures = 0
 	}
 	if r := f.of(w); r.number == w.Revision {

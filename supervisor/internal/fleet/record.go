@@ -57,7 +57,7 @@ func (f *Fleet) record(ev Event) {
 	case SaidStopping:
 		if w := f.worker(ev.ID); w != nil && w.serving() {
 			w.left = true
-			if w.Slot < len(f.slots) {
+			if f.fills(w.Slot) {
 				f.slots[w.Slot].why = ReasonLeft
 			}
 			w.is(Draining, f.now.Add(f.current.DrainTimeout))
@@ -87,6 +87,8 @@ func (f *Fleet) record(ev Event) {
 				w.due = due
 			}
 		}
+	case Demand:
+		f.meet(ev)
 	case ScaleBy:
 		f.scale(ev.N)
 	case Reload:
@@ -151,15 +153,18 @@ func (f *Fleet) pace(w *Worker) {
 	}
 }
 
-// scale changes the number of workers asked for.
+// scale changes the number of workers asked for, or of those that there are at least.
 func (f *Fleet) scale(by int) {
-	if f.Stopping() {
+	r := f.current
+	from := r.floor
+	if f.Stopping() || f.Bounded(from+by) == from {
 		return
 	}
-	from := f.current.target
-	f.current.target = f.Bounded(from + by)
-	if f.current.target != from {
-		f.fitSlots(ReasonScale)
-		f.do(Rescale{from, f.current.target})
+	f.touch(from)
+	r.floor = f.Bounded(from + by)
+	if r.elastic() {
+		f.resize(max(r.target, r.floor))
+	} else {
+		f.resize(r.floor)
 	}
 }

@@ -36,7 +36,7 @@ func (f *Fleet) grant() {
 // its slot within ResetAfter; zero: it has none, or goes anyway. Where crashes are
 // never forgiven a wish waits for as long as a crash loop may.
 func (f *Fleet) grantAt(w *Worker) time.Time {
-	if w.wish == "" || !w.serving() || w.Recycle != "" || w.Slot >= len(f.slots) {
+	if w.wish == "" || !w.serving() || w.Recycle != "" || !f.fills(w.Slot) {
 		return time.Time{}
 	}
 	if last := f.slots[w.Slot].wished; !last.IsZero() {

@@ -31,11 +31,12 @@ func successor(t *testing.T, f *Fleet) *Fleet {
 	was, is := *f, *next
 	for _, forgets := range []*Fleet{&was, &is} { // what belongs to one step alone
 		forgets.draw, forgets.actions, forgets.wanted, forgets.moved, forgets.late = nil, nil, nil, false, false
-		forgets.workers = slices.Concat(forgets.workers) // none is none
+		forgets.workers, forgets.slots = slices.Concat(forgets.workers), slices.Concat(forgets.slots) // none is none
+		forgets.sizing.needed, forgets.sizing.growths = slices.Concat(forgets.sizing.needed), slices.Concat(forgets.sizing.growths)
 		for len(forgets.teams) > 0 && len(forgets.teams[len(forgets.teams)-1]) == 0 {
 			forgets.teams = forgets.teams[:len(forgets.teams)-1]
 		}
-		forgets.teams = slices.Clone(forgets.teams)
+		forgets.teams = slices.Concat(forgets.teams)
 		for i, team := range forgets.teams {
 			forgets.teams[i] = slices.Concat(team)
 		}
@@ -86,6 +87,9 @@ func TestSuccessorKnowsAll(t *testing.T) {
 	f, n := new(Fleet), 0
 	fill(t, reflect.ValueOf(f).Elem(), &n)
 	f.current.target = len(f.slots)
+	for _, s := range f.slots {
+		s.closed = false
+	}
 	all := f.workers
 	f.workers, f.teams = nil, nil
 	for _, w := range all {

@@ -15,13 +15,13 @@ func (f *Fleet) retire() {
 		canary := f.candidate != nil && w.ID == f.candidate.canary
 		switch {
 		case !w.serving() || canary:
-		case w.Slot >= f.current.target:
+		case !f.fills(w.Slot):
 			f.drain(w, ReasonScale)
 		case w.State == Starting && w.Revision != f.current.number:
 			f.drain(w, f.staleness(w))
 		}
 	}
-	for i := range f.slots {
+	for i := range f.open() {
 		f.thin(i)
 	}
 }
@@ -87,7 +87,7 @@ func (f *Fleet) staleness(w *Worker) Reason {
 // drain sends a worker its stop signal.
 func (f *Fleet) drain(w *Worker, why Reason) {
 	f.tell(w, f.now.Add(f.grace(w)), why)
-	if w.Slot < len(f.slots) && why != ReasonSurplus {
+	if f.fills(w.Slot) && why != ReasonSurplus {
 		f.slots[w.Slot].why = why
 	}
 }

@@ -7,7 +7,11 @@ func (f *Fleet) reload(ev Reload) {
 		return
 	}
 	f.supersede()
-	f.candidate = &revision{Settings: ev.Settings, number: ev.Revision, target: ev.Settings.Workers, canarySlot: -1}
+	f.candidate = &revision{Settings: ev.Settings, number: ev.Revision, canarySlot: -1}
+	if f.current.target == 0 { // somebody has to try it
+		f.resize(1)
+		f.candidate.canarySlot, f.candidate.alone = f.firstOpen(), true
+	}
 	for _, r := range []*revision{f.current, f.fallback} {
 		if r != nil && r.Command == ev.Settings.Command {
 			f.candidate.cooperates = f.candidate.cooperates || r.cooperates
@@ -46,7 +50,7 @@ func (f *Fleet) judge() {
 	if f.count(func(w *Worker) bool { return !w.ReadyAt.IsZero() }) > 0 {
 		return // until it is gone, for it is told to go only later in a step
 	}
-	for _, s := range f.slots {
+	for _, s := range f.open() {
 		if s.failures >= f.current.StartupAttempts {
 			f.gaveUp = s.culprit
 			f.stop(true)
@@ -67,7 +71,7 @@ func (f *Fleet) fails() (culprit int) {
 	if r.failures >= r.StartupAttempts || r.crashes >= r.StartupAttempts {
 		return r.culprit
 	}
-	for _, s := range f.slots {
+	for _, s := range f.open() {
 		if s.failures >= r.StartupAttempts || s.early >= r.StartupAttempts {
 			return s.culprit
 		}
@@ -85,7 +89,7 @@ func (f *Fleet) judgeCanary() {
 	case w == nil || w.State == Killed:
 		f.candidate = nil
 		f.endReload(c, RolledBack, c.canary)
-	case w.Slot >= f.current.target && w.State == Starting:
+	case !f.fills(w.Slot) && w.State == Starting:
 		c.canary = 0
 	case w.State == Ready:
 		f.accept(c)
@@ -105,22 +109,29 @@ func (f *Fleet) accept(c *revision) {
 	if f.count(func(w *Worker) bool { return w.State == Ready && w.Revision != c.number }) > 0 {
 		f.everReady = true // whoever goes for the reload served until then
 	}
-	c.target = f.TargetWith(c.Settings)
+	c.floor = f.FloorWith(c.Settings)
+	c.target = c.fit(f.current.target)
 	f.keep(f.worker(c.canary))
 	f.generations++
 	c.generation = f.generations
+	f.touch(f.current.floor)
+	from := f.current.target
 	f.current = c
+	f.grew(from)
 	f.do(Apply{c.number, c.generation, ReasonReload})
 	f.resetSlots(ReasonReload)
 }
 
 // rollBack gives the current revision up for the fallback.
 func (f *Fleet) rollBack(culprit int) {
+	f.touch(f.current.floor)
 	failed := f.current
 	if f.fallback.Workers == failed.Workers {
-		f.fallback.target = f.fallback.bounded(failed.target)
+		f.fallback.floor = f.fallback.bounded(failed.floor)
 	}
+	f.fallback.target = f.fallback.fit(failed.target)
 	f.current, f.fallback = f.fallback, nil
+	f.grew(failed.target)
 	f.current.failures, f.current.crashes, f.current.loads.failures = 0, 0, 0
 	f.do(Apply{f.current.number, f.current.generation, ReasonRollback})
 	f.endReload(failed, RolledBack, culprit)
@@ -131,4 +142,7 @@ func (f *Fleet) rollBack(culprit int) {
 // which no worker is the culprit, failed because of its loader.
 func (f *Fleet) endReload(r *revision, result Result, culprit int) {
 	f.do(EndReload{r.number, result, culprit, result == RolledBack && culprit == 0})
+	if r != f.current && r.alone && f.sizing.need == 0 && f.current.target == 1 && f.current.floor == 0 {
+		f.resize(0) // where nobody was before, nobody has to come instead
+	}
 }

@@ -10,7 +10,10 @@ import (
 type Settings struct {
 	Preload       bool          // workers are spawned by a loader, one for each revision
 	Command       string        // identity of what is run: a worker's cooperation is expected of later workers of the same command
-	Workers       int           // how many workers to keep ready, at least 1
+	Workers       int           // how many workers to keep ready, at least 1, or 0 where WorkersMax is set
+	WorkersMax    int           // how many there may be at most, by how many are needed; 0: as many as Workers
+	InFlight      int           // how many requests in flight one worker is to have, above 0 where WorkersMax is set
+	IdleTimeout   time.Duration // a worker beyond Workers goes when it was not needed for so long
 	Surge         Surge         // how many processes may live beyond Workers
 	Leases        []Lease       // of which each worker holds one for life; empty: none are needed, else at least Workers, and no two of them with the same value of a resource
 	StartParallel int           // workers starting at the same time; 0: no limit

@@ -24,7 +24,7 @@ func (f *Fleet) survey() *room {
 		starting: f.count(func(w *Worker) bool { return w.State == Starting }),
 	}
 	served, waiting := 0, 0
-	for i, s := range f.slots {
+	for i, s := range f.open() {
 		if f.empty(i) {
 			r.missing++
 		}
@@ -50,7 +50,7 @@ func (f *Fleet) spawn() {
 	if f.stopping {
 		return
 	}
-	if c := f.candidate; c != nil && (c.canarySlot >= len(f.slots) || f.lost(c.claim)) {
+	if c := f.candidate; c != nil && (c.canarySlot >= 0 && !f.fills(c.canarySlot) || f.lost(c.claim)) {
 		c.canarySlot, c.claim = -1, nil
 	}
 	r := f.survey()
@@ -117,11 +117,12 @@ func (f *Fleet) server(slot int) (newest *Worker) {
 }
 
 // spawnMissing fills the empty slots that are not in a backoff. With surge 0
-// the slot that was emptied for a canary waits for it.
+// the slot that was emptied for a canary waits for it; one that was opened for it does
+// as long as there is nothing to do.
 func (f *Fleet) spawnMissing(r *room) {
 	pioneer := f.pioneer()
-	for i, s := range f.slots {
-		reserved := f.candidate != nil && f.candidate.canary == 0 && f.candidate.canarySlot == i
+	for i, s := range f.open() {
+		reserved := f.candidate != nil && (f.candidate.canary == 0 || f.candidate.alone && f.sizing.need == 0) && f.candidate.canarySlot == i
 		reserved = reserved || pioneer >= 0 && pioneer != i && s.failures > 0
 		if f.empty(i) && !s.inBackoff(f.current.number, f.now) && !reserved && f.free(r) > 0 {
 			f.boot(r, i, f.current, s.why)
@@ -138,7 +139,7 @@ func (f *Fleet) pioneer() int {
 	if f.served() {
 		return found
 	}
-	for i, s := range f.slots {
+	for i, s := range f.open() {
 		if s.failures > most || s.failures == most && most > 0 && !f.empty(i) && f.empty(found) {
 			found, most = i, s.failures
 		}
@@ -158,20 +159,23 @@ func (f *Fleet) spawnCanary(r *room) {
 }
 
 // roomForCanary returns the slot in which the candidate may be tried: one that
-// crashes keep empty, else slot 0, beside its worker or, with surge 0 or while no lease
+// crashes keep empty, else the first one, beside its worker or, with surge 0 or while no lease
 // is free, one whose worker was told to go. It returns -1 while there is no room.
 func (f *Fleet) roomForCanary(r *room) int {
 	c := f.candidate
-	hole := f.hole(r)
+	hole, first := f.hole(r), f.firstOpen()
+	if first < 0 {
+		return -1
+	}
 	leasable := func(slot int) bool { _, ok := f.leasable(r, c, slot); return ok }
 	switch {
 	case c.canarySlot >= 0:
 		return c.canarySlot
 	case hole >= 0 && f.empty(hole) && leasable(hole):
 		return hole
-	case f.surge() > 0 && f.spare(r) > 0 && leasable(0):
-		return 0
-	case (f.surge() == 0 && r.whole || r.still && !leasable(0)) && f.loaded(c, ReasonReload):
+	case f.surge() > 0 && f.spare(r) > 0 && leasable(first):
+		return first
+	case (f.surge() == 0 && r.whole || r.still && !leasable(first)) && f.loaded(c, ReasonReload):
 		c.canarySlot = f.makeWay(r)
 	}
 	return c.canarySlot
@@ -181,9 +185,14 @@ func (f *Fleet) roomForCanary(r *room) int {
 // come from, or that there is no lease for; -1: there is none.
 func (f *Fleet) hole(r *room) int {
 	if f.current.loads.failures > 0 {
-		return slices.IndexFunc(f.teams[:len(f.slots)], func(team []*Worker) bool { return len(team) == 0 })
+		for i := range f.open() {
+			if len(f.teams[i]) == 0 {
+				return i
+			}
+		}
+		return -1
 	}
-	for i, s := range f.slots {
+	for i, s := range f.open() {
 		if s.inBackoff(f.current.number, f.now) || f.starved(r, i) {
 			return i
 		}
@@ -209,7 +218,7 @@ func (f *Fleet) stale(slot int) (newest *Worker) {
 // or, with surge 0 or while no lease is free, retires one of them so that its slot
 // becomes empty.
 func (f *Fleet) replace(r *room, wanted func(*Worker) bool) {
-	for i, s := range f.slots {
+	for i, s := range f.open() {
 		w := f.stale(i)
 		if w == nil || !wanted(w) || s.inBackoff(f.current.number, f.now) {
 			continue
@@ -231,7 +240,7 @@ func (f *Fleet) replace(r *room, wanted func(*Worker) bool) {
 // makeRoom tells the stuck workers to drain that found no place or lease for a
 // successor, and cuts every drain in progress: the first exit frees one.
 func (f *Fleet) makeRoom(r *room) (made bool) {
-	for i, s := range f.slots {
+	for i, s := range f.open() {
 		w := f.stale(i)
 		if w == nil || !w.Stuck || s.inBackoff(f.current.number, f.now) {
 			continue

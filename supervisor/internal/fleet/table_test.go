@@ -119,6 +119,8 @@ var rows = []tableRow{
 	{"Looked, failing", Looked{Sights: []Sight{{ID: subject, Failing: time.Unix(1, 0)}, {ID: 1, Succeeded: time.Unix(2, 0)}}}},
 	{"Looked, well", Looked{Sights: []Sight{{ID: subject}}}},
 	{"Oversized", Oversized{subject}},
+	{"Demand, more", Demand{InFlight: []InFlight{{1, 4}, {subject, 4}}, Waiting: 4}},
+	{"Demand, less", Demand{InFlight: []InFlight{{1, 4}, {subject, 0}}}},
 	{"ScaleBy +1", ScaleBy{1}},
 	{"ScaleBy -1", ScaleBy{-1}},
 	{"Reload", Reload{2, Settings{Command: "app", Workers: 2, StartupTimeout: time.Minute, StartupAttempts: 3}}},
@@ -264,6 +266,9 @@ func table(t *testing.T) string {
 			cells := []string{row.name}
 			for column := range columns {
 				s := enter(column)
+				if _, is := row.event.(Demand); is {
+					s.stretch()
+				}
 				cells = append(cells, s.cell(initial, func() []Action {
 					if row.event != nil {
 						return s.step(row.event)

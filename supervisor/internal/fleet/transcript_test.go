@@ -162,6 +162,9 @@ func (tr *transcript) say(a Action) string {
 	case Bury:
 		return fmt.Sprintf("bury %d: %s, backoff %v", a.Worker.ID, a.Verdict, a.Backoff)
 	case Rescale:
+		if a.Floor != a.To {
+			return fmt.Sprintf("rescale %d to %d, at least %d", a.From, a.To, a.Floor)
+		}
 		return fmt.Sprintf("rescale %d to %d", a.From, a.To)
 	case Apply:
 		return fmt.Sprintf("apply revision %d, generation %d (%s)", a.Revision, a.Generation, a.Reason)
@@ -193,6 +196,8 @@ func (tr *transcript) event(words []string) (Event, error) {
 	switch words[0] {
 	case "tick":
 		return Tick{}, nil
+	case "demand":
+		return parseDemand(words[1:]), nil
 	case "stop":
 		return Stop{}, nil
 	case "quick":
@@ -276,6 +281,8 @@ func parseSettings(s Settings, words []string) (Settings, error) {
 			s.Command = value
 		case "workers":
 			s.Workers = n
+		case "most":
+			s.WorkersMax, s.InFlight, s.IdleTimeout = n, 4, 10*time.Second
 		case "surge":
 			s.Surge = Surge{Count: n}
 			if p, ok := strings.CutSuffix(value, "%"); ok {

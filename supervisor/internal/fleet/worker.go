@@ -163,6 +163,7 @@ type slot struct {
 	until    time.Time `state:"until"`    // no spawn of this revision before
 	lease    Lease     `state:"lease"`    // of its last ready worker
 	wished   time.Time `state:"wished"`   // when a worker was granted its wish last; zero: none was
+	closed   bool      `state:"closed"`   // it is not to be filled, which one behind it is
 }
 
 // inBackoff says whether a worker of the revision may not be spawned yet.
@@ -175,10 +176,12 @@ type revision struct {
 	Settings   `state:"settings"`
 	number     int `state:"number"`
 	generation int `state:"generation"`
-	target     int `state:"target"` // Workers, or what it was scaled to
+	floor      int `state:"floor"`  // Workers, or what it was scaled to
+	target     int `state:"target"` // how many workers are asked for: floor, or more where more are needed
 
 	canary     int   `state:"canary"`      // id of the worker that tries it; 0: not spawned
 	canarySlot int   `state:"canary_slot"` // slot that was emptied for the canary, which found no place or lease beside it; -1: none
+	alone      bool  `state:"alone"`       // there was nobody when it came, nor anything to do
 	claim      Lease `state:"claim"`       // that was freed for it
 	cooperates bool  `state:"cooperates"`
 	failures   int   `state:"failures"` // boots failed in a row, that is with none between them that succeeded

@@ -38,6 +38,7 @@ type world struct {
 	hung    map[int]hang         // workers that hang, by id
 	visible map[int]time.Time    // since when that can be seen; zero: it cannot
 	ailments
+	crowd
 	weary int  // so many of ten workers wish to be replaced
 	calm  bool // from now on everything behaves
 	tardy bool // the loop is late again and again
@@ -62,25 +63,6 @@ func newWorld(r *rand.Rand) *world {
 	return w
 }
 
-// pick draws a kind with the given weights.
-func (w *world) pick(weights ...int) kind {
-	sum := 0
-	for _, n := range weights {
-		sum += n
-	}
-	x := w.r.IntN(sum)
-	for k, n := range weights {
-		if x -= n; x < 0 {
-			return kind(k)
-		}
-	}
-	panic("unreachable")
-}
-
-func (w *world) ms(below int) time.Duration {
-	return time.Duration(w.r.IntN(below)) * time.Millisecond
-}
-
 func (w *world) settings() Settings {
 	s := Settings{
 		Command: fmt.Sprint("c", w.r.IntN(2)), Workers: 1 + w.r.IntN(5), Surge: Surge{Count: w.r.IntN(4)},
@@ -92,6 +74,7 @@ func (w *world) settings() Settings {
 	if w.r.IntN(4) == 0 {
 		s.Surge = Surge{Percent: 1 + w.r.IntN(100)}
 	}
+	w.stretch(&s)
 	s.Leases = w.leases(s.Workers)
 	s.Preload = w.r.IntN(3) == 0
 	if w.r.IntN(4) == 0 {
@@ -141,6 +124,9 @@ func (w *world) next() string {
 		}
 		w.delay(5)
 		return w.look(due)
+	}
+	if due := w.tellBy(); !due.IsZero() && (!ok || due.Before(deadline)) && (len(w.queue) == 0 || !w.queue[0].at.Before(due)) {
+		return w.tellDemand(due)
 	}
 	if len(w.queue) > 0 && (!ok || w.queue[0].at.Before(deadline)) {
 		e := w.pop()
@@ -192,6 +178,9 @@ func (w *world) step(events ...Event) string {
 	}
 	w.log = append(w.log, fmt.Sprintf("%v %s -> %s", w.now.Sub(time.Unix(1_000_000, 0)), tell(events), describe(actions)))
 	for _, a := range actions {
+		if r, is := a.(Rescale); is && broken == "" {
+			broken = w.sway(r)
+		}
 		w.perform(a)
 	}
 	for _, ev := range events {
@@ -312,7 +301,7 @@ func (w *world) meddle() {
 		w.after(0, Executed{id})
 		w.after(0, Cooperates{id})
 	case 14:
-		w.after(w.ms(500), Tick{})
+		w.flock()
 	case 16, 17:
 		if alive := w.fleet.workers; len(alive) > 0 {
 			w.hang(alive[w.r.IntN(len(alive))], w.r.IntN(3))
