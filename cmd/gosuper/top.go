@@ -53,26 +53,34 @@ func (a *app) newTop() *cobra.Command {
 			return failure{errors.New("top needs a terminal"), "gosuper status prints the same once"}
 		}
 		v := &view{order: orders[0]}
-		st, err := ask(ctx, m)
-		if err != nil {
-			return err // before there is nothing to be seen of it
+		first := ask(ctx, m)
+		if first.err != nil {
+			return first.err // before there is nothing to be seen of it
 		}
-		v.update(st, time.Now())
+		v.update(first, time.Now())
 		return watch(ctx, m, v)
 	})
 }
 
-// ask asks for all there is to show.
-func ask(ctx context.Context, m *control.Client) (control.Status, error) {
-	ctx, cancel := soon(ctx)
-	defer cancel()
-	return m.Status(ctx, true)
+// reading is all there is to show, or why there is none.
+type reading struct {
+	status    control.Status
+	incidents []control.Incident
+	err       error
 }
 
-// reading is an answer, or why there is none.
-type reading struct {
-	status control.Status
-	err    error
+// ask asks for all there is to show. A master that has not been upgraded yet may know
+// nothing of incidents.
+func ask(ctx context.Context, m *control.Client) (r reading) {
+	ctx, cancel := soon(ctx)
+	defer cancel()
+	if r.status, r.err = m.Status(ctx, true); r.err != nil {
+		return r
+	}
+	if all, err := m.Incidents(ctx); err == nil {
+		r.incidents = all.Incidents
+	}
+	return r
 }
 
 // watch shows the view until somebody has seen enough. Whatever happens, the
@@ -105,7 +113,7 @@ func watch(ctx context.Context, m *control.Client, v *view) error {
 			if r.err != nil {
 				v.trouble = r.err
 			} else {
-				v.update(r.status, time.Now())
+				v.update(r, time.Now())
 			}
 		case key, open := <-keys:
 			if !open || key == 'q' || key == 'Q' || key == ctrlC || key == ctrlD {
@@ -138,9 +146,8 @@ func poll(ctx context.Context, m *control.Client, to chan<- reading) {
 		case <-ctx.Done():
 			return
 		}
-		st, err := ask(ctx, m)
 		select {
-		case to <- reading{st, err}:
+		case to <- ask(ctx, m):
 		case <-ctx.Done():
 			return
 		}

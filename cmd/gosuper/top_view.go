@@ -64,12 +64,14 @@ type view struct {
 	figures map[int]figures // by worker
 	loaders []*float64      // the time on a processor of each loader
 	total   *float64
-	at      time.Time // of the status; zero: there is none yet
-	trouble error     // why there is no newer one; nil: there is
+	at      time.Time         // of the status; zero: there is none yet
+	last    *control.Incident // nil: there was none
+	trouble error             // why there is no newer one; nil: there is
 }
 
 // update takes what a master said at a time.
-func (v *view) update(st control.Status, now time.Time) {
+func (v *view) update(r reading, now time.Time) {
+	st := r.status
 	seconds := now.Sub(v.at).Seconds()
 	another := v.status.PID != st.PID // its totals have nothing to do with those before
 	if v.at.IsZero() || another {
@@ -95,7 +97,10 @@ func (v *view) update(st control.Status, now time.Time) {
 		v.loaders = append(v.loaders, perSecond(had, l.CPUSeconds, seconds))
 	}
 	v.total = perSecond(v.status.Counters.Requests, st.Counters.Requests, seconds)
-	v.status, v.at, v.trouble = st, now, nil
+	v.status, v.at, v.last, v.trouble = st, now, nil, nil
+	if len(r.incidents) > 0 {
+		v.last = &r.incidents[0]
+	}
 }
 
 // perSecond is by how much a total grew in each of so many seconds; nil: it is not
@@ -124,7 +129,7 @@ func (v *view) screen(width, height int, now time.Time) (lines []string, heads m
 	st := v.status
 	var workers []line
 	for _, w := range st.Workers {
-		w.Status = oneLine(w.Status)
+		w.Status = oneLine(doing(w, st.Requests))
 		workers = append(workers, line{w, v.figures[w.ID]})
 	}
 	slices.SortStableFunc(workers, v.order.compare)
@@ -183,6 +188,10 @@ func (v *view) notes(height int, now time.Time) (lines []string) {
 		short, room := *l, max(height-len(v.status.Workers)-9-len(lines), 1)
 		short.LastLines = l.LastLines[max(len(l.LastLines)-room, 0):]
 		lines = append(lines, textLines(loaderFailingText(&short))...)
+	}
+	lines = append(lines, leasesLine(v.status.Leases)...)
+	if v.last != nil {
+		lines = append(lines, incidentLine(*v.last))
 	}
 	if v.status.Unknown != "" || len(lines) == 0 {
 		lines = append(lines, v.status.Unknown)

@@ -32,24 +32,24 @@ func fleetOf(n int, requests uint64) control.Status {
 func TestTopScreen(t *testing.T) {
 	now := time.Unix(1000, 0)
 	v := &view{order: orders[0]}
-	v.update(fleetOf(2, 10), now)
+	v.update(reading{status: fleetOf(2, 10)}, now)
 	st := fleetOf(2, 20)
 	st.Workers[1].Status = "evil\x1b[2J\nstatus"
 	st.Requests = []control.Request{
 		{Worker: 2, Method: "GET", Path: "/young", AgeSeconds: 1},
 		{Worker: 1, Method: "POST", Path: "/old", AgeSeconds: 100, Streaming: true},
 	}
-	v.update(st, now.Add(2*time.Second))
+	v.update(reading{status: st}, now.Add(2*time.Second))
 	v.sortBy('s')
 	v.sortBy('?')
-	lines, heads := v.screen(120, 12, now)
+	lines, heads := v.screen(140, 12, now)
 	want := []string{
 		"agents  ready  2 of 2 workers ready  generation 1  up 1m00s",
 		"15.0 requests/s  1 in flight  60 requests, 0 timeouts, 0 requests lost; restarts: none",
 		"",
 		"ID  SLOT  PID  GEN  STATE    AGE  REQUESTS  REQ/S  IN FLIGHT  CPU  CPU TIME      PSS  RESTARTS  STATUS",
-		" 2     1  101    1  ready  1m00s        40   10.0          1  50%      2.0s  1.0 MiB         0  evil\uFFFD[2J status",
-		" 1     0  100    1  ready  1m00s        20    5.0          0  25%      1.0s  2.0 MiB         0",
+		" 2     1  101    1  ready  1m00s        40   10.0          1  50%      2.0s  1.0 MiB         0  GET /young for 1.0s; evil\uFFFD[2J status",
+		" 1     0  100    1  ready  1m00s        20    5.0          0  25%      1.0s  2.0 MiB         0  POST /old for 1m40s, streaming",
 		"",
 		"WORKER    AGE  IDLE             METHOD  PATH    REQUEST ID",
 		"     1  1m40s  0.0s  streaming  POST    /old",
@@ -68,7 +68,7 @@ func TestTopScreen(t *testing.T) {
 		t.Errorf("the third line is %q", lines[2])
 	}
 	st.PID++ // another master
-	v.update(st, now.Add(6*time.Second))
+	v.update(reading{status: st}, now.Add(6*time.Second))
 	if *v.total != 0 || v.trouble != nil {
 		t.Errorf("%v requests/s, %v", *v.total, v.trouble)
 	}
@@ -85,8 +85,8 @@ func TestTopOfPlainWorkers(t *testing.T) {
 	}
 	st.Explain()
 	v := &view{}
-	v.update(st, now)
-	v.update(st, now.Add(time.Second))
+	v.update(reading{status: st}, now)
+	v.update(reading{status: st}, now.Add(time.Second))
 	v.sortBy('f')
 	lines, _ := v.screen(200, 12, now)
 	want := []string{
@@ -108,10 +108,10 @@ func TestTopOfLoaders(t *testing.T) {
 	st.Loaders = []control.Loader{{PID: new(99), Generation: 1, State: "ready", AgeSeconds: 60, Forks: 3, CPUSeconds: new(1.0), MemoryBytes: 200 << 20, Status: "2 threads\nrun"}}
 	st.LoaderFailing = &control.LoaderFailing{Failures: 2, NextSeconds: 4, Status: "exit status 1", LastLines: strings.Fields("a b c d e f g h i j k l model"), Hint: "mend it"}
 	v := &view{order: orders[0]}
-	v.update(st, now)
+	v.update(reading{status: st}, now)
 	st.Loaders = []control.Loader{st.Loaders[0], {Generation: 2, State: "starting"}}
 	st.Loaders[0].CPUSeconds = new(1.5)
-	v.update(st, now.Add(time.Second))
+	v.update(reading{status: st}, now.Add(time.Second))
 	lines, heads := v.screen(200, 12, now)
 	want := []string{
 		"the loader failed 2 times in a row: exit status 1 (mend it)",
@@ -136,7 +136,7 @@ func TestTopOfCrashLoop(t *testing.T) {
 	st.Condition, st.ReadyWorkers = control.FleetCrashLoop, 1
 	st.CrashLoop = &control.CrashLoop{Slots: []int{1}, Crashes: 7, NextSeconds: 12, Worker: 9, Status: "exit status 1", LastLines: strings.Fields("a b c d e f g h no\x1bmodel")}
 	v := &view{order: orders[0]}
-	v.update(st, now)
+	v.update(reading{status: st}, now)
 	lines, heads := v.screen(200, 12, now)
 	want := []string{
 		"agents  crash loop  1 of 2 workers ready  generation 1  up 1m00s", lines[1],
@@ -160,7 +160,7 @@ func TestTopFits(t *testing.T) {
 				for i := range 50 {
 					st.Requests = append(st.Requests, control.Request{Worker: i, Path: strings.Repeat("ü", 200)})
 				}
-				v.update(st, time.Unix(1000, 0))
+				v.update(reading{status: st}, time.Unix(1000, 0))
 				lines, _ := v.screen(width, height, time.Unix(1000, 0))
 				if len(lines) != height {
 					t.Errorf("%d lines", len(lines))
@@ -181,8 +181,8 @@ func TestTopFits(t *testing.T) {
 func TestTopOrders(t *testing.T) {
 	now := time.Unix(1000, 0)
 	v := &view{}
-	v.update(fleetOf(3, 10), now)
-	v.update(fleetOf(3, 30), now.Add(time.Second))
+	v.update(reading{status: fleetOf(3, 10)}, now)
+	v.update(reading{status: fleetOf(3, 30)}, now.Add(time.Second))
 	for key, want := range map[byte]string{'i': "1 2 3", 'c': "3 2 1", 's': "3 2 1", 'f': "3 2 1", 'm': "1 2 3", 'a': "1 2 3"} {
 		v.sortBy(key)
 		lines, _ := v.screen(200, 24, now)

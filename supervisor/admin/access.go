@@ -105,11 +105,13 @@ func (e *Endpoint) handler() http.Handler {
 	mux.HandleFunc("GET /metrics", e.named(e.server.serveMetrics))
 	mux.HandleFunc("GET /{$}", e.named(e.servePage))
 	mux.HandleFunc("GET /feed", e.named(e.serveFeed))
-	mux.HandleFunc("GET /v1/status", e.named(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := answering(r)
-		defer cancel()
-		interior.ServeHTTP(w, r.WithContext(ctx))
-	}))
+	for _, what := range []string{"status", "incidents"} {
+		mux.HandleFunc("GET /v1/"+what, e.named(func(w http.ResponseWriter, r *http.Request) {
+			ctx, cancel := answering(r)
+			defer cancel()
+			interior.ServeHTTP(w, r.WithContext(ctx))
+		}))
+	}
 	for _, action := range []string{"reload", "scale", "recycle"} {
 		mux.HandleFunc("POST /v1/"+action, e.acting(interior))
 	}

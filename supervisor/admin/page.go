@@ -5,19 +5,38 @@ package admin
 import (
 	"bytes"
 	"crypto/sha256"
-	_ "embed"
+	"embed"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/gosuper/gosuper/supervisor/control"
 )
 
-// page is what a browser shows at /. It is whole: nothing else is loaded.
+// parts are those of the page.
 //
-//go:embed page.html
-var page []byte
+//go:embed page
+var parts embed.FS
+
+// page is what a browser shows at /, put together when it is first needed. It is whole:
+// nothing else is loaded.
+var page = sync.OnceValue(func() []byte {
+	html := part("index.html")
+	html = bytes.Replace(html, []byte("<style></style>"), slices.Concat([]byte("<style>\n"), part("style.css"), []byte("</style>")), 1)
+	script := slices.Concat(part("words.js"), part("charts.js"), part("tables.js"), part("incidents.js"), part("main.js"))
+	return bytes.Replace(html, []byte("<script></script>"), slices.Concat([]byte("<script>\n"), script, []byte("</script>")), 1)
+})
+
+func part(name string) []byte {
+	text, err := parts.ReadFile("page/" + name)
+	if err != nil {
+		panic(err) // it was there at the build
+	}
+	return text
+}
 
 // policy is the content security policy of the page: the script and the style
 // that are in it and no others, and connections to where it came from. So even a
@@ -49,7 +68,7 @@ func (e *Endpoint) servePage(w http.ResponseWriter, _ *http.Request) {
 	h.Set("Content-Security-Policy", e.server.policy)
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Referrer-Policy", "no-referrer")
-	w.Write(page)
+	w.Write(page())
 }
 
 // feed is what the page asks for once a second.
@@ -62,8 +81,37 @@ type feed struct {
 	Durations *Histogram `json:"durations"`
 	InFlight  *uint64    `json:"in_flight"`
 	Backlog   int        `json:"backlog"`
-	// The newest come first.
-	Incidents []control.Incident `json:"incidents"`
+	// The newest come first. More about one is at /v1/incidents.
+	Incidents []incident `json:"incidents"`
+}
+
+// incident is as much of one as a row shows.
+type incident struct {
+	At           string  `json:"at"`
+	AgoSeconds   float64 `json:"ago_seconds"`
+	Process      string  `json:"process"`
+	Worker       int     `json:"worker"`
+	Slot         int     `json:"slot"`
+	Reason       string  `json:"reason"`
+	Status       string  `json:"status"`
+	AgeSeconds   float64 `json:"age_seconds"`
+	RequestsLost *uint64 `json:"requests_lost"`
+	LastLine     string  `json:"last_line"`
+}
+
+// rows are the incidents in short.
+func rows(all []control.Incident) []incident {
+	short := make([]incident, len(all))
+	for n, i := range all {
+		short[n] = incident{
+			At: i.At, AgoSeconds: i.AgoSeconds, Process: i.Process, Worker: i.Worker, Slot: i.Slot,
+			Reason: i.Reason, Status: i.Status, AgeSeconds: i.AgeSeconds, RequestsLost: i.RequestsLost,
+		}
+		if lines := i.LastLines; len(lines) > 0 {
+			short[n].LastLine = lines[len(lines)-1]
+		}
+	}
+	return short
 }
 
 // serveFeed answers with the figures of the moment.
@@ -88,6 +136,6 @@ func (e *Endpoint) serveFeed(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	json.NewEncoder(w).Encode(feed{ // fails only with the connection
 		Actions: e.acts(), Status: status, Codes: m.Codes, Durations: m.Durations, InFlight: status.InFlight(), Backlog: m.Backlog,
-		Incidents: past.Incidents,
+		Incidents: rows(past.Incidents),
 	})
 }

@@ -49,10 +49,22 @@ func busy() *master {
 		Unknown:    "requests are not known " + evil,
 		LastReload: control.Reload{Result: control.RolledBack, Error: "worker 8: exit status 1; its last lines:\n  " + evil},
 	}
+	m.status.Leases = []control.Lease{
+		{Values: map[string]string{"gpu": "0", "port": evil}, Worker: new(7)},
+		{Values: map[string]string{"gpu": "1"}},
+		{Values: map[string]string{"gpu": "2"}, Worker: new(2), Unkillable: true},
+		{Values: map[string]string{"gpu": "3"}, Worker: new(3)},
+	}
 	m.incidents = []control.Incident{
-		{Worker: 8, Slot: 2, Reason: "startup", Status: "exit status 1", AgoSeconds: 61, AgeSeconds: 2, LastLines: []string{"Traceback", evil}},
-		{Worker: 3, Slot: 0, Reason: "startup", Status: "exit status 1", AgoSeconds: 90, AgeSeconds: 3, LastLines: []string{"Traceback", evil}},
-		{Worker: 6, Slot: 2, Reason: evil, Status: "killed by SIGKILL", AgoSeconds: 7200, AgeSeconds: 60, RequestsLost: new(uint64(3)), LastLines: []string{}},
+		{
+			At: "2026-01-02T03:04:05Z", Process: "worker", Worker: 8, Slot: 2, PID: 108, Generation: 3, Reason: "max_failures", Status: "exit status 1", AgoSeconds: 61, AgeSeconds: 2,
+			MemoryBytes: new(uint64(5 << 20)), RequestsLost: new(uint64(3)), RequestsMore: 1, LastLines: []string{"Traceback", evil}, Stacks: []string{"goroutine 1", evil},
+			Requests: []control.HeldRequest{
+				{Method: evil, Path: "/" + evil, RequestID: evil, AgeSeconds: 1.5, IdleSeconds: 0.02, Sent: "begun"}, {Method: "GET", Path: "/b", AgeSeconds: 1, IdleSeconds: 1, Sent: "nothing"},
+			},
+		},
+		{At: "2026-01-02T03:04:04Z", Process: "worker", Worker: 6, Slot: 2, Reason: evil, Status: "killed by SIGKILL", AgoSeconds: 7200, AgeSeconds: 60, LastLines: []string{}, Stacks: []string{}},
+		{At: "2026-01-02T03:04:03Z", Process: "loader", Reason: "startup", Status: "exit status 1", AgoSeconds: 90, AgeSeconds: 3, LastLines: []string{"ImportError"}, Stacks: []string{}},
 	}
 	return m
 }
@@ -93,8 +105,8 @@ func TestPage(t *testing.T) {
 		"#facts": {"gosuper 1.2.3 · pid 4711 · up 1 d 2 h · generation 3 · last reload rolled back · tcp://127.0.0.1:8000"},
 		"#workers td": {
 			"ready", "0", "5", "101", "3", "2 h 0 min", "-", "-", "-", "3 MiB", "0", "to be replaced: lifetime", "",
-			"ready", "1", "7", "102", "3", "1 min 1 s", "1,234 / 5,000", "2", "0%", "5 MiB", "2", "to be replaced: stale model; " + evil, "",
-			"starting", "2", "9", "103", "3", "0 s", "0", "0", "-", "-", "0", "", "",
+			"ready", "1", "7", "102", "3", "1 min 1 s", "1,234 / 5,000", "2", "0%", "5 MiB", "2", "to be replaced: stale model · " + evil + " /" + evil + " for 12 s, and 2 more · " + evil, "",
+			"starting", "2", "9", "103", "3", "0 s", "0", "0", "-", "-", "0", "GET /same for 5 s", "",
 		},
 		"#loaders td": {
 			"ready", "99", "3", "1 h 0 min", "12", "1.5 s", "200 MiB", evil,
@@ -109,9 +121,15 @@ func TestPage(t *testing.T) {
 		},
 		"#count": {"4"},
 		"#incidents td": {
-			"startup", "2", "1 min 1 s", "2, 0", "8", "exit status 1", "2 s", "-", evil + "Traceback\n" + evil,
-			evil, "1", "2 h 0 min", "2", "6", "killed by SIGKILL", "1 min 0 s", "3", "",
+			"max failures", "1 min 1 s", "8", "2", "exit status 1", "2 s", "3", evil,
+			evil, "2 h 0 min", "6", "2", "killed by SIGKILL", "1 min 0 s", "-", "",
+			"startup", "1 min 30 s", "loader", "-", "exit status 1", "3 s", "-", "ImportError",
 		},
+		"#leases td": {
+			"held", "gpu=0 port=" + evil, "worker 7", "free", "gpu=1", "",
+			"unkillable", "gpu=2", "worker 2, which SIGKILL has not ended", "held", "gpu=3", "worker 3, which is gone: a process of its group is left",
+		},
+		"#leased":         {"1 of 4 free"},
 		"#ready":          {"2 of 3 ready · restarts: max requests 12, crash 6 (wanted by workers: cuda error 3, stale model 2)"},
 		"#unknown":        {"requests are not known " + evil},
 		"#looping pre":    {"Slots 0, 2 are in a crash loop: 18 crashes in a row, the next start in 12.3 s.\nWorker 8: exit status 1; its last lines:\nTraceback\n" + evil},
@@ -124,9 +142,21 @@ func TestPage(t *testing.T) {
 			t.Errorf("%s\n%q, want\n%q", selector, got, want)
 		}
 	}
+	b.eval("document.querySelector('#incidents button').click()")
+	b.until("document.querySelectorAll('#incidents pre').length === 3")
+	whole := text("#incidents .single pre")
+	want := []string{evil + " /" + evil + " (" + evil + ")  1.5 s, idle for 20 ms, response begun\nGET /b  1 s, idle for 1 s\nand 1 more", "Traceback\n" + evil, "goroutine 1\n" + evil}
+	if facts := text("#incidents .single p")[0]; !slices.Equal(whole, want) || !strings.HasSuffix(facts, " · pid 108 · generation 3 · 5 MiB of memory") {
+		t.Errorf("all of an incident is %s, %q, want %q", facts, whole, want)
+	}
+	if *shots != "" {
+		b.shot(filepath.Join(*shots, "incident.png"))
+	}
 	if b.eval("document.querySelectorAll('img, main script, td script, pre script').length") != 0.0 {
 		t.Error("what workers say has become markup")
 	}
+	b.eval("document.querySelector('#incidents button').click()")
+	b.until("document.querySelectorAll('#incidents pre').length === 0")
 	if b.eval("document.getElementById('actions').hidden") != true || len(text("#workers button")) > 0 {
 		t.Error("the page offers actions that are not granted")
 	}
@@ -169,7 +199,7 @@ func TestPage(t *testing.T) {
 func TestPolicy(t *testing.T) {
 	_, address := serve(t, &master{})
 	_, header, body := get(t, "http://"+address+"/")
-	if body != string(page) {
+	if body != string(page()) {
 		t.Error("the page is not as it was written")
 	}
 	rules := header.Get("Content-Security-Policy")

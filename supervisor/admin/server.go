@@ -38,7 +38,7 @@ type Server struct {
 // New returns a server without endpoints, which tells what the source says and
 // logs its own errors.
 func New(source Source, log *log.Logger) *Server {
-	return &Server{source: source, scrape: newScrape(), policy: policy(page), log: log}
+	return &Server{source: source, scrape: newScrape(), policy: policy(page()), log: log}
 }
 
 // Endpoint is one listener with its connections.

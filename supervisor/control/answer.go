@@ -14,7 +14,8 @@ type Health struct {
 	// ReadyWorkers is how many of the WorkersTarget slots have a ready worker.
 	ReadyWorkers  int `json:"ready_workers"`
 	WorkersTarget int `json:"workers_target"`
-	// Reason says why workers are missing, where they wait for a loader; "": they do not.
+	// Reason says why workers are missing, where they wait for a loader or for a
+	// lease; "": they do not.
 	Reason string `json:"reason"`
 }
 

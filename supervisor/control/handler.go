@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -141,7 +142,17 @@ func getStatus(m Master, r *http.Request) (int, any, error) {
 }
 
 func getIncidents(m Master, r *http.Request) (int, any, error) {
+	worker, only := -1, r.URL.Query().Get("worker")
+	if only != "" {
+		var err error
+		if worker, err = strconv.Atoi(only); err != nil || worker < 0 {
+			return 0, nil, bad("worker must be the id of one, or 0 for loaders, not %q", only)
+		}
+	}
 	all, err := m.Incidents(r.Context())
+	if only != "" {
+		all.Incidents = slices.DeleteFunc(all.Incidents, func(i Incident) bool { return i.Worker != worker })
+	}
 	return http.StatusOK, all, err
 }
 

@@ -128,6 +128,10 @@ var calls = []call{
 	{hung, "GET", "/v1/status", "", 503, `"error":"the master does not answer in time"`},
 
 	{fake{}, "GET", "/v1/incidents", "", 200, `"reason":"crash"`},
+	{fake{}, "GET", "/v1/incidents?worker=3", "", 200, `{"incidents":[{"process":"worker","worker":3`},
+	{fake{}, "GET", "/v1/incidents?worker=0", "", 200, `{"incidents":[{"process":"loader"`},
+	{fake{}, "GET", "/v1/incidents?worker=4", "", 200, `{"incidents":[]}`},
+	{fake{}, "GET", "/v1/incidents?worker=x", "", 400, `"error":"worker must be the id of one, or 0 for loaders, not \"x\""`},
 	{gone, "GET", "/v1/incidents", "", 503, `"error":"the master has ended"`},
 
 	{well, "GET", "/v1/health", "", 200, `"healthy":true`},

@@ -45,7 +45,7 @@ func (r *Report) Health(now time.Time) control.Health {
 		ReadyWorkers: sum.Ready, WorkersTarget: sum.Target,
 	}
 	h.Ready = h.ReadyWorkers > 0 && h.State != control.Stopping
-	h.Reason = r.Loaders.Wait(r.Revisions.Current.Number, sum, now)
+	h.Reason = r.wait(sum, now)
 	return h
 }
 
@@ -67,11 +67,7 @@ func (r *Report) Status(now time.Time) control.Status {
 		st.Failing = append(st.Failing, control.Failing{Slot: f.Slot, Boots: f.Boots, Error: r.EndingOf(f.Culprit).Of(f.Culprit)})
 	}
 	for _, l := range r.Fleet.Leases() {
-		one := control.Lease{Values: l.Lease, Unkillable: l.Unkillable}
-		if l.Worker != 0 {
-			one.Worker = new(l.Worker)
-		}
-		st.Leases = append(st.Leases, one)
+		st.Leases = append(st.Leases, leaseOf(l))
 	}
 	for f := range r.Fleet.Workers() {
 		one := r.Roster.Of(f.ID).Describe(f, now)
@@ -149,7 +145,7 @@ func (r *Report) Summary(now time.Time) manager.Summary {
 	if c := control.Condition(sum.Condition); c == control.FleetCrashLoop || c == control.FleetDegraded {
 		is.Trouble = c.Words()
 	}
-	is.Wait = r.Loaders.Wait(r.Revisions.Current.Number, sum, now)
+	is.Wait = r.wait(sum, now)
 	if culprit, e, gaveUp := r.GaveUp(); gaveUp && culprit != 0 {
 		is.GaveUp = fmt.Sprintf("worker %d could not boot: %s", culprit, e.Status)
 	} else if gaveUp {

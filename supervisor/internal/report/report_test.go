@@ -94,3 +94,29 @@ func TestGaveUp(t *testing.T) {
 		r.Roster.Remove(1)
 	}
 }
+
+// TestWaitForLease: who keeps the lease of a missing worker is named.
+func TestWaitForLease(t *testing.T) {
+	now := time.Now()
+	first := &revision.Revision{Number: 1, Config: &config.Config{}}
+	loaders := preload.New()
+	lease := fleet.Lease{"gpu": "0"}
+	settings := fleet.Settings{Workers: 1, Leases: []fleet.Lease{lease}, Ready: fleet.ReadyNotify, StartupTimeout: time.Hour, StartupAttempts: 1}
+	r := Report{
+		Log: zap.NewNop(), Fleet: fleet.New(1, settings, func() float64 { return 0 }), Roster: roster.New(),
+		Revisions: &revision.Known{All: map[int]*revision.Revision{1: first}, Current: first}, Books: books.New(now), Loaders: &loaders, Reloads: reloads.New(),
+	}
+	says := func(want string, events ...fleet.Event) {
+		t.Helper()
+		r.Fleet.Step(now, events...)
+		if got := r.Health(now).Reason; got != want || r.Summary(now).Wait != want {
+			t.Errorf("after %v it says %q, want %q", events, got, want)
+		}
+	}
+	says("", fleet.Tick{})
+	says("", fleet.Executed{ID: 1}, fleet.SaidReady{ID: 1})
+	says("no lease is free: gpu=0 is held by what is left of worker 1", fleet.Exited{ID: 1})
+	now = now.Add(fleet.KillPatience + fleet.Lateness/2)
+	says("no lease is free: gpu=0 is held by worker 1, which SIGKILL has not ended", fleet.Tick{})
+	says("", fleet.Cleared{ID: 1})
+}
