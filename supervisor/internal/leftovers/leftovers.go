@@ -133,7 +133,7 @@ func (l *Leftovers) sort(adopted []process.Orphan, alive []Leader) (over []Lefto
 		}
 		owners := l.ownersOf(o, alive)
 		lives := func(id int) bool { return slices.ContainsFunc(alive, func(w Leader) bool { return w.ID == id }) }
-		if !o.Ended && owners != nil && !slices.ContainsFunc(owners, lives) {
+		if !o.Ended && !o.Killed && owners != nil && !slices.ContainsFunc(owners, lives) {
 			over = append(over, l.tell(o, owners))
 		}
 	}
@@ -146,7 +146,7 @@ func (l *Leftovers) sort(adopted []process.Orphan, alive []Leader) (over []Lefto
 func (l *Leftovers) rest(adopted []process.Orphan, alive []Leader) (over []Leftover, rest []process.Orphan) {
 	rest = l.ofWorkers(adopted)
 	for _, o := range rest {
-		if _, ending := l.dead[o.Group]; !ending && !o.Ended {
+		if _, ending := l.dead[o.Group]; !ending && !o.Ended && !o.Killed {
 			over = append(over, l.tell(o, l.ownersOf(o, alive)))
 		}
 	}

@@ -82,6 +82,22 @@ func TestSort(t *testing.T) {
 	}
 }
 
+// TestKilled: who was killed with the worker, in whatever session, was not left behind,
+// though it may take a while to end.
+func TestKilled(t *testing.T) {
+	l := New()
+	l.Died(Leader{ID: 1, PID: 1001})
+	killed := orphan(2001, 2001, "GOSUPER_WORKER_ID=1")
+	killed.Killed = true
+	adopted := func() []process.Orphan { return []process.Orphan{killed, orphan(2002, 2002, "GOSUPER_WORKER_ID=1")} }
+	if got := ids(l.sort(adopted(), nil)); !slices.Equal(got, []string{"2002 of 1"}) {
+		t.Errorf("%v are to end, want the one that was not killed", got)
+	}
+	if over, rest := l.rest(adopted(), nil); len(over) != 1 || over[0].Pid != 2002 || len(rest) != 2 {
+		t.Errorf("in the end %v of %d are to end, want the one of 2 that was not killed", ids(over), len(rest))
+	}
+}
+
 // TestLost: what SIGKILL took along with a worker that ended by itself is told of
 // once.
 func TestLost(t *testing.T) {

@@ -122,6 +122,13 @@ func TestEnd(t *testing.T) {
 			t.Errorf("reaped %d times: %v", reaped, h.log.All())
 		}
 	})
+	synctest.Test(t, func(t *testing.T) { // SIGKILL was sent before, and does not end it either
+		h := newHouse()
+		h.orphans[0].Killed = true
+		if h.End(func() []process.Orphan { return nil }, nil); h.named() != 0 || h.log.FilterMessageSnippet("does not die").Len() != 1 {
+			t.Errorf("it says nothing of what was killed and does not die: %v", h.log.All())
+		}
+	})
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse()
 		if h.End(func() []process.Orphan { return nil }, nil); h.log.FilterMessageSnippet("does not die").Len() != 1 {

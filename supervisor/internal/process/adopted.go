@@ -20,6 +20,7 @@ type Orphan struct {
 	Group   int    // its process group; 0: it is not known
 	Session int    // likewise
 	Ended   bool   // it waits to be reaped, or was
+	Killed  bool   // SIGKILL was sent to it: it ends as soon as the kernel lets it
 	Status  Status // of one that was reaped
 
 	// Of one that is alive.
@@ -58,7 +59,7 @@ func Adopted(known func(pid int) bool) (orphans []Orphan) {
 			continue
 		}
 		o := identify(pid)
-		o.Ended = r.ended(pid)
+		o.Ended, o.Killed = r.ended(pid), r.killed(pid)
 		// Of a process that ends just now there is neither; nobody needs to know it.
 		if text, err := r.read("/proc/" + strconv.Itoa(pid) + "/cmdline"); err == nil {
 			o.Command = commandLine(text)
@@ -115,6 +116,26 @@ func (r *procReader) ended(pid int) bool {
 	const exiting = 0x4
 	flags, _ := decimal(after[6])
 	return slices.Contains([]string{"Z", "X"}, string(after[0])) || flags&exiting != 0
+}
+
+// killed reports whether SIGKILL is pending for a child. It is until the child is
+// reaped: before it ends by it, which may take long where many want a processor, and
+// afterwards.
+func (r *procReader) killed(pid int) bool {
+	text, err := r.read("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return false
+	}
+	for line := range bytes.Lines(text) {
+		name, set, _ := bytes.Cut(line, []byte(":"))
+		switch string(name) {
+		case "SigPnd", "ShdPnd": // of its first thread, and of all
+			if pending, err := strconv.ParseUint(string(bytes.TrimSpace(set)), 16, 64); err == nil && pending&(1<<(syscall.SIGKILL-1)) != 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // commandLine makes a line of the arguments in /proc/PID/cmdline.
