@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from functools import partial
 from typing import Any
 
 import uvicorn
 from uvicorn.server import ServerState
 
+from gosuper._accept import Listener
 from gosuper._board import Board
+from gosuper._connect import Connector
 from gosuper._connection import Hooks
 from gosuper._environ import Limits
 from gosuper._fleet import Fleet
@@ -16,6 +20,7 @@ from gosuper._gate import Gate
 from gosuper._keepalive import LazyLoop
 from gosuper._ledger import Ledger
 from gosuper._notify import Notifier
+from gosuper._spread import Spread
 from gosuper._uvicorn import Config
 
 DATE = (b"date", b"Sat, 28 Nov 2026 20:00:00 GMT")
@@ -49,29 +54,58 @@ class Transport:
 
 def theirs(app: Any) -> Any:
     """A connection of uvicorn."""
-    config = uvicorn.Config(app, access_log=False, log_level="critical", http="httptools")
-    config.load()
-    return _connect(config, config.http_protocol_class, asyncio.get_running_loop())
+    return _connect(_theirs(app)(_loop=asyncio.get_running_loop()))
 
 
 def ours(app: Any, failures: int = 0, notify: Any = None, **options: Any) -> Any:
     """A connection of this package, with the limits that a worker has by default."""
-    config = Config(app, access_log=False, log_level="critical", **{"http": "httptools", **options})
-    config.load()
-    limits = Limits(timeout=120_000_000_000, stream=120_000_000_000, failures=failures, connections=1000)
-    ledger = Ledger(Board.unshared(), Gate(1000, Fleet(bytearray(4096)), 0, 1), limits, notify or Notifier(), None)
-    config.account(ledger, {"draining": None, "deadline": None}, Hooks(lambda: None, lambda: None))
-    connection = _connect(config, config.http_protocol_class, LazyLoop(asyncio.get_running_loop()))
+    make, ledger, _ = _ours(app, failures, notify, **options)
+    connection = make(_loop=LazyLoop(asyncio.get_running_loop()))
     connection.ticket = object()
     ledger.board.accepted()
     ledger.gate.admit(connection.ticket)
-    return connection
+    return _connect(connection)
 
 
-def _connect(config: uvicorn.Config, protocol: Any, loop: Any) -> Any:
+async def serve_theirs(app: Any, sock: socket.socket) -> None:
+    """Have uvicorn take connections from a socket."""
+    await asyncio.get_running_loop().create_server(_theirs(app), sock=sock)
+
+
+async def serve_ours(app: Any, sock: socket.socket) -> None:
+    """Have this package do so, as one of two workers that are as busy."""
+    make, ledger, fleet = _ours(app)
+    fleet.place(1).enter(2, 1000)
+    ledger.gate.present(True)
+    connector = Connector(lambda loop: make(_loop=loop), ledger)
+    Listener(sock, ledger.gate, Spread(fleet, 0), connector.take, held=False)
+
+
+def _theirs(app: Any) -> Any:
+    config = uvicorn.Config(app, access_log=False, log_level="critical", http="httptools")
+    return _maker(config)
+
+
+def _ours(app: Any, failures: int = 0, notify: Any = None, **options: Any) -> tuple[Any, Ledger, Fleet]:
+    config = Config(app, access_log=False, log_level="critical", **{"http": "httptools", **options})
+    config.load()
+    limits = Limits(timeout=120_000_000_000, stream=120_000_000_000, failures=failures, connections=1000)
+    fleet = Fleet(bytearray(4096))
+    ledger = Ledger(Board.unshared(), Gate(1000, fleet, 0, 1), limits, notify or Notifier(), None)
+    config.account(ledger, {"draining": None, "deadline": None}, Hooks(lambda: None, lambda: None))
+    return _maker(config), ledger, fleet
+
+
+def _maker(config: uvicorn.Config) -> Any:
+    if not config.loaded:
+        config.load()
     state = ServerState()
     state.default_headers = [DATE, *config.encoded_headers]
-    connection = protocol(config=config, server_state=state, app_state={}, _loop=loop)
+    protocol: Any = config.http_protocol_class
+    return partial(protocol, config=config, server_state=state, app_state={})
+
+
+def _connect(connection: Any) -> Any:
     connection.connection_made(Transport())
     return connection
 

@@ -20,7 +20,8 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from gosuper import _board, _stacks, wsgi
 from gosuper._accept import Listener
 from gosuper._accesslog import AccessLog
-from gosuper._connection import AnyProgress, BodyProgress, Hooks, HTTP1Connection, WebSocketConnection, waited
+from gosuper._connect import Connector
+from gosuper._connection import AnyProgress, BodyProgress, Hooks, HTTP1Connection, WebSocketConnection
 from gosuper._environ import Environment
 from gosuper._fleet import Fleet
 from gosuper._gate import Gate
@@ -115,7 +116,6 @@ class Server(uvicorn.Server):
         self.ledger = Ledger(process.board, gate, env.limits, process.notify, log)
         self.ledger.cancel_on_disconnect = cancel_on_disconnect
         self.listeners: list[Listener] = []
-        self._connecting: set[asyncio.Task[Any]] = set()
         self._guard: Guard | None = None
         self.leave.told = self._released
 
@@ -134,11 +134,12 @@ class Server(uvicorn.Server):
         gc.freeze()
         self._guard = Guard(self.ledger, self.server_state.connections)
         await self.on_tick(0)
+        self._connector = Connector(self._make, self.ledger, self.config.ssl)
         env = self.process.environment
         held = self.process.board.holds()
         for sock in sockets or []:
             spread = Spread(self._fleet, env.place) if self._fleet is not None else None
-            self.listeners.append(Listener(sock, self.ledger.gate, spread, self._take, held))
+            self.listeners.append(Listener(sock, self.ledger.gate, spread, self._connector.take, held))
         self.process.board.can_hold()
         self._released()
         self.started = True
@@ -155,7 +156,7 @@ class Server(uvicorn.Server):
         logger.info("draining")
         assert self._guard is not None
         self._guard.drain()
-        await self.leave.drain(self.ledger, self.listeners, self._connecting)
+        await self.leave.drain(self.ledger, self.listeners, self._connector.opening)
         await self.leave.within(self.lifespan.shutdown())
         self._guard.stop()
         self.leave.exit_in_time()
@@ -196,27 +197,13 @@ class Server(uvicorn.Server):
             self._guard.drain()
         self._loop.call_soon_threadsafe(self.leave.asked.set)
 
-    def _take(self, sock: socket.socket) -> None:
-        backlog = self.process.environment.limits.backlog
-        connection: Any = self.config.http_protocol_class(
+    def _make(self, loop: LazyLoop) -> Any:
+        return self.config.http_protocol_class(
             config=self.config,  # type: ignore[call-arg]
             server_state=self.server_state,
             app_state=self.lifespan.state,
-            _loop=LazyLoop(self._loop),
+            _loop=loop,
         )
-        connection.ticket = object()
-        connection.stale = backlog > 0 and waited(sock) > backlog
-        self.process.board.accepted()
-        self.ledger.gate.admit(connection.ticket)
-        task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: connection, sock, ssl=self.config.ssl))
-        self._connecting.add(task)
-
-        def connected(task: asyncio.Task[Any]) -> None:
-            self._connecting.discard(task)
-            if not task.cancelled() and task.exception() is not None:
-                connection.forget()  # the handshake has failed
-
-        task.add_done_callback(connected)
 
     def _beat(self) -> None:
         watchdog = self.process.environment.watchdog
