@@ -119,7 +119,9 @@ func below(cgroup, ancestor string) (string, bool) {
 	return path.Clean("/" + rest), true
 }
 
-// contents returns a file of the machine, or "" if it cannot be read.
+// contents returns a file of the machine, or "" if it cannot be read. Only those are
+// asked for that the kernel makes of what it has in memory, proc(5) and cgroups(7): no disk
+// or server keeps the reader waiting.
 func contents(root fs.FS, name string) string {
 	data, err := fs.ReadFile(root, strings.TrimPrefix(name, "/"))
 	if err != nil {

@@ -52,7 +52,9 @@ func (s *Supervisor) try(r *revision.Revision, b *revision.Binding) (begun bool,
 		return false, nil
 	}
 	r.Number = s.revisions.Last + 1
-	if n := s.fleet.FloorWith(r.Settings()); n != r.Workers { // an operator has scaled it
+	// An operator may have scaled it, which is known only here. What is read then the kernel
+	// has in memory: no disk or server can keep the loop waiting.
+	if n := s.fleet.FloorWith(r.Settings()); n != r.Workers {
 		r.Memory = r.Config.Memory(os.DirFS("/"), n)
 	}
 	s.adopt(r)

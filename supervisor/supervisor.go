@@ -152,6 +152,27 @@ func (s *Supervisor) supervise() error {
 	return s.end()
 }
 
+// meetManager finds the service manager. The master runs without one, too.
+func (s *Supervisor) meetManager() {
+	m, err := manager.Find(s.options.Environ)
+	if err != nil {
+		s.log.Warn("nobody is told when the workers are ready", zap.Error(err))
+	}
+	s.manager = m
+}
+
+// inform tells the service manager what it does not know yet, as soon as it keeps the
+// sockets that the next master needs, should this one die.
+func (s *Supervisor) inform() {
+	if s.manager == nil || s.sockets.Store(s.manager) != nil {
+		return
+	}
+	now := time.Now()
+	if err := s.manager.Tell(now, s.report.Service(now)); err != nil {
+		s.log.Warn("cannot tell the service manager", zap.Error(err))
+	}
+}
+
 // wait sets the timer to the time, or stops it.
 func wait(timer *time.Timer, next time.Time) {
 	timer.Stop()

@@ -90,7 +90,7 @@ var mayImport = map[string][]string{
 	},
 	"supervisor/internal/listeners": {
 		"go.uber.org/zap", module + "/supervisor/internal/fleet", module + "/supervisor/internal/hint", module + "/supervisor/internal/loop",
-		module + "/supervisor/internal/revision", module + "/supervisor/internal/roster", module + "/supervisor/internal/socket",
+		module + "/supervisor/internal/manager", module + "/supervisor/internal/revision", module + "/supervisor/internal/roster", module + "/supervisor/internal/socket",
 	},
 	"supervisor/internal/standstill": {
 		module + "/supervisor/internal/logorder", module + "/supervisor/internal/ownfiles", module + "/supervisor/internal/preload", module + "/supervisor/internal/process", module + "/supervisor/internal/roster",

@@ -6,6 +6,7 @@
 package listeners
 
 import (
+	"errors"
 	"time"
 
 	"go.uber.org/zap"
@@ -13,6 +14,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/hint"
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
+	"github.com/gosuper/gosuper/supervisor/internal/manager"
 	"github.com/gosuper/gosuper/supervisor/internal/revision"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
@@ -128,4 +130,20 @@ func (l *Listeners) EndPaths(atMost time.Duration) {
 			return
 		}
 	}
+}
+
+// Store has the service manager keep the sockets that the next master needs, should this
+// one die, and no others. On a stop they are left to it: they are closed to new
+// connections, and whoever starts next sees that. The error is that the service manager
+// is busy.
+func (l *Listeners) Store(m *manager.Manager) error {
+	if !m.Keeps() || l.options.Fleet.Stopping() {
+		return nil
+	}
+	err := l.Sync(m.Store, m.Remove, l.options.Revisions.Sockets()...)
+	if err != nil && !errors.Is(err, manager.ErrBusy) {
+		l.options.Log.Warn("the sockets would not outlive this master", zap.Error(err))
+		return nil
+	}
+	return err
 }

@@ -137,6 +137,18 @@ func (r *Report) Phase() manager.Phase {
 	return manager.Running
 }
 
+// Service is what the service manager is to know.
+func (r *Report) Service(now time.Time) manager.State {
+	is := manager.State{Phase: r.Phase(), Reloads: r.Reloads.Begun(), Status: r.Summary(now).String()}
+	if !r.Reloads.Preparing() {
+		is.Until = r.Fleet.Horizon()
+		if is.Until.Before(now) {
+			is.Until = now
+		}
+	}
+	return is
+}
+
 // Summary is what the service is doing, for people.
 func (r *Report) Summary(now time.Time) manager.Summary {
 	sum := r.Fleet.Summary(now)

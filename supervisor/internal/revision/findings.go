@@ -93,7 +93,8 @@ func (r *Revision) WarnPlain(log *zap.Logger) {
 }
 
 // WarnScaled says that so many workers may take more memory than there is. Those that
-// live keep the limit that they have: it would end workers that did nothing wrong.
+// live keep the limit that they have: it would end workers that did nothing wrong. The
+// limit of the machine is read anew, which waits for nothing but the kernel.
 func (r *Revision) WarnScaled(log *zap.Logger, workers int) {
 	if tight := r.Config.Overlap(os.DirFS("/"), workers, r.Memory.Hard); tight != "" {
 		log.Warn(tight)

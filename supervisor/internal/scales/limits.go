@@ -217,7 +217,8 @@ type oom struct {
 // CountKills looks how many processes the kernel has killed since that was last asked, in
 // this image or one before it: it is called once before the ends are explained that were
 // noticed together. The first count of a master that starts is of no use: it is about
-// others.
+// others. What it reads the kernel has in memory, so that it can be read by the loop, which
+// needs the answer for what it says next.
 func (s *Scales) CountKills() {
 	kills, ok := s.oom.count()
 	if !ok {
