@@ -263,3 +263,11 @@ func (g *Guard) next(w *watch, now time.Time, earliest int64) time.Time {
 	}
 	return now.Add(max(wait, time.Millisecond))
 }
+
+// Limits are the times of a worker and its requests, and the number of failures, after
+// which something is wrong; 0: no limit.
+type Limits struct {
+	scoreboard.Limits
+	Watchdog time.Duration // without a sign of life
+	Failures int           // in a row
+}
