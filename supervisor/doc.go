@@ -37,26 +37,29 @@
 //
 // What the master knows and holds is in rooms, packages below internal that know no
 // master and are tested without one: what a configuration means and has to bind
-// (revision), what a process is given (outfit) and writes (output), which the log waits for
-// (logorder), and how it is made (birth), who works (roster), what workers say and show (signs), whom they are forked
-// from (preload), the memory they share (boards), to which limits they are held (limits),
-// by who looks for requests that do not end (guard) and at what they weigh (scales), how they
-// ended (postmortem) and what they leave behind (leftovers, groups), what is counted (books),
-// remembered of those that died (incidents) and said of all that (report), what people and programs ask (api) and where
-// (endpoints), the files that the master writes itself (ownfiles), the sockets of the
-// workers (socket) and who has them (listeners), which signals come (signals), which
-// reload counts (reloads), how the service manager is told (manager), what a developer has
-// edited (develop) and what to do about an error (hint).
+// (revision), what a process is given (outfit) and writes (output), which the log waits
+// for (logorder), and how it is made (birth), who works (roster), what workers say and
+// show (signs), whom they are forked from (preload), the memory they share (boards), to
+// which limits they are held (limits), by who looks for requests that do not end
+// (guard) and at what they weigh (scales), how they ended (postmortem) and what they
+// leave behind (leftovers, groups), what is counted (books), remembered of those that
+// died (incidents), as files too (archive), and said of all that (report), what people
+// and programs ask (api) and where (endpoints), the files that the master writes itself
+// (ownfiles), the sockets of the workers (socket) and who has them (listeners), which
+// signals come (signals), which reload counts (reloads), how the service manager is
+// told (manager), what a developer has edited (develop) and what to do about an error
+// (hint).
 // What is left to this package is to bring them together: what they find becomes an event
 // for the brain, and what that decides is done by them (perform.go).
 //
 // # Workers
 //
-// A worker is on the roster (package roster) before it has a process. Its outfit is
-// put together, which is an environment and descriptors as data, and then its process
-// is born: it is made by the main goroutine, or by another process, and the loop is told
-// the pid later (package birth). A worker that is to finish before that is given up at once, since
-// nothing of it has run, and one whose end the kernel tells first ended as it did.
+// A worker is on the roster (package roster) before it has a process. Its outfit is put
+// together, which is an environment and descriptors as data, and then its process is
+// born: it is made by the main goroutine, or by another process, and the loop is told
+// the pid later (package birth). A worker that is to finish before that is given up at
+// once, since nothing of it has run, and one whose end the kernel tells first ended as
+// it did.
 //
 // With preload that other process is the loader of the worker's revision (package
 // preload): the brain says when there is to be one.

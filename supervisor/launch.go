@@ -59,7 +59,7 @@ func (s *Supervisor) born(w *roster.Worker, pid int, err error) {
 	if err != nil {
 		w.Failure = err.Error()
 		if f, ok := errors.AsType[*loader.Failure](err); ok {
-			w.Words = f.Lines
+			w.FailureLines = f.Lines
 		}
 		s.books.NotStarted(w.Failure, hint.Of(err))
 		s.log.Error("cannot start worker", w.Fields(hint.Fields(err)...)...)

@@ -125,7 +125,7 @@ func (s *Supervisor) retire(w *roster.Worker, a fleet.Retire) {
 func (s *Supervisor) abort(w *roster.Worker, a fleet.Abort) {
 	known, _ := s.fleet.Worker(a.ID)
 	defer s.do(w, orderAbort)
-	w.Words = w.ExpectStacks()
+	w.FailureLines = w.ExpectStacks()
 	if a.Reason != fleet.ReasonStartup {
 		s.limits.Lost(w, known)
 		return

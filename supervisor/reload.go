@@ -36,7 +36,7 @@ func (s *Supervisor) plan(r *revision.Revision) (*revision.Binding, error) {
 	s.sockets.Do(func() {}, func() { close(free) })
 	return r.Bind(revision.Held{
 		Passed: s.sockets.Passed(), Sockets: append(s.revisions.Sockets(), s.sockets.Leaving()...), Admin: s.revisions.Admins(),
-		PIDFile: s.files.PIDPath(), Control: s.endpoints.Controls(r.Config), Free: free,
+		PIDFile: s.files.PIDPath(), Control: s.endpoints.ControlIsAt(r.Config), Free: free,
 	})
 }
 

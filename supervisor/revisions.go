@@ -74,7 +74,7 @@ func (s *Supervisor) apply(a fleet.Apply) {
 // accepted.
 func (s *Supervisor) moveControl(c *config.Config) {
 	s.loop.Send(func() loop.Work {
-		if s.endpoints.Controls(c) {
+		if s.endpoints.ControlIsAt(c) {
 			return nil
 		}
 		return func() func() {

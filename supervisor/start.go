@@ -149,7 +149,7 @@ func (s *Supervisor) connect() {
 	})
 	s.upgrades.Attach(upgrade.Options{
 		Log: s.log, Loop: s.loop, Version: s.options.Version, Path: func() string { return s.options.Program.Path },
-		Objection: s.upgradable, Settled: s.settled, Try: s.beginTrial, Pause: s.endpoints.Pause, Unpause: s.endpoints.Unpause, Replace: s.replace,
+		Objection: s.upgradable, Idle: s.idle, Try: s.beginTrial, Pause: s.endpoints.Pause, Unpause: s.endpoints.Unpause, Replace: s.replace,
 	})
 	s.endpoints.Attach(endpoints.Options{Master: s.api(), Log: s.log, Paths: s.sockets.Paths(), Environ: s.options.Environ})
 }

@@ -48,8 +48,8 @@ func (s *Supervisor) upgradable() error {
 	return nil
 }
 
-// settled says whether nothing is being made that would be lost with this image.
-func (s *Supervisor) settled() bool {
+// idle says whether nothing is being made that would be lost with this image.
+func (s *Supervisor) idle() bool {
 	if s.sockets.Busy() || s.loop.MainBusy() || s.lines.Busy() {
 		return false
 	}
@@ -61,12 +61,12 @@ func (s *Supervisor) settled() bool {
 	return s.loaders.Ready()
 }
 
-// errUnsettled says that too much happened while a standstill came about.
-var errUnsettled = errors.New("something happened meanwhile")
+// errBusy says that too much happened while a standstill came about.
+var errBusy = errors.New("something happened meanwhile")
 
 // standstill has the loop call do with the state of the master while nothing else happens
 // in this process, after another goroutine has called aside. Until then the loop goes on:
-// if too much happens meanwhile, or do says so by errUnsettled, the phase of the upgrade
+// if too much happens meanwhile, or do says so by errBusy, the phase of the upgrade
 // begins once more. It may be that do never returns. What came of it is told to over.
 func (s *Supervisor) standstill(aside func() error, do func(*saved) error, over func(error)) {
 	all := standstill.Begin(standstill.Options{
@@ -81,14 +81,14 @@ func (s *Supervisor) standstill(aside func() error, do func(*saved) error, over 
 			if err == nil {
 				err = s.upgradable()
 			}
-			if err == nil && !(s.settled() && all.Covers()) {
-				err = errUnsettled
+			if err == nil && !(s.idle() && all.Covers()) {
+				err = errBusy
 			}
 			if err == nil {
 				err = do(s.save())
 			}
 			all.Resume()
-			if errors.Is(err, errUnsettled) {
+			if errors.Is(err, errBusy) {
 				s.upgrades.Postpone()
 				return
 			}
@@ -137,7 +137,7 @@ func (s *Supervisor) replace(c *upgrade.Candidate, failed func(error)) {
 			all.logLost = s.options.Logs.Waiting()
 		}
 		if !slow && all.logLost > 0 {
-			return errUnsettled // there were lines in the log since
+			return errBusy // there were lines in the log since
 		}
 		// The new version closes what it finds there and does not know.
 		program := int(c.Program.Fd())

@@ -179,7 +179,7 @@ func TestUpgradeInTheLoop(t *testing.T) {
 		var tried *upgrade.Trial
 		s.hands.try = func(c *upgrade.Candidate, _, _ []string, _ int) (*upgrade.Trial, error) {
 			tried = &upgrade.Trial{Candidate: c, PID: 999}
-			for _, tail := range []**process.Tail{&tried.Answer, &tried.Words} {
+			for _, tail := range []**process.Tail{&tried.Stdout, &tried.Stderr} {
 				*tail = new(process.Tail)
 				text := fmt.Sprintf(`{"kept": %q}`, base64.StdEncoding.EncodeToString([]byte(TrialAnswer+"\n")))
 				_, err := state.Read([]byte(text), *tail, time.Time{}) // one that has ended

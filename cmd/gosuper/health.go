@@ -83,7 +83,7 @@ func (a *app) probe(ctx context.Context, t target, ready bool) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text := fmt.Sprintf("%s, %d of %d workers ready", h.Condition.Words(), h.ReadyWorkers, h.WorkersTarget)
+	text := fmt.Sprintf("%s, %d of %d workers ready", h.Condition.Text(), h.ReadyWorkers, h.WorkersTarget)
 	if h.Reason != "" {
 		text += ": " + oneLine(h.Reason)
 	}

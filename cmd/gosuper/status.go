@@ -66,7 +66,7 @@ func (a *app) overview(ctx context.Context, found several) string {
 			}
 			h, err := control.HomeOf(a.environ).Client(f.Address).Health(ctx)
 			if err == nil {
-				state, ready = h.Condition.Words(), fmt.Sprintf("%d of %d", h.ReadyWorkers, h.WorkersTarget)
+				state, ready = h.Condition.Text(), fmt.Sprintf("%d of %d", h.ReadyWorkers, h.WorkersTarget)
 			} else {
 				state = "does not answer"
 			}
@@ -127,7 +127,7 @@ func statusText(st control.Status) string {
 // summary is the master and its fleet in one line.
 func summary(st control.Status) string {
 	return fmt.Sprintf("%s  %s  %d of %d workers ready  generation %d  up %s",
-		st.Name, st.Condition.Words(), st.ReadyWorkers, st.WorkersTarget, st.Generation, age(st.UptimeSeconds))
+		st.Name, st.Condition.Text(), st.ReadyWorkers, st.WorkersTarget, st.Generation, age(st.UptimeSeconds))
 }
 
 // crashLoopText says which workers end again and again, and what they wrote.
@@ -157,7 +157,7 @@ func crashLoopText(c *control.CrashLoop) string {
 
 // loaderFailingText says how loaders fail, what the last one wrote, and what to do.
 func loaderFailingText(l *control.LoaderFailing) string {
-	text := l.Words() + "\n"
+	text := l.Text() + "\n"
 	if l.NextSeconds > 0 {
 		text += fmt.Sprintf("the next start in %s", age(l.NextSeconds))
 	} else {

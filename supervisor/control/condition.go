@@ -21,8 +21,8 @@ const (
 	FleetDegraded  Condition = "degraded"   // a slot has lost its ready worker
 )
 
-// Words is the condition for people.
-func (c Condition) Words() string { return strings.ReplaceAll(string(c), "_", " ") }
+// Text is the condition for people.
+func (c Condition) Text() string { return strings.ReplaceAll(string(c), "_", " ") }
 
 // CrashLoop are workers that end soon after each other.
 type CrashLoop struct {
@@ -50,8 +50,8 @@ type LoaderFailing struct {
 	Hint      string   `json:"hint"`
 }
 
-// Words says it in one line.
-func (l *LoaderFailing) Words() string {
+// Text says it in one line.
+func (l *LoaderFailing) Text() string {
 	text := "the loader failed"
 	if l.Failures > 1 {
 		text = fmt.Sprintf("the loader failed %d times in a row", l.Failures)

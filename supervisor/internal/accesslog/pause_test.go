@@ -190,7 +190,7 @@ func TestSuccessorEndsTheLine(t *testing.T) {
 
 // A version in which all workers had one pipe has left what it read, and workers that
 // write to that pipe in whatever format they were given.
-func TestHeirOfASharedPipe(t *testing.T) {
+func TestSuccessorOfOneSharedPipe(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "access.log")
 	r, w, err := makePipe(0)
 	if err != nil {

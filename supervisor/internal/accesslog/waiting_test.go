@@ -34,18 +34,18 @@ func TestLinesWaitForTheFile(t *testing.T) {
 		t.Error(err)
 	}
 	waitFor(t, "a pause", l.Pause())
-	heir := successor(t, l)
+	after := successor(t, l)
 	if _, err := os.Stat(path); err == nil {
 		t.Error("the file is there already")
 	}
-	if err := heir.Move(path); err != nil {
+	if err := after.Move(path); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := unix.Write(fd, []byte(testLine(1, 1, 150))); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, path, testLine(1, 0, 150)+testLine(1, 1, 150))
-	heir.Close()
+	after.Close()
 }
 
 // A file that could not be opened is tried again by Reopen, and one that never

@@ -91,8 +91,8 @@ func (e *Endpoints) Serve() {
 	}
 }
 
-// Controls says whether the control socket is where the configuration wants it.
-func (e *Endpoints) Controls(c *config.Config) bool {
+// ControlIsAt says whether the control socket is where the configuration wants it.
+func (e *Endpoints) ControlIsAt(c *config.Config) bool {
 	p := placeOf(c)
 	if e.control == nil {
 		return p.socket == off

@@ -82,7 +82,7 @@ func TestControlSocketMoves(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.Serve()
-	if !answers(t, first) || !e.Controls(at(first)) || e.Controls(at(second)) {
+	if !answers(t, first) || !e.ControlIsAt(at(first)) || e.ControlIsAt(at(second)) {
 		t.Error("it is not where it is to be")
 	}
 	if err := move(e, at(filepath.Join(dir, "no", "folder"))); err == nil || !answers(t, first) {
@@ -91,7 +91,7 @@ func TestControlSocketMoves(t *testing.T) {
 	if err := move(e, at(second)); err != nil || answers(t, first) || !answers(t, second) {
 		t.Errorf("it has not moved: %v", err)
 	}
-	if err := move(e, at("off")); err != nil || answers(t, second) || !e.Controls(at("off")) {
+	if err := move(e, at("off")); err != nil || answers(t, second) || !e.ControlIsAt(at("off")) {
 		t.Errorf("it is not off: %v", err)
 	}
 	if left, _ := os.ReadDir(dir); len(left) > 0 {
@@ -255,7 +255,7 @@ func TestSuccessor(t *testing.T) {
 		open(t, &master{}, after)
 		after.Resume()
 		after.Serve()
-		if !answers(t, path) || !after.Controls(at(path)) {
+		if !answers(t, path) || !after.ControlIsAt(at(path)) {
 			t.Errorf("nobody goes on at %s", path)
 		}
 	}

@@ -96,7 +96,7 @@ func (w *world) judgeFailing(actions []Action) string {
 		}
 		w.replaced = w.now
 	}
-	const patience = 45 * time.Second
+	const longest = 45 * time.Second
 	for id := range w.sick {
 		x := w.oracle.alive[id]
 		if x == nil || !w.serves(x) || x.recycling || w.outage() || w.fleet.Stopping() || !w.wellBeside(id) {
@@ -106,7 +106,7 @@ func (w *world) judgeFailing(actions []Action) string {
 		if w.alone[id].IsZero() {
 			w.alone[id] = w.now
 		}
-		if w.now.Sub(w.alone[id]) > patience {
+		if w.now.Sub(w.alone[id]) > longest {
 			return "failing worker left alone"
 		}
 	}

@@ -71,7 +71,7 @@ func (l *Leftovers) Sweep(reaped []process.Orphan) {
 	if l.quiet(reaped) {
 		return
 	}
-	l.lament(reaped)
+	l.warnLost(reaped)
 	if l.options.Expecting() {
 		l.postpone()
 		return
@@ -131,8 +131,8 @@ func (l *Leftovers) kill(o Leftover) {
 	}
 }
 
-// lament says once what ended with the worker that had started it.
-func (l *Leftovers) lament(reaped []process.Orphan) {
+// warnLost says once what ended with the worker that had started it.
+func (l *Leftovers) warnLost(reaped []process.Orphan) {
 	if o, leader, found := l.lost(reaped); found {
 		l.options.Log.Warn("worker ended at its stop signal before the processes it had started, which are killed with all they were doing: "+
 			"only the first process of a worker gets the signal; a shell script starts its server by exec",
@@ -147,7 +147,7 @@ func (l *Leftovers) End(reap func() []process.Orphan, ended <-chan os.Signal) {
 	limit := time.NewTimer(EndTime)
 	defer limit.Stop()
 	for {
-		l.lament(reap())
+		l.warnLost(reap())
 		is := l.options.Children()
 		adopted, ok := l.adopted(is.Workers, limit.C)
 		if !ok {

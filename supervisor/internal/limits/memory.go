@@ -62,7 +62,7 @@ func (l *Limits) exceed(heavy []scales.Excess) {
 		}
 		fields := w.Fields(zap.Stringer("memory", mebibytes(h.Bytes)), zap.String("kind", string(h.Kind)), zap.Duration("age", w.Age()))
 		if !h.Deadly() {
-			l.slim(w, append(fields, zap.Stringer("max_worker_memory", config.Size(h.Soft))))
+			l.recycle(w, append(fields, zap.Stringer("max_worker_memory", config.Size(h.Soft))))
 			continue
 		}
 		w.Failure = "took " + mebibytes(h.Bytes).String() + ", more than max_worker_memory_hard"
@@ -71,9 +71,9 @@ func (l *Limits) exceed(heavy []scales.Excess) {
 	}
 }
 
-// slim has a worker replaced for its memory.
-func (l *Limits) slim(w *roster.Worker, fields []zap.Field) {
-	if !l.Scales.MaySlim(w.Slot, time.Now()) {
+// recycle has a worker replaced for its memory.
+func (l *Limits) recycle(w *roster.Worker, fields []zap.Field) {
+	if !l.Scales.MayRecycle(w.Slot, time.Now()) {
 		w.Rev.WarnTooLow(l.options.Log, fields...)
 		return
 	}

@@ -149,7 +149,7 @@ func (e *Endpoint) Close() (over <-chan struct{}) {
 	_ = e.CloseChild() // on sockets there is nothing that could fail
 	go func() {
 		defer close(ended)
-		e.inbox.settle()
+		e.inbox.quiesce()
 		_ = e.pair.Close()
 		if e.datagram != nil {
 			_ = e.datagram.Close()

@@ -12,7 +12,7 @@ const deliverEvery = 100 * time.Millisecond
 
 // An inbox merges what is new, and passes it on at once, or deliverEvery after the delivery before.
 type inbox struct {
-	// mu guards all of it. It is held while deliver runs, which keeps deliveries in order and lets settle wait.
+	// mu guards all of it. It is held while deliver runs, which keeps deliveries in order and lets quiesce wait.
 	mu      sync.Mutex    `state:"-"`
 	deliver func(Message) `state:"-"`
 	done    chan struct{} `state:"-"`       // closed when nothing is to be delivered any more
@@ -136,8 +136,8 @@ func (i *inbox) closed() bool {
 	}
 }
 
-// settle returns when no delivery is under way, after done was closed, which keeps new ones from starting.
-func (i *inbox) settle() {
+// quiesce returns when no delivery is under way, after done was closed, which keeps new ones from starting.
+func (i *inbox) quiesce() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 }

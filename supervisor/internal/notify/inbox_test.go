@@ -149,7 +149,7 @@ func TestResumeDoesNotWait(t *testing.T) {
 }
 
 // In real time: synctest cannot see that somebody waits for a mutex.
-func TestSettleWaitsForALateDelivery(t *testing.T) {
+func TestQuiesceWaitsForALateDelivery(t *testing.T) {
 	late, returned := make(chan struct{}), false
 	n := 0
 	i := &inbox{done: make(chan struct{})}
@@ -169,7 +169,7 @@ func TestSettleWaitsForALateDelivery(t *testing.T) {
 	}
 	<-late
 	close(i.done)
-	if i.settle(); !returned {
+	if i.quiesce(); !returned {
 		t.Error("it did not wait")
 	}
 }

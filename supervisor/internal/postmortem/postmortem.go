@@ -61,7 +61,7 @@ func (p *Postmortems) Bury(w *roster.Worker, a fleet.Bury) {
 	lost, served := p.count(a.Worker, w)
 	held := heldBy(a.Worker, w, lost)
 	memory, kind := o.Limits.Scales.Last(w.ID)
-	status, age, lines := w.Ending(a.Worker), w.Age(), w.LastWords()
+	status, age, lines := w.Ending(a.Worker), w.Age(), w.FinalLines()
 	if reason, is := incidents.Reason(a); is {
 		p.Enter(incidents.Incident{
 			Reason: string(reason), Worker: w.ID, Slot: w.Slot, PID: w.PID, Generation: w.Generation, At: time.Now().UTC().Round(0),

@@ -152,7 +152,7 @@ func TestStacks(t *testing.T) {
 			for w.Tails()[0].Passing() == 0 {
 				runtime.Gosched() // until it is read
 			}
-			w.Words = w.ExpectStacks()
+			w.FailureLines = w.ExpectStacks()
 		}
 	}
 	w.CloseWriteEnds()

@@ -19,12 +19,12 @@ import (
 // Blame tells the brain of those that hang.
 func (l *Loaders) Blame(now time.Time) {
 	for _, one := range l.All() {
-		if !one.way.Overdue(now) {
+		if !one.channel.Overdue(now) {
 			continue
 		}
-		if !one.way.Gone() {
+		if !one.channel.Gone() {
 			one.failure = "did not answer within " + protocol.SpawnTimeout.String()
-			if one.way.Closed() {
+			if one.channel.Closed() {
 				one.failure = "closed its end of GOSUPER_LOADER_FD"
 			}
 			one.hung = true
@@ -33,7 +33,7 @@ func (l *Loaders) Blame(now time.Time) {
 				l.kill(one)
 			}
 		}
-		one.way.Fail(errors.New("the loader " + cmp.Or(one.failure, "ended before it had made the worker")))
+		one.channel.Fail(errors.New("the loader " + cmp.Or(one.failure, "ended before it had made the worker")))
 		l.drop(one)
 	}
 }
@@ -45,7 +45,7 @@ func (l *Loaders) Unload(a fleet.Unload) {
 		return
 	}
 	l.options.Log.Info("loader is not needed any more", one.fields(zap.String("reason", string(a.Reason)))...)
-	if err := one.way.End(); err != nil {
+	if err := one.channel.End(); err != nil {
 		l.options.Log.Error("cannot end loader", one.fields(zap.Error(err))...)
 	}
 }
@@ -64,14 +64,14 @@ func (l *Loaders) Abort(a fleet.AbortLoader) {
 	if a.Reason == fleet.ReasonStartup && one.failure == "" {
 		one.failure = needsProtocol
 	}
-	one.words = one.ExpectStacks()
+	one.failureLines = one.ExpectStacks()
 	l.ended[one.number] = one.ending("")
 	l.options.Log.Warn("loader hangs, asking for its stacks", one.fields(zap.String("reason", string(a.Reason)), zap.String("failure", one.failure),
 		zap.Stringer("signal", one.abort), zap.Duration("age", one.age()))...)
-	if one.way.PID == 0 {
+	if one.channel.PID == 0 {
 		return
 	}
-	if err := cmp.Or(process.Signal(one.way.PID, one.abort), process.Continue(one.way.PID)); err != nil {
+	if err := cmp.Or(process.Signal(one.channel.PID, one.abort), process.Continue(one.channel.PID)); err != nil {
 		l.options.Log.Error("cannot signal loader", one.fields(zap.Error(err))...)
 	}
 }
@@ -86,11 +86,11 @@ func (l *Loaders) Kill(a fleet.KillLoader) {
 // kill sends SIGKILL to a loader and all that it has started. One that is still to be
 // started gets it then.
 func (l *Loaders) kill(one *Loader) {
-	if one.way.PID == 0 {
+	if one.channel.PID == 0 {
 		return
 	}
 	l.options.Log.Warn("killing loader", one.fields(zap.String("failure", one.failure))...)
-	if err := l.options.Kill(one.way.PID); err != nil {
+	if err := l.options.Kill(one.channel.PID); err != nil {
 		l.options.Log.Error("cannot kill loader", one.fields(zap.Error(err))...)
 	}
 }
@@ -101,7 +101,7 @@ func (l *Loaders) Died(one *Loader, end process.Status) {
 	l.options.Leftovers.Died(one.leader())
 	l.WorkerDied(time.Now())
 	l.options.Note(fleet.LoaderExited{Revision: one.number})
-	one.way.Reaped()
+	one.channel.Reaped()
 	e := one.ending(end.String())
 	fields := one.fields(zap.String("status", e.Status), zap.Duration("age", one.age()), zap.Uint64("forks", one.forks))
 	if known.State == fleet.LoaderStopping || known.State == fleet.LoaderKilled && one.failure == "" {
@@ -110,7 +110,7 @@ func (l *Loaders) Died(one *Loader, end process.Status) {
 		why := one.fault(known)
 		l.ended[one.number], l.faults[one.number] = e, why
 		l.options.Failed(incidents.Incident{
-			PID: one.way.PID, Generation: one.generation, At: time.Now().UTC().Round(0), Reason: string(why),
+			PID: one.channel.PID, Generation: one.generation, At: time.Now().UTC().Round(0), Reason: string(why),
 			Status: e.Status, Age: one.age(), Lines: e.Lines, Stacks: one.Stacks(),
 		})
 		what := "loader failed"
@@ -131,10 +131,10 @@ func (l *Loaders) explain(one *Loader, level zapcore.Level, message string, fiel
 // drop gives back what is held of a loader that is gone, when nobody waits for it any
 // more.
 func (l *Loaders) drop(one *Loader) {
-	if !one.way.Gone() || one.way.Busy() {
+	if !one.channel.Gone() || one.channel.Busy() {
 		return
 	}
-	one.way.Close()
+	one.channel.Close()
 	l.options.Roster.Leave(one.Tails()...)
 	l.remove(one)
 }

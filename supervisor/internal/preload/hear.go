@@ -37,7 +37,7 @@ func (l *Loaders) Ask(revision, worker int, o *outfit.Outfit, told func(pid int,
 			files[i] = null
 		}
 	}
-	one.way.Ask(loader.Request{Seq: worker, Env: o.Env, Files: files, Sent: o.Close, Answer: func(pid int, err error) {
+	one.channel.Ask(loader.Request{Seq: worker, Env: o.Env, Files: files, Sent: o.Close, Answer: func(pid int, err error) {
 		if err == nil {
 			one.forks++
 		}
@@ -66,7 +66,7 @@ func (l *Loaders) Hear(m Message) {
 		l.options.Log.Info("loader ready", one.fields(zap.Duration("after", one.age()))...)
 		l.options.Note(fleet.LoaderReady{Revision: one.number})
 	}
-	if err := one.way.Heard(said, l.mayBeWorker); err != nil {
+	if err := one.channel.Heard(said, l.mayBeWorker); err != nil {
 		l.complain(one, said, err)
 	}
 	l.drop(one)

@@ -21,28 +21,28 @@ type Loader struct {
 	number        int            `state:"revision"`
 	generation    int            `state:"generation"`
 	started       time.Time      `state:"started"`
-	way           *loader.Loader `state:"loader"`
+	channel       *loader.Loader `state:"loader"`
 	output.Output `state:",inline"`
 	abort         syscall.Signal `state:"abort_signal"`
 	forks         uint64         `state:"forks"` // workers that it has made
 
-	executed   bool      `state:"-"`    // its own program runs
-	says       string    `state:"says"` // what it last said about itself
-	failure    string    `state:"-"`    // what was wrong before it exited; "": nothing
-	words      []string  `state:"-"`    // its last lines when the failure was noticed
-	hung       bool      `state:"-"`    // it did not answer
-	complained time.Time `state:"-"`    // when it was said last that something is wrong with a message
+	executed     bool      `state:"-"`    // its own program runs
+	says         string    `state:"says"` // what it last said about itself
+	failure      string    `state:"-"`    // what was wrong before it exited; "": nothing
+	failureLines []string  `state:"-"`    // its last lines when the failure was noticed
+	hung         bool      `state:"-"`    // it did not answer
+	complained   time.Time `state:"-"`    // when it was said last that something is wrong with a message
 }
 
 // leader is the loader as one who may leave something behind, with an id that no worker
 // has.
 func (l *Loader) leader() leftovers.Leader {
-	return leftovers.Leader{ID: -l.id, PID: l.way.PID, Busy: true}
+	return leftovers.Leader{ID: -l.id, PID: l.channel.PID, Busy: true}
 }
 
 // fields identify a loader in the log.
 func (l *Loader) fields(more ...zap.Field) []zap.Field {
-	return append([]zap.Field{zap.Int("pid", l.way.PID), zap.Int("generation", l.generation)}, more...)
+	return append([]zap.Field{zap.Int("pid", l.channel.PID), zap.Int("generation", l.generation)}, more...)
 }
 
 // age is how long the loader has lived.
@@ -50,9 +50,9 @@ func (l *Loader) age() time.Duration { return time.Since(l.started).Round(time.M
 
 // ending is how the loader ended, or why it is about to.
 func (l *Loader) ending(status string) *books.Ending {
-	words := l.words
-	if words == nil {
-		words = l.LastLines()
+	lines := l.failureLines
+	if lines == nil {
+		lines = l.LastLines()
 	}
 	switch {
 	case l.failure != "" && status != "":
@@ -60,7 +60,7 @@ func (l *Loader) ending(status string) *books.Ending {
 	case l.failure != "":
 		status = l.failure
 	}
-	return &books.Ending{Status: status, Lines: words}
+	return &books.Ending{Status: status, Lines: lines}
 }
 
 // fault is why the loader ended, which nobody asked for.
@@ -75,4 +75,4 @@ func (l *Loader) fault(known fleet.Loader) fleet.Reason {
 }
 
 // Pause brings what it says to a standstill: see [loader.Loader.Pause].
-func (l *Loader) Pause() <-chan struct{} { return l.way.Pause() }
+func (l *Loader) Pause() <-chan struct{} { return l.channel.Pause() }

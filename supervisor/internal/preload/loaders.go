@@ -100,7 +100,7 @@ func (l *Loaders) WorkerDied(now time.Time) {
 func (l *Loaders) Alive() iter.Seq[*Loader] {
 	return func(yield func(*Loader) bool) {
 		for _, one := range l.all {
-			if !one.way.Gone() && !yield(one) {
+			if !one.channel.Gone() && !yield(one) {
 				return
 			}
 		}
@@ -112,12 +112,12 @@ func (l *Loaders) All() []*Loader { return slices.Clone(l.all) }
 
 // ByPID is the loader with that pid which is not reaped; nil: there is none.
 func (l *Loaders) ByPID(pid int) *Loader {
-	return l.first(func(one *Loader) bool { return one.way.PID == pid && !one.way.Gone() })
+	return l.first(func(one *Loader) bool { return one.channel.PID == pid && !one.channel.Gone() })
 }
 
 // Of is the loader of a revision that can be asked for workers; nil: there is none.
 func (l *Loaders) Of(revision int) *Loader {
-	return l.first(func(one *Loader) bool { return one.number == revision && !one.way.Gone() })
+	return l.first(func(one *Loader) bool { return one.number == revision && !one.channel.Gone() })
 }
 
 // first is the first that is as wanted; nil: none is.
@@ -131,13 +131,13 @@ func (l *Loaders) first(is func(*Loader) bool) *Loader {
 // Ready says whether every one of them runs the program of its revision and is alive: an
 // upgrade waits for that.
 func (l *Loaders) Ready() bool {
-	return l.first(func(one *Loader) bool { return !one.executed || one.way.Gone() }) == nil
+	return l.first(func(one *Loader) bool { return !one.executed || one.channel.Gone() }) == nil
 }
 
 // Due is when the first of them is to be asked whether it hangs; zero: never.
 func (l *Loaders) Due() (next time.Time) {
 	for _, one := range l.all {
-		if due := one.way.Due(); next.IsZero() || !due.IsZero() && due.Before(next) {
+		if due := one.channel.Due(); next.IsZero() || !due.IsZero() && due.Before(next) {
 			next = due
 		}
 	}
@@ -147,7 +147,7 @@ func (l *Loaders) Due() (next time.Time) {
 // Cancel has a worker not be asked for, if it is not yet; else there will be an answer.
 func (l *Loaders) Cancel(id int) (taken bool) {
 	for _, one := range l.all {
-		taken = one.way.Cancel(id) || taken
+		taken = one.channel.Cancel(id) || taken
 	}
 	return taken
 }
@@ -160,8 +160,8 @@ func (l *Loaders) Status(now time.Time) []control.Loader {
 			Generation: one.generation, State: l.options.State(one.number).State.String(), AgeSeconds: control.Seconds(now.Sub(one.started)),
 			Forks: one.forks, MemoryKind: control.RSS, Status: one.says,
 		}
-		if one.way.PID > 0 {
-			st.PID = new(one.way.PID)
+		if one.channel.PID > 0 {
+			st.PID = new(one.channel.PID)
 		}
 		all = append(all, st)
 	}
@@ -193,7 +193,7 @@ func (l *Loaders) Failing(revision int, sum fleet.Summary, now time.Time) *contr
 func (l *Loaders) Wait(revision int, sum fleet.Summary, now time.Time) string {
 	switch failing := l.Failing(revision, sum, now); {
 	case failing != nil:
-		return failing.Words()
+		return failing.Text()
 	case sum.Unloaded:
 		return "the application is being loaded"
 	}
@@ -203,7 +203,7 @@ func (l *Loaders) Wait(revision int, sum fleet.Summary, now time.Time) string {
 // Leaders are those who may leave something behind, with ids that no worker has.
 func (l *Loaders) Leaders() (alive []leftovers.Leader) {
 	for one := range l.Alive() {
-		if one.way.PID != 0 {
+		if one.channel.PID != 0 {
 			alive = append(alive, one.leader())
 		}
 	}

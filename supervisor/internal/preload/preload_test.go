@@ -95,7 +95,7 @@ func (h *house) start() *Loader {
 	}
 	h.t.Cleanup(func() {
 		if h.loaders.Of(1) == one {
-			one.way.Close()
+			one.channel.Close()
 		}
 	})
 	return one
@@ -190,7 +190,7 @@ func TestHangs(t *testing.T) {
 	if i := h.failed; len(i) != 1 || i[0].Worker != 0 || i[0].Reason != "startup" || i[0].PID != pid || i[0].Status != h.loaders.Ending(1).Status {
 		t.Errorf("remembered are %+v", i)
 	}
-	if err := h.loaders.Ask(1, 8, o, nil); !errors.Is(err, loader.ErrGone) || one.way.Busy() {
+	if err := h.loaders.Ask(1, 8, o, nil); !errors.Is(err, loader.ErrGone) || one.channel.Busy() {
 		t.Errorf("after its end: %v", err)
 	}
 }

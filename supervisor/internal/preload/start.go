@@ -42,13 +42,13 @@ func (l *Loaders) Start(a fleet.Load, r *revision.Revision) {
 	}
 	l.options.Make(func() (pid int, err error) {
 		defer o.Close()
-		return process.Start(r.Spec(o, config.Worker{}, func() { l.options.Deliver(Message{Loader: one.id, Executed: true}, one.way.Done()) }))
+		return process.Start(r.Spec(o, config.Worker{}, func() { l.options.Deliver(Message{Loader: one.id, Executed: true}, one.channel.Done()) }))
 	}, func(pid int, err error) {
 		if err != nil {
 			l.notStarted(one, err)
 			return
 		}
-		one.way.PID = pid
+		one.channel.PID = pid
 		l.serve(one)
 		l.options.Log.Info("loader started", one.fields(zap.String("reason", string(a.Reason)))...)
 		if l.options.State(one.number).State >= fleet.LoaderAborted {
@@ -63,8 +63,8 @@ func (l *Loaders) notStarted(one *Loader, err error) {
 	l.options.Log.Error("cannot start loader", append([]zap.Field{zap.Int("generation", one.generation)}, hint.Fields(err)...)...)
 	l.options.Note(fleet.LoaderExited{Revision: one.number})
 	one.Output.Close()
-	if one.way != nil {
-		one.way.Close()
+	if one.channel != nil {
+		one.channel.Close()
 	}
 	l.remove(one)
 }
@@ -78,14 +78,14 @@ func (l *Loaders) remove(one *Loader) {
 // It is to be closed after an error as well.
 func (l *Loaders) outfit(one *Loader, r *revision.Revision) (o *outfit.Outfit, err error) {
 	o = &outfit.Outfit{}
-	if one.way, err = loader.New(); err != nil {
+	if one.channel, err = loader.New(); err != nil {
 		return o, err
 	}
-	o.Lend(one.way.CloseChild, one.CloseWriteEnds)
+	o.Lend(one.channel.CloseChild, one.CloseWriteEnds)
 	if err := one.Open(output.Options{To: l.options.Output, Apart: r.Config.Log.Workers == config.Wrapped, Owner: r.Credential}); err != nil {
 		return o, err
 	}
-	given := outfit.Loader{Config: r.Config, Environ: l.options.Environ, Identity: r.Identity, Generation: one.generation, Channel: one.way.ChildFd()}
+	given := outfit.Loader{Config: r.Config, Environ: l.options.Environ, Identity: r.Identity, Generation: one.generation, Channel: one.channel.ChildFd()}
 	given.Stdout, given.Stderr = one.FDs()
 	given.Fill(o)
 	return o, nil
@@ -93,7 +93,7 @@ func (l *Loaders) outfit(one *Loader, r *revision.Revision) (o *outfit.Outfit, e
 
 // serve has what the loader says be delivered.
 func (l *Loaders) serve(one *Loader) {
-	one.way.Serve(func(m loader.Message) { l.options.Deliver(Message{Loader: one.id, Said: m}, one.way.Done()) })
+	one.channel.Serve(func(m loader.Message) { l.options.Deliver(Message{Loader: one.id, Said: m}, one.channel.Done()) })
 }
 
 // Resume undoes [Loader.Pause].
@@ -102,7 +102,7 @@ func (l *Loaders) Resume(one *Loader) { l.serve(one) }
 // Reopen goes on with what a loader says, of which another image of this process wrote.
 func (l *Loaders) Reopen(one *Loader) {
 	one.executed = true
-	errs := [2]error{one.way.Reopen(), one.Output.Reopen(l.options.Output, 0)}
+	errs := [2]error{one.channel.Reopen(), one.Output.Reopen(l.options.Output, 0)}
 	if errs[0] == nil {
 		l.serve(one)
 	}

@@ -155,7 +155,7 @@ func (r *Report) Summary(now time.Time) manager.Summary {
 	is := manager.Summary{Phase: r.Phase(), Target: sum.Target, Ready: sum.Ready, Alive: r.Fleet.Alive()}
 	_, is.Generation = r.Fleet.Revision()
 	if c := control.Condition(sum.Condition); c == control.FleetCrashLoop || c == control.FleetDegraded {
-		is.Trouble = c.Words()
+		is.Trouble = c.Text()
 	}
 	is.Wait = r.wait(sum, now)
 	if culprit, e, gaveUp := r.GaveUp(); gaveUp && culprit != 0 {
@@ -192,5 +192,5 @@ func (r *Report) EndingOf(worker int) books.Ending {
 		return r.Books.EndingOf(worker)
 	}
 	known, _ := r.Fleet.Worker(worker)
-	return r.Books.Explain(w.Ending(known), w.LastWords())
+	return r.Books.Explain(w.Ending(known), w.FinalLines())
 }

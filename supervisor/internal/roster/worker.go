@@ -37,15 +37,15 @@ type Worker struct {
 	output.Output  `state:",inline"`
 	Limit          int `state:"limit"` // its own max_requests; 0: none
 
-	Watch    guard.Record   `state:",inline"` // what the guard knows, while the state is written and read
-	Signs    Signs          `state:"-"`
-	Executed bool           `state:"-"`       // its own program runs
-	Newer    bool           `state:"newer"`   // speaks a version of the protocol unknown here; said once
-	Gone     bool           `state:"-"`       // reaped: its pid may be another's by now
-	Status   process.Status `state:"-"`       // how it ended
-	Failure  string         `state:"failure"` // what was wrong before it exited; "": nothing
-	Words    []string       `state:"words"`   // its last lines when the failure was noticed
-	Says     string         `state:"says"`    // what it last said about itself
+	Watch        guard.Record   `state:",inline"` // what the guard knows, while the state is written and read
+	Signs        Signs          `state:"-"`
+	Executed     bool           `state:"-"`       // its own program runs
+	Newer        bool           `state:"newer"`   // speaks a version of the protocol unknown here; said once
+	Gone         bool           `state:"-"`       // reaped: its pid may be another's by now
+	Status       process.Status `state:"-"`       // how it ended
+	Failure      string         `state:"failure"` // what was wrong before it exited; "": nothing
+	FailureLines []string       `state:"words"`   // its last lines when the failure was noticed
+	Says         string         `state:"says"`    // what it last said about itself
 }
 
 // Signs is what is looked for of a worker.
@@ -126,10 +126,10 @@ func (w *Worker) Ending(known fleet.Worker) string {
 	return w.Failure + " (" + w.Status.String() + ")"
 }
 
-// LastWords are the last lines that the worker wrote, which explain its end.
-func (w *Worker) LastWords() []string {
-	if w.Words != nil {
-		return w.Words
+// FinalLines are the last lines that the worker wrote, which explain its end.
+func (w *Worker) FinalLines() []string {
+	if w.FailureLines != nil {
+		return w.FailureLines
 	}
 	return w.LastLines()
 }

@@ -40,13 +40,13 @@ func TestEnding(t *testing.T) {
 	}
 }
 
-func TestLastWords(t *testing.T) {
+func TestFinalLines(t *testing.T) {
 	w := &Worker{}
-	if got := w.LastWords(); got != nil {
+	if got := w.FinalLines(); got != nil {
 		t.Errorf("%q of a worker that has no output", got)
 	}
-	if w.Words = []string{"before it was killed"}; !slices.Equal(w.LastWords(), w.Words) {
-		t.Errorf("%q", w.LastWords())
+	if w.FailureLines = []string{"before it was killed"}; !slices.Equal(w.FinalLines(), w.FailureLines) {
+		t.Errorf("%q", w.FinalLines())
 	}
 }
 

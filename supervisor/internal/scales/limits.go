@@ -15,13 +15,13 @@ import (
 // How often the memory of workers with a limit is looked at. A worker over the
 // hard limit is to be gone within a second; one over the other limit has to be
 // found there again overFor later, as memory also comes and goes. A slot loses a
-// worker to the lower limit once in slimFor at most: a limit below what workers
+// worker to the lower limit once in recyclePause at most: a limit below what workers
 // take from their start would have the master do nothing but replace them.
 const (
-	lookHard = 500 * time.Millisecond
-	lookSoft = time.Second
-	overFor  = time.Second
-	slimFor  = 10 * time.Second
+	lookHard     = 500 * time.Millisecond
+	lookSoft     = time.Second
+	overFor      = time.Second
+	recyclePause = 10 * time.Second
 )
 
 // complainAgain is how often it is said that memory cannot be looked at.
@@ -193,16 +193,16 @@ func (s *suspicion) over(f figure, soft uint64) time.Duration {
 	return f.at.Sub(s.above)
 }
 
-// slimmed is when each slot last lost a worker to its soft limit.
-type slimmed map[int]time.Time
+// recycled is when each slot last lost a worker to its soft limit.
+type recycled map[int]time.Time
 
-// MaySlim says whether the slot may lose a worker to its soft limit now, and takes it
+// MayRecycle says whether the slot may lose a worker to its soft limit now, and takes it
 // for lost then.
-func (s *Scales) MaySlim(slot int, now time.Time) bool {
-	if now.Sub(s.slimmed[slot]) < slimFor {
+func (s *Scales) MayRecycle(slot int, now time.Time) bool {
+	if now.Sub(s.recycled[slot]) < recyclePause {
 		return false
 	}
-	s.slimmed[slot] = now
+	s.recycled[slot] = now
 	return true
 }
 

@@ -31,10 +31,10 @@ func TestMemoryOfTheLarge(t *testing.T) {
 }
 
 // A slot loses a worker to its soft limit once in a while at most.
-func TestSlimmed(t *testing.T) {
+func TestMayRecycle(t *testing.T) {
 	s, now := New(), time.Now()
-	if !s.MaySlim(1, now) || s.MaySlim(1, now.Add(slimFor-1)) || !s.MaySlim(2, now.Add(slimFor-1)) || !s.MaySlim(1, now.Add(slimFor)) {
-		t.Errorf("slots that lost one: %v", s.slimmed)
+	if !s.MayRecycle(1, now) || s.MayRecycle(1, now.Add(recyclePause-1)) || !s.MayRecycle(2, now.Add(recyclePause-1)) || !s.MayRecycle(1, now.Add(recyclePause)) {
+		t.Errorf("slots that lost one: %v", s.recycled)
 	}
 }
 

@@ -62,16 +62,16 @@ type Weight struct {
 type Scales struct {
 	trees func(pids []int) ([]Tree, error) `state:"-"`
 
-	watching bool    `state:"-"` // a goroutine looks at the workers with a limit
-	slimmed  slimmed `state:"slimmed"`
-	oom      oom     `state:",inline"`
+	watching bool     `state:"-"` // a goroutine looks at the workers with a limit
+	recycled recycled `state:"slimmed"`
+	oom      oom      `state:",inline"`
 
 	mu sync.Mutex      `state:"-"` // guards by and what is in it
 	by map[int]*figure `state:"-"`
 }
 
 // New are scales on which nobody was.
-func New() *Scales { return &Scales{slimmed: slimmed{}, by: map[int]*figure{}} }
+func New() *Scales { return &Scales{recycled: recycled{}, by: map[int]*figure{}} }
 
 // Attach says how the processes of workers are found, as [Trees] does, and how many
 // processes of our cgroup the kernel has killed because memory ran out.

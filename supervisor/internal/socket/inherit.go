@@ -24,7 +24,7 @@ const (
 //
 // Those among them that a master before this one made itself and left in the descriptor store, see [Set.Sync], are
 // in a set of their own, nil when there are none. It is to be held while the addresses of the configuration are
-// opened, for [Open] to take what fits, and the rest is to be closed by [Set.Forsake].
+// opened, for [Open] to take what fits, and the rest is to be closed by [Set.CloseUntaken].
 //
 // An error, an [*Error], means that something was passed that no worker could accept from.
 func Inherit(environ []string, o Options) (socketUnits, stored *Set, err error) {

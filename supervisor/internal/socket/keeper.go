@@ -69,7 +69,7 @@ func (k *Keeper) First(environ []string, o Options, addresses func() ([]Address,
 	}
 	k.passed, k.stored = passed, stored
 	if stored != nil {
-		k.paths.check("cannot close what is not wanted of the descriptor store", stored.Forsake(opened))
+		k.paths.check("cannot close what is not wanted of the descriptor store", stored.CloseUntaken(opened))
 		k.paths.check("cannot change who may connect", opened.Claim(o))
 	}
 	return opened, nil

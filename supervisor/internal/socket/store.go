@@ -30,14 +30,14 @@ func adoptStored(fd int) *listener {
 	l.own, l.left = true, true
 	if l.bound.IsValid() {
 		if refuses(fd) {
-			_ = forsake(l)
+			_ = closeForEverybody(l)
 		}
 		return l
 	}
 	path := strings.TrimPrefix(l.url, "unix://")
 	file, err := identify(path)
 	if err != nil || !boundTo(fd, path, file) {
-		_ = forsake(l)
+		_ = closeForEverybody(l)
 		return l
 	}
 	l.path, l.file = path, file
@@ -66,20 +66,20 @@ func (l *listener) detachForAll() (leftover, error) {
 	return rest, err
 }
 
-// forsake closes a socket for everybody who holds it.
-func forsake(l *listener) error {
+// closeForEverybody closes a socket for everybody who holds it.
+func closeForEverybody(l *listener) error {
 	rest, err := l.detachForAll()
 	return errors.Join(err, rest.remove())
 }
 
-// Forsake closes the sockets of a set that [Inherit] found in the descriptor store and that taken does not hold, for
+// CloseUntaken closes the sockets of a set that [Inherit] found in the descriptor store and that taken does not hold, for
 // whoever may hold them. Their names stay in the set until it is synced.
-func (s *Set) Forsake(taken *Set) error {
+func (s *Set) CloseUntaken(taken *Set) error {
 	var errs []error
 	for _, e := range s.all() {
 		e.left = false
 		if !taken.has(e.listener) {
-			if err := forsake(e.listener); err != nil {
+			if err := closeForEverybody(e.listener); err != nil {
 				errs = append(errs, fmt.Errorf("cannot close %s, which a master before left: %w", e.url, err))
 			}
 		}

@@ -29,7 +29,7 @@ func helperRestore() {
 	if s == nil && err == nil {
 		s, err = Open(addresses, o, stored)
 	}
-	err = errors.Join(err, stored.Forsake(s))
+	err = errors.Join(err, stored.CloseUntaken(s))
 	if err == nil {
 		err = s.Listen()
 	}

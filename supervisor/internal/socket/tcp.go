@@ -83,7 +83,7 @@ func (op *opening) openTarget(a Address, t target) (*listener, error) {
 		if !e.left {
 			return nil, conflict(a, e, "the new address has to be bound before the old one is closed; stop and start the master, or change the port as well")
 		}
-		if err := forsake(e.listener); err != nil {
+		if err := closeForEverybody(e.listener); err != nil {
 			return nil, fmt.Errorf("cannot close %s, which a master before left: %w", e.url, err)
 		}
 	}

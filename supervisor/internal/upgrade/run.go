@@ -18,10 +18,10 @@ type Options struct {
 	Loop    *loop.Loop // by which goroutines reach the owner
 	Version string     // of this program
 	Path    func() string
-	// Objection says why there can be no upgrade now, and Settled whether nothing is being
+	// Objection says why there can be no upgrade now, and Idle whether nothing is being
 	// made that would be lost with this image.
 	Objection func() error
-	Settled   func() bool
+	Idle      func() bool
 	// Try has the trial of a candidate begin, and told learns what came of that.
 	Try func(c *Candidate, told func(*Trial, error))
 	// Pause has nobody answered any more, and Unpause undoes that; over is closed when
@@ -50,7 +50,7 @@ func (u *Upgrades) Ask() {
 // called whenever something has happened.
 func (u *Upgrades) Continue() {
 	phase := u.Pending()
-	if phase == None || phase.AfterExec() && !u.options.Settled() {
+	if phase == None || phase.AfterExec() && !u.options.Idle() {
 		return
 	}
 	u.begun = true

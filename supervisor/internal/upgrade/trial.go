@@ -77,29 +77,29 @@ func (c *Candidate) Unchanged() error {
 // A Trial is a new version that is being tried; nil: there is none.
 type Trial struct {
 	*Candidate
-	PID           int           // 0: it is over
-	Answer, Words *process.Tail // its stdout and stderr
-	until         time.Time     // when it is given up; zero: it was
-	late          bool
+	PID            int // 0: it is over
+	Stdout, Stderr *process.Tail
+	until          time.Time // when it is given up; zero: it was
+	late           bool
 }
 
 // Try starts the candidate with the arguments of this program, to say whether it
 // could go on with the state, a descriptor.
 func (c *Candidate) Try(args, environ []string, state int) (t *Trial, err error) {
 	t = &Trial{Candidate: c, until: time.Now().Add(trialTime)}
-	if t.Answer, err = process.NewTail(process.Stdout, io.Discard); err != nil {
+	if t.Stdout, err = process.NewTail(process.Stdout, io.Discard); err != nil {
 		return nil, err
 	}
-	defer t.Answer.CloseWriteEnd()
-	if t.Words, err = process.NewTail(process.Stderr, io.Discard); err != nil {
-		t.Answer.Close()
+	defer t.Stdout.CloseWriteEnd()
+	if t.Stderr, err = process.NewTail(process.Stderr, io.Discard); err != nil {
+		t.Stdout.Close()
 		return nil, err
 	}
-	defer t.Words.CloseWriteEnd()
+	defer t.Stderr.CloseWriteEnd()
 	t.PID, err = process.Start(process.Spec{
 		Path: handover.Path(trialProgram), Env: environ,
 		Argv:  slices.Insert(slices.Clone(args), 1, fmt.Sprintf("--%s=%d", TrialFlag, trialState)),
-		Files: []int{process.Null, t.Answer.WriteEnd(), t.Words.WriteEnd(), state, int(c.Program.Fd())},
+		Files: []int{process.Null, t.Stdout.WriteEnd(), t.Stderr.WriteEnd(), state, int(c.Program.Fd())},
 	})
 	if err != nil {
 		t.Close()
@@ -141,12 +141,12 @@ func (t *Trial) End(status process.Status) (lines []string, err error) {
 		err = fmt.Errorf("%s does not say within %v whether it could go on", t.Path, trialTime)
 	case status != process.Status{}:
 		err = fmt.Errorf("%s cannot go on: %v", t.Path, status)
-	case !slices.Equal(t.Answer.Lines(1), []string{TrialAnswer}):
+	case !slices.Equal(t.Stdout.Lines(1), []string{TrialAnswer}):
 		err = fmt.Errorf("%s is not a gosuper that could go on", t.Path)
 	default:
 		return nil, nil
 	}
-	lines = t.Words.Lines(lastLines)
+	lines = t.Stderr.Lines(lastLines)
 	for i := range lines { // it is called by its path
 		lines[i] = strings.ReplaceAll(lines[i], handover.Path(trialProgram), t.Path)
 	}
@@ -155,6 +155,6 @@ func (t *Trial) End(status process.Status) (lines []string, err error) {
 
 // Close ends what listens to the new version.
 func (t *Trial) Close() {
-	t.Answer.Close()
-	t.Words.Close()
+	t.Stdout.Close()
+	t.Stderr.Close()
 }
