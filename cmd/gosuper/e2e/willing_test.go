@@ -99,7 +99,11 @@ func TestReasonsOfEachKind(t *testing.T) {
 					t.Fatal(r, err)
 				}
 			}
-			recycle("model_is_stale")
+			if kind.blind {
+				recycle("model_is_stale")
+			} else {
+				recycle("Model is stale!") // of which the packages make what the master takes
+			}
 			m.wait(t, 0, "worker started", match{"worker": 2, "reason": "model_is_stale"})
 			m.wait(t, 0, "worker gone", match{"worker": 1, "reason": "model_is_stale"})
 			st, _ := asked(t, path, false)

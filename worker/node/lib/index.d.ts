@@ -3,8 +3,8 @@ import type { Server } from 'node:net';
 /** Serves on the inherited sockets, or on a port when there is no master; resolves when the server is ready. */
 export function listen(server: Server, port?: number): Promise<void>;
 /**
- * Asks for a replacement of this worker, which serves on until that is ready. The reason is 1 to 32 small letters, digits
- * and underscores; only the first call counts.
+ * Asks for a replacement of this worker, which serves on until that is ready. Of the reason log, status and metrics have
+ * 32 small letters, digits and underscores; only the first call counts.
  */
 export function recycle(reason: string): void;
 /** A request of a protocol of one's own. */

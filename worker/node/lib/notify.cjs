@@ -3,7 +3,7 @@
 
 const fs = require('node:fs');
 
-const REASON = /^[a-z0-9_]{1,32}$/;
+const LONGEST_REASON = 32;
 
 class Notifier {
   #fd;
@@ -50,13 +50,16 @@ class Notifier {
 
   // recycle asks for a replacement, once.
   recycle(reason) {
-    if (typeof reason !== 'string' || !REASON.test(reason)) {
-      throw new TypeError(`the reason ${JSON.stringify(reason)} is not 1 to 32 small letters, digits and underscores`);
-    }
     if (this.#recycling) return;
     this.#recycling = true;
-    this.tell(`X_GOSUPER_RECYCLE=${reason}`);
+    this.tell(`X_GOSUPER_RECYCLE=${word(reason)}`);
   }
+}
+
+// word makes of a reason what the master takes for one: small letters, digits and underscores.
+function word(reason) {
+  const parts = String(reason).toLowerCase().match(/[a-z0-9]+/g) ?? ['worker'];
+  return parts.join('_').slice(0, LONGEST_REASON);
 }
 
 module.exports = { Notifier };
