@@ -129,7 +129,7 @@ func TestPreparationHangsWhileItBinds(t *testing.T) {
 		began := time.Now()
 		for i := range 2 {
 			over := st.reload()
-			time.Sleep(reloads.TurnTime + time.Millisecond)
+			time.Sleep(reloads.TurnTime + time.Millisecond) // in the time of the bubble
 			synctest.Wait()
 			st.say(2+i, ready)
 			select {

@@ -70,6 +70,21 @@ func TestFileLength(t *testing.T) {
 	})
 }
 
+// TestSleepsSayWhy: a test waits for what happens, and where it is time itself that has to
+// pass it says why.
+func TestSleepsSayWhy(t *testing.T) {
+	goFiles(t, func(name, text string) {
+		if !strings.HasSuffix(name, "_test.go") {
+			return
+		}
+		for i, line := range strings.Split(text, "\n") {
+			if _, after, sleeps := strings.Cut(line, "time.Sleep("); sleeps && !strings.Contains(line, `"time.Sleep("`) && !strings.Contains(after, "// ") {
+				t.Errorf("%s:%d does not say what it sleeps for", name, i+1)
+			}
+		}
+	})
+}
+
 // TestTopLevel: the top level is closed.
 func TestTopLevel(t *testing.T) {
 	want := []string{"LICENSE", "README.md", "cmd", "config", "examples", "go.mod", "go.sum", "supervisor", "worker"}

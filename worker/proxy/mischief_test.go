@@ -77,7 +77,7 @@ func TestTwoAnswers(t *testing.T) {
 					}
 					answer := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(req.URL.Path), req.URL.Path)
 					io.WriteString(c, answer)
-					time.Sleep(pause)
+					time.Sleep(pause) // of the program that answers twice, which is what is tested
 					io.WriteString(c, answer)
 				}
 			})
@@ -95,9 +95,9 @@ func TestTwoAnswers(t *testing.T) {
 				f.upstream.mu.Lock()
 				for _, c := range f.upstream.idle {
 					for quiet(c.Conn) {
-						time.Sleep(time.Millisecond)
+						time.Sleep(time.Millisecond) // between two looks
 					}
-					c.since = c.since.Add(-settleTime)
+					c.since = c.since.Add(-reuseAfter)
 				}
 				f.upstream.mu.Unlock()
 			}

@@ -19,10 +19,10 @@ const (
 	// idleTime is how long a connection to the program is kept. Servers close theirs after
 	// 2 s at the least, and what is closed just as a request is sent is lost.
 	idleTime = time.Second
-	// settleTime is how old an answer is before its connection is used again. Some servers
+	// reuseAfter is how old an answer is before its connection is used again. Some servers
 	// close connections without a word soon after an answer, those built on hyper if they
 	// have not read a body whole, and a request that meets such an end is lost.
-	settleTime = 5 * time.Millisecond
+	reuseAfter = 5 * time.Millisecond
 	// maxIdle is how many are kept.
 	maxIdle = 256
 	// redial is the pause before another attempt at a unix socket whose queue is full, where
@@ -125,7 +125,7 @@ func (u *upstream) take() *conn {
 	for len(u.idle) > 0 {
 		c := u.idle[0]
 		age := now.Sub(c.since)
-		if age < settleTime {
+		if age < reuseAfter {
 			break
 		}
 		u.idle = u.idle[1:]

@@ -124,7 +124,7 @@ func TestReplaced(t *testing.T) {
 		{"closed by the program", func(t *testing.T, ours *conn, theirs *net.TCPConn) {
 			theirs.Close()
 			for quiet(ours.Conn) {
-				time.Sleep(time.Millisecond)
+				time.Sleep(time.Millisecond) // between two looks
 			}
 		}, true},
 		{"reset by the program", func(t *testing.T, ours *conn, theirs *net.TCPConn) {
@@ -143,7 +143,7 @@ func TestReplaced(t *testing.T) {
 		{"read by a program that does not answer", func(t *testing.T, ours *conn, theirs *net.TCPConn) {
 			theirs.CloseWrite()
 			for quiet(ours.Conn) {
-				time.Sleep(time.Millisecond)
+				time.Sleep(time.Millisecond) // between two looks
 			}
 		}, false},
 	} {
@@ -206,7 +206,7 @@ func TestStreamed(t *testing.T) {
 	})
 	for range 3 {
 		for _, c := range u.idle {
-			c.since = time.Now().Add(-settleTime)
+			c.since = time.Now().Add(-reuseAfter)
 		}
 		if text, err := ask(t, u, http.MethodPost, strings.Repeat("a", 100<<10)); err != nil || text != "hello" {
 			t.Fatalf("%q, %v", text, err)
@@ -234,7 +234,7 @@ func TestKept(t *testing.T) {
 	for _, tt := range []struct {
 		age         time.Duration
 		connections int32
-	}{{0, 1}, {settleTime, 1}, {settleTime, 1}, {-time.Hour, 2}, {2 * idleTime, 3}} {
+	}{{0, 1}, {reuseAfter, 1}, {reuseAfter, 1}, {-time.Hour, 2}, {2 * idleTime, 3}} {
 		age(tt.age)
 		if _, err := ask(t, u, http.MethodPost, "short"); err != nil {
 			t.Fatal(err)

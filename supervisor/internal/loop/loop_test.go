@@ -71,7 +71,7 @@ func TestErrands(t *testing.T) {
 					return nil
 				}
 				return func() func() {
-					time.Sleep(takes)
+					time.Sleep(takes) // in the time of the bubble
 					return func() { did = append(did, name+" is over") }
 				}
 			}
@@ -89,7 +89,7 @@ func TestErrands(t *testing.T) {
 			}
 			did = append(did, "sent")
 		})
-		time.Sleep(time.Hour)
+		time.Sleep(time.Hour) // in the time of the bubble
 		l.Report(func() {
 			if l.Busy() {
 				t.Error("somebody is still on an errand")

@@ -36,7 +36,7 @@ func TestOnlyNewsIsDelivered(t *testing.T) {
 			i.put(Message{Stopping: true})
 			i.put(Message{})
 		}
-		time.Sleep(time.Hour)
+		time.Sleep(time.Hour) // in the time of the bubble
 		synctest.Wait()
 		if len(r.got) != 3 {
 			t.Errorf("%d deliveries: %q", len(r.got), r.got)
@@ -54,9 +54,9 @@ func TestFloodIsMerged(t *testing.T) {
 		for n := range 10_000 { // ten seconds of it
 			i.put(Message{HasStatus: true, Status: fmt.Sprint(n)})
 			i.put(Message{ExtendTimeout: time.Duration(n)})
-			time.Sleep(time.Millisecond)
+			time.Sleep(time.Millisecond) // in the time of the bubble
 		}
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // in the time of the bubble
 		synctest.Wait()
 		// At once, and ten a second from then on.
 		if times[0] != 0 || len(times) > 102 || len(times) < 96 {
@@ -88,7 +88,7 @@ func TestUrgentNewsDoesNotWait(t *testing.T) {
 		if !slices.Equal(r.got, want) {
 			t.Errorf("got %q, want %q", r.got, want)
 		}
-		time.Sleep(time.Hour)
+		time.Sleep(time.Hour) // in the time of the bubble
 		synctest.Wait()
 		if len(r.got) != len(want) {
 			t.Errorf("delivered again: %q", r.got[len(want):])
@@ -126,7 +126,7 @@ func TestNothingIsDeliveredAfterClose(t *testing.T) {
 		n := len(r.got)
 		i.put(Message{Ready: true})
 		i.drain(i.done)
-		time.Sleep(time.Hour)
+		time.Sleep(time.Hour) // in the time of the bubble
 		synctest.Wait()
 		if len(r.got) != n {
 			t.Errorf("delivered after close: %q", r.got[n:])
@@ -189,7 +189,7 @@ func TestPace(t *testing.T) {
 		// Whoever sends less than that is never held back.
 		p, start = pace{}, time.Now()
 		for range 10 * paceMessages {
-			time.Sleep(paceWindow / paceMessages)
+			time.Sleep(paceWindow / paceMessages) // in the time of the bubble
 			p.wait(nil)
 		}
 		if d := time.Since(start); d != 10*paceWindow {

@@ -68,14 +68,14 @@ func TestHeldPassesOn(t *testing.T) {
 			}
 		}
 		h.Write([]byte("loading"))
-		time.Sleep(900 * time.Millisecond)
+		time.Sleep(900 * time.Millisecond) // in the time of the bubble
 		h.Write([]byte("."))
 		expect("")
-		time.Sleep(101 * time.Millisecond)
+		time.Sleep(101 * time.Millisecond) // in the time of the bubble
 		expect("loading.")
 		h.Write([]byte("."))
 		expect("loading.")
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) // in the time of the bubble
 		expect("loading..")
 		h.Write(bytes.Repeat([]byte("x"), keep))
 		h.Write([]byte("y"))

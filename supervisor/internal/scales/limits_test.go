@@ -116,7 +116,7 @@ func TestWatch(t *testing.T) {
 		}
 		in := func(do func()) {
 			t.Helper()
-			time.Sleep(5 * time.Second)
+			time.Sleep(5 * time.Second) // in the time of the bubble
 			synctest.Wait()
 			l.Report(do)
 		}

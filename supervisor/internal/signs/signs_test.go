@@ -140,14 +140,14 @@ func TestOnePassForAll(t *testing.T) {
 		})
 		end := make(chan struct{})
 		go o.run(end)
-		time.Sleep(10 * time.Second)
+		time.Sleep(10 * time.Second) // in the time of the bubble
 		synctest.Wait()
 		before := passes.Load()
 		if n := looks.Load(); before > 60 || n < workers*before/2 {
 			t.Errorf("%d looks in %d passes", n, before)
 		}
 		takes.Store(int64(200 * time.Millisecond))
-		time.Sleep(10 * time.Second)
+		time.Sleep(10 * time.Second) // in the time of the bubble
 		synctest.Wait()
 		if n := passes.Load() - before; n < 2 || n > 13 {
 			t.Errorf("%d passes of 200 ms each in 10 s", n)
@@ -170,10 +170,10 @@ func TestNobodyIsLookedAtTwice(t *testing.T) {
 		})
 		end := make(chan struct{})
 		go o.run(end)
-		time.Sleep(2 * time.Second)
+		time.Sleep(2 * time.Second) // in the time of the bubble
 		for range 5 {
 			o.C <- Message{ID: 1, Executed: true}
-			time.Sleep(time.Second)
+			time.Sleep(time.Second) // in the time of the bubble
 		}
 		if n := looks.Load(); n != 1 {
 			t.Errorf("%d looks while the first is under way", n)
