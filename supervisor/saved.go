@@ -155,17 +155,8 @@ func understand(rest *handover.State) (i *Inheritance, err error) {
 	if i.fds, err = state.Read(rest.Master, &i.saved, scoreboard.Epoch()); err != nil {
 		return nil, err
 	}
-	for n, r := range s.revisions.All {
-		if r.Config == nil {
-			return nil, fmt.Errorf("revision %d has no configuration", n)
-		}
-		r.Number = n
-		if r.Memory.Hard == 0 { // or nothing was written beside what is configured
-			r.Memory.Hard = max(r.Config.MaxWorkerMemoryHard, 0)
-		}
-	}
-	if s.revisions.Current = s.revisions.All[i.current]; s.revisions.Current == nil {
-		return nil, errors.New("no configuration is in force")
+	if err := s.revisions.Resume(i.current); err != nil {
+		return nil, err
 	}
 	if s.fleet == nil {
 		return nil, errors.New("there is no fleet")

@@ -2,13 +2,36 @@
 
 package revision
 
-import "github.com/gosuper/gosuper/supervisor/internal/socket"
+import (
+	"errors"
+	"fmt"
+
+	"github.com/gosuper/gosuper/supervisor/internal/socket"
+)
 
 // Known are the revisions that workers have or may get, by number.
 type Known struct {
 	All     map[int]*Revision `state:"revisions,list=number"`
 	Current *Revision         `state:"-"`    // in force
 	Last    int               `state:"last"` // number of the newest
+}
+
+// Resume goes on with revisions that were read, of which the one with the number current
+// is in force.
+func (k *Known) Resume(current int) error {
+	for n, one := range k.All {
+		if one.Config == nil {
+			return fmt.Errorf("revision %d has no configuration", n)
+		}
+		one.Number = n
+		if one.Memory.Hard == 0 { // or nothing was written beside what is configured
+			one.Memory.Hard = max(one.Config.MaxWorkerMemoryHard, 0)
+		}
+	}
+	if k.Current = k.All[current]; k.Current == nil {
+		return errors.New("no configuration is in force")
+	}
+	return nil
 }
 
 // Add makes a revision known, so that workers of it can be spawned.
