@@ -135,7 +135,7 @@ func (s *Supervisor) connect() {
 	})
 	s.report = &report.Report{
 		Version: s.options.Version, Log: s.log, Fleet: s.fleet, Roster: s.roster, Revisions: &s.revisions, Books: s.books,
-		Loaders: &s.loaders, Reloads: s.reloads, Files: s.files,
+		Loaders: &s.loaders, Reloads: s.reloads, Files: s.files, Recent: s.limits.Scales.Recent,
 	}
 	s.postmortems.Attach(postmortem.Options{
 		Log: s.lines, Fleet: s.fleet, Roster: s.roster, Books: s.books, Limits: &s.limits, Report: s.report, Files: s.files,

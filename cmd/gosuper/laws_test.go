@@ -48,7 +48,8 @@ var mayImport = map[string][]string{
 		sys, "go.uber.org/zap", module + "/config", module + "/supervisor/control", module + "/supervisor/files", module + "/supervisor/internal/incidents", module + "/supervisor/internal/loop",
 	},
 	"supervisor/internal/boards":    {sys, "go.uber.org/zap", module + "/worker/scoreboard"},
-	"supervisor/internal/books":     {module + "/supervisor/control", module + "/supervisor/internal/fleet", module + "/supervisor/internal/incidents", module + "/supervisor/internal/tally", module + "/worker/scoreboard"},
+	"supervisor/internal/books":     {module + "/supervisor/control", module + "/supervisor/internal/fleet", module + "/supervisor/internal/history", module + "/supervisor/internal/incidents", module + "/supervisor/internal/tally", module + "/worker/scoreboard"},
+	"supervisor/internal/history":   {module + "/worker/scoreboard"},
 	"supervisor/internal/incidents": {"go.uber.org/zap", module + "/supervisor/control", module + "/supervisor/internal/fleet", module + "/worker/scoreboard"},
 	"supervisor/internal/state":     {},
 	"supervisor/internal/process":   {sys, module + "/supervisor/internal/process", module + "/supervisor/internal/terminal"},
@@ -102,7 +103,7 @@ var mayImport = map[string][]string{
 	"supervisor/internal/logorder": {"go.uber.org/zap"},
 	"supervisor/internal/report": {
 		"go.uber.org/zap", module + "/supervisor/admin", module + "/supervisor/control", module + "/supervisor/internal/books", module + "/supervisor/internal/fleet", module + "/supervisor/internal/manager",
-		module + "/supervisor/internal/ownfiles", module + "/supervisor/internal/preload", module + "/supervisor/internal/reloads", module + "/supervisor/internal/revision", module + "/supervisor/internal/roster",
+		module + "/supervisor/internal/ownfiles", module + "/supervisor/internal/preload", module + "/supervisor/internal/reloads", module + "/supervisor/internal/revision", module + "/supervisor/internal/roster", module + "/supervisor/internal/scales",
 	},
 	"supervisor/internal/api": {
 		"go.uber.org/zap", module + "/config", module + "/supervisor/admin", module + "/supervisor/control", module + "/supervisor/internal/fleet", module + "/supervisor/internal/loop",

@@ -105,7 +105,7 @@ func (e *Endpoint) handler() http.Handler {
 	mux.HandleFunc("GET /metrics", e.named(e.server.serveMetrics))
 	mux.HandleFunc("GET /{$}", e.named(e.servePage))
 	mux.HandleFunc("GET /feed", e.named(e.serveFeed))
-	for _, what := range []string{"status", "incidents"} {
+	for _, what := range []string{"status", "incidents", "history"} {
 		mux.HandleFunc("GET /v1/"+what, e.named(func(w http.ResponseWriter, r *http.Request) {
 			ctx, cancel := answering(r)
 			defer cancel()

@@ -7,7 +7,7 @@
 //	GET /health/ready  200 while a worker is ready and the master does not stop, else 503
 //	GET /metrics       the metrics that [Reference] lists, in Prometheus' text format
 //	GET /              a page for people, which asks GET /feed once a second
-//	GET /v1/status, /v1/incidents
+//	GET /v1/status, /v1/incidents, /v1/history
 //	                   as on the control socket
 //	POST /v1/reload, /v1/scale, /v1/recycle
 //	                   as on the control socket, where those who connect may act

@@ -20,6 +20,7 @@ type master struct {
 	status  control.Status
 
 	incidents []control.Incident
+	history   control.History
 
 	serves bool // at each scrape as many requests more as the metrics have
 
@@ -61,6 +62,8 @@ func (m *master) Recycle(_ context.Context, which control.Recycling) (control.Re
 func (m *master) Incidents(context.Context) (control.Incidents, error) {
 	return control.Incidents{Incidents: m.incidents}, m.err
 }
+
+func (m *master) History(context.Context) (control.History, error) { return m.history, m.err }
 
 func (m *master) Health(context.Context) (control.Health, error) { return m.health, m.err }
 

@@ -55,6 +55,16 @@ func busy() *master {
 		{Values: map[string]string{"gpu": "2"}, Worker: new(2), Unkillable: true},
 		{Values: map[string]string{"gpu": "3"}, Worker: new(3)},
 	}
+	m.history.StepSeconds = 15
+	for i := range 200 {
+		p := control.Point{AgoSeconds: float64(3000 - 15*i), InFlight: new(uint64(40 + i%50)), RequestsPerSecond: new(float64(100 + i%30)), MemoryBytes: new(uint64(200<<20 + i<<20))}
+		if i > 100 {
+			p.P50Seconds, p.P90Seconds, p.P99Seconds = new(.02), new(.1+float64(i%20)/100), new(1+float64(i%20)/10)
+		}
+		if i < 120 || i > 150 {
+			m.history.Points = append(m.history.Points, p)
+		}
+	}
 	m.incidents = []control.Incident{
 		{
 			At: "2026-01-02T03:04:05Z", Process: "worker", Worker: 8, Slot: 2, PID: 108, Generation: 3, Reason: "max_failures", Status: "exit status 1", AgoSeconds: 61, AgeSeconds: 2,
@@ -79,7 +89,7 @@ func TestPage(t *testing.T) {
 	for _, width := range []int{1280, 390} {
 		for _, scheme := range []string{"light", "dark"} {
 			b.open(origin, width, 844, scheme)
-			b.until(`document.getElementById("charts") && document.querySelectorAll("#latency path").length === 3 && !!document.querySelector("#cpu")`)
+			b.until(`document.getElementById("charts") && document.querySelectorAll("#latency path").length === 3 && !!document.querySelector("#cpu") && !!document.querySelector("#hour-memory path")`)
 			if got := b.eval("document.documentElement.scrollWidth"); got != float64(width) {
 				t.Errorf("%d pixels %s: the page is %v wide", width, scheme, got)
 			}
@@ -130,6 +140,7 @@ func TestPage(t *testing.T) {
 			"unkillable", "gpu=2", "worker 2, which SIGKILL has not ended", "held", "gpu=3", "worker 3, which is gone: a process of its group is left",
 		},
 		"#leased":         {"1 of 4 free"},
+		"#hours output":   {"at most 89", "median 20 ms, p99 2.9 s", "at most 399 MiB"},
 		"#ready":          {"2 of 3 ready · restarts: max requests 12, crash 6 (wanted by workers: cuda error 3, stale model 2)"},
 		"#unknown":        {"requests are not known " + evil},
 		"#looping pre":    {"Slots 0, 2 are in a crash loop: 18 crashes in a row, the next start in 12.3 s.\nWorker 8: exit status 1; its last lines:\nTraceback\n" + evil},

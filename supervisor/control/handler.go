@@ -22,6 +22,8 @@ type Observer interface {
 	Status(ctx context.Context, withRequests bool) (Status, error)
 	// Incidents are the last workers that died or were ended.
 	Incidents(ctx context.Context) (Incidents, error)
+	// History is the picture of the last hour.
+	History(ctx context.Context) (History, error)
 	// Health is what a probe wants to know.
 	Health(ctx context.Context) (Health, error)
 	// Ended is closed when the master has given back all that it held.
@@ -65,6 +67,7 @@ type route struct {
 var routes = []route{
 	{"GET", "/v1/status", getStatus},
 	{"GET", "/v1/incidents", getIncidents},
+	{"GET", "/v1/history", getHistory},
 	{"GET", "/v1/health", getHealth},
 	{"POST", "/v1/reload", postReload},
 	{"POST", "/v1/scale", postScale},
@@ -153,6 +156,11 @@ func getIncidents(m Master, r *http.Request) (int, any, error) {
 	if only != "" {
 		all.Incidents = slices.DeleteFunc(all.Incidents, func(i Incident) bool { return i.Worker != worker })
 	}
+	return http.StatusOK, all, err
+}
+
+func getHistory(m Master, r *http.Request) (int, any, error) {
+	all, err := m.History(r.Context())
 	return http.StatusOK, all, err
 }
 

@@ -41,6 +41,10 @@ func (f *fake) Status(_ context.Context, withRequests bool) (Status, error) {
 	return st, f.err
 }
 
+func (f *fake) History(context.Context) (History, error) {
+	return History{15, []Point{{AgoSeconds: 3, InFlight: new(uint64(2)), RequestsPerSecond: new(1.5), P50Seconds: new(.1), P90Seconds: new(.2), P99Seconds: new(.3), MemoryBytes: new(uint64(7))}, {}}}, f.err
+}
+
 func (f *fake) Incidents(context.Context) (Incidents, error) {
 	return Incidents{[]Incident{
 		{Process: WorkerProcess, Worker: 3, Reason: "crash", MemoryKind: PSS, Requests: []HeldRequest{{Method: "GET", Sent: "begun"}}, LastLines: []string{"no model"}, Stacks: []string{}},
@@ -133,6 +137,9 @@ var calls = []call{
 	{fake{}, "GET", "/v1/incidents?worker=4", "", 200, `{"incidents":[]}`},
 	{fake{}, "GET", "/v1/incidents?worker=x", "", 400, `"error":"worker must be the id of one, or 0 for loaders, not \"x\""`},
 	{gone, "GET", "/v1/incidents", "", 503, `"error":"the master has ended"`},
+
+	{fake{}, "GET", "/v1/history", "", 200, `{"step_seconds":15,"points":[{"ago_seconds":3,"in_flight":2`},
+	{gone, "GET", "/v1/history", "", 503, `"error":"the master has ended"`},
 
 	{well, "GET", "/v1/health", "", 200, `"healthy":true`},
 	{well, "GET", "/v1/health?ready=1", "", 200, `"ready":true`},

@@ -65,12 +65,12 @@ const tag = (name, attributes, text) => {
 
 // draw draws one chart. A line has a name, a class, and a value of each sample, null where there is none.
 function draw(id, lines, o) {
-  const figure = chart(id), svg = figure.querySelector('svg');
+  const figure = chart(id, o), svg = figure.querySelector('svg');
   put(figure.firstChild.firstChild, o.title);
   const W = svg.clientWidth, H = svg.clientHeight, left = 46, base = H - 15, top = 5;
   if (!W) return;
-  const now = samples.at(-1).t, span = shownSpan(), x = t => left + (W - left - 4) * (1 - (now - t) / span);
-  const shown = samples.filter(s => s.t >= now - span);
+  const from = o.samples || samples, now = o.samples ? performance.now() / 1000 : samples.at(-1).t, span = o.span || shownSpan(), x = t => left + (W - left - 4) * (1 - (now - t) / span);
+  const shown = from.filter(s => s.t >= now - span);
   const values = lines.flatMap(l => shown.map(s => l.value(s) ?? 0));
   let ticks, y;
   if (o.log) {
@@ -93,7 +93,7 @@ function draw(id, lines, o) {
     const end = () => { if (first !== null && l.area) area += `L${x(last).toFixed(1)} ${base}L${x(first).toFixed(1)} ${base}Z`; first = last = null; };
     for (const s of shown) {
       const v = l.value(s) ?? null;
-      if (v === null || last !== null && s.t - last > 4) end();
+      if (v === null || last !== null && s.t - last > (o.gap || 4)) end();
       if (v === null) continue;
       const point = `${first === null ? 'M' : 'L'}${x(s.t).toFixed(1)} ${y(v).toFixed(1)}`;
       path += point; area += point; first ??= s.t; last = s.t;
@@ -102,8 +102,10 @@ function draw(id, lines, o) {
     if (l.area) nodes.push(tag('path', { class: 'area ' + l.class, d: area }));
     nodes.push(tag('path', { class: l.class, d: path }));
   }
-  const at = hover === null ? shown.at(-1) : shown.reduce((a, b) => Math.abs(b.t - (now - hover)) < Math.abs(a.t - (now - hover)) ? b : a);
-  if (hover !== null) {
+  if (!shown.length) return;
+  const past = hover && !hover.hour === !o.samples ? hover.ago : null;
+  const at = past === null ? shown.at(-1) : shown.reduce((a, b) => Math.abs(b.t - (now - past)) < Math.abs(a.t - (now - past)) ? b : a);
+  if (past !== null) {
     nodes.push(tag('line', { class: 'cross', x1: x(at.t), x2: x(at.t), y1: top, y2: base }));
     for (const l of lines) { const v = l.value(at) ?? null; if (v !== null) nodes.push(tag('circle', { class: l.class, cx: x(at.t), cy: y(v), r: 3.2 })); }
   }
@@ -122,17 +124,22 @@ function draw(id, lines, o) {
 }
 
 // chart is a figure, made when it is first drawn.
-function chart(id) {
+function chart(id, o = {}) {
   if ($(id)) return $(id);
   const figure = document.createElement('figure'), caption = document.createElement('figcaption'), svg = tag('svg', { role: 'img' }), legend = document.createElement('div');
   figure.id = id; legend.className = 'legend';
   caption.append(' ', document.createElement('output'));
   figure.append(caption, svg, legend);
-  const point = e => { if (!samples.length) return; const box = svg.getBoundingClientRect(), span = shownSpan(), at = span * (1 - (e.clientX - box.left - 46) / (box.width - 50)); hover = at > span || at < -5 ? null : Math.max(at, 0); drawAll(); };
+  const point = e => {
+    if (!samples.length) return;
+    const box = svg.getBoundingClientRect(), span = o.span || shownSpan(), ago = span * (1 - (e.clientX - box.left - 46) / (box.width - 50));
+    hover = ago > span || ago < -span / 12 ? null : { ago: Math.max(ago, 0), hour: !!o.samples };
+    drawAll();
+  };
   svg.addEventListener('pointermove', point);
   svg.addEventListener('pointerdown', point);
   svg.addEventListener('pointerleave', () => { hover = null; drawAll(); });
-  $('charts').append(figure);
+  $(o.samples ? 'hours' : 'charts').append(figure);
   return figure;
 }
 
@@ -151,7 +158,7 @@ function drawAll() {
   const some = key => samples.some(s => s[key] > 0), serves = samples.at(-1).ready > 0;
   const shown = { rate: known && (serves || some('rate')), latency: known && some('p50'), flight: some('flight') || some('backlog') || known && serves, cpu: has('had'), memory: has('slots') };
   const names = Object.keys(shown).filter(id => shown[id]);
-  if ([...$('charts').children].map(c => c.id).join() !== names.join()) $('charts').replaceChildren(...names.map(chart));
+  if ([...$('charts').children].map(c => c.id).join() !== names.join()) $('charts').replaceChildren(...names.map(id => chart(id)));
   $('charts').dataset.n = names.length;
   const value = (v, format) => v === null || v === undefined ? '-' : format(v), rate = n => number(n);
   const percent = v => (v * 100).toFixed(v < .0995 && v > 0 ? 1 : 0) + '%';
@@ -166,4 +173,36 @@ function drawAll() {
   else if (shown.flight) draw('flight', [waiting], { title: 'Backlog', least: 4, format: number, head: s => number(s.backlog) });
   if (shown.cpu) draw('cpu', bySlot('loads', 'busiest'), { title: 'CPU', least: .1, format: percent, head: s => s === samples[0] ? '-' : percent(total(s, 'loads')) + ' in all' });
   if (shown.memory) draw('memory', bySlot('slots', 'largest'), { title: 'Memory', least: 1024, binary: true, format: bytes, head: s => total(s, 'slots') ? bytes(total(s, 'slots')) + ' in all' : '-' });
+  drawHour();
+}
+
+// hour is what the master has seen in the last hour.
+let hour = [];
+const hourly = 15; // seconds after which it is asked for again
+
+async function askHour() {
+  try {
+    const r = await fetch('v1/history', { cache: 'no-store', signal: AbortSignal.timeout(5000) });
+    if (!r.ok) return;
+    const now = performance.now() / 1000;
+    hour = (await r.json()).points.map(p => ({ t: now - p.ago_seconds, flight: p.in_flight, rate: p.requests_per_second, p50: p.p50_seconds, p90: p.p90_seconds, p99: p.p99_seconds, memory: p.memory_bytes }));
+    drawHour();
+  } catch { /* the figures of each second say that there is no answer */ }
+}
+
+// drawHour draws what of the last hour there is something to show.
+function drawHour() {
+  const has = key => hour.some(p => p[key] !== null && p[key] !== undefined), shown = ['flight', 'p50', 'memory'].filter(has);
+  section('hours').hidden = hour.length < 2 || !shown.length;
+  if (section('hours').hidden) return;
+  const names = shown.map(key => 'hour-' + key);
+  if ([...$('hours').children].map(c => c.id).join() !== names.join()) $('hours').replaceChildren();
+  $('hours').dataset.n = names.length;
+  const o = { samples: hour, span: 3600, gap: 330 }, value = (v, format) => v === null ? '-' : format(v), most = (key, format) => 'at most ' + format(Math.max(...hour.map(p => p[key] ?? 0)));
+  if (has('flight')) draw('hour-flight', [{ name: 'requests', class: 'c1', area: true, value: s => s.flight }, { name: 'finished per second', class: 'c4', value: s => s.rate }],
+    { ...o, title: 'In flight', least: 4, format: number, head: () => most('flight', number) });
+  if (has('p50')) draw('hour-p50', [{ name: 'p99', class: 'c5', value: s => s.p99 }, { name: 'p90', class: 'c4', value: s => s.p90 }, { name: 'median', class: 'c1', value: s => s.p50 }],
+    { ...o, least: 1e-3, log: true, format: short, title: 'Latency', head: s => value(s.p50, v => `median ${short(v)}, p99 ${short(s.p99)}`) });
+  if (has('memory')) draw('hour-memory', [{ name: 'workers and loaders', class: 'c1', area: true, value: s => s.memory }],
+    { ...o, title: 'Memory', least: 1024, binary: true, format: bytes, head: () => most('memory', bytes) });
 }

@@ -83,7 +83,7 @@ async function act(what, body, done) {
 }
 
 // poll asks for the figures, and again a second later while somebody looks.
-let next = 0, asking = false;
+let next = 0, asking = false, asked = -Infinity;
 async function poll() {
   if (asking) return;
   asking = true;
@@ -95,6 +95,7 @@ async function poll() {
     const f = await r.json();
     record(f);
     show(f);
+    if (begin - asked >= hourly * 1000) { asked = begin; askHour(); }
     failures = 0;
     lastSeen = begin;
   } catch {

@@ -103,6 +103,12 @@ func (a *API) Incidents(ctx context.Context) (found control.Incidents, err error
 	return found, err
 }
 
+// History is the picture of the last hour.
+func (a *API) History(ctx context.Context) (h control.History, err error) {
+	err = a.options.Loop.Do(ctx, func() { h = a.options.Report.Books.History(time.Now()) })
+	return h, err
+}
+
 // Upgraded is how the last upgrade went.
 func (a *API) Upgraded(ctx context.Context) (u control.Upgrade, err error) {
 	err = a.options.Loop.Do(ctx, func() { u = a.options.Upgrades.Last() })

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gosuper/gosuper/supervisor/control"
+	"github.com/gosuper/gosuper/supervisor/internal/history"
 	"github.com/gosuper/gosuper/supervisor/internal/incidents"
 	"github.com/gosuper/gosuper/supervisor/internal/tally"
 )
@@ -25,6 +26,7 @@ type Books struct {
 	reloads   map[string]uint64   `state:"ended_reloads"` // how many ended so
 	spawns    spawns              `state:"spawns"`
 	incidents incidents.Incidents `state:"incidents"`
+	history   history.History     `state:"history"`
 	failed    failed              `state:"-"`
 	said      map[string]bool     `state:"-"` // what is said only once
 }

@@ -21,9 +21,10 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/reloads"
 	"github.com/gosuper/gosuper/supervisor/internal/revision"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
+	"github.com/gosuper/gosuper/supervisor/internal/scales"
 )
 
-// A Report reads the rooms of one master, all of which are required. Its methods are for
+// A Report reads the rooms of one master, all of which are required but the last. Its methods are for
 // the goroutine that owns them.
 type Report struct {
 	Version   string
@@ -35,6 +36,8 @@ type Report struct {
 	Loaders   *preload.Loaders
 	Reloads   *reloads.Reloads
 	Files     *ownfiles.Files
+	// Recent is [scales.Scales.Recent]; nil: nobody is weighed.
+	Recent func(ids []int) uint64
 }
 
 // Health says whether the master serves.
@@ -88,14 +91,34 @@ func (r *Report) Metrics(now time.Time) (m admin.Metrics) {
 	return m
 }
 
-// ReadBoards brings the totals up to date. What is on a board without a header is
+// memory is what workers and loaders took together when that was measured last; 0: it was
+// not for long.
+func (r *Report) memory() uint64 {
+	if r.Recent == nil {
+		return 0
+	}
+	var ids []int
+	for known := range r.Fleet.Workers() {
+		ids = append(ids, known.ID)
+	}
+	for _, one := range r.Loaders.Leaders() {
+		ids = append(ids, scales.LoaderID(&one.PID))
+	}
+	return r.Recent(ids)
+}
+
+// ReadBoards brings the totals up to date, and the picture of the last hour. What is on a board without a header is
 // nothing that a worker has said.
 func (r *Report) ReadBoards(now time.Time) {
+	inFlight := uint64(0)
 	for known := range r.Fleet.Workers() {
 		if known.Cooperates() {
-			r.Books.Read(known.ID, now, r.Roster.Of(known.ID).Reading())
+			reading := r.Roster.Of(known.ID).Reading()
+			r.Books.Read(known.ID, now, reading)
+			inFlight += reading.Counters.Started - min(reading.Counters.Finished, reading.Counters.Started)
 		}
 	}
+	r.Books.Observe(now, inFlight, r.memory())
 	r.WarnDropped(now)
 }
 

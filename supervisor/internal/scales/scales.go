@@ -19,6 +19,8 @@ const (
 	memoryWait  = 100 * time.Millisecond
 	memoryStale = 10 * time.Second
 	recallWait  = 5 * time.Millisecond
+	// A picture over time has figures that are no older.
+	memoryRecent = time.Minute
 )
 
 // memoryShare bounds what measuring costs: a worker is measured for at most one
@@ -230,6 +232,25 @@ func (s *Scales) measure(one *figure, t Tree) {
 func (s *Scales) Last(id int) (bytes uint64, kind process.MemoryKind) {
 	one := s.of(id)
 	return one.bytes, one.kind
+}
+
+// Recent is the memory of those of the ids that were measured in the last minute, all
+// together; 0: not all that ever were have been.
+func (s *Scales) Recent(ids []int) (bytes uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	for _, id := range ids {
+		one := s.by[id]
+		if one == nil || one.at.IsZero() {
+			continue // it has just begun
+		}
+		if now.Sub(one.at) > memoryRecent {
+			return 0
+		}
+		bytes += one.bytes
+	}
+	return bytes
 }
 
 // of returns the last figure of a worker; that at the zero time is none.
