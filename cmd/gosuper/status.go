@@ -126,8 +126,12 @@ func statusText(st control.Status) string {
 
 // summary is the master and its fleet in one line.
 func summary(st control.Status) string {
-	return fmt.Sprintf("%s  %s  %d of %d workers ready  generation %d  up %s",
+	text := fmt.Sprintf("%s  %s  %d of %d workers ready  generation %d  up %s",
 		st.Name, st.Condition.Text(), st.ReadyWorkers, st.WorkersTarget, st.Generation, age(st.UptimeSeconds))
+	if st.MemoryBytes != nil {
+		text += "  " + memory(*st.MemoryBytes) + " of memory"
+	}
+	return text
 }
 
 // crashLoopText says which workers end again and again, and what they wrote.

@@ -12,7 +12,7 @@ import (
 func TestStatusText(t *testing.T) {
 	st := control.Status{
 		Name: "agents", PID: 7, Version: "v1.2.3", State: control.Reloading, Condition: control.FleetReloading, ReadyWorkers: 1, Generation: 3, UptimeSeconds: 93784, WorkersTarget: 2,
-		Binds: []string{"tcp://127.0.0.1:8000", "unix:///run/agents"},
+		Binds: []string{"tcp://127.0.0.1:8000", "unix:///run/agents"}, MemoryBytes: new(uint64(3 << 29)),
 		Workers: []control.Worker{
 			{ID: 9, PID: new(412), Generation: 3, State: "ready", Cooperating: true, AgeSeconds: 4000, Requests: new(uint64(120)), InFlight: new(uint64(2)), MaxRequests: 1000, MemoryBytes: 3 << 29, MemoryKind: control.PSS, Restarts: 12, CPUSeconds: new(83.5), Status: "größer", Recycle: "stale_model"},
 			{ID: 10, Slot: 1, Place: 2, Generation: 3, State: "starting", AgeSeconds: 0.25, MemoryKind: control.RSS},
@@ -25,7 +25,7 @@ func TestStatusText(t *testing.T) {
 		Counters:   control.Counters{Requests: new(uint64(1234)), Timeouts: new(uint64(1)), RequestsLost: new(uint64(2)), Restarts: map[control.Reason]uint64{control.Crash: 3, control.ByReload: 9, control.Recycle: 4}, RecycleReasons: map[string]uint64{"stale_model": 1, "cuda_error": 2}},
 		LastReload: control.Reload{Result: control.RolledBack, Error: "worker 8: exit status 1; its last lines:\n  no model"},
 	}
-	want := `agents  reloading  1 of 2 workers ready  generation 3  up 1d02h  pid 7  version v1.2.3
+	want := `agents  reloading  1 of 2 workers ready  generation 3  up 1d02h  1.5 GiB of memory  pid 7  version v1.2.3
 bind tcp://127.0.0.1:8000 unix:///run/agents
 
 ID  SLOT    PID  GEN  STATE       AGE  REQUESTS  IN FLIGHT  CPU TIME   MEMORY  RESTARTS  STATUS
@@ -51,7 +51,7 @@ last reload rolled back: worker 8: exit status 1; its last lines:
 	st.Explain()
 	st.Condition, st.ReadyWorkers = control.FleetCrashLoop, 0
 	st.CrashLoop = &control.CrashLoop{Slots: []int{0, 1}, Crashes: 18, Worker: 40, Status: "exit status 1", LastLines: []string{"Traceback", "no model"}}
-	want = `agents  crash loop  0 of 2 workers ready  generation 3  up 1d02h  pid 7  version v1.2.3
+	want = `agents  crash loop  0 of 2 workers ready  generation 3  up 1d02h  1.5 GiB of memory  pid 7  version v1.2.3
 bind tcp://127.0.0.1:8000 unix:///run/agents
 
 slots 0, 1 are in a crash loop: 18 crashes in a row, a new worker is there

@@ -25,7 +25,7 @@ func busy() *master {
 	m.metrics.Durations = &Histogram{Bounds: []float64{0.001, 0.25}, Counts: []uint64{3, 2, 1}}
 	m.status = control.Status{
 		Name: "agent" + evil, PID: 4711, Version: "1.2.3", State: control.Running, Condition: control.FleetCrashLoop, ReadyWorkers: 2, Generation: 3, UptimeSeconds: 93784,
-		WorkersTarget: 3, Binds: []string{"tcp://127.0.0.1:8000"},
+		WorkersTarget: 3, MemoryBytes: new(uint64(208 << 20)), Binds: []string{"tcp://127.0.0.1:8000"},
 		Workers: []control.Worker{
 			{ID: 7, Slot: 1, PID: new(102), Generation: 3, State: "ready", Cooperating: true, AgeSeconds: 61, Requests: new(uint64(1234)), InFlight: new(uint64(2)), MaxRequests: 5000, CPUSeconds: new(2.5), MemoryBytes: 5 << 20, Restarts: 2, Status: evil, Recycle: "stale_model"},
 			{ID: 5, Slot: 0, PID: new(101), Generation: 3, State: "ready", AgeSeconds: 7200, MemoryBytes: 3 << 20, Recycle: "lifetime"},
@@ -146,7 +146,7 @@ func TestPage(t *testing.T) {
 		"#looping pre":    {"Slots 0, 2 are in a crash loop: 18 crashes in a row, the next start in 12.3 s.\nWorker 8: exit status 1; its last lines:\nTraceback\n" + evil},
 		"#flight output":  {"2"},
 		"#latency output": {"median 1 ms, p99 250 ms"},
-		"#memory output":  {"8 MiB in all"},
+		"#memory output":  {"208 MiB in all"},
 		"#reloaded pre":   {"The last reload was rolled back. worker 8: exit status 1; its last lines:\n  " + evil},
 	} {
 		if got := text(selector); !slices.Equal(got, want) {

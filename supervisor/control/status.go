@@ -39,6 +39,9 @@ type Status struct {
 	// "unix:///run/app.sock", "fd://3".
 	Binds   []string `json:"binds"`
 	Workers []Worker `json:"workers"`
+	// MemoryBytes is that of workers and loaders together, as far as it was measured; nil:
+	// it was not. By PSS what they share counts once.
+	MemoryBytes *uint64 `json:"memory_bytes"`
 	// Loaders are the processes that workers are forked from, with preload, in the order
 	// in which they were started.
 	Loaders []Loader `json:"loaders"`

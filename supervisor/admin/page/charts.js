@@ -32,7 +32,7 @@ function record(f) {
     if (w.id in cpu) loads[w.slot] = (loads[w.slot] || 0) + cpu[w.id];
   }
   const sample = {
-    t: now, up: s.uptime_seconds, pid: s.pid, codes: f.codes, durations: f.durations, slots, cpu, had, loads, backlog: f.backlog, ready: s.ready_workers,
+    t: now, up: s.uptime_seconds, pid: s.pid, codes: f.codes, durations: f.durations, slots, cpu, had, loads, backlog: f.backlog, ready: s.ready_workers, memory: s.memory_bytes, loaders: s.loaders.reduce((sum, l) => sum + l.memory_bytes, 0) || null,
     flight: f.in_flight,
     rate: last?.codes && perSecond(f.codes.reduce((a, b) => a + b), last.codes.reduce((a, b) => a + b)),
     r4: last?.codes && perSecond(f.codes[3], last.codes[3]), r5: last?.codes && perSecond(f.codes[4], last.codes[4]),
@@ -172,7 +172,7 @@ function drawAll() {
   if (shown.flight && known) draw('flight', [{ name: 'requests', class: 'c1', area: true, value: s => s.flight }, waiting], { title: 'In flight', least: 4, format: number, head: s => value(s.flight, number) });
   else if (shown.flight) draw('flight', [waiting], { title: 'Backlog', least: 4, format: number, head: s => number(s.backlog) });
   if (shown.cpu) draw('cpu', bySlot('loads', 'busiest'), { title: 'CPU', least: .1, format: percent, head: s => s === samples[0] ? '-' : percent(total(s, 'loads')) + ' in all' });
-  if (shown.memory) draw('memory', bySlot('slots', 'largest'), { title: 'Memory', least: 1024, binary: true, format: bytes, head: s => total(s, 'slots') ? bytes(total(s, 'slots')) + ' in all' : '-' });
+  if (shown.memory) draw('memory', [...bySlot('slots', 'largest'), ...(samples.some(s => s.loaders) ? [{ name: 'loaders', class: 'c2', value: s => s.loaders }] : [])], { title: 'Memory', least: 1024, binary: true, format: bytes, head: s => s.memory ? bytes(s.memory) + ' in all' : '-' });
   drawHour();
 }
 

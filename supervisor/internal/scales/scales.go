@@ -282,6 +282,9 @@ func Fill(st *control.Status, weigh func([]Worker) []Weight) {
 		all = append(all, onScales(LoaderID(l.PID), l.PID))
 	}
 	weights := weigh(all)
+	if total := sum(weights); total > 0 {
+		st.MemoryBytes = &total
+	}
 	for i := range st.Workers {
 		w := &st.Workers[i]
 		w.MemoryBytes, w.MemoryKind, w.CPUSeconds = told(weights[i])
@@ -290,6 +293,14 @@ func Fill(st *control.Status, weigh func([]Worker) []Weight) {
 		l := &st.Loaders[i]
 		l.MemoryBytes, l.MemoryKind, l.CPUSeconds = told(weights[len(st.Workers)+i])
 	}
+}
+
+// sum is the memory of all.
+func sum(weights []Weight) (bytes uint64) {
+	for _, w := range weights {
+		bytes += w.Bytes
+	}
+	return bytes
 }
 
 // onScales is a process that can be weighed, if there is one.
