@@ -29,6 +29,9 @@ func (c *Config) CountWorkers(root fs.FS) (n int, why, warning string) {
 		return c.Workers.N, "", ""
 	}
 	n, why, warning = c.automatic(root)
+	if most := c.WorkersMax; most > 0 && n > most {
+		n, why = most, fmt.Sprintf("workers_max is %d", most)
+	}
 	if bounded, few := c.boundByLeases(n); few != "" {
 		return bounded, few, warning
 	}

@@ -133,6 +133,7 @@ func (l *loader) finish() {
 		}
 	}
 	l.checkProxy()
+	l.compareDemand()
 	l.compareResources()
 	l.checkServer(environMap(l.source.Environ))
 	l.warnings = append(l.warnings, foreignVariables(environMap(l.source.Environ), c.Command)...)

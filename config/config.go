@@ -19,7 +19,7 @@ type Config struct {
 	// them: "host:port", "[::1]:80", ":8000", "unix:/path" (absolute after
 	// Load), "fd://3". Their syntax has been checked.
 	Bind []string
-	// Workers is how many workers to run.
+	// Workers is how many workers to run, or to run at least: 0 only with WorkersMax.
 	Workers Workers
 	// WorkerClass is how connections come to a worker, "inherit" or "proxy".
 	WorkerClass string
@@ -89,6 +89,15 @@ type Config struct {
 	// MaxFailures is after how many failures in a row a worker is replaced, if others
 	// have none; 0: never.
 	MaxFailures int
+
+	// WorkersMax is how many workers there may be, of which Workers is the least then; 0:
+	// as many as Workers.
+	WorkersMax int
+	// TargetInFlight is how many requests in flight one worker is to have; above 0 if
+	// and only if WorkersMax is.
+	TargetInFlight int
+	// IdleTimeout is after what time a worker beyond Workers ends that was not needed.
+	IdleTimeout time.Duration
 
 	// StopSignal asks a worker to finish its requests and exit.
 	StopSignal Signal
@@ -283,6 +292,7 @@ func Default() *Config {
 		DrainTimeout:      AutoDuration{Duration: 120 * time.Second, Auto: true},
 		StartupTimeout:    60 * time.Second,
 		KeepAlive:         5 * time.Second,
+		IdleTimeout:       5 * time.Minute,
 		Ready:             Ready{Mode: ReadyAuto, After: time.Second},
 		StopSignal:        mustSignal("SIGTERM"),
 		AbortSignal:       mustSignal("SIGABRT"),

@@ -3,7 +3,6 @@ package config
 // foreignNames is the table of names that are none here.
 var foreignNames = []foreign{
 	// What this version does not have.
-	{names: "workers_max", here: "this version keeps the number of workers: gosuper scale N changes it while they serve"},
 	{names: "reuse_port", here: "this version has one queue for all workers; cooperating ones take from it evenly without an option"},
 
 	// What has another name.
@@ -19,6 +18,12 @@ var foreignNames = []foreign{
 	{names: "limit_concurrency", key: "worker_connections", here: "past it a worker stops accepting, and nobody is refused"},
 	{names: "timeout_keep_alive", key: "keepalive"},
 	{names: "timeout_graceful_shutdown", key: "graceful_timeout", here: "on replacement it is --drain-timeout"},
+	{names: "cheaper cheaper_initial cheap", key: "workers", here: "the least, with workers_max the most; cheap is workers = 0"},
+	{names: "pm pm.max_children max_children", key: "workers_max", here: "with workers the least; pm = ondemand is workers = 0"},
+	{names: "pm.min_spare_servers pm.start_servers", key: "workers", here: "the least, with workers_max the most"},
+	{names: "pm.max_spare_servers pm.max_spawn_rate cheaper_step cheaper_algo cheaper_overload cheaper_backlog", key: "target_in_flight", here: "workers follow the requests in flight: see workers_max"},
+	{names: "pm.process_idle_timeout process_idle_timeout idle", key: "idle_timeout"},
+	{names: "pm.max_requests", key: "max_requests"},
 	{names: "timeout_worker_healthcheck", key: "watchdog"},
 	{names: "certfile ssl_certfile", key: "tls.cert", here: "for cooperating workers"},
 	{names: "keyfile ssl_keyfile", key: "tls.key", here: "for cooperating workers"},

@@ -240,6 +240,8 @@ func span(in input, wanted string, low time.Duration) (time.Duration, error) {
 		return 0, wrong("", "must not be negative, as %s is", shown)
 	case d > maxDuration:
 		return 0, wrong("", "must be at most 10 years, not %s", shown)
+	case d < low && low > aboveZero:
+		return 0, wrong("", "must be at least %s, not %s", formatDuration(low), shown)
 	case d < low:
 		return 0, wrong("", "must be above 0")
 	}
@@ -251,7 +253,10 @@ const durationDoc = `duration such as "30s" or "2m", or a number of seconds`
 // duration is a duration of at least low; a nanosecond stands for "above 0".
 func duration(low time.Duration) kind[time.Duration] {
 	doc := durationDoc
-	if low > 0 {
+	switch {
+	case low > aboveZero:
+		doc += ", at least " + formatDuration(low)
+	case low > 0:
 		doc += ", above 0"
 	}
 	return kind[time.Duration]{

@@ -15,7 +15,7 @@ import (
 const MaxWorkers = 10_000
 
 var workersKind = kind[Workers]{
-	doc: fmt.Sprintf(`number from 1 to %d, "auto", "cpu", "cpu+1" or "2*cpu+1"`, MaxWorkers),
+	doc: fmt.Sprintf(`number from 1 (0 with workers_max) to %d, "auto", "cpu", "cpu+1" or "2*cpu+1"`, MaxWorkers),
 	parse: func(in input) (Workers, error) {
 		s, _ := in.value.(string)
 		if in.isText() {
@@ -26,7 +26,7 @@ var workersKind = kind[Workers]{
 				return w, nil
 			}
 		}
-		n, err := integer(in, `a number, "auto", "cpu", "cpu+1" or "2*cpu+1"`, 1, MaxWorkers)
+		n, err := integer(in, `a number, "auto", "cpu", "cpu+1" or "2*cpu+1"`, 0, MaxWorkers)
 		return Workers{N: n}, err
 	},
 	print: func(w Workers) string {

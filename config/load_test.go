@@ -39,6 +39,9 @@ var samples = map[string]sample{
 	"max_requests":             {"1000", "1000"},
 	"max_requests_jitter":      {"50", "50"},
 	"max_failures":             {"20", "20"},
+	"workers_max":              {"20", "20"},
+	"target_in_flight":         {"8", "8"},
+	"idle_timeout":             {`"90s"`, "90"},
 	"stop_signal":              {`"SIGINT"`, "int"},
 	"abort_signal":             {`"SIGQUIT"`, "SIGQUIT"},
 	"backlog":                  {"64", "64"},
@@ -94,7 +97,7 @@ var samples = map[string]sample{
 }
 
 // partners are the keys that mean nothing without another.
-var partners = map[string]string{"tls.cert": "tls.key", "tls.key": "tls.cert", "admin.actions": "admin.bind"}
+var partners = map[string]string{"workers_max": "target_in_flight", "target_in_flight": "workers_max", "tls.cert": "tls.key", "tls.key": "tls.cert", "admin.actions": "admin.bind"}
 
 // sampleFiles makes the files that samples name, and fills in their names.
 func sampleFiles(t *testing.T) *strings.Replacer {
@@ -182,7 +185,12 @@ func TestEveryKeyFromEnvironmentAndFlags(t *testing.T) {
 			if k.Repeat {
 				values = strings.Split(text, ",")
 			}
-			c, _ := mustLoad(t, Source{Command: []string{"a"}, Flags: map[string][]string{k.Name: values}})
+			source := Source{Command: []string{"a"}, Flags: map[string][]string{k.Name: values}}
+			if p := partners[k.Name]; p != "" {
+				partner, _ := find(p)
+				source.Environ = []string{partner.Env + "=" + files.Replace(samples[p].text)}
+			}
+			c, _ := mustLoad(t, source)
 			if got := k.print(c); got != want {
 				t.Errorf("--%s %q gives %s, not %s", k.Flag, values, got, want)
 			}

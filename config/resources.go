@@ -213,6 +213,10 @@ func (l *loader) compareResources() {
 		l.fail(l.stronger("workers", "resources"), wrong("list more, or set workers = "+fmt.Sprint(leases),
 			"workers (%d) must not be above the number of leases, which is %d for resources.%s: every worker holds one for life", c.Workers.N, leases, displayPath([]string{scarce})))
 	}
+	if c.WorkersMax > leases && l.sound("workers_max") {
+		l.fail(l.stronger("workers_max", "resources"), wrong("list more, or set workers_max = "+fmt.Sprint(leases),
+			"workers_max (%d) must not be above the number of leases, which is %d for resources.%s: every worker holds one for life", c.WorkersMax, leases, displayPath([]string{scarce})))
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.Resources)) {
 		placeholder := "{" + name + "}"
 		if c.Preload && l.sound("preload", "command") && slices.ContainsFunc(c.Command, func(s string) bool { return strings.Contains(s, placeholder) }) {

@@ -26,7 +26,7 @@ var keys = slices.Concat([]Key{
 		func(c *Config) *[]string { return &c.Bind }, texts("list of addresses", checkAddress, checkAddresses)),
 	key(Key{
 		Name: "workers", Flag: "workers", Shorthand: "w", Placeholder: "N|auto",
-		Usage: "how many workers; cpu: the smallest CPU quota of the own cgroup and its ancestors, rounded up, 2 if there is none; auto: the same, at least 2; see worker_memory",
+		Usage: "how many workers, or at least (see workers_max); cpu: the smallest CPU quota of the own cgroup and its ancestors, rounded up, 2 if there is none; auto: the same, at least 2; see worker_memory",
 	},
 		func(c *Config) *Workers { return &c.Workers }, workersKind),
 	key(Key{
@@ -162,6 +162,23 @@ var keys = slices.Concat([]Key{
 			"while all fail nobody is replaced, nor within restart.backoff_max of the last one; 0: never",
 	},
 		func(c *Config) *int { return &c.MaxFailures }, count(0, maxCount)),
+
+	key(Key{
+		Name: "workers_max", Flag: "workers-max", Placeholder: "N",
+		Usage: "workers follow the demand: there are as many as target_in_flight makes of the requests in flight, from workers (which may be 0 then: " +
+			"nobody runs until a connection waits) to so many; more at once, but never more than twice as many within 1s, nor more than resources or worker_memory have room for; 0: workers is fixed",
+	},
+		func(c *Config) *int { return &c.WorkersMax }, count(0, MaxWorkers)),
+	key(Key{
+		Name:  "target_in_flight",
+		Usage: "requests in flight that one worker is to have, where workers_max is set; of plain workers they cannot be seen: one more starts when connections go on waiting, and none ends",
+	},
+		func(c *Config) *int { return &c.TargetInFlight }, count(0, maxCount)),
+	key(Key{
+		Name:  "idle_timeout",
+		Usage: "a worker beyond workers that was not needed for so long ends, one at a time; with workers = 0 the last one too",
+	},
+		func(c *Config) *time.Duration { return &c.IdleTimeout }, duration(time.Second)),
 
 	key(Key{
 		Name: "reload", Flag: "reload", Bool: true,

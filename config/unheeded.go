@@ -15,6 +15,8 @@ var cooperative = []struct {
 }{
 	{"max_requests", func(c *Config) bool { return c.MaxRequests > 0 }},
 	{"max_failures", func(c *Config) bool { return c.MaxFailures > 0 }},
+	{"target_in_flight", func(c *Config) bool { return c.TargetInFlight > 0 }},
+	{"idle_timeout", func(c *Config) bool { return c.WorkersMax > 0 }},
 	{"timeout", func(c *Config) bool { return c.Timeout > 0 }},
 	{"stream_timeout", func(c *Config) bool { return !c.StreamTimeout.Auto && c.StreamTimeout.Duration > 0 }},
 	{"upgrade_timeout", func(c *Config) bool { return c.UpgradeTimeout > 0 }},

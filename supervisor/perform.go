@@ -67,8 +67,8 @@ func (s *Supervisor) perform(a fleet.Action) {
 		s.births.Boards.Clear(w.Place)
 		s.afterActions(func() { s.postmortems.Bury(w, a) })
 	case fleet.Rescale:
-		s.log.Info("scaled", zap.Int("from", a.From), zap.Int("workers", a.To))
-		if a.To >= a.From {
+		s.log.Info("scaled", append([]zap.Field{zap.Int("from", a.From), zap.Int("workers", a.To)}, s.demand.Fields()...)...)
+		if a.To >= a.From && s.revisions.Current.Config.WorkersMax == 0 {
 			s.revisions.Current.WarnScaled(s.log, a.To)
 		}
 	case fleet.Apply:

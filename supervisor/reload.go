@@ -54,7 +54,7 @@ func (s *Supervisor) try(r *revision.Revision, b *revision.Binding) (begun bool,
 	r.Number = s.revisions.Last + 1
 	// An operator may have scaled it, which is known only here. What is read then the kernel
 	// has in memory: no disk or server can keep the loop waiting.
-	if n := s.fleet.FloorWith(r.Settings()); n != r.Workers {
+	if n := s.fleet.FloorWith(r.Settings()); n != r.Workers && r.Config.WorkersMax == 0 {
 		r.Memory = r.Config.Memory(os.DirFS("/"), n)
 	}
 	s.adopt(r)

@@ -3,6 +3,7 @@
 package supervisor
 
 import (
+	"fmt"
 	"os"
 	"strconv"
 	"syscall"
@@ -74,12 +75,17 @@ func (s *Supervisor) handle(sig os.Signal) {
 
 // scale changes the number of workers as far as the configuration could.
 func (s *Supervisor) scale(by int) {
-	if n := s.fleet.Target() + by; n < 1 || n > config.MaxWorkers {
-		s.log.Warn("not scaled: workers is a number from 1 to "+strconv.Itoa(config.MaxWorkers), zap.Int("workers", s.fleet.Target()))
+	n, least := s.fleet.Floor()+by, s.fleet.Bounded(0)
+	if n < least || n > config.MaxWorkers {
+		s.log.Warn(fmt.Sprintf("not scaled: workers is a number from %d to %d", least, config.MaxWorkers), zap.Int("workers", s.fleet.Floor()))
 		return
 	}
-	if most := s.fleet.Bounded(s.fleet.Target() + by); most < s.fleet.Target()+by {
-		s.log.Warn("not scaled: there are no more leases, see [resources]", zap.Int("workers", most))
+	if most := s.fleet.Bounded(n); most < n {
+		why := "there are no more leases, see [resources]"
+		if most == s.revisions.Current.Config.WorkersMax {
+			why = "workers_max allows no more"
+		}
+		s.log.Warn("not scaled: "+why, zap.Int("workers", most))
 		return
 	}
 	s.step(fleet.ScaleBy{N: by})

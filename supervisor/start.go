@@ -19,6 +19,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/archive"
 	"github.com/gosuper/gosuper/supervisor/internal/birth"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
+	"github.com/gosuper/gosuper/supervisor/internal/demand"
 	"github.com/gosuper/gosuper/supervisor/internal/develop"
 	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
@@ -146,6 +147,10 @@ func (s *Supervisor) connect() {
 	s.limits.Attach(limits.Options{
 		Log: s.log, Loop: s.loop, Fleet: s.fleet, Roster: s.roster, Loaders: &s.loaders,
 		ReadBoards: s.report.ReadBoards, LoseInnocents: s.books.LoseInnocents, Note: s.note, Step: s.step,
+	})
+	s.demand.Attach(demand.Options{
+		Log: s.log, Loop: s.loop, Fleet: s.fleet, Roster: s.roster, Revisions: &s.revisions, Step: s.step,
+		Listen: func(sockets *socket.Set) error { return s.sockets.Listen(sockets, s.sockets.ReplaceHolders) },
 	})
 	s.upgrades.Attach(upgrade.Options{
 		Log: s.log, Loop: s.loop, Version: s.options.Version, Path: func() string { return s.options.Program.Path },

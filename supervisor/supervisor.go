@@ -11,6 +11,7 @@ import (
 
 	"github.com/gosuper/gosuper/supervisor/internal/birth"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
+	"github.com/gosuper/gosuper/supervisor/internal/demand"
 	"github.com/gosuper/gosuper/supervisor/internal/develop"
 	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
@@ -56,6 +57,7 @@ type Supervisor struct {
 	report      *report.Report         `state:"-"`       // what the master is doing
 	postmortems postmortem.Postmortems `state:",inline"` // of workers
 	limits      limits.Limits          `state:",inline"` // of workers
+	demand      demand.Meter           `state:"-"`       // by which there are more of them or fewer
 	reloads     *reloads.Reloads       `state:",inline"`
 	endpoints   *endpoints.Endpoints   `state:",inline"` // where people and programs ask
 	upgrades    upgrade.Upgrades       `state:"-"`
@@ -184,7 +186,7 @@ func wait(timer *time.Timer, next time.Time) {
 // deadline is when the loop has something to do of its own; zero: never.
 func (s *Supervisor) deadline() time.Time {
 	next, _ := s.fleet.Deadline()
-	return loop.Soonest(next, s.sockets.Due(), s.development.Due(), s.upgrades.Due(), s.signs.Due(), s.limits.Due(), s.manager.Due(), s.loaders.Due(), s.leftovers.Groups.Due())
+	return loop.Soonest(next, s.sockets.Due(), s.development.Due(), s.upgrades.Due(), s.signs.Due(), s.limits.Due(), s.demand.Due(), s.manager.Due(), s.loaders.Due(), s.leftovers.Groups.Due())
 }
 
 // tick is the passing of time. What already happened is heard first, so that
@@ -196,6 +198,7 @@ func (s *Supervisor) tick() {
 	s.development.Expire(time.Now())
 	s.signs.Look(time.Now())
 	s.limits.Patrol(time.Now())
+	s.demand.Look(time.Now())
 	s.loaders.Blame(time.Now())
 	s.step(fleet.Tick{})
 	s.upgrades.Hurry(time.Now())
@@ -228,6 +231,7 @@ func (s *Supervisor) step(events ...fleet.Event) {
 		if s.fleet.Moved() {
 			s.limits.Keep(time.Now())
 		}
+		s.demand.Keep()
 		for _, explain := range s.next.last {
 			explain()
 		}

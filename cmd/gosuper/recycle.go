@@ -86,7 +86,7 @@ func replaced(ids []int) judgement {
 			slot, known := slots[id]
 			switch {
 			case serves(st, id):
-			case !known, newest[slot] > id, slot >= st.WorkersTarget:
+			case !known, newest[slot] > id, slot >= st.WorkersTarget && st.Sizing == nil:
 				n++
 				continue
 			}

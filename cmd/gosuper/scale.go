@@ -77,6 +77,10 @@ func scaled(n int) judgement {
 				filled[w.Slot] = true
 			}
 		}
+		if st.Sizing != nil && st.Sizing.Min == n {
+			n := st.WorkersTarget
+			return fmt.Sprintf("%d of %d workers ready", len(filled), n), len(filled) >= n, nil
+		}
 		if st.WorkersTarget != n {
 			err = fmt.Errorf("the number of workers was changed to %d meanwhile", st.WorkersTarget)
 		}

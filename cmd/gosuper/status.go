@@ -94,6 +94,9 @@ func statusText(st control.Status) string {
 		b.WriteString(loaderFailingText(st.LoaderFailing) + "\n")
 	}
 	fmt.Fprintf(&b, "%s\n", &workers)
+	if st.Sizing != nil {
+		fmt.Fprintf(&b, "%s\n\n", st.Sizing.Why)
+	}
 	for _, l := range st.Loaders {
 		fmt.Fprintf(&b, "loader  pid %s  generation %d  %s  up %s  %d forks  %s %s", known(l.PID), l.Generation, l.State, age(l.AgeSeconds), l.Forks, strings.ToUpper(string(l.MemoryKind)), memory(l.MemoryBytes))
 		if l.Status != "" {

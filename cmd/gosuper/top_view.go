@@ -193,6 +193,9 @@ func (v *view) notes(height int, now time.Time) (lines []string) {
 	if v.last != nil {
 		lines = append(lines, incidentLine(*v.last))
 	}
+	if v.status.Sizing != nil {
+		lines = append(lines, v.status.Sizing.Why)
+	}
 	if v.status.Unknown != "" || len(lines) == 0 {
 		lines = append(lines, v.status.Unknown)
 	}

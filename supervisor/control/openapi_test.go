@@ -61,6 +61,7 @@ func TestDescriptionHasTypes(t *testing.T) {
 		Loader{},
 		Failing{},
 		Lease{},
+		Sizing{},
 		Request{},
 		CrashLoop{},
 		LoaderFailing{},

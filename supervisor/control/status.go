@@ -35,6 +35,8 @@ type Status struct {
 	UptimeSeconds float64 `json:"uptime_seconds"`
 	// WorkersTarget is how many workers are asked for.
 	WorkersTarget int `json:"workers_target"`
+	// Sizing says why, where that follows the demand; nil: it does not.
+	Sizing *Sizing `json:"sizing"`
 	// Binds are the addresses in force: "tcp://127.0.0.1:8000",
 	// "unix:///run/app.sock", "fd://3".
 	Binds   []string `json:"binds"`

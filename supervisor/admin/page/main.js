@@ -8,7 +8,7 @@ function show(f) {
   put($('facts'), [`gosuper ${s.version}`, `pid ${s.pid}`, `up ${long(s.uptime_seconds)}`, `generation ${s.generation}`, ...(reload ? [reload] : []), ...s.binds].join(' · '));
   const wanted = inReasons(s.counters.recycle_reasons);
   const restarts = inReasons(s.counters.restarts) + (wanted && ` (wanted by workers: ${wanted})`);
-  put($('ready'), `${s.ready_workers} of ${s.workers_target} ready` + (restarts && ` · restarts: ${restarts}`) + (s.counters.requests_lost ? ` · requests lost: ${whole(s.counters.requests_lost)}` : ''));
+  put($('ready'), `${s.ready_workers} of ${s.workers_target} ready` + (restarts && ` · restarts: ${restarts}`) + (s.counters.requests_lost ? ` · requests lost: ${whole(s.counters.requests_lost)}` : '') + (s.sizing ? ` · ${s.sizing.why}` : ''));
   put($('unknown'), s.unknown);
   $('unknown').hidden = !s.unknown;
   const loop = s.crash_loop;
@@ -23,7 +23,7 @@ function show(f) {
     + (failing.last_lines.length ? '\nIts last lines:\n' + failing.last_lines.join('\n') : ''));
   put($('target'), `${s.workers_target} worker${s.workers_target === 1 ? '' : 's'}`);
   $('actions').hidden = !f.actions;
-  $('less').disabled = s.workers_target <= 1 || s.state === 'stopping';
+  $('less').disabled = (s.sizing ? s.sizing.min <= 0 : s.workers_target <= 1) || s.state === 'stopping';
   for (const id of ['more', 'recycle', 'reload']) $(id).disabled = s.state === 'stopping';
   const r = s.last_reload, told = { running: 'A reload is under way.', rolled_back: 'The last reload was rolled back. ' + r.error }[r.result] || '';
   if (told !== dismissed) dismissed = '';

@@ -23,20 +23,25 @@ func (a *API) Scale(ctx context.Context, by control.Scaling) (control.Scaled, er
 	var refused error
 	workers := a.options.Report.Fleet
 	err := a.options.Loop.Do(ctx, func() {
-		result.From = workers.Target()
+		result.From = workers.Floor()
 		switch {
 		case by.Workers != nil:
 			result.To = *by.Workers
 		case by.By != nil:
-			result.To = max(result.From+min(*by.By, config.MaxWorkers), 1)
+			result.To = max(result.From+min(*by.By, config.MaxWorkers), workers.Bounded(0))
 		}
 		switch {
 		case workers.Stopping():
 			refused = errStopping()
-		case result.To < 1 || result.To > config.MaxWorkers:
+		case result.To < workers.Bounded(0) || result.To > config.MaxWorkers:
 			refused = &control.Error{
 				Status:  http.StatusBadRequest,
-				Message: fmt.Sprintf("workers must be a number from 1 to %d, not %d", config.MaxWorkers, result.To),
+				Message: fmt.Sprintf("workers must be a number from %d to %d, not %d", workers.Bounded(0), config.MaxWorkers, result.To),
+			}
+		case workers.Bounded(result.To) < result.To && workers.Bounded(result.To) == workers.Sizing().Most:
+			refused = &control.Error{
+				Status:  http.StatusConflict,
+				Message: fmt.Sprintf("workers_max is %d: there cannot be %d workers at least", workers.Bounded(result.To), result.To),
 			}
 		case workers.Bounded(result.To) < result.To:
 			refused = &control.Error{

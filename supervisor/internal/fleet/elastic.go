@@ -71,10 +71,10 @@ func (f *Fleet) measure(d Demand) {
 	total := d.Waiting
 	for slot := range f.open() {
 		n, known, hidden := f.busy(slot, d)
+		s.inFlight += n
 		if hidden && !known {
 			n = per
 		}
-		s.inFlight += n
 		s.blind = s.blind || hidden
 		total += n
 	}
@@ -263,3 +263,32 @@ func (f *Fleet) firstOpen() int {
 
 // Floor returns how many workers there are at least.
 func (f *Fleet) Floor() int { return f.current.floor }
+
+// Follows says whether the number of workers follows the demand, as things are.
+func (f *Fleet) Follows() bool { return f.current.elastic() && !f.Stopping() }
+
+// AtMost says whether there are as many workers as there may be.
+func (f *Fleet) AtMost() bool { return f.current.target >= f.current.bounded(f.current.WorkersMax) }
+
+// Sizing is why the number of workers is what it is, where it follows the demand.
+type Sizing struct {
+	Floor, Most int  // how many there may be; Most is 0 where it does not follow
+	PerWorker   int  // requests in flight that one is to have
+	InFlight    int  // in flight, as far as is known
+	Waiting     int  // connections that nobody has accepted
+	Need        int  // how many workers that takes
+	Room        int  // for how many there is memory; 0: that is not known
+	Blind       bool // the requests of some cannot be seen
+}
+
+// Sizing returns why the number of workers is what it is.
+func (f *Fleet) Sizing() Sizing {
+	r, s := f.current, &f.sizing
+	if !r.elastic() {
+		return Sizing{}
+	}
+	return Sizing{
+		Floor: r.floor, Most: r.bounded(r.WorkersMax), PerWorker: r.InFlight,
+		InFlight: s.inFlight, Waiting: s.waiting, Need: s.need, Room: s.room, Blind: s.blind,
+	}
+}

@@ -47,7 +47,8 @@ func (r *Report) Health(now time.Time) control.Health {
 		Healthy: true, State: r.state(), Condition: control.Condition(sum.Condition),
 		ReadyWorkers: sum.Ready, WorkersTarget: sum.Target,
 	}
-	h.Ready = h.ReadyWorkers > 0 && h.State != control.Stopping
+	asleep := r.Fleet.Follows() && r.Fleet.Floor() == 0 && h.Condition != control.FleetCrashLoop // whoever comes wakes one up
+	h.Ready = (h.ReadyWorkers > 0 || asleep) && h.State != control.Stopping
 	h.Reason = r.wait(sum, now)
 	return h
 }
@@ -66,6 +67,7 @@ func (r *Report) Status(now time.Time) control.Status {
 		Workers: []control.Worker{}, Loaders: r.Loaders.Status(now), Failing: []control.Failing{}, Leases: []control.Lease{},
 		Counters: r.Books.Counters(r.Files.AccessLost()), LastReload: r.Reloads.Last(),
 	}
+	st.Sizing = r.sizing(sum.Target)
 	for _, f := range r.Fleet.Failing() {
 		st.Failing = append(st.Failing, control.Failing{Slot: f.Slot, Boots: f.Boots, Error: r.EndingOf(f.Culprit).Of(f.Culprit)})
 	}
@@ -79,6 +81,20 @@ func (r *Report) Status(now time.Time) control.Status {
 	}
 	st.Explain()
 	return st
+}
+
+// sizing is why there are so many workers, where that follows the demand.
+func (r *Report) sizing(target int) *control.Sizing {
+	is := r.Fleet.Sizing()
+	if is.Most == 0 {
+		return nil
+	}
+	s := &control.Sizing{Min: is.Floor, Max: is.Most, TargetInFlight: is.PerWorker, InFlight: is.InFlight, Waiting: is.Waiting, Needed: is.Need}
+	if is.Room > 0 {
+		s.Room = new(is.Room)
+	}
+	s.Explain(target, is.Blind)
+	return s
 }
 
 // Metrics are the figures of a scrape, but for what the processes weigh.

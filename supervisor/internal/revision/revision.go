@@ -69,7 +69,7 @@ func (r *Revision) CloseTLS() {
 func Resolve(c *config.Config) (*Revision, error) {
 	r := &Revision{Config: c, TLS: -1}
 	r.Workers, r.auto, r.tight = c.CountWorkers(os.DirFS("/"))
-	r.Memory = c.Memory(os.DirFS("/"), r.Workers)
+	r.Memory = c.Memory(os.DirFS("/"), max(r.Workers, c.WorkersMax, 1))
 	var err error
 	if r.Resolved, err = c.Resolve(); err != nil {
 		return nil, err
@@ -157,6 +157,9 @@ func (r *Revision) Settings() fleet.Settings {
 	f := fleet.Settings{
 		Command:         strings.Join(c.Command, "\x00"),
 		Workers:         r.Workers,
+		WorkersMax:      c.WorkersMax,
+		InFlight:        c.TargetInFlight,
+		IdleTimeout:     c.IdleTimeout,
 		Surge:           fleet.Surge{Count: c.Surge.N},
 		StartParallel:   c.StartParallel,
 		Preload:         c.Preload,

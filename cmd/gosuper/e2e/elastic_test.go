@@ -1,0 +1,93 @@
+//go:build linux
+
+package e2e
+
+import (
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Where nobody runs the first connection starts a worker, which answers it; when nobody
+// was needed for idle_timeout nobody runs again. Nobody is refused, however often.
+func TestNobodyUntilSomebodyComes(t *testing.T) {
+	t.Parallel()
+	for name, how := range map[string][]string{
+		"cooperating": {command(as("serve")...)},
+		"proxy":       {command(need(t, "node"), filepath.Join(proxiedDir(t), "server.js")), classProxy},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			line, path := controlled(t)
+			m := up(t, line, "workers = 0", "workers_max = 4", "target_in_flight = 8", `idle_timeout = "1s"`, strings.Join(how, "\n"), admin("127.0.0.1:0"))
+			if st, _ := asked(t, path, false); st.WorkersTarget != 0 || len(st.Workers) != 0 || st.Condition != "ready" || st.Sizing == nil || st.Sizing.Max != 4 {
+				t.Fatalf("at first %+v", st)
+			}
+			cycles := 5
+			if testing.Short() {
+				cycles = 2
+			}
+			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+			for range cycles {
+				from, begin := m.mark(), time.Now()
+				r, err := client.Get("http://" + m.addr() + "/")
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.Body.Close()
+				took := time.Since(begin)
+				started, ready := m.wait(t, from, "worker started", match{"reason": "scale"}), m.wait(t, from, "worker ready", nil)
+				t.Logf("answered after %v, of which the boot took %v, begun %v after the connection", took, ready.at.Sub(started.at), started.at.Sub(begin))
+				if r.StatusCode != http.StatusOK {
+					t.Errorf("answered %s", r.Status)
+				}
+				m.wait(t, from, "worker gone", match{"reason": "scale"})
+			}
+			if n := len(m.all(0, "worker started", nil)); n != cycles {
+				t.Errorf("%d workers for %d requests", n, cycles)
+			}
+			m.samples() // the metrics can be had of a fleet of nobody
+		})
+	}
+}
+
+// As many workers are there as the requests in flight take, and those that are not needed
+// go, the one with the least to do first.
+func TestWorkersFollowTheDemand(t *testing.T) {
+	t.Parallel()
+	line, path := controlled(t)
+	m := up(t, line, "workers = 1", "workers_max = 4", "target_in_flight = 4", `idle_timeout = "2s"`)
+	begin := time.Now()
+	for range 16 {
+		m.fly("/sleep?d=6s")
+	}
+	eventually(t, "four workers to be asked for", func() bool { st, _ := asked(t, path, false); return st.WorkersTarget == 4 })
+	t.Logf("four workers are asked for %v after the first of 16 requests: from one, by doubling", time.Since(begin))
+	eventually(t, "four workers to be ready", func() bool { st, _ := asked(t, path, false); return st.ReadyWorkers == 4 })
+	t.Logf("and are ready %v after it", time.Since(begin))
+	from := m.mark()
+	eventually(t, "one worker to be left", func() bool { st, _ := asked(t, path, false); return st.WorkersTarget == 1 })
+	scaled := m.all(from, "scaled", nil)
+	if len(scaled) != 3 {
+		t.Errorf("they went in %d steps", len(scaled))
+	}
+}
+
+// An elastic fleet that has nothing to do does not wake its master, be it of nobody or of
+// its least number.
+func TestIdleElasticMasterSleeps(t *testing.T) {
+	t.Parallel()
+	line, path := controlled(t)
+	m := up(t, line, "workers = 0", "workers_max = 4", "target_in_flight = 8", `idle_timeout = "1s"`)
+	if r, _, err := m.get("/"); err != nil || r.StatusCode != http.StatusOK {
+		t.Fatal(err)
+	}
+	eventually(t, "nobody to be left", func() bool { st, _ := asked(t, path, false); return len(st.Workers) == 0 })
+	woken, all := m.wakeups(20 * time.Second)
+	t.Logf("%d wake-ups in 20s, %d context switches", woken, all)
+	if woken > 4 {
+		t.Errorf("%d wake-ups in 20s", woken)
+	}
+}

@@ -1,0 +1,41 @@
+package config
+
+import "io/fs"
+
+// Room returns for how many workers of WorkerMemory, with those of surge, the smallest
+// memory limit of the own cgroup and its ancestors has room; 0: that is not known. root is
+// that of [Config.CountWorkers].
+func (c *Config) Room(root fs.FS) (workers int) {
+	if c.WorkerMemory == 0 {
+		return 0
+	}
+	limit, at := memoryLimit(root)
+	if at == "" {
+		return 0
+	}
+	for n := min(int(limit/c.WorkerMemory), MaxWorkers); n > 1; n-- {
+		if Size(n+c.Surge.Of(n)) <= limit/c.WorkerMemory {
+			return n
+		}
+	}
+	return 1
+}
+
+// compareDemand checks what the keys say together by which workers follow the demand.
+func (l *loader) compareDemand() {
+	c := l.config
+	if !l.sound("workers", "workers_max", "target_in_flight") {
+		return
+	}
+	least := c.Workers.N
+	switch {
+	case c.Workers.Fixed() && least == 0 && c.WorkersMax == 0:
+		l.fail("workers", wrong("as in workers_max = 4, so that one starts when a connection waits", "must be at least 1, not 0, unless workers_max is set"))
+	case c.WorkersMax > 0 && c.TargetInFlight == 0:
+		l.fail("workers_max", wrong("how many requests in flight one worker is to have, as in target_in_flight = 8", "needs target_in_flight"))
+	case c.WorkersMax == 0 && c.TargetInFlight > 0:
+		l.fail("target_in_flight", wrong("as in workers_max = 4", "has no effect without workers_max"))
+	case c.WorkersMax > 0 && c.Workers.Fixed() && least > c.WorkersMax:
+		l.fail(l.stronger("workers", "workers_max"), wrong("", "workers_max (%d) must not be below workers (%d)", c.WorkersMax, least))
+	}
+}

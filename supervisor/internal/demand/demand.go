@@ -1,0 +1,194 @@
+//go:build linux
+
+// Package demand measures how much there is to do for workers whose number follows that,
+// and tells the brain: the requests in flight, which are on the boards of cooperating
+// workers, and the connections that nobody has accepted.
+//
+// While there is something to do it looks again and again. When there is nothing it waits
+// until a connection arrives, or until somebody was idle for long enough: an idle fleet
+// costs no wake-ups.
+package demand
+
+import (
+	"os"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/loop"
+	"github.com/gosuper/gosuper/supervisor/internal/revision"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
+	"github.com/gosuper/gosuper/supervisor/internal/socket"
+)
+
+const (
+	// often is how often it looks while there is something to do, and more workers may be
+	// needed; rarely is how often else, also while connections are open on which requests
+	// may come.
+	often  = 250 * time.Millisecond
+	rarely = time.Second
+	// roomFor is for how long it is taken for granted how much memory there is.
+	roomFor = 5 * time.Second
+)
+
+// Options are what a meter needs. All fields are required.
+type Options struct {
+	Log       *zap.Logger
+	Loop      *loop.Loop // by which it hears that connections wait
+	Fleet     *fleet.Fleet
+	Roster    *roster.Roster
+	Revisions *revision.Known
+	// Listen has sockets listen, which nobody does else where there is no worker.
+	Listen func(*socket.Set) error
+	// Step has the brain take a step.
+	Step func(...fleet.Event)
+}
+
+// Meter measures. It belongs to one goroutine, and is of use after [Meter.Attach].
+type Meter struct {
+	options Options
+
+	next    time.Time      // when to look; zero: when the brain asks, or a connection arrives
+	arrived bool           // one just did
+	waited  bool           // some waited when it looked last
+	started map[int]uint64 // by worker, how many requests had when it looked last
+
+	watch watch
+	deaf  *socket.Set // could not be made to listen, which was said
+
+	room   int // for how many workers there is memory
+	roomBy time.Time
+}
+
+// Attach says what the meter works with.
+func (m *Meter) Attach(o Options) {
+	m.options = o
+	m.watch.arrived = func() {
+		o.Loop.Report(func() {
+			m.watch.armed, m.arrived = false, true
+			m.next = time.Now()
+			m.Look(m.next)
+		})
+	}
+}
+
+// Due is when to look next; zero: when a connection arrives.
+func (m *Meter) Due() time.Time { return loop.Soonest(m.next, m.options.Fleet.DemandBy()) }
+
+// Keep begins to measure where that matters, or ends it. It is to be called after each step
+// of the brain.
+func (m *Meter) Keep() {
+	if !m.options.Fleet.Follows() {
+		m.next = time.Time{}
+		return
+	}
+	if m.next.IsZero() && (!m.watch.armed || !slices.Equal(m.watch.fds, m.options.Revisions.Current.Sockets.Fds(0))) {
+		m.next = time.Now()
+	}
+}
+
+// Look tells the brain what there is to do, if it is time.
+func (m *Meter) Look(now time.Time) {
+	due := m.Due()
+	if due.IsZero() || due.After(now) {
+		return
+	}
+	m.next = time.Time{}
+	seen := m.measure(now)
+	m.plan(now, &seen)
+	m.options.Step(seen.Demand)
+}
+
+// sight is what one look sees.
+type sight struct {
+	fleet.Demand
+	total  int  // requests in flight
+	active bool // some began since the last look
+	open   bool // connections are open on which some may come
+	blind  bool // of some worker it cannot be seen
+}
+
+// measure looks.
+func (m *Meter) measure(now time.Time) (s sight) {
+	sockets := m.options.Revisions.Current.Sockets
+	s.Waiting = sockets.Queue()
+	s.Room = m.roomAt(now)
+	started, ready := map[int]uint64{}, false
+	for w := range m.options.Fleet.Workers() {
+		if w.State != fleet.Ready {
+			continue
+		}
+		ready = true
+		if !w.Cooperates() {
+			s.blind = true
+			continue
+		}
+		c := m.options.Roster.Of(w.ID).View().Counters()
+		one := fleet.InFlight{ID: w.ID}
+		if c.Started > c.Finished {
+			one.N = int(min(c.Started-c.Finished, 1<<20))
+		}
+		if before, known := m.started[w.ID]; known && before != c.Started {
+			s.active = true
+			if one.N == 0 && s.total == 0 {
+				one.N = 1 // it is over already
+			}
+		}
+		s.open = s.open || c.Open > 0
+		s.total += one.N
+		started[w.ID] = c.Started
+		s.InFlight = append(s.InFlight, one)
+	}
+	m.started = started
+	waits := s.Waiting > 0
+	if ready && s.blind && !m.waited {
+		s.Waiting = 0 // it may be accepted just now
+	}
+	m.waited = waits
+	return s
+}
+
+// plan says when to look next: at once it is told when a connection arrives, if there is
+// nothing to do.
+func (m *Meter) plan(now time.Time, s *sight) {
+	most := m.options.Fleet.AtMost()
+	busy := s.total > 0 || s.Waiting > 0 || m.waited || s.active || m.arrived
+	m.arrived = false
+	switch {
+	case busy && !most:
+		m.next = now.Add(often)
+	case busy, s.open && !most:
+		m.next = now.Add(rarely)
+	}
+	if busy {
+		return
+	}
+	sockets := m.options.Revisions.Current.Sockets
+	if err := m.options.Listen(sockets); err != nil && m.deaf != sockets {
+		m.deaf = sockets
+		m.options.Log.Error("cannot listen", zap.Error(err))
+	}
+	if err := m.watch.arm(sockets.Fds(0)); err != nil {
+		m.options.Log.Warn("cannot wait for connections, and looks for them again and again", zap.Error(err))
+		m.next = now.Add(often)
+	}
+}
+
+// roomAt is for how many workers there is memory; 0: that is not known.
+func (m *Meter) roomAt(now time.Time) int {
+	if now.After(m.roomBy) {
+		m.room, m.roomBy = m.options.Revisions.Current.Config.Room(os.DirFS("/")), now.Add(roomFor)
+	}
+	return m.room
+}
+
+// Fields say in the log why there are so many workers, where that follows the demand.
+func (m *Meter) Fields() []zap.Field {
+	s := m.options.Fleet.Sizing()
+	if s.Most == 0 {
+		return nil
+	}
+	return []zap.Field{zap.Int("in_flight", s.InFlight), zap.Int("waiting", s.Waiting), zap.Int("needed", s.Need), zap.Int("at_least", s.Floor), zap.Int("at_most", s.Most)}
+}
