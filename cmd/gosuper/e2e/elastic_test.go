@@ -91,3 +91,24 @@ func TestIdleElasticMasterSleeps(t *testing.T) {
 		t.Errorf("%d wake-ups in 20s", woken)
 	}
 }
+
+// An upgrade in place keeps the number of workers and what it follows, and one of nobody
+// wakes up all the same.
+func TestUpgradeOfAnElasticMaster(t *testing.T) {
+	t.Parallel()
+	line, path := controlled(t)
+	m := up(t, line, "workers = 0", "workers_max = 4", "target_in_flight = 1", `idle_timeout = "2s"`)
+	m.upgrade()
+	from := m.mark()
+	for range 4 {
+		m.fly("/sleep?d=6s")
+	}
+	m.wait(t, from, "worker started", match{"reason": "scale"})
+	m.await(t, "four workers to be ready", func() bool { return len(m.workers()) == 4 })
+	before, _ := asked(t, path, false)
+	m.upgrade()
+	if after, _ := asked(t, path, false); after.WorkersTarget != 4 || after.Sizing == nil || after.Sizing.Max != 4 || after.Sizing.Min != 0 {
+		t.Errorf("there were %+v workers, and after the upgrade %d, by %+v", before.Sizing, after.WorkersTarget, after.Sizing)
+	}
+	eventually(t, "nobody to be left", func() bool { st, _ := asked(t, path, false); return st.WorkersTarget == 0 && len(st.Workers) == 0 })
+}
