@@ -66,11 +66,12 @@ func (a *app) newTop() *cobra.Command {
 type reading struct {
 	status    control.Status
 	incidents []control.Incident
+	history   control.History
 	err       error
 }
 
 // ask asks for all there is to show. A master that has not been upgraded yet may know
-// nothing of incidents.
+// nothing of incidents and of the last hour.
 func ask(ctx context.Context, m *control.Client) (r reading) {
 	ctx, cancel := soon(ctx)
 	defer cancel()
@@ -79,6 +80,9 @@ func ask(ctx context.Context, m *control.Client) (r reading) {
 	}
 	if all, err := m.Incidents(ctx); err == nil {
 		r.incidents = all.Incidents
+	}
+	if h, err := m.History(ctx); err == nil {
+		r.history = h
 	}
 	return r
 }

@@ -22,11 +22,11 @@ func TestTopNotes(t *testing.T) {
 	v := &view{order: orders[0]}
 	v.update(reading{status: st, incidents: []control.Incident{
 		{Process: control.WorkerProcess, Worker: 9, Reason: "crash", Status: "exit status 1", AgoSeconds: 61, LastLines: []string{"first", "out\nof luck"}}, {},
-	}}, time.Now())
+	}, history: control.History{Points: []control.Point{{AgoSeconds: 1800, InFlight: new(uint64(3))}, {AgoSeconds: 1, InFlight: new(uint64(7))}}}}, time.Now())
 	lines, _ := v.screen(200, 24, time.Now())
 	screen := strings.Join(lines, "\n")
 	for _, want := range []string{
-		"POST /old for 1m01s, streaming, and 4 more; warm\n", "leases  1 of 2 free  gpu=0 worker 1\n", "last incident  1m01s ago  worker 9  crash  exit status 1  out of luck\n",
+		"POST /old for 1m01s, streaming, and 4 more; warm\n", "leases  1 of 2 free  gpu=0 worker 1\n", "█ at most 7\n", "last incident  1m01s ago  worker 9  crash  exit status 1  out of luck\n",
 	} {
 		if !strings.Contains(screen, want) {
 			t.Errorf("%q is missing in\n%s", want, screen)

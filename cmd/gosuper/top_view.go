@@ -65,6 +65,7 @@ type view struct {
 	loaders []*float64      // the time on a processor of each loader
 	total   *float64
 	at      time.Time         // of the status; zero: there is none yet
+	hour    []string          // the last one in lines
 	last    *control.Incident // nil: there was none
 	trouble error             // why there is no newer one; nil: there is
 }
@@ -97,7 +98,7 @@ func (v *view) update(r reading, now time.Time) {
 		v.loaders = append(v.loaders, perSecond(had, l.CPUSeconds, seconds))
 	}
 	v.total = perSecond(v.status.Counters.Requests, st.Counters.Requests, seconds)
-	v.status, v.at, v.last, v.trouble = st, now, nil, nil
+	v.status, v.at, v.last, v.hour, v.trouble = st, now, nil, hourLines(r.history), nil
 	if len(r.incidents) > 0 {
 		v.last = &r.incidents[0]
 	}
@@ -195,6 +196,9 @@ func (v *view) notes(height int, now time.Time) (lines []string) {
 	}
 	if v.status.Sizing != nil {
 		lines = append(lines, v.status.Sizing.Why)
+	}
+	if room := height - len(v.status.Workers) - len(v.status.Loaders) - len(lines) - 6; room >= len(v.hour) {
+		lines = append(lines, v.hour...)
 	}
 	if v.status.Unknown != "" || len(lines) == 0 {
 		lines = append(lines, v.status.Unknown)

@@ -63,6 +63,11 @@ func (c *Client) Incidents(ctx context.Context) (all Incidents, err error) {
 	return all, c.do(ctx, http.MethodGet, "/v1/incidents", nil, nil, &all)
 }
 
+// History asks for the picture of the last hour.
+func (c *Client) History(ctx context.Context) (h History, err error) {
+	return h, c.do(ctx, http.MethodGet, "/v1/history", nil, nil, &h)
+}
+
 // Health asks what a probe wants to know.
 func (c *Client) Health(ctx context.Context) (h Health, err error) {
 	err = c.do(ctx, http.MethodGet, "/v1/health", nil, nil, &h)
