@@ -43,7 +43,7 @@ var held = map[string][5]string{
 	"`worker_connections`": {
 		"TestForeignServers", "TestWorkerConnections", "test_worker_connections", "a worker that is as busy as it may be leaves connections to others", "TestProxyEvenSpread",
 	},
-	"access log": {"TestUnheededSettings", "TestTLS", "test_tls", "a certificate of the master is served with", "TestProxyProtocols"},
+	"access log": {"TestUnheededSettings", "TestTLS", "test_tls", "TestProtocols", "TestProtocols"},
 	"requests, those in flight": {
 		"TestPlainFleetIsNotIdle", "TestMetricsOnlyGrow", "test_timeout", "a fleet of servers", "TestProxyLimits",
 	},

@@ -276,3 +276,24 @@ func TestProxyMistakes(t *testing.T) {
 		})
 	}
 }
+
+// The example runs as it stands, on another port.
+func TestProxyExample(t *testing.T) {
+	t.Parallel()
+	path, err := filepath.Abs(examples + "/proxy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := replace(t, read(t, examples+"/proxy/supervisor.toml"), "127.0.0.1:8000", "127.0.0.1:0")
+	m := start(t, launch{config: fmt.Sprintf("chdir = %q\n", path) + replace(t, file, `"granian"`, fmt.Sprintf("%q", granian(t)))})
+	m.wait(t, 0, "ready", nil)
+	answer, body, err := m.get("/stream")
+	if err != nil || answer.StatusCode != http.StatusOK || body != "data: one\n\ndata: two\n\ndata: three\n\ndata: done\n\n" {
+		t.Errorf("%v %q, %v", answer, body, err)
+	}
+	m.reload()
+	m.signal(syscall.SIGTERM)
+	if code := m.end(); code != 0 {
+		t.Errorf("exit status %d", code)
+	}
+}

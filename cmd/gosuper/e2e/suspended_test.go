@@ -107,35 +107,69 @@ var suspensions = []struct {
 	{"all", func(m *master) []int { return append(slices.Collect(maps.Values(m.workers())), m.pid()) }},
 }
 
-// A master that was stopped does not take what it missed for the fault of others.
+// A master that was stopped does not take what it missed for the fault of others, nor
+// does a worker.
 func TestSuspendedMasterPunishesNobody(t *testing.T) {
 	for _, tc := range suspensions {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			m := up(t, `timeout = "1s"`, `watchdog = "1s"`)
-			before := m.workers()
-			tokens, _ := streams(t, m.addr(), "/tokens?n=80&d=100ms", 6)
-			r := m.load(load.Plan{Connections: 2, Pause: 5 * time.Millisecond})
-			pids := tc.pids(m)
-			suspend(t, pids...)
-			<-time.After(3 * time.Second)
-			slices.Reverse(pids) // the master is the first to look around
-			for _, pid := range pids {
-				syscall.Kill(pid, syscall.SIGCONT)
-			}
-			for _, one := range take(t, 6, tokens) {
-				if !one.whole() {
-					t.Errorf("a stream: %v", one)
-				}
-			}
-			r.more(10)
-			none(t, "meanwhile", r.end(), 50)
-			if after := m.workers(); !maps.Equal(before, after) {
-				t.Errorf("workers %v, before %v", after, before)
-			}
-			m.stopped(match{"timeouts": 0, "requests_lost": 0})
+			outlive(t, m, tc.pids, "/tokens?n=80&d=100ms", 6)
+		})
+		t.Run("Node, "+tc.name, func(t *testing.T) {
+			t.Parallel()
+			m := up(t, command(need(t, "node"), "protocols.cjs"), fmt.Sprintf("chdir = %q", nodeFolder(t, "protocols.cjs")), `timeout = "1s"`, `watchdog = "1s"`)
+			outlive(t, m, tc.pids, "/tokens?n=80&ms=100", 6)
 		})
 	}
+}
+
+// outlive stops processes beside requests that take longer than that, and wants these
+// to be answered by the workers that have them.
+func outlive(t *testing.T, m *master, who func(*master) []int, path string, n int) {
+	t.Helper()
+	before := m.workers()
+	tokens, _ := streams(t, m.addr(), path, n)
+	r := m.load(load.Plan{Connections: 2, Pause: 5 * time.Millisecond})
+	pids := who(m)
+	suspend(t, pids...)
+	<-time.After(3 * time.Second)
+	slices.Reverse(pids) // the master is the first to look around
+	for _, pid := range pids {
+		syscall.Kill(pid, syscall.SIGCONT)
+	}
+	for _, one := range take(t, n, tokens) {
+		if !one.whole() {
+			t.Errorf("a stream: %v", one)
+		}
+	}
+	r.more(10)
+	none(t, "meanwhile", r.end(), 50)
+	if after := m.workers(); !maps.Equal(before, after) {
+		t.Errorf("workers %v, before %v", after, before)
+	}
+	m.stopped(match{"timeouts": 0, "requests_lost": 0})
+}
+
+// A request whose answer takes two steps of half its limit is answered, however late the
+// worker is for the first: it was not the request that took the time.
+func TestLateWorkerPunishesNobody(t *testing.T) {
+	t.Parallel()
+	m := up(t, command(need(t, "node"), "protocols.cjs"), fmt.Sprintf("chdir = %q", nodeFolder(t, "protocols.cjs")), `timeout = "1s"`, admin("127.0.0.1:0"))
+	answers := send(m.addr(), "/steps?n=2&ms=400", 4)
+	m.inFlight(4)
+	pids := suspensions[1].pids(m)
+	suspend(t, pids...)
+	<-time.After(3 * time.Second)
+	for _, pid := range pids {
+		syscall.Kill(pid, syscall.SIGCONT)
+	}
+	for _, r := range take(t, 4, answers) {
+		if r.status != 200 || r.took < 3*time.Second {
+			t.Errorf("%v", r)
+		}
+	}
+	m.stopped(match{"timeouts": 0, "requests_lost": 0})
 }
 
 // A worker without a request that gives no sign of life is found by its beat.
