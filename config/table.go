@@ -11,7 +11,7 @@ var keys = slices.Concat([]Key{
 	key(Key{
 		Name: "command",
 		Usage: "program of the workers and its arguments, or MODULE:ATTR and its options, a Python application that python -m gosuper serves; " +
-			"COMMAND on the command line wins",
+			"node --import gosuper/register FILE runs a program of Node as a cooperating worker; COMMAND on the command line wins",
 	},
 		func(c *Config) *[]string { return &c.Command }, texts("list of strings", anyText, checkCommand)),
 	key(Key{
@@ -101,8 +101,9 @@ var keys = slices.Concat([]Key{
 	},
 		func(c *Config) *time.Duration { return &c.Watchdog }, duration(0)),
 	key(Key{
-		Name:  "backlog_timeout",
-		Usage: "cooperating workers answer 503 to a request that waited longer in the queue; 0: no limit",
+		Name: "backlog_timeout",
+		Usage: "cooperating workers answer 503 to a request that waited longer in the queue; those of Node do not, " +
+			"as Node does not tell how long one has waited, but behind a proxy it is kept; 0: no limit",
 	},
 		func(c *Config) *time.Duration { return &c.BacklogTimeout }, duration(0)),
 	key(Key{

@@ -34,7 +34,11 @@ const wordsText = `  worker       one process that runs COMMAND; its id is never
   slot         what a worker fills, 0 to workers-1; its replacement fills it too
   place        0 to workers+surge-1, of no two living workers: for a port, a GPU
   generation   which configuration it has: 1 at first, one more by each reload
-  cooperating  it speaks the worker protocol; plain: any other program
+  cooperating  it speaks the worker protocol: by package worker in Go, as
+               python -m gosuper or MODULE:ATTR, as node --import
+               gosuper/register or by gosuper.listen, or as a front of gosuper
+               (worker_class = "proxy")
+  plain        any other program that serves the sockets it inherits
 `
 
 // newHelp is gosuper help, for commands and topics.

@@ -1,7 +1,9 @@
 // Package protocol holds the names and numbers that gosuper and its workers
 // share, and this comment is the worker protocol itself, for whoever implements
 // it in another language. It is a superset of sd_listen_fds(3) and sd_notify(3):
-// a program that knows only those is a good worker already.
+// a program that knows only those is a good worker already. Package worker speaks
+// it for Go, worker/python for Python and worker/node for Node, where memory can
+// only be written and read; worker/proxy does in front of any other program.
 //
 // # Being started
 //

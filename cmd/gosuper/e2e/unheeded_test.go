@@ -10,7 +10,7 @@ import (
 // What a plain worker does not do is said once, as it was asked for.
 func TestUnheededSettings(t *testing.T) {
 	t.Parallel()
-	const warning = "settings have no effect on a worker that does not speak the worker protocol: use its own, or see gosuper help protocol"
+	const warning = "settings have no effect on a worker that does not speak the worker protocol: use its own, or see gosuper help words"
 	m := start(t, launch{
 		config: config(command(plain), "workers = 2", "request_timeout = 60", "startup_timeout = 5"), args: []string{"--max-requests", "100", "-t", "120"},
 		env: []string{"GOSUPER_KEEPALIVE=5", "GOSUPER_MAX_WORKER_LIFETIME=1h"},

@@ -50,7 +50,7 @@ func Check(c *config.Config) (Findings, error) {
 		found.Chosen["max_worker_memory_hard"] = limitText(r.Memory.Hard) + ": " + r.Memory.Why
 	}
 	if server, idle := c.PlainServer(), c.Unheeded(); server != "" && len(idle) > 0 {
-		found.Warnings = append(found.Warnings, fmt.Sprintf("settings have no effect, as %s does not speak the worker protocol by itself: %s; use its own, or see gosuper help protocol",
+		found.Warnings = append(found.Warnings, fmt.Sprintf("settings have no effect, as %s does not speak the worker protocol by itself: %s; use its own, or see gosuper help words",
 			server, strings.Join(idle, ", ")))
 	}
 	return found, nil
@@ -88,7 +88,7 @@ func (r *Revision) WarnPlain(log *zap.Logger) {
 		return
 	}
 	r.plain = true
-	log.Warn("settings have no effect on a worker that does not speak the worker protocol: use its own, or see gosuper help protocol",
+	log.Warn("settings have no effect on a worker that does not speak the worker protocol: use its own, or see gosuper help words",
 		zap.Strings("settings", idle))
 }
 
