@@ -58,6 +58,10 @@ class Answer extends Exchange {
     const { response } = this;
     linger(this.socket, this.incoming);
     response._header = null; // of a head that waits for its body
+    if (response.headersSent) {
+      this.cut();
+      return;
+    }
     response.chunkedEncoding = false;
     response.statusMessage = undefined;
     for (const name of response.getHeaderNames()) response.removeHeader(name);
@@ -269,7 +273,7 @@ function linger(socket, incoming) {
 
 function taken(socket) {
   const handle = socket?._handle?._parent ?? socket?._handle;
-  return handle ? handle.bytesWritten - handle.writeQueueSize : 0;
+  return handle?.bytesWritten - handle?.writeQueueSize || 0; // where Node does not say nothing is known to be taken
 }
 
 function destroy(socket, reset) {

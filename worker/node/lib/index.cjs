@@ -41,6 +41,7 @@ async function listen(server, port = 8000) {
   }
   watch(server, ledger, drain, given.keepalive, given.tls >= 0 ? pread(given.tls) : undefined);
   const spread = given.worker.place < fleet.places ? new Spread(fleet, given.worker.place) : undefined;
+  const choosy = spread !== undefined || gate.limited;
   const held = board.holds();
   let capable = true;
   drain.listeners = await Promise.all(
@@ -48,11 +49,14 @@ async function listen(server, port = 8000) {
       // A server has one socket; those of the others come to it as if it had accepted them.
       const one = i === 0 ? server : net.createServer((socket) => server.emit('connection', socket));
       await listening(one, { fd, backlog: UNLIMITED });
-      const intake = spread || gate.limited || held ? Intake.on(one, gate, spread, held) : undefined;
-      capable &&= intake !== undefined || Intake.possible(one);
+      const intake = choosy || held ? Intake.on(one, gate, spread, held) : undefined;
+      capable &&= choosy || held ? intake !== undefined : Intake.possible(one);
       return { server: one, intake };
     }),
   );
+  if (choosy && !capable) {
+    tell(`Node ${process.version} cannot leave connections in the queue: worker_connections and even spreading are not kept`);
+  }
   if (given.scoreboard >= 0) watchLoop(board);
   const hears = notify.hear(released, () => drain.begin(true));
   if (hears && capable) board.canHold();

@@ -26,24 +26,18 @@ class Intake {
   #yielded = 0; // since when the first in the queue is left to others, 0 if it is not
   #turns = 0; // counts what is done, so that what comes later knows whether it is still of interest
 
-  // possible is whether Node has a way to have the intake of a server that listens on an inherited descriptor.
+  // possible is whether Node seems to have a way to have the intake of a server that listens on an inherited descriptor.
   static possible(server) {
-    const handle = server._handle;
-    return handle?.fd >= 0 && typeof handle.readStart === 'function';
+    const { fd, onconnection, close, readStart, readStop } = server._handle;
+    return fd >= 0 && [onconnection, close, readStart, readStop].every((one) => typeof one === 'function');
   }
 
-  // on is that intake, which accepts nothing while it is held; undefined where there is no way to have one.
+  // on is that intake, which accepts nothing while it is held; undefined where this Node has no way to have one, and accepts
+  // whatever comes.
   static on(server, gate, spread, held) {
     const handle = server._handle;
-    if (!Intake.possible(server) || handle.readStart() !== 0) return undefined;
-    const watch = new handle.constructor(SOCKET);
-    handle.readStop();
-    if (watch.open(handle.fd) !== 0) {
-      handle.readStart();
-      return undefined;
-    }
-    watching.push(watch);
-    return new Intake(handle, watch, gate, spread, held);
+    const watch = Intake.possible(server) ? second(handle) : undefined;
+    return watch && new Intake(handle, watch, gate, spread, held);
   }
 
   constructor(handle, watch, gate, spread, held) {
@@ -172,6 +166,22 @@ class Intake {
     const turns = this.#turns;
     setImmediate(() => setImmediate(() => turns === this.#turns && then()));
   }
+}
+
+// second is a second handle of the descriptor of a first one, undefined if either cannot do what is asked of it here, which
+// Node promises to nobody.
+function second(handle) {
+  try {
+    if (handle.readStart() !== 0) return undefined;
+    const watch = new handle.constructor(SOCKET);
+    handle.readStop();
+    if (watch.open(handle.fd) === 0) {
+      watching.push(watch);
+      if (watch.readStart() === 0 && watch.readStop() === 0) return watch;
+    }
+  } catch {}
+  handle.readStart();
+  return undefined;
 }
 
 module.exports = { Intake };

@@ -281,3 +281,20 @@ test('failures in a row are told, but not those of probes', { timeout: LONG }, a
   assert.deepEqual(reasons, ['failing', 'failing']);
   assert.equal(await row('/404'), 0);
 });
+
+test('where Node does not say what was taken a stream stands still', { timeout: LONG }, async (t) => {
+  const { server, line, raw } = await start(t, { stream: SHORT }, (request, response) => response.write('x'.repeat(64 << 20)));
+  server.prependListener('connection', ({ _handle }) => Object.defineProperty(_handle, 'writeQueueSize', { value: undefined }));
+  raw(GET).pause();
+  assert.equal((await line()).ended, 'timeout');
+});
+
+test('a head that Node does not take back is cut', { timeout: LONG }, async (t) => {
+  const { line, raw } = await start(t, { timeout: SHORT }, (request, response) => {
+    response.writeHead(200);
+    const head = response._header;
+    Object.defineProperty(response, '_header', { get: () => head, set() {} });
+  });
+  await raw(GET).closed_;
+  assert.equal((await line()).ended, 'timeout');
+});

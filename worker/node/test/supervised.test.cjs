@@ -217,3 +217,33 @@ test('a worker that fails while others do not is replaced', WITH_MASTER, async (
   });
   await fleet.until(() => fleet.status().workers.every(({ id, state }) => id !== 1 || state !== 'ready'));
 });
+
+// What a worker does without that this package knows of Node and Node promises to nobody.
+const MISSING = {
+  'listening sockets that stop': `handle.readStop = undefined;`,
+  'listening sockets that start': `handle.readStart = undefined;`,
+  'a second handle': `Object.defineProperty(handle, 'constructor', { value: class { open() { return -1; } } });`,
+  'a second handle that reads': `Object.defineProperty(handle, 'constructor', { value: class { open() { return 0; } } });`,
+};
+
+for (const [what, lines] of Object.entries(MISSING)) {
+  test(`a worker accepts what comes without ${what}`, WITH_MASTER, async (t) => {
+    const fleet = await Fleet.start(
+      t,
+      `delete process.binding;
+const server = http.createServer((request, response) => response.end(String(gosuper.worker.id)));
+server.once('listening', () => {
+  const handle = server._handle;
+  ${lines}
+});
+gosuper.listen(server);`,
+      'workers = 1\nworker_connections = 3',
+    );
+    for (let i = 0; i < 10; i++) assert.equal((await fleet.get('/', { agent: false })).body, '1');
+    assert.equal(fleet.log().match(/cannot leave connections in the queue/g).length, 1);
+    fleet.gosuper('reload', '--wait');
+    await fleet.until(() => fleet.status().workers.length === 1);
+    assert.equal((await fleet.get('/', { agent: false })).body, '2');
+    assert.equal(fleet.status().counters.innocents_lost, 0);
+  });
+}
