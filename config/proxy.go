@@ -27,7 +27,7 @@ type Proxy struct {
 }
 
 // ProxyCosts is what a proxy costs, for people.
-const ProxyCosts = "a front of 10 to 18 MiB in each worker, and about 0.1ms in each request"
+const ProxyCosts = "a front of 7 to 14 MiB in each worker, and about 0.1ms in each request"
 
 // IsProxy reports whether workers are fronts of gosuper with the program behind them.
 func (c *Config) IsProxy() bool { return c.WorkerClass == classProxy }

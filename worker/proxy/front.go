@@ -84,6 +84,7 @@ func run(args []string) int {
 		return f.stop()
 	}
 	f.pulse.learn()
+	forgetStart()
 	return f.serve()
 }
 

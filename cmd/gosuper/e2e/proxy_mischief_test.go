@@ -82,7 +82,7 @@ func TestProxySlowBody(t *testing.T) {
 	if text, err := io.ReadAll(answer.Body); err != nil || string(text) != fmt.Sprintln(20<<20) {
 		t.Errorf("%s %q, %v", answer.Status, text, err)
 	}
-	if kib := pss(t, m.workers()[0]); kib > 25<<10 && !raceEnabled {
+	if kib := memory(t, m.workers()[0], "Pss:"); kib > 25<<10 && !raceEnabled {
 		t.Errorf("the front takes %d KiB", kib)
 	}
 }
