@@ -107,6 +107,21 @@ func TestFailingWorkerIsReplaced(t *testing.T) {
 	}
 }
 
+// What a program answers behind a front is the answer of that worker.
+func TestFailingProxyIsReplaced(t *testing.T) {
+	t.Parallel()
+	m := up(t, proxied(t, "--port", "{port}"), classProxy, "max_failures = 20", `env = { WHO = "{id}" }`)
+	failing := behind(t, m.wait(t, 0, "worker ready", match{"worker": 1}).num("pid"))
+	load := m.enquire("/answer", 4)
+	m.wait(t, 0, "worker fails while others do not, and is replaced", match{"worker": 1})
+	m.wait(t, 0, "worker gone", match{"worker": 1, "reason": "max_failures"})
+	load.end()
+	if n := load.failures[strconv.Itoa(failing)]; n < 20 || len(load.failures) != 1 {
+		t.Errorf("failures by process: %v, and %d should fail", load.failures, failing)
+	}
+	m.stopped(match{"requests_lost": 0})
+}
+
 // While all workers fail nobody is replaced, also if their health is good.
 func TestOutageRestartsNobody(t *testing.T) {
 	line, path := controlled(t)
