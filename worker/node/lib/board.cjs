@@ -56,6 +56,10 @@ const TEXTS_END = 248;
 const BUSY = 0;
 const TURN = 1;
 const WRITTEN = 2;
+// What the master sees in a slot: no request, the one that has it, or perhaps the one that had it before.
+const NOTHING = 0;
+const THIS = 1;
+const ANOTHER = 2;
 // Of a request that gets on all the time so much may be unknown to the master.
 const UNSAID = 100 * MS;
 
@@ -67,7 +71,7 @@ class Board {
   #free = Array.from({ length: SLOTS }, (_, i) => SLOTS - 1 - i);
   #started = 0;
   #used = 0;
-  #shown = new Uint8Array(SLOTS); // whether the master sees the request in a slot
+  #shown = new Uint8Array(SLOTS).fill(NOTHING); // what the master sees in a slot
   #said = new Float64Array(SLOTS); // the progress that it sees
   #changed = new Set(); // slots
   #counted = false;
@@ -215,6 +219,7 @@ class Board {
     bytes.writeUInt32LE(IN_USE, at + FLAGS);
     this.#add(at, 1);
     this.#said[slot] = start;
+    if (this.#shown[slot] === THIS) this.#shown[slot] = ANOTHER;
     this.#change(slot);
     if (!this.#watched) this.flush();
     return slot;
@@ -247,7 +252,7 @@ class Board {
     const written = Atomics.load(this.#state, WRITTEN);
     if (written !== this.#written) {
       this.#written = written;
-      this.#shown.fill(1, 0, this.#used);
+      this.#shown.fill(ANOTHER, 0, this.#used);
       for (let slot = 0; slot < this.#used; slot++) this.#changed.add(slot);
     }
     if (this.#counted) {
@@ -262,15 +267,15 @@ class Board {
   #show(slot) {
     const at = FIRST_SLOT + SLOT_SIZE * slot;
     const used = this.#bytes.readUInt32LE(at + FLAGS) !== 0;
-    if (used && this.#shown[slot] !== 1) {
+    if (used && this.#shown[slot] !== THIS) {
       this.#add(at, -1); // odd, in the first of two writes
       this.#write(at, TEXTS_END);
       this.#add(at, 1);
       this.#write(at, 8);
-    } else if (this.#shown[slot] === 1) {
+    } else if (this.#shown[slot] !== NOTHING) {
       this.#write(at + PROGRESS, FLAGS + 4 - PROGRESS);
     }
-    this.#shown[slot] = used ? 1 : 0;
+    this.#shown[slot] = used ? THIS : NOTHING;
     this.#said[slot] = get64(this.#bytes, at + PROGRESS);
   }
 

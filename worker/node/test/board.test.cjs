@@ -95,6 +95,27 @@ test('what changes is on the board when the loop is back', async (t) => {
   for (const one of [early, slot]) assert.equal(seen().readUInt32LE(4096 + 256 * one + 32), 0);
 });
 
+test('a slot that another request takes in the same turn is that one\'s', async (t) => {
+  const { board, seen } = on(t);
+  board.watched();
+  const onlooker = new Onlooker(board.shared());
+  const slot = board.take(1000, 0, 'GET', '/first', 'one');
+  await endOfTurn();
+  board.free(slot);
+  assert.equal(board.take(2000, 0, 'POST', '/second', 'two'), slot);
+  await endOfTurn();
+  assert.deepEqual(seen(), board.contents());
+  onlooker.write();
+  board.free(slot);
+  assert.equal(board.take(3000, 0, 'GET', '/third', 'three'), slot);
+  await endOfTurn();
+  assert.deepEqual(seen(), board.contents());
+  board.free(slot);
+  board.free(board.take(4000, 0, 'GET', '/fourth', 'four'));
+  await endOfTurn();
+  assert.equal(seen().readUInt32LE(4096 + 32), 0);
+});
+
 test('what an onlooker shows is taken back', async (t) => {
   const { board, seen } = on(t);
   board.watched();
