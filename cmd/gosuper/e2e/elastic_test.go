@@ -112,3 +112,38 @@ func TestUpgradeOfAnElasticMaster(t *testing.T) {
 	}
 	eventually(t, "nobody to be left", func() bool { st, _ := asked(t, path, false); return st.WorkersTarget == 0 && len(st.Workers) == 0 })
 }
+
+// slowly is a plain server in Python that has one request at a time.
+const slowly = `
+import select, socket, time
+s = socket.socket(fileno=3)
+while True:
+    select.select([s], [], [])
+    try:
+        c, _ = s.accept()
+    except BlockingIOError:
+        continue
+    c.setblocking(True)
+    c.recv(9999)
+    time.sleep(0.2)
+    c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    c.close()
+`
+
+// Of plain workers another one starts while connections go on waiting, from nobody on.
+func TestPlainWorkersFollowTheQueue(t *testing.T) {
+	t.Parallel()
+	line, path := controlled(t)
+	m := up(t, line, "workers = 0", "workers_max = 3", "target_in_flight = 1", `idle_timeout = "1s"`, `ready = "1s"`, command(need(t, "python3"), "-c", slowly))
+	load := m.enquire("/", 8)
+	eventually(t, "three workers to be ready", func() bool { st, _ := asked(t, path, false); return st.ReadyWorkers == 3 })
+	load.end()
+	if len(load.failures) > 0 {
+		t.Errorf("failures by process: %v", load.failures)
+	}
+	st, _ := asked(t, path, false)
+	t.Log(st.Sizing.Why)
+	if st.WorkersTarget != 3 {
+		t.Errorf("%d workers are asked for", st.WorkersTarget)
+	}
+}
