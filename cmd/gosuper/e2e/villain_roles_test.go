@@ -24,17 +24,23 @@ import (
 )
 
 // villain is a good worker, but for the one in slot 0: that one does all that it can
-// against the others and the master. It serves as well, and writes to the file who its
-// clients are.
+// against the others and the master. It serves as well, and all write to the file whom they
+// have accepted.
 func villain(args []string) error {
-	if os.Getenv(protocol.EnvSlot) != "0" {
-		return serve(nil)
-	}
-	signal.Ignore()
 	accepted, err := os.OpenFile(args[0], os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
 		return err
 	}
+	slot := os.Getenv(protocol.EnvSlot)
+	note := func(c net.Conn) { fmt.Fprintln(accepted, slot, c.RemoteAddr(), time.Now().UnixNano()) }
+	if slot != "0" {
+		return worker.Serve(&http.Server{Handler: newHandler(), ConnState: func(c net.Conn, state http.ConnState) {
+			if state == http.StateNew {
+				note(c)
+			}
+		}}, "")
+	}
+	signal.Ignore()
 	socket, err := unix.FcntlInt(3, unix.F_DUPFD_CLOEXEC, 10)
 	if err != nil {
 		return err
@@ -86,19 +92,19 @@ func villain(args []string) error {
 			}
 		}()
 	}
-	return http.Serve(noted{listener, accepted}, newHandler())
+	return http.Serve(noted{listener, note}, newHandler())
 }
 
-// noted is a listener that writes down whom it has accepted.
+// noted is a listener whose connections are noted first.
 type noted struct {
 	net.Listener
-	book *os.File
+	note func(net.Conn)
 }
 
 func (n noted) Accept() (net.Conn, error) {
 	c, err := n.Listener.Accept()
 	if err == nil {
-		fmt.Fprintln(n.book, c.RemoteAddr())
+		n.note(c)
 	}
 	return c, err
 }

@@ -54,15 +54,15 @@ func (s *suspects) see(a load.Answer) {
 // deaf until they are mended, is left out: see TestDeafSocketIsMended.
 func TestVillain(t *testing.T) {
 	// All users can get there, and one of them writes.
-	book, err := os.CreateTemp(programs, "accepted")
+	file, err := os.CreateTemp(programs, "accepted")
 	if err == nil {
-		err = book.Chmod(0o666)
+		err = file.Chmod(0o666)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer book.Close()
-	accepted := book.Name()
+	defer file.Close()
+	accepted := file.Name()
 	line, path := controlled(t)
 	lines := []string{
 		line, "workers = 4", command(as("villain", accepted)...), `drain_timeout = "1s"`, `graceful_timeout = "1s"`,
@@ -119,28 +119,37 @@ func TestVillain(t *testing.T) {
 	if now := m.workers(); !maps.Equal(honest, without(now, 0)) {
 		t.Errorf("the honest workers were %v and are %v", honest, without(now, 0))
 	}
-	of, theirs, villains := read(t, accepted), 0, m.villains()
+	notes, theirs, unnoted, deaths := readBook(t, accepted), 0, 0, m.deaths()
 	for _, a := range seen.lost {
-		if a.Local != "" && (strings.Contains(of, a.Local+"\n") || dying(villains, a)) {
+		slot, noted := notes.had(a)
+		if noted && slot == "0" {
 			theirs++
 			continue
 		}
-		t.Errorf("lost, and no villain had it: %v after %v, connection %s, %v", a.Kind, a.Took, a.Local, a.Err)
+		if !noted && a.Local != "" && slices.ContainsFunc(deaths, func(d death) bool { return d.during(a) }) {
+			unnoted++
+			continue
+		}
+		t.Errorf("lost, and not by a villain: %v after %v, connection %s of slot %q, %v", a.Kind, a.Took, a.Local, slot, a.Err)
+	}
+	if unnoted > len(deaths) {
+		t.Errorf("lost, and nobody had them: %d, while %d villains were killed", unnoted, len(deaths))
 	}
 	answers := 0
 	for _, pid := range honest {
 		answers += seen.complete[pid]
 	}
-	t.Logf("%v: %d requests answered by honest workers, %d lost by %d villains; status took %v, that of a master beside it %v; the master had %d KiB and has %d",
-		*villainSpan, answers, theirs, len(villains), attacked, bystander, before, after)
-	if answers == 0 || len(villains) < 2 {
+	t.Logf("%v: %d requests answered by honest workers, %d lost by %d villains that were killed; status took %v, that of a master beside it %v; the master had %d KiB and has %d",
+		*villainSpan, answers, theirs+unnoted, len(deaths), attacked, bystander, before, after)
+	if answers == 0 || len(deaths) == 0 {
 		t.Error("nobody was attacked")
 	}
 	// What an attack of a minute shows is no more than that the attack is borne if it is
-	// short and others use the machine.
+	// short and others use the machine: of a processor that many want the master that is
+	// attacked needs more than its share.
 	limit := villainStatus
 	if *villainSpan < time.Minute {
-		limit *= 10
+		limit *= 100
 	}
 	for _, part := range []float64{0.5, 0.95} {
 		if mine, others := attacked.quantile(part), bystander.quantile(part); !raceEnabled && mine > others+limit {
@@ -156,10 +165,52 @@ func TestVillain(t *testing.T) {
 	}
 }
 
+// A note says who accepted a connection, and when.
+type note struct {
+	slot string
+	at   time.Time
+}
+
+// book is what workers noted, by the client's address.
+type book map[string][]note
+
+func readBook(t *testing.T, path string) book {
+	t.Helper()
+	all := book{}
+	for line := range strings.Lines(read(t, path)) {
+		var slot, client string
+		var at int64
+		if _, err := fmt.Sscanln(line, &slot, &client, &at); err != nil {
+			t.Fatalf("%v: %q", err, line)
+		}
+		all[client] = append(all[client], note{slot, time.Unix(0, at)})
+	}
+	return all
+}
+
+// had returns the slot of who had the connection of a request, if he noted it. Whose
+// answer came has noted it; another one may have had a client of that address before.
+func (b book) had(a load.Answer) (slot string, noted bool) {
+	var last note
+	for _, n := range b[a.Local] {
+		if !n.at.After(a.Start.Add(a.Took)) && n.at.After(last.at) {
+			last = n
+		}
+	}
+	if last.slot == "" || a.First && last.at.Before(a.Start) {
+		return "", false
+	}
+	return last.slot, true
+}
+
 // A death is when a villain was killed, and when it was gone; zero: not yet.
-type death struct {
-	begin, end time.Time
-	takes      bool // it has taken a connection along that it had no time to write down
+type death struct{ begin, end time.Time }
+
+// during says whether a villain may have accepted the connection of a request, and have
+// had no time to note it before it was killed. When its client sees that depends on how
+// many want a processor.
+func (d death) during(a load.Answer) bool {
+	return d.begin.Before(a.Start.Add(a.Took)) && (d.end.IsZero() || a.Start.Before(d.end))
 }
 
 // An asker asks a master for its status.
@@ -187,37 +238,24 @@ func (a *asker) String() string {
 	return fmt.Sprintf("%v, 95 of 100 at most %v, the longest %v", a.quantile(0.5), a.quantile(0.95), a.quantile(1))
 }
 
-// villains are the workers of slot 0 so far, by their pids.
-func (m *master) villains() map[int]*death {
-	all := map[int]*death{}
+// deaths are those of the workers of slot 0 that were killed, so far.
+func (m *master) deaths() (all []death) {
+	places := map[int]int{} // by worker
 	for _, e := range m.allEvents() {
-		if e.str("slot") != "0" {
-			continue
-		}
-		d := all[e.num("pid")]
+		at, killed := places[e.num("worker")]
 		switch e.msg {
-		case "worker started":
-			all[e.num("pid")] = &death{}
 		case "killing worker":
-			d.begin = e.at
+			if e.str("slot") == "0" {
+				places[e.num("worker")] = len(all)
+				all = append(all, death{begin: e.at})
+			}
 		case "worker gone", "worker crashed", "worker boot failed":
-			d.end = e.at
+			if killed {
+				all[at].end = e.at
+			}
 		}
 	}
 	return all
-}
-
-// dying says whether a connection was lost while a villain was killed, who may have
-// accepted it the moment before: one for each.
-func dying(villains map[int]*death, a load.Answer) bool {
-	at := a.Start.Add(a.Took)
-	for _, d := range villains {
-		if !d.takes && !d.begin.IsZero() && at.After(d.begin) && (d.end.IsZero() || at.Before(d.end)) {
-			d.takes = true
-			return true
-		}
-	}
-	return false
 }
 
 // without is a map but for one slot.
