@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // application matches what uvicorn and Gunicorn are started with, module:attribute.
@@ -13,6 +14,22 @@ var application = regexp.MustCompile(`^[\pL_][\pL\pN_]*(\.[\pL_][\pL\pN_]*)*:[\p
 
 // factory matches what Gunicorn is started with if it is to call it.
 var factory = regexp.MustCompile(`^([\pL_][\pL\pN_.]*:[\pL_][\pL\pN_.]*)\(.*\)$`)
+
+// file matches an application whose module is given as its file.
+var file = regexp.MustCompile(`^(?:\./)?([\pL\pN_./]+?)(?:\.py)?(:[\pL_][\pL\pN_.]*)$`)
+
+// named returns the application that is meant by one whose module is given as its file,
+// in that form; "": it is no such thing.
+func named(word string) string {
+	parts := file.FindStringSubmatch(word)
+	if parts == nil || !strings.Contains(word, "/") {
+		return ""
+	}
+	if name := strings.ReplaceAll(parts[1], "/", ".") + parts[2]; NamesApplication(name) {
+		return name
+	}
+	return ""
+}
 
 // NamesApplication reports whether a word has the form of a Python application,
 // module:attribute.

@@ -84,7 +84,11 @@ func (c *Config) findProgram(dir, program string) (string, error) {
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(dir, path)
 		}
-		return executable(path, program)
+		found, err := executable(path, program)
+		if name := named(program); err != nil && name != "" {
+			return "", wrong("a Python application is named by its module: gosuper "+name, "%s", problems(err)[0].msg)
+		}
+		return found, err
 	}
 	var unfit error
 	for _, folder := range filepath.SplitList(c.path()) {

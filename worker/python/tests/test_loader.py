@@ -221,7 +221,7 @@ def test_application_that_does_not_load(loader: Start, app: str, status: int, la
     assert m.output().rstrip().endswith(last)
 
 
-@pytest.mark.parametrize("kind", ["factory", "WSGI", "WSGI factory"])
+@pytest.mark.parametrize("kind", ["factory", "WSGI", "WSGI factory", "unsaid factory", "unsaid WSGI factory"])
 def test_kinds_of_applications(loader: Start, kind: str) -> None:
     wsgi = """
         def served(environ, start):
@@ -236,7 +236,7 @@ def test_kinds_of_applications(loader: Start, kind: str) -> None:
     factory = "def app():\n            print('loaded', flush=True)\n            return served"
     m = loader(
         (wsgi if "WSGI" in kind else asgi) + (factory if "factory" in kind else "app = served"),
-        *(["--factory"] if "factory" in kind else []),
+        *(["--factory"] if "factory" in kind and "unsaid" not in kind else []),
     )
     m.until_ready()
     m.start()

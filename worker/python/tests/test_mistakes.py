@@ -35,6 +35,12 @@ def serve(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         ("served:number", "gosuper: error: served:number is of type int and no application"),
         ("pkg.main:app", "gosuper: hint: no_such_module is neither in FOLDER nor installed: "),
         ("raises:app", "ValueError: broken on purpose"),
+        ("makes:needs --factory", "gosuper: error: makes:needs cannot be called without arguments"),
+        ("served:app --factory", "gosuper: hint: write a function without parameters, or leave --factory out"),
+        ("served:number --factory", "gosuper: error: served:number cannot be called without arguments"),
+        ("makes:broken --factory", "in broken"),
+        ("makes:broken", "in broken"),
+        ("served:app -w 4", "gosuper: hint: flags of gosuper itself stand where no "),
     ],
 )
 def test_what_cannot_be_loaded(tmp_path: Path, app: str, said: str) -> None:
@@ -42,7 +48,8 @@ def test_what_cannot_be_loaded(tmp_path: Path, app: str, said: str) -> None:
     (tmp_path / "served.py").write_text("async def app(scope, receive, send):\n    pass\nnumber = 5\n")
     (tmp_path / "raises.py").write_text("raise ValueError('broken on purpose')\n")
     (tmp_path / "pkg" / "main.py").write_text("import no_such_module\n")
-    run = serve(tmp_path, app)
+    (tmp_path / "makes.py").write_text("def needs(x):\n    pass\ndef broken():\n    return None + 1\n")
+    run = serve(tmp_path, *app.split())
     assert run.returncode != 0
     assert said.replace("FOLDER", str(tmp_path)) in run.stderr
 

@@ -20,6 +20,7 @@ from gosuper._drain import Drain
 from gosuper._environ import Limits, take
 from gosuper._http2 import EitherConnection, HTTP2Connection
 from gosuper._keepalive import LazyLoop
+from gosuper._mistakes import is_factory
 from gosuper._notify import Notifier
 from gosuper._stream import Streams
 from gosuper.wsgi import is_wsgi
@@ -182,6 +183,18 @@ def test_wsgi_is_told_from_asgi() -> None:
 
     apps = [asgi3, asgi2, wsgi, Flask(), Starlette(), Starlette]
     assert [is_wsgi(app) for app in apps] == [False, False, True, True, False, False]
+
+
+def test_factories_are_told_from_applications() -> None:
+    def create() -> None: ...
+    def configured(config: object = None, debug: bool = False) -> None: ...
+    def needs(config: object) -> None: ...
+    def wrapped(*args: object, **kwargs: object) -> None: ...
+    def wsgi(environ: object, start_response: object) -> None: ...
+    async def asgi(*args: object) -> None: ...
+
+    apps = [create, configured, needs, wrapped, wsgi, asgi, dict]
+    assert [is_factory(app) for app in apps] == [True, True, False, False, False, False, False]
 
 
 def test_options() -> None:

@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import sys
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from gosuper._uvicorn import Config
 
 
 class NoApplicationError(Exception):
-    """What was named is there, and is no application."""
+    """What was named is there, and is no application; advice is what to do, if that is known."""
+
+    def __init__(self, message: str, advice: str = "") -> None:
+        super().__init__(message)
+        self.advice = advice
+
+
+def is_factory(app: Any) -> bool:
+    """Whether something is a function that makes an application: neither one of ASGI nor one of WSGI has no parameter
+    that must be given."""
+    return inspect.isfunction(app) and not inspect.iscoroutinefunction(app) and without_arguments(app)
+
+
+def without_arguments(call: Any) -> bool:
+    """Whether something is meant to be called without arguments, as far as can be told."""
+    try:
+        signature = inspect.signature(call)
+        signature.bind()
+    except ValueError:
+        return True
+    except TypeError:
+        return False
+    return all(p.kind is not inspect.Parameter.VAR_POSITIONAL for p in signature.parameters.values())
 
 
 def load(config: Config) -> None:
@@ -22,7 +45,7 @@ def load(config: Config) -> None:
     try:
         config.load()
     except NoApplicationError as error:
-        fail(str(error), _similar(str(config.app)))
+        fail(str(error), error.advice or _similar(str(config.app)))
     except ImportError as error:
         if error.name == "a2wsgi":
             fail("this is a WSGI application, and a2wsgi is not installed", 'pip install "gosuper[uvicorn]"')

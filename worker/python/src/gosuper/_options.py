@@ -37,7 +37,12 @@ ELSEWHERE = {
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"gosuper: error: {message}\n")
+        advice = ""
+        if message.startswith("unrecognized"):
+            advice = (
+                'gosuper: hint: flags of gosuper itself stand where no "--" is before them, as in gosuper app:app -w 4\n'
+            )
+        self.exit(2, f"gosuper: error: {message}\n{advice}")
 
 
 class _Elsewhere(argparse.Action):

@@ -31,7 +31,7 @@ from gosuper._http2 import either
 from gosuper._keepalive import LazyLoop
 from gosuper._leave import Leave
 from gosuper._ledger import Ledger
-from gosuper._mistakes import NoApplicationError
+from gosuper._mistakes import NoApplicationError, is_factory, without_arguments
 from gosuper._process import Process
 from gosuper._spread import Spread
 from gosuper.asgi import Accounting, Application
@@ -51,11 +51,19 @@ class Config(uvicorn.Config):
         super().__init__(app, **options)
 
     def load_app(self) -> Any:
-        """Import the application; one of WSGI is adapted."""
+        """Import the application; one of WSGI is adapted, and a function that makes one is called."""
         app = super().load_app()
-        if self.factory:
-            return lambda: self._adapt(app())
-        return self._adapt(app)
+        if not self.factory and not is_factory(app):
+            return self._adapt(app)
+        if not callable(app) or not without_arguments(app):
+            raise NoApplicationError(
+                f"{self.app} cannot be called without arguments, as a factory is",
+                "write a function without parameters, or leave --factory out if it is the application itself",
+            )
+        if not self.factory:
+            logger.warning("%s takes no arguments, so it is called for the application: say so by --factory", self.app)
+        made = self._adapt(app())  # here, where what it raises is not taken for anything else
+        return (lambda: made) if self.factory else made
 
     def _adapt(self, app: Any) -> Any:
         if self.interface == "wsgi" or (self.interface == "auto" and wsgi.is_wsgi(app)):
