@@ -164,7 +164,8 @@
 //   - A worker that was ready by its looks alone and goes soon is a failed boot.
 //   - No worker of a preloaded revision is spawned without a ready loader.
 //   - At most one loader of a revision lives, and none is started inside a backoff, nor
-//     while nobody needs it.
+//     while nobody needs it, nor for a reload beside one that is still loading for a
+//     reload before it, unless that was killed.
 //   - A loader that nobody needs is told so at once, and is gone or killed within its
 //     grace; one that is needed is not told. One that hangs, or is not ready in time, is
 //     asked for its stacks, and is gone or killed within the grace for that.

@@ -110,9 +110,9 @@ func (f *Fleet) Step(now time.Time, events ...Event) []Action {
 	f.grant()
 	f.retire()
 	f.spawn()
-	f.load()
 	f.conclude()
 	f.unload()
+	f.load()
 	f.halt()
 	f.moved = len(f.actions) > 0 || slices.ContainsFunc(events, moves)
 	return f.actions

@@ -76,11 +76,16 @@ func (f *Fleet) loaded(r *revision, why Reason) bool {
 	return false
 }
 
-// load starts the loaders without which workers cannot be spawned.
+// load starts the loaders without which workers cannot be spawned. That of a reload waits
+// for the end of one that was still loading for another, whose place it takes: however many
+// reloads follow each other, no more than that load at a time.
 func (f *Fleet) load() {
 	for _, l := range f.wanted {
 		r := f.revision(l.Revision)
 		if f.loader(l.Revision) != nil || r.loads.until.After(f.now) {
+			continue
+		}
+		if r == f.candidate && f.superseded() {
 			continue
 		}
 		f.loaders = append(f.loaders, &Loader{
@@ -88,6 +93,14 @@ func (f *Fleet) load() {
 		})
 		f.do(l)
 	}
+}
+
+// superseded says whether a loader is still to end that was never ready, and whose revision
+// nobody tries any more. SIGKILL may not end it, and is enough.
+func (f *Fleet) superseded() bool {
+	return slices.ContainsFunc(f.loaders, func(l *Loader) bool {
+		return l.ReadyAt.IsZero() && l.State != LoaderKilled && f.revision(l.Revision) == nil
+	})
 }
 
 // unload tells the loaders to end of which no worker will be spawned any more.

@@ -114,6 +114,7 @@ var mutants = []struct{ file, old, new, law string }{
 	{"spawn.go", "r.still && !leasable(first)) && f.loaded(c, ReasonReload):", "r.still && !leasable(first)):", "retired for a loader that is not ready"},
 	{"loader.go", "if f.loader(l.Revision) != nil || r", "if r", "two loaders of a revision"},
 	{"loader.go", "|| r.loads.until.After(f.now) {", "{", "loader started inside a backoff"},
+	{"loader.go", "r == f.candidate && f.superseded()", "false", "loader started beside one that it takes the place of"},
 	{"loader.go", "r.loads.crashes++; r.loads.crashes >= 2 {", "r.loads.crashes++; r.loads.crashes >= 3 {", "loader started inside a backoff"},
 	{"loader.go", "!f.stopping && f.revision(l.Revision) != nil", "!f.stopping", "loader that nobody needs lives on"},
 	{"loader.go", "!f.stopping && f.revision(l.Revision) != nil", "!f.stopping && l.Revision == f.current.number", "loader ended that is needed"},

@@ -105,9 +105,21 @@ func (o *oracle) loaded(now time.Time, a Load) string {
 		return "loader started that nobody needs"
 	case o.triesOf(a.Revision).until.After(now):
 		return "loader started inside a backoff"
+	case a.Revision == o.candidate && o.superseded():
+		return "loader started beside one that it takes the place of"
 	}
 	o.nurses[a.Revision] = &nurse{startBy: now.Add(o.settings[a.Revision].StartupTimeout)}
 	return ""
+}
+
+// superseded says whether a loader is to end that was loading for a reload before this one.
+func (o *oracle) superseded() bool {
+	for revision, l := range o.nurses {
+		if !l.ready && !l.killed && !o.useful(revision) {
+			return true
+		}
+	}
+	return false
 }
 
 // unloaded checks that a loader is told to end.
