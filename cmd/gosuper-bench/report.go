@@ -133,8 +133,11 @@ func (r *report) cell(scenario, column string, f figure) *cell {
 	return c
 }
 
-// one makes one number of several.
+// one makes one number of several, and none of none.
 func (f *figure) one(values []float64) float64 {
+	if len(values) == 0 {
+		return math.NaN()
+	}
 	if f.sum != nil {
 		return f.sum(values)
 	}
