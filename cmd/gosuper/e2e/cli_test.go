@@ -87,7 +87,7 @@ func TestCommands(t *testing.T) {
 	p := person{t: t}
 	as := func(words ...string) []string { return append(words, "--control", path) }
 
-	p.expects(0, `agents  ready  2 of 2 workers ready  generation 1  up \S+  pid \d+  version .*\nbind tcp://127.0.0.1:\d+\n\n`+
+	p.expects(0, `agents  ready  2 of 2 workers ready  generation 1  up \S+  (?:[\d.]+ MiB of memory  )?pid \d+  version .*\nbind tcp://127.0.0.1:\d+\n\n`+
 		`ID  SLOT +PID  GEN  STATE +AGE  REQUESTS  IN FLIGHT  CPU TIME +(?:[PR]SS|MEMORY)  RESTARTS  STATUS\n`+
 		` 1     0 +\d+    1  ready +\S+         0          0 +[\d.]+s +[\d.]+ MiB         0\n 2     1 .*\n\n`+
 		`0 requests, 0 timeouts, 0 requests lost; restarts: none\n`, "", as("status")...)
