@@ -70,7 +70,10 @@ func TestLogsComeAndGo(t *testing.T) {
 		return strings.Contains(lines(), "GET /one ")
 	})
 
-	// One request is on its way while the log is switched off.
+	// One request is on its way while the log is switched off, to a worker that writes it.
+	for _, old := range []int{1, 2} {
+		m.wait(t, 0, "worker gone", match{"worker": old})
+	}
 	late := make(chan struct{})
 	from := m.mark()
 	go func() {

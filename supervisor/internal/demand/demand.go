@@ -5,8 +5,9 @@
 // workers, and the connections that nobody has accepted.
 //
 // While there is something to do it looks again and again. When there is nothing it waits
-// until a connection arrives, or until somebody was idle for long enough: an idle fleet
-// costs no wake-ups.
+// until a connection arrives, or until somebody was idle for long enough: a fleet of nobody
+// costs no wake-ups. A connection that a worker accepts at once may never be seen to wait,
+// so that a fleet that is idle, and may grow, is looked at seldom.
 package demand
 
 import (
@@ -26,9 +27,10 @@ import (
 const (
 	// often is how often it looks while there is something to do, and more workers may be
 	// needed; rarely is how often else, also while connections are open on which requests
-	// may come.
+	// may come; seldom is how often while there are workers who may accept some unseen.
 	often  = 250 * time.Millisecond
 	rarely = time.Second
+	seldom = 2 * time.Second
 	// roomFor is for how long it is taken for granted how much memory there is.
 	roomFor = 5 * time.Second
 )
@@ -107,6 +109,7 @@ type sight struct {
 	total  int  // requests in flight
 	active bool // some began since the last look
 	open   bool // connections are open on which some may come
+	ready  bool // somebody may accept connections
 	blind  bool // of some worker it cannot be seen
 }
 
@@ -115,12 +118,12 @@ func (m *Meter) measure(now time.Time) (s sight) {
 	sockets := m.options.Revisions.Current.Sockets
 	s.Waiting = sockets.Queue()
 	s.Room = m.roomAt(now)
-	started, ready := map[int]uint64{}, false
+	started := map[int]uint64{}
 	for w := range m.options.Fleet.Workers() {
 		if w.State != fleet.Ready {
 			continue
 		}
-		ready = true
+		s.ready = true
 		if !w.Cooperates() {
 			s.blind = true
 			continue
@@ -143,7 +146,7 @@ func (m *Meter) measure(now time.Time) (s sight) {
 	}
 	m.started = started
 	waits := s.Waiting > 0
-	if ready && s.blind && !m.waited {
+	if s.ready && s.blind && !m.waited {
 		s.Waiting = 0 // it may be accepted just now
 	}
 	m.waited = waits
@@ -161,6 +164,8 @@ func (m *Meter) plan(now time.Time, s *sight) {
 		m.next = now.Add(often)
 	case busy, s.open && !most:
 		m.next = now.Add(rarely)
+	case s.ready && !most:
+		m.next = now.Add(seldom)
 	}
 	if busy {
 		return
