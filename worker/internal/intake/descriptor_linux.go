@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"errors"
 	"net"
 	"os"
 	"syscall"
@@ -22,22 +23,43 @@ func duplicate(inner Listener) (fd int, err error) {
 	return fd, os.NewSyscallError("fcntl", err)
 }
 
+// pollTries is how often open tries to be faster than who takes O_NONBLOCK away.
+const pollTries = 1000
+
 // open has the poller tell of connections.
 func (s *Socket) open() error {
 	s.opening.Lock()
 	defer s.opening.Unlock()
-	if s.file == nil && s.fd >= 0 {
-		file := os.NewFile(uintptr(s.fd), "listener")
-		raw, err := file.SyscallConn()
-		if err != nil {
+	for range pollTries {
+		if s.file != nil {
+			return nil
+		}
+		if s.fd < 0 {
+			return net.ErrClosed
+		}
+		if err := s.enter(); err != nil {
 			return err
 		}
+	}
+	return errors.New("another process has the socket block again and again")
+}
+
+// enter enters the socket into the poller, if it does not block. That holds for all who
+// have the socket, and any of them can change it at any time.
+func (s *Socket) enter() error {
+	if err := unix.SetNonblock(s.fd, true); err != nil {
+		return os.NewSyscallError("fcntl", err)
+	}
+	file := os.NewFile(uintptr(s.fd), "listener")
+	if file.SetReadDeadline(time.Time{}) == nil { // else it is not in the poller
+		raw, err := file.SyscallConn()
 		s.file, s.raw = file, raw
+		return err
 	}
-	if s.file == nil {
-		return net.ErrClosed
-	}
-	return nil
+	again, err := unix.FcntlInt(uintptr(s.fd), unix.F_DUPFD_CLOEXEC, 0)
+	file.Close() // and the descriptor
+	s.fd = again // -1 with an error
+	return os.NewSyscallError("fcntl", err)
 }
 
 // SyscallConn is there for options of the socket.

@@ -120,8 +120,10 @@ func (s *Socket) Accept() (net.Conn, error) {
 	}
 	for {
 		if err := s.raw.Read(s.attempt); err != nil {
-			if !errors.Is(err, os.ErrDeadlineExceeded) {
+			select {
+			case <-s.closed:
 				err = net.ErrClosed
+			default: // its deadline, and what must not happen
 			}
 			return nil, s.failed(err)
 		}
