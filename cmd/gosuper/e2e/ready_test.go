@@ -35,7 +35,7 @@ func TestLateHeader(t *testing.T) {
 			samples := take(t, 1, send(m.addr(), "/nap?d=20s", 1))
 			m.wait(t, 0, "worker is stuck: a request does not end", match{"worker": 1})
 			m.wait(t, 0, "worker gone", match{"worker": 1, "reason": "timeout"})
-			checkTimeouts(t, samples)
+			checkTimeouts(t, samples, late)
 			if len(m.all(0, "settings have no effect", nil)) > 0 || strings.Contains(m.String(), "no effect") {
 				t.Error("its limits are said to have no effect")
 			}
