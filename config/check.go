@@ -233,6 +233,7 @@ func (l *loader) makePathsAbsolute() {
 			l.fail("admin.bind", wrong("", "the path of a unix socket has at most %d bytes, which %s has not", maxUnixPath, quote(path)))
 		}
 	}
+	l.compareSlots()
 	// Two spellings of one path show only now.
 	if err := checkAddresses(c.Bind); err != nil && l.sound("bind") {
 		l.fail("bind", err)

@@ -19,6 +19,9 @@ type Config struct {
 	// them: "host:port", "[::1]:80", ":8000", "unix:/path" (absolute after
 	// Load), "fd://3". Their syntax has been checked.
 	Bind []string
+	// BindSlot holds addresses with "{slot}": listeners of its own for each slot, which
+	// workers get after those of Bind. Unix paths are absolute after Load.
+	BindSlot []string
 	// Workers is how many workers to run, or to run at least: 0 only with WorkersMax.
 	Workers Workers
 	// WorkerClass is how connections come to a worker, "inherit" or "proxy".
@@ -233,15 +236,6 @@ type Shutdown struct {
 	// Delay is how long the master goes on serving after it was told to stop
 	// gracefully, while it already says that it is not ready; 0: not at all.
 	Delay time.Duration
-}
-
-// TLS is the table [tls]. Either both are set or none is.
-type TLS struct {
-	// Cert is the file of the certificate and those of the authorities between
-	// it and the root, in PEM and in this order; absolute.
-	Cert string
-	// Key is the file of its private key, in PEM; absolute.
-	Key string
 }
 
 // Limits is the table [limits]. Resource limits are both soft and hard.

@@ -19,6 +19,7 @@ var samples = map[string]sample{
 	"command":                  {toml: `["./serve", "", "--name=\"\u0001\\\n\u00e9\""]`},
 	"name":                     {`"api"`, "api"},
 	"bind":                     {`[":8080", "unix:/run/api.sock"]`, ":8080,unix:/run/api.sock"},
+	"bind_slot":                {`["unix:/run/{slot}.sock", ":901{slot}"]`, "unix:/run/{slot}.sock,:901{slot}"},
 	"workers":                  {"7", "7"},
 	"worker_class":             {`"proxy"`, "proxy"},
 	"worker_connections":       {"0", "0"},

@@ -24,6 +24,7 @@ var keys = slices.Concat([]Key{
 		Usage: `address to listen on: "host:port", "[::1]:80", ":8000", "unix:/path", "fd://3"; sockets passed by systemd win`,
 	},
 		func(c *Config) *[]string { return &c.Bind }, texts("list of addresses", checkAddress, checkAddresses)),
+	bindSlotKey,
 	key(Key{
 		Name: "workers", Flag: "workers", Shorthand: "w", Placeholder: "N|auto",
 		Usage: "how many workers, or at least (see workers_max); cpu: the smallest CPU quota of the own cgroup and its ancestors, rounded up, 2 if there is none; auto: the same, at least 2; see worker_memory",

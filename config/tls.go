@@ -9,6 +9,15 @@ import (
 	"time"
 )
 
+// TLS is the table [tls]. Either both are set or none is.
+type TLS struct {
+	// Cert is the file of the certificate and those of the authorities between
+	// it and the root, in PEM and in this order; absolute.
+	Cert string
+	// Key is the file of its private key, in PEM; absolute.
+	Key string
+}
+
 // TLSPEM returns the certificates and the key of [TLS] as Load found them, as PEM
 // blocks and nothing else, the key last; nil without TLS. Of several keys in one
 // file, the first is in it.

@@ -154,7 +154,7 @@ func TestDefaults(t *testing.T) {
 		"max_requests": "0", "max_failures": "0", "workers_max": "0", "target_in_flight": "0", "idle_timeout": `"5m"`, "max_requests_jitter": "0", "stop_signal": `"SIGTERM"`, "abort_signal": `"SIGABRT"`, "backlog": "2048",
 		"max_worker_lifetime": `"0s"`, "max_worker_lifetime_jitter": `"0s"`, "max_worker_memory": "0", "max_worker_memory_hard": "0", "worker_memory": "0",
 		"limits.nofile": "0", "limits.core": "-1", "limits.as": "0", "limits.nice": "0", "limits.oom_score_adj": "0", "limits.no_new_privs": `"auto"`, "limits.outlive": "false",
-		"chdir": `""`, "user": `""`, "group": `""`, "umask": `""`, "pidfile": `""`, "env_file": `""`, "env_pass": `["*"]`, "env": "{}", "resources": "{}",
+		"chdir": `""`, "user": `""`, "group": `""`, "umask": `""`, "pidfile": `""`, "env_file": `""`, "env_pass": `["*"]`, "env": "{}", "resources": "{}", "bind_slot": "[]",
 		"restart.backoff_min": `"100ms"`, "restart.backoff_max": `"30s"`, "restart.reset_after": `"10s"`, "restart.startup_attempts": "3",
 		"log.level": `"info"`, "log.format": `"auto"`, "log.file": `"-"`,
 		"log.access_file": `""`, "log.access_format": `"combined"`, "log.workers": `"raw"`, "control.socket": `"auto"`, "shutdown.delay": `"0s"`,

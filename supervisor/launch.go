@@ -32,6 +32,25 @@ func (s *Supervisor) spawn(a fleet.Spawn) {
 			s.log.Info("worker started", append(w.Fields(zap.String("reason", string(a.Reason)), zap.Int("place", w.Place)), w.Leased()...)...)
 		}
 	}
+	late := false
+	s.sockets.OpenSlot(w, func(err error) {
+		switch {
+		case w.Gone: // it was given up meanwhile
+			s.clear(w, 0)
+		case err != nil:
+			s.born(w, 0, err)
+		default:
+			s.launch(w, started)
+		}
+		if late {
+			s.step()
+		}
+	})
+	late = true
+}
+
+// launch has the process of a worker made, and has started called when it is there.
+func (s *Supervisor) launch(w *roster.Worker, started func()) {
 	pid, err := s.hands.launch(w, func(pid int, err error) {
 		s.born(w, pid, err)
 		started()
@@ -79,7 +98,7 @@ func (s *Supervisor) attend(w *roster.Worker, pid int) error {
 	if w.Endpoint != nil {
 		s.signs.Serve(w)
 	}
-	if err := s.sockets.Listen(w.Rev.Sockets, s.sockets.ReplaceHolders); err != nil {
+	if err := s.sockets.Listen(w.Rev.Sockets.Of(w.Slot), s.sockets.ReplaceHolders); err != nil {
 		// The worker would accept on a socket that does not listen.
 		s.do(w, orderKill)
 		return fmt.Errorf("cannot listen: %w", err)

@@ -81,7 +81,7 @@ func (s *Supervisor) perform(a fleet.Action) {
 	case fleet.Close:
 		s.sockets.GiveUp(s.revisions.Current.Sockets)
 	case fleet.Up:
-		s.postmortems.AllReady(zap.Int("workers", s.fleet.Target()), zap.Strings("bind", s.revisions.Current.Sockets.URLs()), zap.Bool("tls", s.revisions.Current.Config.TLS.Cert != ""))
+		s.postmortems.AllReady(zap.Int("workers", s.fleet.Target()), zap.Strings("bind", s.revisions.Current.Binds()), zap.Bool("tls", s.revisions.Current.Config.TLS.Cert != ""))
 		go s.hands.trim() // of what only the start needed
 	}
 }

@@ -36,6 +36,7 @@ func (s *Supervisor) plan(r *revision.Revision) (*revision.Binding, error) {
 	s.sockets.Do(func() {}, func() { close(free) })
 	return r.Bind(revision.Held{
 		Passed: s.sockets.Passed(), Sockets: append(s.revisions.Sockets(), s.sockets.Leaving()...), Admin: s.revisions.Admins(),
+		Slots:   append(revision.FirstSlots(s.fleet.FloorWith(r.Settings())), s.fleet.Slots()...),
 		PIDFile: s.files.PIDPath(), Control: s.endpoints.ControlIsAt(r.Config), Free: free,
 	})
 }

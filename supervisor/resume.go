@@ -64,7 +64,7 @@ func newSuccessor(o Options, h hands) (*Supervisor, error) {
 func (s *Supervisor) greetAgain(i *Inheritance) {
 	fields := []zap.Field{
 		zap.String("from", i.version), zap.String("version", s.options.Version),
-		zap.Int("pid", os.Getpid()), zap.Strings("bind", s.revisions.Current.Sockets.URLs()), zap.Int("workers", s.fleet.Target()),
+		zap.Int("pid", os.Getpid()), zap.Strings("bind", s.revisions.Current.Binds()), zap.Int("workers", s.fleet.Target()),
 	}
 	draining := 0
 	for w := range s.fleet.Workers() {

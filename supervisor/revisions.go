@@ -63,7 +63,7 @@ func (s *Supervisor) apply(a fleet.Apply) {
 	s.postmortems.Archive.Open()
 	s.moveControl(r.Config)
 	s.loop.Afterwards(func() {
-		s.log.Info("configuration in force", zap.Int("generation", a.Generation), zap.String("reason", string(a.Reason)), zap.Strings("bind", r.Sockets.URLs()))
+		s.log.Info("configuration in force", zap.Int("generation", a.Generation), zap.String("reason", string(a.Reason)), zap.Strings("bind", r.Binds()))
 	})
 	if a.Reason == fleet.ReasonRollback && before != r {
 		s.warnOverwritten(r)

@@ -243,7 +243,7 @@ func (s *Supervisor) greet() {
 	r := s.revisions.Current
 	s.log.Info("starting",
 		zap.String("name", r.Config.Name), zap.String("version", s.options.Version), zap.String("go", runtime.Version()),
-		zap.Int("pid", os.Getpid()), zap.Strings("bind", r.Sockets.URLs()), zap.Int("workers", r.Workers), zap.Strings("command", r.Config.Command))
+		zap.Int("pid", os.Getpid()), zap.Strings("bind", r.Binds()), zap.Int("workers", r.Workers), zap.Strings("command", r.Config.Command))
 	r.Warnings = s.options.Warnings
 	r.Warn(s.log, r)
 	s.postmortems.Archive.Open()

@@ -230,6 +230,7 @@ func (s *Supervisor) step(events ...fleet.Event) {
 		}
 		if s.fleet.Moved() {
 			s.limits.Keep(time.Now())
+			s.sockets.CloseSlots()
 		}
 		s.demand.Keep()
 		for _, explain := range s.next.last {

@@ -15,7 +15,9 @@
 // unless the user has set it. A worker is told what it needs by its environment:
 //
 //   - LISTEN_FDS=n, LISTEN_PID, LISTEN_FDNAMES: the descriptors 3 to 3+n-1 are
-//     listening sockets, in the order of the `bind` setting. They are
+//     listening sockets, in the order of the `bind` setting (bind0, bind1, ... or
+//     what systemd calls them), and behind them those that the slot has alone, in the
+//     order of `bind_slot` (bind_slot0, ...). Accept from all of them. They are
 //     non-blocking: an accept without a connection gives EAGAIN. The open file
 //     description is shared with the master and every other worker. A socket that
 //     is new may begin to listen a moment after the worker has started, of a second

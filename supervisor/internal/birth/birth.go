@@ -146,7 +146,7 @@ func (b *Births) outfit(w *roster.Worker) (o *outfit.Outfit, err error) {
 	given := outfit.Worker{
 		Config: r.Config, Environ: b.options.Environ, Identity: r.Identity,
 		ID: w.ID, Slot: w.Slot, Place: w.Place, Generation: w.Generation, Limit: w.Limit, Lease: w.Lease,
-		Listeners: r.Sockets.Fds(w.Slot), Names: r.Sockets.Names(),
+		Listeners: r.Sockets.Fds(w.Slot), Names: r.Sockets.Names(w.Slot),
 		NotifyAddress: w.Endpoint.Address(), Notify: w.Endpoint.ChildFd(),
 		Board: w.BoardFD(), Fleet: b.Boards.PageFD(), Access: -1, TLS: r.TLS,
 	}

@@ -86,7 +86,7 @@ func (m *Meter) Keep() {
 		m.next = time.Time{}
 		return
 	}
-	if m.next.IsZero() && (!m.watch.armed || !slices.Equal(m.watch.fds, m.options.Revisions.Current.Sockets.Fds(0))) {
+	if m.next.IsZero() && (!m.watch.armed || !slices.Equal(m.watch.fds, m.options.Revisions.Current.Sockets.Listening())) {
 		m.next = time.Now()
 	}
 }
@@ -171,11 +171,11 @@ func (m *Meter) plan(now time.Time, s *sight) {
 		return
 	}
 	sockets := m.options.Revisions.Current.Sockets
-	if err := m.options.Listen(sockets); err != nil && m.deaf != sockets {
+	if err := m.options.Listen(sockets.Shared()); err != nil && m.deaf != sockets {
 		m.deaf = sockets
 		m.options.Log.Error("cannot listen", zap.Error(err))
 	}
-	if err := m.watch.arm(sockets.Fds(0)); err != nil {
+	if err := m.watch.arm(sockets.Listening()); err != nil {
 		m.options.Log.Warn("cannot wait for connections, and looks for them again and again", zap.Error(err))
 		m.next = now.Add(often)
 	}

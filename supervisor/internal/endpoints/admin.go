@@ -46,7 +46,7 @@ func PlanAdmin(c *config.Config, held ...*socket.Set) (*socket.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return socket.NewPlan([]socket.Address{address}, adminOptions, held...), nil
+	return socket.NewPlan(socket.Addresses{Shared: []socket.Address{address}}, adminOptions, held...), nil
 }
 
 // OpenAdmin answers on the sockets of a set, to those who come from now on with the

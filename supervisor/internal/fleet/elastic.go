@@ -250,6 +250,14 @@ func (f *Fleet) open() iter.Seq2[int, *slot] {
 	}
 }
 
+// Slots returns the slots that are to be filled.
+func (f *Fleet) Slots() (all []int) {
+	for i := range f.open() {
+		all = append(all, i)
+	}
+	return all
+}
+
 // fills says whether a slot is to be filled.
 func (f *Fleet) fills(slot int) bool { return slot < len(f.slots) && !f.slots[slot].closed }
 

@@ -37,7 +37,8 @@ type Options struct {
 type Listeners struct {
 	socket.Keeper `state:",inline"`
 
-	options Options `state:"-"`
+	options Options        `state:"-"`
+	opening map[int]func() `state:"-"` // by slot whose addresses are being bound, who else waits for that
 }
 
 // Attach says what the listeners work with.
@@ -48,11 +49,11 @@ func (l *Listeners) Attach(o Options) { l.options = o }
 // and the worker is told so.
 func (l *Listeners) Leave(w *roster.Worker) {
 	if !l.options.Fleet.Closed() {
-		l.GiveUp(l.unserved(w.Rev.Sockets.Without(l.options.Revisions.Current.Sockets)))
+		l.GiveUp(l.unserved(w.Rev.Sockets.Of(w.Slot).Without(l.wanted())))
 	}
 	var bits uint64
 	for _, set := range l.Leaving() {
-		bits |= w.Rev.Sockets.Bits(set.Own())
+		bits |= w.Rev.Sockets.Of(w.Slot).Bits(set.Own())
 	}
 	if bits != 0 {
 		w.View().SetLeaving(bits)
@@ -63,7 +64,7 @@ func (l *Listeners) Leave(w *roster.Worker) {
 func (l *Listeners) unserved(sockets *socket.Set) *socket.Set {
 	for w := range l.options.Fleet.Workers() {
 		if w.State == fleet.Starting || w.State == fleet.Ready {
-			sockets = sockets.Without(l.options.Revisions.All[w.Revision].Sockets)
+			sockets = sockets.Without(l.options.Revisions.All[w.Revision].Sockets.Of(w.Slot))
 		}
 	}
 	return sockets

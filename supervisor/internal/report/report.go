@@ -63,7 +63,7 @@ func (r *Report) Status(now time.Time) control.Status {
 		Name: inForce.Config.Name, PID: os.Getpid(), Version: r.Version,
 		State: r.state(), Condition: control.Condition(sum.Condition), CrashLoop: r.Books.CrashLoop(sum, now),
 		LoaderFailing: r.Loaders.Failing(inForce.Number, sum, now), Generation: generation, UptimeSeconds: control.Seconds(r.Books.Uptime(now)),
-		WorkersTarget: sum.Target, ReadyWorkers: sum.Ready, Binds: inForce.Sockets.URLs(),
+		WorkersTarget: sum.Target, ReadyWorkers: sum.Ready, Binds: inForce.Binds(),
 		Workers: []control.Worker{}, Loaders: r.Loaders.Status(now), Failing: []control.Failing{}, Leases: []control.Lease{},
 		Counters: r.Books.Counters(r.Files.AccessLost()), LastReload: r.Reloads.Last(),
 	}

@@ -16,6 +16,7 @@ import (
 // same.
 type Held struct {
 	Passed  *socket.Set     // by socket units, which win over bind; nil: nothing was
+	Slots   []int           // that the revision will have workers in
 	Sockets []*socket.Set   // of other revisions
 	Admin   []*socket.Set   // of their admin listeners
 	PIDFile string          // its path; "": none
@@ -28,8 +29,7 @@ type Held struct {
 // takes the result; in between nothing of it belongs to him.
 type Binding struct {
 	revision *Revision
-	passed   *socket.Set
-	sockets  *socket.Plan // nil: those that were passed
+	sockets  *socket.Plan
 	free     <-chan struct{}
 	admin    *socket.Plan   // nil: none
 	pidfile  string         // "": none, or the one that is held
@@ -41,15 +41,12 @@ const FreeTime = 5 * time.Second
 
 // Bind plans what the revision has to bind.
 func (r *Revision) Bind(held Held) (*Binding, error) {
-	b := &Binding{revision: r, passed: held.Passed, free: held.Free}
-	if held.Passed == nil {
-		addresses, err := r.Addresses()
-		if err != nil {
-			return nil, err
-		}
-		b.sockets = socket.NewPlan(addresses, r.SocketOptions(), held.Sockets...)
+	b := &Binding{revision: r, free: held.Free}
+	addresses, err := r.Addresses(held.Passed, held.Slots...)
+	if err != nil {
+		return nil, err
 	}
-	var err error
+	b.sockets = socket.NewPlan(addresses, r.SocketOptions(), append(held.Sockets, held.Passed)...)
 	if b.admin, err = endpoints.PlanAdmin(r.Config, held.Admin...); err != nil {
 		return nil, err
 	}
@@ -76,7 +73,7 @@ func (b *Binding) Try(environ []string) error {
 	}
 	p, err := pidfile.Open(b.pidfile)
 	p.Close()
-	if err == nil && b.sockets != nil {
+	if err == nil {
 		err = b.sockets.Bind()
 	}
 	if err == nil && b.admin != nil {
@@ -91,10 +88,7 @@ func (b *Binding) Try(environ []string) error {
 // Take gives the revision its sockets. Nothing is taken if a socket of another revision
 // is gone that this one was to have.
 func (b *Binding) Take() (taken bool) {
-	sockets, admin := b.passed, (*socket.Set)(nil)
-	if b.sockets != nil {
-		sockets = b.sockets.Take()
-	}
+	sockets, admin := b.sockets.Take(), (*socket.Set)(nil)
 	if b.admin != nil {
 		admin = b.admin.Take()
 	}

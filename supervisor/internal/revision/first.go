@@ -35,7 +35,9 @@ func First(ctx context.Context, c *config.Config, environ []string, keeper *sock
 	}
 	options := r.SocketOptions()
 	options.Again = waitWhileTaken(ctx, log)
-	r.Sockets, err = keeper.First(environ, options, r.Addresses)
+	r.Sockets, err = keeper.First(environ, options, func(passed *socket.Set) (socket.Addresses, error) {
+		return r.Addresses(passed, FirstSlots(r.Workers)...)
+	})
 	if err == nil {
 		r.Admin, err = endpoints.BindAdmin(c)
 	}

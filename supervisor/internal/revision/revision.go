@@ -121,10 +121,47 @@ func checkLogs(c config.Log) error {
 	return nil
 }
 
-// Addresses are those of bind.
-func (r *Revision) Addresses() ([]socket.Address, error) {
-	var addresses []socket.Address
-	for _, text := range r.Config.Bind {
+// Addresses are those of bind, or of what socket units passed, and those of bind_slot for
+// the slots.
+func (r *Revision) Addresses(passed *socket.Set, slots ...int) (all socket.Addresses, err error) {
+	if all.Shared = passed.Addresses(); passed == nil {
+		if all.Shared, err = r.parse(r.Config.Bind); err != nil {
+			return all, err
+		}
+	}
+	all.Slots, err = r.SlotAddresses(slots...)
+	return all, err
+}
+
+// FirstSlots are the slots that so many workers begin in.
+func FirstSlots(workers int) (slots []int) {
+	for i := range workers {
+		slots = append(slots, i)
+	}
+	return slots
+}
+
+// Binds are for people where workers listen: the addresses that the shared sockets are
+// really bound to, and bind_slot.
+func (r *Revision) Binds() []string {
+	return append(r.Sockets.Shared().URLs(), r.Config.BindSlot...)
+}
+
+// SlotAddresses are those of bind_slot.
+func (r *Revision) SlotAddresses(slots ...int) (map[int][]socket.Address, error) {
+	all := map[int][]socket.Address{}
+	for _, slot := range slots {
+		addresses, err := r.parse(r.Config.SlotAddresses(slot))
+		if err != nil {
+			return nil, err
+		}
+		all[slot] = addresses
+	}
+	return all, nil
+}
+
+func (r *Revision) parse(texts []string) (addresses []socket.Address, err error) {
+	for _, text := range texts {
 		a, err := socket.Parse(text)
 		if err != nil {
 			return nil, err

@@ -4,6 +4,7 @@ package revision
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -132,11 +133,27 @@ func TestBinding(t *testing.T) {
 	first.Admin.Close()
 }
 
-// What the service manager passed wins over bind.
+// What the service manager passed wins over bind, and not over bind_slot.
 func TestBindingOfPassed(t *testing.T) {
-	r, passed := resolve(t, ""), &socket.Set{}
-	if b := bind(t, r, Held{Passed: passed, Control: true}); !b.Take() || r.Sockets != passed || r.Admin != nil {
+	address, err := socket.Parse("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	passed, err := socket.Open([]socket.Address{address}, socket.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer passed.Close()
+	dir := t.TempDir()
+	r := resolve(t, fmt.Sprintf("bind_slot = [%q]\n", "unix:"+dir+"/{slot}"))
+	if b := bind(t, r, Held{Passed: passed, Control: true, Slots: []int{0, 2, 0}}); !b.Take() || r.Admin != nil {
 		t.Errorf("%+v", r)
+	}
+	own := r.Sockets.Without(passed)
+	defer own.Close()
+	want := []string{passed.URLs()[0], "unix://" + dir + "/0", "unix://" + dir + "/2"}
+	if !slices.Equal(r.Sockets.URLs(), want) || own.Len() != 2 || !slices.Equal(r.Binds(), []string{want[0], "unix:" + dir + "/{slot}"}) {
+		t.Errorf("%v, of which its own are %v, want %v", r.Sockets.URLs(), own.URLs(), want)
 	}
 }
 

@@ -129,7 +129,7 @@ func (r *Roster) All() iter.Seq[*Worker] { return maps.Values(r.workers) }
 func (r *Roster) Holders(sockets *socket.Set) iter.Seq[*Worker] {
 	return func(yield func(*Worker) bool) {
 		for w := range r.All() {
-			if !w.Gone && w.Rev.Sockets.Bits(sockets) != 0 && !yield(w) {
+			if !w.Gone && w.Rev.Sockets.Of(w.Slot).Bits(sockets) != 0 && !yield(w) {
 				return
 			}
 		}

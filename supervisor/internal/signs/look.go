@@ -201,7 +201,7 @@ func (s *Signs) lookAtQueues(w *roster.Worker, now time.Time) (next time.Time) {
 // warnUnserved warns, once for each, of addresses at which somebody waits in vain,
 // just after a look at the worker.
 func (s *Signs) warnUnserved(w *roster.Worker, now time.Time) {
-	urls := w.Rev.Sockets.URLs()
+	urls := w.Rev.Sockets.Of(w.Slot).URLs()
 	for _, i := range w.Rev.Unserved.Tell(now) {
 		fields := []zap.Field{zap.String("bind", urls[i]), zap.Int("descriptor", 3+i)}
 		if len(w.Signs.Elsewhere) > 0 {

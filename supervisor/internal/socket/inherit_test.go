@@ -23,7 +23,7 @@ func helperInherit() {
 		fmt.Println("cannot inherit:", err)
 		return
 	}
-	fmt.Println(s.Names(), s.URLs())
+	fmt.Println(s.Names(0), s.URLs())
 	for _, fd := range s.Fds(0) {
 		flags, _ := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
 		status, _ := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
@@ -107,7 +107,7 @@ func helperValidate() {
 		fmt.Printf("%v / %s\n", e, e.Hint)
 		return
 	}
-	fmt.Println(s.Len(), s.Names(), err)
+	fmt.Println(s.Len(), s.Names(0), err)
 }
 
 func TestInheritChecksWhatIsPassed(t *testing.T) {

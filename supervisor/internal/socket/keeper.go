@@ -51,21 +51,19 @@ func (k *Keeper) Paths() *Paths { return k.paths }
 
 // First opens the first set. Sockets that socket units passed win over the addresses. Those that a master before this
 // one left in the descriptor store are as good as bound: with what waits in their queues they are taken where an
-// address is the same, and closed otherwise.
-func (k *Keeper) First(environ []string, o Options, addresses func() ([]Address, error)) (*Set, error) {
+// address is the same, and closed otherwise. addresses is asked when it is known what was passed, if anything was.
+func (k *Keeper) First(environ []string, o Options, addresses func(passed *Set) (Addresses, error)) (*Set, error) {
 	passed, stored, err := Inherit(environ, o)
 	if err != nil {
 		return nil, err
 	}
-	opened := passed
-	if passed == nil {
-		all, err := addresses()
-		if err != nil {
-			return nil, err
-		}
-		if opened, err = Open(all, o, stored); err != nil {
-			return nil, err
-		}
+	all, err := addresses(passed)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := OpenAll(all, o, stored, passed)
+	if err != nil {
+		return nil, err
 	}
 	k.passed, k.stored = passed, stored
 	if stored != nil {
@@ -115,10 +113,10 @@ func (k *Keeper) Want(sockets *Set) {
 	})
 }
 
-// Enforce has the sockets listen, for whom the options say. renewed is that of [Paths.Listen].
+// Enforce has the shared ones of the sockets listen, and all be for whom the options say. renewed is that of [Paths.Listen].
 func (k *Keeper) Enforce(sockets *Set, o Options, renewed func(*Set)) error {
 	k.Want(sockets)
-	err := k.paths.Listen(sockets, renewed)
+	err := k.paths.Listen(sockets.Shared(), renewed) // the others when there is a worker of their slot
 	k.paths.Claim(sockets, o)
 	return err
 }

@@ -6,14 +6,14 @@ package socket
 // long, looking up a host name or binding a path on a file server that does not answer, any goroutine may do in
 // between, while the owner goes on using the sets.
 type Plan struct {
-	addresses []Address
+	addresses Addresses
 	op        *opening                // knows copies of the held sockets, as they were
 	originals map[*listener]*listener // of the copies
 }
 
-// NewPlan begins an Open with the same arguments. None of the held sockets may be one that a master before this one
+// NewPlan begins an [OpenAll] with the same arguments. None of the held sockets may be one that a master before this one
 // left, see [Inherit].
-func NewPlan(addresses []Address, o Options, held ...*Set) *Plan {
+func NewPlan(addresses Addresses, o Options, held ...*Set) *Plan {
 	p := &Plan{addresses: addresses, op: newOpening(o), originals: map[*listener]*listener{}}
 	copies := map[*listener]*listener{}
 	for _, s := range held {

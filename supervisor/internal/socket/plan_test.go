@@ -13,7 +13,7 @@ import (
 func TestPlanBindsBesideTheOwner(t *testing.T) {
 	path := t.TempDir() + "/s"
 	held := listen(t, "127.0.0.1:0", "127.0.0.1:0")
-	p := NewPlan(mustParse(t, "127.0.0.1:0", "unix:"+path), Options{Backlog: 5}, nil, held, held)
+	p := NewPlan(Addresses{Shared: mustParse(t, "127.0.0.1:0", "unix:"+path)}, Options{Backlog: 5}, nil, held, held)
 	bound := make(chan error)
 	go func() { bound <- p.Bind() }()
 	if err := errors.Join(held.Quiesce(), held.Listen()); err != nil {
@@ -44,7 +44,7 @@ func TestPlanBindsBesideTheOwner(t *testing.T) {
 func TestPlanIsOutOfDate(t *testing.T) {
 	held := listen(t, "127.0.0.1:0")
 	url := held.URLs()[0]
-	p := NewPlan(mustParse(t, "127.0.0.1:0", "127.0.0.2:0"), Options{}, held)
+	p := NewPlan(Addresses{Shared: mustParse(t, "127.0.0.1:0", "127.0.0.2:0")}, Options{}, held)
 	if err := p.Bind(); err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestPlanIsOutOfDate(t *testing.T) {
 // A plan that cannot be carried out leaves the held sockets alone.
 func TestPlanFails(t *testing.T) {
 	held, foreign := listen(t, "127.0.0.1:0"), listen(t, "127.0.0.1:0")
-	p := NewPlan(mustParse(t, "127.0.0.1:0", foreign.URLs()[0]), Options{}, held)
+	p := NewPlan(Addresses{Shared: mustParse(t, "127.0.0.1:0", foreign.URLs()[0])}, Options{}, held)
 	if err := p.Bind(); !errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("bound a place twice: %v", err)
 	}

@@ -54,10 +54,11 @@ type listener struct {
 type entry struct {
 	address   Address `state:"address"`
 	name      string  `state:"name"` // systemd's; empty: by position
+	slot      int     `state:"slot"` // the worker slot that alone has it, counted from 1; 0: all share it
 	*listener `state:"listener"`
 }
 
-// A Set is listening sockets in their order of configuration. It is immutable but for what happens to the sockets.
+// A Set is listening sockets in their order of configuration, the shared ones first. It is immutable but for what happens to the sockets.
 // A nil *Set is an empty one.
 type Set struct {
 	_ struct{} `state:"sockets.sets,table"`
@@ -73,7 +74,12 @@ type Set struct {
 //
 // A held set that was quiesced and gave a socket away must forget it: held = held.Without(opened).
 func Open(addresses []Address, o Options, held ...*Set) (*Set, error) {
-	return newOpening(o).open(addresses, held)
+	return OpenAll(Addresses{Shared: addresses}, o, held...)
+}
+
+// OpenAll is [Open] for addresses that slots have of their own as well.
+func OpenAll(a Addresses, o Options, held ...*Set) (*Set, error) {
+	return newOpening(o).open(a, held)
 }
 
 // An opening is the state of one Open.
@@ -86,24 +92,34 @@ type opening struct {
 
 func newOpening(o Options) *opening { return &opening{options: o, socket: newSocket} }
 
-func (op *opening) open(addresses []Address, held []*Set) (*Set, error) {
+func (op *opening) open(a Addresses, held []*Set) (*Set, error) {
 	for _, s := range held {
 		op.held = append(op.held, s.all()...)
 	}
 	op.set = op.options.newSet()
-	for _, a := range addresses {
-		l, err := op.listener(a)
-		for err != nil && op.again(failed(a, err)) {
-			l, err = op.listener(a)
+	for _, a := range a.all() {
+		l, err := op.listener(a.Address)
+		for err != nil && op.again(failed(a.Address, err)) {
+			l, err = op.listener(a.Address)
 		}
 		if err != nil {
 			// Why the address was refused is what the user has to know; closing has nothing to add.
 			_ = op.set.Without(&Set{entries: op.held}).Close()
-			return nil, failed(a, err)
+			return nil, failed(a.Address, err)
 		}
-		op.set.entries = append(op.set.entries, entry{address: a, listener: l})
+		op.set.entries = append(op.set.entries, entry{address: a.Address, name: op.name(a.Address), slot: a.slot, listener: l})
 	}
 	return op.set, nil
+}
+
+// name is what systemd calls the socket that it passed; "": it did not pass this one.
+func (op *opening) name(a Address) string {
+	for _, e := range op.held {
+		if a.kind == passed && e.address == a {
+			return e.name
+		}
+	}
+	return ""
 }
 
 // again says whether to try once more after an error, which may take its time.
@@ -212,10 +228,18 @@ func (s *Set) Reapply() error {
 	return errors.Join(errs...)
 }
 
-// Fds are the descriptors of the listeners of a worker slot, in the order of the configuration; all slots share
-// them. They are close-on-exec, non-blocking, and stay the property of the set. Hand them to syscall.ForkExec as
+// Fds are the descriptors of the listeners of a worker slot, in the order of [Set.Of]. They are close-on-exec, non-blocking, and stay the property of the set. Hand them to syscall.ForkExec as
 // they are: an *os.File made from one of them clears O_NONBLOCK for the whole fleet in its Fd method.
 func (s *Set) Fds(slot int) []int {
+	return s.Of(slot).descriptors()
+}
+
+// Listening are the descriptors of all that listen.
+func (s *Set) Listening() []int {
+	return s.only(func(e entry) bool { return e.fd >= 0 && e.listening }).descriptors()
+}
+
+func (s *Set) descriptors() []int {
 	fds := make([]int, s.Len())
 	for i, e := range s.all() {
 		fds[i] = e.fd
@@ -223,19 +247,24 @@ func (s *Set) Fds(slot int) []int {
 	return fds
 }
 
-// Names are the names for LISTEN_FDNAMES, in the order of Fds: "bind0", "bind1", ... or what systemd calls them.
-func (s *Set) Names() []string {
-	names := make([]string, s.Len())
-	for i, e := range s.all() {
-		names[i] = e.name
-		if e.name == "" {
-			names[i] = "bind" + strconv.Itoa(i)
+// Names are the names for LISTEN_FDNAMES, in the order of Fds: "bind0", "bind1", ... or what systemd calls them, and
+// for those of the slot alone "bind_slot0", "bind_slot1", ...
+func (s *Set) Names(slot int) []string {
+	var names []string
+	shared := s.Shared().Len()
+	for i, e := range s.Of(slot).all() {
+		switch {
+		case e.slot > 0:
+			e.name = "bind_slot" + strconv.Itoa(i-shared)
+		case e.name == "":
+			e.name = "bind" + strconv.Itoa(i)
 		}
+		names = append(names, e.name)
 	}
 	return names
 }
 
-// URLs are the addresses the sockets are really bound to, in the order of Fds: "tcp://127.0.0.1:8000" with the port
+// URLs are the addresses the sockets are really bound to, in their order: "tcp://127.0.0.1:8000" with the port
 // that the kernel chose, "unix:///run/app.sock".
 func (s *Set) URLs() []string {
 	urls := make([]string, s.Len())
@@ -257,16 +286,7 @@ func (s *Set) all() []entry {
 
 // Without is the set of those sockets of s that other (which may be nil) does not hold.
 func (s *Set) Without(other *Set) *Set {
-	rest := &Set{}
-	for _, e := range s.all() {
-		if !other.has(e.listener) {
-			rest.entries = append(rest.entries, e)
-		}
-	}
-	if s != nil {
-		rest.options = s.options
-	}
-	return rest
+	return s.only(func(e entry) bool { return !other.has(e.listener) })
 }
 
 // Bits has bit i set where socket i of s is also in of. Sockets past the 64th have no bit.
@@ -287,8 +307,9 @@ func (s *Set) has(l *listener) bool {
 // Inodes are those of the listeners of a worker slot, in the order of Fds: what /proc calls a socket by. 0 is one
 // that cannot be told.
 func (s *Set) Inodes(slot int) []uint64 {
-	inodes := make([]uint64, s.Len())
-	for i, fd := range s.Fds(slot) {
+	fds := s.Fds(slot)
+	inodes := make([]uint64, len(fds))
+	for i, fd := range fds {
 		var st unix.Stat_t
 		if unix.Fstat(fd, &st) == nil {
 			inodes[i] = uint64(st.Ino)

@@ -26,7 +26,7 @@ func TestReloadKeepsSocketsOfTheSameAddress(t *testing.T) {
 	if after.Fds(0)[1] != before.Fds(0)[1] || after.Fds(0)[2] != before.Fds(0)[0] {
 		t.Errorf("sockets %v of %v were not taken over", after.Fds(0), before.Fds(0))
 	}
-	if got, want := after.Names(), []string{"bind0", "bind1", "bind2"}; !slices.Equal(got, want) {
+	if got, want := after.Names(0), []string{"bind0", "bind1", "bind2"}; !slices.Equal(got, want) {
 		t.Errorf("names %q", got)
 	}
 	if err := after.Listen(); err != nil {
@@ -147,7 +147,7 @@ func TestPassedDescriptors(t *testing.T) {
 
 func TestNilAndEmptySets(t *testing.T) {
 	var none *Set
-	if none.Len() != 0 || none.Without(nil).Len() != 0 || none.Bits(nil) != 0 || none.Queue() != 0 || len(none.Names()) != 0 {
+	if none.Len() != 0 || none.Without(nil).Len() != 0 || none.Bits(nil) != 0 || none.Queue() != 0 || len(none.Names(0)) != 0 {
 		t.Error("a nil set is not empty")
 	}
 	if err := errors.Join(none.Listen(), none.Reapply(), none.Quiesce(), none.Close()); err != nil {

@@ -36,7 +36,7 @@ func TestRestoredSetsShareTheirSockets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	passed := &Set{entries: []entry{{Address{kind: passed, fd: 3}, "web", after.entries[0].listener}}}
+	passed := &Set{entries: []entry{{Address{kind: passed, fd: 3}, "web", 2, after.entries[0].listener}}}
 
 	sets := []*Set{before, after, passed}
 	restored := successors(t, before, after, passed, nil)

@@ -121,7 +121,7 @@ func noIPv6(family int) (int, error) {
 }
 
 func TestWithoutIPv6(t *testing.T) {
-	s, err := (&opening{socket: noIPv6}).open(mustParse(t, ":0"), nil)
+	s, err := (&opening{socket: noIPv6}).open(Addresses{Shared: mustParse(t, ":0")}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestWithoutIPv6(t *testing.T) {
 	if !strings.HasPrefix(s.URLs()[0], "tcp://0.0.0.0:") {
 		t.Errorf("bound to %s", s.URLs()[0])
 	}
-	_, err = (&opening{socket: noIPv6}).open(mustParse(t, "[::1]:0"), nil)
+	_, err = (&opening{socket: noIPv6}).open(Addresses{Shared: mustParse(t, "[::1]:0")}, nil)
 	if e, ok := errors.AsType[*Error](err); !ok || !errors.Is(err, syscall.EAFNOSUPPORT) || !strings.Contains(e.Hint, "no IPv6") {
 		t.Errorf("[::1] without IPv6: %v", err)
 	}

@@ -12,7 +12,7 @@ import (
 // UnservedFor is how long somebody has to wait on a socket that nobody serves before that is to be said.
 const UnservedFor = 2 * time.Second
 
-// Unserved are the sockets of a set, by index, on which no worker was seen waiting for connections, although one is
+// Unserved are the sockets of a set, by the index that they have among the descriptors of a worker, on which no worker was seen waiting for connections, although one is
 // ready or listens elsewhere. A socket that was served once, or was told of, is never here again. The zero value knows of none.
 type Unserved struct {
 	since map[int]time.Time // when somebody was first seen in the queue; zero: nobody is there
@@ -41,9 +41,11 @@ func (u *Unserved) Any() bool { return len(u.since) > 0 }
 // Look looks at which of them somebody waits, and says when to look again; zero: when it suits. overdue is that
 // somebody has waited for UnservedFor.
 func (u *Unserved) Look(now time.Time, s *Set) (next time.Time, overdue bool) {
-	fds := s.Fds(0)
 	for i, since := range u.since {
-		queue := []unix.PollFd{{Fd: int32(fds[i]), Events: unix.POLLIN}}
+		var queue []unix.PollFd
+		for _, fd := range s.alike(i) {
+			queue = append(queue, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+		}
 		n, err := unix.Poll(queue, 0)
 		at := since.Add(UnservedFor)
 		switch {
