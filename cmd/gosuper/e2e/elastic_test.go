@@ -25,7 +25,7 @@ func TestNobodyUntilSomebodyComes(t *testing.T) {
 			if st, _ := asked(t, path, false); st.WorkersTarget != 0 || len(st.Workers) != 0 || st.Condition != "ready" || st.Sizing == nil || st.Sizing.Max != 4 {
 				t.Fatalf("at first %+v", st)
 			}
-			cycles := 5
+			cycles := 20
 			if testing.Short() {
 				cycles = 2
 			}

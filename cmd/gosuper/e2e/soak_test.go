@@ -126,6 +126,38 @@ var soaked = []struct {
 }{
 	{"Go", time.Second, func(t *testing.T, lines ...string) *master { return up(t, lines...) }},
 	{"Python", 1500 * time.Millisecond, upSoakedPython},
+	{"Go with all of it", time.Second, upWithAll},
+}
+
+// upWithAll starts a master with what else moves workers, or watches them: leases, some of
+// which are scarce while workers are replaced, a number that follows the demand,
+// recycling, failures and incidents that are written down.
+func upWithAll(t *testing.T, lines ...string) *master {
+	t.Helper()
+	dir := t.TempDir()
+	lines = slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return strings.HasPrefix(line, "workers ") })
+	m := up(t, append([]string{
+		"workers = 2", "workers_max = 4", "target_in_flight = 4", `idle_timeout = "2s"`, "resources = { gpu = " + gpus(5) + " }",
+		"max_requests = 3000", "max_requests_jitter = 1000", `max_worker_lifetime = "7s"`, "max_failures = 5",
+		fmt.Sprintf("bind_slot = [%q]", "unix:"+filepath.Join(dir, "{slot}.sock")), fmt.Sprintf("incidents = { dir = %q, keep = 10 }", filepath.Join(dir, "incidents")),
+	}, lines...)...)
+	t.Cleanup(func() {
+		files, err := filepath.Glob(filepath.Join(dir, "incidents", "*.json"))
+		t.Logf("%d incidents are in files, for %s", len(files), reasons(m))
+		if err != nil || len(files) == 0 || len(files) > 10 {
+			t.Errorf("%d files, %v", len(files), err)
+		}
+	})
+	return m
+}
+
+// reasons are how often workers went, by the reason.
+func reasons(m *master) string {
+	n := map[string]int{}
+	for _, e := range m.all(0, "worker gone", nil) {
+		n[e.str("reason")]++
+	}
+	return fmt.Sprint(n)
 }
 
 func upSoakedPython(t *testing.T, lines ...string) *master {
@@ -205,6 +237,11 @@ func soak(t *testing.T, m *master, span, pace time.Duration) {
 		t.Error("it does not add up")
 	}
 
+	if kib := memory(t, m.pid(), "Pss:"); kib > 16<<10 && !raceEnabled {
+		t.Errorf("the master has %d KiB", kib)
+	} else {
+		t.Logf("the master has %d KiB", kib)
+	}
 	last := m.stopped(nil)
 	// Those in flight on killed workers; one that never ended had its 504 before.
 	if n := last.num("requests_lost"); n > len(books.lost)+books.ended {
