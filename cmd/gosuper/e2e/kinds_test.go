@@ -12,7 +12,7 @@ import (
 )
 
 // What the master does for a worker it does for every kind of worker: it has its limits,
-// one that is killed is replaced, a reload to what cannot boot changes nothing, one that is old is
+// one that is killed is replaced, its slot has an address of its own, a reload to what cannot boot changes nothing, one that is old is
 // recycled, and all end with the master.
 func TestKinds(t *testing.T) {
 	t.Parallel()
@@ -38,7 +38,8 @@ func TestKinds(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			lines := append(tc.lines(t), "limits.nofile = 4096")
+			slots := filepath.Join(t.TempDir(), "{slot}.sock")
+			lines := append(tc.lines(t), "limits.nofile = 4096", fmt.Sprintf("bind_slot = [%q]", "unix:"+slots))
 			m := up(t, lines...)
 			for _, e := range m.count(t, 2, 0, "worker ready", nil) {
 				if want := fmt.Sprint(tc.name != "plain"); e.str("cooperating") != want {
@@ -47,6 +48,17 @@ func TestKinds(t *testing.T) {
 				if limit := rlimits(t, e.num("pid"))["Max open files"]; limit != "4096 4096" {
 					t.Errorf("it may have %s files open", limit)
 				}
+			}
+
+			for slot := range 2 {
+				if tc.name == "plain" {
+					break // which serves what it is written to
+				}
+				answer, err := clientOf(strings.ReplaceAll(slots, "{slot}", fmt.Sprint(slot))).Get("http://slot/")
+				if err != nil || answer.StatusCode != 200 {
+					t.Fatalf("at the address of slot %d: %v, %v", slot, answer, err)
+				}
+				answer.Body.Close()
 			}
 
 			from := m.mark()
