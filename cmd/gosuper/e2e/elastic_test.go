@@ -75,6 +75,26 @@ func TestWorkersFollowTheDemand(t *testing.T) {
 	}
 }
 
+// A step from one request in flight to 64 is met within a second, which is what doubling
+// once takes.
+func TestLoadStep(t *testing.T) {
+	t.Parallel()
+	m := up(t, "workers = 2", "workers_max = 4", "target_in_flight = 16", `idle_timeout = "1h"`)
+	m.fly("/sleep?d=20s")
+	from, begin := m.mark(), time.Now()
+	for range 63 {
+		m.fly("/sleep?d=20s")
+	}
+	var took time.Duration
+	for _, e := range m.count(t, 2, from, "worker ready", nil) {
+		took = max(took, e.at.Sub(begin))
+	}
+	t.Logf("four workers are ready %v after the first of 63 more requests", took)
+	if most := 10 * time.Second; took > most { // a tenth on a quiet machine
+		t.Errorf("it took %v", took)
+	}
+}
+
 // An elastic fleet that has nothing to do does not wake its master, be it of nobody or of
 // its least number.
 func TestIdleElasticMasterSleeps(t *testing.T) {
