@@ -50,7 +50,10 @@ func TestUpgradeKeepsWhatWasSeen(t *testing.T) {
 	for range 5 {
 		m.fly("/sleep?d=5s")
 	}
-	eventually(t, "the requests are seen", func() bool { return most(historyOf(t, path)) == 5 })
+	eventually(t, "the requests are seen", func() bool {
+		asked(t, path, true) // which looks at the boards
+		return most(historyOf(t, path)) == 5
+	})
 	eventually(t, "the requests are over", func() bool { st, _ := asked(t, path, true); return len(st.Requests) == 0 })
 	m.upgrade()
 	for range 2 {
