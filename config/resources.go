@@ -164,6 +164,15 @@ func checkResource(name string, others Resources) error {
 	return nil
 }
 
+// resourcesTable is [resources].
+var resourcesTable = resourcesKey(Key{
+	Name: "resources",
+	Usage: `what no two workers may have at the same time, as in gpu = ["0", "1"]: each is leased one of every list for life, the first of all lists together, ` +
+		`and so on; it is {gpu} in env and command, and GOSUPER_RESOURCE_GPU. Released when the last process of the worker is gone. ` +
+		"A replacement starts first while a lease is free; else the worker stops first. More workers than leases cannot be. " +
+		"GOSUPER_RESOURCES_GPU=0,1 sets those of one name",
+})
+
 // resourcesKey is the key whose resources the environment adds to, or replaces, one by one.
 func resourcesKey(k Key) Key {
 	k.Kind = resourcesKind.doc

@@ -245,13 +245,7 @@ var keys = slices.Concat([]Key{
 		Name: "env", Flag: "env", Shorthand: "e", Placeholder: "NAME=VALUE", Repeat: true,
 		Usage: `variables for the workers; "{slot}", "{place}", "{id}" and the name of a resource are filled in, "{{id}}" stands for "{id}"; flags add to those of the file`,
 	}),
-	resourcesKey(Key{
-		Name: "resources",
-		Usage: `what no two workers may have at the same time, as in gpu = ["0", "1"]: each is leased one of every list for life, the first of all lists together, ` +
-			`and so on; it is {gpu} in env and command, and GOSUPER_RESOURCE_GPU. Released when the last process of the worker is gone. ` +
-			"A replacement starts first while a lease is free; else the worker stops first. More workers than leases cannot be. " +
-			"GOSUPER_RESOURCES_GPU=0,1 sets those of one name",
-	}),
+	resourcesTable,
 
 	key(Key{
 		Name:  "restart.backoff_min",
