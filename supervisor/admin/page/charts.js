@@ -23,16 +23,20 @@ function record(f) {
   const last = samples.at(-1), dt = last ? s.uptime_seconds - last.up : 0;
   const perSecond = (a, b) => dt > 0 ? (a - b) / dt : null;
   const start = samples.findLast(x => x.t <= now - window_) || samples[0];
-  const slots = {}, cpu = {}, had = {}, loads = {};
+  const slots = {}, cpu = {}, had = {}, loads = {}, served = {}, pace = {};
   for (const w of s.workers) {
     slots[w.slot] = (slots[w.slot] || 0) + w.memory_bytes || null;
+    if (w.requests !== null) {
+      served[w.id] = w.requests;
+      if (dt > 0 && w.id in last.served) pace[w.id] = Math.max(0, w.requests - last.served[w.id]) / dt;
+    }
     if (w.cpu_seconds === null) continue;
     had[w.id] = w.cpu_seconds;
     if (dt > 0 && w.id in last.had) cpu[w.id] = Math.max(0, w.cpu_seconds - last.had[w.id]) / dt;
     if (w.id in cpu) loads[w.slot] = (loads[w.slot] || 0) + cpu[w.id];
   }
   const sample = {
-    t: now, up: s.uptime_seconds, pid: s.pid, codes: f.codes, durations: f.durations, slots, cpu, had, loads, backlog: f.backlog, ready: s.ready_workers, memory: s.memory_bytes, loaders: s.loaders.reduce((sum, l) => sum + l.memory_bytes, 0) || null,
+    t: now, up: s.uptime_seconds, pid: s.pid, codes: f.codes, durations: f.durations, slots, cpu, had, loads, served, pace, backlog: f.backlog, ready: s.ready_workers, memory: s.memory_bytes, loaders: s.loaders.reduce((sum, l) => sum + l.memory_bytes, 0) || null,
     flight: f.in_flight,
     rate: last?.codes && perSecond(f.codes.reduce((a, b) => a + b), last.codes.reduce((a, b) => a + b)),
     r4: last?.codes && perSecond(f.codes[3], last.codes[3]), r5: last?.codes && perSecond(f.codes[4], last.codes[4]),

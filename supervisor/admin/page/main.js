@@ -32,7 +32,7 @@ function show(f) {
   put($('reloaded').firstChild, told);
   rows($('workers'), [...s.workers].sort((a, b) => a.slot - b.slot || a.id - b.id), w => w.id, w => [
     pill(w.state), w.slot, w.id, w.pid ?? '-', w.generation, long(w.age_seconds),
-    figure(w.requests) + (w.max_requests ? ` / ${whole(w.max_requests)}` : ''), figure(w.in_flight), w.cpu_seconds === null ? '-' : ((samples.at(-1).cpu[w.id] ?? 0) * 100).toFixed(0) + '%',
+    figure(w.requests) + (w.max_requests ? ` / ${whole(w.max_requests)}` : ''), w.requests === null ? '-' : (samples.at(-1).pace[w.id] ?? 0).toFixed(1), figure(w.in_flight), w.cpu_seconds === null ? '-' : ((samples.at(-1).cpu[w.id] ?? 0) * 100).toFixed(0) + '%',
     w.memory_bytes ? bytes(w.memory_bytes) : '-', whole(w.restarts), doing(w, s.requests || []), recycler(f, w),
   ]);
   $('workers').closest('.scroll').hidden = !s.workers.length;
