@@ -114,9 +114,9 @@ func TestPage(t *testing.T) {
 		"#state": {"crash loop (2 of 3 ready)"},
 		"#facts": {"gosuper 1.2.3 · pid 4711 · up 1 d 2 h · generation 3 · last reload rolled back · tcp://127.0.0.1:8000"},
 		"#workers td": {
-			"ready", "0", "5", "101", "3", "2 h 0 min", "-", "-", "-", "3 MiB", "0", "to be replaced: lifetime", "",
-			"ready", "1", "7", "102", "3", "1 min 1 s", "1,234 / 5,000", "2", "0%", "5 MiB", "2", "to be replaced: stale model · " + evil + " /" + evil + " for 12 s, and 2 more · " + evil, "",
-			"starting", "2", "9", "103", "3", "0 s", "0", "0", "-", "-", "0", "GET /same for 5 s", "",
+			"ready", "0", "5", "101", "3", "2 h 0 min", "-", "-", "-", "-", "3 MiB", "0", "to be replaced: lifetime", "",
+			"ready", "1", "7", "102", "3", "1 min 1 s", "1,234 / 5,000", "0.0", "2", "0%", "5 MiB", "2", "to be replaced: stale model · " + evil + " /" + evil + " for 12 s, and 2 more · " + evil, "",
+			"starting", "2", "9", "103", "3", "0 s", "0", "0.0", "0", "-", "-", "0", "GET /same for 5 s", "",
 		},
 		"#loaders td": {
 			"ready", "99", "3", "1 h 0 min", "12", "1.5 s", "200 MiB", evil,
