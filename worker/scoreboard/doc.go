@@ -84,7 +84,8 @@
 //
 // A failure is a request that the application answered with a status of 5xx: not one
 // that was ended at its deadline, nor a 503 that the worker gave in its place because it
-// drains, or because the request waited for too long in the queue. A worker for which
+// drains, or because the request waited for too long in the queue, nor one whose client
+// had gone before its answer was complete, which counts neither way. A worker for which
 // GOSUPER_LIMIT_FAILURES is set counts them: a failure that is the first in a row writes
 // when it was finished, and each adds one to their number. Any other answer of the
 // application ends the row, by a number of 0, and if the request began later than what

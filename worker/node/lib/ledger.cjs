@@ -129,9 +129,9 @@ class Ledger {
   // judge counts how the application has answered, which a response that was broken off does not say.
   #judge(request, ended, time) {
     const { status, start, said } = request;
-    if ((ended !== OK && ended !== CLIENT_GONE) || status === 0 || PROBE.test(said.target)) return;
+    if (ended !== OK || status === 0 || PROBE.test(said.target)) return;
     if (status < 500) {
-      if (ended === OK) this.board.succeeded(start);
+      this.board.succeeded(start);
     } else if (this.board.failed(time) % this.#limits.failures === 0) {
       this.board.flush();
       this.#notify.failing();

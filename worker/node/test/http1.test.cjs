@@ -265,15 +265,21 @@ test('an idle connection on which a request has arrived is not closed', { timeou
 
 test('failures in a row are told, but not those of probes', { timeout: LONG }, async (t) => {
   const { line, raw, reasons, board } = await start(t, { failures: 2, timeout: SHORT }, (request, response) => {
-    if (request.url !== '/hang') response.writeHead(Number(request.url.match(/\d+/)[0])).end();
+    if (request.url === '/hang') return;
+    response.writeHead(Number(request.url.match(/\d+/)[0]));
+    if (request.url.startsWith('/gone')) response.write('first');
+    else response.end();
   });
   const row = async (...paths) => {
     for (const path of paths) {
-      raw(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+      const socket = raw(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+      if (path.startsWith('/gone')) socket.once('data', () => socket.destroy());
       await line();
     }
     return board.contents().readUInt32LE(300);
   };
+  assert.equal(await row('/gone/500', '/500', '/gone/200', '/gone/500'), 1);
+  assert.equal(await row('/200'), 0);
   assert.equal(await row('/500', '/200', '/500', '/health/200', '/ready?503', '/hang'), 1);
   assert.deepEqual(reasons, []);
   assert.ok(board.contents().readBigUInt64LE(312) < board.contents().readBigUInt64LE(304));
