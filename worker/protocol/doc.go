@@ -112,7 +112,9 @@
 //     GOSUPER_LIMIT_FAILURES, or a multiple of it. The master looks, and replaces this
 //     worker if others answer well. Send it each time.
 //
-// Other keys are ignored.
+// Other keys are ignored. A program behind the front of worker_class = "proxy" finds in
+// NOTIFY_SOCKET one of the front's, on which STATUS, EXTEND_TIMEOUT_USEC and
+// X_GOSUPER_RECYCLE mean the same, and the rest nothing.
 //
 // # The board
 //

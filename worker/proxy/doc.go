@@ -19,6 +19,11 @@
 // front accepts, and says READY=1, once the program accepts a connection, or answers a
 // path of its choice with 2xx.
 //
+// By sd_notify(3) it may report what only it knows: X_GOSUPER_RECYCLE, which asks for a
+// replacement of the worker, STATUS and EXTEND_TIMEOUT_USEC. NOTIFY_SOCKET is the front's
+// own, which passes these on; READY, STOPPING and WATCHDOG are accepted and say nothing,
+// since the front looks for itself.
+//
 // The end of the program is that of the worker, with the same status. Requests that it
 // held get 502, unless something of their answer was sent. When the worker drains, the
 // program gets its stop signal after the last answer.

@@ -59,6 +59,7 @@ func run(args []string) int {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
+	master := os.Getenv(protocol.EnvNotifySocket)
 	// From here on the stop signal begins the drain, and no child inherits what is this
 	// worker's.
 	draining := worker.Draining()
@@ -68,6 +69,10 @@ func run(args []string) int {
 		return 1
 	}
 	defer f.place.close()
+	if f.place.reports, err = hearReports(master); err != nil {
+		complain("%v", err)
+		return 1
+	}
 	f.upstream = &upstream{network: f.place.network, address: f.place.address, timeout: o.connectTimeout}
 	f.pulse.upstream = f.upstream
 	if f.program, err = start(o, f.place); err != nil {

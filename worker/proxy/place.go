@@ -15,15 +15,18 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/worker/protocol"
 )
 
-// A place is where the program listens.
+// A place is where the program listens, and reports.
 type place struct {
 	network string // "tcp" or "unix"
 	address string
 	port    string // "" for a unix socket
 	folder  string // of the unix socket, to be removed
 	held    int    // the descriptor that keeps the port
+	reports string // address for sd_notify(3), "" if there is none
 }
 
 // reserve finds a place where nobody listens.
@@ -80,7 +83,7 @@ func (p *place) expand(word string) string {
 }
 
 // environ is the environment of the program: that of the front, in which the named
-// variables have placeholders, and PORT.
+// variables have placeholders, PORT, and where to report.
 func (p *place) environ(base, named []string) []string {
 	var environ []string
 	for _, entry := range base {
@@ -95,6 +98,9 @@ func (p *place) environ(base, named []string) []string {
 	}
 	if p.port != "" {
 		environ = append(environ, "PORT="+p.port)
+	}
+	if p.reports != "" {
+		environ = append(environ, protocol.EnvNotifySocket+"="+p.reports)
 	}
 	return environ
 }

@@ -5,12 +5,15 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // A request has one name: on the board, in the access log, and for the program.
@@ -65,6 +68,70 @@ func TestProxyRequestNames(t *testing.T) {
 		st, _ := asked(t, socket, true)
 		return len(st.Requests) == 1 && len(st.Requests[0].RequestID) >= 16
 	})
+}
+
+// A program behind a front has its worker replaced, and says how it is, as a plain worker
+// does. That the worker stops or is ready it does not say, nor does anybody else say
+// anything for it.
+func TestProxyReports(t *testing.T) {
+	t.Parallel()
+	line, socket := controlled(t)
+	m := up(t, proxied(t, "--port", "{port}"), classProxy, "workers = 1", line)
+	program := behind(t, m.workers()[0])
+	report := func(text string) {
+		t.Helper()
+		if answer, _, err := m.get("/report?" + text); err != nil || answer.StatusCode != http.StatusOK {
+			t.Fatalf("%v, %v", answer, err)
+		}
+	}
+	said := func(want string) {
+		t.Helper()
+		eventually(t, "the worker says "+want, func() bool {
+			st, _ := asked(t, socket, false)
+			return len(st.Workers) == 1 && st.Workers[0].Status == want && st.Workers[0].State == "ready"
+		})
+	}
+	environ := strings.Split(read(t, fmt.Sprintf("/proc/%d/environ", program)), "\x00")
+	var address string
+	for _, entry := range environ {
+		if value, ok := strings.CutPrefix(entry, "NOTIFY_SOCKET="); ok {
+			address = value
+		}
+	}
+	stranger, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(stranger)
+	send := func(text string, rights []byte) {
+		t.Helper()
+		if err := unix.Sendmsg(stranger, []byte(text), rights, &unix.SockaddrUnix{Name: address}, 0); err != nil {
+			t.Fatalf("to %q: %v", address, err)
+		}
+	}
+	send("STATUS=strange\nX_GOSUPER_RECYCLE=strange", nil)
+	report("STOPPING=1+STATUS=warm")
+	said("warm")
+
+	// A barrier is over when what came before it was passed on.
+	near, far, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer near.Close()
+	send("BARRIER=1", unix.UnixRights(int(far.Fd())))
+	far.Close()
+	if _, err := near.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the barrier ends with %v", err)
+	}
+
+	from := m.mark()
+	report("X_GOSUPER_RECYCLE=leaks")
+	m.wait(t, from, "worker gone", match{"worker": 1, "reason": "leaks"})
+	m.stopped(match{"requests_lost": 0})
+	if strings.Contains(m.String(), "strange") {
+		t.Error("a stranger was believed")
+	}
 }
 
 // Fronts take connections as evenly as workers do that serve by themselves.
