@@ -24,16 +24,22 @@ class Exchange {
 
   last() {}
 
-  // wrote notes a write of the application, which is progress at once, if that is not noted, or when what waited is on its way.
+  // wrote notes a write of the application, which is progress at once, if that is not noted, or when what waited is on its
+  // way. From Node 24 on a response keeps it until the end of what runs now.
   wrote(request, writable, fits, noted = false) {
     if (fits && !noted) request.touch();
-    if (this.socket.writableLength > 0) this.taken = taken(this.socket);
+    if (writable.writableCorked > 0) process.nextTick(this.note, this);
+    else this.note(this);
     if (fits || this.waits) return;
     this.waits = true;
     writable.once('drain', () => {
       this.waits = false;
       request.touch();
     });
+  }
+
+  note(exchange) {
+    if (exchange.socket.writableLength > 0) exchange.taken = taken(exchange.socket);
   }
 
   // delivered is whether the client has taken something of what waits, since something was written or this was asked.
@@ -205,9 +211,14 @@ function flushHeaders() {
 
 function wrote(response, request, fits) {
   if (request.finished) return;
-  const begins = request.phase === WAITING && response._headerSent !== false;
+  const begins = request.phase === WAITING && underway(response);
   if (begins) request.begin(response.statusCode, STREAMING);
   request.exchange.wrote(request, response, fits, begins);
+}
+
+// underway is whether the head of a response was sent, or is about to be with the part of a body that was written.
+function underway(response) {
+  return response._headerSent !== false || (response.headersSent && response._hasBody);
 }
 
 function length(response, chunk, encoding) {
