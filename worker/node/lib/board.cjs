@@ -5,7 +5,6 @@
 // loop a thread writes instead, see onlooker.cjs; until there is one a request is written when it begins.
 
 const fs = require('node:fs');
-const { MS } = require('./clock.cjs');
 const { later } = require('./turn.cjs');
 const { get64, set64 } = require('./words.cjs');
 
@@ -53,15 +52,12 @@ const ID = 184;
 const TEXTS_END = 248;
 // What the onlooker is told by: whether a request is running, a number that is odd while something is unwritten, and how
 // often it has written itself.
-const BUSY = 0;
-const TURN = 1;
-const WRITTEN = 2;
+const [BUSY, TURN, WRITTEN] = [0, 1, 2];
 // What the master sees in a slot: no request, the one that has it, or perhaps the one that had it before.
-const NOTHING = 0;
-const THIS = 1;
-const ANOTHER = 2;
-// Of a request that gets on all the time so much may be unknown to the master.
-const UNSAID = 100 * MS;
+const [NOTHING, THIS, ANOTHER] = [0, 1, 2];
+// So long may it be unknown to the master that requests get on, in milliseconds: that is said of all of them at once, since
+// a stream gets on with each token.
+const UNSAID = 100;
 
 class Board {
   #fd;
@@ -72,13 +68,18 @@ class Board {
   #started = 0;
   #used = 0;
   #shown = new Uint8Array(SLOTS).fill(NOTHING); // what the master sees in a slot
-  #said = new Float64Array(SLOTS); // the progress that it sees
   #changed = new Set(); // slots
   #counted = false;
   #running = 0;
   #written = 0; // by an onlooker, as far as it is known here
   #watched = false;
+  #unsaid = false; // whether progress is
   #flush = () => this.flush();
+  #sayProgress = () => {
+    this.#unsaid = false;
+    this.flush(); // so that what a slot has is no news to the master, but for its progress
+    this.#write(FIRST_SLOT, SLOT_SIZE * this.#used);
+  };
 
   // Without a descriptor nobody else sees the board.
   constructor(fd = -1) {
@@ -218,7 +219,6 @@ class Board {
     bytes[at + 38] = text(bytes, at + ID, TEXTS_END - ID, id);
     bytes.writeUInt32LE(IN_USE, at + FLAGS);
     this.#add(at, 1);
-    this.#said[slot] = start;
     if (this.#shown[slot] === THIS) this.#shown[slot] = ANOTHER;
     this.#change(slot);
     if (!this.#watched) this.flush();
@@ -228,7 +228,16 @@ class Board {
   progress(slot, now) {
     if (slot < 0) return;
     set64(this.#bytes, FIRST_SLOT + SLOT_SIZE * slot + PROGRESS, now);
-    if (Math.abs(now - this.#said[slot]) >= UNSAID) this.#change(slot);
+    if (this.#unsaid || this.#fd < 0) return;
+    this.#unsaid = true;
+    setTimeout(this.#sayProgress, UNSAID).unref();
+  }
+
+  // forgive is progress that the master is to see at once: a time that does not count.
+  forgive(slot, now) {
+    if (slot < 0) return;
+    this.progress(slot, now);
+    this.#change(slot);
   }
 
   // mark adds flags to a slot that is in use.
@@ -276,7 +285,6 @@ class Board {
       this.#write(at + PROGRESS, FLAGS + 4 - PROGRESS);
     }
     this.#shown[slot] = used ? THIS : NOTHING;
-    this.#said[slot] = get64(this.#bytes, at + PROGRESS);
   }
 
   // contents are the bytes as this worker has written them.

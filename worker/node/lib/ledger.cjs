@@ -39,7 +39,7 @@ class Request {
 
   forgive(progress) {
     this.progress = progress;
-    this.#ledger.board.progress(this.slot, progress);
+    this.#ledger.board.forgive(this.slot, progress);
   }
 
   // begin notes that the response begins.

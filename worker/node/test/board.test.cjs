@@ -95,6 +95,25 @@ test('what changes is on the board when the loop is back', async (t) => {
   for (const one of [early, slot]) assert.equal(seen().readUInt32LE(4096 + 256 * one + 32), 0);
 });
 
+test('progress is on the board in time, and what was passed over is not', async (t) => {
+  const { board, seen } = on(t);
+  board.watched();
+  const slots = [1, 2, 3].map((start) => board.take(start, 0, 'GET', '/stream', ''));
+  await endOfTurn();
+  slots.forEach((slot) => board.progress(slot, 1000 + slot));
+  board.free(slots[1]);
+  await endOfTurn();
+  const progress = (slot) => Number(seen().readBigUInt64LE(4096 + 256 * slot + 16));
+  assert.equal(progress(slots[0]), 1);
+  const end = performance.now() + 60_000;
+  while (progress(slots[0]) === 1 && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.deepEqual([progress(slots[0]), progress(slots[2])], [1000 + slots[0], 1000 + slots[2]]);
+  assert.deepEqual(seen(), board.contents());
+  board.forgive(slots[0], 5000);
+  await endOfTurn();
+  assert.equal(progress(slots[0]), 5000);
+});
+
 test('a slot that another request takes in the same turn is that one\'s', async (t) => {
   const { board, seen } = on(t);
   board.watched();
