@@ -30,6 +30,9 @@ class Loader:
         moved = fcntl.fcntl(env.loader, fcntl.F_DUPFD_CLOEXEC, _KEPT_FREE)
         process.notify.close()
         process.become(replace(env, loader=moved), process.board)
+        # No interpreter that is about to end closes a bare descriptor: the master hears of the end when it has come, and
+        # with its status.
+        self._until_the_end = fcntl.fcntl(moved, fcntl.F_DUPFD_CLOEXEC, _KEPT_FREE)
         while (fd := os.open(os.devnull, os.O_RDONLY)) < _KEPT_FREE:
             pass
         os.close(fd)
@@ -66,6 +69,7 @@ class Loader:
                 os.close(fd)
             return False
         with _fork.or_exit():
+            os.close(self._until_the_end)
             _fork.adopted(master, between)
             os.setsid()
             _fork.place(descriptors, _KEPT_FREE)
