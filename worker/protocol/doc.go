@@ -184,6 +184,10 @@
 //
 // Out of descriptors or memory, pause for a moment before the next accept.
 //
+// O_NONBLOCK is common to all who share the socket, and one of them may have cleared it.
+// Whoever accepts in the thread that also serves sets it before each accept: else all its
+// requests wait with it when somebody else was faster to take what had come.
+//
 // # Spares
 //
 // A worker whose board has 1 in `hold` is a spare. It starts like any other, and once it

@@ -194,9 +194,14 @@ func (s *Socket) attempt(fd uintptr) bool {
 }
 
 // acceptRetry passes over connections that broke while they waited, whose errors
-// accept(2) returns as its own. The socket is not made non-blocking: wrap does so.
+// accept(2) returns as its own. The connection is not made non-blocking: wrap does so.
+// The socket is, each time, since all who have it share whether it blocks, and any of
+// them can change it.
 func acceptRetry(fd int) (int, error) {
 	for {
+		if err := unix.SetNonblock(fd, true); err != nil {
+			return -1, err
+		}
 		conn, _, err := unix.Accept4(fd, unix.SOCK_CLOEXEC)
 		switch err {
 		case unix.EINTR, unix.ECONNABORTED, unix.EPROTO, unix.ENOPROTOOPT, unix.ENETDOWN,

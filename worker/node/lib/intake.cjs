@@ -107,13 +107,20 @@ class Intake {
     this.#turns++;
     if (this.#accepting) this.#handle.readStop();
     this.#accepting = false;
-    this.#watch.open(this.#fd); // which it has; that a read failed does not count any more
+    this.#unblock(); // and that a read failed does not count any more
     this.#watch.readStart();
+  }
+
+  // unblock sets O_NONBLOCK, which all have in common who have the socket, and any of them can take away at any time: libuv
+  // does so when it is given a descriptor, and the handle has this one.
+  #unblock() {
+    this.#watch.open(this.#fd);
   }
 
   #accept() {
     this.#turns++;
     this.#watch.readStop();
+    this.#unblock();
     if (!this.#accepting) this.#handle.readStart();
     this.#accepting = true;
   }

@@ -64,6 +64,11 @@ class Listener:
             self._held = False
             self._resume()
 
+    def unblock(self) -> None:
+        """Have an accept that waits all the same give up, if it is called in a handler of a signal."""
+        if self._open:
+            self._sock.setblocking(False)
+
     def close(self) -> None:
         """Stop, and close this process's copy of the socket."""
         if self._open:

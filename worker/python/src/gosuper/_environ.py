@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 FIRST_SOCKET = 3
 """The first inherited socket, SD_LISTEN_FDS_START of sd_listen_fds(3)."""
@@ -146,9 +147,18 @@ def take(environ: MutableMapping[str, str], pid: int) -> Environment:
     return env
 
 
+class _Shared(socket.socket):
+    """A listening socket that other processes have as well: any of them may have set it to block, for all."""
+
+    def _accept(self) -> Any:
+        if self.gettimeout() == 0:
+            self.setblocking(False)
+        return super()._accept()  # type: ignore[misc]
+
+
 def inherited(fd: int) -> socket.socket:
     """The listening socket of an inherited descriptor, left as the master has made it."""
-    sock = socket.socket(fileno=fd)
+    sock = _Shared(fileno=fd)
     sock.setblocking(False)
     return sock
 

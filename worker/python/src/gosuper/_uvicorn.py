@@ -201,6 +201,8 @@ class Server(uvicorn.Server):
         if self.should_exit and sig == signal.SIGINT:
             self.leave.hurry = True
         self.should_exit = True
+        for listener in self.listeners:
+            listener.unblock()
         if self._guard is not None:
             self._guard.drain()
         self._loop.call_soon_threadsafe(self.leave.asked.set)
