@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -72,13 +73,19 @@ async def serve_theirs(app: Any, sock: socket.socket) -> None:
     await asyncio.get_running_loop().create_server(_theirs(app), sock=sock)
 
 
-async def serve_ours(app: Any, sock: socket.socket) -> None:
+async def serve_ours(app: Any, sock: socket.socket, lost: Callable[[], None] = lambda: None) -> Connector:
     """Have this package do so, as one of two workers that are as busy."""
-    make, ledger, fleet = _ours(app)
+    connector, ledger, fleet = connecting(app, lost)
     fleet.place(1).enter(2, 1000)
     ledger.gate.present(True)
-    connector = Connector(lambda loop: make(_loop=loop), ledger)
     Listener(sock, ledger.gate, Spread(fleet, 0), connector.take, held=False)
+    return connector
+
+
+def connecting(app: Any, lost: Callable[[], None] = lambda: None) -> tuple[Connector, Ledger, Fleet]:
+    """What makes connections of sockets, for the event loop that runs."""
+    make, ledger, fleet = _ours(app, lost=lost)
+    return Connector(lambda loop: make(_loop=loop), ledger), ledger, fleet
 
 
 def _theirs(app: Any) -> Any:
@@ -86,13 +93,15 @@ def _theirs(app: Any) -> Any:
     return _maker(config)
 
 
-def _ours(app: Any, failures: int = 0, notify: Any = None, **options: Any) -> tuple[Any, Ledger, Fleet]:
+def _ours(
+    app: Any, failures: int = 0, notify: Any = None, lost: Callable[[], None] = lambda: None, **options: Any
+) -> tuple[Any, Ledger, Fleet]:
     config = Config(app, access_log=False, log_level="critical", **{"http": "httptools", **options})
     config.load()
     limits = Limits(timeout=120_000_000_000, stream=120_000_000_000, failures=failures, connections=1000)
     fleet = Fleet(bytearray(4096))
     ledger = Ledger(Board.unshared(), Gate(1000, fleet, 0, 1), limits, notify or Notifier(), None)
-    config.account(ledger, {"draining": None, "deadline": None}, Hooks(lambda: None, lambda: None))
+    config.account(ledger, {"draining": None, "deadline": None}, Hooks(lambda: None, lost))
     return _maker(config), ledger, fleet
 
 

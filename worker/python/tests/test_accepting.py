@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import time
+from typing import NamedTuple
+
 import pytest
 
 from gosuper._fleet import Fleet
-from gosuper._gate import Gate
-from gosuper._spread import LONGEST_YIELD, Spread, Standing
+from gosuper._gate import FRESH, Gate
+from gosuper._spread import LONGEST_YIELD, Spread
+
+
+class Standing(NamedTuple):
+    """What a worker has to do that has not done anything yet."""
+
+    busy: int
+    open: int
+    ended: int = 0
+    closed: int = 0
 
 
 def fleet(*places: tuple[int, int, int]) -> Fleet:
@@ -14,8 +26,7 @@ def fleet(*places: tuple[int, int, int]) -> Fleet:
     page = Fleet(bytearray(4096))
     for i, (busy, connections, capacity) in enumerate(places):
         place = page.place(i)
-        place.set_busy(busy)
-        place.set_open(connections)
+        place.tell(busy, connections)
         place.enter(i + 1, capacity)
     return page
 
@@ -37,20 +48,20 @@ def fleet(*places: tuple[int, int, int]) -> Fleet:
     ],
 )
 def test_spread(own: tuple[int, int], others: list[tuple[int, int, int]], expected: tuple[int, int] | None) -> None:
-    leave = Spread(fleet((*own, 0), *others), 0).consider(Standing(*own, 0, 0))
+    leave = Spread(fleet((*own, 0), *others), 0).consider(Standing(*own), time.monotonic_ns())
     assert (leave and leave[:2]) == expected
 
 
 def test_who_does_not_react_is_not_waited_for() -> None:
     page = fleet((2, 2, 0), (0, 0, 0))
     spread = Spread(page, 0)
-    own = Standing(2, 2, 0, 0)
-    assert spread.consider(own)
+    own, now = Standing(2, 2), time.monotonic_ns()
+    assert spread.consider(own, now)
     for _ in range(12):  # so that the last silence is longer than this test
         spread.disregard(1)
-    assert spread.consider(own) is None
+    assert spread.consider(own, now) is None
     page.place(1).set_busy(0)  # a sign of life
-    assert spread.consider(own)
+    assert spread.consider(own, now)
 
 
 def test_gate() -> None:
@@ -72,6 +83,21 @@ def test_gate() -> None:
     assert woken == [1]
     o = page.occupant(3)
     assert (o.id, o.busy, o.open, o.capacity) == (9, 1, 1, 2)
-    assert 0 <= gate.expire_fresh() <= 1_000_000_000
+    assert gate.expire_fresh(time.monotonic_ns()) == 0  # neither is fresh
     gate.present(False)
     assert page.busy(3) == -1
+
+
+def test_a_connection_is_fresh_for_a_second() -> None:
+    gate = Gate()
+    first, second, third = object(), object(), object()
+    begin = time.monotonic_ns()
+    for connection in (first, second, third):
+        gate.admit(connection)
+    gate.begin(first)
+    assert 0 < gate.expire_fresh(begin) <= FRESH + time.monotonic_ns() - begin
+    assert gate.busy == 3
+    assert gate.expire_fresh(time.monotonic_ns() + FRESH) == 0
+    assert gate.busy == 1
+    gate.forget(second)
+    assert (gate.busy, gate.open) == (1, 2)

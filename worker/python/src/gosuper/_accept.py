@@ -7,16 +7,17 @@ import errno
 import logging
 import select
 import socket
-import time
 from collections.abc import Callable
+from time import monotonic_ns
+from typing import Any
 
 from gosuper._gate import Gate
 from gosuper._spread import STEP, Spread
 
 logger = logging.getLogger("gosuper")
 
-QUIET_QUEUE = 1.0
-"""How long the queue of a socket that is given up must have been empty before it is closed, in seconds."""
+QUIET_QUEUE = 1_000_000_000
+"""How long the queue of a socket that is given up must have been empty before it is closed, in nanoseconds."""
 
 _FIRST_PAUSE, _LAST_PAUSE = 0.1, 1.0
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EPERM)
@@ -53,7 +54,8 @@ class Listener:
         self._yielded = 0  # since when the first in the queue is left to others, 0 if it is not
         self._pause = _FIRST_PAUSE
         self._warned = False
-        self._last = 0.0  # when a connection was last taken, in seconds of the loop
+        self._last = 0  # when a connection was last taken, in CLOCK_MONOTONIC nanoseconds
+        self._accept = _accepting(sock)
         self._held = held
         if not held:
             self._loop.add_reader(sock.fileno(), self._attempt)
@@ -86,49 +88,48 @@ class Listener:
             self.close()
             return
         self._force = True
-        self._last = self._loop.time()
+        self._last = monotonic_ns()
         self._resume()
-        while (left := self._last + QUIET_QUEUE - self._loop.time()) > 0:
-            await asyncio.sleep(left)
+        while (left := self._last + QUIET_QUEUE - monotonic_ns()) > 0:
+            await asyncio.sleep(left / 1e9)
         self.close()
 
     def _attempt(self) -> None:
+        now = monotonic_ns()
         if not self._force:
-            left = self._gate.expire_fresh()
+            left = self._gate.expire_fresh(now)
             if self._gate.full():
                 self._wait(left / 1e9 if left else None, self._gate.room())
                 return
-            if self._leave_to_others():
+            if self._spread is not None and self._leave_to_others(self._spread, now):
                 return
         try:
-            conn, _ = self._sock.accept()
+            conn = self._accept()
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
             self._failed(error)
             return
         self._pause = _FIRST_PAUSE
-        self._last = self._loop.time()
+        self._last = now
         conn.setblocking(False)
         self._take(conn)
 
-    def _leave_to_others(self) -> bool:
-        leave = self._spread.consider(self._gate.standing()) if self._spread is not None else None
+    def _leave_to_others(self, spread: Spread, now: int) -> bool:
+        leave = spread.consider(self._gate, now)
         if leave is None:
             self._yielded = 0
             return False
         if not _readable(self._sock):
             self._yielded = 0
             return True
-        now = time.monotonic_ns()
         self._yielded = self._yielded or now
         left = leave.time - (now - self._yielded)
         if left > 0:
             self._wait(min(left, STEP) / 1e9, leave.until)
             return True
         self._yielded = 0
-        assert self._spread is not None
-        self._spread.disregard(leave.place)
+        spread.disregard(leave.place)
         return False
 
     def _failed(self, error: OSError) -> None:
@@ -171,6 +172,17 @@ class Listener:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _accepting(sock: socket.socket) -> Callable[[], socket.socket]:
+    """The accept of a socket, whose connections are of its own family and type: that is not asked of each."""
+    accept: Callable[[], tuple[int, Any]] | None = getattr(sock, "_accept", None)
+    if accept is None:
+        return lambda: sock.accept()[0]
+    family, kind, proto = sock.family, sock.type, sock.proto
+    known = {"__slots__": (), "family": family, "type": kind}
+    accepted: type[socket.socket] = type("Accepted", (socket.socket,), known)
+    return lambda: accepted(family, kind, proto, accept()[0])
 
 
 def _readable(sock: socket.socket) -> bool:

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import mmap
 import os
+import struct
 import sys
 from typing import NamedTuple
 
 _PLACE = 64 // 8
+_ALL = struct.Struct("@QQQQQ")
 _BUSY, _CAPACITY, _BEAT, _ID, _OPEN = range(5)
 _MOST = (1 << 64) - 1
 
 
 class Occupant(NamedTuple):
-    """What the worker in one place says."""
+    """What the worker in one place says, in the order in which it says it. The id is 0 where there is none."""
 
-    id: int
     busy: int
-    open: int
     capacity: int
     beat: int
+    id: int
+    open: int
 
 
 class Fleet:
     """The advisory memory that all workers can write, in words of 8 bytes, 8 for each place."""
 
     def __init__(self, memory: mmap.mmap | bytearray) -> None:
-        self._words = memoryview(memory).cast("Q")
+        self._bytes = memoryview(memory)
+        self._words = self._bytes.cast("Q")
         self.places = len(self._words) // _PLACE
 
     @classmethod
@@ -47,8 +50,11 @@ class Fleet:
 
     def occupant(self, place: int) -> Occupant:
         """Read a place, which must be less than places."""
-        busy, capacity, beat, ident, open_ = self._words[_PLACE * place : _PLACE * place + 5]
-        return Occupant(ident, busy, open_, capacity, beat)
+        return Occupant._make(self.read(place))
+
+    def read(self, place: int) -> tuple[int, int, int, int, int]:
+        """What makes an occupant of it, for those who are in a hurry."""
+        return _ALL.unpack_from(self._bytes, 8 * _PLACE * place)
 
     def place(self, place: int) -> Place:
         """A place to be written, which must be less than places."""
@@ -82,6 +88,9 @@ class Place:
         words[_BUSY] = busy
         words[_BEAT] = self._beat = self._beat + 1 & _MOST
 
-    def set_open(self, connections: int) -> None:
-        """Tell how many connections are open."""
-        self._words[_OPEN] = connections
+    def tell(self, busy: int, connections: int) -> None:
+        """Tell also how many connections are open."""
+        words = self._words
+        words[_OPEN] = connections
+        words[_BUSY] = busy
+        words[_BEAT] = self._beat = self._beat + 1 & _MOST

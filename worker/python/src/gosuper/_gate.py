@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from time import monotonic_ns
 
 from gosuper._fleet import Fleet, Place
-from gosuper._spread import Standing
 
 FRESH = 1_000_000_000
 """For how long a connection that has sent no request counts, in nanoseconds (FreshConnection of the protocol)."""
@@ -22,16 +21,19 @@ class Gate:
     def __init__(self, limit: int = 0, fleet: Fleet | None = None, place: int = 0, ident: int = 0) -> None:
         self.busy = 0
         self.open = 0
+        self.ended = 0
+        """Requests so far."""
+        self.closed = 0
+        """Connections so far."""
         self._limit = limit
         # A worker of its own tells nobody, in memory of its own.
         self._place = fleet.place(place) if fleet is not None and 0 <= place < fleet.places else Place.unshared()
-        self._set_busy = self._place.set_busy
+        self._set_busy, self._tell = self._place.set_busy, self._place.tell
         self._id = ident
-        self._ended = self._closed = 0
         self._fresh: dict[object, int] = {}  # when they were admitted, oldest first
+        self._oldest = 0  # none was admitted before
         self._waiting: list[tuple[int, Callable[[], None]]] = []
-        self._set_busy(0)
-        self._place.set_open(0)
+        self._tell(0, 0)
 
     def full(self) -> bool:
         """Whether there is no room for another connection."""
@@ -40,10 +42,6 @@ class Gate:
     def room(self) -> int:
         """How busy the worker may be at most to have room."""
         return self._limit - 1
-
-    def standing(self) -> Standing:
-        """What the worker has to do, and has done."""
-        return Standing(self.busy, self.open, self._ended, self._closed)
 
     def present(self, accepts: bool) -> None:
         """Tell the others whether this worker accepts connections at present."""
@@ -54,10 +52,13 @@ class Gate:
 
     def admit(self, connection: object) -> None:
         """Count a connection that was accepted."""
-        self.busy += 1
-        self.open += 1
-        self._fresh[connection] = time.monotonic_ns()
-        self._tell_open()
+        now = monotonic_ns()
+        if not self._fresh:
+            self._oldest = now
+        self._fresh[connection] = now
+        self.busy = busy = self.busy + 1
+        self.open = connections = self.open + 1
+        self._tell(busy, connections)
 
     def begin(self, connection: object) -> None:
         """Count a request that begins on a connection; finish follows."""
@@ -69,29 +70,35 @@ class Gate:
     def finish(self) -> None:
         """Take a request off, when the application is not at work on it any more."""
         self.busy = busy = self.busy - 1
-        self._ended += 1
+        self.ended += 1
         self._set_busy(busy)
         if self._waiting:
             self._nudge()
 
     def forget(self, connection: object) -> None:
         """Take off a connection that is closed."""
-        self.open -= 1
-        self._closed += 1
-        if self._fresh.pop(connection, None) is not None:
+        self.open = connections = self.open - 1
+        self.closed += 1
+        if self._fresh and self._fresh.pop(connection, None) is not None:
             self.busy -= 1
-        self._tell_open()
-        self._nudge()
+        self._tell(self.busy, connections)
+        if self._waiting:
+            self._nudge()
 
-    def expire_fresh(self) -> int:
-        """Take off the connections that are not fresh any more; how long the next one has left, 0 if there is none."""
-        now = time.monotonic_ns()
-        left = 0
+    def expire_fresh(self, now: int) -> int:
+        """Take off the connections that are not fresh any more; how long the next one has left at least, 0 if there is
+        none."""
+        if not self._fresh:
+            return 0
+        left = self._oldest + FRESH - now
+        if left > 0:
+            return left
         before = self.busy
         while self._fresh:
             connection, admitted = next(iter(self._fresh.items()))
             left = admitted + FRESH - now
             if left > 0:
+                self._oldest = admitted
                 break
             del self._fresh[connection]
             self.busy -= 1
@@ -109,7 +116,3 @@ class Gate:
         self._waiting = [(mark, wake) for mark, wake in self._waiting if self.busy > mark]
         for wake in due:
             wake()
-
-    def _tell_open(self) -> None:
-        self._place.set_open(self.open)
-        self._set_busy(self.busy)

@@ -69,7 +69,7 @@ class Leave:
         """Something has ended."""
         self._changed.set()
 
-    async def drain(self, ledger: Ledger, listeners: list[Listener], connecting: set[asyncio.Task[Any]]) -> None:
+    async def drain(self, ledger: Ledger, listeners: list[Listener], opening: set[Connection]) -> None:
         """Give every connection that was accepted its answer, and tell streams to come to an end."""
         process = self._process
         self._begun = time.monotonic_ns()
@@ -84,7 +84,7 @@ class Leave:
         self.event.set()
         process.finish()
         self._close_connections(ledger)
-        await self._until_done(ledger, lambda: emptying + list(connecting))
+        await self._until_done(ledger, lambda: bool(opening) or not all(task.done() for task in emptying))
         if process.board.abort_follows() and not self.hurry:
             # The abort signal ends the process while this waits.
             await self._wait(lambda: bool(self._state.tasks) and process.board.abort_follows())
@@ -110,9 +110,9 @@ class Leave:
     def _over(self) -> bool:
         return self.hurry or time.monotonic_ns() >= self.until()
 
-    async def _until_done(self, ledger: Ledger, others: Any) -> None:
+    async def _until_done(self, ledger: Ledger, coming: Callable[[], bool]) -> None:
         def busy() -> bool:
-            return bool(self._state.connections or self._state.tasks or not all(task.done() for task in others()))
+            return bool(self._state.connections or self._state.tasks) or coming()
 
         await self._wait(lambda: busy() and not self._over())
         if not busy():

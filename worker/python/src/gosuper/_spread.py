@@ -12,9 +12,9 @@ end a request every few microseconds are as busy as each other.
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from gosuper._fleet import Fleet, Occupant
+from gosuper._fleet import Fleet
 
 LONGEST_YIELD = 5_000_000
 STEP = 1_000_000
@@ -26,15 +26,24 @@ _RECOUNT = 1_000_000_000
 _BEYOND = 4
 
 
-class Standing(NamedTuple):
+class Standing(Protocol):
     """What a worker has to do, and has done."""
 
-    busy: int
-    open: int
-    ended: int
-    """Requests so far."""
-    closed: int
-    """Connections so far."""
+    @property
+    def busy(self) -> int:
+        """Requests, and connections that have not sent any yet."""
+
+    @property
+    def open(self) -> int:
+        """Connections."""
+
+    @property
+    def ended(self) -> int:
+        """Requests so far."""
+
+    @property
+    def closed(self) -> int:
+        """Connections so far."""
 
 
 class Yield(NamedTuple):
@@ -61,36 +70,40 @@ class Spread:
         self._silent: dict[int, _Silence] = {}
         self._requests = self._connections = 0  # ended in a STEP, closed in a LONGEST_YIELD
         self._looked = 0
-        self._seen = Standing(0, 0, 0, 0)
+        self._ended = self._closed = 0
         self._taken = place + 1  # places up to the last one in which somebody was seen
         self._counted = 0
 
-    def consider(self, own: Standing) -> Yield | None:
-        """For how long the next connection is to be left to somebody else; None if it is not."""
-        if own.busy == 0 and own.open < _OPEN_MATTERS:
+    def consider(self, own: Standing, now: int) -> Yield | None:
+        """For how long the next connection is to be left to somebody else; None if it is not. Now is CLOCK_MONOTONIC."""
+        own_busy, own_open = own.busy, own.open
+        if own_busy == 0 and own_open < _OPEN_MATTERS:
             return None
-        now = time.monotonic_ns()
-        self._observe(now, own)
-        self._count(now)
-        least = fewest = (-1, own.busy, own.open)
-        limit = own.busy + self._requests
-        for i in range(min(self._taken - 1, _MAX_RIVALS)):
-            place = (self._own + 1 + i) % self._taken
-            if not 0 <= self._fleet.busy(place) <= limit:
+        if now - self._looked >= STEP:
+            self._observe(now, own)
+            self._count(now)
+        least, least_busy, least_open = -1, own_busy, own_open
+        fewest, fewest_busy, fewest_open = -1, own_busy, own_open
+        limit = own_busy + self._requests
+        taken, read = self._taken, self._fleet.read
+        for place in range(self._own + 1, self._own + min(taken, _MAX_RIVALS + 1)):
+            if place >= taken:
+                place -= taken
+            busy, capacity, beat, ident, connections = read(place)
+            if ident == 0 or busy > limit or 0 < capacity <= busy:
                 continue
-            o = self._fleet.occupant(place)
-            if o.id == 0 or 0 < o.capacity <= o.busy or o.busy > limit or self._disregarded(place, o, now):
+            if self._silent and self._disregarded(place, ident, beat, now):
                 continue
-            if (o.busy, o.open) < least[1:]:
-                least = (place, o.busy, o.open)
-            if (o.open, o.busy) < (fewest[2], fewest[1]):
-                fewest = (place, o.busy, o.open)
-        excess = own.busy - least[1]
+            if busy < least_busy or (busy == least_busy and connections < least_open):
+                least, least_busy, least_open = place, busy, connections
+            if connections < fewest_open or (connections == fewest_open and busy < fewest_busy):
+                fewest, fewest_busy, fewest_open = place, busy, connections
+        excess = own_busy - least_busy
         if excess > self._requests:
-            return _yield(least[0], excess, own.busy, least[1])
-        excess = own.open - fewest[2]
+            return _yield(least, excess, own_busy, least_busy)
+        excess = own_open - fewest_open
         if excess >= _OPEN_MATTERS and excess > self._connections:
-            return _yield(fewest[0], excess, own.open, min(own.busy, fewest[1]) - self._requests - 1)
+            return _yield(fewest, excess, own_open, min(own_busy, fewest_busy) - self._requests - 1)
         return None
 
     def disregard(self, place: int) -> None:
@@ -102,11 +115,11 @@ class Spread:
             length = min(2 * was.length, _LAST_SILENCE)
         self._silent[place] = _Silence(o.id, o.beat, time.monotonic_ns() + length, length)
 
-    def _disregarded(self, place: int, o: Occupant, now: int) -> bool:
+    def _disregarded(self, place: int, ident: int, beat: int, now: int) -> bool:
         was = self._silent.get(place)
         if was is None:
             return False
-        if (was.id, was.beat) != (o.id, o.beat):
+        if (was.id, was.beat) != (ident, beat):
             del self._silent[place]
             return False
         return now < was.until
@@ -124,11 +137,9 @@ class Spread:
 
     def _observe(self, now: int, own: Standing) -> None:
         passed = now - self._looked
-        if passed < STEP:
-            return
-        self._requests = STEP * (own.ended - self._seen.ended) // passed
-        self._connections = LONGEST_YIELD * (own.closed - self._seen.closed) // passed
-        self._looked, self._seen = now, own
+        self._requests = STEP * (own.ended - self._ended) // passed
+        self._connections = LONGEST_YIELD * (own.closed - self._closed) // passed
+        self._looked, self._ended, self._closed = now, own.ended, own.closed
 
 
 def _yield(place: int, excess: int, own: int, until: int) -> Yield | None:
