@@ -12,7 +12,7 @@ from conftest import Start, ask
 from protocols import ask as ask_connection
 from protocols import ours
 
-from gosuper._board import Board
+from gosuper._board import _FINISHED, Board
 from gosuper._environ import Environment, Limits
 from gosuper._process import Process
 
@@ -132,7 +132,7 @@ def test_what_is_not_the_application_s_answer() -> None:
             await asyncio.sleep(0)
         connection.connection_lost(None)
         await waits
-        assert (board._finished, row(board)) == (2, 1)
+        assert (board._counts[_FINISHED], row(board)) == (2, 1)
 
     asyncio.run(run())
 

@@ -108,7 +108,7 @@ def test_another_answer_is_another_head() -> None:
         connection = ours(app)
         got = [await ask(connection, GET) for _ in range(4)]
         connection.server_state.default_headers[:] = [(b"date", b"later")]
-        connection.heads.forget()
+        connection.ledger.heads.forget()
         return [(answer.split(b" ")[1], answer) for answer in [*got, await ask(connection, GET)]]
 
     statuses, answers_ = zip(*asyncio.run(run()), strict=True)

@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from protocols import ask, ours, theirs
 
+from gosuper._board import _FINISHED
+from gosuper._connection import HTTP1Connection
+
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 ENOUGH = 1000
 
@@ -35,7 +38,7 @@ def test_pipelined(number: int) -> None:
         assert gosuper.transport.written == uvicorn.transport.written
         assert b"".join(gosuper.transport.written).count(b"hello") == number
         board = gosuper.ledger.board
-        assert (board.started, board._finished, gosuper.ledger.gate.busy) == (number, number, 0)
+        assert (board.started, board._counts[_FINISHED], gosuper.ledger.gate.busy) == (number, number, 0)
         assert not gosuper.tasks
         assert not gosuper.ledger.deadlines.running
         assert gosuper.running is None
@@ -90,5 +93,51 @@ def test_an_exception_that_was_answered(status: int, then: str, ending: str) -> 
             assert len(entries) == request.count(b"GET")
             assert connection.ledger.gate.busy == 0
             assert connection.running is None
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("http", "hooked"), [("httptools", True), ("httptools", False), ("h11", False), ("zttp", False)])
+def test_the_task_of_a_request_is_known(http: str, hooked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is known early where the server starts it by a method of its own, and else all the same."""
+    if not hooked:
+        monkeypatch.delattr(HTTP1Connection, "_start_asgi_task")
+    seen: list[tuple[bool, bool]] = []
+
+    async def run() -> None:
+        async def tasks(scope: Any, receive: Any, send: Any) -> None:
+            task = asyncio.current_task()
+            seen.append((connection.running.task is task, connection.serving is task))
+            await app(scope, receive, send)
+
+        connection = ours(tasks, http=http)
+        for _ in range(2):
+            assert b"hello" in await ask(connection, GET)
+        assert not connection.tasks
+
+    asyncio.run(run())
+    assert seen == [(True, hooked)] * 2
+
+
+def test_a_task_that_is_run_at_once() -> None:
+    """As asyncio.eager_task_factory has them run; one that is over then is not waited for."""
+
+    async def at_once(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+        await send({"type": "http.response.body", "body": b"hello"})
+
+    async def run() -> None:
+        connection = ours(at_once)
+
+        def create_task(coroutine: Any) -> asyncio.Future[None]:
+            with pytest.raises(StopIteration):
+                coroutine.send(None)
+            task = asyncio.get_running_loop().create_future()
+            task.set_result(None)
+            return task
+
+        connection.loop.create_task = create_task
+        assert b"hello" in await ask(connection, GET)
+        assert connection.ledger.board._counts[_FINISHED] == 1
 
     asyncio.run(run())

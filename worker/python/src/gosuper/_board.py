@@ -28,6 +28,7 @@ _CAN_HOLD = 1
 _STARTED, _FINISHED, _TIMEOUTS = 128 // 8, 192 // 8, 240 // 8
 _ACCEPTED, _OPEN, _UNSLOTTED, _LOG_DROPPED, _DURATION = 256 // 8, 264 // 8, 272 // 8, 280 // 8, 288 // 8
 _FAILING, _SUCCEEDED, _HISTOGRAM = 304 // 8, 312 // 8, 512 // 8
+_COUNTERS_END = 1024 // 8
 
 _HEADER = struct.Struct("<IIIIII")  # version, header size, slot size, slots in use, pid, state
 _MAGIC = int.from_bytes(b"GOSUPER1", "little")
@@ -62,8 +63,7 @@ class Board:
         self.progressed.append(memoryview(bytearray(8)).cast("Q"))
         self.started = 0
         """The requests that take has counted."""
-        self._finished = 0
-        self._duration = 0
+        self._counts = [0] * _COUNTERS_END  # what is counted, where it is in the words: to read those takes longer
         self._failures = 0  # in a row
         self._succeeded = 0
 
@@ -127,30 +127,33 @@ class Board:
 
     def accepted(self) -> None:
         """Count a connection that was accepted and is now open."""
-        self._words[_ACCEPTED] += 1
-        self._words[_OPEN] += 1
+        words, counts = self._words, self._counts
+        words[_ACCEPTED] = counts[_ACCEPTED] = counts[_ACCEPTED] + 1
+        words[_OPEN] = counts[_OPEN] = counts[_OPEN] + 1
 
     def closed(self) -> None:
         """Count an accepted connection that is closed."""
-        self._words[_OPEN] -= 1
+        self._words[_OPEN] = self._counts[_OPEN] = self._counts[_OPEN] - 1
 
     def finished(self, status: int, duration: int) -> None:
         """Count a request that ends with this HTTP status after so many nanoseconds.
 
         A status outside 100 to 599 is in no class.
         """
-        words = self._words
-        words[_FINISHED] = self._finished = self._finished + 1
+        words, counts = self._words, self._counts
+        words[_FINISHED] = counts[_FINISHED] = counts[_FINISHED] + 1
         if 100 <= status < 600:
-            words[_FINISHED + status // 100] += 1
+            at = _FINISHED + status // 100
+            words[at] = counts[at] = counts[at] + 1
         bits = duration.bit_length()
         if bits > 45:
-            words[_HISTOGRAM + 63] += 1
+            at = _HISTOGRAM + 63
         elif bits > 14:
-            words[_HISTOGRAM - 29 + 2 * bits + (duration >> (bits - 2) & 1)] += 1
+            at = _HISTOGRAM - 29 + 2 * bits + (duration >> (bits - 2) & 1)
         else:
-            words[_HISTOGRAM] += 1
-        words[_DURATION] = self._duration = self._duration + duration
+            at = _HISTOGRAM
+        words[at] = counts[at] = counts[at] + 1
+        words[_DURATION] = counts[_DURATION] = counts[_DURATION] + duration
 
     def failed(self, now: int) -> int:
         """Count a request, finished at a time, that the application failed to answer; how many there are in a row."""
@@ -217,7 +220,7 @@ class Board:
     def begun(self, slot: int, flags: int, now: int) -> None:
         """Show that the response of the request in the slot has begun, which is progress, by flags beside IN_USE."""
         if slot >= 0:
-            self._words[_AT[slot] + 2] = now
+            self.progressed[slot][0] = now
             self._words32[_FLAGS[slot]] = IN_USE | flags
 
     def free(self, slot: int) -> None:

@@ -17,7 +17,6 @@ from gosuper._keepalive import LazyLoop
 if TYPE_CHECKING:
     import uvicorn
 
-    from gosuper._heads import Heads
     from gosuper._ledger import Ledger
     from gosuper._request import Request
     from gosuper.asgi import Accounting, Application
@@ -61,11 +60,10 @@ class Connection(_Base):
     ledger: ClassVar[Ledger]
     accounting: ClassVar[Accounting]
     hooks: ClassVar[Hooks]
-    heads: ClassVar[Heads | None] = None
-    """What is known of how answers begin, where that can be told."""
-
     running: Request | None = None
     """The request that is running on it."""
+    serving: asyncio.Task[Any] | None = None
+    """The task that serves the request that begins, where that is known."""
     served = False
     """Whether it has ever sent a request."""
     plain: ClassVar[bool] = True
@@ -194,10 +192,14 @@ class HTTP1Connection(HTTPConnection):
 
     def _start_asgi_task(self, cycle: Any, app: Application) -> None:
         """Have a task serve a request. It says itself when it is over: to be called back costs each another turn."""
+        self.serving = None
         if app is not self.app or self.config.reset_contextvars:
             super()._start_asgi_task(cycle, app)
             return
-        self.tasks.add(self.loop.create_task(cycle.run_asgi(app)))
+        task = self.loop.create_task(cycle.run_asgi(app))
+        if not task.done():  # as one that is run at once may be, see asyncio.eager_task_factory
+            self.tasks.add(task)
+            self.serving = task
 
     def on_response_complete(self) -> None:
         """Finish the request before the next one begins, unless what is complete is an answer in its place."""

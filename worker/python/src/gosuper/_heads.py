@@ -1,12 +1,15 @@
 """How uvicorn writes answers over HTTP/1.1 with httptools, in fewer steps: heads are the same again and again, and parts
-of a body are chunks."""
+of a body are what has been announced, or chunks."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gosuper._request import Message, Send, nothing
+if TYPE_CHECKING:
+    from gosuper._request import Message, Send
+
+CHUNKS = [b"%x\r\n" % size for size in range(1024)]
+"""How a chunk of each of these sizes begins; it ends with a line break too."""
 
 _MOST = 256
 
@@ -16,42 +19,46 @@ class Heads:
 
     It checks each header of each answer anew, which is a fifth of what a small answer costs. Here it writes a head once,
     and what it has written is written again for whoever sends the same headers.
+
+    What a message needs that this does not know is the server's: that it waits, is an error, or is for nobody.
     """
 
     def __init__(self) -> None:
         self._known: dict[object, tuple[bytes, bool | None, int]] = {}
+        self._unknown: object = None  # what begin has just looked for in vain
 
     def forget(self) -> None:
         """Know nothing any more: the headers of the server's own have changed."""
         self._known.clear()
 
-    def send(self, send: Send, message: Message) -> Awaitable[None]:
-        """Send the message that begins an answer."""
-        cycle: Any = send.__self__  # type: ignore[attr-defined]
+    def begin(self, cycle: Any, message: Message) -> bool:
+        """Write the head of an answer if it is known, and report whether it was. If not, learn is to follow."""
+        self._unknown = None
         headers = message.get("headers")
         if type(headers) is not list or not cycle.keep_alive or cycle.disconnected or cycle.response_started:
-            return send(message)
+            return False
         if cycle.flow.write_paused or cycle.access_log:
-            return send(message)
+            return False
         key = message["status"], cycle.scope["method"], tuple(headers)
         try:
             known = self._known.get(key)
         except TypeError:  # lists, of which uvicorn takes whatever has two elements
-            return send(message)
+            return False
         if known is None:
-            return self._learn(key, cycle, send, message) if len(self._known) < _MOST else send(message)
+            self._unknown = key
+            return False
         cycle.response_started = True
         cycle.waiting_for_100_continue = False
         head, cycle.chunked_encoding, cycle.expected_content_length = known
         cycle.transport.write(head)
-        return nothing()
+        return True
 
-    def chunked(self, send: Send) -> Any:
-        """The cycle of an answer that has begun and whose parts are chunks, False if it is another."""
-        cycle: Any = send.__self__  # type: ignore[attr-defined]
-        return cycle.chunked_encoding and cycle.response_started and cycle.scope["method"] != "HEAD" and cycle
-
-    async def _learn(self, key: object, cycle: Any, send: Send, message: Message) -> None:
+    async def learn(self, cycle: Any, send: Send, message: Message) -> None:
+        """Have the server send the message that begins an answer, and know its head from then on, if there is room."""
+        key = self._unknown
+        if key is None or len(self._known) >= _MOST:
+            await send(message)
+            return
         transport = cycle.transport
         cycle.transport = recorder = _Recorder(transport)
         try:
@@ -60,6 +67,30 @@ class Heads:
             cycle.transport = transport
         if cycle.keep_alive:  # else the head says that the connection ends
             self._known[key] = recorder.written, cycle.chunked_encoding, cycle.expected_content_length
+
+
+def takes_chunks(cycle: Any) -> bool:
+    """Whether the parts of an answer that has begun are chunks."""
+    return bool(cycle.response_started and cycle.chunked_encoding and cycle.scope["method"] != "HEAD")
+
+
+def write_last(cycle: Any, body: bytes) -> bool:
+    """Write the last part of a body, and report whether that was possible."""
+    if cycle.flow.write_paused or cycle.disconnected or not cycle.response_started or cycle.response_complete:
+        return False
+    if not cycle.keep_alive or cycle.scope["method"] == "HEAD":
+        return False
+    if cycle.chunked_encoding:
+        cycle.transport.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n")
+    elif len(body) == cycle.expected_content_length:
+        cycle.expected_content_length = 0
+        cycle.transport.write(body)
+    else:
+        return False
+    cycle.response_complete = True
+    cycle.message_event.set()
+    cycle.on_response()
+    return True
 
 
 class _Recorder:

@@ -17,6 +17,7 @@ from gosuper._deadlines import NEVER, WAITING, Deadlines, Timed
 from gosuper._environ import Limits
 from gosuper._failures import Failures
 from gosuper._gate import Gate
+from gosuper._heads import Heads
 from gosuper._notify import Notifier
 from gosuper._request import FLAGS, Message, Request, Send
 
@@ -46,6 +47,9 @@ class Ledger:
         self.closing = limits.keepalive == 0
         """Whether answers over HTTP/1.1 carry "Connection: close"."""
         self.cancel_on_disconnect = False
+        self.heads = Heads()
+        self.knows_heads = False
+        """Whether it can be told how the server of connections of ours begins its answers; set before there are any."""
         self.wake_guard: Callable[[], None] = lambda: None
         self.deadlines = Deadlines(limits, self._expire, lambda: self.wake_guard())
         self.hastier = [0 < limit < (limits.timeout or NEVER) for limit in (0, limits.stream, limits.upgrade)]
@@ -53,6 +57,7 @@ class Ledger:
         self._notify = notify
         self._failures = Failures(limits.failures, board, notify) if limits.failures else None
         self._log = log
+        self._request, self._requests = limits.request, limits.requests
         self._answers: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._texts: dict[tuple[str, object], bytes] = {}  # of requests without an id
@@ -60,9 +65,10 @@ class Ledger:
     def begin(self, scope: Message, headers: Headers, send: Send, connection: Connection | None = None) -> Request:
         """Account for a request that begins in this task, on a connection of ours or of another server."""
         now = monotonic_ns()
-        limits = self.limits
-        deadline = now + limits.request if limits.request else 0
-        task = asyncio.current_task(self._loop or self._find_loop())  # to ask for the loop is a system call before 3.12
+        deadline = now + self._request if self._request else 0
+        task = connection.serving if connection is not None else None
+        if task is None:
+            task = asyncio.current_task(self._loop or self._find_loop())  # to ask for the loop is a system call before 3.12
         request = Request(self, scope, send, now, deadline, task, connection)
         if connection is not None:
             connection.running = request
@@ -74,13 +80,14 @@ class Ledger:
         texts = None
         if b"x-request-id" not in headers and b"traceparent" not in headers:
             texts = self._texts.get((scope.get("method", "GET"), scope.get("raw_path")))
-        request.slot = board.take(now, deadline, texts or self._describe(scope))
+        request.slot = slot = board.take(now, deadline, texts or self._describe(scope))
+        request.word = board.progressed[slot]
         deadlines = self.deadlines
         deadlines.running[request] = None
         look = now + deadlines.shortest
         if look < deadlines.at:
             deadlines.arm(look)
-        if board.started == limits.requests:
+        if board.started == self._requests:
             self._notify.recycle("max_requests")
         return request
 
@@ -108,12 +115,16 @@ class Ledger:
                     request.telling = False
                 elif ending == _accesslog.PANIC and request.phase == WAITING:
                     request.replaced()
-                self._account(request, request.status, ending)
+                now = monotonic_ns()
+                self.board.finished(request.status, now - request.start)
+                if self._log is not None:
+                    self._write(self._log, request, ending, now)
                 if self._failures is not None and request.telling and (request.status >= 500 or ending == _accesslog.OK):
                     # A response that was broken off is neither good nor bad.
                     self._failures.judge(request.start, request.status, _asked(request.scope))
             self.board.free(request.slot)
             request.slot = _board.NO_SLOT  # it may be another's from here on
+            request.word = self.board.progressed[_board.NO_SLOT]
         self.deadlines.running.pop(request, None)
         self.gate.finish()
         connection = request.connection
@@ -141,11 +152,15 @@ class Ledger:
                 request.slot = self.board.take_overdue(
                     request.start, request.progress, request.deadline, FLAGS[request.phase], self._describe(request.scope)
                 )
+                request.word = self.board.progressed[request.slot]
             else:
                 self.board.mark(request.slot, _board.ENDED)
             if request.phase == WAITING:
                 request.status = status
-            self._account(request, request.status, ending)
+            now = monotonic_ns()
+            self.board.finished(request.status, now - request.start)
+            if self._log is not None:
+                self._write(self._log, request, ending, now)
         return True
 
     def terminate(self, request: Request, status: int, ending: str) -> None:
@@ -202,12 +217,9 @@ class Ledger:
         logger.warning("%s was ended at its limit after %.3f s", describe(request), _age(request))
         self.terminate(request, 504, _accesslog.TIMEOUT)
 
-    def _account(self, request: Request, status: int, ending: str) -> None:
-        now = monotonic_ns()
-        board = self.board
-        board.finished(status, now - request.start)
-        if self._log is not None and not self._log.write(_entry(request, status, ending, now)):
-            board.log_dropped()
+    def _write(self, log: AccessLog, request: Request, ending: str, now: int) -> None:
+        if not log.write(_entry(request, request.status, ending, now)):
+            self.board.log_dropped()
 
     def _describe(self, scope: Message) -> bytes:
         """What the board says of a request, kept for the next one that is the same."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gosuper import _board
 from gosuper._deadlines import STREAMING, UPGRADED, WAITING
+from gosuper._heads import CHUNKS, takes_chunks, write_last
 
 if TYPE_CHECKING:
     from gosuper._connection import Connection
@@ -30,8 +31,10 @@ class Request:
     `finished` holds the ledger's lock. Times are CLOCK_MONOTONIC nanoseconds.
     """
 
-    telling = True
-    """Whether the answer says something of the application."""
+    __slots__ = (
+        "_chunks", "_cycle", "bytes", "complete", "connection", "deadline", "ended", "finished", "first", "gone", "ledger",
+        "phase", "progress", "raw_send", "scope", "slot", "start", "status", "task", "telling", "word",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -52,6 +55,8 @@ class Request:
         self.connection = connection
         self.phase = WAITING
         self.slot = _board.NO_SLOT
+        self.word = ledger.board.progressed[self.slot]
+        """Where the board says when there was last a sign of life."""
         self.status = 0
         self.bytes = 0
         """Of the body sent."""
@@ -65,9 +70,11 @@ class Request:
         """The response is complete; how the application ends is still to be seen."""
         self.gone = False
         """The client has hung up."""
-        self.chunked: Any = None
-        """The server's state of a response whose parts are chunks that may be written as they come, False if they may
-        not, None before the first."""
+        self.telling = True
+        """Whether the answer says something of the application."""
+        # The server's own state of the answer, where that is known; and the same while its parts are chunks.
+        self._chunks: Any = None
+        self._cycle: Any = send.__self__ if ledger.knows_heads and connection is not None else None  # type: ignore[attr-defined]
 
     @property
     def transport(self) -> asyncio.Transport | None:
@@ -78,13 +85,12 @@ class Request:
 
     def touch(self) -> None:
         """Record progress."""
-        self.progress = self.ledger.board.progressed[self.slot][0] = monotonic_ns()
+        self.progress = self.word[0] = monotonic_ns()
 
     def forgive(self, progress: int) -> None:
         """Have its time without progress begin so much later, also for the master, unless it has been ended."""
         if not self.ended:
-            self.progress = progress
-            self.ledger.board.progress(self.slot, progress)
+            self.progress = self.word[0] = progress
 
     def replaced(self) -> None:
         """Note what the server says in place of an application that has begun no answer; of another than ours that is
@@ -104,62 +110,66 @@ class Request:
 
         return received
 
-    def send(self, message: Message) -> Awaitable[None]:
+    async def send(self, message: Message) -> None:
         """Pass a message of the application on, unless the request has been ended.
 
-        What is to be noted is noted at the call, and what comes back is the server's own coroutine: one of ours around
-        it would cost every message its frame. A write that has to wait is progress again when it goes on, as its
-        connection says.
+        What the server would make of it is written at once where that is known. A write that has to wait is progress
+        again when it goes on, as its connection says.
         """
+        if self.ended:
+            return
         kind = message["type"]
         if kind == "http.response.body":
-            if self.ended:
-                return nothing()
             body = message.get("body", b"")
             if message.get("more_body", False):
-                # A token takes this way: what touch does, and the write itself, without a call.
-                self.progress = self.ledger.board.progressed[self.slot][0] = monotonic_ns()
-                self.bytes += len(body)
-                if (cycle := self.chunked) is None:
-                    heads = self.connection.heads if self.connection is not None else None
-                    cycle = self.chunked = heads is not None and heads.chunked(self.raw_send)
-                if cycle and body and not cycle.flow.write_paused and not cycle.disconnected:
-                    cycle.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
-                    return nothing()
-                return self.raw_send(message)
-            self.chunked = False
+                # What touch does, and the write of a chunk, without a call: each token takes this way.
+                self.progress = self.word[0] = monotonic_ns()
+                size = len(body)
+                self.bytes += size
+                cycle = self._chunks
+                if cycle is not None and size and not cycle.flow.write_paused and not cycle.disconnected:
+                    cycle.transport.write((CHUNKS[size] if size < len(CHUNKS) else b"%x\r\n" % size) + body + b"\r\n")
+                else:
+                    await self.raw_send(message)
+                return
+            self._chunks = None
             if self.gone or self.connection is None or not self.connection.completes:
-                return self._last(message)
+                await self.raw_send(message)
+                self.bytes += len(body)
+                self.ledger.completed(self)
+                return
             self.bytes += len(body)
-            return self.raw_send(message)
-        if kind == "http.response.start":
+            if self._cycle is None or not write_last(self._cycle, body):
+                await self.raw_send(message)
+        elif kind == "http.response.start":
             if not self._begin(message["status"], STREAMING):
-                return nothing()
-            if self.ledger.closing:
-                message = {**message, "headers": [*message.get("headers", ()), _CLOSE]}
-            elif self.connection is not None and (heads := self.connection.heads) is not None:
-                return heads.send(self.raw_send, message)
-            return self.raw_send(message)
-        return self._send_other(kind, message)
+                return
+            ledger, cycle = self.ledger, self._cycle
+            if cycle is None or ledger.closing or not ledger.heads.begin(cycle, message):
+                await self._send_head(message)
+            if cycle is not None and cycle.chunked_encoding and takes_chunks(cycle):
+                self._chunks = cycle
+        else:
+            await self._send_other(kind, message)
 
-    async def _last(self, message: Message) -> None:
-        if not self.ended:
+    async def _send_head(self, message: Message) -> None:
+        if self.ledger.closing:
+            await self.raw_send({**message, "headers": [*message.get("headers", ()), _CLOSE]})
+        elif self._cycle is None:
             await self.raw_send(message)
-            self.bytes += len(message.get("body", b""))
-            self.ledger.completed(self)
+        else:
+            await self.ledger.heads.learn(self._cycle, self.raw_send, message)
 
-    def _send_other(self, kind: str, message: Message) -> Awaitable[None]:
+    async def _send_other(self, kind: str, message: Message) -> None:
         if kind == "websocket.accept":
             if not self._begin(101, UPGRADED):
-                return nothing()
-        elif self.ended:
-            return nothing()
+                return
         elif kind == "websocket.close" and self.phase == WAITING:
             self._begin(403, STREAMING)
         elif kind == "websocket.http.response.start":
             self._begin(message["status"], STREAMING)
         self.touch()
-        return self.raw_send(message)
+        await self.raw_send(message)
 
     def _begin(self, status: int, phase: int) -> bool:
         """Note that the response begins, unless the request has been ended meanwhile."""
@@ -177,7 +187,3 @@ class Request:
         if ledger.hastier[phase]:
             ledger.deadlines.look(self)
         return True
-
-
-async def nothing() -> None:
-    """What a message comes to that nobody is to have, or that is on its way already."""

@@ -102,7 +102,7 @@ class Config(uvicorn.Config):
             httptools = hasattr(self.http_protocol_class, "on_body")
             progress = BodyProgress if httptools else AnyProgress
             if httptools:
-                known["heads"] = self.heads
+                ledger.heads, ledger.knows_heads = self.heads, True
             self.http_protocol_class = type("HTTP", (HTTP1Connection, progress, self.http_protocol_class), known)
         if self.ws_protocol_class is not None:
             self.ws_protocol_class = type("WebSocket", (WebSocketConnection, self.ws_protocol_class), known)
