@@ -199,6 +199,7 @@ type Restart struct {
 	// anything was ever ready; at least 1. As many end a rollout, of one slot
 	// or of all: boots that fail with none between them that succeeds, or
 	// crashes within ResetAfter with no worker between them that stays so long.
+	// One boot is enough if the worker exits with status 78 (EX_CONFIG).
 	StartupAttempts int
 }
 

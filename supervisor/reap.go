@@ -13,7 +13,11 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
+	"github.com/gosuper/gosuper/worker/protocol"
 )
+
+// hopeless is how a start ends that no other one would end otherwise.
+var hopeless = process.Status{Code: protocol.ExitHopeless}
 
 // knows says whether the process is a child that was started here.
 func (s *Supervisor) knows(pid int) bool {
@@ -94,6 +98,9 @@ func (s *Supervisor) died(w *roster.Worker, end process.Status) {
 		s.loaders.WorkerDied(time.Now())
 	}
 	known, _ := s.fleet.Worker(w.ID)
+	if known.State == fleet.Starting && end == hopeless {
+		s.note(fleet.Hopeless{Revision: known.Revision})
+	}
 	alone := !known.Until.IsZero() && known.State != fleet.Killed && !known.Cooperates() && end.Signal != syscall.SIGKILL
 	s.leftovers.Died(leftovers.Leader{ID: w.ID, PID: w.PID, Alone: alone})
 }

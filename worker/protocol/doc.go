@@ -208,6 +208,15 @@
 // a worker of the same command has. A spare that is told to drain closes its sockets whatever
 // `leaving` says: others take what waits there.
 //
+// # A start that cannot succeed
+//
+// A worker whose start fails is started again, restart.startup_attempts times in a
+// row, since what it needs may come to be there. One that knows that every other
+// would fail as it does, for a mistake in its command line or a module that is
+// missing, says on standard error what to do and exits with status 78 (ExitHopeless, EX_CONFIG of
+// sysexits.h) before READY=1: before anything was ever ready the master gives up at
+// once, and a rollout is rolled back. So does a loader.
+//
 // # The access log
 //
 // Each finished request is one write(2) of one line of at most 4096 bytes to

@@ -62,6 +62,10 @@ const (
 	EnvWatchdog = "WATCHDOG_USEC"
 )
 
+// ExitHopeless is the exit status of a worker or a loader that every other one would
+// have too: EX_CONFIG of sysexits.h.
+const ExitHopeless = 78
+
 // ListenFDsStart is the first inherited socket, SD_LISTEN_FDS_START.
 const ListenFDsStart = 3
 

@@ -61,6 +61,7 @@
 //	Exited           Gbs      Gbs      Gbs      Gb       Gb       Gb       Gb       Gbs      Gb       .
 //	Cleared          .        .        .        .        .        .        .        .        .        .
 //	SpawnFailed      Gbs      Gbs      Gbs      Gb       Gb       Gb       Gb       Gbs      Gb       .
+//	Hopeless         .        .        .        .        .        .        .        .        .        .
 //	Executed         *        .        .        .        .        .        .        .        .        .
 //	Waits            *        .        .        .        .        .        .        .        .        .
 //	Cooperates       *        Sw       .        .        .        .        .        *        *        .
@@ -133,8 +134,8 @@
 //     other lease.
 //   - A revision that cannot become ready is rolled back; the workers before
 //     it stay untouched until its first worker is ready.
-//   - A rollout is rolled back when StartupAttempts failures are in a row, and not
-//     before: boots that fail with none between them that succeeds, or crashes soon
+//   - A rollout is rolled back when StartupAttempts failures are in a row, one if it is
+//     hopeless, and not before: boots that fail with none between them that succeeds, or crashes soon
 //     after ready with no worker between them that stays for ResetAfter. The rows
 //     of one slot count as well as that of all, for a rollout waits for its slot.
 //   - At most surge recyclings at once (one, where surge is 0).

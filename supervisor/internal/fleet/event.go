@@ -37,6 +37,11 @@ type (
 		By       time.Duration
 	}
 
+	// Hopeless says that the start of a worker or a loader of a revision has failed in a way
+	// that every other one would too. From here on one that has failed is enough to give
+	// the revision up for.
+	Hopeless struct{ Revision int }
+
 	// Executed says that a worker's own program runs now, from where its age
 	// counts.
 	Executed struct{ ID int }
@@ -141,6 +146,7 @@ func (Cleared) event()        {}
 func (SpawnFailed) event()    {}
 func (LoaderReady) event()    {}
 func (LoaderExited) event()   {}
+func (Hopeless) event()       {}
 func (LoaderHung) event()     {}
 func (LoaderExtended) event() {}
 func (Executed) event()       {}

@@ -16,6 +16,11 @@ type looks struct {
 // see notes what the event tells about the readiness of a worker.
 func (o *oracle) see(now time.Time, ev Event) {
 	switch ev := ev.(type) {
+	case Hopeless:
+		if s, known := o.settings[ev.Revision]; known {
+			s.StartupAttempts = 1
+			o.settings[ev.Revision] = s
+		}
 	case Exited:
 		if w := o.alive[ev.ID]; w != nil {
 			w.exited = true

@@ -35,6 +35,10 @@ func (f *Fleet) record(ev Event) {
 				l.due = due
 			}
 		}
+	case Hopeless:
+		if r := f.revision(ev.Revision); r != nil {
+			r.StartupAttempts = 1
+		}
 	case Executed:
 		if w := f.worker(ev.ID); w != nil && w.State == Starting && w.aliveAt.IsZero() {
 			r := f.of(w)

@@ -106,6 +106,7 @@ var rows = []tableRow{
 	{"Exited", Exited{subject}},
 	{"Cleared", Cleared{subject}},
 	{"SpawnFailed", SpawnFailed{subject}},
+	{"Hopeless", Hopeless{1}},
 	{"Executed", Executed{subject}},
 	{"Waits", Waits{subject}},
 	{"Cooperates", Cooperates{subject}},

@@ -223,6 +223,8 @@ func (tr *transcript) event(words []string) (Event, error) {
 		return LoaderReady{id}, err
 	case "unloaded":
 		return LoaderExited{id}, err
+	case "hopeless":
+		return Hopeless{id}, err
 	case "hung":
 		return LoaderHung{id}, err
 	case "failed":

@@ -36,7 +36,11 @@ func (w *world) bear(a Load) {
 	}
 	switch kind {
 	case broken:
-		w.afterLoad(w.ms(400), a.Revision, LoaderExited{a.Revision})
+		end := w.ms(400)
+		if !w.calm && w.r.IntN(3) == 0 {
+			w.afterLoad(end, a.Revision, Hopeless{a.Revision})
+		}
+		w.afterLoad(end, a.Revision, LoaderExited{a.Revision})
 		return
 	case hanging:
 		return

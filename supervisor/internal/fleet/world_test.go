@@ -251,7 +251,11 @@ func (w *world) live(x Worker) {
 	}
 	switch kind {
 	case broken:
-		w.after(w.ms(400), Exited{x.ID})
+		end := w.ms(400)
+		if !w.calm && w.r.IntN(3) == 0 {
+			w.after(end, Hopeless{x.Revision})
+		}
+		w.after(end, Exited{x.ID})
 		return
 	case hanging:
 		if w.r.IntN(3) == 0 {

@@ -100,6 +100,9 @@ func (l *Loaders) Died(one *Loader, end process.Status) {
 	known := l.options.State(one.number)
 	l.options.Leftovers.Died(one.leader())
 	l.WorkerDied(time.Now())
+	if known.State == fleet.LoaderStarting && end == (process.Status{Code: protocol.ExitHopeless}) {
+		l.options.Note(fleet.Hopeless{Revision: one.number})
+	}
 	l.options.Note(fleet.LoaderExited{Revision: one.number})
 	one.channel.Reaped()
 	e := one.ending(end.String())

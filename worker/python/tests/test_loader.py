@@ -210,7 +210,7 @@ def test_wishes_that_make_no_sense(loader: Start) -> None:
     ("app", "status", "last"),
     [
         ("def f():\n    raise ValueError('on purpose')\nf()", 1, "ValueError: on purpose"),
-        ("app = ", 1, "SyntaxError: invalid syntax"),
+        ("app = ", 78, "SyntaxError: invalid syntax"),
         ("import gosuper\ngosuper.sockets()", 1, "a server of one's own needs `preload = false`"),
     ],
 )

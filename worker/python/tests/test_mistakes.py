@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,29 @@ def test_module_that_is_missing_comes_last(master: Start) -> None:
     lines = m.output().splitlines()
     assert "No module named 'no_such_module'" in lines[-2]
     assert "hint: no_such_module is neither in" in lines[-1]
+
+
+@pytest.mark.parametrize("preload", ["false", "true"])
+@pytest.mark.parametrize(
+    ("app", "options", "said"),
+    [
+        ("import no_such_module", ["served:app"], "hint: no_such_module is neither in"),
+        ("app = (", ["served:app"], "SyntaxError"),
+        ("def app(): pass", ["served:ap"], "hint: did you mean served:app?"),
+        ("app = None", ["served:app", "--fd", "3"], "error: --fd belongs to the supervisor"),
+    ],
+)
+def test_mistakes_are_made_once(master: Start, preload: str, app: str, options: list[str], said: str) -> None:
+    m = master(app, f"workers = 1\npreload = {preload}", program=["-m", "gosuper", *options])
+    assert m.process.wait(FOREVER) == 3
+    assert said in m.output()
+    assert len(re.findall('"msg":"(worker|loader) started"', m.output())) == 1
+
+
+def test_what_may_come_to_be_there_is_tried_again(master: Start) -> None:
+    m = master("open('database').close(); import sys; sys.exit('no database')", "workers = 1")
+    assert m.process.wait(FOREVER) == 3
+    assert m.output().count('"msg":"worker started"') == 3
 
 
 @pytest.mark.parametrize("name", ["uv", "poetry"])

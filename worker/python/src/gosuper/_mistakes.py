@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import os
 import sys
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from gosuper._process import process
 
 if TYPE_CHECKING:
     from gosuper._uvicorn import Config
@@ -54,17 +57,28 @@ def load(config: Config) -> None:
         traceback.print_exc()
         hint(f"{error.name} is neither in {_folder()} nor installed: {sys.executable} -m pip install installs, "
              "--app-dir names another folder")  # fmt: skip
-        raise SystemExit(1) from None
-    except SystemExit:  # uvicorn has said that there is no such module, or nothing of that name in it
-        hint(_similar(str(config.app)))
-        raise
+        give_up(1)
+    except SyntaxError:
+        traceback.print_exc()
+        give_up(1)
+    except SystemExit as error:
+        if type(error.__context__).__name__ != "ImportFromStringError":
+            raise  # it is the application's own
+        hint(_similar(str(config.app)))  # uvicorn has said that there is no such module, or nothing of that name in it
+        give_up(1)
 
 
 def fail(message: str, advice: str = "") -> NoReturn:
     """End with a message and what to do about it."""
     print(f"gosuper: error: {message}", file=sys.stderr)
     hint(advice)
-    raise SystemExit(2)
+    give_up(2)
+
+
+def give_up(alone: int) -> NoReturn:
+    """End with a status that has the master start no further process for the same end; without one with another."""
+    env = process.environment
+    raise SystemExit(os.EX_CONFIG if env.supervised or env.stray else alone) from None
 
 
 def hint(advice: str) -> None:
