@@ -17,7 +17,7 @@ type restarts struct {
 }
 
 // counted is what a restart for each reason of the brain is counted as. The first
-// workers are no restarts.
+// workers are no restarts, nor are spares.
 var counted = map[fleet.Reason]control.Reason{
 	fleet.ReasonCrash:    control.Crash,
 	fleet.ReasonStartup:  control.Startup,
@@ -43,10 +43,10 @@ func newRestarts() restarts {
 }
 
 // Restarted enters a worker that replaces another in its slot, unless it is one of
-// the first. A reason that is not one of the brain's is the worker's own for wanting
+// the first, or a spare, which replaces nobody yet. A reason that is not one of the brain's is the worker's own for wanting
 // to be replaced.
 func (b *Books) Restarted(slot int, why fleet.Reason) {
-	if why == fleet.ReasonStart {
+	if why == fleet.ReasonStart || why == fleet.ReasonSpare {
 		return
 	}
 	reason, known := counted[why]

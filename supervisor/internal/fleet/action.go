@@ -39,6 +39,17 @@ type (
 	// its grace, is over.
 	KillLoader struct{ Revision int }
 
+	// Activate makes a spare the worker of a slot, for which another one would have been
+	// spawned otherwise, or was to be.
+	Activate struct {
+		ID, Slot int
+		Reason   Reason
+	}
+
+	// Spareless says, once for a revision, that there are no spares although they are asked
+	// for: a worker cannot hold.
+	Spareless struct{ ID int }
+
 	// Announce says that a worker became ready.
 	Announce struct{ ID int }
 
@@ -166,6 +177,8 @@ func (Load) action()         {}
 func (Unload) action()       {}
 func (AbortLoader) action()  {}
 func (KillLoader) action()   {}
+func (Activate) action()     {}
+func (Spareless) action()    {}
 func (Announce) action()     {}
 func (Defer) action()        {}
 func (Withdraw) action()     {}

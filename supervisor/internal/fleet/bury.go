@@ -47,10 +47,10 @@ func (w *Worker) fault(verdict Verdict) Reason {
 func (f *Fleet) blame(w *Worker, verdict Verdict) {
 	w.blamed = true
 	why := w.fault(verdict)
-	inSlots := f.fills(w.Slot)
+	s := f.slot(w)
 	if w.Revision != f.current.number {
-		if inSlots && !w.ReadyAt.IsZero() {
-			f.slots[w.Slot].why = why
+		if s != nil && !w.ReadyAt.IsZero() {
+			s.why = why
 		}
 		return
 	}
@@ -64,10 +64,9 @@ func (f *Fleet) blame(w *Worker, verdict Verdict) {
 		r.crashes++
 		r.culprit = w.ID
 	}
-	if !inSlots {
+	if s == nil {
 		return
 	}
-	s := f.slots[w.Slot]
 	switch {
 	case s.revision != r.number:
 		*s = slot{revision: r.number, wished: s.wished, lease: s.lease}
@@ -91,11 +90,11 @@ func (f *Fleet) blame(w *Worker, verdict Verdict) {
 	s.until = f.now.Add(w.backoff)
 }
 
-// stayed says whether the worker had been ready for long enough at the time for
-// earlier crashes to be forgiven.
+// stayed says whether the worker had been ready, and had its slot, for long enough at the
+// time for earlier crashes to be forgiven.
 func (f *Fleet) stayed(w *Worker, at time.Time) bool {
 	long := f.of(w).ResetAfter
-	return !w.ReadyAt.IsZero() && long > 0 && at.Sub(w.ReadyAt) >= long
+	return !w.ReadyAt.IsZero() && long > 0 && at.Sub(w.ReadyAt) >= long && at.Sub(w.takenAt) >= long
 }
 
 // credit forgives the crashes before a worker that has now stayed for long
@@ -110,8 +109,8 @@ func (f *Fleet) credit(before time.Time) {
 		if w.guessed {
 			f.started(w)
 		}
-		if f.fills(w.Slot) && f.slots[w.Slot].revision == w.Revision {
-			f.slots[w.Slot].crashes, f.slots[w.Slot].early = 0, 0
+		if s := f.slot(w); s != nil && s.revision == w.Revision {
+			s.crashes, s.early = 0, 0
 		}
 	}
 }

@@ -24,7 +24,7 @@ func TestCrashLoopEnds(t *testing.T) {
 		}, func() float64 { return 0 })
 		f.Step(now, Tick{})
 		for id := 1; id <= 2; id++ {
-			f.Step(now, SaidReady{id})
+			f.Step(now, SaidReady{ID: id})
 			f.Step(now, Exited{id})
 		}
 		sum := f.Summary(now)
@@ -33,7 +33,7 @@ func TestCrashLoopEnds(t *testing.T) {
 		}
 		now = now.Add(time.Second)
 		f.Step(now, Tick{})
-		f.Step(now, SaidReady{3})
+		f.Step(now, SaidReady{ID: 3})
 		if sum := f.Summary(now); sum.Condition != test.atOnce || sum.Ready != 1 || !sum.Next.IsZero() {
 			t.Errorf("%s: with a ready worker %+v", test.name, sum)
 		}

@@ -47,7 +47,7 @@ func (w *world) converge() string {
 	}
 	fresh := func(x *Worker) bool { return x.State == Ready && w.fleet.fresh(x) }
 	converged := func() bool {
-		want := w.fleet.Target() - w.starved(undead)
+		want := w.fleet.Target() - w.starved(undead) + w.reserves(undead)
 		return w.fleet.count(func(x *Worker) bool { return x.ID != undead }) == want && w.fleet.count(fresh) == want
 	}
 	// Some worker may just have reached its lifetime.
@@ -64,7 +64,7 @@ func (w *world) converge() string {
 	case w.fleet.Reloading():
 		return "did not converge: still reloading"
 	case !converged():
-		return fmt.Sprintf("did not converge: %d fresh of %d workers, %d asked for", w.fleet.count(fresh), len(w.fleet.workers), w.fleet.Target())
+		return fmt.Sprintf("did not converge: %d fresh of %d workers, %d asked for and %d spares", w.fleet.count(fresh), len(w.fleet.workers), w.fleet.Target(), w.reserves(undead))
 	case asked != 0 && number != asked:
 		return fmt.Sprintf("did not converge: revision %d, not %d", number, asked)
 	case !w.weaned(number):

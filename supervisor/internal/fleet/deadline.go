@@ -33,6 +33,9 @@ func (f *Fleet) Deadline() (time.Time, bool) {
 				consider(s.until)
 			}
 		}
+		if f.bench.revision == f.current.number {
+			consider(f.bench.until)
+		}
 		for _, r := range []*revision{f.current, f.candidate} {
 			if r != nil {
 				consider(r.loads.until)
@@ -77,6 +80,9 @@ func (f *Fleet) Horizon() time.Time {
 		if s.inBackoff(f.current.number, f.now) {
 			consider(s.until.Add(f.current.StartupTimeout + AbortGrace))
 		}
+	}
+	if f.bench.inBackoff(f.current.number, f.now) {
+		consider(f.bench.until.Add(f.current.StartupTimeout + AbortGrace))
 	}
 	for _, r := range []*revision{f.current, f.candidate} {
 		if r != nil && r.loads.until.After(f.now) {

@@ -18,16 +18,16 @@ func TestHorizon(t *testing.T) {
 		want time.Duration // of the horizon; -1: none
 	}{
 		{0, Tick{}, 20*time.Second + AbortGrace},
-		{1 * time.Second, SaidReady{1}, 20*time.Second + AbortGrace},
+		{1 * time.Second, SaidReady{ID: 1}, 20*time.Second + AbortGrace},
 		{2 * time.Second, Extend{2, time.Minute}, 62*time.Second + AbortGrace},
-		{3 * time.Second, SaidReady{2}, -1},
+		{3 * time.Second, SaidReady{ID: 2}, -1},
 		{4 * time.Second, Exited{2}, 24*time.Second + AbortGrace}, // at once
 		{5 * time.Second, Exited{3}, 75*time.Second + AbortGrace}, // after 50 s of backoff
 		{6 * time.Second, Exited{1}, 75*time.Second + AbortGrace},
-		{7 * time.Second, SaidReady{4}, 75*time.Second + AbortGrace},
+		{7 * time.Second, SaidReady{ID: 4}, 75*time.Second + AbortGrace},
 		{8 * time.Second, ScaleBy{-1}, -1},
 		{9 * time.Second, Recycle{4, ReasonCrash}, 29*time.Second + AbortGrace},
-		{10 * time.Second, SaidReady{5}, 60*time.Second + AbortGrace}, // the drain of its predecessor
+		{10 * time.Second, SaidReady{ID: 5}, 60*time.Second + AbortGrace}, // the drain of its predecessor
 		{11 * time.Second, Stop{}, 46*time.Second + KillGrace},
 		{12 * time.Second, Stop{Quick: true}, 13*time.Second + max(KillGrace, AbortGrace)},
 		{13 * time.Second, Tick{}, 13*time.Second + KillGrace},

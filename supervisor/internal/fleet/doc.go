@@ -33,9 +33,18 @@
 // first, whose slot is closed then; so there may be closed slots between the others. A floor
 // of 0 lets all go; while a reload is under way there is one for it.
 //
-// A revision may have leases, as many as workers at least, and each worker holds one of
-// them for life and until nobody is left of its process group. A successor starts first
-// while one is free; else its slot, or the one whose worker has what it needs, is
+// A spare is a worker without a slot, of which a revision may ask for some: it is ready and
+// accepts nothing. It is activated, which is that it becomes the worker of a slot, at once
+// where nobody serves, or where somebody is to be replaced for another reason than a reload.
+// Spares come after workers: they start when every slot is served, no reload is under
+// way and no slot is in a backoff, so that a crash loop uses them up and then has the pace of
+// its backoff. Those of an old revision go when a new one is accepted. What befalls spares is
+// counted as in a slot of their own. Only workers that say so when they become ready can
+// hold, and while the last of a revision does not say it there are no spares.
+//
+// A revision may have leases, as many as workers at least, and each worker and each spare
+// holds one of them for life and until nobody is left of its process group. A successor
+// starts first while one is free; else its slot, or the one whose worker has what it needs, is
 // replaced stop-first, when nothing is under way that would free one. A worker, or what is
 // left of one, is unkillable if it is there [KillPatience] after SIGKILL. It holds its
 // lease and its place, and is no reason for anything else to wait.
@@ -53,35 +62,36 @@
 // guessed, or be found stuck by a look while its successor is starting; where it drains,
 // which is called leaving if nobody told it to, and hurried if a look then found it stuck
 // without an innocent request, its successor is ready. It was aborted because it did
-// not become ready. Only for a Demand does the size of the fleet follow that.
+// not become ready. Where it is a spare there is one slot. Only for a Demand does the
+// size of the fleet follow that.
 //
-//	                 starting guessed  ready    stuck    leaving  draining hurried  aborted  killed   gone
-//	Tick             .        .        .        .        .        .        .        .        .        .
-//	Tick, when due   Ax       p        .        .        Kk       Kk       Ax       Kks      i        .
-//	Exited           Gbs      Gbs      Gbs      Gb       Gb       Gb       Gb       Gbs      Gb       .
-//	Cleared          .        .        .        .        .        .        .        .        .        .
-//	SpawnFailed      Gbs      Gbs      Gbs      Gb       Gb       Gb       Gb       Gbs      Gb       .
-//	Hopeless         .        .        .        .        .        .        .        .        .        .
-//	Executed         *        .        .        .        .        .        .        .        .        .
-//	Waits            *        .        .        .        .        .        .        .        .        .
-//	Cooperates       *        Sw       .        .        .        .        .        *        *        .
-//	SaidReady        Ra       *        .        .        .        .        .        .        .        .
-//	SaidStopping     Ds       Ds       Ds       D        .        .        .        .        .        .
-//	Extend           *        *        .        .        .        .        .        .        .        .
-//	Recycle          *        s        s        .        .        .        .        .        .        .
-//	Wish             *        s        s        *        *        *        *        *        *        .
-//	Looked, stuck    .        fs       fs       .        fh       fh       .        .        .        .
-//	Looked, innocent .        fs       fs       *        fh       fh       l        .        .        .
-//	Looked, failing  .        qs       qs       v        *        *        vl       .        .        .
-//	Looked, well     .        .        .        v        .        .        vl       .        .        .
-//	Oversized        Kks      Kks      Kks      Kk       Kk       Kk       Kk       Kks      *        .
-//	Demand, more     .        ns       ns       ns       ns       ns       ns       .        .        .
-//	Demand, less     Dnr      Dnr      Dnr      Dnr      .        .        .        n        n        n
-//	ScaleBy +1       ns       ns       ns       ns       ns       ns       ns       ns       ns       ns
-//	ScaleBy -1       Dnr      Dnr      Dnr      Dnr      n        n        n        n        n        n
-//	Reload           s        s        s        .        .        .        .        s        .        s
-//	Stop             Dcr      Dcr      Dcr      Dcr      ch       ch       c        c        c        c
-//	Stop, quick      Dcr      Dcr      Dcr      Dcr      ch       ch       c        c        c        c
+//	                 starting guessed  ready    spare    stuck    leaving  draining hurried  aborted  killed   gone
+//	Tick             .        .        .        .        .        .        .        .        .        .        .
+//	Tick, when due   Ax       p        .        .        .        Kk       Kk       Ax       Kks      i        .
+//	Exited           Gbs      Gbs      Gbs      Gbs      Gb       Gb       Gb       Gb       Gbs      Gb       .
+//	Cleared          .        .        .        .        .        .        .        .        .        .        .
+//	SpawnFailed      Gbs      Gbs      Gbs      Gbs      Gb       Gb       Gb       Gb       Gbs      Gb       .
+//	Hopeless         .        .        .        .        .        .        .        .        .        .        .
+//	Executed         *        .        .        .        .        .        .        .        .        .        .
+//	Waits            *        .        .        .        .        .        .        .        .        .        .
+//	Cooperates       *        Sw       .        .        .        .        .        .        *        *        .
+//	SaidReady        Ra       *        .        .        .        .        .        .        .        .        .
+//	SaidStopping     Ds       Ds       Ds       D        D        .        .        .        .        .        .
+//	Extend           *        *        .        .        .        .        .        .        .        .        .
+//	Recycle          *        s        s        Dr       .        .        .        .        .        .        .
+//	Wish             *        s        s        Dr       *        *        *        *        *        *        .
+//	Looked, stuck    .        fs       fs       Dfr      .        fh       fh       .        .        .        .
+//	Looked, innocent .        fs       fs       Dfr      *        fh       fh       l        .        .        .
+//	Looked, failing  .        qs       qs       Dqr      v        *        *        vl       .        .        .
+//	Looked, well     .        .        .        .        v        .        .        vl       .        .        .
+//	Oversized        Kks      Kks      Kks      Kk       Kk       Kk       Kk       Kk       Kks      *        .
+//	Demand, more     .        ns       ns       n+s      ns       ns       ns       ns       .        .        .
+//	Demand, less     Dnr      Dnr      Dnr      .        Dnr      .        .        .        n        n        n
+//	ScaleBy +1       ns       ns       ns       n+s      ns       ns       ns       ns       ns       ns       ns
+//	ScaleBy -1       Dnr      Dnr      Dnr      .        Dnr      n        n        n        n        n        n
+//	Reload           s        s        s        s        .        .        .        .        s        .        s
+//	Stop             Dcr      Dcr      Dcr      Dcr      Dcr      ch       ch       c        c        c        c
+//	Stop, quick      Dcr      Dcr      Dcr      Dcr      Dcr      ch       ch       c        c        c        c
 //
 // The same of a loader, in a fleet of one preloaded worker, which is ready unless the loader
 // is the first. It is stopping because a reload has replaced its revision, and was aborted
@@ -103,7 +113,7 @@
 // A aborted, K killed, G gone; of a loader S starting, R ready, T stopping, A aborted,
 // K killed, G gone. The others are what is done, to this worker or for the fleet:
 //
-//	m Load, o Unload, j AbortLoader, z KillLoader, s Spawn, a Announce, w Withdraw, p Plain, f FoundStuck, v Recovered
+//	m Load, o Unload, j AbortLoader, z KillLoader, s Spawn, + Activate, a Announce, w Withdraw, p Plain, f FoundStuck, v Recovered
 //	q FoundFailing, r Retire, h Hasten, l Prolong, x Abort, k Kill, i Unkillable, b Bury, n Rescale, c Close
 //
 // An asterisk is a fact that is noted, and a point nothing at all. A worker that nobody
@@ -121,8 +131,16 @@
 //     stop signal once.
 //   - No spawn inside a backoff.
 //   - Before anything was ever ready, a boot that failed is tried again in one slot alone.
-//   - Never more than target+surge processes alive, draining ones included,
-//     except those already alive when the target shrank, and unkillable ones.
+//   - Never more than target+surge processes alive, draining ones included, and spares beside
+//     them, except those already alive when the target shrank, and unkillable ones.
+//   - With a ready spare there is no slot that nobody serves, from the step on in which its
+//     worker died, unless it was emptied for the first worker of a reload.
+//   - Never more spares than asked for, none before every slot is served, none of workers that
+//     cannot hold, and none started during a reload, a stop or a backoff.
+//   - No spare of an old revision lives on, untold, once a new one is accepted, and none is
+//     activated.
+//   - A spare is not activated beside a worker that is to stay, nor ended while it could be
+//     activated, unless a reload needs its lease: before a worker goes for that, spares do.
 //   - Places of living workers differ.
 //   - No two living processes hold the same value of a resource, of whatever revisions; a
 //     worker has a lease of its own revision; and there are never more workers than leases.

@@ -259,7 +259,21 @@ func (f *Fleet) Slots() (all []int) {
 }
 
 // fills says whether a slot is to be filled.
-func (f *Fleet) fills(slot int) bool { return slot < len(f.slots) && !f.slots[slot].closed }
+func (f *Fleet) fills(slot int) bool {
+	return slot >= 0 && slot < len(f.slots) && !f.slots[slot].closed
+}
+
+// slot returns what befell the workers before this one in its slot, or the spares; nil: its
+// slot is not to be filled.
+func (f *Fleet) slot(w *Worker) *slot {
+	switch {
+	case w.Spare():
+		return &f.bench
+	case f.fills(w.Slot):
+		return f.slots[w.Slot]
+	}
+	return nil
+}
 
 // firstOpen returns the first slot that is to be filled; -1: there is none.
 func (f *Fleet) firstOpen() int {

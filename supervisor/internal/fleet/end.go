@@ -32,6 +32,9 @@ func (f *Fleet) escalate() {
 		case Ready:
 			w.due = time.Time{}
 			f.prove(w)
+			if f.own(w) && !w.holds {
+				f.current.holds = false
+			}
 			f.do(Plain{w.ID})
 		case Draining:
 			f.expire(w)

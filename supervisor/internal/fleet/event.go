@@ -46,8 +46,12 @@ type (
 	// counts.
 	Executed struct{ ID int }
 
-	// SaidReady is a worker's READY=1.
-	SaidReady struct{ ID int }
+	// SaidReady is a worker's READY=1. Holds says that it accepts nothing while it is a
+	// spare.
+	SaidReady struct {
+		ID    int
+		Holds bool
+	}
 
 	// Waits says that a process of a worker waits for connections on one of its
 	// sockets, or that nobody can tell.

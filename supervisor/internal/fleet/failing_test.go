@@ -18,7 +18,7 @@ func newFour() *four {
 	f.Fleet = New(1, Settings{Workers: 4, Surge: Surge{Count: 1}, StartupTimeout: time.Minute, DrainTimeout: time.Minute, BackoffMax: 30 * time.Second, StartupAttempts: 3}, func() float64 { return 0 })
 	f.Step(f.now)
 	for id := 1; id <= 4; id++ {
-		f.Step(f.now, Cooperates{id}, SaidReady{id})
+		f.Step(f.now, Cooperates{id}, SaidReady{ID: id})
 	}
 	return f
 }
@@ -92,7 +92,7 @@ func TestOneFailureAtATime(t *testing.T) {
 	for range 40 {
 		if actions := f.look(); started(actions) > 0 {
 			at = append(at, f.now.Sub(begin))
-			f.Step(f.now, Cooperates{f.lastID}, SaidReady{f.lastID}, Exited{len(at)})
+			f.Step(f.now, Cooperates{f.lastID}, SaidReady{ID: f.lastID}, Exited{len(at)})
 		}
 	}
 	if len(at) != 2 || at[0] != time.Second || at[1] != 31*time.Second {

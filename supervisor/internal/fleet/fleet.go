@@ -20,6 +20,7 @@ type Fleet struct {
 	teams       [][]*Worker `state:"-"`       // the same by slot, which may be one that is no longer wanted
 	remains     []*remains  `state:"remains"` // of workers that had a lease
 	slots       []*slot     `state:"slots"`   // as many as current.target, and closed ones between them
+	bench       slot        `state:"bench"`   // what befell the spares
 	sizing      sizing      `state:"sizing"`  // why the number of workers is what it is
 	lastID      int         `state:"last_id"`
 	generations int         `state:"generations"` // accepted so far
@@ -149,6 +150,7 @@ func (f *Fleet) conclude() {
 	if f.fallback != nil && f.candidate == nil {
 		f.fallback = nil
 		f.endReload(f.current, Done, 0)
+		f.spawnSpares(f.survey())
 	}
 }
 
@@ -260,24 +262,34 @@ func (f *Fleet) worker(id int) *Worker {
 	return f.workers[i]
 }
 
-// join adds a worker to the fleet, and part removes it. Its slot is for good.
+// join adds a worker to the fleet, and part removes it.
 func (f *Fleet) join(w *Worker) {
 	f.workers = append(f.workers, w)
 	f.assign(w)
 }
 
-// assign makes a worker one of its slot's.
+// assign makes a worker one of its slot's. A spare has none.
 func (f *Fleet) assign(w *Worker) {
+	if w.Spare() {
+		return
+	}
 	for len(f.teams) <= w.Slot {
 		f.teams = append(f.teams, nil)
 	}
-	f.teams[w.Slot] = append(f.teams[w.Slot], w)
+	team := f.teams[w.Slot]
+	at := len(team)
+	for at > 0 && team[at-1].ID > w.ID { // a spare may be older than those that it comes to
+		at--
+	}
+	f.teams[w.Slot] = slices.Insert(team, at, w)
 }
 
 func (f *Fleet) part(w *Worker) {
 	is := func(x *Worker) bool { return x == w }
 	f.workers = slices.DeleteFunc(f.workers, is)
-	f.teams[w.Slot] = slices.DeleteFunc(f.teams[w.Slot], is)
+	if !w.Spare() {
+		f.teams[w.Slot] = slices.DeleteFunc(f.teams[w.Slot], is)
+	}
 }
 
 // resetSlots forgets the crashes of all slots: another revision is in force.
@@ -285,6 +297,7 @@ func (f *Fleet) resetSlots(why Reason) {
 	for _, s := range f.slots {
 		*s = slot{why: s.why, wished: s.wished, lease: s.lease, closed: s.closed}
 	}
+	f.bench = slot{wished: f.bench.wished}
 	f.fitSlots(why)
 }
 

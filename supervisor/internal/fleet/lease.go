@@ -148,7 +148,11 @@ func (f *Fleet) leasable(r *room, rev *revision, slot int) (lease Lease, ok bool
 	if len(rev.Leases) == 0 {
 		return nil, true
 	}
-	books, home := f.books(r), f.slots[slot].lease
+	books := f.books(r)
+	var home Lease
+	if slot != NoSlot {
+		home = f.slots[slot].lease
+	}
 	free := func(l Lease) bool {
 		for name, text := range l {
 			if books.held[value{name, text}] {
@@ -277,7 +281,7 @@ func (f *Fleet) makeWay(r *room) (slot int) {
 	for _, w := range going {
 		slot = max(slot, w.Slot)
 		f.vacate(r, w, ReasonReload)
-		f.slots[w.Slot].why = ReasonRollback
+		f.slot(w).why = ReasonRollback
 	}
 	return slot
 }

@@ -14,7 +14,7 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 	stopped := slices.Contains(events, Event(Stop{})) || slices.Contains(events, Event(Stop{Quick: true}))
 	quick := slices.Contains(events, Event(Stop{Quick: true}))
 	switch a := a.(type) {
-	case Announce, Withdraw, FoundStuck, Recovered, FoundFailing, FoundOutage:
+	case Announce, Withdraw, Spareless, FoundStuck, Recovered, FoundFailing, FoundOutage:
 	case Bury:
 		o.believe(max(slices.Index(events, Event(Exited{a.Worker.ID})), slices.Index(events, Event(SpawnFailed{a.Worker.ID}))))
 	default: // what events have left behind
@@ -26,6 +26,8 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 			return "spawn while stopping"
 		}
 		return o.spawned(now, a)
+	case Activate:
+		return o.activated(now, a)
 	case Load:
 		return o.loaded(now, a)
 	case Unload:
@@ -39,10 +41,10 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 		if w == nil || w.told && !slices.Contains(events, Event(SaidStopping(a))) || w.ready {
 			return "acted on the dead"
 		}
-		if late && !slices.Contains(events, Event(SaidReady(a))) {
+		if late && !saidSo(events, a.ID) {
 			return "late loop believed"
 		}
-		if w.Revision == o.current {
+		if w.Revision == o.current && w.Slot != NoSlot {
 			o.keepLease(w)
 		}
 		if broken := o.announced(now, w); broken != "" {
@@ -71,7 +73,7 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 		w.recycling = true
 	case Withdraw:
 		w := o.alive[a.ID]
-		if w == nil || w.told || !w.ready || !w.header || w.word && !slices.Contains(events, Event(SaidReady(a))) {
+		if w == nil || w.told || !w.ready || !w.header || w.word && !saidSo(events, a.ID) {
 			return "acted on the dead"
 		}
 		w.ready, w.readyAt = false, time.Time{}
@@ -245,6 +247,9 @@ func (o *oracle) retired(now time.Time, a Retire, stopped bool) string {
 		}
 		return ""
 	}
+	if w.Slot == NoSlot {
+		return o.spareRetired(a, w)
+	}
 	if stopped || !w.ready || a.Reason == ReasonScale && !o.fills(w.Slot) {
 		return ""
 	}
@@ -314,17 +319,21 @@ func (o *oracle) count(now time.Time, w *life) {
 	if w.Revision != o.current {
 		return
 	}
-	o.all.count(w, o.stayed(w, now), o.stillborn(now, w))
-	if !o.fills(w.Slot) {
+	if w.Slot != NoSlot {
+		o.all.count(w, o.stayed(w, now), o.stillborn(now, w))
+	}
+	if w.Slot != NoSlot && !o.fills(w.Slot) {
 		return
 	}
 	s := o.settings[w.Revision]
 	key := [2]int{w.Slot, w.Revision}
 	c := o.crashes[key]
-	if o.rows[w.Slot] == nil {
-		o.rows[w.Slot] = &row{}
+	if w.Slot != NoSlot {
+		if o.rows[w.Slot] == nil {
+			o.rows[w.Slot] = &row{}
+		}
+		o.rows[w.Slot].count(w, o.stayed(w, now), o.stillborn(now, w))
 	}
-	o.rows[w.Slot].count(w, o.stayed(w, now), o.stillborn(now, w))
 	if c == nil || o.stayed(w, now) {
 		c = &crashes{}
 		o.crashes[key] = c

@@ -73,7 +73,7 @@ func (o *oracle) retarget(n int) {
 
 // forgetSlots forgets what was of slots in which nobody is to be.
 func (o *oracle) forgetSlots() {
-	maps.DeleteFunc(o.granted, func(slot int, _ time.Time) bool { return !o.fills(slot) })
+	maps.DeleteFunc(o.granted, func(slot int, _ time.Time) bool { return slot != NoSlot && !o.fills(slot) })
 }
 
 // bounds returns how many workers there may be at least and at most, but for memory.
@@ -229,7 +229,7 @@ func (o *oracle) rescaled(now time.Time, events []Event, a Rescale) string {
 	o.change(now, a.To)
 	o.forgetLeases()
 	for key := range o.crashes {
-		if !o.fills(key[0]) {
+		if key[0] != NoSlot && !o.fills(key[0]) {
 			delete(o.crashes, key)
 			delete(o.rows, key[0])
 		}

@@ -203,6 +203,9 @@ func (o *oracle) yields(now time.Time, w *life) bool {
 			return false
 		}
 	}
+	if wanting != o.current && o.surge() > 0 && o.sparesLease(wanting) {
+		return false
+	}
 	missing := false
 	for _, other := range o.alive {
 		if other.ID != w.ID && !other.undead && (!other.ready || other.told) && !other.toldAt.Equal(now) {

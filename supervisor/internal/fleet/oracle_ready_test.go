@@ -26,7 +26,7 @@ func (o *oracle) see(now time.Time, ev Event) {
 			w.exited = true
 		}
 	case Executed:
-		if w := o.alive[ev.ID]; w != nil && w.booting() && w.oldAt.IsZero() {
+		if w := o.alive[ev.ID]; w != nil && w.booting() && w.oldAt.IsZero() && !w.reserve {
 			w.oldAt = now.Add(max(o.settings[w.Revision].ReadyAfter, 1))
 		}
 	case Waits:
@@ -42,7 +42,8 @@ func (o *oracle) see(now time.Time, ev Event) {
 		}
 	case SaidReady:
 		if w := o.alive[ev.ID]; w != nil && !w.exited && !w.told && !w.killed && w.aborted.IsZero() {
-			w.word = true
+			w.word, w.holds = true, w.holds || ev.Holds
+			o.held[o.settings[w.Revision].Command] = o.held[o.settings[w.Revision].Command] || ev.Holds
 			if w.ready {
 				o.proven(w)
 			}
@@ -63,7 +64,7 @@ func (o *oracle) familiar(command string) bool {
 // takenAtWord says whether a worker that is booting is ready by its word, which it gave
 // in the step under way.
 func (o *oracle) takenAtWord(w *life) bool {
-	return w.word && o.settings[w.Revision].Ready != ReadyAlive
+	return w.word && (o.settings[w.Revision].Ready != ReadyAlive || w.reserve) && (w.Slot != NoSlot || w.holds)
 }
 
 // announced enters a worker as ready, if there is any reason for that.
@@ -112,7 +113,10 @@ type proof struct{ event, slot int }
 
 // started ends the rows of failed boots.
 func (o *oracle) started(slot int) {
-	o.ever, o.all.boots = true, 0
+	if o.ever = true; slot == NoSlot {
+		return
+	}
+	o.all.boots = 0
 	if r := o.rows[slot]; r != nil {
 		r.boots = 0
 	}

@@ -34,7 +34,7 @@ func (o *oracle) fails() bool {
 // stayed says whether the worker was ready for long enough by then.
 func (o *oracle) stayed(w *life, by time.Time) bool {
 	long := o.settings[w.Revision].ResetAfter
-	return w.ready && long > 0 && by.Sub(w.readyAt) >= long
+	return w.ready && long > 0 && by.Sub(w.readyAt) >= long && by.Sub(w.takenAt) >= long
 }
 
 // credit ends the rows of crashes that workers have broken since the last step.
@@ -43,7 +43,9 @@ func (o *oracle) credit(now time.Time) {
 		if w.Revision != o.current || w.told || w.killed || !w.aborted.IsZero() || !o.stayed(w, now) || o.stayed(w, o.stepped) {
 			continue
 		}
-		o.all.crashes = 0
+		if w.Slot != NoSlot {
+			o.all.crashes = 0
+		}
 		if w.guess {
 			o.started(w.Slot)
 		}

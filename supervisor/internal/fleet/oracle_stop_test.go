@@ -9,6 +9,9 @@ func (o *oracle) serving() bool { return o.stopAt.IsZero() || !o.delay.IsZero() 
 func (o *oracle) close(by time.Time) {
 	o.delay = time.Time{}
 	o.atMost(by)
+	if o.closeBy.IsZero() || by.Before(o.closeBy) {
+		o.closeBy = by
+	}
 	for _, w := range o.alive {
 		if w.told && by.Before(w.until) {
 			w.until = by
@@ -59,7 +62,7 @@ func (o *oracle) stop(now time.Time, quick, served bool) {
 // abandoned says whether a slot has nobody although there is room and nothing
 // to wait for.
 func (o *oracle) abandoned(now time.Time) bool {
-	if o.counted() >= o.limit() || o.settings[o.current].StartParallel > 0 || o.loads(now) {
+	if o.vacant() <= 0 || o.settings[o.current].StartParallel > 0 || o.loads(now) {
 		return false
 	}
 	held := map[int]bool{}

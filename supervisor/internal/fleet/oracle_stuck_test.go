@@ -46,6 +46,9 @@ func (o *oracle) postpone(now time.Time) {
 		later(&w.aborted)
 		later(&w.oldAt)
 	}
+	if later(&o.closeBy); !o.closeBy.IsZero() {
+		o.atMost(o.closeBy)
+	}
 	if before := o.delay; !before.IsZero() {
 		later(&o.delay)
 		o.stopAt = o.stopAt.Add(o.delay.Sub(before))

@@ -24,6 +24,7 @@ type oracle struct {
 	rollout   bool
 	delay     time.Time // until when a stop waits; zero: it does not, or there is none
 	stopAt    time.Time // when a stop must be over; zero: none
+	closeBy   time.Time // until when everybody has at most, once the stop has begun; zero: it has not
 	unsure    bool      // whether a stop waits is seen by what the brain does
 	quick     bool      // it is a quick one
 	halted    bool
@@ -41,6 +42,7 @@ type oracle struct {
 	tries     map[int]*tries // the same
 	tenures
 	extent
+	reserves
 	granted map[int]time.Time // when a worker of the slot was replaced last because it wished it
 }
 
@@ -68,6 +70,8 @@ type life struct {
 	stuck     bool      // long enough for it to be acted on
 	found     bool      // what the brain said of it
 	innocents int
+	reserve   bool      // it was started as a spare
+	takenAt   time.Time // when it got its slot, if it was one
 	looks
 }
 
@@ -82,7 +86,7 @@ type crashes struct {
 func newOracle(number int, s Settings) *oracle {
 	o := &oracle{
 		settings: map[int]Settings{number: s}, current: number,
-		tenures: newTenures(), nurses: map[int]*nurse{}, tries: map[int]*tries{},
+		reserves: reserves{held: map[string]bool{}}, tenures: newTenures(), nurses: map[int]*nurse{}, tries: map[int]*tries{},
 		reloads: map[int]bool{}, headers: map[int]bool{}, alive: map[int]*life{}, crashes: map[[2]int]*crashes{}, rows: map[int]*row{}, granted: map[int]time.Time{},
 	}
 	o.floor, o.floors = s.Workers, map[int]int{}
@@ -92,7 +96,7 @@ func newOracle(number int, s Settings) *oracle {
 
 func (o *oracle) surge() int { return o.settings[o.current].Surge.Of(o.target) }
 
-func (o *oracle) limit() int { return o.target + o.surge() }
+func (o *oracle) limit() int { return o.target + o.surge() + o.settings[o.current].Spares }
 
 // check steps the brain and returns the name of the law it broke, or "".
 func (o *oracle) check(f *Fleet, now time.Time, events ...Event) (actions []Action, broken string) {
@@ -105,7 +109,7 @@ func (o *oracle) check(f *Fleet, now time.Time, events ...Event) (actions []Acti
 	if by := now.Sub(o.next); !o.next.IsZero() && by > Lateness && !o.stopAt.IsZero() {
 		o.stopAt = o.stopAt.Add(by)
 	}
-	o.prev, o.cleared = map[int]bool{}, nil
+	o.prev, o.cleared, o.taken = map[int]bool{}, nil, map[int]bool{}
 	for id, w := range o.alive {
 		o.prev[id] = w.told || !w.aborted.IsZero()
 	}
@@ -139,7 +143,7 @@ func (o *oracle) check(f *Fleet, now time.Time, events ...Event) (actions []Acti
 		}
 	}
 	o.believe(len(events))
-	if broken = cmp.Or(o.overdue(now), o.neglected(now), o.misread(now, late), o.wishes(f, now), o.sized(f, now, events)); broken != "" {
+	if broken = cmp.Or(o.overdue(now), o.neglected(now), o.misread(now, late), o.wishes(f, now), o.spent(f), o.sized(f, now, events)); broken != "" {
 		return actions, broken
 	}
 	if broken = o.condition(f, now); broken != "" {
@@ -270,7 +274,7 @@ func (o *oracle) servers(slot, id int) (n int) {
 // spare returns how many processes could be spawned beside those for the
 // slots in which nobody serves.
 func (o *oracle) spare() int {
-	n := o.limit() - o.counted()
+	n := o.vacant()
 	for slot := range o.slots() {
 		if o.servers(slot, 0) == 0 {
 			n--
@@ -288,10 +292,10 @@ func (o *oracle) spawned(now time.Time, a Spawn) string {
 	if spawns, own := reasons[a.Reason]; own && !spawns || a.Reason == "" || a.Reason == ReasonStart && o.up && !o.bereft[w.Slot] {
 		return "spawned for a reason that spawns nobody"
 	}
-	if w.Revision == o.current && !o.served() && !o.pioneers(w.Slot) {
+	if w.Slot != NoSlot && w.Revision == o.current && !o.served() && !o.pioneers(w.Slot) {
 		return "several slots tried again before anything was ready"
 	}
-	if o.counted()+1 > o.limit() {
+	if o.counted()+1 > o.limit() || w.Slot != NoSlot && o.vacant() <= 0 {
 		return "more than workers + surge alive"
 	}
 	booting := 1
@@ -303,7 +307,7 @@ func (o *oracle) spawned(now time.Time, a Spawn) string {
 			booting++
 		}
 	}
-	if !o.fills(w.Slot) || w.Place < 0 || w.Place >= o.limit()+o.undeads() {
+	if w.Slot != NoSlot && !o.fills(w.Slot) || w.Place < 0 || w.Place >= o.limit()+o.undeads() {
 		return "slot or place out of range"
 	}
 	if p := o.settings[o.current].StartParallel; p > 0 && booting > p {
@@ -320,8 +324,11 @@ func (o *oracle) spawned(now time.Time, a Spawn) string {
 	}
 	o.begun[w.Slot] = true
 	delete(o.bereft, w.Slot)
-	o.alive[w.ID] = &life{Worker: w, reason: a.Reason, startBy: now.Add(s.StartupTimeout)}
+	o.alive[w.ID] = &life{Worker: w, reason: a.Reason, startBy: now.Add(s.StartupTimeout), reserve: w.Slot == NoSlot}
 	o.alive[w.ID].expected = o.headers[w.Revision]
+	if w.Slot == NoSlot {
+		return o.spareSpawned(now, w)
+	}
 	if a.Reason == ReasonLifetime && !o.aged(now, w.Slot) {
 		return "replaced before its lifetime was over"
 	}

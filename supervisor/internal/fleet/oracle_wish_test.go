@@ -18,15 +18,19 @@ func (o *oracle) wishes(f *Fleet, now time.Time) string {
 		if known == nil || known.wished.IsZero() {
 			continue
 		}
-		last, again := o.granted[w.Slot]
+		slot := w.Slot
+		if o.taken[w.ID] {
+			slot = NoSlot // it was granted as that of a spare
+		}
+		last, again := o.granted[slot]
 		free := !again || now.Sub(last) >= pause
 		switch {
 		case w.Recycle == wished && !free:
 			return "wish granted too soon"
 		case w.Recycle == wished:
-			o.granted[w.Slot] = now
+			o.granted[slot] = now
 			known.wished = time.Time{}
-		case known.told, known.killed, !known.aborted.IsZero(), !o.fills(w.Slot), w.Recycle != "":
+		case known.told, known.killed, !known.aborted.IsZero(), w.Slot != NoSlot && !o.fills(w.Slot), w.Recycle != "":
 			known.wished = time.Time{} // it goes for another reason
 		case free:
 			return "wish forgotten"
@@ -49,7 +53,7 @@ func (o *oracle) replacements() int {
 	slots := map[int]bool{}
 	for _, w := range o.alive {
 		for _, s := range o.alive {
-			if s.Slot == w.Slot && s.ID > w.ID && recycling(s.reason) && !s.told && !s.undead && !w.killed {
+			if s.Slot != NoSlot && s.Slot == w.Slot && s.ID > w.ID && recycling(s.reason) && !s.told && !s.undead && !w.killed {
 				slots[w.Slot] = true
 			}
 		}

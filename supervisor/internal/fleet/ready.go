@@ -12,16 +12,20 @@ import "time"
 
 // saidReady takes a worker at its word. Where it is ready by its age alone its word
 // proves that it is, whether it comes before or after.
-func (f *Fleet) saidReady(w *Worker) {
+func (f *Fleet) saidReady(w *Worker, holds bool) {
 	if !w.serving() {
 		return
 	}
-	w.said = true
+	w.said, w.holds = true, w.holds || holds
 	r := f.of(w)
+	if r.number == w.Revision {
+		r.holds = w.holds
+	}
 	switch {
 	case w.State == Ready:
 		f.prove(w)
-	case r.number == w.Revision && r.Ready != ReadyAlive:
+	case w.Spare() && !w.holds: // it accepts, and goes
+	case r.number == w.Revision && (r.Ready != ReadyAlive || w.reserve):
 		f.announce(w)
 	}
 }
@@ -72,7 +76,7 @@ func (f *Fleet) announce(w *Worker) {
 	if r := f.of(w); r.number == w.Revision && r.Lifetime > 0 {
 		w.expires = f.now.Add(r.Lifetime + time.Duration(f.draw()*float64(r.LifetimeJitter)))
 	}
-	if f.own(w) {
+	if f.own(w) && !w.Spare() {
 		f.keep(w)
 	}
 	f.do(Announce{w.ID})
@@ -93,8 +97,8 @@ func (f *Fleet) prove(w *Worker) {
 // started forgives the failed boots before a worker that has really started.
 func (f *Fleet) started(w *Worker) {
 	f.everReady = true
-	if f.fills(w.Slot) && f.slots[w.Slot].revision == w.Revision {
-		f.slots[w.Slot].failures = 0
+	if s := f.slot(w); s != nil && s.revision == w.Revision {
+		s.failures = 0
 	}
 	if r := f.of(w); r.number == w.Revision {
 		r.failures = 0

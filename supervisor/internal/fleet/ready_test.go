@@ -9,7 +9,7 @@ import (
 )
 
 // signs are what a worker can show in any order, each of them or not.
-var signs = map[string]Event{"header": Cooperates{1}, "word": SaidReady{1}, "waits": Waits{1}, "executed": Executed{1}}
+var signs = map[string]Event{"header": Cooperates{1}, "word": SaidReady{ID: 1}, "waits": Waits{1}, "executed": Executed{1}}
 
 // The order in which a worker shows that it runs, waits, has a header and is ready
 // does not matter, nor does the second at which its age begins to count.
@@ -90,7 +90,7 @@ func TestReadyNeedsNoMoreTime(t *testing.T) {
 		events []Event
 	}{
 		{0, []Event{Tick{}}},
-		{time.Second, []Event{SaidReady{1}, Extend{1, time.Minute}}},
+		{time.Second, []Event{SaidReady{ID: 1}, Extend{1, time.Minute}}},
 		{9 * time.Second, []Event{Tick{}}},
 	} {
 		now = now.Add(at.after)

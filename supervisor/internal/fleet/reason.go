@@ -25,6 +25,7 @@ const (
 	ReasonScale    Reason = "scale"        // the number of workers changed
 	ReasonRecycle  Reason = "recycle"      // an operator asked for it
 	ReasonLeft     Reason = "left"         // said STOPPING=1 on its own account
+	ReasonSpare    Reason = "spare"        // a spare is missing
 	ReasonSurplus  Reason = "surplus"      // its slot has another ready worker
 	ReasonStop     Reason = "stop"         // the master stops
 	ReasonGrace    Reason = "grace"        // still alive when its grace was over
@@ -34,6 +35,7 @@ const (
 var reasons = map[Reason]bool{
 	ReasonStart: true, ReasonCrash: true, ReasonStartup: true, ReasonTimeout: true, ReasonWatchdog: true, ReasonMemory: true,
 	ReasonLifetime: true, ReasonRequests: true, ReasonFailures: true, ReasonReload: true, ReasonRollback: true, ReasonScale: true, ReasonRecycle: true, ReasonLeft: true,
+	ReasonSpare:   true,
 	ReasonSurplus: false, ReasonStop: false, ReasonGrace: false,
 }
 

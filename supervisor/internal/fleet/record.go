@@ -40,7 +40,7 @@ func (f *Fleet) record(ev Event) {
 			r.StartupAttempts = 1
 		}
 	case Executed:
-		if w := f.worker(ev.ID); w != nil && w.State == Starting && w.aliveAt.IsZero() {
+		if w := f.worker(ev.ID); w != nil && w.State == Starting && w.aliveAt.IsZero() && !w.reserve {
 			r := f.of(w)
 			if r.Ready == ReadyAlive || r.Ready == ReadyAuto && !r.cooperates && !w.cooperates {
 				w.aliveAt = f.now.Add(max(r.ReadyAfter, 1))
@@ -48,7 +48,7 @@ func (f *Fleet) record(ev Event) {
 		}
 	case SaidReady:
 		if w := f.worker(ev.ID); w != nil {
-			f.saidReady(w)
+			f.saidReady(w, ev.Holds)
 		}
 	case Waits:
 		if w := f.worker(ev.ID); w != nil && w.State == Starting {
@@ -61,8 +61,8 @@ func (f *Fleet) record(ev Event) {
 	case SaidStopping:
 		if w := f.worker(ev.ID); w != nil && w.serving() {
 			w.left = true
-			if f.fills(w.Slot) {
-				f.slots[w.Slot].why = ReasonLeft
+			if s := f.slot(w); s != nil {
+				s.why = ReasonLeft
 			}
 			w.is(Draining, f.now.Add(f.current.DrainTimeout))
 		}

@@ -27,7 +27,7 @@ func (f *Fleet) grant() {
 				f.do(Defer{w.ID, w.wish, at})
 			}
 		default:
-			w.Recycle, f.slots[w.Slot].wished = w.wish, f.now
+			w.Recycle, f.slot(w).wished = w.wish, f.now
 		}
 	}
 }
@@ -36,10 +36,11 @@ func (f *Fleet) grant() {
 // its slot within ResetAfter; zero: it has none, or goes anyway. Where crashes are
 // never forgiven a wish waits for as long as a crash loop may.
 func (f *Fleet) grantAt(w *Worker) time.Time {
-	if w.wish == "" || !w.serving() || w.Recycle != "" || !f.fills(w.Slot) {
+	s := f.slot(w)
+	if w.wish == "" || !w.serving() || w.Recycle != "" || s == nil {
 		return time.Time{}
 	}
-	if last := f.slots[w.Slot].wished; !last.IsZero() {
+	if last := s.wished; !last.IsZero() {
 		return last.Add(cmp.Or(f.current.ResetAfter, f.current.BackoffMax))
 	}
 	return f.now

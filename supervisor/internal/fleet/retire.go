@@ -15,6 +15,8 @@ func (f *Fleet) retire() {
 		canary := f.candidate != nil && w.ID == f.candidate.canary
 		switch {
 		case !w.serving() || canary:
+		case w.Spare():
+			f.retireSpare(w)
 		case !f.fills(w.Slot):
 			f.drain(w, ReasonScale)
 		case w.State == Starting && w.Revision != f.current.number:
@@ -87,20 +89,20 @@ func (f *Fleet) staleness(w *Worker) Reason {
 // drain sends a worker its stop signal.
 func (f *Fleet) drain(w *Worker, why Reason) {
 	f.tell(w, f.now.Add(f.grace(w)), why)
-	if f.fills(w.Slot) && why != ReasonSurplus {
-		f.slots[w.Slot].why = why
+	if s := f.slot(w); s != nil && why != ReasonSurplus {
+		s.why = why
 	}
 }
 
 // grace is how long a worker that is replaced may take to finish at most. One that is
-// not ready has nothing to finish, and one that is stuck only what others are
+// not ready, or a spare, has nothing to finish, and one that is stuck only what others are
 // not to lose.
 func (f *Fleet) grace(w *Worker) time.Duration {
 	graceful, drain := f.current.GracefulTimeout, f.current.DrainTimeout
 	switch {
 	case w.Stuck:
 		return graceful
-	case w.State == Starting:
+	case w.State == Starting, w.Spare():
 		return min(drain, graceful)
 	}
 	return drain

@@ -15,6 +15,7 @@ func (f *Fleet) reload(ev Reload) {
 	for _, r := range []*revision{f.current, f.fallback} {
 		if r != nil && r.Command == ev.Settings.Command {
 			f.candidate.cooperates = f.candidate.cooperates || r.cooperates
+			f.candidate.holds = f.candidate.holds || r.holds
 		}
 	}
 }

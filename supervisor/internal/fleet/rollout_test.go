@@ -63,7 +63,7 @@ func (r *rollout) perform(actions []Action, fates func(n, slot int) fate) {
 				after(boot+time.Second, Exited{id})
 				fallthrough
 			default:
-				after(boot, SaidReady{id})
+				after(boot, SaidReady{ID: id})
 			}
 		case Retire:
 			after(time.Second, Exited{a.ID})

@@ -34,7 +34,7 @@ func serve(n int) *bench {
 
 func allReady(n int) (all []Event) {
 	for id := 1; id <= n; id++ {
-		all = append(all, SaidReady{id})
+		all = append(all, SaidReady{ID: id})
 	}
 	return all
 }
@@ -53,7 +53,7 @@ func (b *bench) obey(actions []Action) {
 		actions = actions[1:]
 		switch a := a.(type) {
 		case Spawn:
-			actions = append(actions, b.step(SaidReady{a.Worker.ID})...)
+			actions = append(actions, b.step(SaidReady{ID: a.Worker.ID})...)
 		case Retire:
 			actions = append(actions, b.step(Exited{a.ID})...)
 		}
@@ -82,7 +82,7 @@ func BenchmarkReload(b *testing.B) {
 	eachSize(b, func(b *testing.B, n int) {
 		f := serve(n)
 		spawned := f.step(Reload{2, f.current.Settings})
-		f.step(SaidReady{spawned[0].(Spawn).Worker.ID})
+		f.step(SaidReady{ID: spawned[0].(Spawn).Worker.ID})
 		for b.Loop() {
 			f.step(Tick{})
 		}
@@ -104,7 +104,7 @@ func TestStepIsLinear(t *testing.T) {
 	step := func(n int) time.Duration {
 		f := serve(n)
 		spawned := f.step(Reload{2, f.current.Settings})
-		f.step(SaidReady{spawned[0].(Spawn).Worker.ID})
+		f.step(SaidReady{ID: spawned[0].(Spawn).Worker.ID})
 		least := time.Hour
 		for range 20 {
 			begin := time.Now()

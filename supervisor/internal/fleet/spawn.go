@@ -3,9 +3,11 @@ package fleet
 import "slices"
 
 // room is what may still be spawned in a step. It is found out once for all
-// slots, and kept up to date by [Fleet.boot] and [Fleet.vacate] alone.
+// slots, and kept up to date by [Fleet.boot], [Fleet.activate] and [Fleet.vacate] alone.
 type room struct {
-	living    int     // processes, but for those that SIGKILL does not end
+	living    int     // processes in slots, but for those that SIGKILL does not end
+	spares    int     // spares, told to go or not, but for those
+	spare     *Worker // the one that is activated next; nil: none is ready
 	missing   int     // empty slots, each of which needs a process
 	starting  int     // workers that are
 	still     bool    // nothing lives but what serves, and every slot is served that is in no backoff and has a lease
@@ -19,10 +21,12 @@ type room struct {
 // survey returns the room that there is now.
 func (f *Fleet) survey() *room {
 	r := &room{
-		living:   f.count(func(w *Worker) bool { return !w.unkillable }),
+		living:   f.count(func(w *Worker) bool { return !w.unkillable && !w.Spare() }),
+		spares:   f.count(func(w *Worker) bool { return !w.unkillable && w.Spare() }),
 		still:    !slices.ContainsFunc(f.remains, func(one *remains) bool { return !one.unkillable }),
 		starting: f.count(func(w *Worker) bool { return w.State == Starting }),
 	}
+	r.spare = f.spareIn(Ready)
 	served, waiting := 0, 0
 	for i, s := range f.open() {
 		if f.empty(i) {
@@ -39,7 +43,7 @@ func (f *Fleet) survey() *room {
 		}
 		r.faltering = r.faltering || backoff
 	}
-	r.still = r.still && r.living == served
+	r.still = r.still && r.living == served && r.spares == f.count((*Worker).holding)
 	r.whole = r.still && waiting == 0
 	return r
 }
@@ -70,20 +74,24 @@ func (f *Fleet) spawn() {
 		func(w *Worker) bool { return w.Revision > f.current.number },
 		// While a new one cannot start, no further worker of the old revision is given up.
 		func(w *Worker) bool { return w.Revision < f.current.number && f.candidate == nil && !r.faltering },
-		func(w *Worker) bool { return w.Revision == f.current.number && w.Recycle != "" },
 	} {
 		f.replace(r, rank)
 	}
-	if len(f.current.Leases) > 0 {
-		f.spawnMissing(r) // who had to give way for another slot need not wait for that
-	}
+	f.spawnSpares(r) // which a worker that is recycled waits for, if it has to go first
+	f.replace(r, func(w *Worker) bool { return w.Revision == f.current.number && w.Recycle != "" })
+	f.spawnMissing(r) // who had to give way for another slot need not wait for that
+	f.spawnSpares(r)
+	f.recycleSpare(r)
 }
 
 // surge returns how many processes may live beyond the target.
 func (f *Fleet) surge() int { return f.current.Surge.Of(f.current.target) }
 
-// free returns how many processes may be spawned on top of those alive.
-func (f *Fleet) free(r *room) int { return f.current.target + f.surge() - r.living }
+// free returns how many processes may be spawned on top of those alive. Of one revision
+// there may be more spares than of the next.
+func (f *Fleet) free(r *room) int {
+	return f.current.target + f.surge() - r.living - max(r.spares-f.current.Spares, 0)
+}
 
 // spare returns how many processes may be spawned beside those that the empty
 // slots will need.
@@ -120,14 +128,20 @@ func (f *Fleet) server(slot int) (newest *Worker) {
 // the slot that was emptied for a canary waits for it; one that was opened for it does
 // as long as there is nothing to do.
 func (f *Fleet) spawnMissing(r *room) {
+	f.activateMissing(r)
 	pioneer := f.pioneer()
 	for i, s := range f.open() {
-		reserved := f.candidate != nil && (f.candidate.canary == 0 || f.candidate.alone && f.sizing.need == 0) && f.candidate.canarySlot == i
-		reserved = reserved || pioneer >= 0 && pioneer != i && s.failures > 0
+		reserved := f.reserved(i) || pioneer >= 0 && pioneer != i && s.failures > 0
 		if f.empty(i) && !s.inBackoff(f.current.number, f.now) && !reserved && f.free(r) > 0 {
 			f.boot(r, i, f.current, s.why)
 		}
 	}
+}
+
+// reserved says whether an empty slot waits for the canary.
+func (f *Fleet) reserved(slot int) bool {
+	c := f.candidate
+	return c != nil && (c.canary == 0 || c.alone && f.sizing.need == 0) && c.canarySlot == slot
 }
 
 // pioneer returns the one slot in which a boot that failed is tried again before
@@ -175,6 +189,8 @@ func (f *Fleet) roomForCanary(r *room) int {
 		return hole
 	case f.surge() > 0 && f.spare(r) > 0 && leasable(first):
 		return first
+	case f.surge() > 0 && !leasable(first) && f.loaded(c, ReasonReload) && f.yieldSpare(r, c):
+		return -1
 	case (f.surge() == 0 && r.whole || r.still && !leasable(first)) && f.loaded(c, ReasonReload):
 		c.canarySlot = f.makeWay(r)
 	}
@@ -220,7 +236,14 @@ func (f *Fleet) stale(slot int) (newest *Worker) {
 func (f *Fleet) replace(r *room, wanted func(*Worker) bool) {
 	for i, s := range f.open() {
 		w := f.stale(i)
-		if w == nil || !wanted(w) || s.inBackoff(f.current.number, f.now) {
+		if w == nil || !wanted(w) {
+			continue
+		}
+		if r.spare != nil && f.fresh(r.spare) {
+			f.activate(r, r.spare, i, f.staleness(w))
+			continue
+		}
+		if s.inBackoff(f.current.number, f.now) {
 			continue
 		}
 		_, leasable := f.leasable(r, f.current, i)
@@ -265,7 +288,10 @@ func (f *Fleet) makeRoom(r *room) (made bool) {
 func (f *Fleet) vacate(r *room, w *Worker, why Reason) {
 	f.drain(w, why)
 	r.whole, r.still = false, false
-	if f.empty(w.Slot) {
+	switch {
+	case w.Spare():
+		r.spare = f.spareIn(Ready)
+	case f.empty(w.Slot):
 		r.missing++
 	}
 }
@@ -280,11 +306,16 @@ func (f *Fleet) boot(r *room, slot int, rev *revision, why Reason) int {
 	if !ok {
 		return 0
 	}
-	if f.empty(slot) && rev == f.current {
+	switch {
+	case slot == NoSlot:
+		r.spares++
+	case f.empty(slot) && rev == f.current:
 		r.missing--
+		r.living++
+	default:
+		r.living++
 	}
 	r.starting++
-	r.living++
 	r.whole, r.still = false, false
 	f.lastID++
 	w := &Worker{
@@ -292,7 +323,7 @@ func (f *Fleet) boot(r *room, slot int, rev *revision, why Reason) int {
 			ID: f.lastID, Slot: slot, Place: f.freePlace(r),
 			Revision: rev.number, Generation: rev.generation, Spawned: f.now, Lease: lease,
 		},
-		due: f.now.Add(rev.StartupTimeout),
+		due: f.now.Add(rev.StartupTimeout), reserve: slot == NoSlot,
 	}
 	f.join(w)
 	f.take(r, w)

@@ -44,29 +44,38 @@ func (f *Fleet) close(by time.Time) {
 	f.do(Close{})
 }
 
-// retireAll gives the whole fleet the common deadline of a stop. Who is stuck gets no
-// more of it than elsewhere, and, unless the stop is a quick one, the time for its
-// stacks on top.
+// retireAll gives the whole fleet the common deadline of a stop, the spares before those who
+// serve.
 func (f *Fleet) retireAll() {
-	for _, w := range f.workers {
-		switch {
-		case w.serving() && w.Stuck:
-			f.tell(w, sooner(f.stopBy, f.now.Add(f.grace(w))), ReasonStop)
-		case w.serving():
-			f.tell(w, f.stopBy, ReasonStop)
-		case w.State == Draining:
-			f.hasten(w, f.stopBy)
-		case w.State == Aborted && f.AsksForStacks(w):
-			w.due = sooner(w.due, f.stopBy.Add(AbortGrace))
-		case w.State == Aborted:
-			w.due = sooner(w.due, f.stopBy)
+	for _, spare := range []bool{true, false} {
+		for _, w := range f.workers {
+			if w.Spare() == spare {
+				f.finish(w)
+			}
 		}
-		if w.State != Killed && !w.due.After(f.now) {
-			f.kill(w, ReasonGrace)
-		}
-		if end := f.stopBy.Add(KillGrace); w.State == Killed && end.After(f.now) {
-			w.due = end
-		}
+	}
+}
+
+// finish gives a worker the common deadline of a stop. Who is stuck gets no more of it than
+// elsewhere, and, unless the stop is a quick one, the time for its stacks on top.
+func (f *Fleet) finish(w *Worker) {
+	switch {
+	case w.serving() && w.Stuck:
+		f.tell(w, sooner(f.stopBy, f.now.Add(f.grace(w))), ReasonStop)
+	case w.serving():
+		f.tell(w, f.stopBy, ReasonStop)
+	case w.State == Draining:
+		f.hasten(w, f.stopBy)
+	case w.State == Aborted && f.AsksForStacks(w):
+		w.due = sooner(w.due, f.stopBy.Add(AbortGrace))
+	case w.State == Aborted:
+		w.due = sooner(w.due, f.stopBy)
+	}
+	if w.State != Killed && !w.due.After(f.now) {
+		f.kill(w, ReasonGrace)
+	}
+	if end := f.stopBy.Add(KillGrace); w.State == Killed && end.After(f.now) {
+		w.due = end
 	}
 }
 

@@ -18,7 +18,7 @@ var loaderColumns = []loaderColumn{
 	{"stopping", LoaderStopping, func(s *stage) {
 		enterLoaded(s)
 		s.step(Reload{2, Settings{Command: "app", Workers: 1, Surge: Surge{Count: 1}, StartupTimeout: time.Minute, StartupAttempts: 3}})
-		s.step(SaidReady{2})
+		s.step(SaidReady{ID: 2})
 		s.step(Exited{1})
 		s.step(Tick{})
 	}},
@@ -40,7 +40,7 @@ var loaderColumns = []loaderColumn{
 
 func enterLoaded(s *stage) {
 	s.step(LoaderReady{1})
-	s.step(Cooperates{1}, SaidReady{1})
+	s.step(Cooperates{1}, SaidReady{ID: 1})
 }
 
 // enterLoader returns a fleet of one worker whose loader is in the state.

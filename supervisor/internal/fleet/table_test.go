@@ -61,11 +61,12 @@ var columns = []tableColumn{
 		s.wait()
 	}},
 	{"ready", Ready, enterReady},
+	{"spare", Ready, func(s *stage) { enterReady(s); s.bench() }},
 	{"stuck", Ready, func(s *stage) { enterReady(s); s.step(foundStuck) }},
 	{"leaving", Draining, func(s *stage) {
 		enterReady(s)
 		s.step(SaidStopping{subject})
-		s.step(SaidReady{subject + 1})
+		s.step(SaidReady{ID: subject + 1})
 	}},
 	{"draining", Draining, enterDraining},
 	{"hurried", Draining, func(s *stage) { enterDraining(s); s.step(foundStuck) }},
@@ -80,12 +81,12 @@ var columns = []tableColumn{
 // gone is no state of a worker: there is none.
 const gone = Killed + 1
 
-func enterReady(s *stage) { s.step(Cooperates{subject}, SaidReady{subject}) }
+func enterReady(s *stage) { s.step(Cooperates{subject}, SaidReady{ID: subject}) }
 
 func enterDraining(s *stage) {
 	enterReady(s)
 	s.step(Recycle{subject, ReasonRecycle})
-	s.step(SaidReady{subject + 1})
+	s.step(SaidReady{ID: subject + 1})
 }
 
 var foundStuck = Looked{Sights: []Sight{{ID: subject, Overdue: true}}}
@@ -110,7 +111,7 @@ var rows = []tableRow{
 	{"Executed", Executed{subject}},
 	{"Waits", Waits{subject}},
 	{"Cooperates", Cooperates{subject}},
-	{"SaidReady", SaidReady{subject}},
+	{"SaidReady", SaidReady{ID: subject}},
 	{"SaidStopping", SaidStopping{subject}},
 	{"Extend", Extend{subject, time.Hour}},
 	{"Recycle", Recycle{subject, ReasonRecycle}},
@@ -141,6 +142,8 @@ var letters = []tableLetter{
 	{"j", AbortLoader{}},
 	{"z", KillLoader{}},
 	{"s", Spawn{}},
+	{"+", Activate{}},
+	{"-", Spareless{}},
 	{"a", Announce{}},
 	{"w", Withdraw{}},
 	{"p", Plain{}},
@@ -171,7 +174,7 @@ func enter(t *testing.T, c tableColumn) *stage {
 	settings.Workers, settings.Ready = 1, ReadyAuto
 	s := &stage{New(1, settings, func() float64 { return 0.5 }), time.Unix(1000, 0)}
 	s.step(Tick{})
-	s.step(SaidReady{1})
+	s.step(SaidReady{ID: 1})
 	for due, ok := s.Deadline(); ok; due, ok = s.Deadline() { // until it counts as a plain one
 		s.now = due
 		s.step(Tick{})

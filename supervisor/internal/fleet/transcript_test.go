@@ -131,6 +131,10 @@ func (tr *transcript) say(a Action) string {
 		return fmt.Sprintf("kill loader of revision %d", a.Revision)
 	case AbortLoader:
 		return fmt.Sprintf("abort loader of revision %d (%s)", a.Revision, a.Reason)
+	case Activate:
+		return fmt.Sprintf("activate %d slot=%d (%s)", a.ID, a.Slot, a.Reason)
+	case Spareless:
+		return fmt.Sprintf("spareless, %d", a.ID)
 	case Announce:
 		return fmt.Sprintf("ready %d", a.ID)
 	case FoundStuck:
@@ -236,7 +240,9 @@ func (tr *transcript) event(words []string) (Event, error) {
 	case "executed":
 		return Executed{id}, err
 	case "ready":
-		return SaidReady{id}, err
+		return SaidReady{ID: id}, err
+	case "holds":
+		return SaidReady{id, true}, err
 	case "waits":
 		return Waits{id}, err
 	case "cooperates":
@@ -285,6 +291,8 @@ func parseSettings(s Settings, words []string) (Settings, error) {
 			s.Workers = n
 		case "most":
 			s.WorkersMax, s.InFlight, s.IdleTimeout = n, 4, 10*time.Second
+		case "spares":
+			s.Spares = n
 		case "surge":
 			s.Surge = Surge{Count: n}
 			if p, ok := strings.CutSuffix(value, "%"); ok {

@@ -50,10 +50,11 @@ func (s *State) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Identity is what stays the same of a worker for life.
+// Identity is what stays the same of a worker for life, but for the slot of one that was a
+// spare.
 type Identity struct {
 	ID         int       `state:"id"`
-	Slot       int       `state:"slot"`
+	Slot       int       `state:"slot"` // [NoSlot] of a spare
 	Place      int       `state:"place"`
 	Revision   int       `state:"revision"`
 	Generation int       `state:"generation"`
@@ -75,6 +76,9 @@ type Worker struct {
 
 	cooperates bool          `state:"cooperates"`
 	said       bool          `state:"said_ready"` // READY=1
+	holds      bool          `state:"holds"`      // it said so when it became ready: it accepts nothing while it is a spare
+	reserve    bool          `state:"reserve"`    // it was started as a spare, and only its word makes it ready
+	takenAt    time.Time     `state:"taken_at"`   // since when one that was a spare has a slot; zero: it was none, or is one
 	waits      bool          `state:"waits"`      // for connections, as far as can be seen
 	guessed    bool          `state:"guessed"`    // ready, but neither by its word nor for long: its header or its end may prove that wrong
 	told       bool          `state:"told"`       // the stop signal was sent
@@ -184,9 +188,11 @@ type revision struct {
 	alone      bool  `state:"alone"`       // there was nobody when it came, nor anything to do
 	claim      Lease `state:"claim"`       // that was freed for it
 	cooperates bool  `state:"cooperates"`
-	failures   int   `state:"failures"` // boots failed in a row, that is with none between them that succeeded
-	crashes    int   `state:"crashes"`  // crashes soon after ready, in a row, that is with no worker between them that stayed for ResetAfter
-	culprit    int   `state:"culprit"`  // id of the last worker that failed or crashed so
+	holds      bool  `state:"holds"`     // the last worker that became ready accepts nothing while it is a spare
+	spareless  bool  `state:"spareless"` // it was said that there are no spares, since it does not
+	failures   int   `state:"failures"`  // boots failed in a row, that is with none between them that succeeded
+	crashes    int   `state:"crashes"`   // crashes soon after ready, in a row, that is with no worker between them that stayed for ResetAfter
+	culprit    int   `state:"culprit"`   // id of the last worker that failed or crashed so
 
 	loads loads `state:"loads"` // how its loaders fare
 }

@@ -61,10 +61,10 @@ func (w *world) tellDemand(due time.Time) string {
 func (w *world) demand() Demand {
 	const most = 8
 	d := Demand{Room: w.room}
-	ready := w.fleet.count(func(x *Worker) bool { return x.State == Ready })
+	ready := w.fleet.count(func(x *Worker) bool { return x.State == Ready && !x.Spare() })
 	left := w.requests
 	for x := range w.fleet.Workers() {
-		if x.State != Ready {
+		if x.State != Ready || x.Spare() {
 			continue
 		}
 		n := min((left+ready-1)/ready, most)

@@ -35,6 +35,9 @@ func (w *world) failsSince(id int) (since time.Time) {
 func slowness(id int) time.Duration { return time.Duration(id%4) * 150 * time.Millisecond }
 
 func (b board) Failures() scoreboard.Failures {
+	if x := b.fleet.worker(b.id); x == nil || x.Spare() {
+		return scoreboard.Failures{} // it has no requests
+	}
 	since := b.failsSince(b.id)
 	if since.IsZero() {
 		return scoreboard.Failures{Since: 1, Succeeded: b.now.Add(-time.Millisecond).UnixNano()}
@@ -76,7 +79,9 @@ func (w *world) murmur() {
 			delete(w.murmurs, id)
 		case !at.After(w.now):
 			w.murmurs[id] = w.now.Add(2 * time.Second)
-			w.guard.Suspect(id, w.now)
+			if w.oracle.alive[id].Slot != NoSlot { // a spare has nothing to fail at
+				w.guard.Suspect(id, w.now)
+			}
 		}
 	}
 }
@@ -115,7 +120,7 @@ func (w *world) judgeFailing(actions []Action) string {
 
 // serves says whether a worker is ready and its failures count.
 func (w *world) serves(x *life) bool {
-	return x.ready && x.header && !x.told && !x.killed && x.aborted.IsZero() && w.limits[x.Revision].Failures > 0
+	return x.ready && x.Slot != NoSlot && x.header && !x.told && !x.killed && x.aborted.IsZero() && w.limits[x.Revision].Failures > 0
 }
 
 // wellBeside says whether another worker answers well.

@@ -77,6 +77,7 @@ func (w *world) settings() Settings {
 	w.stretch(&s)
 	s.Leases = w.leases(s.Workers)
 	s.Preload = w.r.IntN(3) == 0
+	s.Spares = max(w.r.IntN(6)-2, 0)
 	if w.r.IntN(4) == 0 {
 		s.StartParallel = 1 + w.r.IntN(2)
 	}
@@ -295,7 +296,7 @@ func (w *world) meddle() {
 	case 10:
 		w.after(0, Extend{id, w.ms(9000)})
 	case 11:
-		w.after(0, SaidReady{id})
+		w.after(0, w.word(id))
 		w.after(w.ms(500), Waits{id})
 	case 12:
 		for x := range w.fleet.Workers() {
@@ -315,8 +316,10 @@ func (w *world) meddle() {
 	case 21:
 		if w.r.IntN(3) == 0 {
 			w.fail()
-		} else {
-			w.sicken(id)
+		} else if alive := w.fleet.workers; len(alive) > 0 {
+			for range 1 + w.r.IntN(2) {
+				w.sicken(alive[w.r.IntN(len(alive))].ID)
+			}
 		}
 	case 18:
 		w.after(0, Oversized{id})
