@@ -18,7 +18,7 @@ const leastAuto = 2
 // written: by the smallest CPU quota of the own cgroup and all its ancestors that
 // can be seen from here, rounded up, which "auto" has be at least 2; without a
 // quota by 2 CPUs. The number of cores is never looked at, which in a container is
-// that of the host. Where WorkerMemory is set, so many workers and those of surge
+// that of the host. Where WorkerMemory is set, so many workers, those of surge and spares
 // must fit into the smallest memory limit as well; the warning, else "", says that
 // not even one does. There are never more than leases.
 //
@@ -48,7 +48,7 @@ func (c *Config) automatic(root fs.FS) (n int, why, warning string) {
 	if at == "" {
 		return n, why, ""
 	}
-	fits := func(n int) bool { return Size(n+c.Surge.Of(n)) <= limit/c.WorkerMemory }
+	fits := func(n int) bool { return Size(n+c.Surge.Of(n)+c.Spares) <= limit/c.WorkerMemory }
 	if fits(n) {
 		return n, why, ""
 	}

@@ -135,6 +135,7 @@ func (l *loader) finish() {
 	l.checkProxy()
 	l.compareDemand()
 	l.compareResources()
+	l.compareSpares()
 	l.checkServer(environMap(l.source.Environ))
 	l.warnings = append(l.warnings, foreignVariables(environMap(l.source.Environ), c.Command)...)
 	l.compareTimeouts()

@@ -69,15 +69,12 @@ type Config struct {
 
 	// MaxRequests is after how many requests a worker is replaced; 0: never.
 	MaxRequests int
-	// MaxRequestsJitter is added to MaxRequests, as a random number between 0
-	// and this, drawn anew for every worker.
+	// MaxRequestsJitter is added to MaxRequests, 0 to so much, drawn anew for every worker.
 	MaxRequestsJitter int
 
-	// MaxWorkerLifetime is how long after it became ready a worker is replaced; 0:
-	// never.
+	// MaxWorkerLifetime is how long after it became ready a worker is replaced; 0: never.
 	MaxWorkerLifetime time.Duration
-	// MaxWorkerLifetimeJitter is added to MaxWorkerLifetime, as a random time
-	// between 0 and this, drawn anew for every worker.
+	// MaxWorkerLifetimeJitter is added to MaxWorkerLifetime in the same way.
 	MaxWorkerLifetimeJitter time.Duration
 	// MaxWorkerMemory is the memory of its process tree above which a worker is
 	// replaced gracefully; 0: no limit.
@@ -101,6 +98,9 @@ type Config struct {
 	TargetInFlight int
 	// IdleTimeout is after what time a worker beyond Workers ends that was not needed.
 	IdleTimeout time.Duration
+
+	// Spares is how many workers are kept ready that accept nothing until one is missing.
+	Spares int
 
 	// StopSignal asks a worker to finish its requests and exit.
 	StopSignal Signal

@@ -43,6 +43,7 @@ var samples = map[string]sample{
 	"workers_max":              {"20", "20"},
 	"target_in_flight":         {"8", "8"},
 	"idle_timeout":             {`"90s"`, "90"},
+	"spares":                   {"2", "2"},
 	"stop_signal":              {`"SIGINT"`, "int"},
 	"abort_signal":             {`"SIGQUIT"`, "SIGQUIT"},
 	"backlog":                  {"64", "64"},

@@ -34,7 +34,7 @@ type Memory struct {
 // Memory finds out what the smallest memory limit of the own cgroup and all its
 // ancestors that can be seen from here means for so many workers, and what an
 // automatic MaxWorkerMemoryHard is: the limit less a reserve for the master, for
-// each of the workers and those of surge alike. So all of them together never
+// each of the workers, those of surge and the spares alike. So all of them together never
 // take more than there is, and one that does is killed by the master, alone.
 //
 // root is the file system of the machine, os.DirFS("/"). Whatever cannot be read
@@ -44,6 +44,7 @@ func (c *Config) Memory(root fs.FS, workers int) Memory {
 	limit, at := memoryLimit(root)
 	reserve := reserveOf(limit)
 	surge := c.Surge.Of(workers)
+	all := c.processes(workers)
 	switch {
 	case c.MaxWorkerMemoryHard != SizeAuto:
 		if tight := c.Overlap(root, workers, m.Hard); tight != "" {
@@ -52,12 +53,12 @@ func (c *Config) Memory(root fs.FS, workers int) Memory {
 	case at == "":
 		m.Why = "no memory limit of the own cgroup or an ancestor is known"
 	default:
-		m.Hard = max(limit-reserve, 0) / Size(workers+surge) / MiB * MiB
-		m.Why = fmt.Sprintf("the memory limit is %s (%s), for %s and %s for the master", limit, at, processes(workers, surge), inMiB(reserve))
+		m.Hard = max(limit-reserve, 0) / Size(workers+surge+c.Spares) / MiB * MiB
+		m.Why = fmt.Sprintf("the memory limit is %s (%s), for %s and %s for the master", limit, at, all, inMiB(reserve))
 		switch {
 		case m.Hard == 0:
 			m.Warnings = append(m.Warnings, fmt.Sprintf("max_worker_memory_hard = auto has no effect: the memory limit of %s (%s) has no room for %s and %s for the master",
-				limit, at, processes(workers, surge), inMiB(reserve)))
+				limit, at, all, inMiB(reserve)))
 		case m.Hard <= c.MaxWorkerMemory:
 			m.Warnings = append(m.Warnings, fmt.Sprintf("no worker is ever replaced gracefully for its memory: max_worker_memory (%s) is not below max_worker_memory_hard = auto, which is %s here, as %s",
 				c.MaxWorkerMemory, m.Hard, m.Why))
@@ -89,27 +90,27 @@ func (c *Config) Overlap(root fs.FS, workers int, hard Size) string {
 	}
 	reserve := reserveOf(limit)
 	surge, left := c.Surge.Of(workers), max(limit-reserve, 0)
-	if Size(workers+surge) <= left/each {
+	if Size(workers+surge+c.Spares) <= left/each {
 		return ""
 	}
-	cure := fmt.Sprintf("at most %s each fit", inMiB(left/Size(workers+surge)))
-	if Size(workers) <= left/each {
+	cure := fmt.Sprintf("at most %s each fit", inMiB(left/Size(workers+surge+c.Spares)))
+	if Size(workers+c.Spares) <= left/each {
 		cure += ", or surge = 0, which stops a worker before its replacement starts"
 	}
 	return fmt.Sprintf("the memory limit of %s (%s) has no room for %s that take %s = %s each, and %s for the master: %s",
-		limit, at, processes(workers, surge), key, each, inMiB(reserve), cure)
+		limit, at, c.processes(workers), key, each, inMiB(reserve), cure)
 }
 
 // reserveOf is what of a limit is not for workers.
 func reserveOf(limit Size) Size { return max(limit/reservePart, reserveLeast) }
 
-// processes are workers, and those that are there while others are replaced.
-func processes(workers, surge int) string {
-	text := fmt.Sprintf("%d workers", workers)
-	if workers == 1 {
-		text = "1 worker"
+// processes are workers, spares, and those that are there while others are replaced.
+func (c *Config) processes(workers int) string {
+	text := times(workers, "worker")
+	if c.Spares > 0 {
+		text += " and " + times(c.Spares, "spare")
 	}
-	if surge > 0 {
+	if surge := c.Surge.Of(workers); surge > 0 {
 		text += fmt.Sprintf(", %d more while they are replaced,", surge)
 	}
 	return text

@@ -54,7 +54,7 @@ func (r Resources) least() (n int, scarce string) {
 // fewer.
 func (c *Config) boundByLeases(n int) (bounded int, why string) {
 	leases, scarce := c.Resources.least()
-	if scarce == "" || n <= leases {
+	if leases = max(leases-c.Spares, 1); scarce == "" || n <= leases {
 		return n, ""
 	}
 	return leases, fmt.Sprintf("resources.%s has a lease for %s", displayPath([]string{scarce}), times(leases, "worker"))
@@ -74,8 +74,8 @@ func (c *Config) Replacing(workers int) string {
 	switch {
 	case scarce == "", c.Surge.Of(workers) == 0:
 		return ""
-	case leases > workers:
-		return times(leases-workers, "lease") + " to spare: as many workers at a time are replaced start-first"
+	case leases > workers+c.Spares:
+		return times(leases-workers-c.Spares, "lease") + " to spare: as many workers at a time are replaced start-first"
 	}
 	return "no lease to spare: workers are replaced one at a time, each stopped before its successor starts"
 }

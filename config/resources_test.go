@@ -26,6 +26,7 @@ func TestResourceMistakes(t *testing.T) {
 	for _, test := range []struct{ name, text, want string }{
 		{"none", "workers = 2\n[resources]\ngpu = [\"0\", \"1\"]\n", ""},
 		{"too few", "workers = 3\n[resources]\ngpu = [\"0\", \"1\"]\nport = [\"1\", \"2\", \"3\"]\n", "FILE:3: resources: workers (3) must not be above the number of leases, which is 2 for resources.gpu: every worker holds one for life (list more, or set workers = 2)"},
+		{"too few for spares", "workers = 2\nspares = 2\n[resources]\ngpu = [\"0\", \"1\", \"2\"]\n", "FILE:4: resources: workers (2) and spares (2) must not be above the number of leases, which is 3 for resources.gpu: every worker holds one for life (list more, or set spares = 1)"},
 		{"twice", "workers = 1\n[resources]\ngpu = [\"0\", \"0\"]\n", `FILE:4: resources.gpu: must not list "0" twice: two workers would hold it at the same time (to share it, give it two names, as in "0:a" and "0:b")`},
 		{"empty list", "[resources]\ngpu = []\n", "FILE:3: resources.gpu: must list what there is to lease (leave it out)"},
 		{"empty text", "[resources]\ngpu = [\"\"]\n", `FILE:3: resources.gpu: must be texts without control characters that are not empty, not ""`},

@@ -148,12 +148,12 @@ var keys = slices.Concat([]Key{
 	key(Key{
 		Name: "max_worker_memory_hard",
 		Usage: "a worker that takes more is killed within a second; auto: the smallest memory limit of the own cgroup and its ancestors, " +
-			"less a reserve for the master, divided among the workers and those of surge, so that memory never runs out for all of them; 0: no limit",
+			"less a reserve for the master, divided among the workers and those of surge and spares, so that memory never runs out for all of them; 0: no limit",
 	},
 		func(c *Config) *Size { return &c.MaxWorkerMemoryHard }, autoSize(MiB)),
 	key(Key{
 		Name: "worker_memory",
-		Usage: "what one worker needs: where workers goes by the CPU quota, only as many start as fit, with those of surge, into the memory limit " +
+		Usage: "what one worker needs: where workers goes by the CPU quota, only as many start as fit, with those of surge and spares, into the memory limit " +
 			"of the own cgroup and its ancestors; 0: memory does not count",
 	},
 		func(c *Config) *Size { return &c.WorkerMemory }, size(MiB, 0)),
@@ -181,6 +181,8 @@ var keys = slices.Concat([]Key{
 		Usage: "a worker beyond workers that was not needed for so long ends, one at a time; with workers = 0 the last one too",
 	},
 		func(c *Config) *time.Duration { return &c.IdleTimeout }, duration(time.Second)),
+
+	sparesKey,
 
 	key(Key{
 		Name: "reload", Flag: "reload", Bool: true,

@@ -151,7 +151,7 @@ func TestDefaults(t *testing.T) {
 		"command": "[]", "name": `""`, "bind": `["127.0.0.1:8000"]`, "workers": `"auto"`, "worker_class": `"inherit"`, "proxy.to": `"port"`, "proxy.ready_path": `""`, "proxy.connect_timeout": `"5s"`, "worker_connections": "1000", "surge": "1", "start_parallel": "0", "preload": "false",
 		"timeout": `"120s"`, "stream_timeout": `"timeout"`, "upgrade_timeout": `"0s"`, "request_timeout": `"0s"`, "watchdog": `"0s"`, "backlog_timeout": `"0s"`,
 		"graceful_timeout": `"30s"`, "drain_timeout": `"auto"`, "startup_timeout": `"60s"`, "keepalive": `"5s"`, "ready": `"auto"`,
-		"max_requests": "0", "max_failures": "0", "workers_max": "0", "target_in_flight": "0", "idle_timeout": `"5m"`, "max_requests_jitter": "0", "stop_signal": `"SIGTERM"`, "abort_signal": `"SIGABRT"`, "backlog": "2048",
+		"max_requests": "0", "max_failures": "0", "workers_max": "0", "target_in_flight": "0", "idle_timeout": `"5m"`, "spares": "0", "max_requests_jitter": "0", "stop_signal": `"SIGTERM"`, "abort_signal": `"SIGABRT"`, "backlog": "2048",
 		"max_worker_lifetime": `"0s"`, "max_worker_lifetime_jitter": `"0s"`, "max_worker_memory": "0", "max_worker_memory_hard": "0", "worker_memory": "0",
 		"limits.nofile": "0", "limits.core": "-1", "limits.as": "0", "limits.nice": "0", "limits.oom_score_adj": "0", "limits.no_new_privs": `"auto"`, "limits.outlive": "false",
 		"chdir": `""`, "user": `""`, "group": `""`, "umask": `""`, "pidfile": `""`, "env_file": `""`, "env_pass": `["*"]`, "env": "{}", "resources": "{}", "bind_slot": "[]",
