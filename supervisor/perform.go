@@ -18,6 +18,8 @@ func (s *Supervisor) perform(a fleet.Action) {
 	switch a := a.(type) {
 	case fleet.Spawn:
 		s.spawn(a)
+	case fleet.Activate:
+		s.activate(a)
 	case fleet.Load:
 		s.loaders.Start(a, s.revisions.All[a.Revision])
 	case fleet.Unload:
@@ -36,6 +38,9 @@ func (s *Supervisor) perform(a fleet.Action) {
 		s.log.Error("worker fails while others do not, and is replaced", s.roster.Of(a.ID).Fields(zap.Uint32("failures", s.roster.Of(a.ID).View().Failures().Row))...)
 	case fleet.FoundOutage:
 		s.log.Warn("workers fail, and none is replaced for max_failures: no other answers well", zap.Int("failing", a.Failing))
+	case fleet.Spareless:
+		s.log.Warn("there are no spares: this worker cannot wait without accepting connections", s.roster.Of(a.ID).Fields(
+			zap.Int("spares", s.revisions.Current.Config.Spares), zap.String("hint", "workers that use a library of gosuper can, and so does worker_class = \"proxy\""))...)
 	case fleet.Defer:
 		s.log.Warn("worker wants to be replaced so soon after another one of its slot that it has to wait: see restart.reset_after",
 			s.roster.Of(a.ID).Fields(zap.String("reason", string(a.Reason)), zap.Duration("for", time.Until(a.Until).Round(time.Millisecond)))...)
@@ -86,6 +91,21 @@ func (s *Supervisor) perform(a fleet.Action) {
 	}
 }
 
+// activate makes a spare the worker of a slot. What it is told goes before what is written
+// about it: somebody may be waiting.
+func (s *Supervisor) activate(a fleet.Activate) {
+	w := s.roster.Of(a.ID)
+	w.Slot = a.Slot
+	w.View().Release(a.Slot)
+	if w.PID != 0 && w.Endpoint != nil { // one that has no process yet will read its board
+		if err := w.Endpoint.Look(); err != nil {
+			s.log.Warn("a spare may not know yet that it has a slot", w.Fields(zap.Error(err))...)
+		}
+	}
+	s.books.Restarted(a.Slot, a.Reason)
+	s.log.Info("spare activated", w.Fields(zap.String("reason", string(a.Reason)), zap.Duration("age", w.Age()))...)
+}
+
 // countCanary enters the spawn of the only worker of a revision that was just
 // accepted.
 func (s *Supervisor) countCanary(revision int) {
@@ -107,7 +127,11 @@ func (s *Supervisor) announce(w *roster.Worker) {
 	w.Held().Forget()
 	s.books.Ready(time.Since(w.Spawned))
 	known, _ := s.fleet.Worker(w.ID)
-	s.log.Info("worker ready", w.Fields(zap.Duration("after", w.Age()), zap.Bool("cooperating", known.Cooperates()))...)
+	message := "worker ready"
+	if known.Spare() {
+		message = "spare ready"
+	}
+	s.log.Info(message, w.Fields(zap.Duration("after", w.Age()), zap.Bool("cooperating", known.Cooperates()))...)
 	s.signs.Ready(w)
 }
 

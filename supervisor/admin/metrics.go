@@ -57,7 +57,7 @@ const (
 var reloadResults = []string{Done, RolledBack, Refused, Superseded}
 
 // workerStates are those of [control.Worker].
-var workerStates = []string{"starting", "ready", "draining", "stopping"}
+var workerStates = []string{"starting", "ready", "spare", "draining", "stopping"}
 
 // metrics is the table of all metrics.
 func metrics() []metric {
@@ -87,6 +87,10 @@ func metrics() []metric {
 			numbers: func(m Metrics, emit func(float64, ...string)) { emit(float64(m.Status.WorkersTarget)) },
 		},
 		{
+			name: "gosuper_spares_target", kind: gauge, help: "Spares that are asked for.",
+			numbers: func(m Metrics, emit func(float64, ...string)) { emit(float64(m.Status.SparesTarget)) },
+		},
+		{
 			name: "gosuper_worker_restarts_total", kind: counter, label: "reason", values: strings.Join(reasons, ", "),
 			help: "Workers started after the first ones, by why.",
 			numbers: func(m Metrics, emit func(float64, ...string)) {
@@ -100,16 +104,20 @@ func metrics() []metric {
 			histogram: func(m Metrics) *Histogram { return m.Spawns },
 		},
 		{
-			name: "gosuper_worker_memory_bytes", kind: gauge, label: "slot", values: "0 to workers-1",
-			help: "Memory of the processes of a slot: PSS, or resident less shared without it.",
+			name: "gosuper_worker_memory_bytes", kind: gauge, label: "slot", values: "0 to workers-1, spare",
+			help: "Memory of the processes of a slot, and of all spares: PSS, or resident less shared without it.",
 			numbers: func(m Metrics, emit func(float64, ...string)) {
-				slots := map[int]uint64{}
+				slots := map[string]uint64{}
 				for _, w := range m.Status.Workers {
-					slots[w.Slot] += w.MemoryBytes
+					slot := "spare"
+					if w.Slot >= 0 {
+						slot = fmt.Sprint(w.Slot)
+					}
+					slots[slot] += w.MemoryBytes
 				}
 				for slot, bytes := range slots {
 					if bytes > 0 {
-						emit(float64(bytes), fmt.Sprint(slot))
+						emit(float64(bytes), slot)
 					}
 				}
 			},

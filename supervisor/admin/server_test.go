@@ -105,7 +105,7 @@ func TestMethods(t *testing.T) {
 // figures are different in every place.
 var figures = Metrics{
 	Status: control.Status{
-		Version: "1.2.3", WorkersTarget: 4,
+		Version: "1.2.3", WorkersTarget: 4, SparesTarget: 2,
 		Leases:  []control.Lease{{Worker: new(1)}, {Worker: new(2)}, {Worker: new(3), Unkillable: true}, {}},
 		Loaders: []control.Loader{{Generation: 1, MemoryBytes: 70}, {Generation: 2, MemoryBytes: 80}, {Generation: 3}},
 		Workers: []control.Worker{
@@ -113,6 +113,7 @@ var figures = Metrics{
 			{Slot: 1, State: "ready", Cooperating: true, InFlight: new(uint64(3)), MemoryBytes: 200},
 			{Slot: 1, State: "draining", Cooperating: true, InFlight: new(uint64(1)), MemoryBytes: 50},
 			{Slot: 2, State: "starting"},
+			{Slot: -1, State: "spare", MemoryBytes: 90},
 		},
 		Counters: control.Counters{
 			Requests: new(uint64(46)), Timeouts: new(uint64(5)), RequestsLost: new(uint64(15)), InnocentsLost: new(uint64(16)),
@@ -175,8 +176,8 @@ func TestMetrics(t *testing.T) {
 		`gosuper_requests_total{code="4xx"} 12`,
 		`gosuper_requests_total{code="5xx"} 13`,
 		`gosuper_requests_unslotted_total 17`,
-		`gosuper_worker_memory_bytes{slot="0"} 100`,
-		`gosuper_worker_memory_bytes{slot="1"} 250`,
+		`gosuper_spares_target 2`, `gosuper_worker_memory_bytes{slot="0"} 100`,
+		`gosuper_worker_memory_bytes{slot="1"} 250`, `gosuper_worker_memory_bytes{slot="spare"} 90`,
 		`gosuper_worker_restarts_total{reason="crash"} 6`,
 		`gosuper_worker_restarts_total{reason="lifetime"} 0`,
 		`gosuper_worker_restarts_total{reason="max_failures"} 0`,
@@ -192,9 +193,8 @@ func TestMetrics(t *testing.T) {
 		`gosuper_worker_spawn_seconds_sum 0.75`,
 		`gosuper_worker_spawn_seconds_count 2`,
 		`gosuper_workers{state="draining"} 1`,
-		`gosuper_workers{state="ready"} 2`,
-		`gosuper_workers{state="starting"} 1`,
-		`gosuper_workers{state="stopping"} 0`,
+		`gosuper_workers{state="ready"} 2`, `gosuper_workers{state="spare"} 1`,
+		`gosuper_workers{state="starting"} 1`, `gosuper_workers{state="stopping"} 0`,
 		`gosuper_workers_target 4`,
 	}
 	if !slices.Equal(samples, want) {

@@ -35,6 +35,9 @@ type Status struct {
 	UptimeSeconds float64 `json:"uptime_seconds"`
 	// WorkersTarget is how many workers are asked for.
 	WorkersTarget int `json:"workers_target"`
+	// SparesTarget is how many spares are asked for, of which ReadySpares wait.
+	SparesTarget int `json:"spares_target"`
+	ReadySpares  int `json:"ready_spares"`
 	// Sizing says why, where that follows the demand; nil: it does not.
 	Sizing *Sizing `json:"sizing"`
 	// Binds are the addresses in force: "tcp://127.0.0.1:8000",
@@ -75,11 +78,11 @@ const (
 // Worker is one living process.
 type Worker struct {
 	ID         int  `json:"id"`
-	Slot       int  `json:"slot"`
+	Slot       int  `json:"slot"` // -1: it is a spare, and has none yet
 	Place      int  `json:"place"`
 	PID        *int `json:"pid"` // nil: the process is still being made
 	Generation int  `json:"generation"`
-	// State is "starting", "ready", "draining" or "stopping".
+	// State is "starting", "ready", "spare", "draining" or "stopping".
 	State string `json:"state"`
 	// Cooperating workers report what they do. What plain ones do is not known:
 	// their Requests and InFlight are nil, and MaxRequests has no effect on them.

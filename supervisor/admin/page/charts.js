@@ -150,7 +150,7 @@ function chart(id, o = {}) {
 // bySlot are the lines of a chart of something that each slot has.
 function bySlot(key, largest) {
   const slots = Object.keys(samples.at(-1).slots), single = slots.length <= 6;
-  const lines = slots.map((slot, i) => ({ name: single ? 'slot ' + slot : '', class: single ? 'c' + [1, 4, 5, 2, 6, 3][i] : 'c1', value: s => s[key][slot] ?? null }));
+  const lines = slots.map((slot, i) => ({ name: !single ? '' : slot < 0 ? 'spares' : 'slot ' + slot, class: single ? 'c' + [1, 4, 5, 2, 6, 3][i] : 'c1', value: s => s[key][slot] ?? null }));
   if (!single) lines.push({ name: largest, class: 'c3', value: s => Math.max(0, ...Object.values(s[key])) || null });
   return lines;
 }

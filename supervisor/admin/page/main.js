@@ -8,7 +8,7 @@ function show(f) {
   put($('facts'), [`gosuper ${s.version}`, `pid ${s.pid}`, `up ${long(s.uptime_seconds)}`, `generation ${s.generation}`, ...(reload ? [reload] : []), ...s.binds].join(' · '));
   const wanted = inReasons(s.counters.recycle_reasons);
   const restarts = inReasons(s.counters.restarts) + (wanted && ` (wanted by workers: ${wanted})`);
-  put($('ready'), `${s.ready_workers} of ${s.workers_target} ready` + (restarts && ` · restarts: ${restarts}`) + (s.counters.requests_lost ? ` · requests lost: ${whole(s.counters.requests_lost)}` : '') + (s.sizing ? ` · ${s.sizing.why}` : ''));
+  put($('ready'), `${s.ready_workers} of ${s.workers_target} ready` + (s.spares_target ? ` · ${s.ready_spares} of ${s.spares_target} spares` : '') + (restarts && ` · restarts: ${restarts}`) + (s.counters.requests_lost ? ` · requests lost: ${whole(s.counters.requests_lost)}` : '') + (s.sizing ? ` · ${s.sizing.why}` : ''));
   put($('unknown'), s.unknown);
   $('unknown').hidden = !s.unknown;
   const loop = s.crash_loop;
@@ -30,8 +30,8 @@ function show(f) {
   $('reloaded').hidden = !told || told === dismissed;
   $('reloaded').className = 'notice' + (r.result === 'rolled_back' ? ' bad' : '');
   put($('reloaded').firstChild, told);
-  rows($('workers'), [...s.workers].sort((a, b) => a.slot - b.slot || a.id - b.id), w => w.id, w => [
-    pill(w.state), w.slot, w.id, w.pid ?? '-', w.generation, long(w.age_seconds),
+  rows($('workers'), [...s.workers].sort((a, b) => (a.slot < 0) - (b.slot < 0) || a.slot - b.slot || a.id - b.id), w => w.id, w => [
+    pill(w.state), w.slot < 0 ? '-' : w.slot, w.id, w.pid ?? '-', w.generation, long(w.age_seconds),
     figure(w.requests) + (w.max_requests ? ` / ${whole(w.max_requests)}` : ''), w.requests === null ? '-' : (samples.at(-1).pace[w.id] ?? 0).toFixed(1), figure(w.in_flight), w.cpu_seconds === null ? '-' : ((samples.at(-1).cpu[w.id] ?? 0) * 100).toFixed(0) + '%',
     w.memory_bytes ? bytes(w.memory_bytes) : '-', whole(w.restarts), doing(w, s.requests || []), recycler(f, w),
   ]);

@@ -9,6 +9,7 @@
 package birth
 
 import (
+	"errors"
 	"time"
 
 	"go.uber.org/zap"
@@ -143,6 +144,12 @@ func (b *Births) outfit(w *roster.Worker) (o *outfit.Outfit, err error) {
 		return o, err
 	}
 	w.Memory = b.Boards.Create(b.options.Log)
+	if w.Slot == fleet.NoSlot {
+		if w.Memory == nil {
+			return o, errors.New("there is no memory by which a spare could be told to accept nothing")
+		}
+		w.View().Hold()
+	}
 	given := outfit.Worker{
 		Config: r.Config, Environ: b.options.Environ, Identity: r.Identity,
 		ID: w.ID, Slot: w.Slot, Place: w.Place, Generation: w.Generation, Limit: w.Limit, Lease: w.Lease,

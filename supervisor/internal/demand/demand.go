@@ -120,7 +120,7 @@ func (m *Meter) measure(now time.Time) (s sight) {
 	s.Room = m.roomAt(now)
 	started := map[int]uint64{}
 	for w := range m.options.Fleet.Workers() {
-		if w.State != fleet.Ready {
+		if w.State != fleet.Ready || w.Spare() {
 			continue
 		}
 		s.ready = true

@@ -63,7 +63,7 @@ func (l *Listeners) Leave(w *roster.Worker) {
 // unserved are those of the sockets that no worker has whom nobody told to finish.
 func (l *Listeners) unserved(sockets *socket.Set) *socket.Set {
 	for w := range l.options.Fleet.Workers() {
-		if w.State == fleet.Starting || w.State == fleet.Ready {
+		if (w.State == fleet.Starting || w.State == fleet.Ready) && !w.Spare() {
 			sockets = sockets.Without(l.options.Revisions.All[w.Revision].Sockets.Of(w.Slot))
 		}
 	}

@@ -103,6 +103,14 @@ func (e *Endpoint) Acknowledge() error {
 	return nil
 }
 
+// Look tells the worker that words on its board have changed, see protocol.NotifyLook.
+func (e *Endpoint) Look() error {
+	if err := unix.Sendmsg(e.pairFd, []byte(protocol.NotifyLook), nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL); err != nil {
+		return fmt.Errorf("cannot tell a worker to look at its board: %w", err)
+	}
+	return nil
+}
+
 // Serve starts to receive. pid is the worker, which leads its process group. deliver is called for what is new, one
 // call at a time and in the order of each of the two ways, from goroutines that end with [Endpoint.Close]. It may
 // block, which in the end makes the worker wait, but no longer than until Done is closed. Serve is called once, and once more after each Pause.

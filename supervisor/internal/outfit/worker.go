@@ -22,7 +22,7 @@ type Worker struct {
 	Environ    []string // of the master
 	Identity   []string // HOME, USER and LOGNAME of whom it runs as
 	ID         int
-	Slot       int
+	Slot       int // negative: it is a spare, and has none yet
 	Place      int
 	Generation int
 	Limit      int               // its own max_requests; 0: none
@@ -66,8 +66,11 @@ func (w *Worker) Fill(o *Outfit) {
 	}
 	o.hand(protocol.EnvTLSFD, w.TLS)
 	o.set(protocol.EnvStopSignal, c.StopSignal.Name)
+	if w.Slot >= 0 {
+		o.number(protocol.EnvSlot, int64(w.Slot))
+	}
 	for name, value := range map[string]int{
-		protocol.EnvSlot: w.Slot, protocol.EnvPlace: w.Place, protocol.EnvWorkerID: w.ID,
+		protocol.EnvPlace: w.Place, protocol.EnvWorkerID: w.ID,
 		protocol.EnvGeneration: w.Generation, protocol.EnvLimitRequests: w.Limit,
 	} {
 		o.number(name, int64(value))

@@ -67,6 +67,7 @@ func (r *Report) Status(now time.Time) control.Status {
 		Workers: []control.Worker{}, Loaders: r.Loaders.Status(now), Failing: []control.Failing{}, Leases: []control.Lease{},
 		Counters: r.Books.Counters(r.Files.AccessLost()), LastReload: r.Reloads.Last(),
 	}
+	st.ReadySpares, st.SparesTarget = r.Fleet.Spares()
 	st.Sizing = r.sizing(sum.Target)
 	for _, f := range r.Fleet.Failing() {
 		st.Failing = append(st.Failing, control.Failing{Slot: f.Slot, Boots: f.Boots, Error: r.EndingOf(f.Culprit).Of(f.Culprit)})

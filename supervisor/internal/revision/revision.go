@@ -198,6 +198,7 @@ func (r *Revision) Settings() fleet.Settings {
 		InFlight:        c.TargetInFlight,
 		IdleTimeout:     c.IdleTimeout,
 		Surge:           fleet.Surge{Count: c.Surge.N},
+		Spares:          c.Spares,
 		StartParallel:   c.StartParallel,
 		Preload:         c.Preload,
 		ReadyAfter:      c.Ready.After,

@@ -77,12 +77,13 @@ func (w *Worker) BoardFD() int {
 	return int(w.Memory.File().Fd())
 }
 
-// Fields identify the worker in the log.
+// Fields identify the worker in the log. A spare has no slot there.
 func (w *Worker) Fields(more ...zap.Field) []zap.Field {
-	return append([]zap.Field{
-		zap.Int("worker", w.ID), zap.Int("slot", w.Slot),
-		zap.Int("pid", w.PID), zap.Int("generation", w.Generation),
-	}, more...)
+	fields := []zap.Field{zap.Int("worker", w.ID), zap.Int("slot", w.Slot)}
+	if w.Slot == fleet.NoSlot {
+		fields = fields[:1]
+	}
+	return append(append(fields, zap.Int("pid", w.PID), zap.Int("generation", w.Generation)), more...)
 }
 
 // Leased is the lease of the worker in the log, if it has one.
@@ -166,7 +167,7 @@ func (w *Worker) Reopen(to output.Destination, log *zap.Logger) error {
 func (w *Worker) Describe(known fleet.Worker, now time.Time) control.Worker {
 	one := control.Worker{
 		ID: w.ID, Slot: known.Slot, Place: known.Place, Generation: known.Generation,
-		State: known.State.String(), Cooperating: known.Cooperates(), AgeSeconds: control.Seconds(now.Sub(known.Spawned)),
+		State: describe(known), Cooperating: known.Cooperates(), AgeSeconds: control.Seconds(now.Sub(known.Spawned)),
 		Status: w.Says, Recycle: string(known.ToBeReplaced()), MemoryKind: control.RSS, Lease: map[string]string{},
 	}
 	maps.Copy(one.Lease, known.Lease)
@@ -181,6 +182,14 @@ func (w *Worker) Describe(known fleet.Worker, now time.Time) control.Worker {
 		}
 	}
 	return one
+}
+
+// describe is the state of a worker for people: a spare that is ready is not, to them.
+func describe(known fleet.Worker) string {
+	if known.Spare() && known.State == fleet.Ready {
+		return "spare"
+	}
+	return known.State.String()
 }
 
 // Requests are those in flight, the oldest first. Of the board the text is fit to be

@@ -127,7 +127,7 @@ func (s *Signs) Hear(m Message) {
 		s.options.Note(fleet.Extend{ID: m.ID, By: m.ExtendTimeout})
 	}
 	if m.Ready {
-		s.options.Note(fleet.SaidReady{ID: m.ID})
+		s.options.Note(fleet.SaidReady{ID: m.ID, Holds: w.View().CanHold()})
 	}
 	if m.Recycle != "" {
 		s.options.Note(w.Wish(fleet.Given(m.Recycle)))
