@@ -76,7 +76,7 @@ func (f *failures) news(st control.Status) (all []control.Failing) {
 func serves(st control.Status, id int) bool {
 	for _, w := range st.Workers {
 		if w.ID == id {
-			return w.State == "starting" || w.State == "ready"
+			return w.State == "starting" || w.State == "ready" || w.State == "spare"
 		}
 	}
 	return false

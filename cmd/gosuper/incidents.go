@@ -108,7 +108,7 @@ func incidentsTable(all []control.Incident) string {
 	for _, i := range all {
 		id, slot := i.Process, "-"
 		if i.Process == control.WorkerProcess {
-			id, slot = strconv.Itoa(i.Worker), strconv.Itoa(i.Slot)
+			id, slot = strconv.Itoa(i.Worker), slotText(i.Slot)
 		}
 		t.add(age(i.AgoSeconds), id, slot, strconv.Itoa(i.Generation), i.Reason, oneLine(i.Status), age(i.AgeSeconds), incidentMemory(i), known(i.RequestsLost), heldText(i))
 	}
@@ -156,8 +156,11 @@ func incidentsText(all []control.Incident) string {
 func incidentText(i control.Incident) string {
 	var b strings.Builder
 	place := fmt.Sprintf("slot %d  ", i.Slot)
-	if i.Process == control.LoaderProcess {
+	switch {
+	case i.Process == control.LoaderProcess:
 		place = ""
+	case i.Slot < 0:
+		place = "spare  "
 	}
 	fmt.Fprintf(&b, "%s  %spid %d  generation %d\n", strings.TrimPrefix(whose(i.Worker), "a "), place, i.PID, i.Generation)
 	fmt.Fprintf(&b, "%s: %s  %s ago, at %s  age %s", i.Reason, i.Status, age(i.AgoSeconds), i.At, age(i.AgeSeconds))
@@ -200,4 +203,12 @@ func heldTable(requests []control.HeldRequest) string {
 		t.add(age(r.AgeSeconds), age(r.IdleSeconds), sent, r.Method, r.Path, r.RequestID)
 	}
 	return t.String()
+}
+
+// slotText is a slot; a spare has none.
+func slotText(slot int) string {
+	if slot < 0 {
+		return "-"
+	}
+	return strconv.Itoa(slot)
 }

@@ -28,6 +28,7 @@ var held = map[string][5]string{
 		"TestReasonsOfEachKind", "TestFailingWorkerIsReplaced", "test_who_fails_while_others_do_not_is_replaced", "a worker that fails while others do not is replaced",
 		"TestFailingWorkerOfEachKindIsReplaced",
 	},
+	"`spares`":  {"TestPlainWorkersAreNoSpares", "TestSpareTakesOver", "TestSpareTakesOver", "TestSpareTakesOver", "TestSpareTakesOver"},
 	"`preload`": {"TestNoLoader", "TestNoLoader", "test_workers_are_forked", "TestNoLoader", "TestNoLoader"},
 	"`max_worker_memory`": {
 		"TestKinds", "TestLeaksLoseNothing", "TestFastAPILeaks", "TestKinds", "TestKinds",

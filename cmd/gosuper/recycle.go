@@ -65,19 +65,19 @@ func (a *app) newRecycle() *cobra.Command {
 }
 
 // replaced judges whether these workers are replaced: each was told to drain or
-// is gone, and its slot has a ready one that came later, unless the slot is not
-// wanted any more.
+// is gone, and its slot has another one that is ready, unless the slot is not wanted any
+// more. Spares count as if they had a slot in common.
 func replaced(ids []int) judgement {
 	slots := map[int]int{}
 	var failures failures
 	return func(st control.Status) (shown string, done bool, err error) {
-		newest := map[int]int{} // by slot, of those that are ready
+		ready := map[int]bool{} // slots that have another one
 		for _, w := range st.Workers {
 			if slices.Contains(ids, w.ID) {
 				slots[w.ID] = w.Slot
 			}
-			if w.State == "ready" {
-				newest[w.Slot] = max(newest[w.Slot], w.ID)
+			if (w.State == "ready" || w.State == "spare") && !slices.Contains(ids, w.ID) {
+				ready[w.Slot] = true
 			}
 		}
 		failing := failures.news(st)
@@ -86,7 +86,7 @@ func replaced(ids []int) judgement {
 			slot, known := slots[id]
 			switch {
 			case serves(st, id):
-			case !known, newest[slot] > id, slot >= st.WorkersTarget && st.Sizing == nil:
+			case !known, ready[slot], slot >= st.WorkersTarget && st.Sizing == nil:
 				n++
 				continue
 			}

@@ -129,8 +129,11 @@ func statusText(st control.Status) string {
 
 // summary is the master and its fleet in one line.
 func summary(st control.Status) string {
-	text := fmt.Sprintf("%s  %s  %d of %d workers ready  generation %d  up %s",
-		st.Name, st.Condition.Text(), st.ReadyWorkers, st.WorkersTarget, st.Generation, age(st.UptimeSeconds))
+	text := fmt.Sprintf("%s  %s  %d of %d workers ready", st.Name, st.Condition.Text(), st.ReadyWorkers, st.WorkersTarget)
+	if st.SparesTarget > 0 {
+		text += fmt.Sprintf("  %d of %d spares", st.ReadySpares, st.SparesTarget)
+	}
+	text += fmt.Sprintf("  generation %d  up %s", st.Generation, age(st.UptimeSeconds))
 	if st.MemoryBytes != nil {
 		text += "  " + memory(*st.MemoryBytes) + " of memory"
 	}
@@ -201,7 +204,7 @@ func workerCells(w control.Worker) []string {
 		requests += "/" + strconv.Itoa(w.MaxRequests)
 	}
 	return []string{
-		strconv.Itoa(w.ID), strconv.Itoa(w.Slot), known(w.PID), strconv.Itoa(w.Generation), w.State, age(w.AgeSeconds),
+		strconv.Itoa(w.ID), slotText(w.Slot), known(w.PID), strconv.Itoa(w.Generation), w.State, age(w.AgeSeconds),
 		requests, known(w.InFlight), cpuTime(w.CPUSeconds), memory(w.MemoryBytes), number(w.Restarts), says(w),
 	}
 }

@@ -252,7 +252,7 @@ func (m *master) workers() map[int]int {
 	ready := map[int]event{}
 	for _, e := range m.events {
 		switch e.msg {
-		case "worker ready":
+		case "worker ready", "spare activated":
 			ready[e.num("worker")] = e
 		case "worker draining", "worker gone", "worker crashed", "worker boot failed", "killing worker":
 			delete(ready, e.num("worker"))
