@@ -26,7 +26,7 @@ var held = map[string][5]string{
 	},
 	"`max_failures`": {
 		"TestReasonsOfEachKind", "TestFailingWorkerIsReplaced", "test_who_fails_while_others_do_not_is_replaced", "a worker that fails while others do not is replaced",
-		"TestFailingWorkerOfEachKindIsReplaced",
+		"TestReasonsOfEachKind",
 	},
 	"`spares`":  {"TestPlainWorkersAreNoSpares", "TestSpareTakesOver", "TestSpareTakesOver", "TestSpareTakesOver", "TestSpareTakesOver"},
 	"`preload`": {"TestNoLoader", "TestNoLoader", "test_workers_are_forked", "TestNoLoader", "TestNoLoader"},
@@ -34,7 +34,7 @@ var held = map[string][5]string{
 		"TestKinds", "TestLeaksLoseNothing", "TestFastAPILeaks", "TestKinds", "TestKinds",
 	},
 	"`user`":      {"TestKinds", "TestWorkerCredentials", "test_forked_worker_is_like_an_executed_one", "TestKinds", "TestProxyLimitAS"},
-	"`keepalive`": {"TestUnheededSettings", "TestIdleConnectionsGetTheirTime", "test_no_keepalive", "an idle connection on which a request has arrived is not closed", "TestIdleConnectionsGetTheirTime"},
+	"`keepalive`": {"TestUnheededSettings", "TestKeepaliveOfEachKind", "TestKeepaliveOfEachKind", "TestKeepaliveOfEachKind", "TestKeepaliveOfEachKind"},
 	"`timeout`": {
 		"TestUnheededSettings", "TestTimeoutHitsNobodyElse", "test_stream_and_request_timeout", "limits and the access log", "TestProxyLimits",
 	},

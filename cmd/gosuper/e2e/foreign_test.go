@@ -126,9 +126,7 @@ func TestForeignNginx(t *testing.T) {
 	r := m.load(load.Plan{Connections: 2, Pause: 5 * time.Millisecond})
 	m.reload()
 	r.more(20)
-	if result := r.end(); result.Lost[load.Dial] > 0 {
-		t.Errorf("%d connections were refused", result.Lost[load.Dial])
-	}
+	none(t, "a reload under load", r.end(), 20) // a new connection is no idle one for nginx
 	for slot, pid := range m.workers() {
 		if before[slot] == pid {
 			t.Errorf("slot %d was not reloaded", slot)

@@ -3,11 +3,16 @@
 package e2e
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"maps"
+	"net"
+	"net/http"
 	"net/url"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // kinds are workers of each kind, which fail in the first worker when asked for /answer,
@@ -115,6 +120,55 @@ func TestReasonsOfEachKind(t *testing.T) {
 			m.wait(t, 0, "worker wants to be replaced so soon after another one of its slot that it has to wait: see restart.reset_after", match{"worker": 2, "reason": "out_of_luck"})
 			if st, _ := asked(t, path, false); st.Workers[0].Recycle != "out_of_luck" {
 				t.Errorf("the worker is %+v", st.Workers[0])
+			}
+		})
+	}
+}
+
+// A worker of any kind keeps an idle connection for as long as it is told to, and none if
+// it is told so.
+func TestKeepaliveOfEachKind(t *testing.T) {
+	t.Parallel()
+	const kept = time.Second
+	for _, kind := range kinds {
+		if kind.blind {
+			continue
+		}
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			lines := append(kind.lines(t), "workers = 1", `env.WHO = "{id}"`)
+			m := up(t, append(lines, fmt.Sprintf("keepalive = %q", kept))...)
+			ask := func() (*http.Response, time.Duration) {
+				t.Helper()
+				c, err := net.Dial("tcp", m.addr())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				c.SetDeadline(time.Now().Add(testTimeout))
+				fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+				r := bufio.NewReader(c)
+				answer, err := http.ReadResponse(r, nil)
+				if err == nil {
+					_, err = io.Copy(io.Discard, answer.Body)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				answered := time.Now()
+				if _, err := r.ReadByte(); err != io.EOF {
+					t.Errorf("the connection ends with %v", err)
+				}
+				return answer, time.Since(answered)
+			}
+			if answer, after := ask(); answer.Close || after < kept-kept/10 || after > late {
+				t.Errorf("closed after %v, announced: %t", after, answer.Close)
+			}
+			m.rewrite(config(append(lines, `keepalive = "0s"`)...))
+			m.reload()
+			m.wait(t, 0, "worker gone", match{"worker": 1}) // which may have accepted until then
+			if answer, _ := ask(); !answer.Close {
+				t.Error("a connection is kept")
 			}
 		})
 	}
