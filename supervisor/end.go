@@ -22,11 +22,11 @@ const drainTime = time.Second
 
 // end closes what the master holds and says how it ended.
 func (s *Supervisor) end() error {
-	defer s.lines.Finish()
-	s.inform()
+	defer s.log.Finish()
+	s.report.Inform(time.Now())
 	s.loop.Finish(endpoints.AnswerTime)
 	s.development.Close()
-	s.endKills()
+	s.loop.Await(s.leftovers.Killed(), leftovers.EndTime) // whoever dies by itself must not leave others behind
 	undying := s.nameUndying()
 	s.leftovers.End(func() []process.Orphan {
 		_, orphans, _ := s.hands.reap(s.knows, s.roster.PIDs()) // an error would have been told before
@@ -63,30 +63,13 @@ func (s *Supervisor) end() error {
 	return nil
 }
 
-// endKills waits until the processes are killed of workers that had to be. Those that are
-// gone by themselves meanwhile must not leave others behind that were stopped for that.
-func (s *Supervisor) endKills() {
-	limit := time.NewTimer(leftovers.EndTime)
-	defer limit.Stop()
-	for idle := s.killer.Idle(); ; {
-		select {
-		case do := <-s.loop.C:
-			do()
-		case <-idle:
-			return
-		case <-limit.C:
-			return
-		}
-	}
-}
-
 // nameUndying says which workers SIGKILL has not ended in time; nil: there are none.
 func (s *Supervisor) nameUndying() *Error {
 	var pids []string
 	for _, id := range s.roster.IDs() {
 		w := s.roster.Of(id)
 		fields, held := w.Fields(), w.Held()
-		s.lines.Behind(func(atMost time.Duration) ([]zap.Field, bool) { return fields, held.Release(atMost) }, zapcore.ErrorLevel, "worker does not die")
+		s.log.Behind(func(atMost time.Duration) ([]zap.Field, bool) { return fields, held.Release(atMost) }, zapcore.ErrorLevel, "worker does not die")
 		pids = append(pids, strconv.Itoa(w.PID))
 	}
 	if len(pids) == 0 {

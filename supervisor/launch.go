@@ -123,7 +123,7 @@ func (s *Supervisor) giveUpOn(w *roster.Worker) {
 	w.Release()
 	if w.Rev.Config.Preload {
 		s.note(fleet.SpawnFailed{ID: w.ID})
-		if s.loaders.Cancel(w.ID) {
+		if s.births.Loaders.Cancel(w.ID) {
 			s.clear(w, 0)
 		}
 		return
@@ -168,6 +168,6 @@ func send(s *Supervisor, pid int, w *roster.Worker, o order) error {
 		if w.Rev.Config.Limits.Outlive {
 			return process.KillGroup(pid)
 		}
-		return s.killer.Kill(pid)
+		return s.leftovers.KillTree(pid)
 	}
 }

@@ -21,13 +21,13 @@ func (s *Supervisor) perform(a fleet.Action) {
 	case fleet.Activate:
 		s.activate(a)
 	case fleet.Load:
-		s.loaders.Start(a, s.revisions.All[a.Revision])
+		s.births.Loaders.Start(a, s.revisions.All[a.Revision])
 	case fleet.Unload:
-		s.loaders.Unload(a)
+		s.births.Loaders.Unload(a)
 	case fleet.AbortLoader:
-		s.loaders.Abort(a)
+		s.births.Loaders.Abort(a)
 	case fleet.KillLoader:
-		s.loaders.Kill(a)
+		s.births.Loaders.Kill(a)
 	case fleet.Announce:
 		s.announce(s.roster.Of(a.ID))
 	case fleet.FoundStuck:
@@ -48,7 +48,7 @@ func (s *Supervisor) perform(a fleet.Action) {
 		w := s.roster.Of(a.ID)
 		s.log.Info("worker is not ready yet: it speaks the worker protocol after all, and has not said READY=1", w.Fields(zap.Duration("after", w.Age()))...)
 	case fleet.Plain:
-		s.roster.Of(a.ID).Rev.WarnPlain(s.log)
+		s.roster.Of(a.ID).Rev.WarnPlain(s.log.Logger)
 	case fleet.Retire:
 		s.retire(s.roster.Of(a.ID), a)
 	case fleet.Hasten:
@@ -72,9 +72,9 @@ func (s *Supervisor) perform(a fleet.Action) {
 		s.births.Boards.Clear(w.Place)
 		s.afterActions(func() { s.postmortems.Bury(w, a) })
 	case fleet.Rescale:
-		s.log.Info("scaled", append([]zap.Field{zap.Int("from", a.From), zap.Int("workers", a.To)}, s.demand.Fields()...)...)
+		s.log.Info("scaled", append([]zap.Field{zap.Int("from", a.From), zap.Int("workers", a.To)}, s.limits.Demand.Fields()...)...)
 		if a.To >= a.From && s.revisions.Current.Config.WorkersMax == 0 {
-			s.revisions.Current.WarnScaled(s.log, a.To)
+			s.revisions.Current.WarnScaled(s.log.Logger, a.To)
 		}
 	case fleet.Apply:
 		s.apply(a)

@@ -3,7 +3,6 @@
 package supervisor
 
 import (
-	"slices"
 	"syscall"
 	"time"
 
@@ -21,13 +20,7 @@ var hopeless = process.Status{Code: protocol.ExitHopeless}
 
 // knows says whether the process is a child that was started here.
 func (s *Supervisor) knows(pid int) bool {
-	return s.roster.Has(pid) || s.loaders.ByPID(pid) != nil || s.development.Is(pid) || s.upgrades.Tries(pid)
-}
-
-// livingPIDs are those of the workers, for any goroutine.
-func (s *Supervisor) livingPIDs() (pids []int) {
-	s.loop.Report(func() { pids = slices.Collect(s.roster.PIDs()) })
-	return pids
+	return s.roster.Has(pid) || s.births.Loaders.ByPID(pid) != nil || s.development.Is(pid) || s.upgrades.Tries(pid)
 }
 
 // reap takes every exit there is.
@@ -51,8 +44,8 @@ func (s *Supervisor) reap() {
 			built = &e.Status
 		case s.upgrades.Tries(e.Pid):
 			tried = &e.Status
-		case s.loaders.ByPID(e.Pid) != nil:
-			s.loaders.Died(s.loaders.ByPID(e.Pid), e.Status)
+		case s.births.Loaders.ByPID(e.Pid) != nil:
+			s.births.Loaders.Died(s.births.Loaders.ByPID(e.Pid), e.Status)
 		default:
 			w := s.roster.Reaped(e.Pid)
 			s.died(w, e.Status)
@@ -95,7 +88,7 @@ func (s *Supervisor) clear(w *roster.Worker, group int) {
 func (s *Supervisor) died(w *roster.Worker, end process.Status) {
 	w.Status, w.Gone = end, true
 	if w.Rev.Config.Preload {
-		s.loaders.WorkerDied(time.Now())
+		s.births.Loaders.WorkerDied(time.Now())
 	}
 	known, _ := s.fleet.Worker(w.ID)
 	if known.State == fleet.Starting && end == hopeless {
@@ -117,6 +110,6 @@ func (s *Supervisor) children() leftovers.Children {
 			is.Leaders = append(is.Leaders, leftovers.Leader{ID: w.ID, PID: w.PID, Busy: w.Executed || !known.ReadyAt.IsZero()})
 		}
 	}
-	is.Leaders = append(is.Leaders, s.loaders.Leaders()...)
+	is.Leaders = append(is.Leaders, s.births.Loaders.Leaders()...)
 	return is
 }

@@ -60,7 +60,7 @@ func (s *Supervisor) try(r *revision.Revision, b *revision.Binding) (begun bool,
 	}
 	s.adopt(r)
 	s.log.Info("reload started", zap.Int("revision", r.Number), zap.Strings("changed", config.Diff(s.revisions.Current.Config, r.Config)))
-	r.Warn(s.log, s.revisions.Current)
+	r.Warn(s.log.Logger, s.revisions.Current)
 	s.reloads.Start(r.Number)
 	s.step(fleet.Reload{Revision: r.Number, Settings: r.Settings()})
 	return true, nil
@@ -85,7 +85,7 @@ func (s *Supervisor) endReload(a fleet.EndReload) {
 		s.books.ReloadEnded(admin.RolledBack)
 		e, who := s.report.EndingOf(a.Culprit), zap.Int("worker", a.Culprit)
 		if a.Loader {
-			e, who = s.loaders.Ending(a.Revision), zap.Bool("loader", true)
+			e, who = s.births.Loaders.Ending(a.Revision), zap.Bool("loader", true)
 		}
 		s.log.Error("reload rolled back", zap.Int("revision", a.Revision), who, zap.String("status", e.Status), zap.Strings("last_lines", e.Lines))
 		result = control.Reload{Result: control.RolledBack, Error: e.Of(a.Culprit)}

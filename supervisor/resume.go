@@ -34,12 +34,12 @@ func newSuccessor(o Options, h hands) (*Supervisor, error) {
 	s.postmortems.Archive.Resume()
 	s.upgrades.Done(i.version, o.Version)
 	s.endpoints.Resume()
-	s.births.Boards.Reopen(s.log)
+	s.births.Boards.Reopen(s.log.Logger)
 	for f := range s.fleet.Workers() {
 		w := s.roster.Of(f.ID)
 		w.Identity, w.Rev, w.Executed, w.Signs.Due = f.Identity, s.revisions.All[f.Revision], true, time.Now()
 		s.limits.Guard.Resume(w.ID, w.Watch)
-		if err := w.Reopen(s.options.Streams, s.log); err != nil {
+		if err := w.Reopen(s.options.Streams, s.log.Logger); err != nil {
 			s.log.Error("cannot go on with all that a worker says", w.Fields(zap.Error(err))...)
 		}
 		if w.Endpoint != nil {
@@ -52,8 +52,8 @@ func newSuccessor(o Options, h hands) (*Supervisor, error) {
 			s.roster.Remove(id)
 		}
 	}
-	for _, l := range s.loaders.All() {
-		s.loaders.Reopen(l)
+	for _, l := range s.births.Loaders.All() {
+		s.births.Loaders.Reopen(l)
 	}
 	s.roster.Reopen(i.strays, s.options.Streams)
 	return s, nil
@@ -94,7 +94,7 @@ func (s *Supervisor) begin() {
 		s.endpoints.OpenAdmin(r.Admin, r.Config) // all were in force once
 	}
 	s.endpoints.OpenAdmin(s.revisions.Current.Admin, s.revisions.Current.Config) // whose rights count where they share an address
-	s.limits.Keep(time.Now())
+	s.limits.Watch(time.Now())
 	for w := range s.roster.All() {
 		s.limits.Weigh(w)
 	}

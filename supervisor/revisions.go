@@ -27,7 +27,7 @@ func (s *Supervisor) forget() {
 		return // which is in force
 	}
 	for _, r := range s.revisions.Drop(s.fleet.Revisions()) {
-		s.loaders.Forget(r.Number)
+		s.births.Loaders.Forget(r.Number)
 		s.discard(r)
 	}
 	if !s.revisions.LogAccess() {

@@ -60,7 +60,7 @@ func (s *Supervisor) tails() []*process.Tail {
 	for w := range s.roster.All() {
 		all = append(all, w.Tails()...)
 	}
-	for _, l := range s.loaders.All() {
+	for _, l := range s.births.Loaders.All() {
 		all = append(all, l.Tails()...)
 	}
 	return all
@@ -175,7 +175,7 @@ func understand(rest *handover.State) (i *Inheritance, err error) {
 		}
 	}
 	for f := range s.fleet.Loaders() {
-		if l := s.loaders.Of(f.Revision); l == nil {
+		if l := s.births.Loaders.Of(f.Revision); l == nil {
 			return nil, fmt.Errorf("there is no loader of revision %d", f.Revision)
 		}
 	}

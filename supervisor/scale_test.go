@@ -54,7 +54,7 @@ func BenchmarkTick(b *testing.B) {
 			s := serving(b, n)
 			for b.Loop() {
 				s.tick()
-				s.inform()
+				s.report.Inform(time.Now())
 				if s.deadline().IsZero() {
 					b.Fatal("it would not wake up again")
 				}

@@ -92,7 +92,7 @@ func TestUpgradeWithSlowLog(t *testing.T) {
 		s, log := st.master, &slowLog{counter: counter{LevelEnabler: zapcore.InfoLevel, line: func(string) {}}, takes: time.Second}
 		st.say(1, notify.Message{Ready: true})
 		st.in(func() {
-			s.log, s.options.Program = zap.New(log), Program{"/proc/self/exe", []string{"gosuper"}}
+			s.log.Logger, s.options.Program = zap.New(log), Program{"/proc/self/exe", []string{"gosuper"}}
 			s.hands.become = func(int, []string, []string, int, []int, func() []syscall.Signal) error { return errors.New("no exec") }
 		})
 		var err error

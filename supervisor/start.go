@@ -19,7 +19,6 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/archive"
 	"github.com/gosuper/gosuper/supervisor/internal/birth"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
-	"github.com/gosuper/gosuper/supervisor/internal/demand"
 	"github.com/gosuper/gosuper/supervisor/internal/develop"
 	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
@@ -70,37 +69,35 @@ func newState() *Supervisor {
 		files:     &ownfiles.Files{},
 		limits:    limits.New(),
 		reloads:   reloads.New(),
+		births:    birth.New(),
 		leftovers: leftovers.New(),
-		loaders:   preload.New(),
 		upgrades:  upgrade.New(),
 	}
 }
 
 // attach gives a state what it works with before there is a brain.
 func (s *Supervisor) attach(o Options, h hands) {
-	lines := logorder.New(o.Log, func() { s.loop.Report(func() {}) }) // an upgrade may wait for that
-	s.given = given{options: o, log: lines.Logger, lines: lines, hands: h, killer: process.NewKiller(s.livingPIDs, func(pid int, err error) {
-		s.log.Error("cannot kill all processes of a worker", zap.Int("pid", pid), zap.Error(err))
-	})}
+	s.options, s.hands = o, h
+	s.log = logorder.New(o.Log, func() { s.loop.Report(func() {}) }) // an upgrade may wait for that
 	s.signals.Attach(h.signals)
 	s.limits.Scales.Attach(h.trees, h.oom)
 	s.leftovers.Attach(leftovers.Options{
-		Loop: s.loop, Log: s.log, Note: s.note, Knows: s.knows, Adopted: h.adopted, Children: s.children,
+		Loop: s.loop, Log: s.log.Logger, Note: s.note, Knows: s.knows, Adopted: h.adopted, Children: s.children,
 		Expecting: s.roster.Expecting, Outlive: func() bool { return s.revisions.Current.Config.Limits.Outlive },
 	})
 	s.reloads.Attach(reloads.Options{
-		Log: s.log, Loop: s.loop, Environ: o.Environ, Reconfigure: o.Reconfigure, Ended: s.books.ReloadEnded,
+		Log: s.log.Logger, Loop: s.loop, Environ: o.Environ, Reconfigure: o.Reconfigure, Ended: s.books.ReloadEnded,
 		InForce: s.inForce, Plan: s.plan, Try: s.try,
 	})
 	s.development = develop.New(develop.Options{
-		Log: s.log, Environ: o.Environ, Loop: s.loop, Project: s.project, Reload: func() { s.reload() },
+		Log: s.log.Logger, Environ: o.Environ, Loop: s.loop, Project: s.project, Reload: func() { s.reload() },
 		Make: func(start func() (int, error), told func(int, error), ended func(process.Status)) {
 			s.leftovers.Shared = true // build tools leave servers of their own behind
 			s.births.Make(start, told, ended)
 		},
 	})
-	s.files.Attach(ownfiles.Options{Loop: s.loop, Log: o.Logs, Logger: s.log, Turns: o.turns, Lost: s.books.LoseLines})
-	s.postmortems.Archive.Attach(archive.Options{Log: s.log, Loop: s.loop, InForce: s.inForce})
+	s.files.Attach(ownfiles.Options{Loop: s.loop, Log: o.Logs, Logger: s.log.Logger, Turns: o.turns, Lost: s.books.LoseLines})
+	s.postmortems.Archive.Attach(archive.Options{Log: s.log.Logger, Loop: s.loop, InForce: s.inForce})
 	s.sockets.Work(socket.NewPaths(s.loop.Report, func(what string, err error) { s.log.Warn(what, zap.Error(err)) }))
 }
 
@@ -109,14 +106,14 @@ func (s *Supervisor) inForce() *config.Config { return s.revisions.Current.Confi
 
 // connect gives the rest what it works with, now that there is a brain.
 func (s *Supervisor) connect() {
-	s.loaders.Attach(preload.Options{
-		Log: s.lines, Environ: s.options.Environ, Output: s.options.Streams, Roster: s.roster, Leftovers: &s.leftovers,
+	s.births.Loaders.Attach(preload.Options{
+		Log: s.log, Environ: s.options.Environ, Output: s.options.Streams, Roster: s.roster, Leftovers: &s.leftovers,
 		Note: s.note, State: s.fleet.Loader,
-		Restarted: s.books.Loaded, Failed: s.postmortems.Enter, Known: s.knows, Child: s.hands.child, Kill: s.killer.Kill, Make: s.births.Make,
+		Restarted: s.books.Loaded, Failed: s.postmortems.Enter, Known: s.knows, Child: s.hands.child, Kill: s.leftovers.KillTree, Make: s.births.Make,
 		Deliver: func(m preload.Message, done <-chan struct{}) { s.signs.Post(signs.Message{Loader: m}, done) },
 	})
 	s.births.Attach(birth.Options{
-		Log: s.log, Loop: s.loop, Environ: s.options.Environ, Output: s.options.Streams, Fleet: s.fleet, Roster: s.roster, Loaders: &s.loaders, Files: s.files,
+		Log: s.log.Logger, Loop: s.loop, Environ: s.options.Environ, Output: s.options.Streams, Fleet: s.fleet, Roster: s.roster, Files: s.files,
 		Executed: func(w *roster.Worker) { s.signs.Post(signs.Message{ID: w.ID, Executed: true}, w.Endpoint.Done()) },
 		Unneeded: func(w *roster.Worker) {
 			s.clear(w, 0)
@@ -131,38 +128,35 @@ func (s *Supervisor) connect() {
 		s.hands.launch = s.births.Launch
 	}
 	s.signs.Attach(signs.Options{
-		Log: s.log, Loop: s.loop, Fleet: s.fleet, Roster: s.roster, Loaders: &s.loaders, Guard: s.limits.Guard,
+		Log: s.log.Logger, Loop: s.loop, Fleet: s.fleet, Roster: s.roster, Loaders: &s.births.Loaders, Guard: s.limits.Guard,
 		Once: s.books.Once, Look: s.hands.look, Note: s.note, Step: s.step,
 	})
 	s.report = &report.Report{
-		Version: s.options.Version, Log: s.log, Fleet: s.fleet, Roster: s.roster, Revisions: &s.revisions, Books: s.books,
-		Loaders: &s.loaders, Reloads: s.reloads, Files: s.files, Recent: s.limits.Scales.Recent,
+		Version: s.options.Version, Log: s.log.Logger, Fleet: s.fleet, Roster: s.roster, Revisions: &s.revisions, Books: s.books,
+		Loaders: &s.births.Loaders, Reloads: s.reloads, Files: s.files, Recent: s.limits.Scales.Recent, Store: s.sockets.Store,
 	}
 	s.postmortems.Attach(postmortem.Options{
-		Log: s.lines, Fleet: s.fleet, Roster: s.roster, Books: s.books, Limits: &s.limits, Report: s.report, Files: s.files,
+		Log: s.log, Fleet: s.fleet, Roster: s.roster, Books: s.books, Limits: &s.limits, Report: s.report, Files: s.files,
 	})
 	s.sockets.Attach(listeners.Options{
-		Log: s.log, Loop: s.loop, Fleet: s.fleet, Roster: s.roster, Revisions: &s.revisions, Note: s.note, Step: s.step,
+		Log: s.log.Logger, Loop: s.loop, Fleet: s.fleet, Roster: s.roster, Revisions: &s.revisions, Note: s.note, Step: s.step,
 	})
 	s.limits.Attach(limits.Options{
-		Log: s.log, Loop: s.loop, Fleet: s.fleet, Roster: s.roster, Loaders: &s.loaders,
+		Log: s.log.Logger, Loop: s.loop, Fleet: s.fleet, Roster: s.roster, Revisions: &s.revisions, Loaders: &s.births.Loaders,
+		Listen:     func(sockets *socket.Set) error { return s.sockets.Listen(sockets, s.sockets.ReplaceHolders) },
 		ReadBoards: s.report.ReadBoards, LoseInnocents: s.books.LoseInnocents, Note: s.note, Step: s.step,
 	})
-	s.demand.Attach(demand.Options{
-		Log: s.log, Loop: s.loop, Fleet: s.fleet, Roster: s.roster, Revisions: &s.revisions, Step: s.step,
-		Listen: func(sockets *socket.Set) error { return s.sockets.Listen(sockets, s.sockets.ReplaceHolders) },
-	})
 	s.upgrades.Attach(upgrade.Options{
-		Log: s.log, Loop: s.loop, Version: s.options.Version, Path: func() string { return s.options.Program.Path },
+		Log: s.log.Logger, Loop: s.loop, Version: s.options.Version, Path: func() string { return s.options.Program.Path },
 		Objection: s.upgradable, Idle: s.idle, Try: s.beginTrial, Pause: s.endpoints.Pause, Unpause: s.endpoints.Unpause, Replace: s.replace,
 	})
-	s.endpoints.Attach(endpoints.Options{Master: s.api(), Log: s.log, Paths: s.sockets.Paths(), Environ: s.options.Environ})
+	s.endpoints.Attach(endpoints.Options{Master: s.api(), Log: s.log.Logger, Paths: s.sockets.Paths(), Environ: s.options.Environ})
 }
 
 // api is what people and programs ask of the master.
 func (s *Supervisor) api() *api.API {
 	return api.New(api.Options{
-		Log: s.log, Loop: s.loop, Report: s.report, Scales: s.limits.Scales, Upgrades: &s.upgrades,
+		Log: s.log.Logger, Loop: s.loop, Report: s.report, Scales: s.limits.Scales, Upgrades: &s.upgrades,
 		Step: s.step, Reload: s.reload, Stop: s.stop, Upgrade: s.upgrades.Ask,
 	})
 }
@@ -212,7 +206,7 @@ func (s *Supervisor) first(c *config.Config) (*revision.Revision, error) {
 	var r *revision.Revision
 	var err error
 	over, stopped := s.signals.During(func(ctx context.Context) {
-		if r, err = revision.First(ctx, c, s.options.Environ, &s.sockets.Keeper, s.log); err != nil {
+		if r, err = revision.First(ctx, c, s.options.Environ, &s.sockets.Keeper, s.log.Logger); err != nil {
 			return
 		}
 		if err = s.files.OpenAccess(c.Log.AccessFile); err != nil {
@@ -245,6 +239,6 @@ func (s *Supervisor) greet() {
 		zap.String("name", r.Config.Name), zap.String("version", s.options.Version), zap.String("go", runtime.Version()),
 		zap.Int("pid", os.Getpid()), zap.Strings("bind", r.Binds()), zap.Int("workers", r.Workers), zap.Strings("command", r.Config.Command))
 	r.Warnings = s.options.Warnings
-	r.Warn(s.log, r)
+	r.Warn(s.log.Logger, r)
 	s.postmortems.Archive.Open()
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/gosuper/gosuper/supervisor/internal/birth"
 	"github.com/gosuper/gosuper/supervisor/internal/books"
-	"github.com/gosuper/gosuper/supervisor/internal/demand"
 	"github.com/gosuper/gosuper/supervisor/internal/develop"
 	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
@@ -20,10 +19,8 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/listeners"
 	"github.com/gosuper/gosuper/supervisor/internal/logorder"
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
-	"github.com/gosuper/gosuper/supervisor/internal/manager"
 	"github.com/gosuper/gosuper/supervisor/internal/ownfiles"
 	"github.com/gosuper/gosuper/supervisor/internal/postmortem"
-	"github.com/gosuper/gosuper/supervisor/internal/preload"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/reloads"
 	"github.com/gosuper/gosuper/supervisor/internal/report"
@@ -39,8 +36,10 @@ import (
 // Supervisor is one master. Its state belongs to the goroutine of the loop, which Run
 // starts.
 type Supervisor struct {
-	given  `state:"-"`
-	inputs `state:"-"`
+	options Options       `state:"-"`
+	log     *logorder.Log `state:"-"` // which all of the loop writes to
+	hands   hands         `state:"-"`
+	inputs  `state:"-"`
 
 	fleet     *fleet.Fleet        `state:"fleet"`
 	revisions revision.Known      `state:",inline"`
@@ -50,26 +49,14 @@ type Supervisor struct {
 
 	roster    *roster.Roster      `state:",inline"`
 	leftovers leftovers.Leftovers `state:",inline"`
-	loaders   preload.Loaders     `state:",inline"` // that workers are forked from
 
-	manager     *manager.Manager       `state:"-"`       // nil: there is none
 	books       *books.Books           `state:",inline"` // what is counted and remembered
 	report      *report.Report         `state:"-"`       // what the master is doing
 	postmortems postmortem.Postmortems `state:",inline"` // of workers
-	limits      limits.Limits          `state:",inline"` // of workers
-	demand      demand.Meter           `state:"-"`       // by which there are more of them or fewer
+	limits      limits.Limits          `state:",inline"` // of workers, and of how many there are
 	reloads     *reloads.Reloads       `state:",inline"`
 	endpoints   *endpoints.Endpoints   `state:",inline"` // where people and programs ask
 	upgrades    upgrade.Upgrades       `state:"-"`
-}
-
-// given is what a master is made with, and keeps as it is.
-type given struct {
-	options Options
-	log     *zap.Logger   // which all of the loop writes to
-	lines   *logorder.Log // behind it, on the way to that of the options
-	hands   hands
-	killer  *process.Killer
 }
 
 // inputs are what the loop waits for, beside its timer, and what it has to do next.
@@ -127,14 +114,14 @@ func (s *Supervisor) supervise() error {
 		s.leftovers.Meet(s.hands.guests())
 		s.greet()
 	}
-	s.meetManager()
+	s.report.Meet(s.options.Environ)
 	s.endpoints.OpenAdmin(s.revisions.Current.Admin, s.revisions.Current.Config)
 	s.begin()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for !s.fleet.Halted() {
 		s.upgrades.Continue()
-		s.inform()
+		s.report.Inform(time.Now())
 		wait(timer, s.deadline())
 		select {
 		case sig := <-s.signals.C:
@@ -154,27 +141,6 @@ func (s *Supervisor) supervise() error {
 	return s.end()
 }
 
-// meetManager finds the service manager. The master runs without one, too.
-func (s *Supervisor) meetManager() {
-	m, err := manager.Find(s.options.Environ)
-	if err != nil {
-		s.log.Warn("nobody is told when the workers are ready", zap.Error(err))
-	}
-	s.manager = m
-}
-
-// inform tells the service manager what it does not know yet, as soon as it keeps the
-// sockets that the next master needs, should this one die.
-func (s *Supervisor) inform() {
-	if s.manager == nil || s.sockets.Store(s.manager) != nil {
-		return
-	}
-	now := time.Now()
-	if err := s.manager.Tell(now, s.report.Service(now)); err != nil {
-		s.log.Warn("cannot tell the service manager", zap.Error(err))
-	}
-}
-
 // wait sets the timer to the time, or stops it.
 func wait(timer *time.Timer, next time.Time) {
 	timer.Stop()
@@ -186,7 +152,7 @@ func wait(timer *time.Timer, next time.Time) {
 // deadline is when the loop has something to do of its own; zero: never.
 func (s *Supervisor) deadline() time.Time {
 	next, _ := s.fleet.Deadline()
-	return loop.Soonest(next, s.sockets.Due(), s.development.Due(), s.upgrades.Due(), s.signs.Due(), s.limits.Due(), s.demand.Due(), s.manager.Due(), s.loaders.Due(), s.leftovers.Groups.Due())
+	return loop.Soonest(next, s.sockets.Due(), s.development.Due(), s.upgrades.Due(), s.signs.Due(), s.limits.Due(), s.report.Due(), s.births.Loaders.Due(), s.leftovers.Groups.Due())
 }
 
 // tick is the passing of time. What already happened is heard first, so that
@@ -198,8 +164,7 @@ func (s *Supervisor) tick() {
 	s.development.Expire(time.Now())
 	s.signs.Look(time.Now())
 	s.limits.Patrol(time.Now())
-	s.demand.Look(time.Now())
-	s.loaders.Blame(time.Now())
+	s.births.Loaders.Blame(time.Now())
 	s.step(fleet.Tick{})
 	s.upgrades.Hurry(time.Now())
 }
@@ -229,10 +194,9 @@ func (s *Supervisor) step(events ...fleet.Event) {
 			s.perform(a)
 		}
 		if s.fleet.Moved() {
-			s.limits.Keep(time.Now())
 			s.sockets.CloseSlots()
 		}
-		s.demand.Keep()
+		s.limits.Keep(time.Now())
 		for _, explain := range s.next.last {
 			explain()
 		}

@@ -65,8 +65,8 @@ func (l *listener) read(yes bool) {
 func listenTo(t *testing.T, watchdog time.Duration, toml string, acts func(*stage, *listener)) {
 	l := &listener{}
 	play(t, toml, func(st *stage, _ *roster.Worker) error {
-		if st.master.manager == nil {
-			l.start, st.master.manager = st.start, manager.New(l, watchdog)
+		if st.master.report.Manager == nil {
+			l.start, st.master.report.Manager = st.start, manager.New(l, watchdog)
 		}
 		return nil
 	}, func(st *stage) { acts(st, l) })

@@ -50,7 +50,7 @@ func (s *Supervisor) upgradable() error {
 
 // idle says whether nothing is being made that would be lost with this image.
 func (s *Supervisor) idle() bool {
-	if s.sockets.Busy() || s.loop.MainBusy() || s.lines.Busy() {
+	if s.sockets.Busy() || s.loop.MainBusy() || s.log.Busy() {
 		return false
 	}
 	for w := range s.roster.All() {
@@ -58,7 +58,7 @@ func (s *Supervisor) idle() bool {
 			return false
 		}
 	}
-	return s.loaders.Ready()
+	return s.births.Loaders.Ready()
 }
 
 // errBusy says that too much happened while a standstill came about.
@@ -70,7 +70,7 @@ var errBusy = errors.New("something happened meanwhile")
 // begins once more. It may be that do never returns. What came of it is told to over.
 func (s *Supervisor) standstill(aside func() error, do func(*saved) error, over func(error)) {
 	all := standstill.Begin(standstill.Options{
-		Roster: s.roster, Loaders: &s.loaders, Files: s.files, Tails: s.tails, Idle: s.killer.Idle, Serve: s.signs.Serve,
+		Roster: s.roster, Loaders: &s.births.Loaders, Files: s.files, Tails: s.tails, Idle: s.leftovers.Killed, Serve: s.signs.Serve,
 	})
 	go func() {
 		err := all.Wait()

@@ -74,7 +74,7 @@ var mayImport = map[string][]string{
 	},
 	"supervisor/internal/revision": {
 		sys, "go.uber.org/zap", module + "/config", module + "/supervisor/files", module + "/supervisor/internal/accesslog", module + "/supervisor/internal/endpoints",
-		module + "/supervisor/internal/fleet", module + "/supervisor/internal/guard", module + "/supervisor/internal/outfit", module + "/supervisor/internal/pidfile",
+		module + "/supervisor/internal/fleet", module + "/supervisor/internal/guard", module + "/supervisor/internal/loop", module + "/supervisor/internal/outfit", module + "/supervisor/internal/pidfile",
 		module + "/supervisor/internal/process", module + "/supervisor/internal/socket", module + "/worker/scoreboard", module + "/worker/sealed",
 	},
 	"supervisor/internal/birth": {
@@ -86,8 +86,8 @@ var mayImport = map[string][]string{
 		module + "/supervisor/internal/preload", module + "/supervisor/internal/process", module + "/supervisor/internal/roster", module + "/worker/scoreboard",
 	},
 	"supervisor/internal/limits": {
-		"go.uber.org/zap", module + "/config", module + "/supervisor/internal/fleet", module + "/supervisor/internal/guard", module + "/supervisor/internal/loop",
-		module + "/supervisor/internal/preload", module + "/supervisor/internal/roster", module + "/supervisor/internal/scales", module + "/worker/scoreboard",
+		"go.uber.org/zap", module + "/config", module + "/supervisor/internal/demand", module + "/supervisor/internal/fleet", module + "/supervisor/internal/guard", module + "/supervisor/internal/loop",
+		module + "/supervisor/internal/preload", module + "/supervisor/internal/revision", module + "/supervisor/internal/roster", module + "/supervisor/internal/scales", module + "/supervisor/internal/socket", module + "/worker/scoreboard",
 	},
 	"supervisor/internal/listeners": {
 		"go.uber.org/zap", module + "/supervisor/internal/fleet", module + "/supervisor/internal/hint", module + "/supervisor/internal/loop",
@@ -122,7 +122,7 @@ var mayImport = map[string][]string{
 	"supervisor/internal/hint":      {sys, "go.uber.org/zap", module + "/config", module + "/supervisor/internal/filewatch", module + "/supervisor/internal/process", module + "/supervisor/internal/socket"},
 	"supervisor/internal/httpd":     {},
 	"supervisor/internal/loop":      {},
-	"supervisor/internal/endpoints": {sys, "go.uber.org/zap", module + "/supervisor/internal/hint", module + "/config", module + "/supervisor/admin", module + "/supervisor/control", module + "/supervisor/internal/socket"},
+	"supervisor/internal/endpoints": {sys, "go.uber.org/zap", module + "/supervisor/internal/hint", module + "/config", module + "/supervisor/admin", module + "/supervisor/control", module + "/supervisor/internal/loop", module + "/supervisor/internal/socket"},
 	"supervisor/internal/tally":     {sys, module + "/worker/scoreboard"},
 	"worker":                        {sys, module + "/worker/protocol", module + "/worker/scoreboard", module + "/worker/internal"},
 	"worker/internal/accesslog":     {sys, module + "/worker/protocol"},

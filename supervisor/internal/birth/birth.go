@@ -42,7 +42,6 @@ type Options struct {
 	Output  output.Destination // of what workers write
 	Fleet   *fleet.Fleet
 	Roster  *roster.Roster
-	Loaders *preload.Loaders
 	Files   *ownfiles.Files // of which workers get the access log
 	// Executed is called by another goroutine when the program of a worker runs, or never
 	// will.
@@ -58,9 +57,14 @@ type Options struct {
 type Births struct {
 	options Options `state:"-"`
 
+	// Loaders are the processes that workers are forked from.
+	Loaders preload.Loaders `state:",inline"`
 	// Boards are the memory that workers are given to report by.
 	Boards boards.Boards `state:",inline"`
 }
+
+// New are the births of a master that has no loader.
+func New() Births { return Births{Loaders: preload.New()} }
 
 // Attach says what the births work with.
 func (b *Births) Attach(o Options) { b.options = o }
@@ -71,7 +75,7 @@ func (b *Births) Launch(w *roster.Worker, told func(pid int, err error)) (pid in
 	if w.Rev.Config.Preload {
 		o, err := b.own(w)
 		if err == nil {
-			err = b.options.Loaders.Ask(w.Revision, w.ID, o, told)
+			err = b.Loaders.Ask(w.Revision, w.ID, o, told)
 		}
 		if err != nil {
 			o.Close()

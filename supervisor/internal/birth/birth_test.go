@@ -19,7 +19,6 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/loader"
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/ownfiles"
-	"github.com/gosuper/gosuper/supervisor/internal/preload"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/revision"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
@@ -53,17 +52,16 @@ func newHouse(t *testing.T, toml string) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{loop: loop.New(), roster: roster.New()}
+	h := &house{Births: New(), loop: loop.New(), roster: roster.New()}
 	h.files.Attach(ownfiles.Options{Loop: h.loop, Logger: zap.NewNop(), Lost: func(uint64) {}})
 	var keeper socket.Keeper
 	if h.revision, err = revision.First(t.Context(), c, nil, &keeper, zap.NewNop()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.revision.Close)
-	loaders := preload.New()
 	h.Boards.Open()
 	h.Attach(Options{
-		Log: zap.NewNop(), Loop: h.loop, Output: toNobody{}, Roster: h.roster, Loaders: &loaders, Files: &h.files,
+		Log: zap.NewNop(), Loop: h.loop, Output: toNobody{}, Roster: h.roster, Files: &h.files,
 		Fleet:    fleet.New(1, h.revision.Settings(), func() float64 { return 0 }),
 		Executed: func(*roster.Worker) {}, Unneeded: func(*roster.Worker) { h.unneeded++ }, Over: func() { h.over++ },
 	})

@@ -32,7 +32,8 @@ type Leftovers struct {
 	// Groups are those of workers that are gone and had leases.
 	Groups groups.Groups `state:",inline"`
 
-	options Options `state:"-"`
+	options Options         `state:"-"`
+	killer  *process.Killer `state:"-"`
 
 	dead   map[int]Leader `state:"-"` // by pid, while the kernel gives that to nobody else
 	told   map[int]bool   `state:"-"` // pids that were named

@@ -3,6 +3,7 @@
 package leftovers
 
 import (
+	"maps"
 	"os"
 	"slices"
 	"syscall"
@@ -46,7 +47,22 @@ type Children struct {
 }
 
 // Attach says what the leftovers work with.
-func (l *Leftovers) Attach(o Options) { l.options = o }
+func (l *Leftovers) Attach(o Options) {
+	l.options = o
+	l.killer = process.NewKiller(func() (pids []int) {
+		o.Loop.Report(func() { pids = slices.Collect(maps.Keys(o.Children().Workers)) })
+		return pids
+	}, func(pid int, err error) {
+		o.Log.Error("cannot kill all processes of a worker", zap.Int("pid", pid), zap.Error(err))
+	})
+}
+
+// KillTree ends a worker, or another child that leads a session, with all that it has
+// started, as [process.Killer.Kill] does.
+func (l *Leftovers) KillTree(pid int) error { return l.killer.Kill(pid) }
+
+// Killed is closed when all are killed that were to be so far.
+func (l *Leftovers) Killed() <-chan struct{} { return l.killer.Idle() }
 
 // Clear tells the brain that a worker with a lease is cleared, as soon as nobody is left of
 // its process group; 0: it had none.

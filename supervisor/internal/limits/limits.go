@@ -2,8 +2,9 @@
 
 // Package limits holds workers to the limits of their configurations: the time that their
 // requests take, the signs of life that they give (package guard), and the memory that they
-// take (package scales). What is seen becomes an event for the brain, and a line in the log
-// about what that decides.
+// take (package scales). How many there are between workers and workers_max follows from what
+// there is to do (package demand). What is seen becomes an event for the brain, and a line in
+// the log about what that decides.
 package limits
 
 import (
@@ -12,22 +13,28 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/gosuper/gosuper/supervisor/internal/demand"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/guard"
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/preload"
+	"github.com/gosuper/gosuper/supervisor/internal/revision"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/supervisor/internal/scales"
+	"github.com/gosuper/gosuper/supervisor/internal/socket"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
 // Options are what limits need. All fields are required.
 type Options struct {
-	Log     *zap.Logger
-	Loop    *loop.Loop // by which those reach the owner who weigh
-	Fleet   *fleet.Fleet
-	Roster  *roster.Roster
-	Loaders *preload.Loaders
+	Log       *zap.Logger
+	Loop      *loop.Loop // by which those reach the owner who weigh, or wait for connections
+	Fleet     *fleet.Fleet
+	Roster    *roster.Roster
+	Revisions *revision.Known
+	Loaders   *preload.Loaders
+	// Listen has sockets listen, which nobody does else where there is no worker.
+	Listen func(*socket.Set) error
 	// ReadBoards brings the totals up to date, and LoseInnocents enters requests that were
 	// not to blame for the end of the stuck worker that takes them along.
 	ReadBoards    func(now time.Time)
@@ -44,20 +51,32 @@ type Limits struct {
 
 	Guard  *guard.Guard   `state:"-"` // what it knows the workers have while the state is written and read
 	Scales *scales.Scales `state:",inline"`
+	Demand demand.Meter   `state:"-"`
 }
 
 // New are the limits of nobody.
 func New() Limits { return Limits{Guard: guard.New(scoreboard.Monotonic), Scales: scales.New()} }
 
 // Attach says what the limits work with.
-func (l *Limits) Attach(o Options) { l.options = o }
+func (l *Limits) Attach(o Options) {
+	l.options = o
+	l.Demand.Attach(demand.Options{Log: o.Log, Loop: o.Loop, Fleet: o.Fleet, Roster: o.Roster, Revisions: o.Revisions, Listen: o.Listen, Step: o.Step})
+}
 
-// Due is when to look at the boards next; zero: never.
-func (l *Limits) Due() time.Time { return l.Guard.Next() }
+// Due is when to call [Limits.Patrol] next; zero: never.
+func (l *Limits) Due() time.Time { return loop.Soonest(l.Guard.Next(), l.Demand.Due()) }
 
-// Keep has the boards of those looked at of whom it matters what is to be seen. It is to
-// be called when that may have changed.
-func (l *Limits) Keep(now time.Time) { l.Guard.Keep(now, l.watched()) }
+// Keep has the boards of those looked at of whom it matters what is to be seen, if that
+// may have changed. It is to be called after each step of the brain.
+func (l *Limits) Keep(now time.Time) {
+	if l.options.Fleet.Moved() {
+		l.Watch(now)
+	}
+	l.Demand.Keep()
+}
+
+// Watch is the part of [Limits.Keep] that is about those who work already.
+func (l *Limits) Watch(now time.Time) { l.Guard.Keep(now, l.watched()) }
 
 // watched are the workers that the guard looks at.
 func (l *Limits) watched() iter.Seq[guard.Charge] {
@@ -74,10 +93,15 @@ func (l *Limits) watched() iter.Seq[guard.Charge] {
 	}
 }
 
-// Patrol looks at the boards when the time of one has come, and tells the brain
-// what is to be seen there.
+// Patrol looks at the boards when the time of one has come, and at what there is to do,
+// and tells the brain what is to be seen there.
 func (l *Limits) Patrol(now time.Time) {
-	due := l.Due()
+	l.look(now)
+	l.Demand.Look(now)
+}
+
+func (l *Limits) look(now time.Time) {
+	due := l.Guard.Next()
 	if due.IsZero() || due.After(now) {
 		return
 	}

@@ -93,6 +93,23 @@ func (l *Loop) Afterwards(do func()) {
 // Busy says whether an errand is not over. Only the owner may call it.
 func (l *Loop) Busy() bool { return l.errands.busy > 0 }
 
+// Await does what goroutines ask for until over is closed, or for so long at most. Only
+// the owner may call it.
+func (l *Loop) Await(over <-chan struct{}, atMost time.Duration) {
+	limit := time.NewTimer(atMost)
+	defer limit.Stop()
+	for {
+		select {
+		case do := <-l.C:
+			do()
+		case <-over:
+			return
+		case <-limit.C:
+			return
+		}
+	}
+}
+
 // Finish does what goroutines ask for until all errands are over, or for so long at
 // most: a file system that does not answer is not waited for. Those of the main
 // goroutine that have not begun never will. Only the owner may call it.

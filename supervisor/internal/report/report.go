@@ -24,7 +24,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/scales"
 )
 
-// A Report reads the rooms of one master, all of which are required but the last. Its methods are for
+// A Report reads the rooms of one master, which are required up to Files. Its methods are for
 // the goroutine that owns them.
 type Report struct {
 	Version   string
@@ -36,6 +36,10 @@ type Report struct {
 	Loaders   *preload.Loaders
 	Reloads   *reloads.Reloads
 	Files     *ownfiles.Files
+	// Manager is the service manager, once it was met; nil: there is none. Store has it keep
+	// the sockets that the next master needs, unless it is busy.
+	Manager *manager.Manager
+	Store   func(*manager.Manager) error
 	// Recent is [scales.Scales.Recent]; nil: nobody is weighed.
 	Recent func(ids []int) uint64
 }
@@ -187,6 +191,29 @@ func (r *Report) Service(now time.Time) manager.State {
 		}
 	}
 	return is
+}
+
+// Meet finds the service manager. A master runs without one, too.
+func (r *Report) Meet(environ []string) {
+	m, err := manager.Find(environ)
+	if err != nil {
+		r.Log.Warn("nobody is told when the workers are ready", zap.Error(err))
+	}
+	r.Manager = m
+}
+
+// Due is when to call [Report.Inform] even if nothing happens; zero: never.
+func (r *Report) Due() time.Time { return r.Manager.Due() }
+
+// Inform tells the service manager what it does not know yet, as soon as it keeps the
+// sockets that the next master needs, should this one die.
+func (r *Report) Inform(now time.Time) {
+	if r.Manager == nil || r.Store(r.Manager) != nil {
+		return
+	}
+	if err := r.Manager.Tell(now, r.Service(now)); err != nil {
+		r.Log.Warn("cannot tell the service manager", zap.Error(err))
+	}
 }
 
 // Summary is what the service is doing, for people.
