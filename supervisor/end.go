@@ -38,7 +38,7 @@ func (s *Supervisor) end() error {
 	}
 	for n, r := range s.revisions.All {
 		delete(s.revisions.All, n)
-		s.closeAdmin(r.Admin)
+		s.endpoints.CloseAdmin(r.Admin, s.revisions.Admins()...)
 	}
 	s.sockets.EndPaths(endpoints.AnswerTime)
 	s.files.ClosePID()

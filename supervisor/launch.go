@@ -18,8 +18,9 @@ import (
 )
 
 // spawn starts a worker. It has no process until that is made, by the main thread or,
-// as it may be, by another process which says so later.
-func (s *Supervisor) spawn(a fleet.Spawn) {
+// as it may be, by another process which says so later. If it is known at once what came
+// of that, what says so is returned.
+func (s *Supervisor) spawn(a fleet.Spawn) (tell func()) {
 	if inForce, _ := s.fleet.Revision(); a.Worker.Revision == inForce { // a canary replaces nobody yet
 		s.books.Restarted(a.Worker.Slot, a.Reason)
 	}
@@ -40,25 +41,31 @@ func (s *Supervisor) spawn(a fleet.Spawn) {
 		case err != nil:
 			s.born(w, 0, err)
 		default:
-			s.launch(w, started)
+			tell = s.launch(w, started)
 		}
 		if late {
 			s.step()
+			if tell != nil {
+				tell()
+			}
 		}
 	})
 	late = true
+	return tell
 }
 
-// launch has the process of a worker made, and has started called when it is there.
-func (s *Supervisor) launch(w *roster.Worker, started func()) {
+// launch has the process of a worker made, and has started called when it is there, which
+// it returns if that is so at once.
+func (s *Supervisor) launch(w *roster.Worker, started func()) (tell func()) {
 	pid, err := s.hands.launch(w, func(pid int, err error) {
 		s.born(w, pid, err)
 		started()
 	})
-	if pid != 0 || err != nil {
-		s.born(w, pid, err)
-		s.afterActions(started)
+	if pid == 0 && err == nil {
+		return nil
 	}
+	s.born(w, pid, err)
+	return started
 }
 
 // born notes that the process of a worker was made, or why it was not. If that fails

@@ -13,11 +13,12 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 )
 
-// perform does what the brain decided, and writes the line that says so.
-func (s *Supervisor) perform(a fleet.Action) {
+// perform does what the brain decided, and writes the line that says so. It returns what
+// can wait until the other actions of the step are performed; nil: nothing.
+func (s *Supervisor) perform(a fleet.Action) (rest func()) {
 	switch a := a.(type) {
 	case fleet.Spawn:
-		s.spawn(a)
+		return s.spawn(a)
 	case fleet.Activate:
 		s.activate(a)
 	case fleet.Load:
@@ -70,7 +71,7 @@ func (s *Supervisor) perform(a fleet.Action) {
 		w := s.roster.Of(a.Worker.ID)
 		s.roster.Remove(w.ID)
 		s.births.Boards.Clear(w.Place)
-		s.afterActions(func() { s.postmortems.Bury(w, a) })
+		return func() { s.postmortems.Bury(w, a) }
 	case fleet.Rescale:
 		s.log.Info("scaled", append([]zap.Field{zap.Int("from", a.From), zap.Int("workers", a.To)}, s.limits.Demand.Fields()...)...)
 		if a.To >= a.From && s.revisions.Current.Config.WorkersMax == 0 {
@@ -78,17 +79,15 @@ func (s *Supervisor) perform(a fleet.Action) {
 		}
 	case fleet.Apply:
 		s.apply(a)
-		if a.Reason == fleet.ReasonReload {
-			s.countCanary(a.Revision)
-		}
 	case fleet.EndReload:
-		s.afterActions(func() { s.loop.Afterwards(func() { s.endReload(a) }) })
+		return func() { s.loop.Afterwards(func() { s.endReload(a) }) }
 	case fleet.Close:
 		s.sockets.GiveUp(s.revisions.Current.Sockets)
 	case fleet.Up:
 		s.postmortems.AllReady(zap.Int("workers", s.fleet.Target()), zap.Strings("bind", s.revisions.Current.Binds()), zap.Bool("tls", s.revisions.Current.Config.TLS.Cert != ""))
 		go s.hands.trim() // of what only the start needed
 	}
+	return nil
 }
 
 // activate makes a spare the worker of a slot. What it is told goes before what is written
@@ -104,17 +103,6 @@ func (s *Supervisor) activate(a fleet.Activate) {
 	}
 	s.books.Restarted(a.Slot, a.Reason)
 	s.log.Info("spare activated", w.Fields(zap.String("reason", string(a.Reason)), zap.Duration("age", w.Age()))...)
-}
-
-// countCanary enters the spawn of the only worker of a revision that was just
-// accepted.
-func (s *Supervisor) countCanary(revision int) {
-	for w := range s.fleet.Workers() {
-		if w.Revision == revision && w.State == fleet.Ready {
-			s.books.Restarted(w.Slot, fleet.ReasonReload)
-			return
-		}
-	}
 }
 
 // announce notes that a worker is ready. By now it has called listen itself if

@@ -42,9 +42,8 @@ func TestControlMovesWithoutFileSystem(t *testing.T) {
 	defer s.endpoints.Finish()
 	answer := make(chan struct{})
 	s.sockets.Do(func() { <-answer }, func() {})
-	if err := s.endpoints.MoveControl(load(t, ""), nil, nil); err != nil {
-		t.Fatal(err)
-	}
+	s.endpoints.MoveControl(load(t, ""))
+	(<-s.loop.C)()
 	if _, err := os.Lstat(c.Control.Socket); err != nil {
 		t.Errorf("the path is gone before its file system answered: %v", err)
 	}

@@ -8,8 +8,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime"
-	"slices"
-	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -87,7 +85,7 @@ func (s *Supervisor) attach(o Options, h hands) {
 	})
 	s.reloads.Attach(reloads.Options{
 		Log: s.log.Logger, Loop: s.loop, Environ: o.Environ, Reconfigure: o.Reconfigure, Ended: s.books.ReloadEnded,
-		InForce: s.inForce, Plan: s.plan, Try: s.try,
+		InForce: s.revisions.InForce, Plan: s.plan, Try: s.try,
 	})
 	s.development = develop.New(develop.Options{
 		Log: s.log.Logger, Environ: o.Environ, Loop: s.loop, Project: s.project, Reload: func() { s.reload() },
@@ -97,12 +95,9 @@ func (s *Supervisor) attach(o Options, h hands) {
 		},
 	})
 	s.files.Attach(ownfiles.Options{Loop: s.loop, Log: o.Logs, Logger: s.log.Logger, Turns: o.turns, Lost: s.books.LoseLines})
-	s.postmortems.Archive.Attach(archive.Options{Log: s.log.Logger, Loop: s.loop, InForce: s.inForce})
+	s.postmortems.Archive.Attach(archive.Options{Log: s.log.Logger, Loop: s.loop, InForce: s.revisions.InForce})
 	s.sockets.Work(socket.NewPaths(s.loop.Report, func(what string, err error) { s.log.Warn(what, zap.Error(err)) }))
 }
-
-// inForce is the configuration in force.
-func (s *Supervisor) inForce() *config.Config { return s.revisions.Current.Config }
 
 // connect gives the rest what it works with, now that there is a brain.
 func (s *Supervisor) connect() {
@@ -150,7 +145,7 @@ func (s *Supervisor) connect() {
 		Log: s.log.Logger, Loop: s.loop, Version: s.options.Version, Path: func() string { return s.options.Program.Path },
 		Objection: s.upgradable, Idle: s.idle, Try: s.beginTrial, Pause: s.endpoints.Pause, Unpause: s.endpoints.Unpause, Replace: s.replace,
 	})
-	s.endpoints.Attach(endpoints.Options{Master: s.api(), Log: s.log.Logger, Paths: s.sockets.Paths(), Environ: s.options.Environ})
+	s.endpoints.Attach(endpoints.Options{Loop: s.loop, Master: s.api(), Log: s.log.Logger, Paths: s.sockets.Paths(), Environ: s.options.Environ})
 }
 
 // api is what people and programs ask of the master.
@@ -212,7 +207,7 @@ func (s *Supervisor) first(c *config.Config) (*revision.Revision, error) {
 		if err = s.files.OpenAccess(c.Log.AccessFile); err != nil {
 			r.Close()
 		}
-	}, s.stops)
+	}, s.signals.End)
 	if !stopped {
 		return r, err
 	}
@@ -224,12 +219,6 @@ func (s *Supervisor) first(c *config.Config) (*revision.Revision, error) {
 	case <-time.After(endpoints.AnswerTime):
 	}
 	return nil, ErrStopped
-}
-
-// stops says whether a signal is one that ends the master.
-func (s *Supervisor) stops(sig os.Signal) bool {
-	return slices.Contains([]os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT}, sig) ||
-		sig == os.Signal(syscall.SIGHUP) && s.signals.FromTerminal(sig) && !s.signals.OutlivesTerminal()
 }
 
 // greet says what starts.

@@ -62,9 +62,9 @@ type Supervisor struct {
 // inputs are what the loop waits for, beside its timer, and what it has to do next.
 type inputs struct {
 	signals *signals.Signals
-	signs   *signs.Signs // of workers: what they say, and what is seen of them
-	loop    *loop.Loop   // by which other goroutines reach the loop
-	next    agenda
+	signs   *signs.Signs  // of workers: what they say, and what is seen of them
+	loop    *loop.Loop    // by which other goroutines reach the loop
+	noted   []fleet.Event // what the brain is told in its next step
 
 	development *develop.Development // what was edited
 }
@@ -169,38 +169,31 @@ func (s *Supervisor) tick() {
 	s.upgrades.Hurry(time.Now())
 }
 
-// agenda is what there is to do in the next step, or in this one.
-type agenda struct {
-	events []fleet.Event // what the brain is told
-	last   []func()      // what can wait until its actions are performed
-}
-
 // note keeps an event for the next step.
-func (s *Supervisor) note(ev fleet.Event) { s.next.events = append(s.next.events, ev) }
-
-// afterActions keeps what can wait until the actions of a step are performed.
-func (s *Supervisor) afterActions(do func()) { s.next.last = append(s.next.last, do) }
+func (s *Supervisor) note(ev fleet.Event) { s.noted = append(s.noted, ev) }
 
 // step hands the events to the brain, after those that were noted, and does what
 // it says, until there is nothing left that followed from it. What happens
 // together makes one step, which takes time in proportion to the workers.
 func (s *Supervisor) step(events ...fleet.Event) {
-	s.next.events = append(s.next.events, events...)
-	for len(s.next.events) > 0 && !s.fleet.Halted() {
-		events, s.next.events = s.next.events, nil
+	s.noted = append(s.noted, events...)
+	for len(s.noted) > 0 && !s.fleet.Halted() {
+		events, s.noted = s.noted, nil
 		actions := s.fleet.Step(time.Now(), events...)
 		s.foretell()
+		var last []func()
 		for _, a := range actions {
-			s.perform(a)
+			if rest := s.perform(a); rest != nil {
+				last = append(last, rest)
+			}
 		}
 		if s.fleet.Moved() {
 			s.sockets.CloseSlots()
 		}
 		s.limits.Keep(time.Now())
-		for _, explain := range s.next.last {
-			explain()
+		for _, rest := range last {
+			rest()
 		}
-		s.next.last = nil
 		s.forget()
 	}
 }

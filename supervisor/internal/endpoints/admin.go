@@ -92,8 +92,11 @@ func (l *adminListener) listen() (net.Listener, error) {
 	return listenerOf(l.fd)
 }
 
-// CloseAdmin closes the sockets of a set, which nobody else has.
-func (e *Endpoints) CloseAdmin(set *socket.Set) {
+// CloseAdmin closes those of the sockets that none of the others has.
+func (e *Endpoints) CloseAdmin(set *socket.Set, others ...*socket.Set) {
+	for _, other := range others {
+		set = set.Without(other)
+	}
 	for _, fd := range set.Fds(0) {
 		if l := e.listeners[fd]; l != nil && l.endpoint != nil {
 			l.endpoint.Close()

@@ -13,6 +13,7 @@ import (
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/hint"
+	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 )
 
@@ -100,9 +101,27 @@ func (e *Endpoints) ControlIsAt(c *config.Config) bool {
 	return p == e.control.place || p.socket != off && p.addresses(e.options.Environ)[0] == e.control.address
 }
 
-// MoveControl answers at the place of another configuration, where a socket was bound,
-// before it no longer answers at the old one. err is why it was not.
-func (e *Endpoints) MoveControl(c *config.Config, bound *ControlSocket, err error) error {
+// MoveControl has the control socket be where a configuration wants it that was accepted.
+// What cannot be is said, and stays where it was.
+func (e *Endpoints) MoveControl(c *config.Config) {
+	e.options.Loop.Send(func() loop.Work {
+		if e.ControlIsAt(c) {
+			return nil
+		}
+		return func() func() {
+			bound, err := BindControl(c, e.options.Environ)
+			return func() {
+				if err := e.move(c, bound, err); err != nil {
+					e.options.Log.Error("cannot change the control socket", hint.Fields(err)...)
+				}
+			}
+		}
+	})
+}
+
+// move answers at the place of another configuration, where a socket was bound, before it
+// no longer answers at the old one. err is why it was not.
+func (e *Endpoints) move(c *config.Config, bound *ControlSocket, err error) error {
 	if err := e.excuse(c, err); err != nil {
 		return err
 	}

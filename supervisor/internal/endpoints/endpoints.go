@@ -25,6 +25,7 @@ import (
 
 	"github.com/gosuper/gosuper/supervisor/admin"
 	"github.com/gosuper/gosuper/supervisor/control"
+	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 )
 
@@ -33,6 +34,8 @@ const AnswerTime = 500 * time.Millisecond
 
 // Options are what endpoints need. All fields are required.
 type Options struct {
+	// Loop is that of their owner.
+	Loop *loop.Loop
 	// Master is who is asked, from any goroutine.
 	Master admin.Source
 	// Log gets what does not work, and the addresses of admin listeners.

@@ -70,7 +70,7 @@ func answers(t *testing.T, path string) bool {
 // move is what a master does for a configuration that it has accepted.
 func move(e *Endpoints, c *config.Config) error {
 	bound, err := BindControl(c, e.options.Environ)
-	return e.MoveControl(c, bound, err)
+	return e.move(c, bound, err)
 }
 
 func TestControlSocketMoves(t *testing.T) {

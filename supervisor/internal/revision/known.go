@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 )
 
@@ -33,6 +34,9 @@ func (k *Known) Resume(current int) error {
 	}
 	return nil
 }
+
+// InForce is the configuration in force.
+func (k *Known) InForce() *config.Config { return k.Current.Config }
 
 // Add makes a revision known, so that workers of it can be spawned.
 func (k *Known) Add(one *Revision) {

@@ -12,11 +12,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"go.uber.org/zap"
+
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/files"
 	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/guard"
+	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/outfit"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
@@ -245,9 +248,23 @@ func (r *Revision) DrawRequests() int {
 	return r.Config.MaxRequests + rand.IntN(r.Config.MaxRequestsJitter+1)
 }
 
-// Overwritten says whether the executable is not what it was when the revision was made.
-// It takes as long as the file system does.
-func (r *Revision) Overwritten() bool {
+// WarnOverwritten says, by and by, if the executable is not what it was when the revision
+// was made, which is in force again.
+func (r *Revision) WarnOverwritten(l *loop.Loop, log *zap.Logger) {
+	l.Send(func() loop.Work {
+		return func() func() {
+			overwritten := r.overwritten()
+			return func() {
+				if overwritten {
+					log.Warn("the executable was overwritten: workers started from now on run the new file; deploy to versioned folders behind a symlink", zap.String("path", r.Resolved.Path))
+				}
+			}
+		}
+	})
+}
+
+// overwritten takes as long as the file system does.
+func (r *Revision) overwritten() bool {
 	now, err := files.ImprintOf(r.Resolved.Path)
 	return err != nil || now != r.executable
 }

@@ -61,13 +61,13 @@ func TestResolveSaysWhichKeyIsWrong(t *testing.T) {
 
 func TestOverwritten(t *testing.T) {
 	r := resolve(t, "")
-	if r.Overwritten() {
+	if r.overwritten() {
 		t.Error("it is the file that it was")
 	}
 	if err := os.WriteFile(r.Resolved.Path, []byte("#!/bin/false\n# which is longer\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if !r.Overwritten() {
+	if !r.overwritten() {
 		t.Error("it is another file")
 	}
 }

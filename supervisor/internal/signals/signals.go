@@ -8,6 +8,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/gosuper/gosuper/supervisor/internal/terminal"
@@ -129,6 +130,12 @@ func (s *Signals) Pending() (pending []syscall.Signal) {
 // FromTerminal says whether it was the terminal that sent the last signal of the kind.
 func (s *Signals) FromTerminal(sig os.Signal) bool {
 	return s.source.byTerminal != nil && s.source.byTerminal(s.terminal, sig)
+}
+
+// End says whether a signal is one that ends the master.
+func (s *Signals) End(sig os.Signal) bool {
+	return slices.Contains([]os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT}, sig) ||
+		sig == os.Signal(syscall.SIGHUP) && s.FromTerminal(sig) && !s.OutlivesTerminal()
 }
 
 // OutlivesTerminal says whether the master was started to outlive its terminal, as by
