@@ -5,6 +5,7 @@ package supervisor
 import (
 	"errors"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,6 +89,29 @@ func TestReloadWaits(t *testing.T) {
 		}
 		last(control.RolledBack, "unknown key")
 		st.kill(3)
+		<-st.result
+	})
+}
+
+// TestReadyAndGone: the reason of a reload that failed after its first worker was ready is
+// how that ended, and its line says how soon that was.
+func TestReadyAndGone(t *testing.T) {
+	ready := notify.Message{Ready: true}
+	play(t, "workers = 2\nready = \"notify\"\n[restart]\nstartup_attempts = 1\n", silent, func(st *stage) {
+		st.say(1, ready)
+		st.say(2, ready)
+		over := st.reload()
+		st.say(3, ready)
+		st.pass(100 * time.Millisecond)
+		st.exit(3, 7)
+		if got := <-over; got.Result != control.RolledBack || got.Error != "worker 3: exit status 7; it wrote nothing" {
+			t.Errorf("the reload: %+v", got)
+		}
+		line := st.log.FilterMessage("worker crashed").All()
+		if len(line) != 1 || line[0].ContextMap()["ready_for"] != 100*time.Millisecond || line[0].ContextMap()["status"] != "exit status 7" {
+			t.Errorf("of the worker is said %v", line)
+		}
+		st.kill(syscall.SIGQUIT)
 		<-st.result
 	})
 }

@@ -72,6 +72,9 @@ func (p *Postmortems) Bury(w *roster.Worker, a fleet.Bury) {
 	is := slices.Concat(w.Fields(zap.String("status", status), zap.Duration("age", age)), served, held.Fields())
 	level, message, why := zapcore.InfoLevel, "worker gone", []zap.Field{zap.String("reason", string(cmp.Or(a.Worker.Why, fleet.ReasonLeft)))}
 	if a.Verdict != fleet.Retired {
+		if ready := a.Worker.ReadyAt; !ready.IsZero() { // so soon after that it was a boot that failed, or is not forgiven
+			is = append(is, zap.Duration("ready_for", time.Since(ready).Round(time.Millisecond)))
+		}
 		level, message, why = zapcore.ErrorLevel, "worker "+a.Verdict.String(), []zap.Field{zap.Duration("backoff", a.Backoff.Round(time.Millisecond)), zap.Strings("last_lines", lines)}
 	}
 	seen := p.output(w, a.Worker)
