@@ -33,15 +33,13 @@ func (s *Supervisor) end() error {
 		return orphans
 	}, s.signals.C)
 	s.sockets.End(s.revisions.Sockets())
-	if err := s.endpoints.CloseControl(); err != nil {
-		s.log.Warn("cannot close the control socket", zap.Error(err))
-	}
+	s.endpoints.CloseControl()
 	for n, r := range s.revisions.All {
 		delete(s.revisions.All, n)
 		s.endpoints.CloseAdmin(r.Admin, s.revisions.Admins()...)
 	}
 	s.sockets.EndPaths(endpoints.AnswerTime)
-	s.files.ClosePID()
+	s.files.ClosePID(endpoints.AnswerTime)
 	s.endOutput()
 	if culprit, e, gaveUp := s.report.GaveUp(); gaveUp {
 		if culprit != 0 {

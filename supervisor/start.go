@@ -187,7 +187,7 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 	s.connect()
 	if err := s.endpoints.OpenControl(o.Config); err != nil {
 		s.signals.Stop()
-		s.files.ClosePID()
+		s.files.ClosePID(endpoints.AnswerTime)
 		rev.Close()
 		return nil, public(err)
 	}

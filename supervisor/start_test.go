@@ -128,11 +128,17 @@ func startMany(b *testing.B, workers int, command []string, wait bool) (c course
 }
 
 // real runs a master of real processes.
-func real(b *testing.B, c *config.Config, log *zap.Logger) (s *Supervisor, ended <-chan error) {
+func real(b testing.TB, c *config.Config, log *zap.Logger) (s *Supervisor, ended <-chan error) {
+	b.Helper()
+	return realTo(b, c, log, toStderr{})
+}
+
+// realTo is real with a place where the output of the workers goes.
+func realTo(b testing.TB, c *config.Config, log *zap.Logger, to Streams) (s *Supervisor, ended <-chan error) {
 	b.Helper()
 	end, masters := make(chan error, 1), make(chan *Supervisor, 1)
 	mainThread <- func() {
-		s, err := New(Options{Config: c, Environ: os.Environ(), Log: log, Streams: toStderr{}})
+		s, err := New(Options{Config: c, Environ: os.Environ(), Log: log, Streams: to})
 		if err != nil {
 			end <- err
 			close(masters)
@@ -148,7 +154,7 @@ func real(b *testing.B, c *config.Config, log *zap.Logger) (s *Supervisor, ended
 }
 
 // ask returns how long the loop of a master was deaf.
-func ask(b *testing.B, s *Supervisor) time.Duration {
+func ask(b testing.TB, s *Supervisor) time.Duration {
 	b.Helper()
 	asked := time.Now()
 	if err := s.loop.Do(b.Context(), func() {}); err != nil {

@@ -131,10 +131,12 @@ func (d *Development) Watch(c *config.Config, complaint string) {
 
 // unfollow watches nothing any more.
 func (d *Development) unfollow() {
-	if d.watcher != nil {
-		if err := d.watcher.Close(); err != nil {
-			d.options.Log.Warn("cannot stop watching files", zap.Error(err))
-		}
+	if watcher := d.watcher; watcher != nil {
+		go func() { // it may be reading a folder, which takes as long as the file system does
+			if err := watcher.Close(); err != nil {
+				d.options.Log.Warn("cannot stop watching files", zap.Error(err))
+			}
+		}()
 	}
 	d.watcher, d.watched = nil, filewatch.Options{}
 }
@@ -196,23 +198,29 @@ func (p *Project) shown(path string) string {
 // build starts a build. It runs as the master itself, with the environment of a
 // worker that gets all of the master's, and writes to the master's own stderr.
 func (d *Development) build(p *Project) {
-	log, c := d.options.Log, p.Config
-	path, err := c.ResolveBuild()
-	if err != nil {
-		log.Error("cannot build, nothing was replaced", hint.Fields(err)...)
-		return
-	}
 	d.ledger.Expect(p.Output)
 	d.begun, d.stale = time.Now(), false
 	d.ledger.Begin(d.begun)
 	d.starting = true
-	spec := process.Spec{
-		Path: path, Argv: c.Watch.Build, Dir: p.Dir,
-		Env:   c.Environ(nil, d.options.Environ, config.Worker{}),
-		Files: []int{process.Null, unix.Stderr, unix.Stderr},
-	}
-	d.options.Make(func() (int, error) { return process.Start(spec) },
-		func(pid int, err error) { d.started(c.Watch.Build, pid, err) }, d.Ended)
+	c := p.Config
+	d.options.Loop.Send(func() loop.Work {
+		return func() func() {
+			path, err := c.ResolveBuild()
+			return func() {
+				if err != nil {
+					d.started(nil, 0, err)
+					return
+				}
+				spec := process.Spec{
+					Path: path, Argv: c.Watch.Build, Dir: p.Dir,
+					Env:   c.Environ(nil, d.options.Environ, config.Worker{}),
+					Files: []int{process.Null, unix.Stderr, unix.Stderr},
+				}
+				d.options.Make(func() (int, error) { return process.Start(spec) },
+					func(pid int, err error) { d.started(c.Watch.Build, pid, err) }, d.Ended)
+			}
+		}
+	})
 }
 
 // started goes on with a build that has a process now. It may be out of date already.
@@ -221,7 +229,7 @@ func (d *Development) started(command []string, pid int, err error) {
 	if err != nil {
 		d.until = time.Time{}
 		d.ledger.End(time.Now())
-		d.options.Log.Error("cannot build, nothing was replaced", zap.Error(err))
+		d.options.Log.Error("cannot build, nothing was replaced", hint.Fields(err)...)
 		return
 	}
 	d.pid = pid

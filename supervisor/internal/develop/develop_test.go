@@ -14,6 +14,7 @@ import (
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/filewatch"
+	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 )
 
@@ -35,10 +36,15 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// main runs f on the main thread.
-func main(f func()) {
+// main runs f on the main thread, and what it has sent another goroutine for.
+func (d *Development) main(f func()) {
 	done := make(chan struct{})
-	onMain <- func() { defer close(done); f() }
+	onMain <- func() {
+		defer close(done)
+		for f(); d.options.Loop.Busy(); {
+			(<-d.options.Loop.C)()
+		}
+	}
 	<-done
 }
 
@@ -64,7 +70,7 @@ func project(t *testing.T, build string) *Project {
 func develop(t *testing.T, p *Project) *Development {
 	t.Helper()
 	d := New(Options{
-		Log: zap.NewNop(), Environ: os.Environ(), Project: func() *Project { return p }, Reload: func() {},
+		Log: zap.NewNop(), Environ: os.Environ(), Loop: loop.New(), Project: func() *Project { return p }, Reload: func() {},
 		Make: func(start func() (int, error), told func(int, error), _ func(process.Status)) { told(start()) },
 	})
 	if err := d.Follow(p.Config); err != nil {
@@ -97,7 +103,7 @@ func TestBuild(t *testing.T) {
 	d.options.Reload = func() { reloads = true }
 	doing := func(p *Project, do func()) (reload bool) {
 		reloads, d.options.Project = false, func() *Project { return p }
-		main(do)
+		d.main(do)
 		return reloads
 	}
 	edited := func(p *Project) (reload bool) {
@@ -142,7 +148,7 @@ func TestExpire(t *testing.T) {
 	edit := func() {
 		d.Edited([]filewatch.Change{{Path: filepath.Join(p.Dir, "source"), At: time.Now()}})
 	}
-	main(edit)
+	d.main(edit)
 	for begin := time.Now(); ; time.Sleep(time.Millisecond) { // between two looks for the sign that it ignores the signal
 		if _, err := os.Stat(p.Output); err == nil {
 			break
@@ -151,7 +157,7 @@ func TestExpire(t *testing.T) {
 			t.Fatal("the build does not begin")
 		}
 	}
-	main(edit)
+	d.main(edit)
 	d.Expire(d.Due().Add(-1))
 	if d.Due().IsZero() {
 		t.Fatal("it was killed too early")
@@ -179,11 +185,11 @@ func TestOutOfDateBeforeItHasAProcess(t *testing.T) {
 	edit := func() {
 		d.Edited([]filewatch.Change{{Path: filepath.Join(p.Dir, "source"), At: time.Now()}})
 	}
-	main(edit)
+	d.main(edit)
 	if !d.Building() || tell == nil {
 		t.Fatal("a change is not built")
 	}
-	main(edit)
+	d.main(edit)
 	if d.Expire(time.Now().Add(time.Hour)); d.Is(0) || !d.Building() || !d.Due().IsZero() {
 		t.Error("something is due of a build that has no process")
 	}

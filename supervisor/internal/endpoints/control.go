@@ -128,10 +128,7 @@ func (e *Endpoints) move(c *config.Config, bound *ControlSocket, err error) erro
 	if bound == nil && c.Control.Socket != off {
 		return nil // better the old place than none
 	}
-	if before := e.control; before != nil {
-		e.options.Paths.Close(before.sockets)
-		before.Close()
-	}
+	e.CloseControl()
 	e.control = bound
 	e.tellSpare()
 	e.Serve()
@@ -139,7 +136,13 @@ func (e *Endpoints) move(c *config.Config, bound *ControlSocket, err error) erro
 }
 
 // CloseControl removes the control socket.
-func (e *Endpoints) CloseControl() error { return e.control.Close() }
+func (e *Endpoints) CloseControl() {
+	if e.control != nil {
+		e.options.Paths.Close(e.control.sockets)
+		e.control.Close()
+		e.control = nil
+	}
+}
 
 // tellSpare says where the control socket is if that is not where its name says.
 func (e *Endpoints) tellSpare() {

@@ -9,6 +9,8 @@
 package ownfiles
 
 import (
+	"time"
+
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/config"
@@ -154,8 +156,20 @@ func (f *Files) OpenPID(path string) (err error) {
 // PIDPath is where the pid file is; "": there is none.
 func (f *Files) PIDPath() string { return f.pid.Path() }
 
-// ClosePID gives the pid file up.
-func (f *Files) ClosePID() { f.pid.Close() }
+// ClosePID gives the pid file up. Its file system is waited for so long at most.
+func (f *Files) ClosePID(atMost time.Duration) {
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		f.pid.Close()
+	}()
+	limit := time.NewTimer(atMost)
+	defer limit.Stop()
+	select {
+	case <-closed:
+	case <-limit.C:
+	}
+}
 
 // Move has the files be where a configuration wants them that was accepted. What
 // cannot be is said, and stays where it was.

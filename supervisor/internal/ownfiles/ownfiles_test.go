@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -74,7 +75,7 @@ func own(t *testing.T, log Log) *owner {
 		close(end)
 		<-over
 		o.files.EndAccess()
-		o.files.ClosePID()
+		o.files.ClosePID(time.Minute)
 	})
 	return o
 }
