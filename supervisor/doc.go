@@ -78,8 +78,7 @@
 // holds is written down as the tags of the fields say (package state), and package
 // handover passes that to the next image of the process. Before the exec all other
 // goroutines come to a standstill in which nothing is in their hands, or the
-// upgrade is refused (package standstill); the next image opens again what has descriptors
-// (resume.go).
+// upgrade is refused (package standstill); the next image opens again what has descriptors.
 //
 // # Trust
 //

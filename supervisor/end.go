@@ -14,6 +14,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
 	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/standstill"
 )
 
 // drainTime is what whoever reads the output of workers gets to take what is left
@@ -40,7 +41,8 @@ func (s *Supervisor) end() error {
 	}
 	s.sockets.EndPaths(endpoints.AnswerTime)
 	s.files.ClosePID(endpoints.AnswerTime)
-	s.endOutput()
+	s.files.EndAccess()
+	drain(standstill.Tails(s.roster, &s.births.Loaders))
 	if culprit, e, gaveUp := s.report.GaveUp(); gaveUp {
 		if culprit != 0 {
 			s.log.Error("gave up: the first workers could not boot", zap.Int("worker", culprit), zap.String("status", e.Status))
@@ -79,11 +81,9 @@ func (s *Supervisor) nameUndying() *Error {
 	}
 }
 
-// endOutput has what workers wrote last be passed on before the master ends.
-func (s *Supervisor) endOutput() {
-	s.files.EndAccess()
+// drain has what workers wrote last be passed on before the master ends.
+func drain(tails []*process.Tail) {
 	limit := time.Now().Add(drainTime)
-	tails := s.tails()
 	for _, t := range tails {
 		t.Drain(time.Until(limit))
 	}

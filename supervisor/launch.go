@@ -12,7 +12,6 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/hint"
 	"github.com/gosuper/gosuper/supervisor/internal/loader"
-	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/supervisor/internal/signs"
 )
@@ -144,37 +143,23 @@ func (s *Supervisor) endUnwanted(w *roster.Worker, pid int) {
 		s.clear(w, 0)
 		return // it was reaped, and the pid may be another's
 	}
-	if err := s.hands.signal(s, pid, w, orderKill); err != nil {
+	if err := s.hands.signal(&s.leftovers, pid, w, orderKill); err != nil {
 		s.log.Error("cannot end a worker that came too late", w.Fields(zap.Error(err))...)
 	}
 	s.clear(w, pid)
 }
 
-// order is what a process is told by signal.
-type order int
-
-const (
-	orderStop  order = iota // ask it to finish
-	orderAbort              // ask it for its stacks, also if it was stopped
-	orderKill               // end it and all that it has started, or its process group alone
-)
-
-func (o order) String() string { return [...]string{"stop", "abort", "kill"}[o] }
-
-// send gives the order. The process is not reaped yet, so the pid is its own.
-func send(s *Supervisor, pid int, w *roster.Worker, o order) error {
-	switch o {
-	case orderStop:
-		return process.Signal(pid, w.Rev.Config.StopSignal.Number)
-	case orderAbort:
-		if err := process.Signal(pid, w.Rev.Config.AbortSignal.Number); err != nil {
-			return err
-		}
-		return process.Continue(pid)
-	default:
-		if w.Rev.Config.Limits.Outlive {
-			return process.KillGroup(pid)
-		}
-		return s.leftovers.KillTree(pid)
+// do gives an order to the process of a worker, if it still has one. To one that has
+// none yet each is the end: nothing of it has run.
+func (s *Supervisor) do(w *roster.Worker, o order) {
+	if w.Gone {
+		return
+	}
+	if w.PID == 0 {
+		s.giveUpOn(w)
+		return
+	}
+	if err := s.hands.signal(&s.leftovers, w.PID, w, o); err != nil {
+		s.log.Error("cannot signal worker", w.Fields(zap.Stringer("order", o), zap.Error(err))...)
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/leftovers"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
@@ -121,7 +122,7 @@ func (st *stage) launch(w *roster.Worker, told func(int, error)) (pid int, err e
 	return noPID + w.ID, nil
 }
 
-func (st *stage) signal(_ *Supervisor, pid int, w *roster.Worker, o order) error {
+func (st *stage) signal(_ *leftovers.Leftovers, pid int, w *roster.Worker, o order) error {
 	st.orders = append(st.orders, fmt.Sprintf("%v %s %d", time.Since(st.start), o, w.ID))
 	if o == orderKill && pid == w.PID {
 		st.exits = append(st.exits, process.Exit{Pid: w.PID, Status: process.Status{Signal: syscall.SIGKILL}})
@@ -167,9 +168,6 @@ func (st *stage) child(pid int) bool {
 	defer st.children.Unlock()
 	return slices.ContainsFunc(st.orphans, func(o process.Orphan) bool { return o.Pid == pid })
 }
-
-// nobody is what a master has adopted whose workers are not real.
-func nobody(func(int) bool) []process.Orphan { return nil }
 
 // exit ends a process.
 func (st *stage) exit(id, code int) {

@@ -48,6 +48,15 @@ type Options struct {
 	Inheritance *Inheritance
 }
 
+// Program is how this program was started.
+type Program struct {
+	// Path is its file, absolute, with symlinks as they were: what they mean is
+	// found out when a new version is wanted.
+	Path string `json:"path"`
+	// Args are its arguments, argv[0] included.
+	Args []string `json:"args"`
+}
+
 // turns is how the access log takes turns on a stream.
 func (o *Options) turns(stream string) accesslog.Turn { return o.Streams.Turn(Stream(stream)) }
 
@@ -116,6 +125,9 @@ type Findings = revision.Findings
 // Check says whether a master could start with the configuration, as far as
 // that can be told without binding an address. The error is a *config.Error.
 func Check(c *config.Config) (Findings, error) { return revision.Check(c) }
+
+// ErrStopped says that the master was told to stop before it had all that it needs.
+var ErrStopped = errors.New("stopped before the first workers were started")
 
 // Error is a failure of the system: an address that cannot be bound, a pid
 // file that is held.

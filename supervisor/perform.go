@@ -13,6 +13,25 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 )
 
+// carryOut does what the brain decided in a step, and after it what depends on all of it.
+func (s *Supervisor) carryOut(actions []fleet.Action) {
+	s.foretell()
+	var last []func()
+	for _, a := range actions {
+		if rest := s.perform(a); rest != nil {
+			last = append(last, rest)
+		}
+	}
+	if s.fleet.Moved() {
+		s.sockets.CloseSlots()
+	}
+	s.limits.Keep(time.Now())
+	for _, rest := range last {
+		rest()
+	}
+	s.forget()
+}
+
 // perform does what the brain decided, and writes the line that says so. It returns what
 // can wait until the other actions of the step are performed; nil: nothing.
 func (s *Supervisor) perform(a fleet.Action) (rest func()) {
@@ -165,21 +184,6 @@ func (s *Supervisor) foretell() {
 		if known.State == fleet.Draining || known.State.Ending() {
 			s.roster.Of(known.ID).View().SetAbortFollows(s.fleet.AsksForStacks(&known))
 		}
-	}
-}
-
-// do gives an order to the process of a worker, if it still has one. To one that has
-// none yet each is the end: nothing of it has run.
-func (s *Supervisor) do(w *roster.Worker, o order) {
-	if w.Gone {
-		return
-	}
-	if w.PID == 0 {
-		s.giveUpOn(w)
-		return
-	}
-	if err := s.hands.signal(s, w.PID, w, o); err != nil {
-		s.log.Error("cannot signal worker", w.Fields(zap.Stringer("order", o), zap.Error(err))...)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -16,10 +15,9 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/accesslog"
 	"github.com/gosuper/gosuper/supervisor/internal/handover"
 	"github.com/gosuper/gosuper/supervisor/internal/incidents"
-	"github.com/gosuper/gosuper/supervisor/internal/process"
-	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/supervisor/internal/signs"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
+	"github.com/gosuper/gosuper/supervisor/internal/standstill"
 	"github.com/gosuper/gosuper/supervisor/internal/state"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
@@ -28,57 +26,42 @@ import (
 // it: what the fields of the master, and of all that it holds, say in their tags. A
 // name is never given another meaning: a new one takes its place.
 type saved struct {
-	version  string          `state:"version"` // of the program, for people
-	program  Program         `state:"program"`
-	current  int             `state:"current"`   // number of the revision in force
-	messages []signs.Message `state:"messages"`  // not yet heard
-	up       bool            `state:"up"`        // every slot had a ready worker once: for versions that do not ask the brain
-	noHangup bool            `state:"no_hangup"` // SIGHUP was ignored at the very start
-	strays   []roster.Stray  `state:"strays"`
+	version  string  `state:"version"` // of the program, for people
+	program  Program `state:"program"`
+	current  int     `state:"current"`   // number of the revision in force
+	noHangup bool    `state:"no_hangup"` // SIGHUP was ignored at the very start
 	// What nobody took, because whoever reads it was too slow, and which is given up
 	// with the image: bytes of workers at most, and lines of the log.
 	outputLost int `state:"output_lost"`
 	logLost    int `state:"log_lost"`
 
 	master *Supervisor `state:",inline"`
+	older  `state:",inline"`
+}
 
-	// Of versions in which all workers wrote to one pipe.
-	access *accesslog.Shared `state:"access"`
-	// Of versions that knew only one set that leaves.
-	leaving *socket.Leaving `state:"leaving"`
-	// Of versions before incidents.
-	words []struct {
+// older is what only older versions have written.
+type older struct {
+	messages []signs.Message   `state:"messages"` // that were not heard yet
+	access   *accesslog.Shared `state:"access"`   // of all workers, which wrote to one pipe
+	leaving  *socket.Leaving   `state:"leaving"`  // the only set that could leave
+	words    []struct {        // before there were incidents
 		ID     int      `state:"id"`
 		Status string   `state:"status"`
 		Lines  []string `state:"lines"`
 	} `state:"words"`
 }
 
-// tails are those of the workers, and of processes that dead ones left behind.
-func (s *Supervisor) tails() []*process.Tail {
-	all := slices.Clone(s.roster.Left())
-	for w := range s.roster.All() {
-		all = append(all, w.Tails()...)
-	}
-	for _, l := range s.births.Loaders.All() {
-		all = append(all, l.Tails()...)
-	}
-	return all
-}
-
-// save is the whole state of the master, which is paused. Only descriptors that are
-// elsewhere have to be entered.
+// save is the whole state of the master, which is paused. Only what is elsewhere than in
+// the fields has to be entered.
 func (s *Supervisor) save() *saved {
 	s.births.Boards.Save()
-	for w := range s.roster.All() {
-		w.Watch = s.limits.Guard.Record(w.ID)
-	}
+	s.roster.Save()
+	s.limits.Save()
 	all := &saved{
 		version: s.options.Version, program: s.options.Program, current: s.revisions.Current.Number,
-		up: s.fleet.Up(), noHangup: s.signals.OutlivesTerminal(),
-		strays: s.roster.Save(), master: s,
+		noHangup: s.signals.OutlivesTerminal(), master: s,
 	}
-	for _, t := range s.tails() {
+	for _, t := range standstill.Tails(s.roster, &s.births.Loaders) {
 		all.outputLost += t.Passing()
 	}
 	return all
@@ -179,12 +162,6 @@ func understand(rest *handover.State) (i *Inheritance, err error) {
 			return nil, fmt.Errorf("there is no loader of revision %d", f.Revision)
 		}
 	}
-	s.joinOld(i)
-	return i, nil
-}
-
-// joinOld makes what older versions wrote part of the state.
-func (s *Supervisor) joinOld(i *Inheritance) {
 	if i.leaving != nil {
 		s.sockets.Join(i.leaving)
 	}
@@ -194,6 +171,7 @@ func (s *Supervisor) joinOld(i *Inheritance) {
 	}
 	s.books.Resume(older...)
 	i.leaving, i.words = nil, nil
+	return i, nil
 }
 
 // accept takes the descriptors over.

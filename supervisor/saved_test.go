@@ -105,9 +105,9 @@ func TestStoredStates(t *testing.T) {
 		file    string
 		givenUp []string // patterns of what is known from elsewhere, not needed, or has become another fact
 	}{
-		{"testdata/state-1.json", []string{"workers.announced", "workers.why", "workers.until", "workers.revision", "workers.stuck", "leaving", "words", "revisions.config.Limits.NoNewPrivs"}},
-		{"testdata/state-2.json", []string{"workers.announced", "workers.cooperates", "workers.why", "workers.until", "workers.revision", "tally.workers.*.at", "tally.workers.*.credit"}},
-		{"testdata/state-3.json", nil},
+		{"testdata/state-1.json", []string{"workers.announced", "workers.why", "workers.until", "workers.revision", "workers.stuck", "leaving", "words", "up", "revisions.config.Limits.NoNewPrivs"}},
+		{"testdata/state-2.json", []string{"workers.announced", "workers.cooperates", "workers.why", "workers.until", "workers.revision", "up", "tally.workers.*.at", "tally.workers.*.credit"}},
+		{"testdata/state-3.json", []string{"up"}},
 	} {
 		master, err := os.ReadFile(test.file)
 		if err != nil {

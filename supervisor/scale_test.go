@@ -46,6 +46,9 @@ func serving(t testing.TB, n int) *Supervisor {
 	return s
 }
 
+// nobody is what a master has adopted whose workers are not real.
+func nobody(func(int) bool) []process.Orphan { return nil }
+
 // BenchmarkTick is one wake-up of the loop, with what it does around it, while so
 // many workers serve and have their boards looked at now and then.
 func BenchmarkTick(b *testing.B) {

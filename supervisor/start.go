@@ -4,10 +4,7 @@ package supervisor
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
-	"os"
-	"runtime"
 	"time"
 
 	"go.uber.org/zap"
@@ -34,15 +31,11 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/report"
 	"github.com/gosuper/gosuper/supervisor/internal/revision"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
-	"github.com/gosuper/gosuper/supervisor/internal/scales"
 	"github.com/gosuper/gosuper/supervisor/internal/signals"
 	"github.com/gosuper/gosuper/supervisor/internal/signs"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 	"github.com/gosuper/gosuper/supervisor/internal/upgrade"
 )
-
-// ErrStopped says that the master was told to stop before it had all that it needs.
-var ErrStopped = errors.New("stopped before the first workers were started")
 
 // New prepares a master: it resolves the configuration and binds its
 // addresses. Errors of the configuration are *config.Error, those of the
@@ -51,9 +44,7 @@ func New(o Options) (*Supervisor, error) {
 	if err := o.prepare(); err != nil {
 		return nil, err
 	}
-	return newSupervisor(o, hands{
-		signals: signals.System(), signal: send, reap: process.NewReaper().Reap, guests: process.Sessions, adopted: process.Adopted, child: process.IsChild, trees: scales.Trees, trim: process.Trim, look: process.Look, oom: config.NewOOMCounter(os.DirFS("/")).Kills, try: (*upgrade.Candidate).Try, become: handover.Exec,
-	})
+	return newSupervisor(o, system())
 }
 
 // newState is that of a master that knows and holds nothing yet.
@@ -194,6 +185,36 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 	return s, nil
 }
 
+// newSuccessor is the master that has left the inheritance, with all that has descriptors
+// opened again. There is no way back, so what cannot be opened is done without as far
+// as possible.
+func newSuccessor(o Options, h hands) (*Supervisor, error) {
+	i := o.Inheritance
+	if err := i.accept(); err != nil {
+		return nil, err
+	}
+	s := i.master
+	s.attach(o, h)
+	s.connect()
+	if early := handover.Early(); early != nil {
+		s.signals.C = early
+	}
+	s.listen()
+	if i.noHangup {
+		s.signals.OutliveTerminal()
+	}
+	s.files.Resume(i.access)
+	s.postmortems.Archive.Resume()
+	s.upgrades.Done(i.version, o.Version)
+	s.endpoints.Resume()
+	s.births.Boards.Reopen(s.log.Logger)
+	s.roster.Reopen(s.fleet.Workers(), s.revisions.All, o.Streams, s.log.Logger)
+	s.births.Loaders.Reopen()
+	s.signs.Resume()
+	s.limits.Resume()
+	return s, nil
+}
+
 // first makes the first revision. A name server or a file server that does not answer is
 // not waited for when a signal says to stop; signals that say something else are for the
 // loop.
@@ -219,15 +240,4 @@ func (s *Supervisor) first(c *config.Config) (*revision.Revision, error) {
 	case <-time.After(endpoints.AnswerTime):
 	}
 	return nil, ErrStopped
-}
-
-// greet says what starts.
-func (s *Supervisor) greet() {
-	r := s.revisions.Current
-	s.log.Info("starting",
-		zap.String("name", r.Config.Name), zap.String("version", s.options.Version), zap.String("go", runtime.Version()),
-		zap.Int("pid", os.Getpid()), zap.Strings("bind", r.Binds()), zap.Int("workers", r.Workers), zap.Strings("command", r.Config.Command))
-	r.Warnings = s.options.Warnings
-	r.Warn(s.log.Logger, r)
-	s.postmortems.Archive.Open()
 }

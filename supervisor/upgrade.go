@@ -13,15 +13,6 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/upgrade"
 )
 
-// Program is how this program was started.
-type Program struct {
-	// Path is its file, absolute, with symlinks as they were: what they mean is
-	// found out when a new version is wanted.
-	Path string `json:"path"`
-	// Args are its arguments, argv[0] included.
-	Args []string `json:"args"`
-}
-
 // TrialFlag and TrialAnswer are how a new version is asked whether it could go on,
 // and how it says yes.
 const (
@@ -70,7 +61,7 @@ var errBusy = errors.New("something happened meanwhile")
 // begins once more. It may be that do never returns. What came of it is told to over.
 func (s *Supervisor) standstill(aside func() error, do func(*saved) error, over func(error)) {
 	all := standstill.Begin(standstill.Options{
-		Roster: s.roster, Loaders: &s.births.Loaders, Files: s.files, Tails: s.tails, Idle: s.leftovers.Killed, Serve: s.signs.Serve,
+		Roster: s.roster, Loaders: &s.births.Loaders, Files: s.files, Idle: s.leftovers.Killed, Serve: s.signs.Serve,
 	})
 	go func() {
 		err := all.Wait()

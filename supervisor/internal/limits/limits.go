@@ -70,13 +70,32 @@ func (l *Limits) Due() time.Time { return loop.Soonest(l.Guard.Next(), l.Demand.
 // may have changed. It is to be called after each step of the brain.
 func (l *Limits) Keep(now time.Time) {
 	if l.options.Fleet.Moved() {
-		l.Watch(now)
+		l.Guard.Keep(now, l.watched())
 	}
 	l.Demand.Keep()
 }
 
-// Watch is the part of [Limits.Keep] that is about those who work already.
-func (l *Limits) Watch(now time.Time) { l.Guard.Keep(now, l.watched()) }
+// Save readies what the guard knows of the workers for being written with them.
+func (l *Limits) Save() {
+	for w := range l.options.Roster.All() {
+		w.Watch = l.Guard.Record(w.ID)
+	}
+}
+
+// Resume tells the guard what was written so.
+func (l *Limits) Resume() {
+	for w := range l.options.Roster.All() {
+		l.Guard.Resume(w.ID, w.Watch)
+	}
+}
+
+// Begin holds those to their limits who work already, before the first step.
+func (l *Limits) Begin(now time.Time) {
+	l.Guard.Keep(now, l.watched())
+	for w := range l.options.Roster.All() {
+		l.Weigh(w)
+	}
+}
 
 // watched are the workers that the guard looks at.
 func (l *Limits) watched() iter.Seq[guard.Charge] {

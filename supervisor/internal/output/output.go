@@ -149,9 +149,6 @@ func (o *Output) Close() {
 	o.tail, o.stdout = nil, nil
 }
 
-// Stdout is the pipe of the process's stdout; nil: it has none of its own.
-func (o *Output) Stdout() *process.Tail { return o.stdout }
-
 // Reopen goes on with output that was read.
 func (o *Output) Reopen(to Destination, id int) error {
 	if o.tail == nil {
@@ -171,15 +168,11 @@ func (o *Output) Reopen(to Destination, id int) error {
 	return err
 }
 
-// ReopenStdout goes on with a stdout that was not read with the output it belongs to, or
-// not by every version: then it is there already. It is done without if that cannot be.
-// Where there is no output it says no.
-func (o *Output) ReopenStdout(to Destination, id int, stdout *process.Tail) bool {
-	if o.tail == nil {
-		return false
-	}
-	if o.stdout == nil && stdout.ReopenBeside(o.tail, to.Worker(id, stdout.Stream())) == nil {
+// Join adds a stdout that was read, but not with the output that it belongs to; one that
+// was stays. It comes before [Output.Reopen], and says no where there is no output.
+func (o *Output) Join(stdout *process.Tail) bool {
+	if o.tail != nil && o.stdout == nil {
 		o.stdout = stdout
 	}
-	return true
+	return o.tail != nil
 }

@@ -176,14 +176,14 @@ func testReopen(t *testing.T, alone bool) {
 	if alone {
 		after.stdout = nil // the version before wrote it elsewhere
 	}
+	written := after.stdout
+	if ok := after.Join(stray.Tail); !ok || (after.stdout == stray.Tail) != alone || !alone && after.stdout != written {
+		t.Fatal("it goes on with another stdout")
+	}
 	if err := after.Reopen(s, 1); err != nil {
 		t.Fatal(err)
 	}
 	defer after.Close()
-	written := after.Stdout()
-	if ok := after.ReopenStdout(s, 1, stray.Tail); !ok || (after.Stdout() == stray.Tail) != alone || !alone && after.Stdout() != written {
-		t.Fatal("it goes on with another stdout")
-	}
 	say(t, stdout, "out\n")
 	say(t, stderr, "after\n")
 	after.PassedOn()(absurd)
@@ -197,7 +197,7 @@ func testReopen(t *testing.T, alone bool) {
 
 func TestNothing(t *testing.T) {
 	o := &Output{}
-	if o.ReopenStdout(nil, 1, new(process.Tail)) || !o.PassedOn()(0) || o.LastLines() != nil || o.Reopen(nil, 1) != nil {
+	if o.Join(new(process.Tail)) || !o.PassedOn()(0) || o.LastLines() != nil || o.Reopen(nil, 1) != nil {
 		t.Error("there is nothing to go on with")
 	}
 	o.Held().Release(0)

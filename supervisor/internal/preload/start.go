@@ -99,8 +99,14 @@ func (l *Loaders) serve(one *Loader) {
 // Resume undoes [Loader.Pause].
 func (l *Loaders) Resume(one *Loader) { l.serve(one) }
 
-// Reopen goes on with what a loader says, of which another image of this process wrote.
-func (l *Loaders) Reopen(one *Loader) {
+// Reopen goes on with what loaders say, of which another image of this process wrote.
+func (l *Loaders) Reopen() {
+	for _, one := range l.all {
+		l.reopen(one)
+	}
+}
+
+func (l *Loaders) reopen(one *Loader) {
 	one.executed = true
 	errs := [2]error{one.channel.Reopen(), one.Output.Reopen(l.options.Output, 0)}
 	if errs[0] == nil {

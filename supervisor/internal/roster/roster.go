@@ -19,9 +19,14 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"time"
 
+	"go.uber.org/zap"
+
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/output"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
+	"github.com/gosuper/gosuper/supervisor/internal/revision"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
 )
 
@@ -32,7 +37,7 @@ type Roster struct {
 	unborn    map[int]bool      `state:"-"`               // ids of those without a process
 	others    int               `state:"-"`               // processes that are being made and are no worker's
 	unclaimed process.Unclaimed `state:"-"`               // of whom one may turn out to be an unborn one's
-	left      []*process.Tail   `state:"-"`               // output of workers that are gone, which others may hold
+	left      []Stray           `state:"strays"`          // output of workers that are gone, which others may hold
 }
 
 // New returns a list of nobody.
@@ -147,46 +152,52 @@ func (r *Roster) Remove(id int) {
 
 // Leave keeps the output of a worker that is gone until nobody can write to it any
 // more.
-func (r *Roster) Leave(output ...*process.Tail) { r.left = append(r.Left(), output...) }
+func (r *Roster) Leave(output ...*process.Tail) {
+	r.Left()
+	for _, t := range output {
+		r.left = append(r.left, Stray{Tail: t})
+	}
+}
 
 // Left is the output that was left and that somebody may still write to.
-func (r *Roster) Left() []*process.Tail {
-	r.left = slices.DeleteFunc(r.left, (*process.Tail).Ended)
-	return r.left
+func (r *Roster) Left() (all []*process.Tail) {
+	r.left = slices.DeleteFunc(r.left, func(one Stray) bool { return one.Ended() })
+	for _, one := range r.left {
+		all = append(all, one.Tail)
+	}
+	return all
 }
 
-// A Stray is a pipe that somebody may still write to. One that is the stdout of a worker
-// that lives is among them too, lest it end with a version that knows of no such pipes.
+// A Stray is a pipe that somebody may still write to.
 type Stray struct {
 	*process.Tail `state:",inline"`
-	Worker        int `state:"worker"` // 0: it is gone
+	Worker        int `state:"worker"` // whose stdout it is, as older versions say it; 0: nobody's
 }
 
-// Save readies the list, the output of which is paused, for being written, and returns
-// what is written beside it.
-func (r *Roster) Save() (strays []Stray) {
-	for _, id := range r.IDs() {
-		w := r.workers[id]
+// Save readies the list for being written.
+func (r *Roster) Save() {
+	r.Left()
+	for _, w := range r.workers {
 		w.Board = w.BoardFD()
-		if stdout := w.Stdout(); stdout != nil {
-			strays = append(strays, Stray{stdout, id})
-		}
 	}
-	for _, t := range r.Left() {
-		strays = append(strays, Stray{Tail: t})
-	}
-	return strays
 }
 
-// Reopen goes on with strays, behind the workers: see [Worker.Reopen]. What cannot be
-// gone on with is done without.
-func (r *Roster) Reopen(strays []Stray, to output.Destination) {
+// Reopen goes on with a list that was read: with those of its workers that the brain knows,
+// and with what was left. What cannot be gone on with is done without.
+func (r *Roster) Reopen(known iter.Seq[fleet.Worker], revisions map[int]*revision.Revision, to output.Destination, log *zap.Logger) {
+	workers, strays := r.workers, r.left
+	r.workers, r.left = map[int]*Worker{}, nil
 	for _, one := range strays {
-		if w := r.workers[one.Worker]; w != nil && w.ReopenStdout(to, w.ID, one.Tail) {
-			continue
-		}
-		if one.Tail.Reopen(to.Worker(0, one.Stream())) == nil {
+		if w := workers[one.Worker]; (w == nil || !w.Join(one.Tail)) && one.Tail.Reopen(to.Worker(0, one.Stream())) == nil {
 			r.Leave(one.Tail)
 		}
+	}
+	for f := range known {
+		w := workers[f.ID]
+		w.Identity, w.Rev, w.Executed, w.Signs.Due = f.Identity, revisions[f.Revision], true, time.Now()
+		if err := w.Reopen(to, log); err != nil {
+			log.Error("cannot go on with all that a worker says", w.Fields(zap.Error(err))...)
+		}
+		r.workers[w.ID], r.pids[w.PID] = w, w
 	}
 }

@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
-	"github.com/gosuper/gosuper/supervisor/internal/output"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/state"
 )
@@ -108,50 +108,58 @@ type toNobody struct{}
 func (toNobody) Worker(int, process.Stream) io.Writer { return io.Discard }
 func (toNobody) Joined() bool                         { return false }
 
-// What a worker that lives has beside its first pipe, and what those that are gone have
-// left, is gone on with by another list of the same.
+// What those that are gone have left is gone on with by another list, and what older
+// versions said of the stdout of one that lives.
 func TestStrays(t *testing.T) {
-	r, w := New(), numbered(7)
-	if err := w.Open(output.Options{To: toNobody{}}); err != nil {
-		t.Fatal(err)
-	}
-	r.Enter(w)
+	r := New()
 	left, err := process.NewTail(process.Stderr, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer left.Close()
+	left.CloseWriteEnd()
 	r.Leave(left)
-	strays := r.Save()
-	if len(strays) != 2 || strays[0].Worker != 7 || strays[0].Tail != w.Stdout() || strays[1].Worker != 0 || strays[1].Tail != left {
-		t.Fatalf("strays are %+v", strays)
-	}
-	for _, one := range []*process.Tail{w.Tails()[0], w.Stdout(), left} {
-		defer one.Close()
-		one.CloseWriteEnd()
+	if r.Save(); len(r.left) != 1 || r.left[0].Worker != 0 || r.left[0].Tail != left {
+		t.Fatalf("strays are %+v", r.left)
 	}
 
-	next, pipe := New(), [2]int{}
-	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+	var pipes [4][2]int
+	for i := range pipes {
+		if err := unix.Pipe2(pipes[i][:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(pipes[i][1])
+	}
+	next, stdout := New(), fmt.Sprintf(`"stream": "stdout", "pipe": %d`, pipes[0][0])
+	text := fmt.Sprintf(`{
+		"workers": [{"id": 7, "tail": {"pipe": %d}, "stdout": {%s}}, {"id": 8, "tail": {"pipe": %d}}, {"id": 9}, {"id": 10}],
+		"strays": [{"worker": 7, %s}, {"worker": 8, "stream": "stdout", "pipe": -1}, {"worker": 9, "stream": "stdout", "pipe": %d}, {"pipe": -1}]
+	}`, pipes[1][0], stdout, pipes[2][0], stdout, pipes[3][0])
+	if _, err := state.Read([]byte(text), next, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Close(pipe[1])
-	var read struct {
-		Strays []Stray `state:"strays"`
+	known := func(yield func(fleet.Worker) bool) {
+		for id := 7; id <= 9; id++ {
+			var f fleet.Worker
+			if f.ID = id; !yield(f) {
+				return
+			}
+		}
 	}
-	text := fmt.Sprintf(`{"strays": [{"worker": 7}, {"worker": 8, "pipe": %d, "stream": "stdout"}, {"pipe": -1}]}`, pipe[0])
-	if _, err := state.Read([]byte(text), &read, time.Time{}); err != nil {
-		t.Fatal(err)
+	next.Reopen(known, nil, toNobody{}, zap.NewNop())
+	if n := next.Len(); n != 3 || next.Of(10) != nil {
+		t.Errorf("there are %d workers, of whom the brain knows three", n)
 	}
-	next.Enter(w)
-	next.Enter(numbered(8)) // which has no output that its stdout could be beside
-	stdout := w.Stdout()
-	next.Reopen(read.Strays, toNobody{})
-	if w.Stdout() != stdout {
-		t.Error("a stdout that was read with its worker is replaced")
+	for id, tails := range map[int]int{7: 2, 8: 2, 9: 0} { // of the last one there was no output that its stdout could be beside
+		if n := len(next.Of(id).Tails()); n != tails {
+			t.Errorf("worker %d has %d pipes, want %d", id, n, tails)
+		}
 	}
 	all := next.Left()
 	if len(all) != 1 || all[0].Stream() != process.Stdout {
 		t.Fatalf("left are %d pipes, want the one that is open", len(all))
 	}
-	all[0].Close()
+	for _, t := range append(all, slices.Concat(next.Of(7).Tails(), next.Of(8).Tails())...) {
+		t.Close()
+	}
 }

@@ -71,6 +71,15 @@ func (s *Signs) Serve(w *roster.Worker) {
 	endpoint.Serve(w.PID, func(m notify.Message) { s.Post(Message{ID: id, Message: m}, endpoint.Done()) })
 }
 
+// Resume has what the workers of another image of this process say be delivered.
+func (s *Signs) Resume() {
+	for w := range s.options.Roster.All() {
+		if w.Endpoint != nil {
+			s.Serve(w)
+		}
+	}
+}
+
 // Post delivers a message, unless nobody waits for it any more. Any goroutine but the
 // owner may call it.
 func (s *Signs) Post(m Message, done <-chan struct{}) {

@@ -27,8 +27,6 @@ type Options struct {
 	Roster  *roster.Roster
 	Loaders *preload.Loaders
 	Files   *ownfiles.Files
-	// Tails are those of workers and loaders, and of processes that dead ones left behind.
-	Tails func() []*process.Tail
 	// Idle returns what is closed when no process is being killed.
 	Idle func() <-chan struct{}
 	// Serve has what a worker says be delivered again.
@@ -38,34 +36,58 @@ type Options struct {
 // A Standstill is undone by [Standstill.Resume], complete or not. It belongs to the owner
 // of the state, but for [Standstill.Wait].
 type Standstill struct {
-	options  Options
-	of       map[any]bool      // who was asked
-	speakers []<-chan struct{} // closed when they are paused, as those that follow
-	access   <-chan struct{}   // nil: there is no access log
-	tails    []<-chan struct{}
-	held     []*process.Held
+	options Options
+	of      map[any]bool // who was asked
+	all     []one
+	held    []*process.Held
+}
+
+// one is whose goroutine stands still.
+type one struct {
+	who    any
+	pause  func() <-chan struct{}
+	resume func()
+	late   error           // why there is no standstill without it; nil: what is under way then can be counted
+	paused <-chan struct{} // closed when it stands still; nil: it was not asked
+}
+
+// all are those that there are now.
+func (o *Options) all() []one {
+	deaf := errors.New("what workers say is not heard in time")
+	all := []one{{pause: o.Idle, resume: func() {}, late: deaf}}
+	for w := range o.Roster.All() {
+		if w.Endpoint != nil {
+			all = append(all, one{who: w.Endpoint, pause: w.Endpoint.Pause, late: deaf, resume: func() {
+				if !w.Gone {
+					o.Serve(w)
+				}
+			}})
+		}
+	}
+	for _, l := range o.Loaders.All() {
+		all = append(all, one{who: l, pause: l.Pause, late: deaf, resume: func() {
+			if slices.Contains(o.Loaders.All(), l) {
+				o.Loaders.Resume(l)
+			}
+		}})
+	}
+	if access := o.Files.Access(); access != nil {
+		all = append(all, one{pause: access.Pause, resume: access.Resume, late: errors.New("whoever reads the access log is too slow")})
+	}
+	for _, t := range Tails(o.Roster, o.Loaders) {
+		all = append(all, one{who: t, pause: t.Pause, resume: t.Resume})
+	}
+	return all
 }
 
 // Begin asks all for one.
 func Begin(o Options) *Standstill {
-	s := &Standstill{options: o, of: map[any]bool{}, speakers: []<-chan struct{}{o.Idle()}}
+	s := &Standstill{options: o, of: map[any]bool{nil: true}, all: o.all()}
+	for i, one := range s.all {
+		s.of[one.who], s.all[i].paused = true, one.pause()
+	}
 	for w := range o.Roster.All() {
 		s.held = append(s.held, w.Held())
-		if w.Endpoint != nil {
-			s.of[w.Endpoint] = true
-			s.speakers = append(s.speakers, w.Endpoint.Pause())
-		}
-	}
-	for _, l := range o.Loaders.All() {
-		s.of[l] = true
-		s.speakers = append(s.speakers, l.Pause())
-	}
-	for _, t := range o.Tails() {
-		s.of[t] = true
-		s.tails = append(s.tails, t.Pause())
-	}
-	if access := o.Files.Access(); access != nil {
-		s.access = access.Pause()
 	}
 	return s
 }
@@ -74,25 +96,11 @@ func Begin(o Options) *Standstill {
 // loop, so that must not call this.
 func (s *Standstill) Wait() error {
 	limit := time.After(AtMost)
-	for _, paused := range s.speakers {
+	for _, one := range s.all {
 		select {
-		case <-paused:
+		case <-one.paused:
 		case <-limit:
-			return errors.New("what workers say is not heard in time")
-		}
-	}
-	if s.access != nil {
-		select {
-		case <-s.access:
-		case <-limit:
-			return errors.New("whoever reads the access log is too slow")
-		}
-	}
-	for _, paused := range s.tails {
-		select {
-		case <-paused:
-		case <-limit:
-			return nil // what is under way then can be counted
+			return one.late
 		}
 	}
 	for _, held := range s.held {
@@ -103,35 +111,25 @@ func (s *Standstill) Wait() error {
 
 // Covers says whether the standstill is one of all that there are by now.
 func (s *Standstill) Covers() bool {
-	for w := range s.options.Roster.All() {
-		if w.Endpoint != nil && !s.of[w.Endpoint] {
-			return false
-		}
-	}
-	for _, l := range s.options.Loaders.All() {
-		if !s.of[l] {
-			return false
-		}
-	}
-	return !slices.ContainsFunc(s.options.Tails(), func(t *process.Tail) bool { return !s.of[t] })
+	return !slices.ContainsFunc(s.options.all(), func(one one) bool { return !s.of[one.who] })
 }
 
 // Resume has all go on.
 func (s *Standstill) Resume() {
-	for w := range s.options.Roster.All() {
-		if w.Endpoint != nil && s.of[w.Endpoint] && !w.Gone {
-			s.options.Serve(w)
-		}
+	for _, one := range s.all {
+		one.resume()
 	}
-	for _, l := range s.options.Loaders.All() {
-		if s.of[l] {
-			s.options.Loaders.Resume(l)
-		}
+}
+
+// Tails are the output of workers and loaders, and what others still write to that dead
+// ones have left.
+func Tails(workers *roster.Roster, loaders *preload.Loaders) []*process.Tail {
+	all := workers.Left()
+	for w := range workers.All() {
+		all = append(all, w.Tails()...)
 	}
-	for _, t := range s.options.Tails() {
-		t.Resume()
+	for _, l := range loaders.All() {
+		all = append(all, l.Tails()...)
 	}
-	if access := s.options.Files.Access(); access != nil {
-		access.Resume()
-	}
+	return all
 }

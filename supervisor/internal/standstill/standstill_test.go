@@ -14,12 +14,12 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 )
 
-// of are those of a master without workers, who left these tails.
-func of(idle <-chan struct{}, tails *[]*process.Tail) Options {
+// of are those of a master without workers.
+func of(idle <-chan struct{}) Options {
 	loaders := preload.New()
 	return Options{
 		Roster: roster.New(), Loaders: &loaders, Files: &ownfiles.Files{},
-		Tails: func() []*process.Tail { return *tails }, Idle: func() <-chan struct{} { return idle }, Serve: func(*roster.Worker) {},
+		Idle: func() <-chan struct{} { return idle }, Serve: func(*roster.Worker) {},
 	}
 }
 
@@ -27,7 +27,7 @@ func of(idle <-chan struct{}, tails *[]*process.Tail) Options {
 func TestGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
-		all := Begin(of(make(chan struct{}), new([]*process.Tail)))
+		all := Begin(of(make(chan struct{})))
 		if err := all.Wait(); err == nil || time.Since(begin) != AtMost {
 			t.Errorf("after %v: %v", time.Since(begin), err)
 		}
@@ -39,7 +39,7 @@ func TestGivesUp(t *testing.T) {
 func TestCovers(t *testing.T) {
 	idle := make(chan struct{})
 	close(idle)
-	var tails []*process.Tail
+	master := of(idle)
 	add := func() {
 		t.Helper()
 		tail, err := process.NewTail(process.Stderr, io.Discard)
@@ -47,10 +47,10 @@ func TestCovers(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { tail.CloseWriteEnd(); tail.Close() })
-		tails = append(tails, tail)
+		master.Roster.Leave(tail)
 	}
 	add()
-	all := Begin(of(idle, &tails))
+	all := Begin(master)
 	if err := all.Wait(); err != nil || !all.Covers() {
 		t.Errorf("all stand still: %v, %v", all.Covers(), err)
 	}
