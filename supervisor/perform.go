@@ -39,7 +39,10 @@ func (s *Supervisor) perform(a fleet.Action) (rest func()) {
 	case fleet.Spawn:
 		return s.spawn(a)
 	case fleet.Activate:
-		s.activate(a)
+		w := s.roster.Of(a.ID)
+		s.signs.Activate(w, a.Slot)
+		s.books.Restarted(a.Slot, a.Reason)
+		s.log.Info("spare activated", w.Fields(zap.String("reason", string(a.Reason)), zap.Duration("age", w.Age()))...)
 	case fleet.Load:
 		s.births.Loaders.Start(a, s.revisions.All[a.Revision])
 	case fleet.Unload:
@@ -107,21 +110,6 @@ func (s *Supervisor) perform(a fleet.Action) (rest func()) {
 		go s.hands.trim() // of what only the start needed
 	}
 	return nil
-}
-
-// activate makes a spare the worker of a slot. What it is told goes before what is written
-// about it: somebody may be waiting.
-func (s *Supervisor) activate(a fleet.Activate) {
-	w := s.roster.Of(a.ID)
-	w.Slot = a.Slot
-	w.View().Release(a.Slot)
-	if w.PID != 0 && w.Endpoint != nil { // one that has no process yet will read its board
-		if err := w.Endpoint.Look(); err != nil {
-			s.log.Warn("a spare may not know yet that it has a slot", w.Fields(zap.Error(err))...)
-		}
-	}
-	s.books.Restarted(a.Slot, a.Reason)
-	s.log.Info("spare activated", w.Fields(zap.String("reason", string(a.Reason)), zap.Duration("age", w.Age()))...)
 }
 
 // announce notes that a worker is ready. By now it has called listen itself if

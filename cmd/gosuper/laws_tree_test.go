@@ -1,6 +1,7 @@
 package main
 
 import (
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -68,6 +69,39 @@ func TestFileLength(t *testing.T) {
 			t.Errorf("%s has %d lines, more than %d", name, n, fileLines)
 		}
 	})
+}
+
+// TestMasterIsReadInOneSitting: what the master knows and holds has a room below it.
+func TestMasterIsReadInOneSitting(t *testing.T) {
+	const most, mostFields = 2000, 18
+	fields, methods, lines := 0, 0, 0
+	goFiles(t, func(name, text string) {
+		if path.Dir(name) != "supervisor" || strings.HasSuffix(name, "_test.go") {
+			return
+		}
+		lines += strings.Count(text, "\n")
+		f, err := parser.ParseFile(token.NewFileSet(), name, text, parser.SkipObjectResolution)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.TypeSpec:
+				if is, ok := n.Type.(*ast.StructType); ok && n.Name.Name == "Supervisor" {
+					fields += is.Fields.NumFields()
+				}
+			case *ast.FuncDecl:
+				if n.Recv != nil && strings.Contains(text[n.Recv.Pos()-1:n.Recv.End()-1], "*Supervisor") {
+					methods++
+				}
+			}
+			return true
+		})
+	})
+	if fields == 0 || fields > mostFields || methods == 0 || methods > 3*mostFields || lines > most {
+		t.Errorf("the master has %d fields, %d methods and %d lines: more than %d, %d and %d", fields, methods, lines, mostFields, 3*mostFields, most)
+	}
 }
 
 // TestSleepsSayWhy: a test waits for what happens, and where it is time itself that has to

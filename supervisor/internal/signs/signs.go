@@ -172,3 +172,16 @@ func (s *Signs) readHeader(w *roster.Worker) {
 			w.Fields(zap.Uint32("version", header.Version), zap.Int("known", scoreboard.Version))...)
 	}
 }
+
+// Activate tells a spare that it is the worker of a slot from now on. One that has no
+// process yet will read its board.
+func (s *Signs) Activate(w *roster.Worker, slot int) {
+	w.Slot = slot
+	w.View().Release(slot)
+	if w.PID == 0 || w.Endpoint == nil {
+		return
+	}
+	if err := w.Endpoint.Look(); err != nil {
+		s.options.Log.Warn("a spare may not know yet that it has a slot", w.Fields(zap.Error(err))...)
+	}
+}
