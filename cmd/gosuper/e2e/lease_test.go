@@ -237,10 +237,9 @@ func TestLeaseOfFrozenChild(t *testing.T) {
 	m.wait(t, from, "worker ready", match{"slot": 1})
 }
 
-// The example runs as it stands, on another port: while its workers are replaced nobody
-// is refused, and nobody finds the GPU in use.
-func TestGPUExample(t *testing.T) {
-	t.Parallel()
+// gpuExample runs the example with one of its configurations, as it stands but for the port.
+func gpuExample(t *testing.T, file string) *master {
+	t.Helper()
 	folder, err := filepath.Abs(examples + "/gpu")
 	if err != nil {
 		t.Fatal(err)
@@ -250,10 +249,35 @@ func TestGPUExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := start(t, launch{
-		config: config(fmt.Sprintf("chdir = %q", folder), replace(t, read(t, examples+"/gpu/supervisor.toml"), "127.0.0.1:8000", "127.0.0.1:0")),
+		config: config(fmt.Sprintf("chdir = %q", folder), replace(t, read(t, folder+"/"+file), "127.0.0.1:8000", "127.0.0.1:0")),
 		env:    []string{"VIRTUAL_ENV=" + pythonVenv(t), "PYTHONPATH=" + source, "PYTHONDONTWRITEBYTECODE=1"},
 	})
 	m.wait(t, 0, "ready", nil)
+	return m
+}
+
+// The spare of the example answers, on the other GPU, as soon as the worker is killed.
+func TestGPUExampleSpare(t *testing.T) {
+	t.Parallel()
+	m := gpuExample(t, "spare.toml")
+	for n, gpu := range []string{"0", "1", "0"} {
+		m.wait(t, 0, "spare ready", match{"worker": n + 2})
+		answer, _, err := m.get("/?prompt=one")
+		if err != nil || answer.Header.Get("X-Gpu") != gpu {
+			t.Fatalf("%v, %v, want an answer of GPU %s", answer, err, gpu)
+		}
+		if err := syscall.Kill(m.wait(t, 0, "worker started", match{"worker": n + 1}).num("pid"), syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		m.wait(t, 0, "spare activated", match{"worker": n + 2})
+	}
+}
+
+// While the workers of the example are replaced nobody is refused, and nobody finds the
+// GPU in use.
+func TestGPUExample(t *testing.T) {
+	t.Parallel()
+	m := gpuExample(t, "supervisor.toml")
 	r := m.load(load.Plan{Connections: 4, Mode: load.NewConnection})
 	m.reload()
 	r.more(20)
