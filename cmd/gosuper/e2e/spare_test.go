@@ -19,7 +19,8 @@ import (
 )
 
 // takeover is how long after the end of the only worker a spare may have answered the next
-// request: ten times what it takes where nobody else wants a processor.
+// request: ten times what it takes where nobody else wants a processor. An interpreter has
+// more, as its first request takes longer than the spare where many want one.
 const takeover = 100 * time.Millisecond
 
 // spared is a master that has spares.
@@ -92,10 +93,10 @@ func (s *spared) kill(t *testing.T) time.Duration {
 
 // takesOver kills the worker a few times, while nobody who is started becomes ready: their
 // boot goes on as long as a file is not there.
-func (s *spared) takesOver(t *testing.T, boots string, rounds int) {
+func (s *spared) takesOver(t *testing.T, boots string, within time.Duration) {
 	t.Helper()
 	var all []time.Duration
-	for range rounds {
+	for range 5 {
 		s.await(t)
 		if err := os.Remove(boots); err != nil {
 			t.Fatal(err)
@@ -105,7 +106,7 @@ func (s *spared) takesOver(t *testing.T, boots string, rounds int) {
 	}
 	slices.Sort(all)
 	t.Logf("the next request was answered %v after the kill, at best %v, at worst %v", all[len(all)/2], all[0], all[len(all)-1])
-	if all[0] > takeover {
+	if all[0] > within {
 		t.Errorf("the next request was answered %v after the kill", all)
 	}
 }
@@ -139,7 +140,11 @@ func TestSpareTakesOver(t *testing.T) {
 			put(t, boots, nil)
 			line, path := controlled(t)
 			s := &spared{up(t, slices.Concat(how(t, boots), []string{"workers = 1", "spares = 1", line, unhurt})...), path, fresh()}
-			s.takesOver(t, boots, 5)
+			within := takeover
+			if name != "Go" {
+				within *= 10
+			}
+			s.takesOver(t, boots, within)
 		})
 	}
 }
@@ -237,7 +242,7 @@ func TestSpareWaits(t *testing.T) {
 // Plain workers cannot wait, which is said, and are as many as without spares.
 func TestPlainWorkersAreNoSpares(t *testing.T) {
 	t.Parallel()
-	m := up(t, command(plain), "workers = 1", "spares = 2", `ready = "100ms"`)
+	m := up(t, command(plain), "workers = 1", "spares = 2", `ready = "100ms"`, `startup_timeout = "1s"`)
 	m.wait(t, 0, "there are no spares: this worker cannot wait without accepting connections", nil)
 	if n := len(m.all(0, "worker started", nil)); n != 1 {
 		t.Errorf("%d workers were started", n)
