@@ -182,7 +182,6 @@ var mutants = []struct{ file, old, new, law string }{
 	{"spawn.go", " && r.spares == f.count((*Worker).holding)", "", "retired below strength"},
 	{"spawn.go", "	case f.surge() > 0 && !leasable(first) && f.loaded(c, ReasonReload) && f.yieldSpare(r, c):\n		return -1\n", "", "retired below strength"},
 	{"spawn.go", "r.spare != nil && f.fresh(r.spare) {", "r.spare != nil && w.ReadyAt.After(r.spare.ReadyAt) {", "not quiescent"},
-	{"end.go", "			if f.own(w) && !w.holds {\n				f.current.holds = false\n			}\n", "", "did not converge"},
 	{"ready.go", "(r.Ready != ReadyAlive || w.reserve)", "r.Ready != ReadyAlive", "its word does not count"},
 	{"ready.go", "	case w.Spare() && !w.holds: // it accepts, and goes\n", "", "ready without a reason"},
 }
