@@ -20,7 +20,7 @@ func main() {
 
 // run has the arguments last but for the packages, so that they win.
 func run(args []string) error {
-	cmd := exec.Command("go", slices.Concat([]string{"test", "-json", "-timeout", "30m"}, args, []string{"./..."})...)
+	cmd := exec.Command("go", slices.Concat([]string{"test", "-json", "-timeout", "60m"}, args, []string{"./..."})...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
