@@ -56,14 +56,14 @@ def test_what_cannot_be_loaded(tmp_path: Path, app: str, said: str) -> None:
 
 
 def test_lifespan_that_hangs(master: Start) -> None:
-    m = master(LIFESPAN, "workers = 1\nstartup_timeout = 2\nrestart.startup_attempts = 1")
+    m = master(LIFESPAN, "workers = 1\nstartup_timeout = 8\nrestart.startup_attempts = 1")
     assert m.process.wait(FOREVER) == 3
     assert "gosuper: hint: the application's lifespan has not come to its yield" in m.output()
 
 
 def test_import_that_hangs(master: Start) -> None:
     app = "import time\ntime.sleep(1000)"
-    m = master(app, "workers = 1\nstartup_timeout = 2\nrestart.startup_attempts = 1")
+    m = master(app, "workers = 1\nstartup_timeout = 8\nrestart.startup_attempts = 1")
     assert m.process.wait(FOREVER) == 3
     assert "gosuper: hint: the application was still being loaded" in m.output()
     assert "served.py" in m.output()
