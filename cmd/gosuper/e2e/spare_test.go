@@ -244,7 +244,7 @@ func TestPlainWorkersAreNoSpares(t *testing.T) {
 	t.Parallel()
 	m := up(t, command(plain), "workers = 1", "spares = 2", `ready = "100ms"`, `startup_timeout = "1s"`)
 	m.wait(t, 0, "there are no spares: this worker cannot wait without accepting connections", nil)
-	if n := len(m.all(0, "worker started", match{"reason": "spare"})); n > 0 {
-		t.Errorf("%d spares were started", n)
+	if all, served := len(m.all(0, "worker started", nil)), len(m.all(0, "worker started", match{"slot": 0})); all != served {
+		t.Errorf("%d workers were started, %d of them for the slot", all, served)
 	}
 }
