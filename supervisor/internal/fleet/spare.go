@@ -70,7 +70,6 @@ func (f *Fleet) activate(r *room, w *Worker, slot int, why Reason) {
 	}
 	r.spares--
 	r.living++
-	r.whole, r.still = false, false
 	w.Slot, w.takenAt = slot, f.now
 	f.assign(w)
 	r.spare = f.spareIn(Ready)
@@ -81,6 +80,7 @@ func (f *Fleet) activate(r *room, w *Worker, slot int, why Reason) {
 	f.do(Activate{w.ID, slot, why})
 	f.thin(slot)
 	r.starting = f.count(func(w *Worker) bool { return w.State == Starting }) // who is surplus there goes
+	f.settle(r)
 }
 
 // spawnSpares starts the spares that are missing, when every slot is served and nothing

@@ -2,52 +2,6 @@ package fleet
 
 import "slices"
 
-// room is what may still be spawned in a step. It is found out once for all
-// slots, and kept up to date by [Fleet.boot], [Fleet.activate] and [Fleet.vacate] alone.
-type room struct {
-	living    int     // processes in slots, but for those that SIGKILL does not end
-	spares    int     // spares, told to go or not, but for those
-	spare     *Worker // the one that is activated next; nil: none is ready
-	missing   int     // empty slots, each of which needs a process
-	starting  int     // workers that are
-	still     bool    // nothing lives but what serves, and every slot is served that is in no backoff and has a lease
-	whole     bool    // it is so of those in a backoff as well
-	faltering bool    // a slot is in the backoff of the current revision
-	taken     []bool  // places, up to the highest; nil: not asked for yet
-	place     int     // no lower one is free
-	leases    *leases // who holds which; nil: not asked for yet
-}
-
-// survey returns the room that there is now.
-func (f *Fleet) survey() *room {
-	r := &room{
-		living:   f.count(func(w *Worker) bool { return !w.unkillable && !w.Spare() }),
-		spares:   f.count(func(w *Worker) bool { return !w.unkillable && w.Spare() }),
-		still:    !slices.ContainsFunc(f.remains, func(one *remains) bool { return !one.unkillable }),
-		starting: f.count(func(w *Worker) bool { return w.State == Starting }),
-	}
-	r.spare = f.spareIn(Ready)
-	served, waiting := 0, 0
-	for i, s := range f.open() {
-		if f.empty(i) {
-			r.missing++
-		}
-		backoff := s.inBackoff(f.current.number, f.now)
-		switch {
-		case f.server(i) != nil:
-			served++
-		case backoff:
-			waiting++
-		case !f.starved(r, i):
-			r.still = false
-		}
-		r.faltering = r.faltering || backoff
-	}
-	r.still = r.still && r.living == served && r.spares == f.count((*Worker).holding)
-	r.whole = r.still && waiting == 0
-	return r
-}
-
 // spawn fills what is missing, then replaces what is stale as far as surge
 // allows: a rollback before a reload before a recycling.
 func (f *Fleet) spawn() {
@@ -83,19 +37,6 @@ func (f *Fleet) spawn() {
 	f.spawnSpares(r)
 	f.recycleSpare(r)
 }
-
-// surge returns how many processes may live beyond the target.
-func (f *Fleet) surge() int { return f.current.Surge.Of(f.current.target) }
-
-// free returns how many processes may be spawned on top of those alive. Of one revision
-// there may be more spares than of the next.
-func (f *Fleet) free(r *room) int {
-	return f.current.target + f.surge() - r.living - max(r.spares-f.current.Spares, 0)
-}
-
-// spare returns how many processes may be spawned beside those that the empty
-// slots will need.
-func (f *Fleet) spare(r *room) int { return f.free(r) - r.missing }
 
 // mayBoot says whether one more worker may be starting. If it is of a preloaded revision,
 // that is only while its loader is ready; the question starts it.
@@ -187,7 +128,7 @@ func (f *Fleet) roomForCanary(r *room) int {
 		return c.canarySlot
 	case hole >= 0 && f.empty(hole) && leasable(hole):
 		return hole
-	case f.surge() > 0 && f.spare(r) > 0 && leasable(first):
+	case f.surge() > 0 && f.unclaimed(r) > 0 && leasable(first):
 		return first
 	case f.surge() > 0 && !leasable(first) && f.loaded(c, ReasonReload) && f.yieldSpare(r, c):
 		return -1
@@ -249,7 +190,7 @@ func (f *Fleet) replace(r *room, wanted func(*Worker) bool) {
 		_, leasable := f.leasable(r, f.current, i)
 		switch {
 		case f.surge() > 0 && leasable:
-			if f.spare(r) > 0 {
+			if f.unclaimed(r) > 0 {
 				f.boot(r, i, f.current, f.staleness(w))
 			}
 		case r.whole && f.candidate == nil && !w.Stuck:
@@ -269,7 +210,7 @@ func (f *Fleet) makeRoom(r *room) (made bool) {
 			continue
 		}
 		_, leasable := f.leasable(r, f.current, i)
-		if f.surge() > 0 && f.spare(r) > 0 && leasable || !f.loaded(f.current, w.Recycle) {
+		if f.surge() > 0 && f.unclaimed(r) > 0 && leasable || !f.loaded(f.current, w.Recycle) {
 			continue
 		}
 		made = true
@@ -329,22 +270,4 @@ func (f *Fleet) boot(r *room, slot int, rev *revision, why Reason) int {
 	f.take(r, w)
 	f.do(Spawn{*w, why})
 	return w.ID
-}
-
-// freePlace returns the lowest place that no living worker has.
-func (f *Fleet) freePlace(r *room) int {
-	if r.taken == nil {
-		r.taken = make([]bool, len(f.workers)+1)
-		for _, w := range f.workers {
-			if above := w.Place + 1 - len(r.taken); above > 0 {
-				r.taken = append(r.taken, make([]bool, above)...)
-			}
-			r.taken[w.Place] = true
-		}
-	}
-	for r.place < len(r.taken) && r.taken[r.place] {
-		r.place++
-	}
-	r.place++
-	return r.place - 1
 }
