@@ -15,7 +15,7 @@ import (
 // mutants are one-line mistakes in the brain, and the law each of them breaks.
 var mutants = []struct{ file, old, new, law string }{
 	{"fleet.go", "return x == w }", "return false && x == w }", "acted on the dead"},
-	{"spawn.go", "case f.surge() > 0 && leasable:\n			if", "case !leasable && r == nil:\n			if", "retired below strength"},
+	{"spawn.go", "case f.surge() > 0 && leasable:\n		if", "case !leasable && r == nil:\n		if", "retired below strength"},
 	{"retire.go", "case !w.serving() || canary:", "case canary:", "stop signal sent twice"},
 	{"end.go", "		case Draining:\n			f.expire(w)\n", "", "told to stop and not killed in time"},
 	{"end.go", "		case Aborted:\n			f.kill(w, ReasonGrace)\n", "", "aborted and not killed in time"},

@@ -2,8 +2,35 @@ package fleet
 
 import (
 	"cmp"
+	"slices"
 	"time"
 )
+
+// recycle replaces the workers in force that are to be: those that fail before those that
+// do not, and who has been ready for longest before the others. In the order of the slots
+// the first of them could be replaced again and again while the last one waits.
+func (f *Fleet) recycle(r *room) {
+	var due []*Worker
+	for i := range f.open() {
+		if w := f.stale(i); w != nil && w.Revision == f.current.number && w.Recycle != "" {
+			due = append(due, w)
+		}
+	}
+	rank := func(w *Worker) int {
+		if w.failing.IsZero() {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(due, func(a, b *Worker) int {
+		return cmp.Or(rank(a)-rank(b), a.ReadyAt.Compare(b.ReadyAt))
+	})
+	for _, w := range due {
+		if f.stale(w.Slot) == w { // one that gave way may have taken others with it
+			f.succeed(r, w)
+		}
+	}
+}
 
 // grownOld orders a replacement for a worker that still serves.
 func (f *Fleet) grownOld(w *Worker) {

@@ -32,7 +32,7 @@ func (f *Fleet) spawn() {
 		f.replace(r, rank)
 	}
 	f.spawnSpares(r) // which a worker that is recycled waits for, if it has to go first
-	f.replace(r, func(w *Worker) bool { return w.Revision == f.current.number && w.Recycle != "" })
+	f.recycle(r)
 	f.spawnMissing(r) // who had to give way for another slot need not wait for that
 	f.spawnSpares(r)
 	f.recycleSpare(r)
@@ -175,28 +175,31 @@ func (f *Fleet) stale(slot int) (newest *Worker) {
 // or, with surge 0 or while no lease is free, retires one of them so that its slot
 // becomes empty.
 func (f *Fleet) replace(r *room, wanted func(*Worker) bool) {
-	for i, s := range f.open() {
-		w := f.stale(i)
-		if w == nil || !wanted(w) {
-			continue
+	for i := range f.open() {
+		if w := f.stale(i); w != nil && wanted(w) {
+			f.succeed(r, w)
 		}
-		if r.spare != nil && f.fresh(r.spare) {
-			f.activate(r, r.spare, i, f.staleness(w))
-			continue
+	}
+}
+
+// succeed has one of these be replaced, as far as that can be now.
+func (f *Fleet) succeed(r *room, w *Worker) {
+	if r.spare != nil && f.fresh(r.spare) {
+		f.activate(r, r.spare, w.Slot, f.staleness(w))
+		return
+	}
+	if f.slots[w.Slot].inBackoff(f.current.number, f.now) {
+		return
+	}
+	_, leasable := f.leasable(r, f.current, w.Slot)
+	switch {
+	case f.surge() > 0 && leasable:
+		if f.unclaimed(r) > 0 {
+			f.boot(r, w.Slot, f.current, f.staleness(w))
 		}
-		if s.inBackoff(f.current.number, f.now) {
-			continue
-		}
-		_, leasable := f.leasable(r, f.current, i)
-		switch {
-		case f.surge() > 0 && leasable:
-			if f.unclaimed(r) > 0 {
-				f.boot(r, i, f.current, f.staleness(w))
-			}
-		case r.whole && f.candidate == nil && !w.Stuck:
-			if why := f.staleness(w); f.loaded(f.current, why) {
-				f.giveWay(r, w, why)
-			}
+	case r.whole && f.candidate == nil && !w.Stuck:
+		if why := f.staleness(w); f.loaded(f.current, why) {
+			f.giveWay(r, w, why)
 		}
 	}
 }
