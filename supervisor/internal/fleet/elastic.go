@@ -114,8 +114,8 @@ func (f *Fleet) doubled() int {
 	s := &f.sizing
 	s.growths = slices.DeleteFunc(s.growths, func(g *growth) bool { return f.now.Sub(g.At) >= Doubling })
 	from := f.current.target
-	if len(s.growths) > 0 {
-		from = s.growths[0].From
+	for _, g := range s.growths {
+		from = min(from, g.From)
 	}
 	return max(2*from, 1)
 }
