@@ -128,21 +128,29 @@ func readQuota(root fs.FS, dir string, v2 bool) (float64, bool) {
 // that is a limit as well.
 func memoryLimit(root fs.FS) (limit Size, at string) {
 	for _, hierarchy := range ownFolders(root, "memory") {
-		names := []string{"memory.limit_in_bytes"}
-		if hierarchy.v2 {
-			names = []string{"memory.max", "memory.high"}
-		}
 		for _, dir := range hierarchy.dirs {
-			for _, name := range names {
-				// "max" is no number, and what version 1 has for it is absurdly large.
-				n, err := strconv.ParseInt(strings.TrimSpace(contents(root, path.Join(dir, name))), 10, 64)
-				if err == nil && n > 0 && n < int64(maxSize) && (at == "" || Size(n) < limit) {
-					limit, at = Size(n), dir
-				}
+			if n, ok := limitOf(root, dir, hierarchy.v2); ok && (at == "" || n < limit) {
+				limit, at = n, dir
 			}
 		}
 	}
 	return limit, at
+}
+
+// limitOf returns the memory limit of one cgroup.
+func limitOf(root fs.FS, dir string, v2 bool) (limit Size, ok bool) {
+	names := []string{"memory.limit_in_bytes"}
+	if v2 {
+		names = []string{"memory.max", "memory.high"}
+	}
+	for _, name := range names {
+		// "max" is no number, and what version 1 has for it is absurdly large.
+		n, err := strconv.ParseInt(strings.TrimSpace(contents(root, path.Join(dir, name))), 10, 64)
+		if err == nil && n > 0 && n < int64(maxSize) && (!ok || Size(n) < limit) {
+			limit, ok = Size(n), true
+		}
+	}
+	return limit, ok
 }
 
 // An OOMCounter reads how many processes of the own cgroup the kernel has killed

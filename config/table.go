@@ -44,8 +44,9 @@ var keys = slices.Concat([]Key{
 	},
 		func(c *Config) *int { return &c.WorkerConnections }, count(0, maxCount)),
 	key(Key{
-		Name:  "surge",
-		Usage: "processes that may exist beyond the workers, draining ones included; 0: a worker stops before its replacement starts",
+		Name: "surge",
+		Usage: "processes that may exist beyond the workers, draining ones included, where they fit into the memory limit of the own cgroup and its ancestors; " +
+			"0, or without room: a worker stops before its replacement starts",
 	},
 		func(c *Config) *Surge { return &c.Surge }, surgeKind),
 	key(Key{
@@ -154,7 +155,7 @@ var keys = slices.Concat([]Key{
 	key(Key{
 		Name: "worker_memory",
 		Usage: "what one worker needs: where workers goes by the CPU quota, only as many start as fit, with those of surge and spares, into the memory limit " +
-			"of the own cgroup and its ancestors; 0: memory does not count",
+			"of the own cgroup and its ancestors; 0: memory does not count there, and what the workers take says whether one of surge or a spare fits",
 	},
 		func(c *Config) *Size { return &c.WorkerMemory }, size(MiB, 0)),
 
