@@ -46,6 +46,14 @@ type (
 		Reason   Reason
 	}
 
+	// Weigh asks for a [Memory], soon: somebody wants to start a process beyond those that
+	// there are to be.
+	Weigh struct{}
+
+	// Cramped says, once until there is more, that memory has no room for such a process: a
+	// worker goes before its successor comes, and a spare does not come.
+	Cramped struct{}
+
 	// Spareless says, once for a revision, that there are no spares although they are asked
 	// for: a worker cannot hold.
 	Spareless struct{ ID int }
@@ -178,6 +186,8 @@ func (Unload) action()       {}
 func (AbortLoader) action()  {}
 func (KillLoader) action()   {}
 func (Activate) action()     {}
+func (Weigh) action()        {}
+func (Cramped) action()      {}
 func (Spareless) action()    {}
 func (Announce) action()     {}
 func (Defer) action()        {}

@@ -5,6 +5,7 @@ import "time"
 // bury removes a worker that is gone and draws the lesson of its exit.
 func (f *Fleet) bury(w *Worker) {
 	f.part(w)
+	f.overlap.told = time.Time{} // there is more now
 	if w.Lease != nil {
 		f.remains = append(f.remains, &remains{ID: w.ID, Lease: w.Lease, due: f.now.Add(KillPatience)})
 	}

@@ -28,6 +28,11 @@ func (f *Fleet) Deadline() (time.Time, bool) {
 	}
 	consider(f.stopAt)
 	if !f.stopping {
+		if o := f.overlap; !o.asked.IsZero() {
+			consider(o.asked.Add(RoomFor))
+		} else if o.waits {
+			consider(o.told.Add(RoomEvery))
+		}
 		for _, s := range f.open() {
 			if s.revision == f.current.number {
 				consider(s.until)
@@ -75,6 +80,9 @@ func (f *Fleet) Horizon() time.Time {
 	if f.stopping {
 		consider(f.stopBy.Add(KillGrace))
 		return last
+	}
+	if !f.overlap.asked.IsZero() {
+		consider(f.overlap.asked.Add(RoomFor))
 	}
 	for _, s := range f.open() {
 		if s.inBackoff(f.current.number, f.now) {

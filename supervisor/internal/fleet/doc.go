@@ -49,6 +49,14 @@
 // left of one, is unkillable if it is there [KillPatience] after SIGKILL. It holds its
 // lease and its place, and is no reason for anything else to wait.
 //
+// Where memory is bounded, a process beyond those that there are to be is started only when a
+// [Memory] said a moment ago that there is room for it: the successor of a worker that still
+// lives, the canary of a candidate, a spare. One is asked for when somebody is to start, by a
+// [Weigh], and counts for [RoomFor] and until a worker goes. Without room a worker is replaced
+// stop-first, when the fleet is whole, a canary has a spare go first, a stuck worker is told to
+// drain at once, and for a spare it is asked again after [RoomEvery]. The first worker of a slot
+// where nobody lives is no such process, and activation starts none.
+//
 // The workers of a preloaded revision are spawned by its loader, which is no worker and
 // fills no slot. It is started when a worker is to be spawned and there is none, and
 // is told to end when no worker of its revision will be spawned any more. It has the
@@ -87,6 +95,7 @@
 //	Oversized        Kks      Kks      Kks      Kk       Kk       Kk       Kk       Kk       Kks      *        .
 //	Demand, more     .        ns       ns       n+s      ns       ns       ns       ns       .        .        .
 //	Demand, less     Dnr      Dnr      Dnr      .        Dnr      .        .        .        n        n        n
+//	Memory           .        .        .        .        .        .        .        .        .        .        .
 //	ScaleBy +1       ns       ns       ns       n+s      ns       ns       ns       ns       ns       ns       ns
 //	ScaleBy -1       Dnr      Dnr      Dnr      .        Dnr      n        n        n        n        n        n
 //	Reload           s        s        s        s        .        .        .        .        s        .        s
@@ -147,6 +156,12 @@
 //   - A worker goes for want of a lease only when nothing is about to free one and
 //     every other slot is served that could be. Its slot gets its lease back if the
 //     successor is one of the same revision.
+//   - Where memory is bounded no process beyond those that there are to be is started without
+//     room for it and for all that are missing, and nobody goes before his successor comes
+//     unless there is none; for a canary no worker does beside a spare.
+//   - Nobody who is missing where nobody lives waits for memory.
+//   - Memory is asked for only while somebody wants to start for whom that matters, and once
+//     within [RoomFor]; whoever waits for it is not forgotten.
 //   - Who is unkillable is called so, not earlier and once in [UnkillableEvery], and costs neither
 //     surge nor a slot: the fleet converges all the same, to one worker fewer if there is no
 //     other lease.

@@ -103,6 +103,10 @@ type (
 		Room     int        // for how many workers there is memory; 0: that is not known
 	}
 
+	// Memory says for how many more processes, beside those that live, there is memory. It
+	// answers a [Weigh].
+	Memory struct{ Room int }
+
 	// ScaleBy changes the number of workers, or of those that there are at least: never below
 	// 1, unless the settings are, nor above that of leases or WorkersMax.
 	ScaleBy struct{ N int }
@@ -164,6 +168,7 @@ func (Looked) event()         {}
 func (Oversized) event()      {}
 func (Extend) event()         {}
 func (Demand) event()         {}
+func (Memory) event()         {}
 func (ScaleBy) event()        {}
 func (Reload) event()         {}
 func (Stop) event()           {}

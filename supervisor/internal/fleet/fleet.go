@@ -22,6 +22,7 @@ type Fleet struct {
 	slots       []*slot     `state:"slots"`   // as many as current.target, and closed ones between them
 	bench       slot        `state:"bench"`   // what befell the spares
 	sizing      sizing      `state:"sizing"`  // why the number of workers is what it is
+	overlap     overlap     `state:"overlap"` // how many there may be beyond that
 	lastID      int         `state:"last_id"`
 	generations int         `state:"generations"` // accepted so far
 	everReady   bool        `state:"ever_ready"`  // some worker was ready once
@@ -101,6 +102,7 @@ func (f *Fleet) Step(now time.Time, events ...Event) []Action {
 	f.late = f.excused(now, events)
 	before := f.now
 	f.now, f.actions, f.wanted = now, nil, f.wanted[:0]
+	f.overlap.wanted, f.overlap.waits = false, false
 	f.credit(before)
 	for _, ev := range events {
 		f.record(ev)
@@ -112,6 +114,7 @@ func (f *Fleet) Step(now time.Time, events ...Event) []Action {
 	f.retire()
 	f.spawn()
 	f.conclude()
+	f.leaveOff()
 	f.unload()
 	f.load()
 	f.halt()

@@ -26,6 +26,8 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 			return "spawn while stopping"
 		}
 		return o.spawned(now, a)
+	case Weigh:
+		return o.weighed(now)
 	case Activate:
 		return o.activated(now, a)
 	case Load:
@@ -248,7 +250,7 @@ func (o *oracle) retired(now time.Time, a Retire, stopped bool) string {
 		return ""
 	}
 	if w.Slot == NoSlot {
-		return o.spareRetired(a, w)
+		return o.spareRetired(now, a, w)
 	}
 	if stopped || !w.ready || a.Reason == ReasonScale && !o.fills(w.Slot) {
 		return ""
@@ -260,15 +262,15 @@ func (o *oracle) retired(now time.Time, a Retire, stopped bool) string {
 		return "retired without need"
 	}
 	o.await(w)
-	if w.stuck && (o.surge() == 0 || o.spare() <= 0 || !o.anyFree(now, o.current, w.Slot)) { // its successor waits for the first drain to end
+	if w.stuck && (o.surge() == 0 || o.crowded(now, w.Slot) || o.spare() <= 0 || !o.anyFree(now, o.current, w.Slot)) { // its successor waits for the first drain to end
 		o.atMost(now.Add(s.GracefulTimeout))
 		return ""
 	}
 	if o.yields(now, w) {
 		return ""
 	}
-	if o.surge() > 0 {
-		return "retired below strength"
+	if broken := o.forced(now, w); broken != "" {
+		return broken
 	}
 	for slot := range o.slots() {
 		if slot != w.Slot && o.servers(slot, 0) == 0 {

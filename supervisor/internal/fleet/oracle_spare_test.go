@@ -106,12 +106,12 @@ func (o *oracle) sparesLease(revision int) bool {
 }
 
 // spareRetired checks that a spare is told to end.
-func (o *oracle) spareRetired(a Retire, w *life) string {
+func (o *oracle) spareRetired(now time.Time, a Retire, w *life) string {
 	c := o.settings[o.candidate]
 	switch {
 	case w.Revision != o.current, w.stuck, w.recycling, w.word && !w.holds:
 		return ""
-	case a.Reason == ReasonReload && o.candidate != 0 && slices.ContainsFunc(c.Leases, w.Lease.clashes):
+	case a.Reason == ReasonReload && o.candidate != 0 && (slices.ContainsFunc(c.Leases, w.Lease.clashes) || o.crowded(now, NoSlot)):
 		return ""
 	}
 	return "spare ended without need"

@@ -43,6 +43,7 @@ type oracle struct {
 	tenures
 	extent
 	reserves
+	space
 	granted map[int]time.Time // when a worker of the slot was replaced last because it wished it
 }
 
@@ -105,6 +106,7 @@ func (o *oracle) check(f *Fleet, now time.Time, events ...Event) (actions []Acti
 			broken = fmt.Sprint("panic: ", p)
 		}
 	}()
+	o.leaveOff(f)
 	late := o.late(now, events)
 	if by := now.Sub(o.next); !o.next.IsZero() && by > Lateness && !o.stopAt.IsZero() {
 		o.stopAt = o.stopAt.Add(by)
@@ -133,7 +135,10 @@ func (o *oracle) check(f *Fleet, now time.Time, events ...Event) (actions []Acti
 		o.unsure = false
 		o.stop(now, false, !f.stopAt.IsZero())
 	}
-	o.moved = f.Moved()
+	o.moved, o.emptied = f.Moved(), -1
+	if f.candidate != nil {
+		o.emptied = f.candidate.canarySlot
+	}
 	if broken != "" {
 		return actions, broken
 	}
@@ -146,7 +151,7 @@ func (o *oracle) check(f *Fleet, now time.Time, events ...Event) (actions []Acti
 	if broken = cmp.Or(o.overdue(now), o.neglected(now), o.misread(now, late), o.wishes(f, now), o.spent(f), o.sized(f, now, events)); broken != "" {
 		return actions, broken
 	}
-	if broken = o.condition(f, now); broken != "" {
+	if broken = cmp.Or(o.condition(f, now), o.heldBack(f, now)); broken != "" {
 		return actions, broken
 	}
 	var ok bool
@@ -159,6 +164,7 @@ func (o *oracle) check(f *Fleet, now time.Time, events ...Event) (actions []Acti
 	ages := slices.ContainsFunc(f.workers, func(w *Worker) bool {
 		return w.expires.Equal(o.next) || f.grantAt(w).Equal(o.next) || w.State == Killed && w.due.Equal(o.next) || w.State == Ready && w.due.Equal(o.next)
 	})
+	ages = ages || f.overlap.waits && o.next.Equal(f.overlap.told.Add(RoomEvery))
 	ages = ages || slices.ContainsFunc(f.remains, func(one *remains) bool { return one.due.Equal(o.next) })
 	if ok && !ages && f.Horizon().Before(o.next) {
 		return actions, "horizon before the next deadline"
@@ -180,6 +186,7 @@ func (o *oracle) before(now time.Time, ev Event, late bool) {
 	o.see(now, ev)
 	o.hearLoader(now, ev)
 	o.hearDemand(now, ev)
+	o.hearMemory(now, ev)
 	switch ev := ev.(type) {
 	case Reload:
 		o.settings[ev.Revision], o.reloads[ev.Revision] = ev.Settings, true
@@ -243,7 +250,7 @@ func (o *oracle) overdue(now time.Time) string {
 			return "aborted and not killed in time"
 		case !w.told && w.aborted.IsZero() && !o.serving():
 			return "stop did not begin in time"
-		case w.stuck && !w.told && o.serving() && !o.relieved(w):
+		case w.stuck && !w.told && o.serving() && !o.relieved(w) && !o.weighing(now):
 			return "stuck worker left alone"
 		case !w.told && !w.ready && w.aborted.IsZero() && !w.startBy.After(now):
 			return "startup timeout ignored"
@@ -320,6 +327,9 @@ func (o *oracle) spawned(now time.Time, a Spawn) string {
 		return "replaced during the delay"
 	}
 	if broken := o.leased(now, w); broken != "" {
+		return broken
+	}
+	if broken := o.squeezed(now, w); broken != "" {
 		return broken
 	}
 	o.begun[w.Slot] = true

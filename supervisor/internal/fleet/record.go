@@ -93,6 +93,8 @@ func (f *Fleet) record(ev Event) {
 		}
 	case Demand:
 		f.meet(ev)
+	case Memory:
+		f.weighed(ev.Room)
 	case ScaleBy:
 		f.scale(ev.N)
 	case Reload:

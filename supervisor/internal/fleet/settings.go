@@ -15,6 +15,7 @@ type Settings struct {
 	InFlight      int           // how many requests in flight one worker is to have, above 0 where WorkersMax is set
 	IdleTimeout   time.Duration // a worker beyond Workers goes when it was not needed for so long
 	Surge         Surge         // how many processes may live beyond Workers
+	MemoryBound   bool          // processes beyond those are started only where there is memory for them, which a Weigh asks for
 	Spares        int           // how many more workers to keep ready that accept nothing until a slot needs one
 	Leases        []Lease       // of which each worker and each spare holds one for life; empty: none are needed, else at least Workers, and no two of them with the same value of a resource
 	StartParallel int           // workers starting at the same time; 0: no limit

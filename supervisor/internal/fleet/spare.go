@@ -95,8 +95,9 @@ func (f *Fleet) spawnSpares(r *room) {
 			return
 		}
 	}
+	why := cmp.Or(f.bench.why, ReasonSpare)
 	for r.spares < f.affordable() && r.living+r.spares < c.target+f.surge()+c.Spares {
-		if f.boot(r, NoSlot, c, cmp.Or(f.bench.why, ReasonSpare)) == 0 {
+		if !f.hasRoom(r, NoSlot, c, why) || f.boot(r, NoSlot, c, why) == 0 {
 			return
 		}
 	}
@@ -149,22 +150,23 @@ func (f *Fleet) recycleSpare(r *room) {
 	}
 }
 
-// yieldSpare has a spare give up its lease for the canary of a candidate, and says whether
+// yieldLease has a spare give up its lease for the canary of a candidate, and says whether
 // one does, or a lease is about to become free.
-func (f *Fleet) yieldSpare(r *room, c *revision) bool {
-	holds := func(w *Worker) bool {
-		return w.Spare() && !w.unkillable && slices.ContainsFunc(c.Leases, w.Lease.clashes)
-	}
+func (f *Fleet) yieldLease(r *room, c *revision) bool {
+	return slices.ContainsFunc(f.remains, func(one *remains) bool { return !one.unkillable }) ||
+		f.yieldSpare(r, func(w *Worker) bool { return w.Spare() && slices.ContainsFunc(c.Leases, w.Lease.clashes) })
+}
+
+// yieldSpare has a spare of those go for the canary of a candidate, which has what a canary
+// needs, and says whether one does.
+func (f *Fleet) yieldSpare(r *room, of func(*Worker) bool) bool {
 	for _, w := range f.workers {
-		if holds(w) && !w.serving() {
+		if of(w) && !w.unkillable && !w.serving() {
 			return true
 		}
 	}
-	if slices.ContainsFunc(f.remains, func(one *remains) bool { return !one.unkillable }) {
-		return true
-	}
 	for _, w := range f.workers {
-		if holds(w) {
+		if of(w) && !w.unkillable {
 			f.vacate(r, w, ReasonReload)
 			return true
 		}

@@ -73,7 +73,7 @@ func (f *Fleet) spawnMissing(r *room) {
 	pioneer := f.pioneer()
 	for i, s := range f.open() {
 		reserved := f.reserved(i) || pioneer >= 0 && pioneer != i && s.failures > 0
-		if f.empty(i) && !s.inBackoff(f.current.number, f.now) && !reserved && f.free(r) > 0 {
+		if f.empty(i) && !s.inBackoff(f.current.number, f.now) && !reserved && f.free(r) > 0 && f.hasRoom(r, i, f.current, s.why) {
 			f.boot(r, i, f.current, s.why)
 		}
 	}
@@ -106,7 +106,7 @@ func (f *Fleet) pioneer() int {
 func (f *Fleet) spawnCanary(r *room) {
 	c := f.candidate
 	slot := f.roomForCanary(r)
-	if slot < 0 || f.free(r) <= 0 {
+	if slot < 0 || f.free(r) <= 0 || !f.hasRoom(r, slot, c, ReasonReload) {
 		return
 	}
 	c.generation = f.generations + 1
@@ -115,7 +115,8 @@ func (f *Fleet) spawnCanary(r *room) {
 
 // roomForCanary returns the slot in which the candidate may be tried: one that
 // crashes keep empty, else the first one, beside its worker or, with surge 0 or while no lease
-// is free, one whose worker was told to go. It returns -1 while there is no room.
+// is free or there is no memory, one whose worker was told to go. It returns -1 while there is
+// no room.
 func (f *Fleet) roomForCanary(r *room) int {
 	c := f.candidate
 	hole, first := f.hole(r), f.firstOpen()
@@ -123,16 +124,19 @@ func (f *Fleet) roomForCanary(r *room) int {
 		return -1
 	}
 	leasable := func(slot int) bool { _, ok := f.leasable(r, c, slot); return ok }
+	beside := f.surge() > 0 && f.unclaimed(r) > 0 && leasable(first)
 	switch {
 	case c.canarySlot >= 0:
 		return c.canarySlot
 	case hole >= 0 && f.empty(hole) && leasable(hole):
 		return hole
-	case f.surge() > 0 && f.unclaimed(r) > 0 && leasable(first):
+	case beside && (!f.mayBoot(r, c, ReasonReload) || f.fit(r, first) != tight):
 		return first
-	case f.surge() > 0 && !leasable(first) && f.loaded(c, ReasonReload) && f.yieldSpare(r, c):
+	case beside && f.yieldSpare(r, (*Worker).Spare):
 		return -1
-	case (f.surge() == 0 && r.whole || r.still && !leasable(first)) && f.loaded(c, ReasonReload):
+	case f.surge() > 0 && !leasable(first) && f.loaded(c, ReasonReload) && f.yieldLease(r, c):
+		return -1
+	case (r.whole && (f.surge() == 0 || beside) || r.still && !leasable(first)) && f.loaded(c, ReasonReload):
 		c.canarySlot = f.makeWay(r)
 	}
 	return c.canarySlot
@@ -171,9 +175,9 @@ func (f *Fleet) stale(slot int) (newest *Worker) {
 	return newest
 }
 
-// replace starts successors for the ready workers that the condition names,
-// or, with surge 0 or while no lease is free, retires one of them so that its slot
-// becomes empty.
+// replace starts successors for the ready workers that the condition names, or, with
+// surge 0 or while no lease is free or there is no memory, retires one of them so that its
+// slot becomes empty.
 func (f *Fleet) replace(r *room, wanted func(*Worker) bool) {
 	for i := range f.open() {
 		if w := f.stale(i); w != nil && wanted(w) {
@@ -184,27 +188,31 @@ func (f *Fleet) replace(r *room, wanted func(*Worker) bool) {
 
 // succeed has one of these be replaced, as far as that can be now.
 func (f *Fleet) succeed(r *room, w *Worker) {
+	why := f.staleness(w)
 	if r.spare != nil && f.fresh(r.spare) {
-		f.activate(r, r.spare, w.Slot, f.staleness(w))
+		f.activate(r, r.spare, w.Slot, why)
 		return
 	}
 	if f.slots[w.Slot].inBackoff(f.current.number, f.now) {
 		return
 	}
 	_, leasable := f.leasable(r, f.current, w.Slot)
+	beside := tight
+	if f.surge() > 0 && leasable {
+		if f.unclaimed(r) <= 0 || !f.mayBoot(r, f.current, why) {
+			return
+		}
+		beside = f.fit(r, w.Slot)
+	}
 	switch {
-	case f.surge() > 0 && leasable:
-		if f.unclaimed(r) > 0 {
-			f.boot(r, w.Slot, f.current, f.staleness(w))
-		}
-	case r.whole && f.candidate == nil && !w.Stuck:
-		if why := f.staleness(w); f.loaded(f.current, why) {
-			f.giveWay(r, w, why)
-		}
+	case beside == fits:
+		f.boot(r, w.Slot, f.current, why)
+	case beside == tight && r.whole && f.candidate == nil && !w.Stuck && f.loaded(f.current, why):
+		f.giveWay(r, w, why)
 	}
 }
 
-// makeRoom tells the stuck workers to drain that found no place or lease for a
+// makeRoom tells the stuck workers to drain that found no place, lease or memory for a
 // successor, and cuts every drain in progress: the first exit frees one.
 func (f *Fleet) makeRoom(r *room) (made bool) {
 	for i, s := range f.open() {
@@ -213,7 +221,7 @@ func (f *Fleet) makeRoom(r *room) (made bool) {
 			continue
 		}
 		_, leasable := f.leasable(r, f.current, i)
-		if f.surge() > 0 && f.unclaimed(r) > 0 && leasable || !f.loaded(f.current, w.Recycle) {
+		if f.surge() > 0 && f.unclaimed(r) > 0 && leasable && f.fit(r, i) != tight || !f.loaded(f.current, w.Recycle) {
 			continue
 		}
 		made = true
@@ -240,6 +248,16 @@ func (f *Fleet) vacate(r *room, w *Worker, why Reason) {
 	}
 }
 
+// hasRoom says whether a worker of the revision may be spawned in the slot as far as memory
+// goes, which is not asked for while something else is missing.
+func (f *Fleet) hasRoom(r *room, slot int, rev *revision, why Reason) bool {
+	if !f.mayBoot(r, rev, why) {
+		return false
+	}
+	_, leasable := f.leasable(r, rev, slot)
+	return leasable && f.fit(r, slot) == fits
+}
+
 // boot spawns a worker of the revision in the slot and returns its id; 0: there is no
 // lease for it, or too many are starting.
 func (f *Fleet) boot(r *room, slot int, rev *revision, why Reason) int {
@@ -261,6 +279,7 @@ func (f *Fleet) boot(r *room, slot int, rev *revision, why Reason) int {
 	}
 	r.starting++
 	r.whole, r.still = false, false
+	f.overlap.room--
 	f.lastID++
 	w := &Worker{
 		Identity: Identity{

@@ -133,6 +133,10 @@ func (tr *transcript) say(a Action) string {
 		return fmt.Sprintf("abort loader of revision %d (%s)", a.Revision, a.Reason)
 	case Activate:
 		return fmt.Sprintf("activate %d slot=%d (%s)", a.ID, a.Slot, a.Reason)
+	case Weigh:
+		return "weigh"
+	case Cramped:
+		return "cramped"
 	case Spareless:
 		return fmt.Sprintf("spareless, %d", a.ID)
 	case Announce:
@@ -261,6 +265,8 @@ func (tr *transcript) event(words []string) (Event, error) {
 		return Looked{Sights: []Sight{{ID: id, Overdue: true, Innocents: innocents}}}, err
 	case "well":
 		return Looked{Sights: []Sight{{ID: id}}}, err
+	case "memory":
+		return Memory{id}, err
 	case "oversized":
 		return Oversized{id}, err
 	case "scale":
@@ -291,6 +297,8 @@ func parseSettings(s Settings, words []string) (Settings, error) {
 			s.Workers = n
 		case "most":
 			s.WorkersMax, s.InFlight, s.IdleTimeout = n, 4, 10*time.Second
+		case "memory":
+			s.MemoryBound = value == "bound"
 		case "spares":
 			s.Spares = n
 		case "surge":

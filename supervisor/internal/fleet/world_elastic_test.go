@@ -33,6 +33,7 @@ func (w *world) flock() {
 	w.requests = max(w.r.IntN(25)-4, 0)
 	w.room = max(w.r.IntN(12)-6, 0)
 	w.tellAt = w.now.Add(w.ms(300))
+	w.stock()
 }
 
 // tellBy is when to tell the brain what there is to do; zero: never.
@@ -84,6 +85,7 @@ func (w *world) steady() {
 	w.since = w.now.Add(time.Minute)
 	w.tellAt = w.now
 	w.room = 0
+	w.stock()
 }
 
 // sway notes which way the number of workers goes while the requests are the same.

@@ -8,6 +8,9 @@ func (w *world) reserves(undead int) int {
 	if !r.holds {                             // of some who are there their word was lost
 		return there
 	}
+	if r.MemoryBound && w.memory > 0 {
+		return there // of others there may be none for want of memory
+	}
 	n := max(w.fleet.affordable(), there)
 	if all := len(r.Leases); all > 0 {
 		n = min(n, max(all-w.kept(undead, r)-r.target, 0))

@@ -39,6 +39,7 @@ type world struct {
 	visible map[int]time.Time    // since when that can be seen; zero: it cannot
 	ailments
 	crowd
+	larder
 	weary int  // so many of ten workers wish to be replaced
 	calm  bool // from now on everything behaves
 	tardy bool // the loop is late again and again
@@ -58,6 +59,7 @@ func newWorld(r *rand.Rand) *world {
 	w.cradles = map[int]*cradle{1: w.cradleFor()}
 	w.manners[1], w.limits[1] = w.mannersFor(s), limitsFor(r)
 	w.guard = guard.New(func() int64 { return w.now.UnixNano() })
+	w.stock()
 	w.fleet = New(1, s, w.r.Float64)
 	w.oracle = newOracle(1, s)
 	return w
@@ -77,7 +79,7 @@ func (w *world) settings() Settings {
 	w.stretch(&s)
 	s.Leases = w.leases(s.Workers)
 	s.Preload = w.r.IntN(3) == 0
-	s.Spares = max(w.r.IntN(6)-2, 0)
+	w.bound(&s)
 	if w.r.IntN(4) == 0 {
 		s.StartParallel = 1 + w.r.IntN(2)
 	}
@@ -212,6 +214,8 @@ func (w *world) perform(a Action) {
 		w.bear(a)
 	case Unload:
 		w.leave(a.Revision)
+	case Weigh:
+		w.weigh()
 	case AbortLoader:
 		if w.calm || w.r.IntN(2) == 0 {
 			w.afterLoad(w.ms(1500), a.Revision, LoaderExited{a.Revision})
