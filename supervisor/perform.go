@@ -61,6 +61,10 @@ func (s *Supervisor) perform(a fleet.Action) (rest func()) {
 		s.log.Error("worker fails while others do not, and is replaced", s.roster.Of(a.ID).Fields(zap.Uint32("failures", s.roster.Of(a.ID).View().Failures().Row))...)
 	case fleet.FoundOutage:
 		s.log.Warn("workers fail, and none is replaced for max_failures: no other answers well", zap.Int("failing", a.Failing))
+	case fleet.Weigh:
+		s.limits.Overlap.Measure()
+	case fleet.Cramped:
+		s.limits.Overlap.Warn()
 	case fleet.Spareless:
 		s.log.Warn("there are no spares: this worker cannot wait without accepting connections", s.roster.Of(a.ID).Fields(
 			zap.Int("spares", s.revisions.Current.Config.Spares), zap.String("hint", "workers that use a library of gosuper can, and so does worker_class = \"proxy\""))...)

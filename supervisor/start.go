@@ -119,7 +119,7 @@ func (s *Supervisor) connect() {
 	})
 	s.report = &report.Report{
 		Version: s.options.Version, Log: s.log.Logger, Fleet: s.fleet, Roster: s.roster, Revisions: &s.revisions, Books: s.books,
-		Loaders: &s.births.Loaders, Reloads: s.reloads, Files: s.files, Recent: s.limits.Scales.Recent, Store: s.sockets.Store,
+		Loaders: &s.births.Loaders, Reloads: s.reloads, Files: s.files, Recent: s.limits.Scales.Recent, Overlap: s.limits.Overlap.Status, Store: s.sockets.Store,
 	}
 	s.postmortems.Attach(postmortem.Options{
 		Log: s.log, Fleet: s.fleet, Roster: s.roster, Books: s.books, Limits: &s.limits, Report: s.report, Files: s.files,

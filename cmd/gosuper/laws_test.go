@@ -87,7 +87,11 @@ var mayImport = map[string][]string{
 	},
 	"supervisor/internal/limits": {
 		"go.uber.org/zap", module + "/config", module + "/supervisor/internal/demand", module + "/supervisor/internal/fleet", module + "/supervisor/internal/guard", module + "/supervisor/internal/loop",
-		module + "/supervisor/internal/preload", module + "/supervisor/internal/revision", module + "/supervisor/internal/roster", module + "/supervisor/internal/scales", module + "/supervisor/internal/socket", module + "/worker/scoreboard",
+		module + "/supervisor/internal/overlap", module + "/supervisor/internal/preload", module + "/supervisor/internal/revision", module + "/supervisor/internal/roster", module + "/supervisor/internal/scales", module + "/supervisor/internal/socket", module + "/worker/scoreboard",
+	},
+	"supervisor/internal/overlap": {
+		"go.uber.org/zap", module + "/config", module + "/supervisor/control", module + "/supervisor/internal/fleet", module + "/supervisor/internal/loop", module + "/supervisor/internal/preload",
+		module + "/supervisor/internal/revision", module + "/supervisor/internal/roster", module + "/supervisor/internal/scales",
 	},
 	"supervisor/internal/listeners": {
 		"go.uber.org/zap", module + "/supervisor/internal/fleet", module + "/supervisor/internal/hint", module + "/supervisor/internal/loop",

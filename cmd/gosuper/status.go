@@ -97,6 +97,9 @@ func statusText(st control.Status) string {
 	if st.Sizing != nil {
 		fmt.Fprintf(&b, "%s\n\n", st.Sizing.Why)
 	}
+	if st.Overlap != nil {
+		fmt.Fprintf(&b, "%s\n\n", st.Overlap.Why)
+	}
 	for _, l := range st.Loaders {
 		fmt.Fprintf(&b, "loader  pid %s  generation %d  %s  up %s  %d forks  %s %s", known(l.PID), l.Generation, l.State, age(l.AgeSeconds), l.Forks, strings.ToUpper(string(l.MemoryKind)), memory(l.MemoryBytes))
 		if l.Status != "" {

@@ -48,6 +48,8 @@ last reload rolled back: worker 8: exit status 1; its last lines:
 	}
 	st.Workers, st.Requests = st.Workers[2:], []control.Request{}
 	st.Counters, st.LastReload = control.Counters{}, control.Reload{Result: control.Underway}
+	st.Overlap = &control.Overlap{LimitBytes: 400 << 20, LeftBytes: 52 << 20, ProcessBytes: 119<<20 + 1}
+	st.Overlap.Explain()
 	st.Explain()
 	st.Condition, st.ReadyWorkers = control.FleetCrashLoop, 0
 	st.CrashLoop = &control.CrashLoop{Slots: []int{0, 1}, Crashes: 18, Worker: 40, Status: "exit status 1", LastLines: []string{"Traceback", "no model"}}
@@ -61,6 +63,8 @@ worker 40: exit status 1; its last lines:
 
 ID  SLOT    PID  GEN  STATE       AGE  REQUESTS  IN FLIGHT  CPU TIME      RSS  RESTARTS  STATUS
 11     1  41200    2  draining  1m15s         -          -         -  5.0 MiB         0
+
+overlap reduced: memory has no room for a replacement beside its worker, nor for a spare: 52 MiB of 400 are left, and one takes 120
 
 no request is in flight
 

@@ -197,6 +197,9 @@ func (v *view) notes(height int, now time.Time) (lines []string) {
 	if v.status.Sizing != nil {
 		lines = append(lines, v.status.Sizing.Why)
 	}
+	if v.status.Overlap != nil {
+		lines = append(lines, v.status.Overlap.Why)
+	}
 	if room := height - len(v.status.Workers) - len(v.status.Loaders) - len(lines) - 6; room >= len(v.hour) {
 		lines = append(lines, v.hour...)
 	}

@@ -62,6 +62,7 @@ func TestDescriptionHasTypes(t *testing.T) {
 		Failing{},
 		Lease{},
 		Sizing{},
+		Overlap{},
 		Request{},
 		CrashLoop{},
 		LoaderFailing{},

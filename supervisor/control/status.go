@@ -40,6 +40,9 @@ type Status struct {
 	ReadySpares  int `json:"ready_spares"`
 	// Sizing says why, where that follows the demand; nil: it does not.
 	Sizing *Sizing `json:"sizing"`
+	// Overlap says why there are fewer processes at a time than surge and spares allow; nil:
+	// there are not.
+	Overlap *Overlap `json:"overlap"`
 	// Binds are the addresses in force: "tcp://127.0.0.1:8000",
 	// "unix:///run/app.sock", "fd://3".
 	Binds   []string `json:"binds"`

@@ -41,7 +41,7 @@ func TestGuest(t *testing.T) {
 	if kernel == "" {
 		t.Skip(kernelName + " names no Linux kernel for x86-64 with all that is needed built in, such as that of Debian's linux-image-cloud-amd64")
 	}
-	tests := []string{"TestOutOfMemory", "TestOutOfMemoryTogether"}
+	tests := []string{"TestOutOfMemory", "TestOutOfMemoryTogether", "TestOverlapFollowsTheLimit"}
 	image, console := filepath.Join(t.TempDir(), "initrd"), &strings.Builder{}
 	writeGuest(t, image, "-test.v", "-test.run=^("+strings.Join(tests, "|")+")$")
 

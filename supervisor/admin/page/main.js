@@ -8,7 +8,7 @@ function show(f) {
   put($('facts'), [`gosuper ${s.version}`, `pid ${s.pid}`, `up ${long(s.uptime_seconds)}`, `generation ${s.generation}`, ...(reload ? [reload] : []), ...s.binds].join(' · '));
   const wanted = inReasons(s.counters.recycle_reasons);
   const restarts = inReasons(s.counters.restarts) + (wanted && ` (wanted by workers: ${wanted})`);
-  put($('ready'), `${s.ready_workers} of ${s.workers_target} ready` + (s.spares_target ? ` · ${s.ready_spares} of ${s.spares_target} spares` : '') + (restarts && ` · restarts: ${restarts}`) + (s.counters.requests_lost ? ` · requests lost: ${whole(s.counters.requests_lost)}` : '') + (s.sizing ? ` · ${s.sizing.why}` : ''));
+  put($('ready'), `${s.ready_workers} of ${s.workers_target} ready` + (s.spares_target ? ` · ${s.ready_spares} of ${s.spares_target} spares` : '') + (restarts && ` · restarts: ${restarts}`) + (s.counters.requests_lost ? ` · requests lost: ${whole(s.counters.requests_lost)}` : '') + (s.sizing ? ` · ${s.sizing.why}` : '') + (s.overlap ? ` · ${s.overlap.why}` : ''));
   put($('unknown'), s.unknown);
   $('unknown').hidden = !s.unknown;
   const loop = s.crash_loop;

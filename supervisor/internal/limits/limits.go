@@ -3,7 +3,8 @@
 // Package limits holds workers to the limits of their configurations: the time that their
 // requests take, the signs of life that they give (package guard), and the memory that they
 // take (package scales). How many there are between workers and workers_max follows from what
-// there is to do (package demand). What is seen becomes an event for the brain, and a line in
+// there is to do (package demand), and how many beyond those from the memory that there is
+// (package overlap). What is seen becomes an event for the brain, and a line in
 // the log about what that decides.
 package limits
 
@@ -17,6 +18,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/guard"
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
+	"github.com/gosuper/gosuper/supervisor/internal/overlap"
 	"github.com/gosuper/gosuper/supervisor/internal/preload"
 	"github.com/gosuper/gosuper/supervisor/internal/revision"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
@@ -49,9 +51,10 @@ type Options struct {
 type Limits struct {
 	options Options `state:"-"`
 
-	Guard  *guard.Guard   `state:"-"` // what it knows the workers have while the state is written and read
-	Scales *scales.Scales `state:",inline"`
-	Demand demand.Meter   `state:"-"`
+	Guard   *guard.Guard   `state:"-"` // what it knows the workers have while the state is written and read
+	Scales  *scales.Scales `state:",inline"`
+	Demand  demand.Meter   `state:"-"`
+	Overlap overlap.Meter  `state:"-"`
 }
 
 // New are the limits of nobody.
@@ -60,6 +63,7 @@ func New() Limits { return Limits{Guard: guard.New(scoreboard.Monotonic), Scales
 // Attach says what the limits work with.
 func (l *Limits) Attach(o Options) {
 	l.options = o
+	l.Overlap.Attach(overlap.Options{Log: o.Log, Loop: o.Loop, Fleet: o.Fleet, Roster: o.Roster, Loaders: o.Loaders, Revisions: o.Revisions, Scales: l.Scales, Note: o.Note, Step: o.Step})
 	l.Demand.Attach(demand.Options{Log: o.Log, Loop: o.Loop, Fleet: o.Fleet, Roster: o.Roster, Revisions: o.Revisions, Listen: o.Listen, Step: o.Step})
 }
 

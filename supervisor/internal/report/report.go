@@ -42,6 +42,8 @@ type Report struct {
 	Store   func(*manager.Manager) error
 	// Recent is [scales.Scales.Recent]; nil: nobody is weighed.
 	Recent func(ids []int) uint64
+	// Overlap is why there are fewer processes at a time than there may be; nil: nobody measures.
+	Overlap func() *control.Overlap
 }
 
 // Health says whether the master serves.
@@ -73,6 +75,9 @@ func (r *Report) Status(now time.Time) control.Status {
 	}
 	st.ReadySpares, st.SparesTarget = r.Fleet.Spares()
 	st.Sizing = r.sizing(sum.Target)
+	if r.Overlap != nil {
+		st.Overlap = r.Overlap()
+	}
 	for _, f := range r.Fleet.Failing() {
 		st.Failing = append(st.Failing, control.Failing{Slot: f.Slot, Boots: f.Boots, Error: r.EndingOf(f.Culprit).Of(f.Culprit)})
 	}

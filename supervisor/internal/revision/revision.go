@@ -202,6 +202,7 @@ func (r *Revision) Settings() fleet.Settings {
 		IdleTimeout:     c.IdleTimeout,
 		Surge:           fleet.Surge{Count: c.Surge.N},
 		Spares:          c.Spares,
+		MemoryBound:     true,
 		StartParallel:   c.StartParallel,
 		Preload:         c.Preload,
 		ReadyAfter:      c.Ready.After,

@@ -59,8 +59,8 @@ type Weight struct {
 }
 
 // Scales remember what workers weighed last, and what became of them for it. [New] are
-// of use after [Scales.Attach]. Weigh and Recall are for any goroutine, and all else is
-// for the one that owns the workers.
+// of use after [Scales.Attach]. Weigh, Recall and Takes are for any goroutine, and all else
+// is for the one that owns the workers.
 type Scales struct {
 	trees func(pids []int) ([]Tree, error) `state:"-"`
 
@@ -87,6 +87,7 @@ type figure struct {
 	kind  process.MemoryKind
 	at    time.Time     // when the measurement began
 	took  time.Duration // what it took
+	pages uint64        // resident set then, of which it is a part
 	busy  chan struct{} // closed when one under way is over; nil: there is none
 }
 
@@ -140,6 +141,25 @@ func (s *Scales) Recall(workers []Worker) []Weight {
 		}
 	}
 	return weights
+}
+
+// Takes returns what each of the workers takes now, in bytes as far as that is known: the last
+// figure of memory, which is measured anew if it is old, and by what the worker has grown
+// since. It may take a tenth of a second. Those that are not among them are forgotten.
+func (s *Scales) Takes(workers []Worker) []uint64 {
+	trees, _ := s.refresh(workers, memoryWait)
+	all := make([]uint64, len(workers))
+	for i, t := range trees {
+		switch one := s.of(workers[i].ID); {
+		case workers[i].PID == 0:
+		case one.at.IsZero():
+			all[i], _ = t.Private() // 0 of one that is gone
+		default:
+			pages := t.Resident()
+			all[i] = one.bytes + max(pages, one.pages) - one.pages
+		}
+	}
+	return all
 }
 
 // weightless is what is known without measuring memory. No process can keep its time
@@ -216,12 +236,12 @@ func (s *Scales) renew(trees map[int]Tree, fresh, wait time.Duration) {
 
 // measure takes one measurement.
 func (s *Scales) measure(one *figure, t Tree) {
-	begin := time.Now()
+	begin, pages := time.Now(), t.Resident()
 	bytes, kind, err := t.Memory()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err == nil {
-		one.bytes, one.kind, one.at, one.took = bytes, kind, begin, time.Since(begin)
+		one.bytes, one.kind, one.at, one.took, one.pages = bytes, kind, begin, time.Since(begin), pages
 	}
 	close(one.busy)
 	one.busy = nil

@@ -1,0 +1,157 @@
+//go:build linux
+
+// Package overlap measures for how many processes there is memory beyond those that live, and
+// tells the brain: whether a worker and its replacement fit side by side, or a spare beside
+// them.
+//
+// What is left of the memory limit is compared with what one process takes. It is measured
+// when the brain asks, and by a goroutine, since the kernel takes its time to count.
+package overlap
+
+import (
+	"io/fs"
+	"os"
+	"slices"
+
+	"go.uber.org/zap"
+
+	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/control"
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/loop"
+	"github.com/gosuper/gosuper/supervisor/internal/preload"
+	"github.com/gosuper/gosuper/supervisor/internal/revision"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
+	"github.com/gosuper/gosuper/supervisor/internal/scales"
+)
+
+// Options are what a meter needs. All fields are required.
+type Options struct {
+	Log       *zap.Logger
+	Loop      *loop.Loop // by which the owner hears what was measured
+	Fleet     *fleet.Fleet
+	Roster    *roster.Roster
+	Loaders   *preload.Loaders
+	Revisions *revision.Known
+	Scales    *scales.Scales
+	// Note keeps an event for the next step of the brain, and Step has it take one.
+	Note func(fleet.Event)
+	Step func(...fleet.Event)
+}
+
+// Meter measures. It belongs to one goroutine, and is of use after [Meter.Attach].
+type Meter struct {
+	options Options
+	machine fs.FS
+	last    measure
+}
+
+// Attach says what the meter works with.
+func (m *Meter) Attach(o Options) { m.options, m.machine = o, os.DirFS("/") }
+
+// Measure answers a [fleet.Weigh]: at once if no limit is known, or else as soon as the
+// processes are weighed.
+func (m *Meter) Measure() {
+	if !config.MemoryBounded(m.machine) {
+		m.last = measure{}
+		m.options.Note(fleet.Memory{Room: fleet.Unbounded})
+		return
+	}
+	c := m.crew()
+	go func() {
+		found := c.measure(m.machine, m.options.Scales.Takes(c.all))
+		m.options.Loop.Report(func() {
+			m.last = found
+			m.options.Step(fleet.Memory{Room: found.room})
+		})
+	}()
+}
+
+// crew is who lives while it is measured.
+type crew struct {
+	all      []scales.Worker
+	ready    []bool
+	starting []bool
+	each     config.Size // what a process is said to take; 0: nothing is said
+}
+
+// crew is who lives now, workers and then loaders.
+func (m *Meter) crew() (c crew) {
+	c.each = m.options.Revisions.Current.Config.WorkerMemory
+	for known := range m.options.Fleet.Workers() {
+		one := scales.Worker{ID: known.ID}
+		if w := m.options.Roster.Of(known.ID); !w.Gone {
+			one.PID = w.PID
+		}
+		c.all = append(c.all, one)
+		c.ready, c.starting = append(c.ready, known.State == fleet.Ready), append(c.starting, known.State == fleet.Starting)
+	}
+	for _, one := range m.options.Loaders.Leaders() {
+		c.all = append(c.all, scales.Worker{ID: scales.LoaderID(&one.PID), PID: one.PID})
+	}
+	return c
+}
+
+// measure is what was found out.
+type measure struct {
+	headroom config.Headroom
+	each     config.Size // what one process takes; 0: that is not known
+	room     int         // for how many more there is memory
+}
+
+// measure finds out for how many processes there is memory beside these, which take so much.
+// One that is starting has yet to take what it does not take already.
+func (c *crew) measure(machine fs.FS, takes []uint64) (found measure) {
+	h, known := config.HeadroomOf(machine)
+	each := c.each
+	if each == 0 {
+		each = c.median(takes)
+	}
+	found = measure{headroom: h, each: each, room: fleet.Unbounded}
+	if !known || each == 0 {
+		return found
+	}
+	left := h.Left
+	for i := range c.starting {
+		if c.starting[i] {
+			left -= max(each-config.Size(takes[i]), 0)
+		}
+	}
+	found.room = int(min(max(left, 0)/each, fleet.Unbounded))
+	return found
+}
+
+// median is what the ready workers take of whom that is known.
+func (c *crew) median(takes []uint64) config.Size {
+	var all []uint64
+	for i, ready := range c.ready {
+		if ready && takes[i] > 0 {
+			all = append(all, takes[i])
+		}
+	}
+	if len(all) == 0 {
+		return 0
+	}
+	slices.Sort(all)
+	return config.Size(all[len(all)/2])
+}
+
+// Warn writes the line that says that there is less overlap than surge and spares allow.
+func (m *Meter) Warn() {
+	m.options.Log.Warn("overlap reduced: memory has no room for another process, so a worker stops before its replacement starts, and no spare starts",
+		zap.Stringer("left", inMiB(m.last.headroom.Left)), zap.Stringer("each", inMiB(m.last.each)),
+		zap.Stringer("memory_limit", m.last.headroom.Limit), zap.String("cgroup", m.last.headroom.At))
+}
+
+// inMiB rounds a size for people.
+func inMiB(s config.Size) config.Size { return (s + config.MiB/2) / config.MiB * config.MiB }
+
+// Status is why there is less overlap than surge and spares allow; nil: there is not.
+func (m *Meter) Status() *control.Overlap {
+	if !m.options.Fleet.OverlapReduced() {
+		return nil
+	}
+	o := &control.Overlap{LimitBytes: uint64(m.last.headroom.Limit), LeftBytes: uint64(m.last.headroom.Left), ProcessBytes: uint64(m.last.each)}
+	o.Explain()
+	return o
+}

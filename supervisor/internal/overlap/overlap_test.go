@@ -1,0 +1,110 @@
+//go:build linux
+
+package overlap
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/gosuper/gosuper/config"
+	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+)
+
+// machine has a cgroup with a memory limit, of which so much is used, in MiB.
+func machine(limit, used int) fstest.MapFS {
+	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text + "\n")} }
+	return fstest.MapFS{
+		"proc/self/cgroup":                 file("0::/api"),
+		"proc/self/mountinfo":              file("30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw"),
+		"sys/fs/cgroup/api/memory.max":     file(fmt.Sprint(limit << 20)),
+		"sys/fs/cgroup/api/memory.current": file(fmt.Sprint(used << 20)),
+		"sys/fs/cgroup/api/cgroup.procs":   file("1"),
+	}
+}
+
+// There is room for as many as what is left of the limit makes of what one takes, which is
+// said, or else as the ready ones do; who is starting has yet to take that.
+func TestMeasure(t *testing.T) {
+	tests := []struct {
+		name     string
+		limit    int
+		used     int
+		each     int   // in MiB
+		ready    []int // what the ready ones take
+		starting []int // and the others
+		rest     []int // and loaders
+		want     int
+	}{
+		{"two more", 1000, 500, 0, []int{200, 200}, nil, nil, 2},
+		{"a twentieth is kept free", 1000, 550, 0, []int{200, 200}, nil, nil, 2},
+		{"so there is one", 1000, 551, 0, []int{200, 200}, nil, nil, 1},
+		{"none", 1000, 800, 0, []int{200, 200, 200}, nil, nil, 0},
+		{"more than all", 1000, 1000, 0, []int{200}, nil, nil, 0},
+		{"the median", 1000, 450, 0, []int{10, 200, 900}, nil, nil, 2},
+		{"who is starting takes the rest", 1000, 450, 0, []int{200, 200}, []int{50}, nil, 1},
+		{"or has it", 1000, 450, 0, []int{200, 200}, []int{250}, nil, 2},
+		{"what is said counts", 1000, 450, 400, []int{200, 200}, nil, nil, 1},
+		{"also for who is starting", 1000, 450, 400, []int{200, 200}, []int{200}, nil, 0},
+		{"a loader has what it has", 1000, 450, 0, []int{200, 200}, nil, []int{900}, 2},
+		{"nobody was weighed", 1000, 900, 0, []int{0, 0}, nil, nil, fleet.Unbounded},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c := crew{each: config.Size(test.each) * config.MiB}
+			var takes []uint64
+			for i, of := range [][]int{test.ready, test.starting, test.rest} {
+				for _, n := range of {
+					takes = append(takes, uint64(n)<<20)
+					if i < 2 {
+						c.ready, c.starting = append(c.ready, i == 0), append(c.starting, i == 1)
+					}
+				}
+			}
+			if got := c.measure(machine(test.limit, test.used), takes); got.room != test.want {
+				t.Errorf("room for %d, want %d: %+v", got.room, test.want, got)
+			}
+		})
+	}
+}
+
+// Where no limit is known the answer is there at once, for any number.
+func TestNoLimit(t *testing.T) {
+	var m Meter
+	var noted []fleet.Event
+	m.Attach(Options{Note: func(ev fleet.Event) { noted = append(noted, ev) }})
+	m.machine = fstest.MapFS{}
+	m.Measure()
+	if len(noted) != 1 || noted[0] != (fleet.Memory{Room: fleet.Unbounded}) {
+		t.Errorf("the brain is told %v", noted)
+	}
+}
+
+// The line, and the status, say how much is left and what one takes.
+func TestWarn(t *testing.T) {
+	core, log := observer.New(zapcore.DebugLevel)
+	var m Meter
+	m.Attach(Options{Log: zap.New(core)})
+	m.last = measure{headroom: config.Headroom{Limit: 400 * config.MiB, Left: 52 * config.MiB, At: "/sys/fs/cgroup/api"}, each: 120*config.MiB + 1}
+	m.Warn()
+	if all := log.All(); len(all) != 1 || !strings.HasPrefix(all[0].Message, "overlap reduced: ") {
+		t.Fatalf("it says %v", all)
+	} else if f := all[0].ContextMap(); f["left"] != "52MiB" || f["each"] != "120MiB" || f["memory_limit"] != "400MiB" || f["cgroup"] != "/sys/fs/cgroup/api" {
+		t.Errorf("it says %v", f)
+	}
+}
+
+// Nothing is said while all fit.
+func TestStatus(t *testing.T) {
+	f := fleet.New(1, fleet.Settings{Workers: 1, MemoryBound: true, Surge: fleet.Surge{Count: 1}}, func() float64 { return 0 })
+	var m Meter
+	m.Attach(Options{Fleet: f})
+	if o := m.Status(); o != nil {
+		t.Errorf("it is %+v", o)
+	}
+}
