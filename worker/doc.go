@@ -78,8 +78,10 @@
 //     their queues are taken by whoever else holds the sockets. A socket that the
 //     master says it is about to close, or that nobody else holds, is accepted empty
 //     first.
-//   - Connections that were accepted are served on. Every answer whose header had
-//     not been sent says "Connection: close" (over HTTP/2 a GOAWAY).
+//   - Connections that were accepted are served on, and end with an answer that says
+//     "Connection: close" (over HTTP/2 a GOAWAY). They do so one by one, a millisecond
+//     apart and within two seconds, so that their clients do not all connect anew at
+//     the same moment.
 //   - An idle connection is closed when its own keep-alive time is over, as if
 //     nobody were draining, so a client that reuses connections only for less time
 //     than that never sees one closed under its request. A connection that has sent

@@ -9,10 +9,12 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/gosuper/gosuper/worker/protocol"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -108,9 +110,7 @@ func TestLinger(t *testing.T) {
 	f.view.SetDrainUntil(in(forever))
 	f.drain()
 	for _, c := range []*client{used, fresh} {
-		if res := c.mustGet(t, "/"); !res.Close {
-			t.Error("no Connection: close while draining")
-		}
+		until(t, "Connection: close", func() bool { return c.mustGet(t, "/").Close })
 		c.awaitEOF(t)
 	}
 	f.awaitServed(t)
@@ -232,9 +232,6 @@ func TestHijackedAreWaitedFor(t *testing.T) {
 	f.awaitServed(t)
 }
 
-// TestDeadline has a request and a hijacked connection that never end.
-// TestLeaving drains a worker whose socket is about to be closed for good: what
-// waits in the queue has nobody else to go to.
 // TestHTTP2Drain expects a request in flight to end well, and a GOAWAY to make the
 // client take its next one elsewhere.
 func TestHTTP2Drain(t *testing.T) {
@@ -274,5 +271,49 @@ func TestHTTP2Drain(t *testing.T) {
 	f.awaitServed(t)
 }
 
-// TestAlone serves addresses of its own, and lets go of them when draining.
-// TestCallerShutsDown is what happens to those who do it by themselves.
+// TestTurns has clients that never rest: a drain ends their connections one by one, so
+// that they do not all come back at the same moment.
+func TestTurns(t *testing.T) {
+	const clients = 200
+	f := start(t, &http.Server{Handler: http.HandlerFunc(ok)}, forever, hold(t))
+	var open []*client
+	for range clients {
+		c := dial(t, f.addr)
+		c.mustGet(t, "/")
+		open = append(open, c)
+	}
+	f.view.SetDrainUntil(in(forever))
+	begun := time.Now()
+	ended := make(chan time.Duration, clients)
+	var asking sync.WaitGroup
+	for _, c := range open {
+		asking.Go(func() {
+			for {
+				res, err := c.get("/")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if res.Close {
+					ended <- time.Since(begun)
+					return
+				}
+			}
+		})
+	}
+	f.drain()
+	asking.Wait()
+	f.awaitServed(t)
+	close(ended)
+	var moments []time.Duration
+	for at := range ended {
+		moments = append(moments, at)
+	}
+	slices.Sort(moments)
+	for i, at := range moments {
+		if turn := time.Duration(i) * protocol.TurnStep; at < turn {
+			t.Fatalf("%d connections ended within %v", i+1, at)
+		}
+	}
+	t.Logf("the last of %d ended after %v", clients, moments[len(moments)-1])
+}

@@ -230,6 +230,7 @@ func (p *process) drain() {
 		return
 	}
 	p.began = time.Now()
+	p.server.TakeTurns(min(protocol.TurnSpan, time.Until(p.deadline())/4))
 	p.drains.Store(true)
 	p.board.SetState(scoreboard.Draining)
 	listeners := p.listeners

@@ -239,10 +239,17 @@
 //
 // The stop signal comes at most once and asks the worker to drain: stop
 // accepting by closing its own copies of the listening sockets, give every
-// connection that it has accepted its answer, add "Connection: close" to HTTP/1.1
-// answers, close idle connections when their own keep-alive time is over and not
-// before, tell streams to come to an end, and then exit with status 0. A second
-// stop signal changes nothing.
+// connection that it has accepted its answer, end each with an answer that says
+// "Connection: close" over HTTP/1.1, close idle connections when their own keep-alive
+// time is over and not before, tell streams to come to an end, and then exit with
+// status 0. A second stop signal changes nothing.
+//
+// Were all connections to end with their next answer, their clients would all come
+// back at the same moment. So they have turns, a millisecond apart (TurnStep), and less
+// where the last one would wait for longer than two seconds (TurnSpan) or a quarter of
+// the drain; those with a request under way come first. A connection ends with the first
+// answer that begins when its turn has come, and one that was accepted later with the first of all.
+// Over HTTP/2 the turn is that of GOAWAY.
 //
 // Three words of the board belong to this. A bit set in `leaving` means that the
 // listening socket of that index is about to be closed by the master too, and that

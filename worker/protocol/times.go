@@ -37,6 +37,13 @@ const (
 	// FreshConnection is how long a connection that has sent nothing yet counts as a
 	// request to come, and what it gets at least when a drain begins.
 	FreshConnection = time.Second
+	// TurnStep lies between the connections that a drain ends with an answer, one after
+	// the other: about what a processor needs for the handshake of TLS by which a client
+	// comes back.
+	TurnStep = time.Millisecond
+	// TurnSpan bounds for how long the last one of them waits for its turn, and so does a
+	// quarter of the drain.
+	TurnSpan = 2 * time.Second
 	// HoldMargin is how long a spare may take to accept connections from the message that says
 	// so on.
 	HoldMargin = 5 * time.Millisecond

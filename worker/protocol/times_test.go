@@ -19,6 +19,7 @@ func TestTimes(t *testing.T) {
 		{"a worker has cut what is left when the master asks what was lost", 2 * protocol.DrainMargin, protocol.CutMargin},
 		{"a drain is not over before it begins, when there is no more than the grace of one who is stuck", 2 * protocol.CutMargin, protocol.OverdueGrace},
 		{"a socket that is given up is accepted empty by workers whose master is gone", protocol.QuietQueue + protocol.DrainMargin, protocol.OrphanGrace},
+		{"a worker that has nobody to bound its drain ends its connections well before that is over", 4 * protocol.TurnSpan, protocol.UnboundedDrain},
 		{"an orphan is gone before a master would have killed it", protocol.OrphanGrace, protocol.AbortGrace},
 		{"a drain that nobody bounds is longer than one that the master is not there to bound", protocol.OrphanGrace, protocol.UnboundedDrain},
 		{"a loader that makes one worker after the other is not taken for hung by a machine that is merely late", 5 * protocol.OverdueGrace, protocol.SpawnTimeout},
@@ -50,7 +51,7 @@ func TestTimesAreNormative(t *testing.T) {
 			}
 		}
 	}
-	if names != 13 {
+	if names != 15 {
 		t.Errorf("found %d times", names)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/gosuper/gosuper/worker/internal/intake"
 	"github.com/gosuper/gosuper/worker/internal/limit"
 	"github.com/gosuper/gosuper/worker/internal/wire"
+	"github.com/gosuper/gosuper/worker/protocol"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -84,7 +85,8 @@ type connection struct {
 	state  atomic.Int32 // http.ConnState; StateNew for servers that are not HTTP
 	since  atomic.Int64 // of state, in Monotonic nanoseconds; recorded during a drain only
 	closed atomic.Bool
-	late   atomic.Bool // its first request waited for too long
+	late   atomic.Bool  // its first request waited for too long
+	turn   atomic.Int64 // from when on a drain ends it with an answer, in Monotonic nanoseconds
 
 	ticket intake.Ticket
 
@@ -223,6 +225,35 @@ func (s *Server) Open() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.open)
+}
+
+// TakeTurns gives the connections of a drain that begins their turns to end with an
+// answer, all within the span given: were all to end with their next ones, all clients
+// would connect anew, and shake hands, at the same moment. Those with a request come
+// first, since others may not send one again. Who connects later ends with the first.
+func (s *Server) TakeTurns(span time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	turn := scoreboard.Monotonic()
+	step := int64(min(protocol.TurnStep, span/time.Duration(max(1, len(s.open)))))
+	var others []*connection
+	for c := range s.open {
+		if http.ConnState(c.state.Load()) != http.StateActive {
+			others = append(others, c)
+			continue
+		}
+		c.turn.Store(turn)
+		turn += step
+	}
+	for _, c := range others {
+		c.turn.Store(turn)
+		turn += step
+	}
+}
+
+// ends reports whether the answer that begins is the last one of the connection.
+func (c *connection) ends() bool {
+	return c.server.Draining() && scoreboard.Monotonic() >= c.turn.Load()
 }
 
 // Expire ends the connections that wait for a request for too long in a drain

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/gosuper/gosuper/worker/internal/direct"
 	"github.com/gosuper/gosuper/worker/internal/intake"
 	"github.com/gosuper/gosuper/worker/internal/limit"
+	"github.com/gosuper/gosuper/worker/protocol"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -312,6 +314,36 @@ func TestJudge(t *testing.T) {
 	} {
 		if s.judge(1, 2, one.status, one.path); said != one.said {
 			t.Errorf("%d: after %d %s it was said %d times, want %d", i, one.status, one.path, said, one.said)
+		}
+	}
+}
+
+// Those with a request have the first turns, and the last one is within the span.
+func TestTakeTurns(t *testing.T) {
+	for _, span := range []time.Duration{time.Hour, 50 * protocol.TurnStep, 0} {
+		s := newServer(usual)
+		for i := range 100 {
+			if c := connectionOf(s.Add(new(net.TCPConn))); i < 30 {
+				c.state.Store(int32(http.StateActive))
+			}
+		}
+		before := scoreboard.Monotonic()
+		s.TakeTurns(span)
+		after := scoreboard.Monotonic()
+		var turns, active []int64
+		for c := range s.open {
+			turns = append(turns, c.turn.Load())
+			if c.state.Load() == int32(http.StateActive) {
+				active = append(active, c.turn.Load())
+			}
+		}
+		slices.Sort(turns)
+		slices.Sort(active)
+		step := min(int64(protocol.TurnStep), int64(span)/100)
+		for i, turn := range turns {
+			if begun := turn - int64(i)*step; begun < before || begun > after || i < 30 && turn != active[i] {
+				t.Fatalf("span %v: turn %d is %v after the beginning", span, i, time.Duration(turn-before))
+			}
 		}
 	}
 }

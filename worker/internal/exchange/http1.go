@@ -68,7 +68,7 @@ func (h *handler) serve1(c *connection, w http.ResponseWriter, r *http.Request, 
 	h.server.begun(&c.ticket)
 	id := h.identify(r)
 	w1 := &http1Writer{
-		writer:   writer{inner: w, request: r, entry: h.server.Access.Open(r, id), server: h.server, watch: &e.Watch, noKeepAlive: h.noKeepAlive},
+		writer:   writer{inner: w, request: r, entry: h.server.Access.Open(r, id), server: h.server, conn: c, watch: &e.Watch, noKeepAlive: h.noKeepAlive},
 		exchange: e,
 	}
 	e.begin(r, id, w1)

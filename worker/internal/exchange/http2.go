@@ -26,7 +26,7 @@ func (h *handler) serve2(c *connection, w http.ResponseWriter, r *http.Request, 
 	own := r.WithContext(ctx)
 	id := h.identify(r)
 	w2 := &http2Writer{
-		writer: writer{inner: w, request: r, entry: h.server.Access.Open(r, id), server: h.server, watch: h.server.http2Watches.Get().(*limit.Watch), noKeepAlive: h.noKeepAlive},
+		writer: writer{inner: w, request: r, entry: h.server.Access.Open(r, id), server: h.server, conn: c, watch: h.server.http2Watches.Get().(*limit.Watch), noKeepAlive: h.noKeepAlive},
 		cancel: cancel,
 	}
 	if own.Body != nil && own.Body != http.NoBody {

@@ -26,7 +26,7 @@ type Terms struct {
 	Gate     *intake.Gate
 	Access   *accesslog.Log      // nil: there is none
 	Backlog  time.Duration       // in the queue after which a request is refused, 0: no limit
-	Draining func() bool         // answers are the last ones of their connections
+	Draining func() bool         // connections end with an answer, once it is their turn
 	Over     func() bool         // the end of the drain has come
 	Begun    func(number uint64) // called with each request that begins
 	Failures uint32              // in a row, with each multiple of which Failing is called; 0: they are not counted

@@ -33,6 +33,7 @@ type writer struct {
 	path        string              // of the request, if its answer is judged after that
 	entry       *accesslog.Entry    // nil without a log; who accounts for the request owns it
 	server      *Server
+	conn        *connection
 	watch       *limit.Watch // likewise: then it is another request's
 	noKeepAlive bool
 	hijacked    bool
@@ -150,7 +151,7 @@ func (w *writer) begin(status int) {
 	if !w.status.CompareAndSwap(0, int32(status)) {
 		return // answered at the deadline this very moment
 	}
-	if status != http.StatusSwitchingProtocols && (w.noKeepAlive || w.server.Draining()) {
+	if status != http.StatusSwitchingProtocols && (w.noKeepAlive || w.conn.ends()) {
 		// With 101, "Connection: upgrade" belongs to the handler.
 		w.inner.Header().Set("Connection", "close")
 	}

@@ -2,6 +2,7 @@
 // What is noted of the requests of a server of node:http or node:https, and how one is ended in the place of its
 // application.
 
+const { accepted } = require('./drain.cjs');
 const { OK, CLIENT_GONE, WAITING, STREAMING, UPGRADED } = require('./ledger.cjs');
 const { RETRY_AFTER, SAID, TEXT } = require('./answers.cjs');
 
@@ -17,9 +18,8 @@ class Exchange {
     this.socket = socket;
   }
 
-  // connection is what was accepted, which TLS may lie upon.
   get connection() {
-    return this.socket._parent ?? this.socket;
+    return accepted(this.socket);
   }
 
   last() {}
@@ -119,13 +119,13 @@ class Upgrade extends Exchange {
   }
 }
 
-// begin has a ledger account for a request; last says whether its answer is the last of its connection.
+// begin has a ledger account for a request; last is asked to have its answer be the last of its connection, if it is that.
 function begin(ledger, last, incoming, response) {
   if (response[NOTED]) return; // by an event before this one
   const said = new Said(ledger, incoming);
   const request = ledger.begin(said, new Answer(incoming, response));
   response[NOTED] = request;
-  if (last()) request.exchange.last();
+  last(request.exchange);
   response.write = ledger.logged ? writeCounted : write;
   response.end = ledger.logged ? endCounted : end;
   response.flushHeaders = flushHeaders;

@@ -121,11 +121,12 @@ function said(ledger, stream, headers) {
 // it should go elsewhere, and what it had sent by then is served.
 function session(one, drain, keepalive, connection) {
   one[NOTED] = connection;
-  const leave = () => {
+  const goAway = () => {
     if (one.destroyed) return;
     one.goaway(constants.NGHTTP2_NO_ERROR, HIGHEST_STREAM);
     setTimeout(() => one.close(), FRESH);
   };
+  const leave = () => setTimeout(goAway, drain.turn(connection));
   drain.signal.addEventListener('abort', leave);
   one.once('close', () => drain.signal.removeEventListener('abort', leave));
   if (drain.signal.aborted) leave();

@@ -10,7 +10,10 @@ const http2 = () => require('./http2.cjs'); // which takes memory
 // milliseconds at most. It hears of them before any listener does. With a certificate connections over TCP speak TLS.
 function watch(server, ledger, drain, keepalive, pair) {
   if (keepalive > 0) server.keepAliveTimeout = keepalive;
-  const last = () => keepalive === 0 || drain.signal.aborted;
+  const last = (exchange) => {
+    if (keepalive === 0) exchange.last();
+    else if (drain.signal.aborted) drain.ends(exchange);
+  };
   const secure = server.listenerCount('secureConnection') > 0;
   const { emit } = server;
   let connection; // the last one

@@ -1,5 +1,6 @@
 'use strict';
 const assert = require('node:assert');
+const http = require('node:http');
 const { test } = require('node:test');
 const { Fleet, WITH_MASTER } = require('../testing/fleet.cjs');
 
@@ -177,6 +178,26 @@ test('a drain drops nothing', WITH_MASTER, async (t) => {
   assert.equal(status, 200);
   await fleet.until(() => fleet.status().workers.length === 1);
   assert.equal(fleet.status().counters.innocents_lost, 0);
+  assert.doesNotMatch(fleet.log(), /were cut/);
+});
+
+test('connections end one after the other', WITH_MASTER, async (t) => {
+  const fleet = await Fleet.start(t, `gosuper.listen(http.createServer((request, response) => response.end('ok')));`, 'workers = 1');
+  const agents = Array.from({ length: 100 }, () => new http.Agent({ keepAlive: true }));
+  for (const agent of agents) assert.equal((await fleet.get('/', { agent })).status, 200);
+  const begun = performance.now();
+  const ended = agents.map(async (agent) => {
+    for (;;) {
+      const { status, headers } = await fleet.get('/', { agent });
+      assert.equal(status, 200);
+      if (headers.connection === 'close') return performance.now() - begun;
+    }
+  });
+  fleet.master.kill('SIGTERM');
+  const moments = (await Promise.all(ended)).sort((a, b) => a - b);
+  t.diagnostic(`the last of ${moments.length} after ${moments.at(-1).toFixed(0)} ms`);
+  assert.ok(moments.every((moment, i) => moment >= i - 5), String(moments)); // a timer of Node may come that early
+  await fleet.until(() => /"msg":"stopped"/.test(fleet.log()));
   assert.doesNotMatch(fleet.log(), /were cut/);
 });
 

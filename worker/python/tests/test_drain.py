@@ -207,6 +207,37 @@ def test_what_does_not_end_is_cut_in_time(master: Start) -> None:
     assert ['"GET /silent HTTP/1.1" 503' in line for line in lines] == [True, False]
 
 
+def test_connections_have_turns(master: Start) -> None:
+    clients = 100
+    m = master(STREAMS, "workers = 1")
+    m.ready(1)
+
+    async def ask_until_closed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> float:
+        headers: dict[str, str] = {}
+        while "connection" not in headers:
+            status, headers, _ = await exchange(reader, writer, "/nothing")
+            assert status == 404
+        ended = time.monotonic()
+        assert await reader.read() == b""
+        writer.close()
+        return ended
+
+    async def run() -> list[float]:
+        connections = [await asyncio.open_connection(*m.address()) for _ in range(clients)]
+        for connection in connections:
+            assert (await exchange(*connection, "/nothing"))[0] == 404
+        asking = [asyncio.ensure_future(ask_until_closed(*connection)) for connection in connections]
+        begun = time.monotonic()
+        m.process.send_signal(signal.SIGTERM)
+        return sorted(ended - begun for ended in await asyncio.gather(*asking))
+
+    ended = asyncio.run(run())
+    print(f"the last of {clients} after {ended[-1]:.3f} s")
+    assert all(after >= place / 1000 for place, after in enumerate(ended))
+    assert m.process.wait(60) == 0
+    assert "were cut" not in m.output()
+
+
 def test_the_end_of_the_master_is_noticed(master: Start) -> None:
     m = master(STREAMS, "workers = 1")
     pid = m.ready(1)["workers"][0]["pid"]

@@ -10,6 +10,7 @@ import termios
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from gosuper._keepalive import LazyLoop
@@ -70,6 +71,8 @@ class Connection(_Base):
     """Whether an answer may be written to the socket as it is, over HTTP/1.1."""
     completes: ClassVar[bool] = False
     """Whether it says when an answer is sent completely, of the request that is running."""
+    turn = 0
+    """From when on an answer is its last, if answers are that, in CLOCK_MONOTONIC nanoseconds."""
     stale = False
     """Whether its first request has waited in the queue of the socket for too long."""
     transport: asyncio.Transport
@@ -126,6 +129,10 @@ class Connection(_Base):
 
     def announce_end(self) -> None:
         """Tell the client that the connection is to end, where that can be said before the next answer."""
+
+    def ends(self) -> bool:
+        """Whether the answer that begins is its last."""
+        return self.ledger.closing and monotonic_ns() >= self.turn
 
     async def wait_lost(self) -> None:
         """Wait until the connection is gone."""

@@ -48,13 +48,14 @@ class HTTP2Connection(_Base):
 
     def announce_end(self) -> None:
         """Tell the client to open no more streams here; those that it has opened meanwhile are served."""
-        self.conn.close(0, _ANY_STREAM)
-        self.flush()
+        if not self._is_lost:
+            self.conn.close(0, _ANY_STREAM)
+            self.flush()
 
     def on_stream_closed(self) -> None:
         """End the connection with its last request, if it is to end."""
         super().on_stream_closed()
-        if self.ledger.closing and not self.cycles:
+        if self.ends() and not self.cycles:
             self.shutdown()
 
 

@@ -28,6 +28,7 @@ UNBOUNDED = 30_000_000_000
 ORPHANED = 1_500_000_000
 """How long it takes at most once the master is gone (OrphanGrace)."""
 
+_TURN_STEP, _TURN_SPAN = 1_000_000, 2_000_000_000  # as in the protocol
 _LOOK = 0.1
 
 
@@ -132,7 +133,8 @@ class Leave:
     def _close_connections(self, ledger: Ledger) -> None:
         """Connections that never sent anything end when they would if they were idle, counted from now.
 
-        Others end after an answer, or when they have been idle for long enough.
+        Others end after an answer, or when they have been idle for long enough. Not all after their next answers, or all
+        clients would come back at the same moment: they have turns, first those with a request under way.
         """
         loop = asyncio.get_running_loop()
         seconds = max(ledger.limits.keepalive, FRESH) / 1e9
@@ -141,8 +143,12 @@ class Leave:
             if not connection.served:
                 connection.transport.close()
 
-        for connection in self._state.connections:
-            connection.announce_end()
+        connections: list[Connection] = sorted(self._state.connections, key=lambda one: one.running is None)
+        span = min(_TURN_SPAN, (self.until() - self._begun) // 4) if ledger.limits.keepalive else 0
+        step = min(_TURN_STEP, max(span, 0) // max(len(connections), 1))
+        for place, connection in enumerate(connections):
+            connection.turn = self._begun + place * step
+            loop.call_later(place * step / 1e9, connection.announce_end)
             if not connection.served:
                 loop.call_later(seconds, close, connection)
 

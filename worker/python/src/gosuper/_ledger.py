@@ -45,7 +45,7 @@ class Ledger:
         self.gate = gate
         self.limits = limits
         self.closing = limits.keepalive == 0
-        """Whether answers over HTTP/1.1 carry "Connection: close"."""
+        """Whether connections end with an answer, when it is their turn; over HTTP/1.1 it carries "Connection: close"."""
         self.cancel_on_disconnect = False
         self.heads = Heads()
         self.knows_heads = False

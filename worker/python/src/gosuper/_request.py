@@ -153,9 +153,10 @@ class Request:
             await self._send_other(kind, message)
 
     async def _send_head(self, message: Message) -> None:
-        if self.ledger.closing:
+        connection = self.connection
+        if connection.ends() if connection is not None else self.ledger.closing:
             await self.raw_send({**message, "headers": [*message.get("headers", ()), _CLOSE]})
-        elif self._cycle is None:
+        elif self._cycle is None or self.ledger.closing:
             await self.raw_send(message)
         else:
             await self.ledger.heads.learn(self._cycle, self.raw_send, message)
