@@ -114,7 +114,7 @@ func (s *Supervisor) connect() {
 		s.hands.launch = s.births.Launch
 	}
 	s.signs.Attach(signs.Options{
-		Log: s.log.Logger, Loop: s.loop, Fleet: s.fleet, Roster: s.roster, Loaders: &s.births.Loaders, Guard: s.limits.Guard,
+		Log: s.log.Logger, Loop: s.loop, Fleet: s.fleet, Roster: s.roster, Loaders: &s.births.Loaders, Guard: s.limits.Guard, Busy: s.limits.Demand.Told,
 		Once: s.books.Once, Look: s.hands.look, Note: s.note, Step: s.step,
 	})
 	s.report = &report.Report{

@@ -97,8 +97,11 @@ func (p *process) hear(conn *net.UnixConn) {
 	}
 }
 
-// look sees whether this worker is a spare no more.
+// look sees of how many requests the master wants to hear, and whether this worker is a
+// spare no more.
 func (p *process) look() {
+	p.busyAt.Store(p.board.BusyAt())
+	p.tellBusy()
 	if !p.gate.Held() || p.board.Holds() {
 		return
 	}

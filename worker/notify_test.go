@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gosuper/gosuper/worker/protocol"
+	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
 func TestReporter(t *testing.T) {
@@ -114,4 +117,71 @@ func TestReasons(t *testing.T) {
 	if err := new(process).recycle("nobody hears it"); err != nil {
 		t.Errorf("without a master: %v", err)
 	}
+}
+
+// A worker says once that as many requests are in flight as the master wants to hear of.
+func TestBusy(t *testing.T) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	master := os.NewFile(uintptr(fds[1]), "master")
+	defer master.Close()
+	memory, err := scoreboard.Create()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer memory.Close()
+	board, err := scoreboard.Open(int(memory.File().Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	view := memory.View()
+	p := newProcess(inheritance{board: board, notifyFD: fds[0]}, nil)
+	begin := func() { p.begun(board.RequestStarted()) }
+	asked := func(n uint64) {
+		view.SetBusyAt(n)
+		p.look()
+	}
+	silent := func(n uint64) {
+		t.Helper()
+		if got := p.busyAt.Load(); got != n {
+			t.Fatalf("it has yet to speak at %d, want %d", got, n)
+		}
+	}
+	speaks := func() {
+		t.Helper()
+		silent(0)
+		var message [64]byte
+		if n, err := master.Read(message[:]); err != nil || string(message[:n]) != protocol.NotifyBusy {
+			t.Fatalf("it says %q, %v", message[:n], err)
+		}
+	}
+
+	begin()
+	silent(0)
+	asked(3)
+	begin()
+	silent(3)
+	begin()
+	speaks()
+	begin()
+	silent(0)
+	asked(3)
+	speaks() // it is busy already
+	for range 4 {
+		board.RequestFinished(200)
+	}
+	asked(1)
+	silent(1)
+	asked(0)
+	silent(0)
+	if err := p.reporter.send("STATUS=last", sendTimeout); err != nil {
+		t.Fatal(err)
+	}
+	var message [64]byte
+	if n, err := master.Read(message[:]); err != nil || string(message[:n]) != "STATUS=last" {
+		t.Errorf("it says %q, %v", message[:n], err)
+	}
+	p.reporter.conn.Close()
 }

@@ -54,6 +54,8 @@ type process struct {
 	readying sync.Mutex // held while READY=1 is sent; guards ready
 	ready    bool
 
+	busyAt atomic.Uint64 // requests in flight of which the master is to hear, 0: of none
+
 	recycling sync.Mutex // held while a reason is sent; guards recycled
 	recycled  bool
 
@@ -179,12 +181,21 @@ func word(reason string) string {
 	return cmp.Or(reason[:min(len(reason), longestReason)], "worker")
 }
 
-// begun asks for a replacement when the last request of this worker's own limit begins.
+// begun asks for a replacement when the last request of this worker's own limit begins, and
+// says that this worker is busy, if it is and the master wants to know.
 func (p *process) begun(number uint64) {
+	p.tellBusy()
 	if number == p.maxRequests {
 		// Elsewhere, since a master that does not read must not hold up the request.
 		// A lost message costs no more than a worker that lives on.
 		go func() { _ = p.reporter.send(protocol.NotifyRecycle+protocol.RecycleMaxRequests, sendTimeout) }()
+	}
+}
+
+// tellBusy says that as many requests are in flight as the master wants to hear of, once.
+func (p *process) tellBusy() {
+	if n := p.busyAt.Load(); n != 0 && p.board.InFlight() >= n && p.busyAt.CompareAndSwap(n, 0) {
+		go func() { _ = p.reporter.send(protocol.NotifyBusy, sendTimeout) }() // as with begun
 	}
 }
 
@@ -213,6 +224,7 @@ func (p *process) watch() {
 		}()
 		// An error is not lost: READY=1 fails with it.
 		if conn, _ := p.reporter.connect(); conn != nil {
+			p.board.CanTell()
 			go func() {
 				p.hear(conn)
 				p.orphaned.Store(scoreboard.Monotonic())

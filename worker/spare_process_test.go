@@ -53,8 +53,8 @@ func TestSpare(t *testing.T) {
 	held, fleet := hold(t), newFleet(t)
 	c := spawnIn(t, fleet, 1, "serve", []*net.TCPListener{held}, spare)
 	c.expect(t, "READY=1")
-	if !c.view.CanHold() {
-		t.Error("it does not say that it can hold")
+	if !c.view.CanHold() || !c.view.CanTell() {
+		t.Error("it does not say that it can hold, and tell when it is busy")
 	}
 	other := spawnIn(t, fleet, 0, "serve", []*net.TCPListener{held})
 	other.expect(t, "READY=1")

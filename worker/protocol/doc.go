@@ -111,6 +111,8 @@
 //   - X_GOSUPER_FAILING=1: the board shows as many failures in a row as
 //     GOSUPER_LIMIT_FAILURES, or a multiple of it. The master looks, and replaces this
 //     worker if others answer well. Send it each time.
+//   - X_GOSUPER_BUSY=1: as many requests are in flight as the board asks for, see
+//     "Being told to say so".
 //
 // Other keys are ignored. A program behind the front of worker_class = "proxy" finds in
 // NOTIFY_SOCKET one of the front's, on which STATUS, EXTEND_TIMEOUT_USEC and
@@ -187,6 +189,16 @@
 // O_NONBLOCK is common to all who share the socket, and one of them may have cleared it.
 // Whoever accepts in the thread that also serves sets it before each accept: else all its
 // requests wait with it when somebody else was faster to take what had come.
+//
+// # Being told to say so
+//
+// A master whose number of workers follows the demand need not look at the boards again
+// and again of those who have nothing to do. It writes into `busy at` the number of requests
+// in flight at which it wants to hear of them, and sends LOOK=1. The worker reads the
+// word when it hears any message; once as many are in flight, or if they are already,
+// it sends X_GOSUPER_BUSY=1, when the board shows them, and says nothing more before the next
+// message. With 0, which the word is at first, it never says anything. A worker that does
+// all this sets bit 1 of the word "what not every worker can" before it says READY=1.
 //
 // # Spares
 //

@@ -80,6 +80,7 @@ const (
 	NotifyReady         = "READY=1"
 	NotifyStopping      = "STOPPING=1"
 	NotifyFailing       = "X_GOSUPER_FAILING=1"
+	NotifyBusy          = "X_GOSUPER_BUSY=1"
 	NotifyWatchdog      = "WATCHDOG=1"
 	NotifyStatus        = "STATUS="
 	NotifyExtendTimeout = "EXTEND_TIMEOUT_USEC="

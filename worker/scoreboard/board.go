@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// A Board is the worker's side: it is written by the worker and, for five words, by
+// A Board is the worker's side: it is written by the worker and, for six words, by
 // the master. All methods may be called by any goroutine, and none of them
 // allocates or waits.
 type Board struct {
@@ -38,6 +38,9 @@ func (b *Board) SetState(s State) { b.data.u32(OffsetState).Store(uint32(s)) }
 
 // CanHold says that this worker accepts nothing while it [Board.Holds].
 func (b *Board) CanHold() { b.data.u64(OffsetCan).Or(canHold) }
+
+// CanTell says that this worker says when it is busy, see [Board.BusyAt].
+func (b *Board) CanTell() { b.data.u64(OffsetCan).Or(canTell) }
 
 // RequestStarted counts a request that begins and returns its number, from 1.
 func (b *Board) RequestStarted() uint64 { return b.data.u64(OffsetStarted).Add(1) }
@@ -120,3 +123,7 @@ func (b *Board) Slot() (slot int, ok bool) {
 	n := b.data.u64(OffsetSlot).Load()
 	return int(n) - 1, n != 0
 }
+
+// BusyAt returns at how many requests in flight this worker is to say that it is busy; 0:
+// never.
+func (b *Board) BusyAt() uint64 { return b.data.u64(OffsetBusyAt).Load() }

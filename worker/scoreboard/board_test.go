@@ -20,6 +20,7 @@ func TestGolden(t *testing.T) {
 	v.Hold()
 	b.WriteHeader(4242)
 	b.CanHold()
+	b.CanTell()
 	b.SetState(Ready)
 	for range 3 {
 		b.ConnAccepted()
@@ -54,6 +55,7 @@ func TestGolden(t *testing.T) {
 	v.SetDrainUntil(0x0123456789abcdef)
 	v.SetAbortFollows(true)
 	v.Release(6)
+	v.SetBusyAt(3)
 	b.SetState(Draining)
 
 	const golden = "testdata/board-v1.bin"
@@ -105,8 +107,11 @@ func TestGolden(t *testing.T) {
 	if !b.AbortFollows() {
 		t.Error("no abort follows")
 	}
-	if slot, ok := b.Slot(); slot != 6 || !ok || b.Holds() || !v.CanHold() {
-		t.Errorf("slot %d, %v, holds %v, can hold %v", slot, ok, b.Holds(), v.CanHold())
+	if slot, ok := b.Slot(); slot != 6 || !ok || b.Holds() || !v.CanHold() || !v.CanTell() {
+		t.Errorf("slot %d, %v, holds %v, can hold %v and tell %v", slot, ok, b.Holds(), v.CanHold(), v.CanTell())
+	}
+	if n := b.BusyAt(); n != 3 {
+		t.Errorf("it is busy at %d", n)
 	}
 	for i, want := range map[int]bool{-1: false, 0: true, 1: false, 2: true, 3: false, 63: true, 64: false} {
 		if got := b.Leaving(i); got != want {

@@ -35,7 +35,8 @@
 //	    28    4  worker  state: 1 starting, 2 ready, 3 draining
 //	    32    8  worker  beat, a counter; 0 if the worker does not beat
 //	    40    8  worker  what not every worker can, written before READY=1: bit 0 says that
-//	                     it accepts nothing while it is to hold
+//	                     it accepts nothing while it is to hold, bit 1 that it says
+//	                     when it is busy
 //	    64    8  master  drain until: when the worker is killed; 0 while not draining
 //	    72    8  master  leaving: bit i says that listening socket i is to be
 //	                     accepted empty before it is closed
@@ -44,6 +45,8 @@
 //	    88    8  master  hold: 1 while the worker is a spare and accepts nothing, else 0
 //	    96    8  master  slot, plus one, of a worker that was a spare: written before hold
 //	                     becomes 0; 0 of one that was none
+//	   104    8  master  busy at: the number of requests in flight at which the worker is
+//	                     to say that it is busy; 0: never
 //	   128    8  worker  requests started
 //	   192    8  worker  requests finished: the application has returned, or the
 //	                     deadline has passed, whichever is first

@@ -39,6 +39,7 @@ const (
 	OffsetAbort       = 80
 	OffsetHold        = 88
 	OffsetSlot        = 96 // plus one, of a worker that was a spare
+	OffsetBusyAt      = 104
 	OffsetStarted     = 128
 	OffsetFinished    = 192
 	OffsetFinished1xx = 200 // 2xx to 5xx follow, 8 bytes each
@@ -127,8 +128,12 @@ func (s State) String() string {
 // magicWord is Magic as the one 64-bit word that is stored atomically.
 var magicWord = binary.LittleEndian.Uint64([]byte(Magic))
 
-// canHold is the bit of a worker that accepts nothing while it is told so.
-const canHold = 1
+// What not every worker can: to accept nothing while it is told so, and to say when it is
+// busy.
+const (
+	canHold = 1 << iota
+	canTell
+)
 
 // littleEndian reports whether this machine stores numbers the way the layout
 // asks for. Atomic access is possible in the machine's own order only.

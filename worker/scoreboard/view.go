@@ -126,6 +126,16 @@ func (v View) CanHold() bool {
 	return w != nil && w.u64(OffsetCan).Load()&canHold != 0
 }
 
+// CanTell reports whether the worker says when it is busy, once [View.SetBusyAt] has told it
+// at how many requests in flight.
+func (v View) CanTell() bool {
+	w := v.words()
+	return w != nil && w.u64(OffsetCan).Load()&canTell != 0
+}
+
+// SetBusyAt tells the worker at how many requests in flight to say that it is busy; 0: never.
+func (v View) SetBusyAt(n uint64) { v.set(OffsetBusyAt, n) }
+
 // Hold tells the worker to be a spare, which accepts nothing. It comes before the worker is
 // started.
 func (v View) Hold() { v.set(OffsetHold, 1) }

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -96,19 +97,42 @@ func TestLoadStep(t *testing.T) {
 }
 
 // An elastic fleet that has nothing to do does not wake its master, be it of nobody or of
-// its least number.
+// its least number, with connections open on which requests may come. When there is
+// something to do again that is seen at once.
 func TestIdleElasticMasterSleeps(t *testing.T) {
 	t.Parallel()
-	line, path := controlled(t)
-	m := up(t, line, "workers = 0", "workers_max = 4", "target_in_flight = 8", `idle_timeout = "1s"`)
-	if r, _, err := m.get("/"); err != nil || r.StatusCode != http.StatusOK {
-		t.Fatal(err)
-	}
-	eventually(t, "nobody to be left", func() bool { st, _ := asked(t, path, false); return len(st.Workers) == 0 })
-	woken, all := m.wakeups(20 * time.Second)
-	t.Logf("%d wake-ups in 20s, %d context switches", woken, all)
-	if woken > 4 {
-		t.Errorf("%d wake-ups in 20s", woken)
+	for _, floor := range []int{0, 2} {
+		t.Run(fmt.Sprintf("at least %d", floor), func(t *testing.T) {
+			t.Parallel()
+			line, path := controlled(t)
+			kept := `keepalive = "1h"`
+			if floor == 0 {
+				kept = "" // else whoever is to go stays as long
+			}
+			m := up(t, line, fmt.Sprintf("workers = %d", floor), "workers_max = 4", "target_in_flight = 4", `idle_timeout = "1s"`, kept)
+			if r, _, err := m.get("/"); err != nil || r.StatusCode != http.StatusOK {
+				t.Fatal(err)
+			}
+			eventually(t, "nobody to be left but those", func() bool { st, _ := asked(t, path, false); return len(st.Workers) == floor })
+			if floor > 0 {
+				m.fly("/") // on a connection that stays open
+			}
+			woken, all := m.wakeups(20 * time.Second)
+			t.Logf("%d wake-ups in 20s, %d context switches", woken, all)
+			if woken > 4 {
+				t.Errorf("%d wake-ups in 20s", woken)
+			}
+			begin := time.Now()
+			for range 16 {
+				m.fly("/sleep?d=20s")
+			}
+			eventually(t, "more workers to be asked for", func() bool { st, _ := asked(t, path, false); return st.WorkersTarget > floor })
+			took := time.Since(begin)
+			t.Logf("more than %d workers are asked for %v after the first of 16 requests", floor, took)
+			if took > 10*time.Second { // a tenth on a quiet machine
+				t.Errorf("it took %v", took)
+			}
+		})
 	}
 }
 

@@ -5,9 +5,10 @@
 // workers, and the connections that nobody has accepted.
 //
 // While there is something to do it looks again and again. When there is nothing it waits
-// until a connection arrives, or until somebody was idle for long enough: a fleet of nobody
-// costs no wake-ups. A connection that a worker accepts at once may never be seen to wait,
-// so that a fleet that is idle, and may grow, is looked at seldom.
+// until a connection arrives, until a worker says that it is busy, or until somebody was
+// idle for long enough: an idle fleet costs no wake-ups. A connection that a worker accepts
+// at once may never be seen to wait, and on one that is open nothing waits at all, so that
+// workers who cannot say so are looked at seldom.
 package demand
 
 import (
@@ -26,8 +27,9 @@ import (
 
 const (
 	// often is how often it looks while there is something to do, and more workers may be
-	// needed; rarely is how often else, also while connections are open on which requests
-	// may come; seldom is how often while there are workers who may accept some unseen.
+	// needed, and once more when workers were told to say when they are busy; rarely is how
+	// often else. Where some do not say so it is how often while connections are open on
+	// which requests may come, and seldom how often while none is.
 	often  = 250 * time.Millisecond
 	rarely = time.Second
 	seldom = 2 * time.Second
@@ -55,6 +57,8 @@ type Meter struct {
 	next    time.Time      // when to look; zero: when the brain asks, or a connection arrives
 	arrived bool           // one just did
 	waited  bool           // some waited when it looked last
+	busy    bool           // there was something to do when it looked last
+	asked   map[int]bool   // by worker, whether it is going to say when it is busy
 	started map[int]uint64 // by worker, how many requests had when it looked last
 
 	watch watch
@@ -86,7 +90,32 @@ func (m *Meter) Keep() {
 		m.next = time.Time{}
 		return
 	}
-	if m.next.IsZero() && (!m.watch.armed || !slices.Equal(m.watch.fds, m.options.Revisions.Current.Sockets.Listening())) {
+	if m.next.IsZero() && (!m.watch.armed || !slices.Equal(m.watch.fds, m.options.Revisions.Current.Sockets.Listening()) || m.news()) {
+		m.next = time.Now()
+	}
+}
+
+// news says whether there is a worker who may accept connections and was never asked to
+// say when it is busy.
+func (m *Meter) news() bool {
+	for w := range m.options.Fleet.Workers() {
+		if _, known := m.asked[w.ID]; !known && w.State == fleet.Ready && !w.Spare() && w.Cooperates() {
+			return true
+		}
+	}
+	return false
+}
+
+// Told takes note that a worker says it is busy. It says so once, until it is asked again.
+func (m *Meter) Told(id int) {
+	w := m.options.Roster.Of(id)
+	if w == nil || !m.asked[id] {
+		return
+	}
+	delete(m.asked, id)
+	w.View().SetBusyAt(0)
+	if !m.busy {
+		m.arrived = true
 		m.next = time.Now()
 	}
 }
@@ -106,11 +135,12 @@ func (m *Meter) Look(now time.Time) {
 // sight is what one look sees.
 type sight struct {
 	fleet.Demand
-	total  int  // requests in flight
-	active bool // some began since the last look
-	open   bool // connections are open on which some may come
-	ready  bool // somebody may accept connections
-	blind  bool // of some worker it cannot be seen
+	total  int              // requests in flight
+	active bool             // some began since the last look
+	open   bool             // connections are open on which some may come
+	ready  bool             // somebody may accept connections
+	blind  bool             // of some worker it cannot be seen
+	seen   []*roster.Worker // of whom it can
 }
 
 // measure looks.
@@ -128,12 +158,14 @@ func (m *Meter) measure(now time.Time) (s sight) {
 			s.blind = true
 			continue
 		}
-		c := m.options.Roster.Of(w.ID).View().Counters()
+		known := m.options.Roster.Of(w.ID)
+		s.seen = append(s.seen, known)
+		c := known.View().Counters()
 		one := fleet.InFlight{ID: w.ID}
 		if c.Started > c.Finished {
 			one.N = int(min(c.Started-c.Finished, 1<<20))
 		}
-		if before, known := m.started[w.ID]; known && before != c.Started {
+		if before, ok := m.started[w.ID]; ok && before != c.Started {
 			s.active = true
 			if one.N == 0 && s.total == 0 {
 				one.N = 1 // it is over already
@@ -158,17 +190,23 @@ func (m *Meter) measure(now time.Time) (s sight) {
 func (m *Meter) plan(now time.Time, s *sight) {
 	most := m.options.Fleet.AtMost()
 	busy := s.total > 0 || s.Waiting > 0 || m.waited || s.active || m.arrived
-	m.arrived = false
+	m.arrived, m.busy = false, busy
 	switch {
 	case busy && !most:
 		m.next = now.Add(often)
-	case busy, s.open && !most:
+	case busy:
 		m.next = now.Add(rarely)
-	case s.ready && !most:
-		m.next = now.Add(seldom)
 	}
 	if busy {
 		return
+	}
+	switch more, mute := m.ask(s.seen); {
+	case more: // what has begun just before they know is seen once more
+		m.next = now.Add(often)
+	case mute && s.open && !most:
+		m.next = now.Add(rarely)
+	case mute && !most:
+		m.next = now.Add(seldom)
 	}
 	sockets := m.options.Revisions.Current.Sockets
 	if err := m.options.Listen(sockets.Shared()); err != nil && m.deaf != sockets {
@@ -179,6 +217,24 @@ func (m *Meter) plan(now time.Time, s *sight) {
 		m.options.Log.Warn("cannot wait for connections, and looks for them again and again", zap.Error(err))
 		m.next = now.Add(often)
 	}
+}
+
+// ask asks workers to say when they are busy. It reports whether some were asked now, and
+// whether some do not say so.
+func (m *Meter) ask(workers []*roster.Worker) (more, mute bool) {
+	asked := map[int]bool{}
+	for _, w := range workers {
+		tells := m.asked[w.ID]
+		if !tells && w.View().CanTell() && w.Endpoint != nil {
+			w.View().SetBusyAt(1)
+			tells = w.Endpoint.Look() == nil
+			more = more || tells
+		}
+		asked[w.ID] = tells
+		mute = mute || !tells
+	}
+	m.asked = asked
+	return more, mute
 }
 
 // roomAt is for how many workers there is memory; 0: that is not known.

@@ -24,7 +24,7 @@ func FuzzReceive(f *testing.F) {
 		f.Add(way, []byte("\x01\x00READY=1\nSTATUS=up\xff\x02\x00STATUS=down\xff\x00\x00X_GOSUPER_RECYCLE=memory"))
 		f.Add(way, []byte("\x03\x00\xff\xfd\x01BARRIER=1\xff\x00\x00STOPPING=1"))
 		f.Add(way, []byte("\x01\x01STATUS=too long\xff\x00\x00READY=1\nBARRIER=1\xff\x05\x00WATCHDOG=1"))
-		f.Add(way, []byte("\x00\x00X_GOSUPER_FAILING=1\xff\x00\x00STATUS=a\xff\x00\x00STATUS="))
+		f.Add(way, []byte("\x00\x00X_GOSUPER_FAILING=1\nX_GOSUPER_BUSY=1\xff\x00\x00STATUS=a\xff\x00\x00STATUS="))
 		f.Add(way, []byte("\x00\x00EXTEND_TIMEOUT_USEC=1\x00\xff\x00\x00STATUS=\xff\x00\x00STATUS=x\n\n=\nREADY=1"))
 	}
 	f.Fuzz(func(t *testing.T, way byte, script []byte) {
@@ -93,6 +93,7 @@ func merge(known *Message, m Message) {
 	known.Stopping = known.Stopping || m.Stopping
 	known.Watchdog = known.Watchdog || m.Watchdog
 	known.Failing = known.Failing || m.Failing
+	known.Busy = known.Busy || m.Busy
 	if m.HasStatus {
 		known.Status = m.Status
 	}

@@ -38,6 +38,7 @@ func (i *inbox) merge(m Message) {
 	p.Stopping = p.Stopping || m.Stopping && !known.Stopping
 	p.Watchdog = p.Watchdog || m.Watchdog
 	p.Failing = p.Failing || m.Failing
+	p.Busy = p.Busy || m.Busy
 	if m.HasStatus && (p.HasStatus || m.Status != known.Status) {
 		p.HasStatus, p.Status = true, m.Status
 	}

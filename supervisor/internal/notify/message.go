@@ -31,6 +31,7 @@ type Message struct {
 	Stopping bool // STOPPING=1
 	Watchdog bool // WATCHDOG=1
 	Failing  bool // X_GOSUPER_FAILING=1
+	Busy     bool // X_GOSUPER_BUSY=1
 	// HasStatus says that Status was given; "STATUS=" clears it.
 	HasStatus bool
 	// Status is one line of printable UTF-8, at most 256 bytes.
@@ -67,6 +68,8 @@ func parse(text []byte) (m Message, barrier bool) {
 			m.Watchdog = true
 		case protocol.NotifyFailing:
 			m.Failing = true
+		case protocol.NotifyBusy:
+			m.Busy = true
 		case protocol.NotifyBarrier:
 			barrier = true
 		default:

@@ -40,6 +40,8 @@ type Options struct {
 	// Loaders hear what is theirs, and Guard hears of signs of life.
 	Loaders *preload.Loaders
 	Guard   *guard.Guard
+	// Busy hears of a worker that says it is busy.
+	Busy func(id int)
 	// Once says whether something is to be said that is said only once, which it is then.
 	Once func(what string) bool
 	// Look looks at processes as [process.Look] does. It is called from other goroutines.
@@ -131,6 +133,9 @@ func (s *Signs) Hear(m Message) {
 	}
 	if m.Failing {
 		s.options.Guard.Suspect(m.ID, time.Now())
+	}
+	if m.Busy {
+		s.options.Busy(m.ID)
 	}
 	if m.ExtendTimeout > 0 {
 		s.options.Note(fleet.Extend{ID: m.ID, By: m.ExtendTimeout})

@@ -11,24 +11,15 @@ const { get64, set64 } = require('./words.cjs');
 const SIZE = 65536;
 const SLOTS = 240;
 const NO_SLOT = -1;
-const CAN_HOLD = 1;
-const STARTING = 1;
-const READY = 2;
-const DRAINING = 3;
-const IN_USE = 1;
-const STREAMING = 2;
-const UPGRADED = 4;
-const ENDED = 8;
+const [CAN_HOLD, CAN_TELL] = [1, 2];
+const [STARTING, READY, DRAINING] = [1, 2, 3];
+const [IN_USE, STREAMING, UPGRADED, ENDED] = [1, 2, 4, 8];
 
 const SLOT_COUNT = 20;
 const STATE = 28;
 const BEAT = 32;
 const CAN = 40;
-const DRAIN_UNTIL = 64;
-const LEAVING = 72;
-const ABORT_FOLLOWS = 80;
-const HOLD = 88;
-const SLOT = 96;
+const [DRAIN_UNTIL, LEAVING, ABORT_FOLLOWS, HOLD, SLOT, BUSY_AT] = [64, 72, 80, 88, 96, 104];
 const STARTED = 128;
 const FINISHED = 192;
 const TIMEOUTS = 240;
@@ -44,12 +35,7 @@ const HISTOGRAM = 512;
 const COUNTERS_END = 1024;
 const FIRST_SLOT = 4096;
 const SLOT_SIZE = 256;
-const PROGRESS = 16;
-const FLAGS = 32;
-const METHOD = 40;
-const PATH = 56;
-const ID = 184;
-const TEXTS_END = 248;
+const [PROGRESS, FLAGS, METHOD, PATH, ID, TEXTS_END] = [16, 32, 40, 56, 184, 248];
 // What the onlooker is told by: whether a request is running, a number that is odd while something is unwritten, and how
 // often it has written itself.
 const [BUSY, TURN, WRITTEN] = [0, 1, 2];
@@ -127,10 +113,23 @@ class Board {
     return index < 64 && ((this.#read(LEAVING) >> BigInt(index)) & 1n) === 1n;
   }
 
-  // canHold says that this worker accepts nothing while it holds.
+  // canHold says that this worker accepts nothing while it holds, and canTell that it says when it is busy.
   canHold() {
-    set64(this.#bytes, CAN, CAN_HOLD);
+    this.#can(CAN_HOLD);
+  }
+
+  canTell() {
+    this.#can(CAN_TELL);
+  }
+
+  #can(what) {
+    this.#bytes[CAN] |= what;
     this.#write(CAN, 8);
+  }
+
+  // busyAt is at how many requests in flight this worker is to say that it is busy, 0: never.
+  busyAt() {
+    return Number(this.#read(BUSY_AT));
   }
 
   // holds is whether this worker is a spare, which accepts nothing.

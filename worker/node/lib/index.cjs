@@ -58,13 +58,20 @@ async function listen(server, port = 8000) {
     tell(`Node ${process.version} cannot leave connections in the queue: worker_connections and even spreading are not kept`);
   }
   if (given.scoreboard >= 0) watchLoop(board);
-  const hears = notify.hear(released, () => drain.begin(true));
+  const hears = notify.hear(told, () => drain.begin(true));
+  if (hears) board.canTell();
   if (hears && capable) board.canHold();
   released();
   if (given.watchdog > 0) setInterval(() => board.beat(), given.watchdog / 2).unref();
   process.on(given.stopSignal, () => drain.begin());
   board.setState(READY);
   notify.tell('READY=1');
+}
+
+// told hears what the master says, which the board means.
+function told() {
+  ledger.look();
+  released();
 }
 
 // released accepts connections, unless this worker is still a spare.

@@ -68,6 +68,7 @@ class Ledger {
   #limits;
   #notify;
   #log;
+  #busyAt = 0; // requests in flight of which the master is to hear, 0: of none
 
   constructor(board, gate, limits, notify, log) {
     this.board = board;
@@ -106,7 +107,21 @@ class Ledger {
     this.deadlines.running.add(request);
     this.deadlines.begun(request);
     if (this.board.started === this.#limits.requests) this.#notify.recycle('max_requests');
+    if (this.#busyAt > 0) this.#tellBusy();
     return request;
+  }
+
+  // look is called when the master has said something, perhaps of how many requests it wants to hear.
+  look() {
+    this.#busyAt = this.board.busyAt();
+    this.#tellBusy();
+  }
+
+  #tellBusy() {
+    if (this.#busyAt === 0 || this.deadlines.running.size < this.#busyAt) return;
+    this.#busyAt = 0;
+    this.board.flush();
+    this.#notify.busy();
   }
 
   finish(request, ended) {

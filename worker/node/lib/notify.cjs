@@ -48,6 +48,11 @@ class Notifier {
     this.tell('X_GOSUPER_FAILING=1');
   }
 
+  // busy says that as many requests are in flight as the master wants to hear of.
+  busy() {
+    this.tell('X_GOSUPER_BUSY=1');
+  }
+
   // recycle asks for a replacement, once.
   recycle(reason) {
     if (this.#recycling) return;

@@ -1,5 +1,5 @@
 'use strict';
-// Spares, with this process as their master. The socket for reports is a stream here, as Node makes them.
+// Spares, and what else a worker is told, with this process as the master. The socket for reports is a stream here, as Node makes them.
 
 const assert = require('node:assert');
 const fs = require('node:fs');
@@ -12,7 +12,7 @@ const { once } = require('node:events');
 const { test } = require('node:test');
 
 const HOLD_MARGIN = 5; // milliseconds
-const BOARD = { SIZE: 65536, CAN: 40, LEAVING: 72, HOLD: 88, SLOT: 96, ACCEPTED: 256 };
+const BOARD = { SIZE: 65536, CAN: 40, LEAVING: 72, HOLD: 88, SLOT: 96, BUSY_AT: 104, ACCEPTED: 256 };
 const APPLICATION = `const gosuper = require(${JSON.stringify(path.join(__dirname, '..'))});
 gosuper.listen(require('node:http').createServer((request, response) => {
   response.end(JSON.stringify([process.pid, gosuper.worker.slot, process.env.GOSUPER_SLOT]));
@@ -97,7 +97,7 @@ for (const [name, env] of [
     const spare = await Worker.start(t, fd, true, env);
     const other = await Worker.start(t, fd, false, env);
     leave();
-    assert.deepEqual([spare.word(BOARD.CAN), other.word(BOARD.CAN)], [1, 1]);
+    assert.deepEqual([spare.word(BOARD.CAN), other.word(BOARD.CAN)], [3, 3]);
     const before = spare.switches();
     for (let i = 0; i < 200; i++) assert.deepEqual(await ask(port), [other.process.pid, 0, '0']);
     assert.ok(spare.switches() - before < 100, `${spare.switches() - before} times woken`);
@@ -130,4 +130,19 @@ test('a spare that is told to finish leaves what waits', { timeout: 60_000 }, as
   spare.process.kill('SIGTERM');
   assert.deepEqual(await exit, [0, null]);
   assert.equal(spare.word(BOARD.ACCEPTED), 0);
+});
+
+test('a worker says once that it is busy', { timeout: 60_000 }, async (t) => {
+  const { fd, port, leave } = await listener(t);
+  const worker = await Worker.start(t, fd, false);
+  leave();
+  let said = '';
+  worker.notify.on('data', (text) => (said += text));
+  for (const times of [1, 2]) {
+    worker.write(BOARD.BUSY_AT, 1n);
+    worker.notify.write('LOOK=1');
+    while (said === 'X_GOSUPER_BUSY=1'.repeat(times - 1)) await ask(port);
+    for (let i = 0; i < 20; i++) await ask(port);
+    assert.equal(said, 'X_GOSUPER_BUSY=1'.repeat(times));
+  }
 });

@@ -19,6 +19,7 @@ def test_golden() -> None:
     assert (board.holds(), board.slot()) == (True, -1)
     board.write_header(4242)
     board.can_hold()
+    board.can_tell()
     board.set_state(_board.READY)
     for _ in range(3):
         board.accepted()
@@ -50,6 +51,7 @@ def test_golden() -> None:
     memory[80:88] = (1).to_bytes(8, "little")
     memory[88:96] = bytes(8)
     memory[96:104] = (7).to_bytes(8, "little")
+    memory[104:112] = (3).to_bytes(8, "little")
     board.set_state(_board.DRAINING)
 
     want = GOLDEN.read_bytes()
@@ -60,7 +62,8 @@ def test_golden() -> None:
     assert [i for i in range(_board.SIZE) if memory[i] != want[i]] == []
     assert board.drain_until() == 0x0123456789ABCDEF
     assert board.abort_follows()
-    assert (board.holds(), board.slot()) == (False, 6)
+    board.look()
+    assert (board.holds(), board.slot(), board.busy_at) == (False, 6, 3)
     assert [i for i in range(-1, 65) if board.leaving(i)] == [0, 2, 63]
 
 

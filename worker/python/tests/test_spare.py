@@ -1,10 +1,11 @@
-"""Spares, with this process as their master."""
+"""Spares, and what else a worker is told, with this process as their master."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
+import select
 import signal
 import socket
 import time
@@ -106,3 +107,19 @@ def test_a_spare_that_is_told_to_finish_leaves_what_waits(master: FakeMaster) ->
         assert spare.hear() == "STOPPING=1"
         assert spare.wait() == 0
     assert accepted(spare) == 0
+
+
+def test_a_worker_says_once_that_it_is_busy(master: FakeMaster) -> None:
+    worker = master.start()
+    assert worker.board[40] & 2
+    for _ in range(2):
+        worker.board[104] = 1
+        worker.notify.send(b"LOOK=1")
+        while not select.select([worker.notify], [], [], 0)[0]:
+            answer(master)
+        assert worker.hear() == "X_GOSUPER_BUSY=1"
+        for _ in range(20):
+            answer(master)
+    os.kill(worker.pid, signal.SIGTERM)
+    assert worker.hear() == "STOPPING=1"
+    assert worker.wait() == 0

@@ -23,8 +23,8 @@ IN_USE, STREAMING, UPGRADED, ENDED = 1, 2, 4, 8
 # Indexes into the words of 8 bytes, and of 4 bytes where the name says so.
 _SLOT_COUNT32, _STATE32, _OVERDUE32, _FAILURES32 = 20 // 4, 28 // 4, 296 // 4, 300 // 4
 _BEAT, _CAN = 32 // 8, 40 // 8
-_DRAIN_UNTIL, _LEAVING, _ABORT, _HOLD, _SLOT = 64 // 8, 72 // 8, 80 // 8, 88 // 8, 96 // 8
-_CAN_HOLD = 1
+_DRAIN_UNTIL, _LEAVING, _ABORT, _HOLD, _SLOT, _BUSY_AT = 64 // 8, 72 // 8, 80 // 8, 88 // 8, 96 // 8, 104 // 8
+_CAN_HOLD, _CAN_TELL = 1, 2
 _STARTED, _FINISHED, _TIMEOUTS = 128 // 8, 192 // 8, 240 // 8
 _ACCEPTED, _OPEN, _UNSLOTTED, _LOG_DROPPED, _DURATION = 256 // 8, 264 // 8, 272 // 8, 280 // 8, 288 // 8
 _FAILING, _SUCCEEDED, _HISTOGRAM = 304 // 8, 312 // 8, 512 // 8
@@ -61,6 +61,8 @@ class Board:
         self.progressed = [self._words[at + 2 : at + 3] for at in _AT]
         """The word of each slot that says when there was last a sign of life; the last one, at NO_SLOT, is nobody's."""
         self.progressed.append(memoryview(bytearray(8)).cast("Q"))
+        self.busy_at = 0
+        """The requests in flight of which the master is to hear, once; 0: of none."""
         self.started = 0
         """The requests that take has counted."""
         self._counts = [0] * _COUNTERS_END  # what is counted, where it is in the words: to read those takes longer
@@ -115,7 +117,19 @@ class Board:
 
     def can_hold(self) -> None:
         """Say that this worker accepts nothing while it holds."""
-        self._words[_CAN] = _CAN_HOLD
+        self._words[_CAN] |= _CAN_HOLD
+
+    def can_tell(self) -> None:
+        """Say that this worker says when it is busy."""
+        self._words[_CAN] |= _CAN_TELL
+
+    def look(self) -> None:
+        """See at how many requests in flight this worker is to say that it is busy."""
+        self.busy_at = self._words[_BUSY_AT]
+
+    def in_flight(self) -> int:
+        """How many requests have begun and are not finished."""
+        return self.started - self._counts[_FINISHED]
 
     def holds(self) -> bool:
         """Whether this worker is a spare, which accepts nothing."""

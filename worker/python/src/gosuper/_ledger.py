@@ -89,6 +89,8 @@ class Ledger:
             deadlines.arm(look)
         if board.started == self._requests:
             self._notify.recycle("max_requests")
+        if board.busy_at:
+            self._notify.busy(board)
         return request
 
     def completed(self, request: Request) -> None:

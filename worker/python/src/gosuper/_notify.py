@@ -6,6 +6,8 @@ import re
 import select
 import socket
 
+from gosuper._board import Board
+
 _LONGEST = 4096
 _LONGEST_HEARD = 65536
 _LONGEST_REASON = 32
@@ -63,6 +65,12 @@ class Notifier:
     def failing(self) -> bool:
         """Have the master look at the failures on the board."""
         return self.send("X_GOSUPER_FAILING=1")
+
+    def busy(self, board: Board) -> None:
+        """Say, once, that as many requests are in flight as the master wants to hear of, if there are."""
+        if 0 < board.busy_at <= board.in_flight():
+            board.busy_at = 0
+            self.send("X_GOSUPER_BUSY=1")
 
     def hear(self) -> tuple[bytes, list[int]]:
         """Wait for what the master says, and the descriptors that come with it; nothing at all says that it is gone."""

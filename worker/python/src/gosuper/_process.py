@@ -140,6 +140,8 @@ class Process:
         with self._lock:
             slot = board.take(start, start + limit if limit else 0, texts(method.encode(), path.encode(), b""))
             number = board.started
+            if board.busy_at:
+                self.notify.busy(board)
         if number == self.environment.limits.requests:
             self.notify.recycle("max_requests")
         work = Work(board, slot)

@@ -125,7 +125,7 @@ class Server(uvicorn.Server):
         self.ledger.cancel_on_disconnect = cancel_on_disconnect
         self.listeners: list[Listener] = []
         self._guard: Guard | None = None
-        self.leave.told = self._released
+        self.leave.told = self._told
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, then accept connections, then say so."""
@@ -149,6 +149,7 @@ class Server(uvicorn.Server):
             spread = Spread(self._fleet, env.place) if self._fleet is not None else None
             self.listeners.append(Listener(sock, self.ledger.gate, spread, self._connector.take, held))
         self.process.board.can_hold()
+        self.process.board.can_tell()
         self._released()
         self.started = True
         self.process.board.set_state(_board.READY)
@@ -168,6 +169,12 @@ class Server(uvicorn.Server):
         await self.leave.within(self.lifespan.shutdown())
         self._guard.stop()
         self.leave.exit_in_time()
+
+    def _told(self) -> None:
+        board = self.process.board
+        board.look()
+        self.process.notify.busy(board)
+        self._released()
 
     def _released(self) -> None:
         """Accept connections, unless this worker is still a spare."""
