@@ -98,6 +98,9 @@ func TestMistakesInFiles(t *testing.T) {
 		{"no log file", `log.file = ""`, `FILE:1: log.file: must be a file ("-" is stderr)`},
 		{"no env_file", `env_file = "/nonexistent/x"`, `FILE:1: env_file: /nonexistent/x: cannot read it: no such file`},
 		{"unix path", `bind = ["unix:/` + strings.Repeat("x", 110) + `"]`, `FILE:1: bind: the path of a unix socket has at most ` + strconv.Itoa(maxUnixPath) + ` bytes, which "/` + strings.Repeat("x", 110) + `" has not`},
+		{"several addresses in one text", `bind = ":1, :2"`, `FILE:1: bind: must be one address or a list, not several in one string (write [":1", ":2"])`},
+		{"address as a number", `bind = 8000`, `FILE:1: bind: must be an address or a list of them, not the number 8000 (write ":8000")`},
+		{"no address", `bind = "web"`, `FILE:1: bind: has no port: "web" (did you mean "web:8000"?)`},
 		{"one path twice", `bind = ["unix:/tmp/a", "unix:/tmp/../tmp/a"]`, `FILE:1: bind: has "unix:/tmp/a" twice, also as "unix:/tmp/../tmp/a"`},
 
 		{"syntax", "workers = 3\nbind = [\"a\"\nname = 3\n", `FILE:3:1: is not TOML: expected a comma (',') or array terminator (']'), but got 'n'`},

@@ -3,9 +3,11 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -153,6 +155,27 @@ func texts(doc string, check func(string) error, all func([]string) error) kind[
 		},
 		print: quoteList,
 	}
+}
+
+// addresses is a list of addresses, or one by itself.
+func addresses(check func(string) error, all func([]string) error) kind[[]string] {
+	k := texts("address, or list of addresses", check, all)
+	list := k.parse
+	k.parse = func(in input) ([]string, error) {
+		one, ok := in.value.(string)
+		switch port, isNumber := in.value.(int64); {
+		case isNumber:
+			return nil, wrong("write "+quote(fmt.Sprintf(":%d", port)), "must be an address or a list of them, not the number %d", port)
+		case !ok:
+			return list(in)
+		}
+		several := strings.FieldsFunc(one, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
+		if len(several) > 1 && !slices.ContainsFunc(several, func(s string) bool { return check(s) != nil }) {
+			return nil, wrong("write "+quoteList(several), "must be one address or a list, not several in one string")
+		}
+		return list(input{texts: []string{one}})
+	}
+	return k
 }
 
 // elements returns the elements of a list.

@@ -335,3 +335,13 @@ func loadError(s Source) error {
 	_, _, err := Load(s)
 	return err
 }
+
+// One address needs no list.
+func TestOneAddress(t *testing.T) {
+	for _, address := range []string{":3", "unix:/a, b"} {
+		file := write(t, "s.toml", "command = [\"/bin/a\"]\nbind = "+quote(address)+"\nbind_slot = \"unix:/{slot}\"\n")
+		if c, _ := mustLoad(t, Source{File: file}); !slices.Equal(c.Bind, []string{address}) || !slices.Equal(c.BindSlot, []string{"unix:/{slot}"}) {
+			t.Errorf("%q is %q and %q", address, c.Bind, c.BindSlot)
+		}
+	}
+}

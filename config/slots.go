@@ -11,7 +11,7 @@ var bindSlotKey = key(Key{
 	Usage: `addresses with {slot}, as "unix:/run/agent/{slot}.sock": listeners of its own for each slot beside those of bind, for a proxy that sends a session to the worker that has it; ` +
 		"a replacement serves on from the same queue, and nobody listens there while the slot is scaled away",
 },
-	func(c *Config) *[]string { return &c.BindSlot }, texts("list of addresses", checkSlotAddress, checkSlotAddresses))
+	func(c *Config) *[]string { return &c.BindSlot }, addresses(checkSlotAddress, checkSlotAddresses))
 
 // SlotAddresses returns the addresses of BindSlot for a slot.
 func (c *Config) SlotAddresses(slot int) (addresses []string) {

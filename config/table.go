@@ -23,7 +23,7 @@ var keys = slices.Concat([]Key{
 		Name: "bind", Flag: "bind", Shorthand: "b", Placeholder: "ADDR", Repeat: true,
 		Usage: `address to listen on: "host:port", "[::1]:80", ":8000", "unix:/path", "fd://3"; sockets passed by systemd win`,
 	},
-		func(c *Config) *[]string { return &c.Bind }, texts("list of addresses", checkAddress, checkAddresses)),
+		func(c *Config) *[]string { return &c.Bind }, addresses(checkAddress, checkAddresses)),
 	bindSlotKey,
 	key(Key{
 		Name: "workers", Flag: "workers", Shorthand: "w", Placeholder: "N|auto",
