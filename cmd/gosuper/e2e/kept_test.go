@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"syscall"
@@ -55,7 +56,14 @@ func TestUpgradeKeepsWhatWasSeen(t *testing.T) {
 		return most(historyOf(t, path)) == 5
 	})
 	eventually(t, "the requests are over", func() bool { st, _ := asked(t, path, true); return len(st.Requests) == 0 })
+	var before control.History
+	eventually(t, "how long they took is seen, and the memory of the fleet", func() bool {
+		asked(t, path, true)
+		before = historyOf(t, path)
+		return slices.ContainsFunc(before.Points, func(p control.Point) bool { return p.P99Seconds != nil && *p.P99Seconds > 4 && p.MemoryBytes != nil })
+	})
 	m.upgrade()
+	sameHistory(t, before, historyOf(t, path))
 	for range 2 {
 		files = append(files, kill())
 	}
@@ -83,6 +91,25 @@ func historyOf(t *testing.T, path string) control.History {
 		t.Fatal(err)
 	}
 	return h
+}
+
+// sameHistory expects a later picture to have what an earlier one has, of a fleet that had
+// nothing to do in between. Of the last point memory may have become more.
+func sameHistory(t *testing.T, before, after control.History) {
+	t.Helper()
+	if len(after.Points) < len(before.Points) {
+		t.Fatalf("of %d points there are %d", len(before.Points), len(after.Points))
+	}
+	for i, was := range before.Points {
+		is := after.Points[i]
+		if i == len(before.Points)-1 && was.MemoryBytes != nil && is.MemoryBytes != nil && *is.MemoryBytes > *was.MemoryBytes {
+			is.MemoryBytes = was.MemoryBytes
+		}
+		is.AgoSeconds, is.RequestsPerSecond = was.AgoSeconds, was.RequestsPerSecond // which go on
+		if !reflect.DeepEqual(was, is) {
+			t.Errorf("%s is %s after the upgrade", asJSON(t, was), asJSON(t, is))
+		}
+	}
 }
 
 // most is how many requests were in flight at most in a picture.
