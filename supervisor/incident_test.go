@@ -123,6 +123,7 @@ func TestIncidents(t *testing.T) {
 		for _, reason := range []string{"max_requests", "cuda error", "lifetime", "memory"} {
 			old := id
 			next(func() { st.say(old, notify.Message{Recycle: reason}) })
+			st.pass(10 * time.Millisecond) // in which it is seen that it has no streams
 			st.exit(old, 0)
 			st.pass(10 * time.Second) // so long the next wish would wait
 		}

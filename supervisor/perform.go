@@ -71,6 +71,8 @@ func (s *Supervisor) perform(a fleet.Action) (rest func()) {
 	case fleet.Defer:
 		s.log.Warn("worker wants to be replaced so soon after another one of its slot that it has to wait: see restart.reset_after",
 			s.roster.Of(a.ID).Fields(zap.String("reason", string(a.Reason)), zap.Duration("for", time.Until(a.Until).Round(time.Millisecond)))...)
+	case fleet.Crowded:
+		s.limits.Crowded(s.roster.Of(a.ID), a.Draining)
 	case fleet.Withdraw:
 		w := s.roster.Of(a.ID)
 		s.log.Info("worker is not ready yet: it speaks the worker protocol after all, and has not said READY=1", w.Fields(zap.Duration("after", w.Age()))...)

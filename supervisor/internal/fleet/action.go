@@ -86,6 +86,10 @@ type (
 		Until  time.Time
 	}
 
+	// Crowded says, once, that a worker has waited for long for its replacement, since as many
+	// drain as there may be beyond the target.
+	Crowded struct{ ID, Draining int }
+
 	// Withdraw takes an Announce back: the worker turned out to be one whose word
 	// counts, and it has not given it yet.
 	Withdraw struct{ ID int }
@@ -191,6 +195,7 @@ func (Cramped) action()      {}
 func (Spareless) action()    {}
 func (Announce) action()     {}
 func (Defer) action()        {}
+func (Crowded) action()      {}
 func (Withdraw) action()     {}
 func (Plain) action()        {}
 func (FoundStuck) action()   {}

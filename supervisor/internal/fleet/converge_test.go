@@ -121,6 +121,6 @@ func (w *world) weaned(revision int) bool {
 func (w *world) overaged() bool {
 	return w.fleet.count(func(x *Worker) bool {
 		s := w.oracle.settings[x.Revision]
-		return s.Lifetime > 0 && x.State != Killed && !x.ReadyAt.IsZero() && w.now.Sub(x.ReadyAt) > s.Lifetime+s.LifetimeJitter+time.Minute
+		return s.Lifetime > 0 && x.State != Killed && !x.ReadyAt.IsZero() && w.now.Sub(x.ReadyAt) > s.Lifetime+s.LifetimeJitter+3*time.Minute
 	}) > 0
 }

@@ -19,6 +19,9 @@ func (f *Fleet) Deadline() (time.Time, bool) {
 		consider(w.aliveAt)
 		consider(w.expires)
 		consider(f.grantAt(w))
+		if w.Lingers() {
+			consider(w.linger.since.Add(LingerFor))
+		}
 	}
 	for _, one := range f.remains {
 		consider(one.due)
@@ -32,6 +35,9 @@ func (f *Fleet) Deadline() (time.Time, bool) {
 			consider(o.asked.Add(RoomFor))
 		} else if o.waits {
 			consider(o.told.Add(RoomEvery))
+		}
+		if c := f.backlog; !c.since.IsZero() && !c.said {
+			consider(c.since.Add(LingerFor))
 		}
 		for _, s := range f.open() {
 			if s.revision == f.current.number {
@@ -68,6 +74,9 @@ func (f *Fleet) Horizon() time.Time {
 	for _, w := range f.workers {
 		if w.State != Ready && w.State != Killed {
 			consider(w.due.Add(AbortGrace))
+		}
+		if w.Lingers() {
+			consider(w.linger.since.Add(LingerFor))
 		}
 	}
 	for _, l := range f.loaders {

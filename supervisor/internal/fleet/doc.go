@@ -33,6 +33,13 @@
 // first, whose slot is closed then; so there may be closed slots between the others. A floor
 // of 0 lets all go; while a reload is under way there is one for it.
 //
+// A cooperating worker that is recycled, but not because an operator asks for it or because it
+// fails, lingers: it stays beside its ready successor while requests of it last, for
+// [LingerFor] at most, and in the second half of that only until it has no more of them than
+// ever in the first. Nobody lingers while a reload or a stop is under way, or somebody is stuck.
+// Whoever lingers or drains counts as surge. A worker that waits for its replacement for long
+// because of drains is told of.
+//
 // A spare is a worker without a slot, of which a revision may ask for some: it is ready and
 // accepts nothing. It is activated, which is that it becomes the worker of a slot, at once
 // where nobody serves, or where somebody is to be replaced for another reason than a reload.
@@ -172,6 +179,9 @@
 //     after ready with no worker between them that stays for ResetAfter. The rows
 //     of one slot count as well as that of all, for a rollout waits for its slot.
 //   - At most surge recyclings at once (one, where surge is 0).
+//   - A recycled worker goes when it has a successor, at once or, if it may linger, when none of
+//     its requests lasts, when few do, or when its time for that is over: not before, and
+//     not later.
 //   - A slot is granted one wish of its workers within ResetAfter, and none is forgotten.
 //   - After a stop the fleet is empty within its grace, and whoever is stuck has been
 //     asked for its stacks, unless the stop is a quick one. Until the delay of the

@@ -128,6 +128,7 @@ type Sight struct {
 	Overdue   bool // a request is past its time and does not end
 	Silent    bool // there was no sign of life for too long
 	Innocents int  // the other requests
+	Streams   int  // of them, how many last, where the worker lingers
 	// Failing is since when it has failed as often in a row as it may; zero: it has not.
 	// Succeeded is when the latest request began that it answered well; zero: that is not
 	// known.

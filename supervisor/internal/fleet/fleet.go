@@ -25,6 +25,7 @@ type Fleet struct {
 	overlap     overlap     `state:"overlap"` // how many there may be beyond that
 	lastID      int         `state:"last_id"`
 	generations int         `state:"generations"` // accepted so far
+	backlog     backlog     `state:"backlog"`     // recyclings that wait for drains
 	everReady   bool        `state:"ever_ready"`  // some worker was ready once
 	up          bool        `state:"up"`
 
@@ -43,6 +44,7 @@ type Fleet struct {
 	lateAt    time.Time `state:"late_at"`    // the last step that came too long after it was due
 	lateSince time.Time `state:"late_since"` // the first of those between which there was no time to make up for them; zero: there was
 	moved     bool      `state:"-"`          // the last step was about more than time
+	hurry     bool      `state:"-"`          // nobody lingers in this step
 	late      bool      `state:"-"`          // this step comes too long after it was due, for which nobody is punished
 	actions   []Action  `state:"-"`
 	wanted    []Load    `state:"-"` // loaders for want of which the last step could not spawn
@@ -115,6 +117,7 @@ func (f *Fleet) Step(now time.Time, events ...Event) []Action {
 	f.spawn()
 	f.conclude()
 	f.leaveOff()
+	f.settleDown()
 	f.unload()
 	f.load()
 	f.halt()

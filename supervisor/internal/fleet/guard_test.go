@@ -41,6 +41,9 @@ func (b board) AppendSlots(to []scoreboard.Slot) []scoreboard.Slot {
 	for i := range h.innocents {
 		to = append(to, scoreboard.Slot{Index: i + 1, Start: b.now.UnixNano(), Progress: b.now.UnixNano()})
 	}
+	for i := range b.streams[b.id] {
+		to = append(to, scoreboard.Slot{Index: 10 + i, Start: b.now.Add(-2 * time.Second).UnixNano(), Progress: b.now.UnixNano()})
+	}
 	return to
 }
 
@@ -57,7 +60,7 @@ func (b board) Counters() scoreboard.Counters {
 func (w *world) charges() iter.Seq[guard.Charge] {
 	return func(yield func(guard.Charge) bool) {
 		for x := range w.fleet.Workers() {
-			if x.Watched() && !yield(guard.Charge{ID: x.ID, Board: board{w, x.ID}, Header: x.Cooperates(), Limits: w.limits[x.Revision]}) {
+			if x.Watched() && !yield(guard.Charge{ID: x.ID, Board: board{w, x.ID}, Header: x.Cooperates(), Linger: x.Lingers(), Limits: w.limits[x.Revision]}) {
 				return
 			}
 		}
@@ -88,6 +91,7 @@ func (w *world) look(due time.Time) string {
 		}
 		w.hung[id] = h
 	}
+	w.flow()
 	seen := Looked{Due: due}
 	for _, sight := range w.guard.Look(w.now) {
 		seen.Sights = append(seen.Sights, Sight(sight))

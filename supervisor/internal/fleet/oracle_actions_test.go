@@ -88,7 +88,7 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 			o.proved(w)
 		}
 	case Retire:
-		return cmp.Or(o.abroad(a), o.retired(now, a, stopped))
+		return cmp.Or(o.abroad(a), o.hasty(now, a.ID), o.retired(now, a, stopped))
 	case Hasten:
 		w := o.alive[a.ID]
 		if w == nil || !w.told {

@@ -11,6 +11,15 @@ type space struct {
 	emptied int       // the slot that was emptied for the canary; -1: there is none
 }
 
+// hear notes what matters to a part of the laws.
+func (o *oracle) hear(now time.Time, ev Event) {
+	o.see(now, ev)
+	o.hearLoader(now, ev)
+	o.hearDemand(now, ev)
+	o.hearMemory(now, ev)
+	o.hearStreams(now, ev)
+}
+
 // hearMemory notes for how many processes there is memory, and that it is another one.
 func (o *oracle) hearMemory(now time.Time, ev Event) {
 	switch ev := ev.(type) {

@@ -44,6 +44,7 @@ type oracle struct {
 	extent
 	reserves
 	space
+	watching
 	granted map[int]time.Time // when a worker of the slot was replaced last because it wished it
 }
 
@@ -74,6 +75,7 @@ type life struct {
 	reserve   bool      // it was started as a spare
 	takenAt   time.Time // when it got its slot, if it was one
 	looks
+	stay stay
 }
 
 // booting says whether the worker is starting.
@@ -106,6 +108,7 @@ func (o *oracle) check(f *Fleet, now time.Time, events ...Event) (actions []Acti
 			broken = fmt.Sprint("panic: ", p)
 		}
 	}()
+	o.brain = f
 	o.leaveOff(f)
 	late := o.late(now, events)
 	if by := now.Sub(o.next); !o.next.IsZero() && by > Lateness && !o.stopAt.IsZero() {
@@ -151,7 +154,7 @@ func (o *oracle) check(f *Fleet, now time.Time, events ...Event) (actions []Acti
 	if broken = cmp.Or(o.overdue(now), o.neglected(now), o.misread(now, late), o.wishes(f, now), o.spent(f), o.sized(f, now, events)); broken != "" {
 		return actions, broken
 	}
-	if broken = cmp.Or(o.condition(f, now), o.heldBack(f, now)); broken != "" {
+	if broken = cmp.Or(o.condition(f, now), o.heldBack(f, now), o.patient(now)); broken != "" {
 		return actions, broken
 	}
 	var ok bool
@@ -183,10 +186,7 @@ func (o *oracle) check(f *Fleet, now time.Time, events ...Event) (actions []Acti
 
 // before notes what the event will have changed by the time of the actions.
 func (o *oracle) before(now time.Time, ev Event, late bool) {
-	o.see(now, ev)
-	o.hearLoader(now, ev)
-	o.hearDemand(now, ev)
-	o.hearMemory(now, ev)
+	o.hear(now, ev)
 	switch ev := ev.(type) {
 	case Reload:
 		o.settings[ev.Revision], o.reloads[ev.Revision] = ev.Settings, true

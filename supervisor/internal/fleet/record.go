@@ -67,7 +67,7 @@ func (f *Fleet) record(ev Event) {
 			w.is(Draining, f.now.Add(f.current.DrainTimeout))
 		}
 	case Recycle:
-		if w := f.worker(ev.ID); w != nil && w.serving() && w.Recycle == "" {
+		if w := f.worker(ev.ID); w != nil && w.serving() && (w.Recycle == "" || w.mayLinger() && ev.Reason == ReasonRecycle) {
 			w.Recycle = ev.Reason
 		}
 	case Wish:
@@ -122,6 +122,7 @@ func (f *Fleet) of(w *Worker) *revision {
 // then it is, however often the loop is late.
 func (f *Fleet) see(w *Worker, sight Sight) {
 	w.failing, w.succeeded = sight.Failing, sight.Succeeded
+	w.linger.count(f.now, sight.Streams)
 	why := sight.stuck()
 	if why == "" {
 		w.seenStuck = time.Time{}

@@ -29,6 +29,11 @@ func TestRecyclingTakesTurns(t *testing.T) {
 			spawned++
 			replaced[a.Worker.Slot]++
 			actions = append(actions, step(Cooperates{a.Worker.ID}, SaidReady{ID: a.Worker.ID}, Recycle{a.Worker.ID, "max_requests"})...)
+			var looked Looked // at the one that it takes the place of, which has no streams
+			for w := range f.Workers() {
+				looked.Sights = append(looked.Sights, Sight{ID: w.ID})
+			}
+			actions = append(actions, step(looked)...)
 		case Retire:
 			actions = append(actions, step(Exited{a.ID}, Cleared{a.ID})...)
 		}

@@ -30,7 +30,7 @@ func successor(t *testing.T, f *Fleet) *Fleet {
 	}
 	was, is := *f, *next
 	for _, forgets := range []*Fleet{&was, &is} { // what belongs to one step alone
-		forgets.draw, forgets.actions, forgets.wanted, forgets.moved, forgets.late, forgets.overlap.wanted = nil, nil, nil, false, false, false
+		forgets.draw, forgets.actions, forgets.wanted, forgets.moved, forgets.late, forgets.hurry, forgets.overlap.wanted = nil, nil, nil, false, false, false, false
 		forgets.workers, forgets.slots = slices.Concat(forgets.workers), slices.Concat(forgets.slots) // none is none
 		forgets.sizing.needed, forgets.sizing.growths = slices.Concat(forgets.sizing.needed), slices.Concat(forgets.sizing.growths)
 		for len(forgets.teams) > 0 && len(forgets.teams[len(forgets.teams)-1]) == 0 {

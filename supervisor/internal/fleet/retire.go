@@ -11,6 +11,7 @@ func (f *Fleet) retire() {
 		f.retireAll()
 		return
 	}
+	f.hurry = !f.unhurried()
 	for _, w := range f.workers {
 		canary := f.candidate != nil && w.ID == f.candidate.canary
 		switch {
@@ -34,17 +35,12 @@ func (f *Fleet) thin(slot int) {
 		return
 	}
 	starting, ready := f.in(slot)
-	keep := slices.IndexFunc(ready, f.fresh)
-	if keep < 0 {
-		if len(ready) < 2 {
-			return
-		}
-		// Several stale ones, because a successor became stale itself: the
-		// newest serves until its own is ready.
-		keep, starting = len(ready)-1, nil
+	keep := f.keeper(ready)
+	if keep == nil || !f.fresh(keep) {
+		starting = nil // a successor of the one that serves
 	}
-	for i, w := range ready {
-		if i != keep {
+	for _, w := range ready {
+		if w != keep && !f.lingers(w) {
 			f.drain(w, f.staleness(w))
 		}
 	}
@@ -53,6 +49,19 @@ func (f *Fleet) thin(slot int) {
 			f.drain(w, ReasonSurplus)
 		}
 	}
+}
+
+// keeper returns which of the ready workers of a slot it shall keep: a fresh one, or else,
+// where a successor became stale itself, the newest, which serves until its own is ready. nil:
+// there is none.
+func (f *Fleet) keeper(ready []*Worker) *Worker {
+	if i := slices.IndexFunc(ready, f.fresh); i >= 0 {
+		return ready[i]
+	}
+	if len(ready) == 0 {
+		return nil
+	}
+	return ready[len(ready)-1]
 }
 
 // in returns the workers of a slot that nobody told to finish, by state.

@@ -36,6 +36,7 @@ func (f *Fleet) spawn() {
 	f.spawnMissing(r) // who had to give way for another slot need not wait for that
 	f.spawnSpares(r)
 	f.recycleSpare(r)
+	f.complain(r)
 }
 
 // mayBoot says whether one more worker may be starting. If it is of a preloaded revision,

@@ -155,6 +155,7 @@ var letters = []tableLetter{
 	{"q", FoundFailing{}},
 	{"g", FoundOutage{}},
 	{"d", Defer{}},
+	{"=", Crowded{}},
 	{"r", Retire{}},
 	{"h", Hasten{}},
 	{"l", Prolong{}},

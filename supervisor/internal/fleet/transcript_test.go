@@ -151,6 +151,8 @@ func (tr *transcript) say(a Action) string {
 		return fmt.Sprintf("recovered %d", a.ID)
 	case Defer:
 		return fmt.Sprintf("defer %d until %v (%s)", a.ID, a.Until.Sub(tr.start), a.Reason)
+	case Crowded:
+		return fmt.Sprintf("crowded, %d waits for %d", a.ID, a.Draining)
 	case Withdraw:
 		return fmt.Sprintf("withdraw %d", a.ID)
 	case Plain:
@@ -254,7 +256,10 @@ func (tr *transcript) event(words []string) (Event, error) {
 	case "stopping":
 		return SaidStopping{id}, err
 	case "recycle":
-		return Recycle{id, "max_requests"}, err
+		return Recycle{id, Reason(slices.Concat(words, []string{"max_requests"})[2])}, err
+	case "streams":
+		streams, err := number(2)
+		return Looked{Sights: []Sight{{ID: id, Streams: streams}}}, err
 	case "wishes":
 		return Wish{id, "tired"}, err
 	case "stuck":

@@ -95,6 +95,7 @@ type Worker struct {
 	bound      time.Time     `state:"bound"`      // due is no later while it drains; zero: it does not
 	failing    time.Time     `state:"failing"`    // since when it has failed as often in a row as it may, as far as was seen; zero: it has not
 	succeeded  time.Time     `state:"succeeded"`  // when the latest request began that it answered well; zero: that is not known
+	linger     linger        `state:"linger"`     // beside its successor
 	seenStuck  time.Time     `state:"seen_stuck"` // since when each look at it says that it is stuck; zero: the last did not
 
 	// Of versions in which it was no state that SIGKILL was sent.
@@ -104,7 +105,7 @@ type Worker struct {
 // is moves the worker into a state that ends at due, or does not if that is zero. How
 // old it is makes no difference from then on.
 func (w *Worker) is(s State, due time.Time) {
-	w.State, w.due, w.aliveAt, w.bound = s, due, time.Time{}, time.Time{}
+	w.State, w.due, w.aliveAt, w.bound, w.linger = s, due, time.Time{}, time.Time{}, linger{}
 	if s == Draining {
 		w.bound = due
 	}

@@ -9,6 +9,7 @@ import (
 // crowd is how many requests there are in a world at a time, and what became of the
 // number of workers that it takes.
 type crowd struct {
+	rivers
 	requests int
 	room     int       // for how many workers there is memory; 0: that is not known
 	tellAt   time.Time // when the brain is told next, if it does not ask before; zero: never

@@ -51,7 +51,7 @@ func newWorld(r *rand.Rand) *world {
 	w := &world{
 		r: r, now: time.Unix(1_000_000, 0), lastRev: 1,
 		kinds: map[int]kind{}, manners: map[int]manners{}, hung: map[int]hang{}, limits: map[int]guard.Limits{}, visible: map[int]time.Time{}, tardy: r.IntN(8) == 0,
-		weary:    max(r.IntN(20)-10, 1),
+		weary: max(r.IntN(20)-10, 1), crowd: crowd{rivers: rivers{map[int]int{}}},
 		ailments: ailments{sick: map[int]time.Time{}, murmurs: map[int]time.Time{}, alone: map[int]time.Time{}},
 	}
 	s := w.settings()

@@ -19,6 +19,12 @@ const grace = protocol.OverdueGrace
 // While a stuck worker has innocent requests its board is looked at so often.
 const again = 100 * time.Millisecond
 
+// A worker that lingers is looked at often, and a request that has taken so long lasts.
+const (
+	often   = 250 * time.Millisecond
+	lasting = time.Second
+)
+
 // Board is what is read of a worker. What is on it may be anything.
 type Board interface {
 	AppendSlots(to []scoreboard.Slot) []scoreboard.Slot // the requests in flight
@@ -31,6 +37,7 @@ type Charge struct {
 	ID     int
 	Board  Board
 	Header bool // it speaks the protocol: what is on its board counts
+	Linger bool // it is to go when few of its requests last
 	Limits Limits
 }
 
@@ -40,6 +47,7 @@ type Sight struct {
 	Overdue   bool // a request is past its time and does not end
 	Silent    bool // there was no sign of life for too long
 	Innocents int  // the other requests
+	Streams   int  // of them, how many last, where the worker lingers
 	// Failing is since when it has failed as often in a row as it may; zero: it has not.
 	// Succeeded is when the latest request began that it answered well; zero: that is not
 	// known.
@@ -95,6 +103,9 @@ func (g *Guard) Keep(now time.Time, charges iter.Seq[Charge]) {
 		w := g.of(c.ID)
 		w.charge, w.kept = c, true
 		g.begin(w, now)
+		if c.Linger && (w.Due.IsZero() || w.Due.After(now.Add(often))) {
+			w.Due = now.Add(time.Millisecond)
+		}
 	}
 	for _, w := range g.watches {
 		if !w.kept {
@@ -187,6 +198,9 @@ func (g *Guard) inspect(id int, w *watch, now time.Time, clock int64) Sight {
 		}
 		if slot.Flags&scoreboard.Ended == 0 {
 			sight.Innocents++
+			if w.charge.Linger && clock-slot.Start >= int64(lasting) {
+				sight.Streams++
+			}
 		}
 		earliest = min(earliest, due)
 	}
@@ -194,6 +208,9 @@ func (g *Guard) inspect(id int, w *watch, now time.Time, clock int64) Sight {
 		w.Due = now.Add(again)
 	} else {
 		w.Due = g.next(w, now, earliest)
+	}
+	if due := now.Add(often); w.charge.Linger && (w.Due.IsZero() || due.Before(w.Due)) {
+		w.Due = due
 	}
 	if !w.failing.IsZero() {
 		// Others may answer well later, and the longer that takes the less it matters when.

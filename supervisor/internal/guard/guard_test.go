@@ -209,3 +209,33 @@ func TestFailing(t *testing.T) {
 		t.Errorf("it does not fail any more, and is %+v, looked at again at %v", got[0], p.Next())
 	}
 }
+
+// How many requests last is looked at while a worker lingers, at once and often, and nobody
+// looks before and after.
+func TestLinger(t *testing.T) {
+	p, b := newPost(), &board{}
+	p.charges = []guard.Charge{{ID: 7, Board: b, Header: true}}
+	p.request(b, 0)
+	p.pass(time.Hour)
+	p.request(b, scoreboard.Ended)
+	p.request(b, 0)
+	if due := p.Next(); !due.IsZero() {
+		t.Errorf("it looks at %v at one that does not linger", due)
+	}
+	p.charges[0].Linger = true
+	expect := func(after time.Duration, want ...guard.Sight) {
+		t.Helper()
+		if seen := p.pass(after); !slices.Equal(seen, want) {
+			t.Errorf("after %v it sees %+v, want %+v", after, seen, want)
+		}
+	}
+	expect(time.Millisecond, guard.Sight{ID: 7, Innocents: 2, Streams: 1})
+	expect(1250*time.Millisecond, guard.Sight{ID: 7, Innocents: 2, Streams: 2})
+	b.slots = b.slots[2:]
+	expect(250*time.Millisecond, guard.Sight{ID: 7, Innocents: 1, Streams: 1})
+	p.charges[0].Linger = false
+	p.pass(time.Second)
+	if due := p.Next(); !due.IsZero() {
+		t.Errorf("it looks at %v at one that does not linger any more", due)
+	}
+}

@@ -109,7 +109,7 @@ func (l *Limits) watched() iter.Seq[guard.Charge] {
 			if w.Gone || !known.Watched() {
 				continue
 			}
-			if !yield(guard.Charge{ID: w.ID, Board: w.View(), Header: known.Cooperates(), Limits: w.Rev.Limits()}) {
+			if !yield(guard.Charge{ID: w.ID, Board: w.View(), Header: known.Cooperates(), Linger: known.Lingers(), Limits: w.Rev.Limits()}) {
 				return
 			}
 		}
@@ -134,6 +134,13 @@ func (l *Limits) look(now time.Time) {
 	}
 	l.options.ReadBoards(now)
 	l.options.Step(seen)
+}
+
+// Crowded writes the line that says that a worker waits for drains to be replaced.
+func (l *Limits) Crowded(w *roster.Worker, draining int) {
+	known, _ := l.options.Fleet.Worker(w.ID)
+	l.options.Log.Warn("a recycling waits: as many workers drain as there may be beyond the others", w.Fields(zap.String("reason", string(known.Recycle)), zap.Int("draining", draining),
+		zap.String("hint", "with a greater surge more streams outlive the replacement of their workers; drain_timeout bounds them"))...)
 }
 
 // Blame writes the line that says why a worker has to go: what the last look

@@ -99,6 +99,16 @@ func TestLost(t *testing.T) {
 	}
 }
 
+// Who waits for drains is named, and for what it is to be replaced.
+func TestCrowded(t *testing.T) {
+	h := newHouse(t)
+	h.options.Fleet.Step(time.Now(), fleet.Recycle{ID: 1, Reason: "stale_model"})
+	h.Crowded(h.worker, 2)
+	if all := h.log.All(); len(all) != 1 || all[0].ContextMap()["reason"] != "stale_model" || all[0].ContextMap()["draining"] != int64(2) {
+		t.Errorf("it says %+v", all)
+	}
+}
+
 // Who is ready is looked at as soon as it has given a sign of life, and not before.
 func TestKeep(t *testing.T) {
 	h := newHouse(t)
