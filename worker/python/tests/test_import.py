@@ -174,6 +174,9 @@ def test_every_setting_is_accepted_or_explained(tmp_path: Path) -> None:
         ('control_socket_disable = True\ncontrol_socket = "/x"\n', '[control]\nsocket = "off"'),
         ("accesslog = None\npreload_app = False\n", '# command = ["MODULE:ATTR"]\n'),
         ('certfile = "/c"\nssl_version = 5\n', "ssl_version: let nginx"),
+        ('http_protocols = "h2, h1"\nhttp2_cleartext = "both"\n', '["MODULE:ATTR", "--http2"]\n'),
+        ('http_protocols = "h1"\nhttp2_cleartext = "off"\n', '["MODULE:ATTR"]\n'),
+        ('http2_cleartext = "upgrade"\n', "http2_cleartext: --http2 at the end of the command is for clients that begin"),
         ('pythonpath = "/a,/b"\n', '[env]\nPYTHONPATH = "/a:/b"'),
     ],
 )

@@ -25,7 +25,7 @@ def _all(names: str, setting: Setting) -> dict[str, Setting]:
 
 _HOOK = Setting(note="gosuper runs no code of yours: what a worker does at its start and end belongs into the lifespan")
 _PARSER = Setting(note="the parser of uvicorn has limits and rules of its own")
-_HTTP2 = Setting(note="uvicorn speaks HTTP/1.1: let nginx or a load balancer in front speak HTTP/2")
+_HTTP2 = Setting(note="the HTTP/2 of --http2 has limits of its own")
 _DIRTY = Setting(note="there are no other workers than those that serve: run long tasks in a program of their own")
 _LOGGING = Setting(note="for the loggers uvicorn, uvicorn.error and your own: --log-config FILE at the end of the command")
 _SYSLOG = Setting(note="the log goes to stderr, which systemd keeps, or to log.file")
@@ -90,7 +90,11 @@ SETTINGS: dict[str, Setting] = {
     "suppress_ragged_eofs": Setting(needless=True, note="asyncio does so"),
     "do_handshake_on_connect": Setting(needless=True, note="a handshake holds nobody up"),
     "sendfile": Setting(needless=True, note="uvicorn does not use it"),
-    "http2_cleartext": _HTTP2,
+    "http_protocols": Setting(
+        option="--http2",
+        note="where h2 is among them, with the package zttp; uvicorn calls it experimental: nginx in front is better",
+    ),
+    "http2_cleartext": Setting(option="--http2", note="for clients that begin with it; there is no upgrade to it"),
     "tmp_upload_dir": Setting(note='TMPDIR in env: env = { TMPDIR = "/path" }'),
     "secure_scheme_headers": Setting(note="uvicorn takes X-Forwarded-Proto from the addresses of --forwarded-allow-ips"),
     "forwarder_headers": Setting(note="uvicorn passes no header on as a variable but those of CGI"),
@@ -113,7 +117,7 @@ SETTINGS: dict[str, Setting] = {
     **_all("on_starting on_reload when_ready pre_fork post_fork post_worker_init worker_int worker_abort", _HOOK),
     **_all("pre_exec child_exit worker_exit nworkers_changed on_exit", _HOOK),
     **_all("ssl_context ssl_version cert_reqs ca_certs ciphers", _TLS),
-    **_all("http_protocols http2_max_concurrent_streams http2_initial_window_size", _HTTP2),
+    **_all("http2_max_concurrent_streams http2_initial_window_size", _HTTP2),
     **_all("http2_max_frame_size http2_max_header_list_size", _HTTP2),
     **_all("dirty_apps dirty_workers dirty_timeout dirty_threads dirty_graceful_timeout", _DIRTY),
     **_all("on_dirty_starting dirty_post_fork dirty_worker_init dirty_worker_exit", _DIRTY),

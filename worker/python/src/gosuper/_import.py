@@ -115,6 +115,21 @@ class Translation:
         if value in _PARSERS:
             self.options += ["--http", _PARSERS[value]]
 
+    def take_http_protocols(self, value: Any) -> None:
+        names = value.split(",") if isinstance(value, str) else value
+        if "h2" in [name.strip() for name in names]:
+            self._speak_http2()
+
+    def take_http2_cleartext(self, value: Any) -> None:
+        if value == "upgrade":
+            self.remark("http2_cleartext", "--http2 at the end of the command is " + SETTINGS["http2_cleartext"].note)
+        elif value in ("prior-knowledge", "both"):
+            self._speak_http2()
+
+    def _speak_http2(self) -> None:
+        if "--http2" not in self.options:
+            self.options.append("--http2")
+
     def take_forwarded_allow_ips(self, value: Any) -> None:
         text = value if isinstance(value, str) else ",".join(value)
         self.options += ["--forwarded-allow-ips", text]
