@@ -303,8 +303,8 @@
 //
 //   - READY=1: the application is loaded, and workers may be asked for. It has the
 //     `startup_timeout` for that.
-//   - STATUS=text: one line for humans, which is logged once. What is in the way of a
-//     fork belongs here: threads, a running event loop, an open GPU.
+//   - STATUS=text: one line for humans, which is logged once; none takes the last one back.
+//     What is in the way of a fork belongs here: threads, a running event loop, an open GPU.
 //   - EXTEND_TIMEOUT_USEC=n: the start may take n more microseconds from now.
 //   - SPAWNED=seq: the worker with that number runs. The worker itself sends it, and
 //     the kernel says which process that is (SCM_CREDENTIALS in unix(7)). Where the

@@ -15,6 +15,7 @@ class Model:
         gosuper.extend_startup(seconds + 60)
         time.sleep(seconds)
         self.weights = bytes(range(256)) * (mib << 12)
+        gosuper.status("")
 
     def classify(self, prompt: str) -> str:
         """What kind of question this is, by a look at some of the weights."""

@@ -55,8 +55,9 @@ func (l *Loaders) Hear(m Message) {
 	one.executed = one.executed || m.Executed
 	said := m.Said
 	if said.HasStatus {
-		one.says = said.Status
-		l.options.Log.Info("loader says", one.fields(zap.String("status", said.Status))...)
+		if one.says = said.Status; one.says != "" {
+			l.options.Log.Info("loader says", one.fields(zap.String("status", said.Status))...)
+		}
 	}
 	if said.ExtendTimeout > 0 {
 		l.options.Note(fleet.LoaderExtended{Revision: one.number, By: said.ExtendTimeout})

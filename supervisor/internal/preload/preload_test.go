@@ -126,6 +126,10 @@ func TestLife(t *testing.T) {
 	if st := h.loaders.Status(time.Now()); len(st) != 1 || st[0].Status != "loading" || *st[0].PID != pid || st[0].Generation != 2 {
 		t.Errorf("the status is %+v", st)
 	}
+	h.loaders.Hear(Message{Loader: one.id, Said: loader.Message{HasStatus: true}})
+	if st := h.loaders.Status(time.Now()); st[0].Status != "" {
+		t.Errorf("it has nothing to say, and its status is %q", st[0].Status)
+	}
 	h.state = fleet.LoaderStopping
 	h.ended(process.Status{})
 	h.expect("LoaderExited")

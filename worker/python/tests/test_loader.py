@@ -95,7 +95,7 @@ def get(m: FakeMaster) -> bytes:
 
 def test_forked_worker_is_like_an_executed_one(loader: Start) -> None:
     m = loader(FACTS)
-    assert m.until_ready() == []
+    assert m.until_ready() == ["STATUS="], "what it said of loading is over, and nothing is in the way"
     worker = m.start(MINE="a=b")
     assert worker.header() == (b"GOSUPER1", worker.pid, _board.READY)
     facts: dict[str, Any] = json.loads(get(m))

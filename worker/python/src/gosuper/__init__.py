@@ -64,7 +64,7 @@ def recycle(reason: str) -> bool:
 
 
 def status(text: str) -> bool:
-    """Show one line to whoever looks at ``gosuper status``; false without a master."""
+    """Show one line to whoever looks at ``gosuper status``, until the next; false without a master."""
     return _process.notify.status(text)
 
 

@@ -40,7 +40,7 @@ class Loader:
     def run(self) -> None:
         """Say that the application is loaded, and make workers. It returns in each of them, and nowhere else."""
         notify = self._process.notify
-        for text in obstacles():
+        for text in list(obstacles()) or [""]:  # what was said of loading is over
             notify.status(text)
         gc.collect()
         gc.freeze()  # what is there is shared by all workers, so none of them is to look through it
