@@ -115,7 +115,7 @@ async def main() -> None:
         except ImportError as error:
             print(f"{module}: {error}")
             continue
-        app, accounting = uvicorn.config.loaded_app, gosuper.accounting
+        app, serve = uvicorn.config.loaded_app, gosuper.accounting.serve
 
         def scope() -> dict[str, Any]:
             return {**SCOPE, "headers": [(b"host", b"x"), (b"accept", b"*/*")], "client": ("127.0.0.1", 1)}
@@ -123,7 +123,7 @@ async def main() -> None:
         found = await measure(
             {
                 "the application": lambda app=app: app(scope(), None, sink),
-                "the application, accounted for": lambda accounting=accounting: accounting(scope(), None, sink),
+                "the application, accounted for": lambda serve=serve: serve(None, scope(), None, sink),
                 "uvicorn": lambda uvicorn=uvicorn: protocols.ask(uvicorn, GET),
                 "gosuper": lambda gosuper=gosuper: protocols.ask(gosuper, GET),
             }

@@ -76,7 +76,7 @@ async def serve_theirs(app: Any, sock: socket.socket) -> None:
 async def serve_ours(app: Any, sock: socket.socket, lost: Callable[[], None] = lambda: None) -> Connector:
     """Have this package do so, as one of two workers that are as busy."""
     connector, ledger, fleet = connecting(app, lost)
-    fleet.place(1).enter(2, 1000)
+    Gate(1000, fleet, 1, 2).present(True)
     ledger.gate.present(True)
     Listener(sock, ledger.gate, Spread(fleet, 0), connector.take, held=False)
     return connector

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from gosuper._fleet import Fleet
+from gosuper._fleet import BEAT, Fleet
 from gosuper._gate import FRESH, Gate
 from gosuper._spread import LONGEST_YIELD, Spread
 
@@ -25,9 +25,16 @@ def fleet(*places: tuple[int, int, int]) -> Fleet:
     """A page on which the workers of these places have so much to do, so many connections open, and this capacity."""
     page = Fleet(bytearray(4096))
     for i, (busy, connections, capacity) in enumerate(places):
-        place = page.place(i)
-        place.tell(busy, connections)
-        place.enter(i + 1, capacity)
+        gate = Gate(capacity, page, i, i + 1)
+        gate.present(True)
+        for number in range(max(busy, connections)):
+            gate.admit(number)
+            if number >= busy:
+                gate.begin(number)
+                gate.finish()
+            elif number >= connections:
+                gate.begin(number)
+                gate.forget(number)
     return page
 
 
@@ -60,7 +67,7 @@ def test_who_does_not_react_is_not_waited_for() -> None:
     for _ in range(12):  # so that the last silence is longer than this test
         spread.disregard(1)
     assert spread.consider(own, now) is None
-    page.place(1).set_busy(0)  # a sign of life
+    page.place(1)[BEAT] += 1
     assert spread.consider(own, now)
 
 

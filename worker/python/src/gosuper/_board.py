@@ -149,11 +149,14 @@ class Board:
         """Count an accepted connection that is closed."""
         self._words[_OPEN] = self._counts[_OPEN] = self._counts[_OPEN] - 1
 
-    def finished(self, status: int, duration: int) -> None:
-        """Count a request that ends with this HTTP status after so many nanoseconds.
+    def finished(self, status: int, duration: int, slot: int = NO_SLOT) -> None:
+        """Count a request that ends with this HTTP status after so many nanoseconds, and give its slot back.
 
         A status outside 100 to 599 is in no class.
         """
+        if 0 <= slot < SLOTS:
+            self._words32[_FLAGS[slot]] = 0
+            self._free.append(slot)
         words, counts = self._words, self._counts
         words[_FINISHED] = counts[_FINISHED] = counts[_FINISHED] + 1
         if 100 <= status < 600:
@@ -231,10 +234,9 @@ class Board:
         if slot >= 0:
             self._words32[_FLAGS[slot]] |= flags
 
-    def begun(self, slot: int, flags: int, now: int) -> None:
-        """Show that the response of the request in the slot has begun, which is progress, by flags beside IN_USE."""
+    def flag(self, slot: int, flags: int) -> None:
+        """Show how far the request in the slot has got, by flags beside IN_USE."""
         if slot >= 0:
-            self.progressed[slot][0] = now
             self._words32[_FLAGS[slot]] = IN_USE | flags
 
     def free(self, slot: int) -> None:

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 _PLACE = 64 // 8
 _ALL = struct.Struct("@QQQQQ")
-_BUSY, _CAPACITY, _BEAT, _ID, _OPEN = range(5)
-_MOST = (1 << 64) - 1
+BUSY, CAPACITY, BEAT, ID, OPEN = range(5)
+"""What the words of a place are."""
 
 
 class Occupant(NamedTuple):
@@ -46,7 +46,7 @@ class Fleet:
     def busy(self, place: int) -> int:
         """How busy the worker in a place is, -1 if nobody accepts connections there."""
         at = _PLACE * place
-        return self._words[at] if self._words[at + _ID] else -1
+        return self._words[at] if self._words[at + ID] else -1
 
     def occupant(self, place: int) -> Occupant:
         """Read a place, which must be less than places."""
@@ -56,41 +56,6 @@ class Fleet:
         """What makes an occupant of it, for those who are in a hurry."""
         return _ALL.unpack_from(self._bytes, 8 * _PLACE * place)
 
-    def place(self, place: int) -> Place:
-        """A place to be written, which must be less than places."""
-        return Place(self._words[_PLACE * place : _PLACE * (place + 1)])
-
-
-class Place:
-    """Where one worker tells the others."""
-
-    def __init__(self, words: memoryview[int]) -> None:
-        self._words = words
-        self._beat = words[_BEAT]
-
-    @classmethod
-    def unshared(cls) -> Place:
-        """A place that nobody else sees."""
-        return Fleet(bytearray(8 * _PLACE)).place(0)
-
-    def enter(self, ident: int, capacity: int) -> None:
-        """Say that the worker of this id accepts connections, up to a capacity or, with 0, without one."""
-        self._words[_CAPACITY] = capacity
-        self._words[_ID] = ident
-
-    def leave(self) -> None:
-        """Say that nobody in this place accepts connections."""
-        self._words[_ID] = 0
-
-    def set_busy(self, busy: int) -> None:
-        """Tell how busy the worker is; every call is a sign of life."""
-        words = self._words
-        words[_BUSY] = busy
-        words[_BEAT] = self._beat = self._beat + 1 & _MOST
-
-    def tell(self, busy: int, connections: int) -> None:
-        """Tell also how many connections are open."""
-        words = self._words
-        words[_OPEN] = connections
-        words[_BUSY] = busy
-        words[_BEAT] = self._beat = self._beat + 1 & _MOST
+    def place(self, place: int) -> memoryview[int]:
+        """The words of a place, which must be less than places, for the worker that has it."""
+        return self._words[_PLACE * place : _PLACE * (place + 1)]

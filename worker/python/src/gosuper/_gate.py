@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic_ns
 
-from gosuper._fleet import Fleet, Place
+from gosuper._fleet import BEAT, BUSY, CAPACITY, ID, OPEN, Fleet
 
 FRESH = 1_000_000_000
 """For how long a connection that has sent no request counts, in nanoseconds (FreshConnection of the protocol)."""
@@ -26,14 +26,15 @@ class Gate:
         self.closed = 0
         """Connections so far."""
         self._limit = limit
-        # A worker of its own tells nobody, in memory of its own.
-        self._place = fleet.place(place) if fleet is not None and 0 <= place < fleet.places else Place.unshared()
-        self._set_busy, self._tell = self._place.set_busy, self._place.tell
+        if fleet is None or not 0 <= place < fleet.places:
+            fleet, place = Fleet(bytearray(64)), 0  # a worker of its own tells nobody, in memory of its own
+        self._words = fleet.place(place)
+        self._beat = 0
         self._id = ident
         self._fresh: dict[object, int] = {}  # when they were admitted, oldest first
         self._oldest = 0  # none was admitted before
         self._waiting: list[tuple[int, Callable[[], None]]] = []
-        self._tell(0, 0)
+        self._tell()
 
     def full(self) -> bool:
         """Whether there is no room for another connection."""
@@ -46,9 +47,8 @@ class Gate:
     def present(self, accepts: bool) -> None:
         """Tell the others whether this worker accepts connections at present."""
         if accepts:
-            self._place.enter(self._id, self._limit)
-        else:
-            self._place.leave()
+            self._words[CAPACITY] = self._limit
+        self._words[ID] = self._id if accepts else 0
 
     def admit(self, connection: object) -> None:
         """Count a connection that was accepted."""
@@ -56,34 +56,34 @@ class Gate:
         if not self._fresh:
             self._oldest = now
         self._fresh[connection] = now
-        self.busy = busy = self.busy + 1
-        self.open = connections = self.open + 1
-        self._tell(busy, connections)
+        self.busy += 1
+        self.open += 1
+        self._tell()
 
     def begin(self, connection: object) -> None:
         """Count a request that begins on a connection; finish follows."""
         if self._fresh and self._fresh.pop(connection, None) is not None:
             return
-        self.busy = busy = self.busy + 1
-        set_busy = self._set_busy  # a call of an attribute that is no method is slower, before Python 3.12
-        set_busy(busy)
+        words = self._words
+        words[BUSY] = self.busy = self.busy + 1
+        words[BEAT] = self._beat = self._beat + 1
 
     def finish(self) -> None:
         """Take a request off, when the application is not at work on it any more."""
-        self.busy = busy = self.busy - 1
         self.ended += 1
-        set_busy = self._set_busy
-        set_busy(busy)
+        words = self._words
+        words[BUSY] = self.busy = self.busy - 1
+        words[BEAT] = self._beat = self._beat + 1
         if self._waiting:
             self._nudge()
 
     def forget(self, connection: object) -> None:
         """Take off a connection that is closed."""
-        self.open = connections = self.open - 1
+        self.open -= 1
         self.closed += 1
         if self._fresh and self._fresh.pop(connection, None) is not None:
             self.busy -= 1
-        self._tell(self.busy, connections)
+        self._tell()
         if self._waiting:
             self._nudge()
 
@@ -106,12 +106,19 @@ class Gate:
             self.busy -= 1
             left = 0
         if self.busy != before:
-            self._set_busy(self.busy)
+            self._tell()
         return left
 
     def await_mark(self, mark: int, wake: Callable[[], None]) -> None:
         """Call a function, once, when the worker is no busier than the mark."""
         self._waiting.append((mark, wake))
+
+    def _tell(self) -> None:
+        """Tell the others. The beat, which moves, is a sign of life."""
+        words = self._words
+        words[OPEN] = self.open
+        words[BUSY] = self.busy
+        words[BEAT] = self._beat = self._beat + 1
 
     def _nudge(self) -> None:
         due = [wake for mark, wake in self._waiting if self.busy <= mark]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Set
 from time import monotonic_ns
 from typing import cast
 
@@ -26,8 +26,8 @@ logger = logging.getLogger("gosuper")
 RETRY_AFTER = b"5"
 """What a client that was answered with 503 or 504 is told, in seconds."""
 
-Headers = Mapping[bytes, bytes]
-
+IDENTITIES = frozenset({b"x-request-id", b"traceparent"})
+"""The headers that name a request."""
 _MOST_KNOWN = 256
 _TEXT = {503: b"Service Unavailable\n", 504: b"Gateway Timeout\n"}
 
@@ -62,26 +62,28 @@ class Ledger:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._texts: dict[tuple[str, object], bytes] = {}  # of requests without an id
 
-    def begin(self, scope: Message, headers: Headers, send: Send, connection: Connection | None = None) -> Request:
-        """Account for a request that begins in this task, on a connection of ours or of another server."""
+    def begin(self, scope: Message, names: Set[bytes], send: Send, connection: Connection | None = None) -> Request:
+        """Account for a request that begins in this task, on a connection of ours or of another server.
+
+        Names are those of its headers, if one of them may name it.
+        """
         now = monotonic_ns()
         deadline = now + self._request if self._request else 0
         task = connection.serving if connection is not None else None
         if task is None:
             task = asyncio.current_task(self._loop or self._find_loop())  # to ask for the loop is a system call before 3.12
-        request = Request(self, scope, send, now, deadline, task, connection)
+        board = self.board
+        texts = None
+        if not names or IDENTITIES.isdisjoint(names):
+            texts = self._texts.get((scope.get("method", "GET"), scope.get("raw_path")))
+        slot = board.take(now, deadline, texts or self._describe(scope))
+        request = Request(self, scope, send, now, deadline, task, connection, slot)
         if connection is not None:
             connection.running = request
             connection.served = True
             self.gate.begin(connection.ticket)
         else:
             self.gate.begin(None)
-        board = self.board
-        texts = None
-        if b"x-request-id" not in headers and b"traceparent" not in headers:
-            texts = self._texts.get((scope.get("method", "GET"), scope.get("raw_path")))
-        request.slot = slot = board.take(now, deadline, texts or self._describe(scope))
-        request.word = board.progressed[slot]
         deadlines = self.deadlines
         deadlines.running[request] = None
         look = now + deadlines.shortest
@@ -109,24 +111,26 @@ class Ledger:
         """The response is complete or the application has returned; only the first call counts."""
         if request.finished:
             return
+        board = self.board
         with self.lock:
             request.finished = True
-            if not request.ended:
+            if request.ended:
+                board.free(request.slot)
+            else:
                 if request.gone:
                     ending = _accesslog.CLIENT_GONE
                     request.telling = False
                 elif ending == _accesslog.PANIC and request.phase == WAITING:
                     request.replaced()
                 now = monotonic_ns()
-                self.board.finished(request.status, now - request.start)
+                board.finished(request.status, now - request.start, request.slot)
                 if self._log is not None:
                     self._write(self._log, request, ending, now)
                 if self._failures is not None and request.telling and (request.status >= 500 or ending == _accesslog.OK):
                     # A response that was broken off is neither good nor bad.
                     self._failures.judge(request.start, request.status, _asked(request.scope))
-            self.board.free(request.slot)
             request.slot = _board.NO_SLOT  # it may be another's from here on
-            request.word = self.board.progressed[_board.NO_SLOT]
+            request.word = board.progressed[_board.NO_SLOT]
         self.deadlines.running.pop(request, None)
         self.gate.finish()
         connection = request.connection

@@ -154,8 +154,7 @@ class Process:
             raise
         finally:
             with self._lock:
-                board.free(slot)
-                board.finished(work.status or 200, time.monotonic_ns() - start)
+                board.finished(work.status or 200, time.monotonic_ns() - start, slot)
                 if telling:
                     self._failures.judge(start, work.status or 200, path.encode())
 

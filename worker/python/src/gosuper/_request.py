@@ -33,8 +33,10 @@ class Request:
 
     __slots__ = (
         "_chunks", "_cycle", "bytes", "complete", "connection", "deadline", "ended", "finished", "first", "gone", "ledger",
-        "phase", "progress", "raw_send", "scope", "slot", "start", "status", "task", "telling", "word",
+        "phase", "progress", "raw_receive", "raw_send", "scope", "slot", "start", "status", "task", "telling", "word",
     )  # fmt: skip
+    raw_receive: Receive
+    """Set for receive."""
 
     def __init__(
         self,
@@ -45,6 +47,7 @@ class Request:
         deadline: int,
         task: asyncio.Task[Any] | None,
         connection: Connection | None,
+        slot: int,
     ) -> None:
         self.ledger = ledger
         self.scope = scope
@@ -54,8 +57,8 @@ class Request:
         self.task = task
         self.connection = connection
         self.phase = WAITING
-        self.slot = _board.NO_SLOT
-        self.word = ledger.board.progressed[self.slot]
+        self.slot = slot
+        self.word = ledger.board.progressed[slot]
         """Where the board says when there was last a sign of life."""
         self.status = 0
         self.bytes = 0
@@ -100,15 +103,11 @@ class Request:
             self.bytes = len(b"Internal Server Error")
             self.first = monotonic_ns()
 
-    def receiving(self, receive: Receive) -> Receive:
-        """A receive for the application that takes what it brings for progress, where nobody else tells of it."""
-
-        async def received() -> Any:
-            message = await receive()
-            self.touch()
-            return message
-
-        return received
+    async def receive(self) -> Any:
+        """Take what raw_receive brings for progress, where nobody else tells of it."""
+        message = await self.raw_receive()
+        self.touch()
+        return message
 
     async def send(self, message: Message) -> None:
         """Pass a message of the application on, unless the request has been ended.
@@ -182,9 +181,9 @@ class Request:
         if self.ended:
             return False
         self.status = status
-        self.progress = self.first = now = monotonic_ns()
+        self.progress = self.first = self.word[0] = monotonic_ns()
         ledger = self.ledger
-        ledger.board.begun(self.slot, FLAGS[phase], now)
+        ledger.board.flag(self.slot, FLAGS[phase])
         if ledger.hastier[phase]:
             ledger.deadlines.look(self)
         return True

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Set
+from operator import itemgetter
 from typing import Any
 
 from gosuper import _accesslog
@@ -11,13 +12,18 @@ from gosuper._accesslog import AccessLog
 from gosuper._connection import Connection
 from gosuper._deadlines import NEVER, WAITING
 from gosuper._gate import Gate
-from gosuper._ledger import Ledger, status_headers, status_text
+from gosuper._ledger import IDENTITIES, Ledger, status_headers, status_text
 from gosuper._process import process
 from gosuper._request import Message, Receive, Request, Send
 
 Application = Callable[[Message, Receive, Send], Awaitable[Any]]
 
 _FRESH = 1_000_000_000
+_NAME = itemgetter(0)
+_NONE: Set[bytes] = frozenset()
+_PROXIED = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
+_NOTED = IDENTITIES | _PROXIED
+"""The headers by which a request is another than most."""
 
 
 class Accounting:
@@ -42,18 +48,13 @@ class Accounting:
         self._refresh = refresh
         self._fresh_until = 0 if refresh else NEVER
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Serve one request, or pass the lifespan on."""
-        if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
-        else:
-            await self.serve(None, scope, receive, send)
-
     async def serve(self, connection: Connection | None, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one request, on a connection of ours or of another server."""
         ledger = self._ledger
-        headers = dict(scope["headers"])
-        request = ledger.begin(scope, headers, send, connection)
+        names: Set[bytes] = _NONE
+        if not _NOTED.isdisjoint(map(_NAME, scope["headers"])):
+            names = set(map(_NAME, scope["headers"]))
+        request = ledger.begin(scope, names, send, connection)
         if request.start >= self._fresh_until and self._refresh is not None:
             self._fresh_until = request.start + _FRESH
             self._refresh()
@@ -66,13 +67,13 @@ class Accounting:
             scope["extensions"] = {"gosuper": extension}
         own = connection is not None and connection.plain
         if not own:
-            receive = request.receiving(receive)
+            request.raw_receive, receive = receive, request.receive
         try:
             if connection is not None and connection.stale:
                 connection.stale = False
                 await _unavailable(request)
             else:
-                if b"x-forwarded-for" in headers or b"x-forwarded-proto" in headers:
+                if names and not _PROXIED.isdisjoint(names):
                     await self._app(scope, receive, request.send)
                 else:
                     await self._direct(scope, receive, request.send)
@@ -120,7 +121,7 @@ class Middleware:
         if self._accounting is None:
             self._accounting = self._start()
         if scope["type"] != "lifespan":
-            await self._accounting(scope, receive, send)
+            await self._accounting.serve(None, scope, receive, send)
             return
 
         async def watched(message: Message) -> None:
