@@ -176,3 +176,10 @@ def pss(pid: int) -> int:
     found = re.search(r"^Pss: +(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
     assert found is not None
     return int(found[1]) << 10
+
+
+def wakeups(pid: int) -> int:
+    """How often the threads of a process have had nothing left to do."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    status = "".join((task / "status").read_text() for task in tasks)
+    return sum(map(int, re.findall(r"^voluntary_ctxt_switches:\s*(\d+)", status, re.MULTILINE)))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import FOREVER, Master, Start, ask, pss
+from conftest import FOREVER, Master, Start, ask, pss, wakeups
 from test_supervised import Load, recycle_under_load
 
 APP = """
@@ -139,6 +139,26 @@ def test_loader_that_is_killed(preloaded: Start) -> None:
     m.until(lambda s: len({w["pid"] for w in s["workers"] if w["state"] == "ready"} - before) == 2)
     assert answer(m)["loaded"] != loader
     assert m.stop() == 0
+
+
+def test_idle_processes_do_not_wake_up(preloaded: Start) -> None:
+    """Neither the master nor the loader nor a worker. Each of the master's wake-ups takes several of its threads, so what
+    counts are the moments in which it has any."""
+    m = preloaded(APP, "workers = 2")
+    m.ready(2)
+    idle = [m.process.pid, answer(m)["loaded"], *pids(m)]
+    window, moment = 40, 0.25
+    found: list[list[float]] = []
+    while not found or max(found[-1]) > 0.2:  # the last connection has an end too
+        woken, last = [0] * len(idle), list(map(wakeups, idle))
+        for _ in range(window):
+            time.sleep(moment)
+            now = list(map(wakeups, idle))
+            woken = [n + (a != b) for n, a, b in zip(woken, last, now, strict=True)]
+            last = now
+        found.append([n / (window * moment) for n in woken])
+        assert len(found) < 5, found
+    print(f"wake-ups a second of master, loader and workers: {found}")
 
 
 @pytest.mark.parametrize("preload", [True, False])
