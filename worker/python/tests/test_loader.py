@@ -131,6 +131,25 @@ def test_nothing_runs_before_the_master_knows(loader: Start) -> None:
     assert worker.output.read_text() == ""
 
 
+def test_no_request_waits_for_an_import(loader: Start) -> None:
+    m = loader(
+        """
+        import sys
+        import anyio
+        async def app(scope, receive, send):
+            assert scope["type"] == "http"
+            before = set(sys.modules)
+            await anyio.to_thread.run_sync(len, "")
+            body = " ".join(set(sys.modules) - before).encode()
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+            await send({"type": "http.response.body", "body": body})
+        """
+    )
+    m.until_ready()
+    m.start()
+    assert get(m) == b""
+
+
 def test_other_parent(loader: Start) -> None:
     m = loader(FACTS)
     m.until_ready()

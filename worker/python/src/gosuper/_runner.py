@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import faulthandler
 import importlib.util
@@ -46,12 +47,20 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     config = _config(options)
     _mistakes.load(config)
+    _complete()
     if loader is not None:
         config.get_loop_factory()  # imports it
         loader.run()  # it returns in each worker
     config.equip(process.environment)
     server = Server(config, process, options.cancel_on_disconnect)
     server.run(_sockets(options, config))
+
+
+def _complete() -> None:
+    """Import what frameworks would at their first stream or call of a thread, while all other requests wait for it."""
+    if "anyio" in sys.modules:
+        with contextlib.suppress(ImportError):  # the name is anyio's own affair
+            importlib.import_module("anyio._backends._asyncio")
 
 
 def _loader() -> Loader:
