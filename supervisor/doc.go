@@ -69,7 +69,7 @@
 // A configuration that passed validation becomes a revision: with its command
 // and folder resolved, its user looked up and its addresses bound. The brain
 // decides whether a revision is tried, accepted or given up; its sockets begin
-// to listen when its first worker was spawned, and those that only older
+// to listen just before its first worker is made, and those that only older
 // revisions have are closed when the last of their workers was told to drain.
 //
 // # Upgrades

@@ -4,7 +4,6 @@ package supervisor
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -54,8 +53,14 @@ func (s *Supervisor) spawn(a fleet.Spawn) (tell func()) {
 }
 
 // launch has the process of a worker made, and has started called when it is there, which
-// it returns if that is so at once.
+// it returns if that is so at once. Its program may accept with its first instruction, so
+// the sockets listen before. Who connects when none can be made waits for the next try,
+// or is reset when the sockets are closed.
 func (s *Supervisor) launch(w *roster.Worker, started func()) (tell func()) {
+	if err := s.sockets.Listen(w.Rev.Sockets.Of(w.Slot), s.sockets.ReplaceHolders); err != nil {
+		s.born(w, 0, err)
+		return nil
+	}
 	pid, err := s.hands.launch(w, func(pid int, err error) {
 		s.born(w, pid, err)
 		started()
@@ -103,11 +108,6 @@ func (s *Supervisor) attend(w *roster.Worker, pid int) error {
 	}
 	if w.Endpoint != nil {
 		s.signs.Serve(w)
-	}
-	if err := s.sockets.Listen(w.Rev.Sockets.Of(w.Slot), s.sockets.ReplaceHolders); err != nil {
-		// The worker would accept on a socket that does not listen.
-		s.do(w, orderKill)
-		return fmt.Errorf("cannot listen: %w", err)
 	}
 	s.limits.Weigh(w)
 	if !w.Rev.Config.Preload {

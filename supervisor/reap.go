@@ -63,11 +63,11 @@ func (s *Supervisor) reap() {
 		s.limits.Scales.CountKills()
 	}
 	s.roster.ReapedOthers(orphans)
+	if len(ended) > 0 {
+		s.sockets.MendAll(ended...) // before others are made that have them
+	}
 	s.step()
 	s.leftovers.Sweep(orphans)
-	if len(ended) > 0 {
-		s.sockets.MendAll(ended...)
-	}
 	if built != nil {
 		s.development.Ended(*built)
 	}

@@ -4,21 +4,95 @@ package supervisor
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/control"
 	"github.com/gosuper/gosuper/supervisor/internal/endpoints"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/revision"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/supervisor/internal/signals"
 )
+
+// listening complains of sockets that do not listen of those that a worker is given.
+func listening(st *stage, w *roster.Worker) {
+	for _, fd := range w.Rev.Sockets.Fds(w.Slot) {
+		if on, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err != nil || on == 0 {
+			st.t.Errorf("socket %d of worker %d: %d, %v", fd, w.ID, on, err)
+		}
+	}
+}
+
+// A program that accepts with its first instruction finds sockets that listen: those of
+// a start and of a reload, those of a slot alone, those of a worker after one whose fork
+// has failed, and after one that has shut them down.
+func TestSocketsListenBeforeTheFork(t *testing.T) {
+	toml := fmt.Sprintf("workers = 2\nready = \"notify\"\nbind_slot = [\"unix:%s/{slot}\"]\n", t.TempDir())
+	var launched []int
+	play(t, toml, func(st *stage, w *roster.Worker) error {
+		launched = append(launched, w.ID)
+		if listening(st, w); w.ID == 1 {
+			return errors.New("cannot fork")
+		}
+		return nil
+	}, func(st *stage) {
+		st.pass(10 * time.Second)
+		st.say(2, notify.Message{Ready: true})
+		st.say(3, notify.Message{Ready: true})
+		st.pass(time.Minute)
+		st.in(func() {
+			if err := unix.Shutdown(st.master.revisions.Current.Sockets.Fds(0)[0], unix.SHUT_RDWR); err != nil {
+				t.Error(err)
+			}
+		})
+		st.exit(2, 1)
+		st.say(4, notify.Message{Ready: true})
+		c := load(t, toml)
+		c.Bind = append(c.Bind, "127.0.0.2:0")
+		st.load = func() (*config.Config, []string, error) { return c, nil, nil }
+		st.kill(syscall.SIGHUP)
+		if !slices.Equal(launched, []int{1, 2, 3, 4, 5}) {
+			t.Errorf("launched are %v", launched)
+		}
+		st.kill(syscall.SIGQUIT)
+		<-st.result
+	})
+}
+
+// A worker whose socket cannot listen is not made.
+func TestSocketThatCannotListen(t *testing.T) {
+	toml := fmt.Sprintf("workers = 2\nready = \"notify\"\nbind_slot = [\"unix:%s/{slot}\"]\n[restart]\nstartup_attempts = 1\n", t.TempDir())
+	play(t, toml, func(st *stage, w *roster.Worker) error {
+		if w.Slot != 0 {
+			t.Errorf("worker %d of slot %d is made", w.ID, w.Slot)
+			return nil
+		}
+		null, err := os.Open(os.DevNull)
+		if err != nil {
+			return err
+		}
+		defer null.Close()
+		fds := w.Rev.Sockets.Fds(1)
+		return unix.Dup3(int(null.Fd()), fds[len(fds)-1], unix.O_CLOEXEC)
+	}, func(st *stage) {
+		st.pass(time.Minute)
+		var boot *BootError
+		if err := <-st.result; !errors.As(err, &boot) || boot.Worker != 2 || !strings.Contains(boot.Status, "cannot listen on unix:") {
+			t.Errorf("the master ended with %v", err)
+		}
+	})
+}
 
 // hangPaths has the file system of unix sockets not answer until the channel is closed.
 func (st *stage) hangPaths() (answer chan struct{}) {
