@@ -112,7 +112,8 @@ func (p *process) newListener(inner intake.Listener, index int) (*listener, erro
 	return l, nil
 }
 
-// awaitListening waits until the socket listens.
+// awaitListening waits until the socket listens, which it does unless another worker has
+// just shut it down.
 func awaitListening(fd int) error {
 	for end := time.Now().Add(protocol.ListenGrace); ; time.Sleep(time.Millisecond) {
 		listening, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)

@@ -19,10 +19,10 @@
 //     what systemd calls them), and behind them those that the slot has alone, in the
 //     order of `bind_slot` (bind_slot0, ...). Accept from all of them. They are
 //     non-blocking: an accept without a connection gives EAGAIN. The open file
-//     description is shared with the master and every other worker. A socket that
-//     is new may begin to listen a moment after the worker has started, of a second
-//     at most (ListenGrace). Do not call shutdown(2) on it, do not clear O_NONBLOCK, do not call listen(2) again
-//     with a backlog of your own, and never unlink the path of a unix socket.
+//     description is shared with the master and every other worker. Do not call
+//     shutdown(2) on it, do not clear O_NONBLOCK, do not call listen(2) again with a
+//     backlog of your own, and never unlink the path of a unix socket. One that another
+//     worker has shut down at its end listens again within a second (ListenGrace).
 //   - GOSUPER_WORKER_ID: this process's id in logs. No two workers of one master
 //     ever have the same.
 //   - GOSUPER_SLOT: 0 to workers-1. A replacement has the slot of the worker it

@@ -27,8 +27,8 @@ const (
 	// OrphanGrace bounds a drain from the moment that the master is gone: nobody is left
 	// to enforce anything, and the next master wants the machine.
 	OrphanGrace = 1500 * time.Millisecond
-	// ListenGrace is how long a worker waits for a socket that is new to listen: the master
-	// lets it do so only once there is a process to serve it.
+	// ListenGrace is how long a worker waits for a socket to listen that another one has shut
+	// down at its end: the master has it listen again when that one is gone.
 	ListenGrace = time.Second
 	// QuietQueue is how long the queue of a socket that is given up must have been empty
 	// before the worker closes it: the master takes it out of reach at about the same
