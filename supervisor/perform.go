@@ -3,7 +3,6 @@
 package supervisor
 
 import (
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -98,6 +97,7 @@ func (s *Supervisor) perform(a fleet.Action) (rest func()) {
 	case fleet.Bury:
 		w := s.roster.Of(a.Worker.ID)
 		s.roster.Remove(w.ID)
+		s.signs.Forget(w.ID)
 		s.births.Boards.Clear(w.Place)
 		return func() { s.postmortems.Bury(w, a) }
 	case fleet.Rescale:
@@ -160,11 +160,8 @@ func (s *Supervisor) abort(w *roster.Worker, a fleet.Abort) {
 		w.Failure = "it had no process within startup_timeout"
 		return
 	}
-	if w.Signs.Idle {
-		w.Failure = "not ready within startup_timeout: it waits for connections on no socket that it was given"
-		if len(w.Signs.Elsewhere) > 0 {
-			w.Failure += ", and listens on " + strings.Join(w.Signs.Elsewhere, " and ")
-		}
+	if why := s.signs.Idle(w); why != "" {
+		w.Failure += ": " + why
 	}
 	if w.Rev.Config.Ready.Mode == config.ReadyNotify || known.Cooperates() {
 		w.Failure = "no READY=1 within startup_timeout"

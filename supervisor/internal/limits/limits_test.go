@@ -34,7 +34,7 @@ func newHouse(t *testing.T) *house {
 	core, log := observer.New(zapcore.DebugLevel)
 	r := &revision.Revision{Config: &config.Config{MaxWorkerMemory: 100 * config.MiB}}
 	r.Memory.Hard = 200 * config.MiB
-	h := &house{Limits: New(), loaders: preload.New(), log: log, worker: &roster.Worker{Rev: r, PID: 1 << 23}}
+	h := &house{Limits: New(), loaders: preload.New(), log: log, worker: &roster.Worker{Rev: r, Process: roster.Process{PID: 1 << 23}}}
 	f, all := fleet.New(1, fleet.Settings{Workers: 1, Ready: fleet.ReadyNotify, StartupTimeout: time.Hour, StartupAttempts: 1, Surge: fleet.Surge{Count: 1}}, func() float64 { return 0 }), roster.New()
 	h.worker.ID = 1
 	all.Enter(h.worker)

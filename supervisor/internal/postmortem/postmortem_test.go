@@ -70,7 +70,10 @@ func (h *house) Write(b []byte) (int, error) {
 // die has a worker write something and end.
 func (h *house) die(id int, wrote string) {
 	h.t.Helper()
-	w := &roster.Worker{Identity: fleet.Identity{ID: id, Spawned: time.Now()}, PID: pid + id, Gone: true, Status: process.Status{Code: 3}, Rev: &revision.Revision{Config: &config.Config{}}}
+	w := &roster.Worker{
+		Identity: fleet.Identity{ID: id, Spawned: time.Now()}, Rev: &revision.Revision{Config: &config.Config{}},
+		Process: roster.Process{PID: pid + id, Gone: true, Status: process.Status{Code: 3}},
+	}
 	h.options.Books.Started(id, time.Now())
 	if err := w.Open(output.Options{To: h, ID: id, Held: true, AtMost: time.Hour}); err != nil {
 		h.t.Fatal(err)
@@ -139,7 +142,10 @@ func TestBootsAlike(t *testing.T) {
 func TestStacks(t *testing.T) {
 	h := newHouse(t)
 	defer close(h.taken)
-	w := &roster.Worker{Identity: fleet.Identity{ID: 1, Spawned: time.Now()}, PID: pid, Gone: true, Rev: &revision.Revision{Config: &config.Config{}}}
+	w := &roster.Worker{
+		Identity: fleet.Identity{ID: 1, Spawned: time.Now()}, Rev: &revision.Revision{Config: &config.Config{}},
+		Process: roster.Process{PID: pid, Gone: true},
+	}
 	if err := w.Open(output.Options{To: h, ID: 1}); err != nil {
 		t.Fatal(err)
 	}

@@ -76,7 +76,7 @@ func TestGaveUp(t *testing.T) {
 		Roster: roster.New(), Revisions: &revision.Known{All: map[int]*revision.Revision{1: first}, Current: first},
 		Books: books.New(now), Loaders: &loaders, Reloads: reloads.New(),
 	}
-	w := &roster.Worker{Rev: first, PID: 1 << 23}
+	w := &roster.Worker{Rev: first, Process: roster.Process{PID: 1 << 23}}
 	w.ID = 1
 	r.Fleet.Step(now, fleet.Tick{})
 	r.Roster.Enter(w)

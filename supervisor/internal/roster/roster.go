@@ -19,7 +19,6 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -194,7 +193,7 @@ func (r *Roster) Reopen(known iter.Seq[fleet.Worker], revisions map[int]*revisio
 	}
 	for f := range known {
 		w := workers[f.ID]
-		w.Identity, w.Rev, w.Executed, w.Signs.Due = f.Identity, revisions[f.Revision], true, time.Now()
+		w.Identity, w.Rev, w.Executed = f.Identity, revisions[f.Revision], true
 		if err := w.Reopen(to, log); err != nil {
 			log.Error("cannot go on with all that a worker says", w.Fields(zap.Error(err))...)
 		}

@@ -29,31 +29,31 @@ import (
 // shared memory on this system) is nil.
 type Worker struct {
 	fleet.Identity `state:"-"`
-	PID            int                `state:"pid"` // 0: it has no process yet
-	Rev            *revision.Revision `state:"-"`   // what it was made of
-	Endpoint       *notify.Endpoint   `state:"endpoint"`
-	Memory         *scoreboard.Memory `state:"-"`
-	Board          int                `state:"board,fd"` // of Memory, while the state is written and read
-	output.Output  `state:",inline"`
-	Limit          int `state:"limit"` // its own max_requests; 0: none
+	Rev            *revision.Revision `state:"-"`     // what it was made of
+	Limit          int                `state:"limit"` // its own max_requests; 0: none
 
-	Watch        guard.Record   `state:",inline"` // what the guard knows, while the state is written and read
-	Signs        Signs          `state:"-"`
-	Executed     bool           `state:"-"`       // its own program runs
-	Newer        bool           `state:"newer"`   // speaks a version of the protocol unknown here; said once
-	Gone         bool           `state:"-"`       // reaped: its pid may be another's by now
-	Status       process.Status `state:"-"`       // how it ended
-	Failure      string         `state:"failure"` // what was wrong before it exited; "": nothing
-	FailureLines []string       `state:"words"`   // its last lines when the failure was noticed
-	Says         string         `state:"says"`    // what it last said about itself
+	Process       `state:",inline"`
+	Endpoint      *notify.Endpoint   `state:"endpoint"`
+	Says          string             `state:"says"` // what it last said there about itself, for people
+	Memory        *scoreboard.Memory `state:"-"`
+	output.Output `state:",inline"`
+
+	// Board and Watch are of use only while the state is written and read: the descriptor
+	// of Memory, and what the guard knows.
+	Board int          `state:"board,fd"`
+	Watch guard.Record `state:",inline"`
 }
 
-// Signs is what is looked for of a worker.
-type Signs struct {
-	Due       time.Time // when to look next; zero: there is nothing to be seen
-	Looking   bool      // at its processes, just now
-	Idle      bool      // it waited for no connection when they were looked at last
-	Elsewhere []string  // where they listened then beside the sockets that it was given
+// Process is the handle of a process: what the kernel says of it, which the brain never
+// asks for, and what was found wrong with it while it could still be looked at. Together
+// that explains its end.
+type Process struct {
+	PID          int            `state:"pid"`     // 0: there is none yet
+	Executed     bool           `state:"-"`       // its own program runs
+	Gone         bool           `state:"-"`       // reaped, so that its pid may be another's, or given up before it was made
+	Status       process.Status `state:"-"`       // how it ended, once it is reaped
+	Failure      string         `state:"failure"` // what was wrong before; "": nothing
+	FailureLines []string       `state:"words"`   // its last lines when that was noticed
 }
 
 // View is the worker's board, a board of zeros if it has none.

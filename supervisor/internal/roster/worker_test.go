@@ -22,20 +22,20 @@ import (
 func TestEnding(t *testing.T) {
 	asked := fleet.Worker{Until: time.Now()}
 	for _, test := range []struct {
-		worker Worker
-		known  fleet.Worker
-		want   string
+		process Process
+		known   fleet.Worker
+		want    string
 	}{
-		{Worker{Status: process.Status{Signal: syscall.SIGTERM}}, asked, "stopped"},
-		{Worker{Status: process.Status{Signal: syscall.SIGTERM}}, fleet.Worker{}, "killed by SIGTERM"},
-		{Worker{Status: process.Status{Code: 3}}, asked, "exit status 3"},
-		{Worker{Failure: "cannot start"}, fleet.Worker{}, "cannot start"},
-		{Worker{PID: pid, Failure: "took too much"}, fleet.Worker{}, "took too much"}, // and lives still
-		{Worker{PID: pid, Gone: true, Failure: "took too much", Status: process.Status{Signal: syscall.SIGKILL}}, asked, "took too much (killed by SIGKILL)"},
+		{Process{Status: process.Status{Signal: syscall.SIGTERM}}, asked, "stopped"},
+		{Process{Status: process.Status{Signal: syscall.SIGTERM}}, fleet.Worker{}, "killed by SIGTERM"},
+		{Process{Status: process.Status{Code: 3}}, asked, "exit status 3"},
+		{Process{Failure: "cannot start"}, fleet.Worker{}, "cannot start"},
+		{Process{PID: pid, Failure: "took too much"}, fleet.Worker{}, "took too much"}, // and lives still
+		{Process{PID: pid, Gone: true, Failure: "took too much", Status: process.Status{Signal: syscall.SIGKILL}}, asked, "took too much (killed by SIGKILL)"},
 	} {
-		test.worker.Rev = &revision.Revision{Config: &config.Config{StopSignal: config.Signal{Name: "SIGTERM", Number: syscall.SIGTERM}}}
-		if got := test.worker.Ending(test.known); got != test.want {
-			t.Errorf("%+v: %q, want %q", test.worker, got, test.want)
+		w := Worker{Process: test.process, Rev: &revision.Revision{Config: &config.Config{StopSignal: config.Signal{Name: "SIGTERM", Number: syscall.SIGTERM}}}}
+		if got := w.Ending(test.known); got != test.want {
+			t.Errorf("%+v: %q, want %q", test.process, got, test.want)
 		}
 	}
 }

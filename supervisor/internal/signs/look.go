@@ -4,6 +4,7 @@ package signs
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -26,6 +27,42 @@ const (
 	together   = 20 * time.Millisecond  // looks that fall so close together are one
 )
 
+// look is what is looked for of one worker.
+type look struct {
+	due       time.Time // when to look next; zero: there is nothing to be seen
+	queued    bool      // a pass is to look at its processes, or does just now
+	idle      bool      // it waited for no connection when they were looked at last
+	elsewhere []string  // where they listened then beside the sockets that it was given
+	newer     bool      // it was said that it speaks a version of the protocol unknown here
+}
+
+// of is what is looked for of a worker.
+func (s *Signs) of(w *roster.Worker) *look {
+	l := s.looks[w.ID]
+	if l == nil {
+		l = &look{}
+		s.looks[w.ID] = l
+	}
+	return l
+}
+
+// Forget forgets a worker that is gone.
+func (s *Signs) Forget(id int) { delete(s.looks, id) }
+
+// Idle is what was seen of a worker that waits for no connection; "": it waits for some, or
+// nobody knows.
+func (s *Signs) Idle(w *roster.Worker) (why string) {
+	l := s.looks[w.ID]
+	if l == nil || !l.idle {
+		return ""
+	}
+	why = "it waits for connections on no socket that it was given"
+	if len(l.elsewhere) > 0 {
+		why += ", and listens on " + strings.Join(l.elsewhere, " and ")
+	}
+	return why
+}
+
 // pass is a pass through /proc: one for all of whom it is time, and then a rest, however
 // many there are.
 type pass struct {
@@ -46,17 +83,17 @@ func (s *Signs) Due() (next time.Time) {
 	if len(s.pass.queue) > 0 && !s.pass.busy {
 		next = s.pass.from
 	}
-	for w := range s.options.Roster.All() {
-		next = loop.Soonest(next, w.Signs.Due)
+	for _, l := range s.looks {
+		next = loop.Soonest(next, l.due)
 	}
 	return next
 }
 
 // Look looks at all workers whose time has come.
 func (s *Signs) Look(now time.Time) {
-	for w := range s.options.Roster.All() {
-		if !w.Signs.Due.IsZero() && !w.Signs.Due.After(now.Add(together)) {
-			s.lookOut(w, now)
+	for id, l := range s.looks {
+		if !l.due.IsZero() && !l.due.After(now.Add(together)) {
+			s.lookOut(s.options.Roster.Of(id), now)
 		}
 	}
 	s.beginPass(now)
@@ -67,20 +104,21 @@ func (s *Signs) Look(now time.Time) {
 func (s *Signs) lookOut(w *roster.Worker, now time.Time) {
 	s.readHeader(w)
 	known, alive := s.options.Fleet.Worker(w.ID)
-	w.Signs.Due = time.Time{}
+	l := s.of(w)
+	l.due = time.Time{}
 	if !alive || w.Gone {
 		return
 	}
 	age := now.Sub(known.Spawned)
 	switch from := known.LookFrom(); {
 	case from.After(now):
-		w.Signs.Due = from
+		l.due = from
 	case !from.IsZero():
 		s.lookAtProcesses(w)
 	case known.HeaderUntil().After(now) && w.Memory != nil:
-		w.Signs.Due = loop.Soonest(now.Add(max(headerLook, age/4)), s.lookAtQueues(w, now))
+		l.due = loop.Soonest(now.Add(max(headerLook, age/4)), s.lookAtQueues(w, now))
 	case w.Rev.Unserved.Any():
-		w.Signs.Due = loop.Soonest(now.Add(unservedLook), s.lookAtQueues(w, now))
+		l.due = loop.Soonest(now.Add(unservedLook), s.lookAtQueues(w, now))
 	}
 }
 
@@ -89,7 +127,7 @@ func (s *Signs) Ready(w *roster.Worker) {
 	if known, _ := s.options.Fleet.Worker(w.ID); known.Cooperates() || w.Memory == nil {
 		return
 	}
-	w.Signs.Due = time.Now().Add(headerLook)
+	s.of(w).due = time.Now().Add(headerLook)
 	if w.Rev.Config.Ready.Mode == config.ReadyAfter {
 		s.lookAtProcesses(w) // else it was looked at before
 	}
@@ -97,10 +135,11 @@ func (s *Signs) Ready(w *roster.Worker) {
 
 // lookAtProcesses has the next pass look whether the worker waits for connections.
 func (s *Signs) lookAtProcesses(w *roster.Worker) {
-	if w.Signs.Looking {
+	l := s.of(w)
+	if l.queued {
 		return
 	}
-	w.Signs.Looking = true
+	l.queued = true
 	s.pass.queue = append(s.pass.queue, w)
 	if now := time.Now(); s.pass.from.Before(now) {
 		s.pass.from = now
@@ -140,8 +179,8 @@ func (s *Signs) endPass(took time.Duration) {
 // saw takes note of what was seen of the processes of some of the workers.
 func (s *Signs) saw(workers []*roster.Worker, all map[int]process.Waiting) {
 	for i, w := range workers {
-		if _, seen := all[i]; seen {
-			w.Signs.Looking = false
+		if _, seen := all[i]; seen && s.options.Roster.Of(w.ID) == w {
+			s.of(w).queued = false
 			s.readHeader(w)
 		}
 	}
@@ -157,28 +196,28 @@ func (s *Signs) saw(workers []*roster.Worker, all map[int]process.Waiting) {
 // conclude draws the conclusions from a look at the processes of a worker.
 func (s *Signs) conclude(w *roster.Worker, seen process.Waiting) {
 	known, _ := s.options.Fleet.Worker(w.ID)
-	w.Signs.Elsewhere = seen.Elsewhere
-	now := time.Now()
+	l, now := s.of(w), time.Now()
+	l.elsewhere = seen.Elsewhere
 	switch {
 	case known.Cooperates():
 	case known.LookFrom().IsZero():
 		w.Rev.Unserved.See(seen.On, seen.Unsure)
 		s.warnUnserved(w, now)
 	case seen.Any() || seen.Unsure:
-		w.Signs.Idle = false
+		l.idle = false
 		w.Rev.Unserved.See(seen.On, seen.Unsure)
 		if !seen.Any() {
 			s.warnBlind(w)
 		}
 		s.options.Note(fleet.Waits{ID: w.ID})
 	default:
-		w.Signs.Idle = true
+		l.idle = true
 		w.Rev.WarnElsewhere(s.options.Log, seen.Elsewhere, w.Fields()...)
-		w.Signs.Due = now.Add(min(max(waitsLook, now.Sub(known.Spawned)/16), waitsMost))
+		l.due = now.Add(min(max(waitsLook, now.Sub(known.Spawned)/16), waitsMost))
 		if len(seen.Elsewhere) > 0 {
 			w.Rev.Unserved.See(seen.On, seen.Unsure)
 			s.warnUnserved(w, now)
-			w.Signs.Due = loop.Soonest(w.Signs.Due, s.lookAtQueues(w, now))
+			l.due = loop.Soonest(l.due, s.lookAtQueues(w, now))
 		}
 	}
 }
@@ -204,8 +243,8 @@ func (s *Signs) warnUnserved(w *roster.Worker, now time.Time) {
 	urls := w.Rev.Sockets.Of(w.Slot).URLs()
 	for _, i := range w.Rev.Unserved.Tell(now) {
 		fields := []zap.Field{zap.String("bind", urls[i]), zap.Int("descriptor", 3+i)}
-		if len(w.Signs.Elsewhere) > 0 {
-			fields = append(fields, zap.Strings("listens_on", w.Signs.Elsewhere))
+		if elsewhere := s.of(w).elsewhere; len(elsewhere) > 0 {
+			fields = append(fields, zap.Strings("listens_on", elsewhere))
 		}
 		s.options.Log.Warn("nobody accepts the connections to an address: the command serves another socket, or only the first", fields...)
 	}

@@ -58,11 +58,12 @@ type Signs struct {
 	C chan Message
 
 	options Options
+	looks   map[int]*look // by worker
 	pass    pass
 }
 
 // New are signs of nobody.
-func New() *Signs { return &Signs{C: make(chan Message)} }
+func New() *Signs { return &Signs{C: make(chan Message), looks: map[int]*look{}} }
 
 // Attach says what the signs work with.
 func (s *Signs) Attach(o Options) { s.options = o }
@@ -73,9 +74,11 @@ func (s *Signs) Serve(w *roster.Worker) {
 	endpoint.Serve(w.PID, func(m notify.Message) { s.Post(Message{ID: id, Message: m}, endpoint.Done()) })
 }
 
-// Resume has what the workers of another image of this process say be delivered.
+// Resume has what the workers of another image of this process say be delivered, and what
+// they do not say be looked for.
 func (s *Signs) Resume() {
 	for w := range s.options.Roster.All() {
+		s.of(w).due = time.Now()
 		if w.Endpoint != nil {
 			s.Serve(w)
 		}
@@ -122,7 +125,7 @@ func (s *Signs) Hear(m Message) {
 	if m.Executed {
 		w.Executed = true
 		s.options.Note(fleet.Executed{ID: m.ID})
-		w.Signs.Due = time.Now()
+		s.of(w).due = time.Now()
 	}
 	if m.HasStatus {
 		w.Says = m.Status
@@ -171,8 +174,8 @@ func (s *Signs) readHeader(w *roster.Worker) {
 	switch {
 	case ok:
 		s.options.Note(fleet.Cooperates{ID: w.ID})
-	case header.Version > scoreboard.Version && !w.Newer:
-		w.Newer = true
+	case header.Version > scoreboard.Version && !s.of(w).newer:
+		s.of(w).newer = true
 		s.options.Log.Warn("worker speaks a newer protocol and is treated as a plain one: upgrade gosuper",
 			w.Fields(zap.Uint32("version", header.Version), zap.Int("known", scoreboard.Version))...)
 	}

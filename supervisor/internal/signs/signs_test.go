@@ -65,7 +65,7 @@ func (o *owner) step(events ...fleet.Event) {
 				w.PID = 1<<23 + w.ID // above every pid
 				o.roster.Born(w.ID, w.PID)
 				o.note(fleet.Executed{ID: w.ID})
-				w.Signs.Due = time.Now()
+				o.of(w).due = time.Now()
 			}
 		}
 	}
