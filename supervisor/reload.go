@@ -99,7 +99,8 @@ func (s *Supervisor) project() *develop.Project {
 	if s.fleet.Stopping() {
 		return nil
 	}
-	return &develop.Project{Config: s.revisions.Current.Config, Dir: s.revisions.Current.Resolved.Dir, Output: s.revisions.Current.Resolved.Path}
+	r := s.revisions.Current
+	return &develop.Project{Config: r.Config, Dir: r.Resolved.Dir, Output: r.Resolved.Path, Find: r.Config.ResolveBuild}
 }
 
 // adopt makes the revision known, and wants its sockets.

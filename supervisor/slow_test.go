@@ -4,6 +4,7 @@ package supervisor
 
 import (
 	"io"
+	"os"
 	"slices"
 	"syscall"
 	"testing"
@@ -15,6 +16,8 @@ import (
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/control"
+	"github.com/gosuper/gosuper/supervisor/internal/develop"
+	"github.com/gosuper/gosuper/supervisor/internal/filewatch"
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
@@ -56,6 +59,17 @@ func TestLoopGoesOn(t *testing.T) {
 		"who was adopted": func(s slow) {
 			s.st.deaf = s.until
 			s.st.orphans = []process.Orphan{{Pid: noPID - 1, Ended: true}}
+		},
+		"the program of a build": func(s slow) {
+			c := load(s.st.t, oneWorker)
+			c.Watch.Build = []string{"make"}
+			s.development = develop.New(develop.Options{Log: zap.NewNop(), Loop: s.loop, Project: func() *develop.Project {
+				return &develop.Project{Config: c, Find: func() (string, error) {
+					<-s.until
+					return "", os.ErrNotExist
+				}}
+			}})
+			s.development.Edited([]filewatch.Change{{Path: "/main.go", At: time.Now()}})
 		},
 		"memory that is measured": func(s slow) {
 			s.limits.Scales.Attach(func([]int) ([]scales.Tree, error) {
@@ -153,6 +167,44 @@ func TestLoopGoesOnWithFullPipes(t *testing.T) {
 		t.Error(err)
 	}
 	if took := time.Since(begin); deaf > 10*time.Second || took > time.Minute { // which it would be for ever
+		t.Errorf("it was deaf for %v, and took %v to end", deaf, took)
+	}
+}
+
+// TestLoopGoesOnWithLoaderThatHangs: a loader takes no orders any more once it is ready. The
+// loop answers all the same, and the master ends in time.
+func TestLoopGoesOnWithLoaderThatHangs(t *testing.T) {
+	c := load(t, "workers = 100\npreload = true\n")
+	c.Command = []string{"/bin/sh", "-c", "printf READY=1 >&$GOSUPER_LOADER_FD; kill -STOP $$"}
+	ready := make(chan struct{})
+	log := zap.New(&counter{LevelEnabler: zapcore.InfoLevel, line: func(message string) {
+		if message == "loader ready" {
+			close(ready)
+		}
+	}})
+	s, ended := real(t, c, log)
+	select {
+	case <-ready:
+	case err := <-ended:
+		t.Fatalf("the master ended: %v", err)
+	case <-time.After(time.Minute):
+		t.Fatal("the loader is not ready")
+	}
+	deaf := time.Duration(0)
+	for range 100 {
+		deaf = max(deaf, ask(t, s))
+	}
+	s.loop.Report(func() {
+		if is := s.report.Status(time.Now()); len(is.Workers) == 0 || is.ReadyWorkers > 0 {
+			t.Errorf("workers are %+v", is.Workers)
+		}
+	})
+	begin := time.Now()
+	s.loop.Report(func() { s.handle(syscall.SIGQUIT) })
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begin); deaf > 5*time.Second || took > time.Minute { // which it would be until the loader is given up, or for ever
 		t.Errorf("it was deaf for %v, and took %v to end", deaf, took)
 	}
 }

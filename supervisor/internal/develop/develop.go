@@ -46,6 +46,16 @@ type Project struct {
 	Config *config.Config
 	Dir    string // where the command runs, symlinks resolved
 	Output string // the executable, which builds write
+	// Find finds the program of the build, as [config.Config.ResolveBuild] does. That takes as
+	// long as file systems do, and any goroutine may call it.
+	Find func() (path string, err error)
+}
+
+// A watcher is what a [filewatch.Watcher] is to whoever has one. Close may take as long as a
+// file system does.
+type watcher interface {
+	Changes() <-chan []filewatch.Change
+	Close() error
 }
 
 // Development is the files that are watched and the build that runs. The build is
@@ -53,8 +63,8 @@ type Project struct {
 // with it; its exit comes from whoever reaps those. It belongs to one goroutine.
 type Development struct {
 	options Options
-	watched filewatch.Options  // without Paths: nothing
-	watcher *filewatch.Watcher // nil: nothing is watched
+	watched filewatch.Options // without Paths: nothing
+	watcher watcher           // nil: nothing is watched
 	ledger  filewatch.Ledger
 
 	starting bool // a build that has no process yet
@@ -103,11 +113,11 @@ func (d *Development) find(c *config.Config) (find func() (follow func(), err er
 			}
 		}
 		return func() {
-			if next != nil {
+			d.unfollow()
+			if d.watched = want; next != nil {
+				d.watcher = next
 				d.options.Log.Info("watching files", zap.Strings("paths", c.Watch.Paths), zap.Int("folders", next.Folders()), zap.Strings("build", c.Watch.Build))
 			}
-			d.unfollow()
-			d.watcher, d.watched = next, want
 		}, nil
 	}
 }
@@ -132,7 +142,7 @@ func (d *Development) Watch(c *config.Config, complaint string) {
 // unfollow watches nothing any more.
 func (d *Development) unfollow() {
 	if watcher := d.watcher; watcher != nil {
-		go func() { // it may be reading a folder, which takes as long as the file system does
+		go func() { // it may be reading a folder
 			if err := watcher.Close(); err != nil {
 				d.options.Log.Warn("cannot stop watching files", zap.Error(err))
 			}
@@ -205,7 +215,7 @@ func (d *Development) build(p *Project) {
 	c := p.Config
 	d.options.Loop.Send(func() loop.Work {
 		return func() func() {
-			path, err := c.ResolveBuild()
+			path, err := p.Find()
 			return func() {
 				if err != nil {
 					d.started(nil, 0, err)

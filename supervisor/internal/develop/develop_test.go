@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/zap"
@@ -63,7 +64,7 @@ func project(t *testing.T, build string) *Project {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Project{Config: c, Dir: dir, Output: filepath.Join(dir, "out")}
+	return &Project{Config: c, Dir: dir, Output: filepath.Join(dir, "out"), Find: c.ResolveBuild}
 }
 
 // develop begins to follow the project.
@@ -223,4 +224,28 @@ func TestFollow(t *testing.T) {
 	if err := d.Follow(&other); err != nil || d.Changes() != nil {
 		t.Errorf("files are watched that nobody follows: %v", err)
 	}
+}
+
+// slow is a watcher that is just reading a folder, of which nothing comes.
+type slow chan struct{}
+
+func (slow) Changes() <-chan []filewatch.Change { return nil }
+
+func (s slow) Close() error {
+	<-s
+	return nil
+}
+
+// TestCloseHangs: whoever watches nothing any more does not wait for a file system that
+// does not answer.
+func TestCloseHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		answer := make(slow)
+		d := New(Options{Log: zap.NewNop()})
+		d.watcher = answer
+		if d.Close(); d.Changes() != nil {
+			t.Error("files are still watched")
+		}
+		close(answer)
+	})
 }

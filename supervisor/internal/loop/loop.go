@@ -85,5 +85,21 @@ func Soonest(times ...time.Time) (first time.Time) {
 	return first
 }
 
+// Within has another goroutine do something that may take as long as a file system does, and
+// waits for it for so long at most.
+func Within(atMost time.Duration, do func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		do()
+	}()
+	limit := time.NewTimer(atMost)
+	defer limit.Stop()
+	select {
+	case <-done:
+	case <-limit.C:
+	}
+}
+
 // Ended is closed by End.
 func (l *Loop) Ended() <-chan struct{} { return l.ended }

@@ -175,3 +175,18 @@ func TestMainErrands(t *testing.T) {
 		<-served
 	})
 }
+
+func TestWithin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin, answer, done := time.Now(), make(chan struct{}), 0
+		Within(time.Minute, func() { done++ })
+		if took := time.Since(begin); took > 0 || done != 1 {
+			t.Errorf("it took %v to do something %d times", took, done)
+		}
+		Within(time.Minute, func() { <-answer })
+		if took := time.Since(begin); took != time.Minute {
+			t.Errorf("what does not end was waited for %v", took)
+		}
+		close(answer)
+	})
+}

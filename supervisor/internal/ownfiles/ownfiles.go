@@ -157,19 +157,7 @@ func (f *Files) OpenPID(path string) (err error) {
 func (f *Files) PIDPath() string { return f.pid.Path() }
 
 // ClosePID gives the pid file up. Its file system is waited for so long at most.
-func (f *Files) ClosePID(atMost time.Duration) {
-	closed := make(chan struct{})
-	go func() {
-		defer close(closed)
-		f.pid.Close()
-	}()
-	limit := time.NewTimer(atMost)
-	defer limit.Stop()
-	select {
-	case <-closed:
-	case <-limit.C:
-	}
-}
+func (f *Files) ClosePID(atMost time.Duration) { loop.Within(atMost, f.pid.Close) }
 
 // Move has the files be where a configuration wants them that was accepted. What
 // cannot be is said, and stays where it was.
