@@ -66,13 +66,13 @@ func TestUnheeded(t *testing.T) {
 			if got := c.Unheeded(); !slices.Equal(got, test.want) || c.PlainServer() != test.server {
 				t.Errorf("%q of %q, want %q of %q", got, c.PlainServer(), test.want, test.server)
 			}
-			var heir Config
+			var next Config
 			text, err := c.MarshalJSON()
 			if err == nil {
-				err = heir.UnmarshalJSON(text)
+				err = next.UnmarshalJSON(text)
 			}
-			if err != nil || !slices.Equal(heir.Unheeded(), test.want) {
-				t.Errorf("after an upgrade %q, %v", heir.Unheeded(), err)
+			if err != nil || !slices.Equal(next.Unheeded(), test.want) {
+				t.Errorf("after an upgrade %q, %v", next.Unheeded(), err)
 			}
 		})
 	}

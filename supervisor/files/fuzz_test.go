@@ -16,20 +16,20 @@ import (
 // testTimeout is the absurd cap on opening a file.
 const testTimeout = 20 * time.Second
 
-// What others may do in a world, as the kernel lets them: a deed is its kind, who does
+// What others may do in a world, as the kernel lets them: an attack is its kind, who does
 // it, and two places.
 const (
-	deedSymlink = iota
-	deedLink
-	deedRename
-	deedFolder
-	deedFile
-	deedFIFO
-	deedSocket
-	deedOpenUp // chmod 0777
-	deedRemove
-	deedLinkVault // a second name for the secret, as without fs.protected_hardlinks
-	deeds
+	attackSymlink = iota
+	attackLink
+	attackRename
+	attackFolder
+	attackFile
+	attackFIFO
+	attackSocket
+	attackOpenUp // chmod 0777
+	attackRemove
+	attackLinkVault // a second name for the secret, as without fs.protected_hardlinks
+	attacks
 )
 
 // Where things can be in a world, and where links can lead: relative to the folder of
@@ -59,35 +59,35 @@ func whileOther(user int, f func()) {
 	f()
 }
 
-// commit does a deed, which may fail.
-func (w world) commit(kind, who, from, to byte) {
+// attack makes an attack, which may fail.
+func (w world) attack(kind, who, from, to byte) {
 	user := []int{other, third}[who%2]
 	old, place := w.path(fuzzPlace(from)), w.path(fuzzPlace(to))
 	free := false
 	whileOther(user, func() {
-		switch kind % deeds {
-		case deedSymlink:
+		switch kind % attacks {
+		case attackSymlink:
 			_ = os.Symlink(fuzzTargets[int(from)%len(fuzzTargets)], place)
-		case deedLink:
+		case attackLink:
 			_ = unix.Linkat(unix.AT_FDCWD, old, unix.AT_FDCWD, place, 0)
-		case deedRename:
+		case attackRename:
 			_ = unix.Rename(old, place)
-		case deedFolder:
+		case attackFolder:
 			_ = unix.Mkdir(place, 0o777)
-		case deedFile:
+		case attackFile:
 			// Without a reader a named pipe would have it wait.
 			if fd, err := unix.Open(place, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|always, 0o755); err == nil {
 				unix.Close(fd)
 			}
-		case deedFIFO:
+		case attackFIFO:
 			_ = unix.Mkfifo(place, 0o666)
-		case deedSocket:
+		case attackSocket:
 			_ = unix.Mknod(place, unix.S_IFSOCK|0o666, 0)
-		case deedOpenUp:
+		case attackOpenUp:
 			_ = unix.Chmod(place, 0o777)
-		case deedRemove:
+		case attackRemove:
 			_ = os.Remove(place)
-		case deedLinkVault:
+		case attackLinkVault:
 			free = unix.Mkfifo(place, 0o666) == nil && unix.Unlink(place) == nil
 		}
 	})
@@ -175,16 +175,16 @@ func FuzzOpen(f *testing.F) {
 	place := func(folder, name int) byte { return byte(folder<<2 | name) }
 	for _, seed := range [][]byte{
 		{},
-		{deedSymlink, 0, 0, place(1, 0)},
-		{deedSymlink, 0, 2, place(3, 0), deedSymlink, 1, 5, place(3, 1)},
-		{deedSymlink, 1, 2, place(4, 0), deedOpenUp, 0, 0, place(4, 0)},
-		{deedLinkVault, 0, 0, place(1, 1), deedRename, 0, place(1, 1), place(4, 1)},
-		{deedFIFO, 0, 0, place(1, 0), deedSocket, 1, 0, place(3, 0)},
-		{deedFolder, 0, 0, place(1, 0), deedSymlink, 0, 11, place(8, 1), deedOpenUp, 0, 0, place(1, 0)},
-		{deedRename, 0, place(4, 2), place(4, 1), deedFile, 0, 0, place(4, 2)},
-		{deedSymlink, 0, 16, place(7, 0), deedSymlink, 0, 14, place(4, 0), deedSymlink, 0, 15, place(1, 1)},
-		{deedRename, 0, place(1, 2), place(4, 3), deedLink, 1, place(4, 3), place(3, 0)},
-		{deedFIFO, 0, 0, place(1, 0), deedFile, 0, 0, place(1, 0)},
+		{attackSymlink, 0, 0, place(1, 0)},
+		{attackSymlink, 0, 2, place(3, 0), attackSymlink, 1, 5, place(3, 1)},
+		{attackSymlink, 1, 2, place(4, 0), attackOpenUp, 0, 0, place(4, 0)},
+		{attackLinkVault, 0, 0, place(1, 1), attackRename, 0, place(1, 1), place(4, 1)},
+		{attackFIFO, 0, 0, place(1, 0), attackSocket, 1, 0, place(3, 0)},
+		{attackFolder, 0, 0, place(1, 0), attackSymlink, 0, 11, place(8, 1), attackOpenUp, 0, 0, place(1, 0)},
+		{attackRename, 0, place(4, 2), place(4, 1), attackFile, 0, 0, place(4, 2)},
+		{attackSymlink, 0, 16, place(7, 0), attackSymlink, 0, 14, place(4, 0), attackSymlink, 0, 15, place(1, 1)},
+		{attackRename, 0, place(1, 2), place(4, 3), attackLink, 1, place(4, 3), place(3, 0)},
+		{attackFIFO, 0, 0, place(1, 0), attackFile, 0, 0, place(1, 0)},
 	} {
 		for i := range len(fuzzFolders) * len(fuzzNames) {
 			f.Add(seed, byte(i))
@@ -201,9 +201,9 @@ func FuzzOpen(f *testing.F) {
 		for _, folder := range fuzzFolders[:8] {
 			w.file(filepath.Join(folder, "tool"), 0, 0o755)
 		}
-		const most = 16 // deeds
+		const most = 16 // attacks
 		for n := 0; len(program) >= 4 && n < most; n, program = n+1, program[4:] {
-			w.commit(program[0], program[1], program[2], program[3])
+			w.attack(program[0], program[1], program[2], program[3])
 		}
 		w.openAll(w.path(fuzzPlace(path)))
 		w.openAll(w.path(filepath.Join(fuzzPlace(path), "secret")))

@@ -25,7 +25,7 @@ func newFront(t testing.TB, handler http.HandlerFunc) (*front, *httptest.Server)
 	behind := httptest.NewServer(handler)
 	t.Cleanup(behind.Close)
 	f := &front{
-		upstream: &upstream{network: "tcp", address: behind.Listener.Addr().String(), timeout: testPatience},
+		upstream: &upstream{network: "tcp", address: behind.Listener.Addr().String(), timeout: testTimeout},
 		program:  &program{ended: make(chan struct{})},
 	}
 	f.pulse.upstream = f.upstream
@@ -108,7 +108,7 @@ func TestUpgrade(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(testPatience))
+	c.SetDeadline(time.Now().Add(testTimeout))
 	io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: shout\r\n\r\n")
 	r := bufio.NewReader(c)
 	res, err := http.ReadResponse(r, nil)
@@ -158,7 +158,7 @@ func TestNobodyBehind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &front{upstream: &upstream{network: "tcp", address: l.Addr().String(), timeout: testPatience}, program: &program{ended: make(chan struct{})}}
+	f := &front{upstream: &upstream{network: "tcp", address: l.Addr().String(), timeout: testTimeout}, program: &program{ended: make(chan struct{})}}
 	l.Close()
 	status := func() (int, string) {
 		w := httptest.NewRecorder()
@@ -182,7 +182,7 @@ func TestPulse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	p := pulse{upstream: &upstream{network: "tcp", address: l.Addr().String(), timeout: testPatience}}
+	p := pulse{upstream: &upstream{network: "tcp", address: l.Addr().String(), timeout: testTimeout}}
 	ended := make(chan struct{})
 	p.feel(ended) // of which nothing is known yet
 	p.usable.Store(true)
@@ -207,7 +207,7 @@ func TestPulse(t *testing.T) {
 		// Those that came later have a connection of their own.
 		select {
 		case <-felt:
-		case <-time.After(testPatience):
+		case <-time.After(testTimeout):
 			t.Fatal("a program that closes connections is not alive")
 		}
 	}
@@ -227,7 +227,7 @@ func TestCanceled(t *testing.T) {
 	f.handler().ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil))
 	select {
 	case <-gone:
-	case <-time.After(testPatience):
+	case <-time.After(testTimeout):
 		t.Error("the program goes on")
 	}
 }

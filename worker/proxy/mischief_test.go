@@ -164,7 +164,7 @@ func TestBrokenBody(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			c.SetDeadline(time.Now().Add(testPatience))
+			c.SetDeadline(time.Now().Add(testTimeout))
 			io.WriteString(c, request)
 			c.(*net.TCPConn).CloseWrite()
 			answer, err := http.ReadResponse(bufio.NewReader(c), nil)
@@ -195,7 +195,7 @@ func TestContinue(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			c.SetDeadline(time.Now().Add(testPatience))
+			c.SetDeadline(time.Now().Add(testTimeout))
 			fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", tt.size)
 			r := bufio.NewReader(c)
 			if line, err := r.ReadString('\n'); err != nil || line != "HTTP/1.1 100 Continue\r\n" {

@@ -16,9 +16,9 @@ import (
 const (
 	pollMin = 2 * time.Millisecond // between two looks at a program that starts
 	pollMax = 100 * time.Millisecond
-	// patience is how long a program may take to start before its front says what it is
+	// slowStart is how long a program may take to start before its front says what it is
 	// waiting for, or half of startup_timeout if that is less.
-	patience = 5 * time.Second
+	slowStart = 5 * time.Second
 	// askTimeout is how long an answer to ready_path may take.
 	askTimeout = 5 * time.Second
 	// partingTime is what a program may take to end after it has left another one behind.
@@ -43,7 +43,7 @@ func (f *front) await(draining <-chan struct{}) error {
 		}
 		cancel()
 	}()
-	late := time.After(min(patience, f.options.startupTimeout/2))
+	late := time.After(min(slowStart, f.options.startupTimeout/2))
 	for pause := pollMin; ; pause = min(2*pause, pollMax) {
 		missing := f.missing(ctx)
 		if missing == nil {

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// testPatience is an absurd time, for tests on a machine that does something else.
-const testPatience = time.Minute
+// testTimeout is an absurd time, for tests on a machine that does something else.
+const testTimeout = time.Minute
 
 // serveEach starts a program that serves each connection with a function.
 func serveEach(t *testing.T, serve func(c net.Conn, r *bufio.Reader)) *upstream {
@@ -38,7 +38,7 @@ func serveEach(t *testing.T, serve func(c net.Conn, r *bufio.Reader)) *upstream 
 			}()
 		}
 	}()
-	return &upstream{network: "tcp", address: l.Addr().String(), timeout: testPatience}
+	return &upstream{network: "tcp", address: l.Addr().String(), timeout: testTimeout}
 }
 
 const hello = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -153,7 +153,7 @@ func TestReplaced(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer l.Close()
-			u := &upstream{network: "tcp", address: l.Addr().String(), timeout: testPatience}
+			u := &upstream{network: "tcp", address: l.Addr().String(), timeout: testTimeout}
 			ours, err := u.fresh(t.Context())
 			if err != nil {
 				t.Fatal(err)

@@ -30,9 +30,9 @@ var ways = []struct {
 	{"keep-alive with pauses", load.Plan{Connections: 128, Mode: load.KeepAlive, Method: http.MethodPost, Body: `{"prompt":"hello"}`, Pause: 150 * time.Millisecond}, 5_000},
 }
 
-// under does the deed eight times during the time of load, for each of the ways,
+// under does something eight times during the time of load, for each of the ways,
 // and goes on until there were enough requests.
-func under(t *testing.T, m *master, span time.Duration, perConnection int, deed func(*running)) {
+func under(t *testing.T, m *master, span time.Duration, perConnection int, do func(*running)) {
 	for _, way := range ways {
 		if !t.Run(way.name, func(t *testing.T) {
 			plan := way.plan
@@ -42,7 +42,7 @@ func under(t *testing.T, m *master, span time.Duration, perConnection int, deed 
 			for i := range 8 {
 				// Spread over the time of the load.
 				<-time.After(time.Until(begin.Add(time.Duration(i) * tenth(span) / 8)))
-				deed(r)
+				do(r)
 			}
 			<-time.After(time.Until(begin.Add(tenth(span))))
 			r.atLeast(tenth(way.least))

@@ -109,7 +109,7 @@ func (n noted) Accept() (net.Conn, error) {
 	return c, err
 }
 
-// villainy is what a villain does. Each deed may fail.
+// villainy is what a villain does. Each attempt may fail.
 type villainy struct {
 	given  map[string]string
 	socket int
