@@ -6,15 +6,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"net/http"
-	"net/http/httputil"
 	"os"
 	"os/signal"
+	"reflect"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/worker"
 	"github.com/gosuper/gosuper/worker/protocol"
@@ -156,88 +157,57 @@ func (f *front) stop() int {
 	return 0
 }
 
-// flushInterval is how long a part of a body of known length may be held back. All others
-// are streams, and flushed at once.
-const flushInterval = time.Millisecond
-
-// handler forwards requests.
-func (f *front) handler() http.Handler {
-	proxy := &httputil.ReverseProxy{
-		Rewrite:       f.rewrite,
-		Transport:     f.upstream,
-		FlushInterval: flushInterval,
-		BufferPool:    new(buffers),
-		ErrorHandler:  f.failed,
-		// What goes wrong in the middle of an answer the access log tells.
-		ErrorLog: log.New(io.Discard, "", 0),
+// forgetStart unmaps the pages of this program's code, most of which only the start has
+// run and the kernel would count as this front's for good. What is run again is mapped
+// again, from the page cache. Only code is: it is nowhere changed in memory.
+func forgetStart() {
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		return
 	}
-	return forwarder{f, proxy}
-}
-
-// A forwarder is the handler of a front.
-type forwarder struct {
-	front *front
-	proxy *httputil.ReverseProxy
-}
-
-func (f forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.ProtoMajor == 1 && r.ContentLength != 0 {
-		// The program may answer before it has all of the body.
-		_ = http.NewResponseController(w).EnableFullDuplex()
-	}
-	defer f.front.showLife(r.Context())
-	f.proxy.ServeHTTP(w, r)
-}
-
-// statusClientGone is nginx's for a client that did not wait for the answer.
-const statusClientGone = 499
-
-// failed answers a request that the program did not.
-func (f *front) failed(w http.ResponseWriter, r *http.Request, err error) {
-	status, text := http.StatusBadGateway, "The program behind this worker did not answer.\n"
-	timeout, ok := errors.AsType[interface {
-		error
-		Timeout() bool
-	}](err)
-	switch _, broken := errors.AsType[bodyError](err); {
-	case broken:
-		w.Header().Set("Connection", "close")
-		status, text = http.StatusBadRequest, "The body of the request could not be read.\n"
-	case r.Context().Err() != nil:
-		// Or it was answered at its deadline, and this goes nowhere.
-		status, text = statusClientGone, ""
-	case f.program.dead():
-		w.Header().Set("Connection", "close")
-		text = "The program behind this worker has ended.\n"
-	case ok && timeout.Timeout():
-		status, text = http.StatusGatewayTimeout, "The program behind this worker took too long to accept a connection.\n"
-	default:
-		f.failures.say(fmt.Sprintf("%s %s: %v", r.Method, r.URL.EscapedPath(), err))
-	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.WriteHeader(status)
-	io.WriteString(w, text)
-}
-
-// showLife returns at once, unless the request was ended at its deadline: then the program
-// may be stuck, and this returns when it is not.
-func (f *front) showLife(ctx context.Context) {
-	if errors.Is(context.Cause(ctx), http.ErrHandlerTimeout) {
-		f.pulse.feel(f.program.ended)
+	here := reflect.ValueOf(forgetStart).Pointer()
+	for line := range strings.Lines(string(maps)) {
+		var from, to uintptr
+		if _, err := fmt.Sscanf(line, "%x-%x r-xp", &from, &to); err == nil && from <= here && here < to {
+			_, _, _ = unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED) // without it all is as before
+			return
+		}
 	}
 }
 
-// buffers are those that bodies are copied through. A stream holds one from its first byte
-// to its last.
-type buffers struct{ pool sync.Pool }
-
-const bufferSize = 8 << 10
-
-func (b *buffers) Get() []byte {
-	if buf, ok := b.pool.Get().(*[bufferSize]byte); ok {
-		return buf[:]
-	}
-	return make([]byte, bufferSize)
+// complain says something on stderr, in one line and in one piece.
+func complain(format string, args ...any) {
+	os.Stderr.WriteString("gosuper: proxy: " + fmt.Sprintf(format, args...) + "\n")
 }
 
-func (b *buffers) Put(buf []byte) { b.pool.Put((*[bufferSize]byte)(buf)) }
+const (
+	// complaintPause is the time between two complaints of the same kind: a program that
+	// fails all requests would have all of them in the log.
+	complaintPause = time.Second
+	// complaintSize is the length of one in bytes.
+	complaintSize = 512
+)
+
+// complaints are of one kind.
+type complaints struct {
+	mu   sync.Mutex // guards what follows
+	next time.Time  // may be said
+	kept int        // were not
+}
+
+// say complains, unless that was done just now.
+func (c *complaints) say(text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	if now.Before(c.next) {
+		c.kept++
+		return
+	}
+	text = text[:min(len(text), complaintSize)]
+	if c.kept > 0 {
+		text += fmt.Sprintf(" (and %d others before it)", c.kept)
+	}
+	c.next, c.kept = now.Add(complaintPause), 0
+	complain("%s", text)
+}

@@ -4,8 +4,35 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"time"
 )
+
+// Options says what to watch.
+type Options struct {
+	// Paths are folders and files, absolute. Folders are watched with all that
+	// is below them. At least one.
+	Paths []string
+	// Only are the ends of the names of the files that count, such as ".py"; empty:
+	// all but those that are [Ignored].
+	Only []string
+	// Except are files of which nothing is to be heard, absolute. They need not
+	// exist yet.
+	Except []string
+	// Quiet is how long nothing must have happened before a batch is delivered,
+	// and Most how long a batch waits for that; 0: 150 ms, and 2 s.
+	Quiet, Most time.Duration
+	// Complain is called, from another goroutine, with what goes wrong later on:
+	// above all a new folder that cannot be watched.
+	Complain func(error)
+}
+
+// counts says whether a file of this name is one of those that are watched.
+func (o Options) counts(name string) bool {
+	return !Ignored(name, false) &&
+		(len(o.Only) == 0 || slices.ContainsFunc(o.Only, func(end string) bool { return strings.HasSuffix(name, end) }))
+}
 
 // ignoredFolders are folders of files that tools make or install.
 var ignoredFolders = map[string]bool{"node_modules": true, "__pycache__": true, "bower_components": true}
