@@ -26,13 +26,15 @@ var topics = slices.Concat([]topic{{"config", "every key of the configuration", 
 	{"operating", "what a reload, a stop and an upgrade do; the control socket; exit status", func() string { return operatingText }},
 	{"protocol", "what a worker is given, and what it may say", func() string { return protocolText }},
 	{"security", "what is promised against workers and neighbours, and what is not", func() string { return securityText }},
-	{"words", "what worker, slot, place, generation, cooperating and plain mean", func() string { return wordsText }},
+	{"words", "what worker, slot, spare, place, generation and plain mean", func() string { return wordsText }},
 })
 
 // wordsText explains what stands in the log and in gosuper status.
 const wordsText = `  worker       one process that runs COMMAND; its id is never given again
   slot         what a worker fills, 0 to workers-1; its replacement fills it too
-  place        0 to workers+surge-1, of no two living workers: for a port, a GPU
+  spare        a worker that is ready and accepts nothing: it has no slot until
+               it takes at once that of a worker that is gone (spares)
+  place        0 to workers+spares+surge-1, of no two living workers: for a port
   generation   which configuration it has: 1 at first, one more by each reload
   cooperating  it speaks the worker protocol: by package worker in Go, as
                python -m gosuper or MODULE:ATTR, as node --import
