@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -102,9 +103,9 @@ func announce() announcement {
 
 // inherit reads what gosuper has put into the environment, and takes it out. For a
 // program that gosuper did not start it leaves everything as it is.
-func inherit(announced announcement) (inheritance, error) {
+func inherit(a announcement) (inheritance, error) {
 	in := inheritance{keepAlive: defaultKeepAlive, notify: os.Getenv(protocol.EnvNotifySocket)}
-	if announced.given == nil {
+	if a.given == nil {
 		id, owner := os.Getenv(protocol.EnvWorkerID), os.Getenv(protocol.EnvListenPID)
 		if id == "" || owner == "" || owner == strconv.Itoa(os.Getpid()) {
 			return in, nil // alone, or a child of a worker
@@ -112,7 +113,7 @@ func inherit(announced announcement) (inheritance, error) {
 		return in, strayError(id, owner)
 	}
 
-	env := environment{given: announced.given}
+	env := environment{given: a.given}
 	in.supervised = true
 	in.notify = env.get(protocol.EnvNotifySocket)
 	in.sockets, in.socketless = env.takeSockets()
@@ -137,7 +138,7 @@ func inherit(announced announcement) (inheritance, error) {
 			env.fail(protocol.EnvStopSignal, errors.New("no such signal"))
 		}
 	}
-	if in.board = announced.board; in.board != nil {
+	if in.board = a.board; in.board != nil {
 		unix.Close(env.number(protocol.EnvScoreboardFD)) // the mapping stays
 	}
 	if fd := env.descriptor(protocol.EnvTLSFD, in.sockets); fd != 0 {
@@ -175,7 +176,7 @@ func inherit(announced announcement) (inheritance, error) {
 	for _, name := range limits {
 		os.Unsetenv(name)
 	}
-	return in, errors.Join(append(env.errs, announced.err)...)
+	return in, errors.Join(append(env.errs, a.err)...)
 }
 
 // activated returns the number of sockets passed by systemd's socket activation to a
@@ -257,6 +258,29 @@ func (e *environment) fail(name string, err error) {
 
 func (e *environment) cannot(name string, err error) error {
 	return fmt.Errorf("cannot use %s=%q: %w", name, e.get(name), err)
+}
+
+// maxPairBytes bounds what is read as certificate and key.
+const maxPairBytes = 1 << 20
+
+// readPair reads a certificate chain and its key from the descriptor, which it
+// closes.
+func readPair(fd int) (*tls.Certificate, error) {
+	file := os.NewFile(uintptr(fd), "certificate")
+	if file == nil {
+		return nil, errors.New("not a descriptor")
+	}
+	defer file.Close()
+	// The descriptor's position is shared with every other worker.
+	content, err := io.ReadAll(io.NewSectionReader(file, 0, maxPairBytes))
+	if err != nil {
+		return nil, err
+	}
+	cert, err := tls.X509KeyPair(content, content)
+	if err != nil {
+		return nil, fmt.Errorf("not a certificate and its key: %w", err)
+	}
+	return &cert, nil
 }
 
 // strayError explains that another process has been started in this one's place.

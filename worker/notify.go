@@ -7,13 +7,10 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strconv"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/gosuper/gosuper/worker/protocol"
 )
 
 // How long to wait for a master that does not read. A drain has better things to
@@ -83,32 +80,6 @@ func (r *reporter) connect() (*net.UnixConn, error) {
 		r.conn = unixConn
 	})
 	return r.conn, r.openErr
-}
-
-// hear returns when the master no longer holds its end. Whatever the master sends
-// before, the words on the board say what it means.
-func (p *process) hear(conn *net.UnixConn) {
-	var buf [256]byte
-	for {
-		if _, err := conn.Read(buf[:]); err != nil {
-			return
-		}
-		p.look()
-	}
-}
-
-// look sees of how many requests the master wants to hear, and whether this worker is a
-// spare no more.
-func (p *process) look() {
-	p.busyAt.Store(p.board.BusyAt())
-	p.tellBusy()
-	if !p.gate.Held() || p.board.Holds() {
-		return
-	}
-	if slot, ok := p.board.Slot(); ok {
-		os.Setenv(protocol.EnvSlot, strconv.Itoa(slot)) // for the application
-	}
-	p.gate.Release()
 }
 
 // dialNotify connects to NOTIFY_SOCKET, an absolute path or an abstract address.

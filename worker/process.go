@@ -4,8 +4,10 @@ package worker
 
 import (
 	"cmp"
+	"net"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -232,6 +234,32 @@ func (p *process) watch() {
 			}()
 		}
 	})
+}
+
+// hear returns when the master no longer holds its end. Whatever the master sends
+// before, the words on the board say what it means.
+func (p *process) hear(conn *net.UnixConn) {
+	var buf [256]byte
+	for {
+		if _, err := conn.Read(buf[:]); err != nil {
+			return
+		}
+		p.look()
+	}
+}
+
+// look sees of how many requests the master wants to hear, and whether this worker is a
+// spare no more.
+func (p *process) look() {
+	p.busyAt.Store(p.board.BusyAt())
+	p.tellBusy()
+	if !p.gate.Held() || p.board.Holds() {
+		return
+	}
+	if slot, ok := p.board.Slot(); ok {
+		os.Setenv(protocol.EnvSlot, strconv.Itoa(slot)) // for the application
+	}
+	p.gate.Release()
 }
 
 // drain begins the drain and returns; Serve brings it to its end.

@@ -4,11 +4,7 @@ package worker
 
 import (
 	"crypto/tls"
-	"errors"
-	"fmt"
-	"io"
 	"net/http"
-	"os"
 	"time"
 )
 
@@ -20,8 +16,6 @@ const (
 	// maxHeaderBytes bounds the header of a request. The largest that are known to be
 	// meant are Kerberos tickets of 64 KiB, in base64.
 	maxHeaderBytes = 128 << 10
-	// maxPairBytes bounds what is read as certificate and key.
-	maxPairBytes = 1 << 20
 )
 
 // harden fills in what net/http leaves unlimited.
@@ -57,24 +51,4 @@ func (p *process) serveListener(srv *http.Server, l *listener) error {
 		return srv.ServeTLS(l, "", "")
 	}
 	return srv.Serve(l)
-}
-
-// readPair reads a certificate chain and its key from the descriptor, which it
-// closes.
-func readPair(fd int) (*tls.Certificate, error) {
-	file := os.NewFile(uintptr(fd), "certificate")
-	if file == nil {
-		return nil, errors.New("not a descriptor")
-	}
-	defer file.Close()
-	// The descriptor's position is shared with every other worker.
-	content, err := io.ReadAll(io.NewSectionReader(file, 0, maxPairBytes))
-	if err != nil {
-		return nil, err
-	}
-	cert, err := tls.X509KeyPair(content, content)
-	if err != nil {
-		return nil, fmt.Errorf("not a certificate and its key: %w", err)
-	}
-	return &cert, nil
 }
