@@ -117,7 +117,7 @@ func TestStrays(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer left.Close()
-	left.CloseWriteEnd()
+	defer left.CloseWriteEnd() // until then somebody may write
 	r.Leave(left)
 	if r.Save(); len(r.left) != 1 || r.left[0].Worker != 0 || r.left[0].Tail != left {
 		t.Fatalf("strays are %+v", r.left)
