@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gosuper._request import Message, Send
 
-CHUNKS = [b"%x\r\n" % size for size in range(1024)]
+KNOWN_CHUNKS = 1024
+CHUNKS = [b"%x\r\n" % size for size in range(KNOWN_CHUNKS)]
 """How a chunk of each of these sizes begins; it ends with a line break too."""
 
 _MOST = 256

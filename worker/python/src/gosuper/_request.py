@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gosuper import _board
 from gosuper._deadlines import STREAMING, UPGRADED, WAITING
-from gosuper._heads import CHUNKS, takes_chunks, write_last
+from gosuper._heads import CHUNKS, KNOWN_CHUNKS, takes_chunks, write_last
 
 if TYPE_CHECKING:
     from gosuper._connection import Connection
@@ -75,8 +75,8 @@ class Request:
         """The client has hung up."""
         self.telling = True
         """Whether the answer says something of the application."""
-        # The server's own state of the answer, where that is known; and the same while its parts are chunks.
-        self._chunks: Any = None
+        # The server's own state of the answer, where that is known; and while its parts are chunks also what they take.
+        self._chunks: tuple[Any, Any, Any] | None = None
         self._cycle: Any = send.__self__ if ledger.knows_heads and connection is not None else None  # type: ignore[attr-defined]
 
     @property
@@ -125,11 +125,12 @@ class Request:
                 self.progress = self.word[0] = monotonic_ns()
                 size = len(body)
                 self.bytes += size
-                cycle = self._chunks
-                if cycle is not None and size and not cycle.flow.write_paused and not cycle.disconnected:
-                    cycle.transport.write((CHUNKS[size] if size < len(CHUNKS) else b"%x\r\n" % size) + body + b"\r\n")
-                else:
-                    await self.raw_send(message)
+                if size and self._chunks is not None:
+                    cycle, flow, write = self._chunks
+                    if not flow.write_paused and not cycle.disconnected:
+                        write((CHUNKS[size] if size < KNOWN_CHUNKS else b"%x\r\n" % size) + body + b"\r\n")
+                        return
+                await self.raw_send(message)
                 return
             self._chunks = None
             if self.gone or self.connection is None or not self.connection.completes:
@@ -147,7 +148,7 @@ class Request:
             if cycle is None or ledger.closing or not ledger.heads.begin(cycle, message):
                 await self._send_head(message)
             if cycle is not None and cycle.chunked_encoding and takes_chunks(cycle):
-                self._chunks = cycle
+                self._chunks = cycle, cycle.flow, cycle.transport.write
         else:
             await self._send_other(kind, message)
 
