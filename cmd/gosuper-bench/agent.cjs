@@ -1,5 +1,6 @@
 'use strict';
-// The bench's agent for Node: the paths and answers of app.py, under gosuper or as node:cluster and pm2 start it.
+// The bench's agent for Node: the paths and answers of app.py, under gosuper, behind its front, or as node:cluster and
+// pm2 start it.
 
 const http = require('node:http');
 
@@ -49,13 +50,13 @@ const server = http.createServer((request, response) => {
   }
 });
 
-if (process.env.GOSUPER_WORKER_ID) {
+const { GOSUPER_WORKER_ID, PORT } = process.env;
+if (GOSUPER_WORKER_ID && !PORT) {
   require('gosuper').listen(server);
 } else {
   // The end that guides recommend.
   const finish = () => server.close(() => process.exit(0));
   process.on('SIGTERM', finish).on('SIGINT', finish);
-  const { PORT } = process.env;
   server.listen(PORT ? { port: Number(PORT), host: '127.0.0.1' } : { fd: 3 }, () => {
     process.stderr.write('agent ready\n');
     process.send?.('ready'); // to pm2

@@ -65,6 +65,8 @@ async def app(scope, receive, send):
         return
     if path == "/debug/sleep":
         await asyncio.sleep(seconds(query["d"]))
+    elif path == "/debug/thread":
+        await asyncio.to_thread(time.sleep, seconds(query["d"]))
     elif path == "/debug/block":
         time.sleep(seconds(query["d"]))
     elif path == "/debug/spin":

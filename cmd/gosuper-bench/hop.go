@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 
@@ -24,19 +23,49 @@ func (b *bench) nginx() []spec {
 }
 
 // site is what nginx needs to be a hop as good as it can: kept connections to the
-// program, nothing held back, and no log.
+// programs, of which none is left out for having failed, nothing held back, and no log.
 const site = `daemon off; worker_processes 1; pid nginx.pid; error_log stderr;
 events { worker_connections 4096; }
 http {
 	access_log off; keepalive_requests 1000000000;
 	client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
-	upstream program { server PROGRAM; keepalive 256; keepalive_requests 1000000000; }
+	upstream program { PROGRAMS keepalive 256; keepalive_requests 1000000000; }
 	server {
 		listen LISTEN;
-		location / { proxy_pass http://program; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off; }
+		location / {
+			proxy_pass http://program; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
+			proxy_next_upstream error timeout;
+		}
 	}
 }
 `
+
+// nginxBefore is nginx on descriptor 3 before programs at these addresses.
+func nginxBefore(programs ...string) (*exec.Cmd, error) {
+	name, err := unix.Getsockname(3)
+	if err != nil {
+		return nil, fmt.Errorf("cannot serve descriptor 3: %w", err)
+	}
+	dir, err := os.MkdirTemp(".", "nginx")
+	if err != nil {
+		return nil, err
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, err
+	}
+	servers := ""
+	for _, program := range programs {
+		servers += fmt.Sprintf("server %s max_fails=0; ", program)
+	}
+	front := fmt.Sprintf("127.0.0.1:%d", name.(*unix.SockaddrInet4).Port)
+	file := filepath.Join(dir, "nginx.conf")
+	if err := os.WriteFile(file, []byte(strings.NewReplacer("PROGRAMS", servers, "LISTEN", front).Replace(site)), 0o600); err != nil {
+		return nil, err
+	}
+	cmd := child(os.NewFile(3, "socket"), "nginx", "-e", "stderr", "-p", dir, "-c", file)
+	cmd.Env = append(os.Environ(), "NGINX=3;")
+	return cmd, nil
+}
 
 // newNginx is nginx on descriptor 3 and a bare agent behind it.
 func newNginx() *cobra.Command {
@@ -45,42 +74,30 @@ func newNginx() *cobra.Command {
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			name, err := unix.Getsockname(3)
-			if err != nil {
-				return fmt.Errorf("cannot serve descriptor 3: %w", err)
-			}
 			socket, program, err := listen()
 			if err != nil {
 				return err
 			}
-			dir, err := os.MkdirTemp(".", "nginx")
-			if err != nil {
-				return err
-			}
-			if dir, err = filepath.Abs(dir); err != nil {
-				return err
-			}
-			front := fmt.Sprintf("127.0.0.1:%d", name.(*unix.SockaddrInet4).Port)
-			text := strings.NewReplacer("PROGRAM", program, "LISTEN", front).Replace(site)
-			file := filepath.Join(dir, "nginx.conf")
-			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-				return err
-			}
-			runtime.LockOSThread() // with whose end both children end
 			if err := child(socket, self(), "agent", "--bare").Start(); err != nil {
 				return err
 			}
-			nginx := child(os.NewFile(3, "socket"), "nginx", "-e", "stderr", "-p", dir, "-c", file)
-			nginx.Env = append(os.Environ(), "NGINX=3;")
-			return nginx.Run()
+			cmd, err := nginxBefore(program)
+			if err != nil {
+				return err
+			}
+			return cmd.Run()
 		},
 	}
 }
 
-// child is a command whose descriptor 3 is the socket, and that ends with this program.
+// child is a command whose descriptor 3 is the socket, nil for none, and that ends with this
+// program. It must be started on the main goroutine.
 func child(socket *os.File, words ...string) *exec.Cmd {
 	cmd := exec.Command(words[0], words[1:]...)
-	cmd.ExtraFiles, cmd.Stdout, cmd.Stderr = []*os.File{socket}, os.Stderr, os.Stderr
+	if socket != nil {
+		cmd.ExtraFiles = []*os.File{socket}
+	}
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd
 }

@@ -92,12 +92,12 @@ func newCommand(stdout, stderr io.Writer) *cobra.Command {
 	var o options
 	var list strings.Builder
 	for _, s := range scenarios {
-		fmt.Fprintf(&list, "\n  %-8s  %s", s.name, s.about)
+		fmt.Fprintf(&list, "\n  %-9s  %s", s.name, s.about)
 	}
 	cmd := &cobra.Command{
 		Use:   "gosuper-bench [flags] [SCENARIO...]",
 		Short: "Compare gosuper with bare processes, Gunicorn and Uvicorn",
-		Long: "Run scenarios, all but soak if none is named, on gosuper and what it would\n" +
+		Long: "Run scenarios, all but hopreload and soak if none is named, on gosuper and what it would\n" +
 			"replace, in turns, and print one Markdown table.\n\nScenarios:" + list.String(),
 		Example: "  go build -o bin/ ./cmd/gosuper ./cmd/gosuper-bench ./examples/agent-server\n" +
 			"  bin/gosuper-bench --venv .venv --rounds 15 --duration 2s",
@@ -133,7 +133,7 @@ func newCommand(stdout, stderr io.Writer) *cobra.Command {
 	flags.StringArrayVar(&o.variants, "variant", nil, "compare also with gosuper that has `NAME=VALUE` in its environment, which workers inherit; may be repeated")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	cmd.SetHelpCommand(&cobra.Command{Hidden: true})
-	cmd.AddCommand(newAgent(), newNginx())
+	cmd.AddCommand(newAgent(), newNginx(), newRolling())
 	return cmd
 }
 

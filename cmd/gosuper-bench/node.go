@@ -32,6 +32,30 @@ func (b *bench) nodes(workers int, w wish) []spec {
 	if b.installed("pm2") {
 		peer("pm2", "--port", freePort)
 	}
+	if w.hop {
+		specs = append(specs, b.fronts(workers, w.flags()...)...)
+	}
+	if w.hop && !w.timeout {
+		specs = append(specs, b.rolling(workers)...)
+	}
+	return specs
+}
+
+// fronts are those of gosuper before the same agent, and before the servers for Python that
+// the virtual environment has.
+func (b *bench) fronts(workers int, flags ...string) []spec {
+	front := func(name string, words ...string) spec {
+		s := b.gosuperWith(workers, words, append([]string{"--worker-class", "proxy"}, flags...)...)
+		s.name = "gosuper before " + name
+		return s
+	}
+	specs := []spec{front("node", b.nodeProgram, "agent.cjs")}
+	if program := filepath.Join(b.venv, "bin", "uvicorn"); executable(program) {
+		specs = append(specs, front("uvicorn", program, "--port", "{port}", "--log-level", "warning", "--no-access-log", "app:app"))
+	}
+	if program := filepath.Join(b.venv, "bin", "granian"); executable(program) {
+		specs = append(specs, front("granian", program, "--interface", "asgi", "--log-level", "warning", "--port", "{port}", "app:app"))
+	}
 	return specs
 }
 

@@ -32,5 +32,8 @@ pm2.connect(true, (error) => {
     process.stderr.write('agent ready\n'.repeat(Number(workers)));
   });
 });
-process.on('SIGHUP', () => pm2.reload('agent', expect));
+let reloaded = Promise.resolve(); // pm2 refuses to reload while it does
+process.on('SIGHUP', () => {
+  reloaded = reloaded.then(() => new Promise((resolve) => pm2.reload('agent', (error) => resolve(expect(error)))));
+});
 process.on('SIGTERM', () => pm2.delete('agent', () => process.exit(0)));

@@ -67,6 +67,27 @@ func reload(ctx context.Context, b *bench, t *target) (sample, error) {
 	})
 }
 
+const (
+	hopReloads = 8
+	hopRuns    = 20 // of --duration, in which they are
+)
+
+// hopReload replaces all workers eight times, evenly over the time.
+func hopReload(ctx context.Context, b *bench, t *target) (sample, error) {
+	return b.during(ctx, t, func(f *traffic) (sample, error) {
+		began := time.Now()
+		for i := range hopReloads {
+			if err := wait(ctx, time.Until(began.Add(time.Duration(i)*hopRuns*b.duration/hopReloads))); err != nil {
+				return nil, err
+			}
+			if err := f.reload(ctx); err != nil {
+				return nil, err
+			}
+		}
+		return sample{count("reloads", hopReloads)}, wait(ctx, time.Until(began.Add(hopRuns*b.duration)))
+	})
+}
+
 // reload replaces all workers and waits until the old ones are gone.
 func (f *traffic) reload(ctx context.Context) error {
 	old, err := f.workers(ctx)

@@ -190,9 +190,13 @@ func (w *row) text(c *cell) string {
 func (r *report) verdict() error {
 	var errs []error
 	for _, w := range r.rows {
-		if c := w.cells["gosuper"]; c != nil && w.must != nil {
+		for _, column := range r.columns {
+			c := w.cells[column]
+			if c == nil || w.must == nil || !strings.HasPrefix(column, "gosuper") {
+				continue
+			}
 			if err := w.must(c.tally); err != nil {
-				errs = append(errs, fmt.Errorf("gosuper in %s: %w", w.scenario, err))
+				errs = append(errs, fmt.Errorf("%s in %s: %w", column, w.scenario, err))
 			}
 		}
 	}

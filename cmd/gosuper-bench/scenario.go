@@ -63,6 +63,11 @@ var scenarios = []scenario{
 		run: reload,
 	},
 	{
+		name: "hopreload", about: "8 reloads in 20 times --duration, of three kinds: the package for Node, fronts, and nginx; only if named",
+		wish: wish{hop: true}, workers: 2, node: true,
+		run: hopReload, named: true,
+	},
+	{
 		name: "recycle", about: "workers replaced after every 500 requests, under load of three kinds",
 		specs: func(b *bench) []spec {
 			return slices.Concat([]spec{b.ours(2, "--max-requests", "500")}, b.gunicorn(2, "--max-requests", "500"), b.uvicorn(2, "--limit-max-requests", "500"))
@@ -96,12 +101,12 @@ var scenarios = []scenario{
 		specs: func(b *bench) []spec {
 			return slices.Concat([]spec{b.ours(1, "--timeout", "1s")}, b.gunicorn(1, "--timeout", "1"), b.uvicorn(1))
 		},
-		wish: wish{timeout: true}, workers: 1,
+		wish: wish{timeout: true, hop: true}, workers: 1, node: true,
 		run: timeout,
 	},
 	{
 		name: "blocked", about: "timeout = 1s; handlers that sleep in a thread, and one that blocks the event loop",
-		wish: wish{timeout: true}, workers: 1, node: true,
+		wish: wish{timeout: true, hop: true}, workers: 1, node: true,
 		run: blocked,
 	},
 	{

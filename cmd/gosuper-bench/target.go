@@ -31,7 +31,7 @@ type spec struct {
 
 // freePort in the arguments of a server that binds its socket itself stands for a port
 // that was free a moment ago.
-const freePort = "{port}"
+const freePort = "{free port}"
 
 // binding is the target with a socket of its own.
 func (s spec) binding() spec {
@@ -165,10 +165,12 @@ func (b *bench) start(ctx context.Context, s spec) (*target, error) {
 
 // listens reports whether the kernel takes connections for the target.
 func (t *target) listens() bool {
-	if t.socket != nil {
-		return true
-	}
-	conn, err := net.Dial("tcp", t.addr)
+	return t.socket != nil || dials(t.addr)
+}
+
+// dials reports whether the kernel takes connections for somebody at an address.
+func dials(addr string) bool {
+	conn, err := net.Dial("tcp", addr)
 	if err == nil {
 		conn.Close()
 	}
