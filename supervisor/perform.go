@@ -58,6 +58,9 @@ func (s *Supervisor) perform(a fleet.Action) (rest func()) {
 		s.log.Info("worker is no longer stuck, and is replaced all the same", s.roster.Of(a.ID).Fields()...)
 	case fleet.FoundFailing:
 		s.log.Error("worker fails while others do not, and is replaced", s.roster.Of(a.ID).Fields(zap.Uint32("failures", s.roster.Of(a.ID).View().Failures().Row))...)
+	case fleet.FoundFailed:
+		s.roster.Of(a.ID).SetDeadline(a.Until)
+		s.log.Error("worker can serve nobody any more, as it says, and is replaced", s.roster.Of(a.ID).Fields()...)
 	case fleet.FoundOutage:
 		s.log.Warn("workers fail, and none is replaced for max_failures: no other answers well", zap.Int("failing", a.Failing))
 	case fleet.Weigh:

@@ -170,6 +170,26 @@ func (p *process) recycle(reason string) error {
 	return nil
 }
 
+// Fail tells the master that this worker can serve nobody any more: its device is gone, say,
+// or what it works with has died. The worker drains as if it had been told to, and should
+// then end with a status that says what happened. To the master it has crashed, and another
+// one is started at once, or after the backoff of a crash loop. When Fail returns, the
+// listeners accept nothing any more. The error is that of the message.
+func Fail() error { return self().fail() }
+
+func (p *process) fail() error {
+	if p.broken != nil {
+		return p.broken
+	}
+	p.watch()
+	if p.drains.Load() {
+		return nil
+	}
+	err := p.reporter.send(protocol.NotifyFailed, sendTimeout)
+	p.drain()
+	return err
+}
+
 // longestReason is how much of a reason the master takes, in bytes.
 const longestReason = 32
 

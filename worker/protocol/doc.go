@@ -7,12 +7,12 @@
 //
 // # Being started
 //
-// A worker is an ordinary program, started by execve. It leads its own process
-// group, has default signal dispositions, an empty signal mask and /dev/null as
-// its standard input. Its standard output and error are pipes, or one pipe for
-// both, from which the master passes on what is written: programs that look for a
-// terminal find none. Where the master's own output is one, PYTHONUNBUFFERED is 1
-// unless the user has set it. A worker is told what it needs by its environment:
+// A worker is an ordinary program, started by execve. It leads its own process group, has
+// default signal dispositions, an empty signal mask and /dev/null as its standard input. Its
+// standard output and error are pipes, or one pipe for both, from which the master passes on
+// what is written: programs that look for a terminal find none. Where the master's own output
+// is one, PYTHONUNBUFFERED is 1 unless the user has set it. A worker is told what it needs by
+// its environment:
 //
 //   - LISTEN_FDS=n, LISTEN_PID, LISTEN_FDNAMES: the descriptors 3 to 3+n-1 are
 //     listening sockets, in the order of the `bind` setting (bind0, bind1, ... or
@@ -85,12 +85,11 @@
 //
 // # Reporting
 //
-// GOSUPER_NOTIFY_FD is one end of a SOCK_SEQPACKET pair: each write(2) is one
-// message, and the descriptor itself is the proof of who sends it. End of file or
-// a hang-up on it means that the master is gone; a worker then drains and exits.
-// The worker must not wait for it for long: the socket's buffer takes many
-// messages, and a full one means a master in trouble. NOTIFY_SOCKET is a unix
-// datagram socket whose address begins with "@" where it is abstract. The same text
+// GOSUPER_NOTIFY_FD is one end of a SOCK_SEQPACKET pair: each write(2) is one message, and the
+// descriptor itself is the proof of who sends it. End of file or a hang-up on it means that the
+// master is gone; a worker then drains and exits. The worker must not wait for it for long: the
+// socket's buffer takes many messages, and a full one means a master in trouble. NOTIFY_SOCKET
+// is a unix datagram socket whose address begins with "@" where it is abstract. The same text
 // is understood on both; use the first where you know it.
 //
 // A message is text of at most 4096 bytes, one assignment a line:
@@ -113,6 +112,8 @@
 //     worker if others answer well. Send it each time.
 //   - X_GOSUPER_BUSY=1: as many requests are in flight as the board asks for, see
 //     "Being told to say so".
+//   - X_GOSUPER_FAILED=1: this worker can serve nobody any more. It drains, and has crashed:
+//     another one is started at once.
 //
 // Other keys are ignored. A program behind the front of worker_class = "proxy" finds in
 // NOTIFY_SOCKET one of the front's, on which STATUS, EXTEND_TIMEOUT_USEC and
@@ -120,10 +121,9 @@
 //
 // # The board
 //
-// A worker that maps the scoreboard and writes its header is a cooperating worker:
-// the master waits for its READY=1 instead of guessing, and gives it what only a
-// worker can do, such as max_requests. Write the header before loading the
-// application, which may take long.
+// A worker that maps the scoreboard and writes its header is a cooperating worker: the master
+// waits for its READY=1 instead of guessing, and gives it what only a worker can do, such as
+// max_requests. Write the header before loading the application, which may take long.
 //
 // Who cannot map memory writes with pwrite(2) and reads with pread(2): on a memfd both
 // are coherent with the master's mapping. One write may hold several words, and the

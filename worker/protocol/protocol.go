@@ -81,6 +81,7 @@ const (
 	NotifyStopping      = "STOPPING=1"
 	NotifyFailing       = "X_GOSUPER_FAILING=1"
 	NotifyBusy          = "X_GOSUPER_BUSY=1"
+	NotifyFailed        = "X_GOSUPER_FAILED=1"
 	NotifyWatchdog      = "WATCHDOG=1"
 	NotifyStatus        = "STATUS="
 	NotifyExtendTimeout = "EXTEND_TIMEOUT_USEC="

@@ -105,6 +105,13 @@ type (
 		Reason Reason
 	}
 
+	// FoundFailed says that a worker has failed, as it says itself, and is replaced. It has
+	// until then to finish what it has.
+	FoundFailed struct {
+		ID    int
+		Until time.Time
+	}
+
 	// Hasten brings forward the end of a retirement, and Prolong puts it off again as far
 	// as it was brought forward.
 	Hasten struct {
@@ -202,6 +209,7 @@ func (FoundStuck) action()   {}
 func (Recovered) action()    {}
 func (FoundFailing) action() {}
 func (FoundOutage) action()  {}
+func (FoundFailed) action()  {}
 func (Retire) action()       {}
 func (Hasten) action()       {}
 func (Prolong) action()      {}

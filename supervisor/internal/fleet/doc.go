@@ -92,6 +92,7 @@
 //	Cooperates       *        Sw       .        .        .        .        .        .        *        *        .
 //	SaidReady        Ra       *        .        .        .        .        .        .        .        .        .
 //	SaidStopping     Ds       Ds       Ds       D        D        .        .        .        .        .        .
+//	SaidFailed       D#s      D#s      D#s      D#       D#       .        .        .        .        .        .
 //	Extend           *        *        .        .        .        .        .        .        .        .        .
 //	Recycle          *        s        s        Dr       .        .        .        .        .        .        .
 //	Wish             *        s        s        Dr       *        *        *        *        *        *        .
@@ -130,7 +131,7 @@
 // K killed, G gone. The others are what is done, to this worker or for the fleet:
 //
 //	m Load, o Unload, j AbortLoader, z KillLoader, s Spawn, + Activate, a Announce, w Withdraw, p Plain, f FoundStuck, v Recovered
-//	q FoundFailing, r Retire, h Hasten, l Prolong, x Abort, k Kill, i Unkillable, b Bury, n Rescale, c Close
+//	q FoundFailing, # FoundFailed, r Retire, h Hasten, l Prolong, x Abort, k Kill, i Unkillable, b Bury, n Rescale, c Close
 //
 // An asterisk is a fact that is noted, and a point nothing at all. A worker that nobody
 // knows is like one that is gone.
@@ -193,6 +194,8 @@
 //     its innocent requests may need, which have that time also if they come when
 //     it was about to go.
 //   - A worker that takes more memory than it may is killed in the same step.
+//   - A worker that says it has failed has crashed, from then on: it is replaced at once, or
+//     when the backoff is over, and finishes what it has within its grace.
 //   - A worker is replaced for its age when its lifetime is over, not before.
 //   - A late loop punishes nobody, until it was late again and again for [LateGrace].
 //   - What all looks of [Lateness] saw of a worker is acted on, however often the

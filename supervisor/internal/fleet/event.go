@@ -89,6 +89,10 @@ type (
 	// Oversized says that a worker takes more memory than it may in any case.
 	Oversized struct{ ID int }
 
+	// SaidFailed is a worker's own word that it can serve nobody any more: it finishes what
+	// it has as one that said STOPPING=1 does, and has crashed.
+	SaidFailed struct{ ID int }
+
 	// Extend is a starting worker's wish to be given until By from now.
 	Extend struct {
 		ID int
@@ -163,6 +167,7 @@ func (SaidReady) event()      {}
 func (Waits) event()          {}
 func (Cooperates) event()     {}
 func (SaidStopping) event()   {}
+func (SaidFailed) event()     {}
 func (Recycle) event()        {}
 func (Wish) event()           {}
 func (Looked) event()         {}

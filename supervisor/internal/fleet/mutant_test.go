@@ -51,6 +51,8 @@ var mutants = []struct{ file, old, new, law string }{
 	{"rollout.go", "	if f.everReady || f.fallback", "	if f.fallback", "gave up after something was ready"},
 	{"retire.go", "if w != keep && !f.lingers(w) {", "if w != keep && !f.lingers(w) && w.Recycle != \"\" {", "reload done with an old worker serving"},
 	{"stop.go", "		f.hasten(w, f.stopBy)\n", "", "grace prolonged"},
+	{"record.go", "			f.blame(w, f.verdict(w))\n", "", "spawn inside a backoff"},
+	{"record.go", "			f.do(FoundFailed{w.ID, w.due})\n", "", "failed worker taken for a good one"},
 	{"spawn.go", "	if f.stopping {\n		return\n	}\n	if c", "	if f.gaveUp != 0 {\n		return\n	}\n	if c", "spawn while stopping"},
 	{"stop.go", "if w.State != Killed && !w.due.After(f.now) {", "if w.State != Killed {", "killed before its grace was over"},
 	{"stop.go", "(len(f.workers)+len(f.loaders) == 0 ||", "(len(f.workers)+len(f.loaders) <= 1 ||", "halt with a living worker"},

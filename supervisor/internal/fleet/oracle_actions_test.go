@@ -14,7 +14,7 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 	stopped := slices.Contains(events, Event(Stop{})) || slices.Contains(events, Event(Stop{Quick: true}))
 	quick := slices.Contains(events, Event(Stop{Quick: true}))
 	switch a := a.(type) {
-	case Announce, Withdraw, Spareless, FoundStuck, Recovered, FoundFailing, FoundOutage:
+	case Announce, Withdraw, Spareless, FoundStuck, Recovered, FoundFailing, FoundOutage, FoundFailed:
 	case Bury:
 		o.believe(max(slices.Index(events, Event(Exited{a.Worker.ID})), slices.Index(events, Event(SpawnFailed{a.Worker.ID}))))
 	default: // what events have left behind
@@ -40,7 +40,7 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 		return o.loaderKilled(now, a, late)
 	case Announce:
 		w := o.alive[a.ID]
-		if w == nil || w.told && !slices.Contains(events, Event(SaidStopping(a))) || w.ready {
+		if w == nil || w.told && !slices.Contains(events, Event(SaidStopping(a))) && !slices.Contains(events, Event(SaidFailed(a))) || w.ready {
 			return "acted on the dead"
 		}
 		if late && !saidSo(events, a.ID) {
@@ -148,6 +148,8 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 		if !w.aborted.IsZero() && !w.told || w.oversized && (!w.told || w.left) {
 			o.count(now, w)
 		}
+	case FoundFailed:
+		return o.foundFailed(now, a)
 	case Unkillable:
 		return o.unkillable(now, a.ID)
 	case Bury:

@@ -4,13 +4,14 @@ import "time"
 
 // looks are what the oracle knows of how a worker became ready.
 type looks struct {
-	oldAt    time.Time // old enough then to be taken for ready; zero: its program does not run
-	waiting  bool      // for connections
-	header   bool
-	word     bool // it said READY=1
-	expected bool // to write its header: another one of its revision did before it was spawned
-	guess    bool // it is ready, and nothing proves that
-	exited   bool // in the step under way
+	oldAt      time.Time // old enough then to be taken for ready; zero: its program does not run
+	waiting    bool      // for connections
+	header     bool
+	word       bool // it said READY=1
+	saidFailed bool // it said that it has
+	expected   bool // to write its header: another one of its revision did before it was spawned
+	guess      bool // it is ready, and nothing proves that
+	exited     bool // in the step under way
 }
 
 // see notes what the event tells about the readiness of a worker.
@@ -155,6 +156,8 @@ func (o *oracle) misread(now time.Time, late bool) string {
 	for _, w := range o.alive {
 		s := o.settings[w.Revision]
 		switch {
+		case w.saidFailed && w.ended.IsZero():
+			return "failed worker taken for a good one"
 		case w.told || w.killed || !w.aborted.IsZero():
 		case w.ready && w.guess && w.header && s.Ready == ReadyAuto && w.Revision == o.current:
 			return "ready against its header"

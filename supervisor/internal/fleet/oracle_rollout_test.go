@@ -15,6 +15,34 @@ func (r *row) count(w *life, stayed, stillborn bool) {
 	}
 }
 
+// leaves notes that a worker drains on its own account.
+func (o *oracle) leaves(now time.Time, w *life) {
+	w.told, o.prev[w.ID] = true, true
+	w.until = now.Add(o.settings[o.current].DrainTimeout)
+	w.bound = w.until
+}
+
+// hearFailed notes that a worker says that it has failed; nil: nobody does.
+func (o *oracle) hearFailed(now time.Time, w *life) {
+	if w != nil && !w.told && !w.exited && w.aborted.IsZero() && !w.killed {
+		w.saidFailed = true
+		o.leaves(now, w)
+	}
+}
+
+// foundFailed counts a worker that says that it has failed as a crash, from then on.
+func (o *oracle) foundFailed(now time.Time, a FoundFailed) string {
+	w := o.alive[a.ID]
+	if w == nil || !w.saidFailed || !w.ended.IsZero() {
+		return "acted on the dead"
+	}
+	if !a.Until.Equal(now.Add(o.settings[o.current].DrainTimeout)) {
+		return "grace too long"
+	}
+	o.count(now, w)
+	return ""
+}
+
 func (r *row) reaches(n int) bool { return r.boots >= n || r.crashes >= n }
 
 // fails says whether a rollout has to end.

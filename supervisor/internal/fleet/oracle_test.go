@@ -219,11 +219,11 @@ func (o *oracle) before(now time.Time, ev Event, late bool) {
 		}
 	case SaidStopping:
 		if w := o.alive[ev.ID]; w != nil && !w.told && w.aborted.IsZero() {
-			w.told, w.left = true, true
-			w.until = now.Add(o.settings[o.current].DrainTimeout)
-			w.bound = w.until
-			o.prev[ev.ID] = true
+			w.left = true
+			o.leaves(now, w)
 		}
+	case SaidFailed:
+		o.hearFailed(now, o.alive[ev.ID])
 	case Stop:
 		o.asked(now, ev.Quick)
 		o.candidate, o.fallback = 0, 0

@@ -66,6 +66,13 @@ func (f *Fleet) record(ev Event) {
 			}
 			w.is(Draining, f.now.Add(f.current.DrainTimeout))
 		}
+	case SaidFailed:
+		if w := f.worker(ev.ID); w != nil && w.serving() {
+			f.blame(w, f.verdict(w))
+			w.is(Draining, f.now.Add(f.current.DrainTimeout))
+			w.Until = w.due
+			f.do(FoundFailed{w.ID, w.due})
+		}
 	case Recycle:
 		if w := f.worker(ev.ID); w != nil && w.serving() && (w.Recycle == "" || w.mayLinger() && ev.Reason == ReasonRecycle) {
 			w.Recycle = ev.Reason

@@ -147,6 +147,8 @@ func (tr *transcript) say(a Action) string {
 		return fmt.Sprintf("found %d failing", a.ID)
 	case FoundOutage:
 		return fmt.Sprintf("outage, %d failing", a.Failing)
+	case FoundFailed:
+		return fmt.Sprintf("found %d failed, until %v", a.ID, a.Until.Sub(tr.start))
 	case Recovered:
 		return fmt.Sprintf("recovered %d", a.ID)
 	case Defer:
@@ -255,6 +257,8 @@ func (tr *transcript) event(words []string) (Event, error) {
 		return Cooperates{id}, err
 	case "stopping":
 		return SaidStopping{id}, err
+	case "fails":
+		return SaidFailed{id}, err
 	case "recycle":
 		return Recycle{id, Reason(slices.Concat(words, []string{"max_requests"})[2])}, err
 	case "streams":

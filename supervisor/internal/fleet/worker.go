@@ -151,8 +151,8 @@ func (w *Worker) Watched() bool {
 func (w *Worker) Unkillable() bool { return w.unkillable }
 
 // failed says whether the worker is being ended because it did not become ready:
-// others were told to go before, or said that they would.
-func (w *Worker) failed() bool { return w.State == Aborted && !w.told && !w.left }
+// others were told to go before, or said that they would, or that they have failed.
+func (w *Worker) failed() bool { return w.State == Aborted && !w.told && !w.left && !w.blamed }
 
 // serving says whether the worker may have requests that nobody told it to finish.
 func (w *Worker) serving() bool { return w.State == Starting || w.State == Ready }

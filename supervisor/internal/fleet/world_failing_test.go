@@ -49,6 +49,14 @@ func (b board) Failures() scoreboard.Failures {
 	return f
 }
 
+// farewell is the last word of a worker of which nobody asked one.
+func (w *world) farewell(id int) Event {
+	if w.r.IntN(2) == 0 {
+		return SaidFailed{id}
+	}
+	return SaidStopping{id}
+}
+
 // sicken has a worker fail from now on.
 func (w *world) sicken(id int) {
 	if w.sick[id].IsZero() {

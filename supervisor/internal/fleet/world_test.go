@@ -295,7 +295,7 @@ func (w *world) meddle() {
 	case 7, 8:
 		w.after(0, Recycle{id, "max_requests"})
 	case 9:
-		w.after(0, SaidStopping{id})
+		w.after(0, w.farewell(id))
 		w.after(w.ms(9000), Exited{id})
 	case 10:
 		w.after(0, Extend{id, w.ms(9000)})

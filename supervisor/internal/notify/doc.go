@@ -13,6 +13,6 @@
 // What arrives is hostile until parsed, and there may be any amount of it. Two limits keep a worker that sends
 // without end from the supervisor's loop. Reading is paced: past the pace nothing is read, the kernel's queue fills
 // and the sender waits, at its own expense. And the loop is told only what is new, ten times a second: status and
-// timeouts are merged meanwhile, the last one wins. READY, STOPPING and RECYCLE are news exactly once and never wait
+// timeouts are merged meanwhile, the last one wins. READY, STOPPING, FAILED and RECYCLE are news exactly once and never wait
 // for that, so no flood can lose or delay them in here.
 package notify

@@ -92,6 +92,7 @@ func merge(known *Message, m Message) {
 	known.Ready = known.Ready || m.Ready
 	known.Stopping = known.Stopping || m.Stopping
 	known.Watchdog = known.Watchdog || m.Watchdog
+	known.Failed = known.Failed || m.Failed
 	known.Failing = known.Failing || m.Failing
 	known.Busy = known.Busy || m.Busy
 	if m.HasStatus {

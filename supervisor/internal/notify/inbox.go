@@ -36,6 +36,7 @@ func (i *inbox) merge(m Message) {
 	p, known := &i.pending, &i.known
 	p.Ready = p.Ready || m.Ready && !known.Ready
 	p.Stopping = p.Stopping || m.Stopping && !known.Stopping
+	p.Failed = p.Failed || m.Failed && !known.Failed
 	p.Watchdog = p.Watchdog || m.Watchdog
 	p.Failing = p.Failing || m.Failing
 	p.Busy = p.Busy || m.Busy
@@ -55,7 +56,7 @@ func (i *inbox) pass() {
 	wait := time.Until(i.next)
 	switch p := i.pending; {
 	case p == (Message{}):
-	case wait <= 0 || p.Ready || p.Stopping || p.Recycle != "" || p.Failing && !i.known.Failing:
+	case wait <= 0 || p.Ready || p.Stopping || p.Failed || p.Recycle != "" || p.Failing && !i.known.Failing:
 		i.flush()
 	default:
 		i.passIn(wait)
@@ -80,6 +81,7 @@ func (i *inbox) flush() {
 	i.pending = Message{}
 	i.known.Ready = i.known.Ready || m.Ready
 	i.known.Stopping = i.known.Stopping || m.Stopping
+	i.known.Failed = i.known.Failed || m.Failed
 	i.known.Failing = i.known.Failing || m.Failing
 	if m.HasStatus {
 		i.known.Status = m.Status

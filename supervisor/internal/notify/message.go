@@ -32,6 +32,7 @@ type Message struct {
 	Watchdog bool // WATCHDOG=1
 	Failing  bool // X_GOSUPER_FAILING=1
 	Busy     bool // X_GOSUPER_BUSY=1
+	Failed   bool // X_GOSUPER_FAILED=1
 	// HasStatus says that Status was given; "STATUS=" clears it.
 	HasStatus bool
 	// Status is one line of printable UTF-8, at most 256 bytes.
@@ -70,6 +71,8 @@ func parse(text []byte) (m Message, barrier bool) {
 			m.Failing = true
 		case protocol.NotifyBusy:
 			m.Busy = true
+		case protocol.NotifyFailed:
+			m.Failed = true
 		case protocol.NotifyBarrier:
 			barrier = true
 		default:

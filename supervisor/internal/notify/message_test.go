@@ -27,6 +27,7 @@ func TestParse(t *testing.T) {
 		{" READY=1", Message{}},
 		{"READY=1\nSTATUS=up\nMAINPID=7\nWATCHDOG=1", Message{Ready: true, Watchdog: true, HasStatus: true, Status: "up"}},
 		{"STOPPING=1\nSTOPPING=1", Message{Stopping: true}},
+		{"X_GOSUPER_FAILED=1", Message{Failed: true}},
 		{"STATUS=", status("")},
 		{"STATUS=a\nSTATUS=b=c", status("b=c")},
 		{"STATUS=tab\there \x1b[31mred\r\x7f", status("tab\ufffdhere \ufffd[31mred\ufffd\ufffd")},

@@ -149,6 +149,9 @@ func (s *Signs) Hear(m Message) {
 	if m.Recycle != "" {
 		s.options.Note(w.Wish(fleet.Given(m.Recycle)))
 	}
+	if m.Failed { // before STOPPING=1, which it says too
+		s.options.Note(fleet.SaidFailed{ID: m.ID})
+	}
 	if m.Stopping {
 		s.options.Note(fleet.SaidStopping{ID: m.ID})
 	}

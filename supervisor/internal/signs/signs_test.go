@@ -105,8 +105,8 @@ func TestHear(t *testing.T) {
 		{"nothing", Message{ID: 1}, nil},
 		{"of nobody", Message{ID: 9, Message: notify.Message{Ready: true}}, nil},
 		{"its program runs", Message{ID: 1, Executed: true}, []string{"fleet.Executed{1}"}},
-		{"all at once", Message{ID: 1, Message: notify.Message{Ready: true, Stopping: true, ExtendTimeout: time.Second, Recycle: "tired", HasStatus: true, Status: "well"}}, []string{
-			"fleet.Extend{1 1s}", "fleet.SaidReady{1 false}", "fleet.Wish{1 tired}", "fleet.SaidStopping{1}",
+		{"all at once", Message{ID: 1, Message: notify.Message{Ready: true, Stopping: true, Failed: true, ExtendTimeout: time.Second, Recycle: "tired", HasStatus: true, Status: "well"}}, []string{
+			"fleet.Extend{1 1s}", "fleet.SaidReady{1 false}", "fleet.Wish{1 tired}", "fleet.SaidFailed{1}", "fleet.SaidStopping{1}",
 		}},
 	} {
 		o.noted = nil
