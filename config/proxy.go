@@ -60,7 +60,8 @@ func (c *Config) Launch(r Resolved, worker Worker) (path string, argv []string) 
 		"gosuper: proxy",
 		"-to=" + c.Proxy.To, "-ready_path=" + c.Proxy.ReadyPath, "-connect_timeout=" + c.Proxy.ConnectTimeout.String(),
 		"-startup_timeout=" + c.StartupTimeout.String(), "-stop_signal=" + c.StopSignal.Name, "-abort_signal=" + c.AbortSignal.Name,
-		"-env=" + strings.Join(c.placed(), ","), "-limit_as=" + strconv.FormatInt(int64(c.Limits.AS), 10), "--", r.Path,
+		"-env=" + strings.Join(c.placed(), ","), "-limit_as=" + strconv.FormatInt(int64(c.Limits.AS), 10),
+		"-successor=" + strconv.FormatBool(c.Surge.N > 0 && len(c.Resources) == 0), "--", r.Path,
 	}
 	// By this name it is the image that runs, also when its file is the next version's.
 	return "/proc/self/exe", append(front, argv...)

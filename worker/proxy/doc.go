@@ -25,8 +25,11 @@
 // since the front looks for itself.
 //
 // The end of the program is that of the worker, with the same status. Requests that it
-// held get 502, unless something of their answer was sent. When the worker drains, the
-// program gets its stop signal after the last answer.
+// held get 502, unless something of their answer was sent. Where the master may start
+// another front before this one is gone it is told to, by X_GOSUPER_FAILED, and requests of
+// which the program has got nothing are handed on, once: to the address that they came to,
+// where another worker accepts, or the new one will. When the worker drains, the program
+// gets its stop signal after the last answer.
 //
 // # Requests
 //

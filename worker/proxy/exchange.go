@@ -18,11 +18,12 @@ import (
 // An exchange is one request and its answer.
 type exchange struct {
 	upstream *upstream
-	ctx      context.Context
-	streamed chan error  // how the sending of the request beside its answer ended; nil: it was sent before
-	refused  bool        // the program took no more of it, and may have answered; for who sends
-	over     atomic.Bool // the connection was given back or closed
-	release  func() bool // see context.AfterFunc
+	req      *http.Request
+	ctx      context.Context // of req
+	streamed chan error      // how the sending of the request beside its answer ended; nil: it was sent before
+	refused  bool            // the program took no more of it, and may have answered; for who sends
+	over     atomic.Bool     // the connection was given back or closed
+	release  func() bool     // see context.AfterFunc
 
 	mu       sync.Mutex // guards what follows
 	conn     *conn
@@ -55,7 +56,7 @@ var (
 // returns as soon as the header of that is there, also if the body of the request is
 // still being sent.
 func (u *upstream) RoundTrip(req *http.Request) (*http.Response, error) {
-	x := &exchange{upstream: u, ctx: req.Context()}
+	x := &exchange{upstream: u, req: req, ctx: req.Context()}
 	if req.ContentLength < 0 || req.ContentLength > wholeBody || len(req.TransferEncoding) > 0 {
 		return x.stream(req)
 	}
@@ -78,7 +79,7 @@ func (x *exchange) whole(req *http.Request, data []byte) (*http.Response, error)
 	reused := true
 	if x.conn = x.upstream.take(); x.conn == nil {
 		var err error
-		if x.conn, err = x.upstream.fresh(x.ctx); err != nil {
+		if x.conn, err = x.upstream.fresh(req); err != nil {
 			return nil, err
 		}
 		reused = false
@@ -91,6 +92,9 @@ func (x *exchange) whole(req *http.Request, data []byte) (*http.Response, error)
 func (x *exchange) sendWhole(req *http.Request, data []byte, reused bool) (*http.Response, error) {
 	x.release = context.AfterFunc(x.ctx, x.cancel)
 	for {
+		if x.conn.again {
+			data = marked(data)
+		}
 		before := x.conn.sent
 		n, err := x.conn.Write(data)
 		if err == nil || n > 0 { // the program may have answered what it has got
@@ -108,7 +112,7 @@ func (x *exchange) sendWhole(req *http.Request, data []byte, reused bool) (*http
 
 // replace gives the exchange a fresh connection.
 func (x *exchange) replace() error {
-	c, err := x.upstream.fresh(x.ctx)
+	c, err := x.upstream.fresh(x.req)
 	if err != nil {
 		return err
 	}
@@ -127,8 +131,11 @@ func (x *exchange) replace() error {
 // looked at it.
 func (x *exchange) stream(req *http.Request) (*http.Response, error) {
 	var err error
-	if x.conn, err = x.upstream.fresh(x.ctx); err != nil {
+	if x.conn, err = x.upstream.fresh(req); err != nil {
 		return nil, err
+	}
+	if x.conn.again {
+		req.Header.Set(againHeader, "1")
 	}
 	x.release = context.AfterFunc(x.ctx, x.cancel)
 	x.streamed = make(chan error, 1)
@@ -182,6 +189,7 @@ func (x *exchange) receive(req *http.Request) (*http.Response, error) {
 		}
 		switch {
 		case res.StatusCode == http.StatusSwitchingProtocols:
+			x.patient()
 			x.release()
 			res.Body = upgraded{c}
 			return res, nil
@@ -195,7 +203,8 @@ func (x *exchange) receive(req *http.Request) (*http.Response, error) {
 				return nil, err
 			}
 		default:
-			keep := !res.Close && !req.Close
+			keep := !res.Close && !req.Close && !c.again
+			x.patient()
 			if res.Body == http.NoBody {
 				x.end(keep)
 			} else {
@@ -203,6 +212,15 @@ func (x *exchange) receive(req *http.Request) (*http.Response, error) {
 			}
 			return res, nil
 		}
+	}
+}
+
+// patient is for an answer that has begun: the rest may take as long as it likes.
+func (x *exchange) patient() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.conn.again && !x.canceled {
+		x.conn.SetReadDeadline(time.Time{})
 	}
 }
 

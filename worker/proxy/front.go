@@ -90,6 +90,9 @@ func run(args []string) int {
 		return f.stop()
 	}
 	f.pulse.learn()
+	if o.successor {
+		f.upstream.others = &others{program: f.program, draining: draining, fail: worker.Fail}
+	}
 	forgetStart()
 	return f.serve()
 }
@@ -105,8 +108,13 @@ func (f *front) passAbort() {
 	}()
 }
 
-// failing is how long a front whose program has ended may take to tell its clients.
-const failing = time.Second
+const (
+	// failing is how long a front whose program has ended may take to tell its clients.
+	failing = time.Second
+	// lingering is how long one that others take the place of keeps idle connections, for
+	// the requests that were on their way.
+	lingering = 250 * time.Millisecond
+)
 
 // serve serves until the drain is over, or the program has ended.
 func (f *front) serve() int {
@@ -120,9 +128,7 @@ func (f *front) serve() int {
 		defer close(told)
 		select {
 		case <-f.program.ended:
-			ctx, cancel := context.WithTimeout(context.Background(), failing)
-			defer cancel()
-			_ = srv.Shutdown(ctx) // what is left then is cut by the end of this process
+			f.leave(srv, over)
 		case <-over:
 		}
 	}()
@@ -137,6 +143,21 @@ func (f *front) serve() int {
 	}
 	<-told
 	return f.ended()
+}
+
+// leave tells the clients of a program that has ended, those that others can still answer
+// not before they have. What is left when it returns is cut by the end of this process.
+func (f *front) leave(srv *http.Server, over <-chan struct{}) {
+	ctx, cancel := context.WithTimeout(context.Background(), failing)
+	defer cancel()
+	if o := f.upstream.others; o != nil && o.take() {
+		ctx = context.Background() // the master ends it
+		select {
+		case <-time.After(lingering):
+		case <-over:
+		}
+	}
+	_ = srv.Shutdown(ctx)
 }
 
 // ended is for a program that ended by itself.

@@ -53,7 +53,7 @@ func (f forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).EnableFullDuplex()
 	}
 	defer f.front.showLife(r.Context())
-	f.proxy.ServeHTTP(w, r)
+	f.proxy.ServeHTTP(w, unmark(r))
 }
 
 // Identify names a request that nobody has named, and returns its name: for the program

@@ -31,6 +31,7 @@ type options struct {
 	connectTimeout time.Duration // of a connection to the program
 	startupTimeout time.Duration // after which the master ends a front that is not ready
 	limitAS        uint64        // address space of each process of the program in bytes; 0: no limit
+	successor      bool          // another front may start before this one is gone
 	stop, abort    syscall.Signal
 	env            []string // names of variables with placeholders
 	path           string   // of the program's file
@@ -48,6 +49,7 @@ func parse(args []string) (options, error) {
 	flags.DurationVar(&o.connectTimeout, "connect_timeout", 5*time.Second, "")
 	flags.DurationVar(&o.startupTimeout, "startup_timeout", time.Minute, "")
 	flags.Uint64Var(&o.limitAS, "limit_as", 0, "")
+	flags.BoolVar(&o.successor, "successor", false, "")
 	flags.StringVar(&stop, "stop_signal", "SIGTERM", "")
 	flags.StringVar(&abort, "abort_signal", "SIGABRT", "")
 	flags.StringVar(&env, "env", "", "")

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -67,6 +68,25 @@ func (g *program) dead() bool {
 	default:
 		return false
 	}
+}
+
+// exiting is PF_EXITING of the kernel, in the flags that proc(5) tells.
+const exiting = 0x4
+
+// ending reports whether the program has ended or is about to: it gives up its sockets
+// before its parent hears of it.
+func (g *program) ending() bool {
+	if g.dead() {
+		return true
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", g.cmd.Process.Pid))
+	_, rest, _ := strings.Cut(string(text), ") ")
+	fields := strings.Fields(rest) // state, parent, group, session, terminal, its group, flags
+	if err != nil || len(fields) < 7 {
+		return true // it was there a moment ago
+	}
+	flags, err := strconv.ParseUint(fields[6], 10, 64)
+	return err == nil && flags&exiting != 0
 }
 
 // end is how the program ended, for people.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"sync"
 	"syscall"
 	"time"
@@ -35,6 +36,7 @@ const (
 type upstream struct {
 	network, address string
 	timeout          time.Duration // of a connection attempt
+	others           *others       // for what the program is no more there for; nil: nobody
 
 	mu   sync.Mutex // guards idle
 	idle []*conn    // the one that has been idle for longest comes first
@@ -45,6 +47,7 @@ type conn struct {
 	net.Conn
 	r      *bufio.Reader
 	since  time.Time // when it became idle
+	again  bool      // it leads to another worker
 	sent   int64     // bytes, in all
 	heard  bool      // something of the answer to the last request was read
 	ended  bool      // the program has closed it
@@ -96,13 +99,18 @@ func (u *upstream) dial(ctx context.Context) (net.Conn, error) {
 	}
 }
 
-// fresh is dial for a request.
-func (u *upstream) fresh(ctx context.Context) (*conn, error) {
-	inner, err := u.dial(ctx)
-	if err != nil {
+// fresh is dial for a request. Where the program has ended the connection leads to another
+// worker, if there is one.
+func (u *upstream) fresh(req *http.Request) (*conn, error) {
+	inner, err := u.dial(req.Context())
+	c := &conn{Conn: inner}
+	if err != nil && u.others != nil {
+		c.Conn = u.others.connect(req)
+		c.again = c.Conn != nil
+	}
+	if err != nil && !c.again {
 		return nil, err
 	}
-	c := &conn{Conn: inner}
 	c.read()
 	return c, nil
 }

@@ -154,7 +154,11 @@ func TestReplaced(t *testing.T) {
 			}
 			defer l.Close()
 			u := &upstream{network: "tcp", address: l.Addr().String(), timeout: testTimeout}
-			ours, err := u.fresh(t.Context())
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://program/", strings.NewReader("a body"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ours, err := u.fresh(req)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -175,15 +179,11 @@ func TestReplaced(t *testing.T) {
 				}
 			}()
 			tt.end(t, ours, theirs.(*net.TCPConn))
-			x := &exchange{upstream: u, ctx: t.Context(), conn: ours}
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://program/", strings.NewReader("a body"))
-			if err != nil {
-				t.Fatal(err)
-			}
 			var request bytes.Buffer
 			if err := req.Write(&request); err != nil {
 				t.Fatal(err)
 			}
+			x := &exchange{upstream: u, req: req, ctx: t.Context(), conn: ours}
 			res, err := x.sendWhole(req, request.Bytes(), true)
 			if tt.again != (err == nil) {
 				t.Errorf("the error is %v", err)
