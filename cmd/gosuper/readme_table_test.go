@@ -22,7 +22,7 @@ var held = map[string][5]string{
 		"TestForeignServers", "TestRequestInFlightFinishesOnTERM", "test_requests_and_background_work_are_waited_for", "a drain drops nothing", "TestProxyReloadsLoseNothing",
 	},
 	"`max_requests`": {
-		"TestUnheededSettings", "TestRecyclingLosesNothing", "test_max_requests_under_load", "workers that ask to be replaced are", "TestSupervised",
+		"TestUnheededSettings", "TestRecyclingLosesNothing", "test_max_requests_under_load", "workers that ask to be replaced are", "TestProxySettings",
 	},
 	"`max_failures`": {
 		"TestReasonsOfEachKind", "TestFailingWorkerIsReplaced", "test_who_fails_while_others_do_not_is_replaced", "a worker that fails while others do not is replaced",
@@ -31,20 +31,20 @@ var held = map[string][5]string{
 	"`spares`":  {"TestPlainWorkersAreNoSpares", "TestSpareTakesOver", "TestSpareTakesOver", "TestSpareTakesOver", "TestSpareTakesOver"},
 	"`preload`": {"TestNoLoader", "TestNoLoader", "test_workers_are_forked", "TestNoLoader", "TestNoLoader"},
 	"`max_worker_memory`": {
-		"TestKinds", "TestLeaksLoseNothing", "TestFastAPILeaks", "TestKinds", "TestKinds",
+		"TestKinds", "TestLeaksLoseNothing", "TestFastAPILeaks", "TestKinds", "TestProxySettings",
 	},
-	"`user`":      {"TestKinds", "TestWorkerCredentials", "test_forked_worker_is_like_an_executed_one", "TestKinds", "TestProxyLimitAS"},
+	"`user`":      {"TestKinds", "TestWorkerCredentials", "test_forked_worker_is_like_an_executed_one", "TestKinds", "TestProxyUser"},
 	"`keepalive`": {"TestUnheededSettings", "TestKeepaliveOfEachKind", "TestKeepaliveOfEachKind", "TestKeepaliveOfEachKind", "TestKeepaliveOfEachKind"},
 	"`timeout`": {
-		"TestUnheededSettings", "TestTimeoutHitsNobodyElse", "test_stream_and_request_timeout", "limits and the access log", "TestProxyLimits",
+		"TestUnheededSettings", "TestTimeoutHitsNobodyElse", "test_stream_and_request_timeout", "limits and the access log", "TestProxySettings",
 	},
 	"a request that does not end": {
 		"TestWatchdog", "TestIncidentHasStacks", "test_blocked_worker_answers_before_it_is_killed", "the log says where a blocked event loop is", "TestProxyLimits",
 	},
 	"`worker_connections`": {
-		"TestForeignServers", "TestWorkerConnections", "test_worker_connections", "a worker that is as busy as it may be leaves connections to others", "TestProxyEvenSpread",
+		"TestForeignServers", "TestWorkerConnections", "test_worker_connections", "a worker that is as busy as it may be leaves connections to others", "TestProxySettings",
 	},
-	"access log": {"TestUnheededSettings", "TestTLS", "test_tls", "TestProtocols", "TestProtocols"},
+	"access log": {"TestUnheededSettings", "TestTLS", "test_tls", "TestProtocols", "TestProxySettings"},
 	"requests, those in flight": {
 		"TestPlainFleetIsNotIdle", "TestMetricsOnlyGrow", "test_timeout", "a fleet of servers", "TestProxyLimits",
 	},

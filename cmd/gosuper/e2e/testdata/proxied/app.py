@@ -32,6 +32,8 @@ async def app(scope, receive, send):
         await asyncio.sleep(600)
     elif path == "/nap":
         await asyncio.sleep(1)
+    elif path == "/hoard":
+        app.hoard = b"x" * (200 << 20)
     elif path == "/block":
         time.sleep(600)
     elif path == "/exit":
@@ -48,6 +50,9 @@ async def app(scope, receive, send):
         for i in range(1000):
             await send({"type": "http.response.body", "body": b"%d\n" % i, "more_body": True})
             await asyncio.sleep(0.02)
+    elif path == "/stall":
+        await send({"type": "http.response.body", "body": b"0\n", "more_body": True})
+        await asyncio.sleep(600)
     body = b"hello from behind\n"
     if path == "/headers":
         body = json.dumps({k.decode(): v.decode() for k, v in scope["headers"]}).encode()
