@@ -44,7 +44,7 @@ func (o *oracle) may(now time.Time, w *life) bool {
 		return false
 	}
 	for _, other := range o.alive {
-		if other.found && (!other.told || other.toldAt.Equal(now)) {
+		if other.found && !o.prev[other.ID] { // nor was told to go before this step
 			return false
 		}
 	}
