@@ -134,7 +134,7 @@ var mayImport = map[string][]string{
 	"worker/internal/direct":        {sys},
 	"worker/internal/exchange": {
 		module + "/worker/internal/accesslog", module + "/worker/internal/direct", module + "/worker/internal/intake",
-		module + "/worker/internal/limit", module + "/worker/internal/wire", module + "/worker/scoreboard",
+		module + "/worker/internal/limit", module + "/worker/internal/wire", module + "/worker/protocol", module + "/worker/scoreboard",
 	},
 	"worker/internal/intake": {sys, module + "/worker/protocol", module + "/worker/scoreboard"},
 	"worker/internal/limit":  {module + "/worker/internal/clock", module + "/worker/protocol", module + "/worker/scoreboard"},
