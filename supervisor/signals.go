@@ -29,7 +29,7 @@ func Signals() []Signal {
 		{syscall.SIGINT, "INT", "quick stop, also during a graceful one: the stop signal to whoever had none, SIGKILL after 1s; exit 0"},
 		{syscall.SIGQUIT, "QUIT", "as INT"},
 		{syscall.SIGTTIN, "TTIN", "one worker more, never above " + strconv.Itoa(config.MaxWorkers) + "; kept over a reload unless the configured workers changed. What the kernel sends to the background of a terminal is ignored"},
-		{syscall.SIGTTOU, "TTOU", "one worker less, never below 1; kept likewise"},
+		{syscall.SIGTTOU, "TTOU", "one worker less, never below 1, or 0 where workers is 0; kept likewise"},
 		{syscall.SIGUSR1, "USR1", "reopen the log files; never forwarded to workers"},
 		{syscall.SIGUSR2, "USR2", "upgrade in place: the same pid, sockets and workers, and the program that is now where gosuper was started from; refused, and nothing changed, if that does not accept the configuration"},
 	}

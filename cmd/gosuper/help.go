@@ -36,6 +36,7 @@ const wordsText = `  worker       one process that runs COMMAND; its id is never
                it takes at once that of a worker that is gone (spares)
   place        0 to workers+spares+surge-1, of no two living workers: for a port
   generation   which configuration it has: 1 at first, one more by each reload
+               that is not rolled back
   cooperating  it speaks the worker protocol: by package worker in Go, as
                python -m gosuper or MODULE:ATTR, as node --import
                gosuper/register or by gosuper.listen, or as a front of gosuper

@@ -13,7 +13,7 @@ import (
 )
 
 const superviseLong = `gosuper binds the listening sockets, starts COMMAND as several workers that
-inherit them, replaces each before it grows old, reloads on SIGHUP without
+inherit them, reloads on SIGHUP and replaces who is past a limit without
 refusing a connection, and starts again what crashes. A worker that speaks the
 worker protocol loses no request either: gosuper help protocol.
 
