@@ -317,3 +317,29 @@ func TestTurns(t *testing.T) {
 	}
 	t.Logf("the last of %d ended after %v", clients, moments[len(moments)-1])
 }
+
+// TestFail has a worker say that it can serve nobody any more: it drains, and accepts
+// nothing.
+func TestFail(t *testing.T) {
+	t.Parallel()
+	held := hold(t)
+	c := spawn(t, "serve", []*net.TCPListener{held})
+	c.expect(t, "READY=1")
+	conn := dial(t, held.Addr().String())
+	if res := conn.mustGet(t, "/fail"); !res.Close {
+		t.Error("no Connection: close")
+	} else if text, err := io.ReadAll(res.Body); err != nil || string(text) != "<nil>" {
+		t.Errorf("%q, %v", text, err)
+	}
+	late := dial(t, held.Addr().String())
+	defer late.Close()
+	c.expect(t, "X_GOSUPER_FAILED=1")
+	c.expect(t, "STOPPING=1")
+	conn.Close()
+	c.awaitExit(t)
+	next, err := held.Accept() // which nobody has
+	if err != nil {
+		t.Fatal(err)
+	}
+	next.Close()
+}

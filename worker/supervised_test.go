@@ -49,6 +49,7 @@ func helperServe() error {
 	mux.HandleFunc("/environ", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, strings.Join(os.Environ(), "\n"))
 	})
+	mux.HandleFunc("/fail", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, Fail()) })
 	mux.HandleFunc("/child", func(w http.ResponseWriter, r *http.Request) {
 		cmd := exec.Command("/proc/self/exe")
 		cmd.Env = append(os.Environ(), helperEnv+"=environ")
