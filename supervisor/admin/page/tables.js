@@ -58,7 +58,7 @@ function twice(button, act) {
 }
 
 const recycler = (f, w) => td => {
-  if (!f.actions) { td.replaceChildren(); return; }
+  if (!f.actions || w.state === 'spare') { td.replaceChildren(); return; }
   const button = td.firstChild || td.appendChild(document.createElement('button'));
   if (!button.textContent) { put(button, 'Recycle'); twice(button, () => act('recycle', { workers: [w.id] }, `Worker ${w.id} will be replaced.`)); }
   button.disabled = w.state !== 'ready';
