@@ -99,7 +99,8 @@ func TestStatesWithHoles(t *testing.T) {
 // The second file is what a master wrote whose workers drained, crashed and waited,
 // with an access log, a store of the service manager, and incidents. The third is of
 // one with a loader, a pipe for each stream of its workers, and those that a process
-// writes to which outlives its worker.
+// writes to which outlives its worker. The fourth is of one with a spare, whose number of
+// workers follows the demand, with leases, an incident, and the picture of the last hour.
 func TestStoredStates(t *testing.T) {
 	for _, test := range []struct {
 		file    string
@@ -108,6 +109,7 @@ func TestStoredStates(t *testing.T) {
 		{"testdata/state-1.json", []string{"workers.announced", "workers.why", "workers.until", "workers.revision", "workers.stuck", "leaving", "words", "up", "revisions.config.Limits.NoNewPrivs"}},
 		{"testdata/state-2.json", []string{"workers.announced", "workers.cooperates", "workers.why", "workers.until", "workers.revision", "up", "tally.workers.*.at", "tally.workers.*.credit"}},
 		{"testdata/state-3.json", []string{"up"}},
+		{"testdata/state-4.json", nil},
 	} {
 		master, err := os.ReadFile(test.file)
 		if err != nil {
