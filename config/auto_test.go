@@ -185,3 +185,24 @@ func TestLimits(t *testing.T) {
 		})
 	}
 }
+
+func TestRoom(t *testing.T) {
+	eight := machine("0::/api\n", mountV2, map[string]string{"api/memory.max": "8589934592"})
+	for _, test := range []struct {
+		name   string
+		root   machineFS
+		config Config
+		room   int
+	}{
+		{"beside surge", eight, Config{WorkerMemory: GiB, Surge: Surge{N: 1}}, 7},
+		{"and spares", eight, Config{WorkerMemory: GiB, Surge: Surge{N: 1}, Spares: 2}, 5},
+		{"surge by percent", eight, Config{WorkerMemory: GiB, Surge: Surge{N: 100, Percent: true}}, 4},
+		{"at least one", eight, Config{WorkerMemory: 64 * GiB}, 1},
+		{"no need is known", eight, Config{}, 0},
+		{"no limit", machine("0::/api\n", mountV2, nil), Config{WorkerMemory: GiB}, 0},
+	} {
+		if room := test.config.Room(fstest.MapFS(test.root)); room != test.room {
+			t.Errorf("%s: room for %d, want %d", test.name, room, test.room)
+		}
+	}
+}

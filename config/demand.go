@@ -2,7 +2,7 @@ package config
 
 import "io/fs"
 
-// Room returns for how many workers of WorkerMemory, with those of surge, the smallest
+// Room returns for how many workers of WorkerMemory, with those of surge and spares, the smallest
 // memory limit of the own cgroup and its ancestors has room; 0: that is not known. root is
 // that of [Config.CountWorkers].
 func (c *Config) Room(root fs.FS) (workers int) {
@@ -14,7 +14,7 @@ func (c *Config) Room(root fs.FS) (workers int) {
 		return 0
 	}
 	for n := min(int(limit/c.WorkerMemory), MaxWorkers); n > 1; n-- {
-		if Size(n+c.Surge.Of(n)) <= limit/c.WorkerMemory {
+		if Size(n+c.Surge.Of(n)+c.Spares) <= limit/c.WorkerMemory {
 			return n
 		}
 	}

@@ -27,7 +27,8 @@ var keys = slices.Concat([]Key{
 	bindSlotKey,
 	key(Key{
 		Name: "workers", Flag: "workers", Shorthand: "w", Placeholder: "N|auto",
-		Usage: "how many workers, or at least (see workers_max); cpu: the smallest CPU quota of the own cgroup and its ancestors, rounded up, 2 if there is none; auto: the same, at least 2; see worker_memory",
+		Usage: "how many workers, or at least (see workers_max); cpu: the smallest CPU quota of the own cgroup and its ancestors, rounded up, 2 if there is none; auto: the same, at least 2; see worker_memory; " +
+			"a quota or a limit that changes while it runs counts when something else is decided next",
 	},
 		func(c *Config) *Workers { return &c.Workers }, workersKind),
 	key(Key{

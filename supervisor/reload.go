@@ -27,6 +27,7 @@ func (s *Supervisor) reload(who ...*reloads.Waiter) {
 		return
 	}
 	s.sockets.MendAll()
+	s.limits.Follow()
 	s.reloads.Ask(who...)
 }
 

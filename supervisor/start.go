@@ -5,6 +5,7 @@ package supervisor
 import (
 	"context"
 	"math/rand/v2"
+	"os"
 	"time"
 
 	"go.uber.org/zap"
@@ -129,7 +130,7 @@ func (s *Supervisor) connect() {
 	})
 	s.limits.Attach(limits.Options{
 		Log: s.log.Logger, Loop: s.loop, Fleet: s.fleet, Roster: s.roster, Revisions: &s.revisions, Loaders: &s.births.Loaders,
-		Listen:     func(sockets *socket.Set) error { return s.sockets.Listen(sockets, s.sockets.ReplaceHolders) },
+		Listen: func(sockets *socket.Set) error { return s.sockets.Listen(sockets, s.sockets.ReplaceHolders) }, Root: os.DirFS("/"),
 		ReadBoards: s.report.ReadBoards, LoseInnocents: s.books.LoseInnocents, Note: s.note, Step: s.step,
 	})
 	s.upgrades.Attach(upgrade.Options{

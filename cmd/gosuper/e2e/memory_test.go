@@ -162,6 +162,45 @@ func enter(args []string) error {
 	return syscall.Exec(args[1], args[1:], os.Environ())
 }
 
+// limitMemory changes the limit of a cgroup.
+func limitMemory(t *testing.T, dir, limit string) {
+	t.Helper()
+	for _, file := range []string{"memory.limit_in_bytes", "memory.max"} {
+		if f, err := os.OpenFile(filepath.Join(dir, file), os.O_WRONLY, 0); err == nil {
+			_, err = f.WriteString(limit)
+			if f.Close(); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+	}
+	t.Fatalf("%s has no limit", dir)
+}
+
+// Where workers are as many as memory has room for, there are more or fewer when the limit
+// has changed and something is decided.
+func TestWorkersFollowMemory(t *testing.T) {
+	dir := memoryCgroup(t, "200M")
+	line, path := controlled(t)
+	m := start(t, launch{before: inCgroup(dir), config: config(line, `workers = "auto"`, `worker_memory = "100MiB"`)})
+	m.wait(t, 0, "ready", match{"workers": 1})
+	for _, step := range []struct {
+		limit   string
+		workers int
+	}{{"400M", 2}, {"200M", 1}} {
+		limitMemory(t, dir, step.limit)
+		from := m.mark()
+		if err := syscall.Kill(m.workers()[0], syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		m.wait(t, from, "workers = auto", match{"workers": step.workers})
+		eventually(t, "as many workers as there is memory for", func() bool {
+			st, _ := asked(t, path, false)
+			return st.WorkersTarget == step.workers && st.ReadyWorkers == step.workers && len(st.Workers) == step.workers
+		})
+	}
+}
+
 // With an automatic limit the kernel never has to choose: the master ends the one
 // that takes too much, and says beforehand what that is.
 func TestHardLimitOfTheMachine(t *testing.T) {

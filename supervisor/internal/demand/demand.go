@@ -12,7 +12,7 @@
 package demand
 
 import (
-	"os"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -33,8 +33,11 @@ const (
 	often  = 250 * time.Millisecond
 	rarely = time.Second
 	seldom = 2 * time.Second
-	// roomFor is for how long it is taken for granted how much memory there is.
-	roomFor = 5 * time.Second
+	// roomFor is for how long it is taken for granted how much memory there is, and
+	// roomWhile how long while nobody has anything to do, but more workers are there than
+	// there have to be.
+	roomFor   = 5 * time.Second
+	roomWhile = 30 * time.Second
 )
 
 // Options are what a meter needs. All fields are required.
@@ -46,6 +49,8 @@ type Options struct {
 	Revisions *revision.Known
 	// Listen has sockets listen, which nobody does else where there is no worker.
 	Listen func(*socket.Set) error
+	// Root is the file system of the machine, which has the limits of our cgroup.
+	Root fs.FS
 	// Step has the brain take a step.
 	Step func(...fleet.Event)
 }
@@ -207,6 +212,8 @@ func (m *Meter) plan(now time.Time, s *sight) {
 		m.next = now.Add(rarely)
 	case mute && !most:
 		m.next = now.Add(seldom)
+	case s.Room > 0 && m.options.Fleet.Target() > m.options.Fleet.Floor():
+		m.next = now.Add(roomWhile)
 	}
 	sockets := m.options.Revisions.Current.Sockets
 	if err := m.options.Listen(sockets.Shared()); err != nil && m.deaf != sockets {
@@ -240,7 +247,7 @@ func (m *Meter) ask(workers []*roster.Worker) (more, mute bool) {
 // roomAt is for how many workers there is memory; 0: that is not known.
 func (m *Meter) roomAt(now time.Time) int {
 	if now.After(m.roomBy) {
-		m.room, m.roomBy = m.options.Revisions.Current.Config.Room(os.DirFS("/")), now.Add(roomFor)
+		m.room, m.roomBy = m.options.Revisions.Current.Config.Room(m.options.Root), now.Add(roomFor)
 	}
 	return m.room
 }

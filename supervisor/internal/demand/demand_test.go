@@ -7,19 +7,17 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
-	"github.com/gosuper/gosuper/supervisor/internal/notify"
 	"github.com/gosuper/gosuper/supervisor/internal/revision"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
-	"github.com/gosuper/gosuper/worker/protocol"
 	"github.com/gosuper/gosuper/worker/scoreboard"
 )
 
@@ -62,6 +60,7 @@ func open(t *testing.T, workers, most, cooperating int) *shop {
 		Log: zap.NewNop(), Loop: s.loop, Fleet: s.fleet, Roster: s.roster,
 		Revisions: &revision.Known{All: map[int]*revision.Revision{1: r}, Current: r},
 		Listen:    func(set *socket.Set) error { return set.Listen() },
+		Root:      fstest.MapFS{},
 		Step: func(events ...fleet.Event) {
 			for _, ev := range events {
 				s.told = append(s.told, ev.(fleet.Demand))
@@ -194,89 +193,6 @@ func TestInFlight(t *testing.T) {
 	if d := s.look(seldom); d.InFlight[0].N != 0 {
 		t.Errorf("%+v", d)
 	}
-}
-
-// tell has all workers say when they are busy, as those do who can.
-func (s *shop) tell() {
-	s.Helper()
-	for id, board := range s.boards {
-		w := s.roster.Of(id)
-		if w.Endpoint != nil {
-			continue
-		}
-		var err error
-		if w.Endpoint, err = notify.New(); err != nil {
-			s.Fatal(err)
-		}
-		s.Cleanup(func() { <-w.Endpoint.Close() })
-		board.CanTell()
-	}
-}
-
-// asked says whether a worker was just asked to say when it is busy.
-func (s *shop) asked(id int) bool {
-	var message [64]byte
-	n, _, err := unix.Recvfrom(s.roster.Of(id).Endpoint.ChildFd(), message[:], unix.MSG_DONTWAIT)
-	return err == nil && string(message[:n]) == protocol.NotifyLook && s.boards[id].BusyAt() == 1
-}
-
-// Workers who say when they are busy are not looked at while they are not, also with
-// connections open on which requests may come.
-func TestTold(t *testing.T) {
-	s := open(t, 2, 4, 2)
-	s.tell()
-	s.boards[2].ConnAccepted()
-	s.look(often)
-	if !s.asked(1) || !s.asked(2) {
-		t.Fatal("they are not asked")
-	}
-	s.look(0)
-	s.Told(99)
-	if due := s.Due(); !due.IsZero() {
-		t.Fatalf("it wakes at %v", due)
-	}
-
-	s.boards[1].RequestStarted()
-	s.Told(1)
-	if d := s.look(often); d.InFlight[0].N != 1 || s.boards[1].BusyAt() != 0 {
-		t.Errorf("%+v, want one in flight", d)
-	}
-	due := s.Due()
-	s.Told(1)
-	s.Told(2) // there is something to do anyway
-	if s.Due() != due {
-		t.Error("it hurries")
-	}
-	s.boards[1].RequestFinished(200)
-	s.look(often)
-	if !s.asked(1) || !s.asked(2) {
-		t.Error("they are not asked again")
-	}
-	s.look(0)
-
-	s.boards[2].RequestStarted()
-	s.boards[2].RequestFinished(200)
-	s.Told(2)
-	if d := s.look(often); d.InFlight[1].N != 1 {
-		t.Errorf("%+v, want the one that is over", d)
-	}
-	s.look(often)
-	if s.asked(1) || !s.asked(2) {
-		t.Error("others than the one that spoke are asked")
-	}
-	s.look(0)
-
-	// Who comes is asked too, and who cannot say so is looked at.
-	s.step(fleet.ScaleBy{N: 1})
-	s.step(fleet.Cooperates{ID: 3}, fleet.Executed{ID: 3}, fleet.SaidReady{ID: 3})
-	s.now = s.Meter.next
-	s.look(rarely)
-	s.tell()
-	s.look(often)
-	if !s.asked(3) {
-		t.Error("it is not asked")
-	}
-	s.look(0)
 }
 
 // Where no more workers may come there is no hurry.

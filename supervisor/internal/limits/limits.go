@@ -9,6 +9,7 @@
 package limits
 
 import (
+	"io/fs"
 	"iter"
 	"time"
 
@@ -37,6 +38,8 @@ type Options struct {
 	Loaders   *preload.Loaders
 	// Listen has sockets listen, which nobody does else where there is no worker.
 	Listen func(*socket.Set) error
+	// Root is the file system of the machine, which has the limits of our cgroup.
+	Root fs.FS
 	// ReadBoards brings the totals up to date, and LoseInnocents enters requests that were
 	// not to blame for the end of the stuck worker that takes them along.
 	ReadBoards    func(now time.Time)
@@ -55,6 +58,7 @@ type Limits struct {
 	Scales  *scales.Scales `state:",inline"`
 	Demand  demand.Meter   `state:"-"`
 	Overlap overlap.Meter  `state:"-"`
+	follow  time.Time      `state:"-"` // when to look whether the limits of the machine are others; zero: when something is decided
 }
 
 // New are the limits of nobody.
@@ -64,17 +68,20 @@ func New() Limits { return Limits{Guard: guard.New(scoreboard.Monotonic), Scales
 func (l *Limits) Attach(o Options) {
 	l.options = o
 	l.Overlap.Attach(overlap.Options{Log: o.Log, Loop: o.Loop, Fleet: o.Fleet, Roster: o.Roster, Loaders: o.Loaders, Revisions: o.Revisions, Scales: l.Scales, Note: o.Note, Step: o.Step})
-	l.Demand.Attach(demand.Options{Log: o.Log, Loop: o.Loop, Fleet: o.Fleet, Roster: o.Roster, Revisions: o.Revisions, Listen: o.Listen, Step: o.Step})
+	l.Demand.Attach(demand.Options{Log: o.Log, Loop: o.Loop, Fleet: o.Fleet, Roster: o.Roster, Revisions: o.Revisions, Listen: o.Listen, Root: o.Root, Step: o.Step})
 }
 
 // Due is when to call [Limits.Patrol] next; zero: never.
-func (l *Limits) Due() time.Time { return loop.Soonest(l.Guard.Next(), l.Demand.Due()) }
+func (l *Limits) Due() time.Time { return loop.Soonest(l.Guard.Next(), l.Demand.Due(), l.follow) }
 
 // Keep has the boards of those looked at of whom it matters what is to be seen, if that
 // may have changed. It is to be called after each step of the brain.
 func (l *Limits) Keep(now time.Time) {
 	if l.options.Fleet.Moved() {
 		l.Guard.Keep(now, l.watched())
+		if r := l.options.Revisions.Current; r != nil && !r.Config.Workers.Fixed() {
+			l.follow = now
+		}
 	}
 	l.Demand.Keep()
 }
@@ -121,6 +128,23 @@ func (l *Limits) watched() iter.Seq[guard.Charge] {
 func (l *Limits) Patrol(now time.Time) {
 	l.look(now)
 	l.Demand.Look(now)
+	if !l.follow.IsZero() && !l.follow.After(now) {
+		l.Follow()
+	}
+}
+
+// Follow has as many workers, or at least as many, as the limits of the machine give by
+// now, where that is what the configuration says: they may change while it runs. Nobody is
+// woken to look at them, so that it is called when something else is decided.
+func (l *Limits) Follow() {
+	l.follow = time.Time{}
+	f, r := l.options.Fleet, l.options.Revisions.Current
+	if f.Reloading() || f.Stopping() {
+		return
+	}
+	if more := r.Recount(l.options.Root, l.options.Log); more != 0 {
+		l.options.Step(fleet.ScaleBy{N: more})
+	}
 }
 
 func (l *Limits) look(now time.Time) {

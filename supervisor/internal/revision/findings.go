@@ -62,12 +62,7 @@ func (r *Revision) Warn(log *zap.Logger, inForce *Revision) {
 	for _, w := range r.Warnings {
 		log.Warn(w)
 	}
-	if r.auto != "" {
-		log.Info("workers = "+r.Config.Workers.String(), zap.Int("workers", r.Workers), zap.String("why", r.auto))
-	}
-	if r.tight != "" {
-		log.Warn(r.tight)
-	}
+	r.explain(log)
 	if r.Memory.Why != "" {
 		log.Info("max_worker_memory_hard = auto", zap.String("limit", limitText(r.Memory.Hard)), zap.String("why", r.Memory.Why))
 	}
@@ -128,4 +123,14 @@ func limitText(limit config.Size) string {
 		return "none"
 	}
 	return limit.String()
+}
+
+// explain says why there are so many workers, where that is not written.
+func (r *Revision) explain(log *zap.Logger) {
+	if r.auto != "" {
+		log.Info("workers = "+r.Config.Workers.String(), zap.Int("workers", r.Workers), zap.String("why", r.auto))
+	}
+	if r.tight != "" {
+		log.Warn(r.tight)
+	}
 }

@@ -94,6 +94,20 @@ func Resolve(c *config.Config) (*Revision, error) {
 	return r, nil
 }
 
+// Recount counts the workers anew, where their number follows from the limits of the
+// machine, and returns how many more that are than before. If there are it says why.
+func (r *Revision) Recount(root fs.FS, log *zap.Logger) (more int) {
+	if r.Config.Workers.Fixed() {
+		return 0
+	}
+	before := r.Workers
+	r.Workers, r.auto, r.tight = r.Config.CountWorkers(root)
+	if more = r.Workers - before; more != 0 {
+		r.explain(log)
+	}
+	return more
+}
+
 // Prepare makes the revision of a reload, but for what it has to bind.
 func Prepare(c *config.Config) (*Revision, error) {
 	r, err := Resolve(c)
