@@ -30,17 +30,20 @@ const agentReady = "agent ready"
 // /health, but its handlers never look at their context.
 func newAgent() *cobra.Command {
 	var bare bool
+	var boot time.Duration
 	cmd := &cobra.Command{
 		Use:    "agent",
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			time.Sleep(boot) // what a model takes to load
 			if bare {
 				return serveBare(agentHandler())
 			}
 			return worker.ListenAndServe("127.0.0.1:"+cmp.Or(os.Getenv("PORT"), "0"), agentHandler())
 		},
 	}
+	cmd.Flags().DurationVar(&boot, "boot", 0, "how long to load before serving")
 	cmd.Flags().BoolVar(&bare, "bare", false, "serve descriptor 3 with net/http alone")
 	return cmd
 }

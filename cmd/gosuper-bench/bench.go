@@ -34,7 +34,7 @@ func newBench(o options, stderr io.Writer) (*bench, error) {
 	return b, nil
 }
 
-//go:embed *.py *.cjs
+//go:embed *.py *.cjs *.toml
 var apps embed.FS
 
 // prepare writes the applications, and finds what serves them.

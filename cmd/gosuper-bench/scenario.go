@@ -131,6 +131,25 @@ var scenarios = []scenario{
 		run: weigh,
 	},
 	{
+		name: "elastic", about: "gosuper alone: nobody runs until somebody asks, and more come when many do",
+		specs: func(b *bench) []spec { return []spec{b.elastic(0, b.loadTime(), time.Second)} },
+		run:   follow,
+	},
+	{
+		name: "leases", about: "gosuper alone: reloads of 4 workers with as many leases, and with one more",
+		specs: func(b *bench) []spec { return []spec{b.booting(4, b.loadTime(), "-c", "leases4.toml")} },
+		run:   lease,
+	},
+	{
+		name: "spare", about: "gosuper alone: a worker killed whose successor boots for 10 s, beside a spare",
+		specs: func(b *bench) []spec {
+			s := b.booting(1, b.longLoadTime())
+			s.env, s.mark = []string{"GOSUPER_SPARES=1"}, `"msg":"spare ready"`
+			return []spec{s}
+		},
+		run: takeOver,
+	},
+	{
 		name: "soak", about: "gosuper alone: all of it at once, for as long as --duration says; only if named",
 		specs: func(b *bench) []spec {
 			return []spec{b.ours(2, "--timeout", "1s")}
