@@ -173,6 +173,7 @@ func (o *oracle) check(f *Fleet, now time.Time, events ...Event) (actions []Acti
 		return actions, "horizon before the next deadline"
 	}
 	more := f.Step(now, Tick{})
+	o.next, _ = f.Deadline() // what is not wanted any more is not waited for
 	for _, a := range more {
 		if broken = o.action(now, nil, a, late); broken != "" {
 			return append(actions, more...), broken
