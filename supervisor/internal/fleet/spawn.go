@@ -222,7 +222,7 @@ func (f *Fleet) makeRoom(r *room) (made bool) {
 			continue
 		}
 		_, leasable := f.leasable(r, f.current, i)
-		if f.surge() > 0 && f.unclaimed(r) > 0 && leasable && f.fit(r, i) != tight || !f.loaded(f.current, w.Recycle) {
+		if !f.loaded(f.current, w.Recycle) || f.surge() > 0 && f.unclaimed(r) > 0 && leasable && f.fit(r, i) != tight {
 			continue
 		}
 		made = true
