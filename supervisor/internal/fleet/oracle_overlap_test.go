@@ -8,7 +8,8 @@ type space struct {
 	heardAt time.Time // when that was told; zero: it counts no more
 	room    int
 	askedAt time.Time // when that was asked, and is not told yet; zero: it was not
-	emptied int       // the slot that was emptied for the canary; -1: there is none
+	canary  int       // that is tried; 0: none
+	emptied int       // the slot that was emptied for it; -1: there is none
 }
 
 // hear notes what matters to a part of the laws.
@@ -95,7 +96,7 @@ func (o *oracle) squeezed(now time.Time, w Worker) string {
 // that is one too many itself.
 func (o *oracle) beside(w Worker) bool {
 	for _, other := range o.alive {
-		if other.Slot == w.Slot && !other.undead && (other.Revision != o.candidate || o.emptied == w.Slot) {
+		if other.Slot == w.Slot && !other.undead && (other.ID != o.canary || o.emptied == w.Slot) {
 			return true
 		}
 	}

@@ -138,9 +138,9 @@ func (o *oracle) check(f *Fleet, now time.Time, events ...Event) (actions []Acti
 		o.unsure = false
 		o.stop(now, false, !f.stopAt.IsZero())
 	}
-	o.moved, o.emptied = f.Moved(), -1
-	if f.candidate != nil {
-		o.emptied = f.candidate.canarySlot
+	o.moved, o.emptied, o.canary = f.Moved(), -1, 0
+	if c := f.candidate; c != nil {
+		o.emptied, o.canary = c.canarySlot, c.canary
 	}
 	if broken != "" {
 		return actions, broken
