@@ -80,7 +80,8 @@ func (m *Meter) crew() (c crew) {
 	c.each = m.options.Revisions.Current.Config.WorkerMemory
 	for known := range m.options.Fleet.Workers() {
 		one := scales.Worker{ID: known.ID}
-		if w := m.options.Roster.Of(known.ID); !w.Gone {
+		// One that is started in the same step is known to the brain alone yet.
+		if w := m.options.Roster.Of(known.ID); w != nil && !w.Gone {
 			one.PID = w.PID
 		}
 		c.all = append(c.all, one)

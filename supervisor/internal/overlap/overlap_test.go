@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -14,6 +15,9 @@ import (
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/preload"
+	"github.com/gosuper/gosuper/supervisor/internal/revision"
+	"github.com/gosuper/gosuper/supervisor/internal/roster"
 )
 
 // machine has a cgroup with a memory limit, of which so much is used, in MiB.
@@ -70,6 +74,40 @@ func TestMeasure(t *testing.T) {
 				t.Errorf("room for %d, want %d: %+v", got.room, test.want, got)
 			}
 		})
+	}
+}
+
+// In one step the brain may ask how much memory there is while a worker drains, and then
+// start another one for a slot that is empty. When the question is answered that one has no
+// process yet, and is going to take as much as any.
+func TestStartedInTheSameStep(t *testing.T) {
+	now := time.Now()
+	f := fleet.New(1, fleet.Settings{
+		Workers: 2, Surge: fleet.Surge{Count: 1}, MemoryBound: true,
+		DrainTimeout: time.Minute, StartupTimeout: time.Minute, StartupAttempts: 1,
+	}, func() float64 { return 0 })
+	m, known := Meter{}, roster.New()
+	m.Attach(Options{Fleet: f, Roster: known, Loaders: &preload.Loaders{}, Revisions: &revision.Known{Current: &revision.Revision{Config: &config.Config{WorkerMemory: 200 * config.MiB}}}})
+	var crews []crew
+	for _, events := range [][]fleet.Event{
+		{fleet.Tick{}},
+		{fleet.Executed{ID: 1}, fleet.Executed{ID: 2}, fleet.SaidReady{ID: 1}, fleet.SaidReady{ID: 2}},
+		{fleet.SaidStopping{ID: 1}, fleet.Exited{ID: 2}},
+	} {
+		for _, a := range f.Step(now, events...) {
+			switch a := a.(type) {
+			case fleet.Spawn:
+				known.Enter(&roster.Worker{Identity: a.Worker.Identity})
+			case fleet.Weigh:
+				crews = append(crews, m.crew())
+			}
+		}
+	}
+	if len(crews) != 1 || len(crews[0].all) != 2 || crews[0].all[1].PID != 0 || !crews[0].starting[1] {
+		t.Fatalf("it is measured for %+v", crews)
+	}
+	if got := crews[0].measure(machine(1000, 450), []uint64{200 << 20, 0}); got.room != 1 {
+		t.Errorf("room for %d, want 1", got.room)
 	}
 }
 
