@@ -62,7 +62,8 @@
 // [Weigh], and counts for [RoomFor] and until a worker goes. Without room a worker is replaced
 // stop-first, when the fleet is whole, a canary has a spare go first, a stuck worker is told to
 // drain at once, and for a spare it is asked again after [RoomEvery]. The first worker of a slot
-// where nobody lives is no such process, and activation starts none.
+// where nobody lives, or only who has failed, as it says, is no such process, and activation
+// starts none.
 //
 // The workers of a preloaded revision are spawned by its loader, which is no worker and
 // fills no slot. It is started when a worker is to be spawned and there is none, and

@@ -190,6 +190,7 @@ var mutants = []struct{ file, old, new, law string }{
 	{"overlap.go", "left := o.room - r.missing", "left := o.room", "more processes than memory has room for"},
 	{"overlap.go", "(c == nil || w.ID != c.canary || c.canarySlot == slot)", "(c == nil || w.ID != c.canary)", "more processes than memory has room for"},
 	{"overlap.go", "(c == nil || w.ID != c.canary || c.canarySlot == slot)", "(c == nil || true)", "what is missing held back for memory"},
+	{"overlap.go", "crashed := w.blamed && w.State == Draining", "crashed := false", "what is missing held back for memory"},
 	{"overlap.go", "!spare && !f.occupied(slot) {", "false {", "what is missing held back for memory"},
 	{"overlap.go", "f.now.Sub(o.asked) >= RoomFor {", "f.now.Sub(o.asked) >= RoomFor/2 {", "asked for memory too soon"},
 	{"overlap.go", "		f.overlap.asked = time.Time{}\n", "		f.do(Weigh{})\n", "asked for memory that nobody wants"},

@@ -93,10 +93,11 @@ func (o *oracle) squeezed(now time.Time, w Worker) string {
 }
 
 // beside says whether a worker is spawned beside another one of its slot, which is no canary
-// that is one too many itself.
+// that is one too many itself, nor one that has said that it has failed and drains.
 func (o *oracle) beside(w Worker) bool {
 	for _, other := range o.alive {
-		if other.Slot == w.Slot && !other.undead && (other.ID != o.canary || o.emptied == w.Slot) {
+		failed := other.saidFailed && other.aborted.IsZero() && !other.killed
+		if other.Slot == w.Slot && !other.undead && !failed && (other.ID != o.canary || o.emptied == w.Slot) {
 			return true
 		}
 	}

@@ -94,10 +94,13 @@ func (f *Fleet) leaveOff() {
 
 // occupied says whether a process lives in a slot beside which another one is one more than
 // there are to be. A canary is one more itself where its slot was not emptied for it.
+// Who drains since it has failed, as it says, has crashed: it serves nobody, and may wait for
+// the one that takes its place.
 func (f *Fleet) occupied(slot int) bool {
 	c := f.candidate
 	return slices.ContainsFunc(f.teams[slot], func(w *Worker) bool {
-		return !w.unkillable && (c == nil || w.ID != c.canary || c.canarySlot == slot)
+		crashed := w.blamed && w.State == Draining
+		return !w.unkillable && !crashed && (c == nil || w.ID != c.canary || c.canarySlot == slot)
 	})
 }
 
