@@ -70,7 +70,7 @@ func (f forwarder) Identify(r *http.Request) string {
 // rewrite makes of a request the one that the program gets. Host is the client's. What a
 // proxy in front of this one says about host and protocol is believed where the peer is on
 // this machine or in a private network; the last address of X-Forwarded-For is always the
-// peer's.
+// peer's, which of a request that was handed on is the front that had it first.
 func (f *front) rewrite(r *httputil.ProxyRequest) {
 	in, out := r.In.Header, r.Out.Header
 	r.Out.URL.Scheme, r.Out.URL.Host = "http", r.In.Host

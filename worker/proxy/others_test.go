@@ -104,6 +104,29 @@ func TestHandedOn(t *testing.T) {
 	}
 }
 
+// TestHandedOnAddresses: the one who answers what was handed on knows the client by the last
+// address but one.
+func TestHandedOnAddresses(t *testing.T) {
+	var got string
+	_, srv := newFront(t, func(_ http.ResponseWriter, r *http.Request) { got = r.Header.Get(forwardedFor) })
+	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody.Close()
+	g := &program{ended: make(chan struct{})}
+	close(g.ended)
+	f := &front{program: g, upstream: &upstream{network: "tcp", address: nobody.Addr().String(), timeout: testTimeout}}
+	f.upstream.others = &others{program: g, draining: make(chan struct{}), fail: func() error { return nil }}
+	r := httptest.NewRequestWithContext(context.WithValue(t.Context(), http.LocalAddrContextKey, srv.Listener.Addr()), http.MethodGet, "http://site/", nil)
+	r.RemoteAddr = "203.0.113.7:1"
+	w := httptest.NewRecorder()
+	f.handler().ServeHTTP(w, r)
+	if w.Code != http.StatusOK || got != "203.0.113.7, 127.0.0.1" {
+		t.Errorf("status %d, from %q", w.Code, got)
+	}
+}
+
 // TestMarkIsNotTheProgram: what says that a request was handed on no program sees.
 func TestMarkIsNotTheProgram(t *testing.T) {
 	var got http.Header
