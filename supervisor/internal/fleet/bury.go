@@ -7,7 +7,7 @@ func (f *Fleet) bury(w *Worker) {
 	f.part(w)
 	f.overlap.told = time.Time{} // there is more now
 	if w.Lease != nil {
-		f.remains = append(f.remains, &remains{ID: w.ID, Lease: w.Lease, due: f.now.Add(KillPatience)})
+		f.remains = append(f.remains, &remains{ID: w.ID, Lease: w.Lease, due: f.now.Add(UnkillableAfter)})
 	}
 	verdict := f.verdict(w)
 	if !w.told && !w.blamed {

@@ -53,7 +53,7 @@
 // holds one of them for life and until nobody is left of its process group. A successor
 // starts first while one is free; else its slot, or the one whose worker has what it needs, is
 // replaced stop-first, when nothing is under way that would free one. A worker, or what is
-// left of one, is unkillable if it is there [KillPatience] after SIGKILL. It holds its
+// left of one, is unkillable if it is there [UnkillableAfter] after SIGKILL. It holds its
 // lease and its place, and is no reason for anything else to wait.
 //
 // Where memory is bounded, a process beyond those that there are to be is started only when a

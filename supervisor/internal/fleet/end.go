@@ -116,7 +116,7 @@ func (f *Fleet) abort(w *Worker, why Reason) {
 // kill ends a worker whose grace is over, or that may not live a moment longer.
 func (f *Fleet) kill(w *Worker, why Reason) {
 	aborted, failed := w.State == Aborted, w.failed()
-	w.is(Killed, f.now.Add(KillPatience))
+	w.is(Killed, f.now.Add(UnkillableAfter))
 	if (failed || w.oversized) && !w.told && !w.blamed {
 		f.blame(w, f.verdict(w))
 	}

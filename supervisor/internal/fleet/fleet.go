@@ -86,7 +86,7 @@ func (f *Fleet) Resume(draw func() float64) error {
 			w.State, w.killed = Killed, false
 		}
 		if w.State == Killed && w.due.IsZero() && !f.stopping && !f.now.IsZero() {
-			w.due = f.now.Add(KillPatience) // as versions left it unsaid that did not wait for it
+			w.due = f.now.Add(UnkillableAfter) // as versions left it unsaid that did not wait for it
 		}
 	}
 	f.fitSlots(ReasonStart)

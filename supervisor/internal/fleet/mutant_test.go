@@ -147,7 +147,7 @@ var mutants = []struct{ file, old, new, law string }{
 	{"room.go", "r.still = !slices.ContainsFunc(f.remains, func(one *remains) bool { return !one.unkillable })", "r.still = true", "retired below strength"},
 	{"room.go", "return !w.unkillable && !w.Spare() }", "return !w.Spare() }", "did not converge"},
 	{"lease.go", "	*unkillable, *due = true, f.now", "	*due = f.now", "did not converge"},
-	{"end.go", "w.is(Killed, f.now.Add(KillPatience))", "w.is(Killed, f.now.Add(KillPatience/2))", "called unkillable too early"},
+	{"end.go", "w.is(Killed, f.now.Add(UnkillableAfter))", "w.is(Killed, f.now.Add(UnkillableAfter/2))", "called unkillable too early"},
 	{"lease.go", "f.now.Add(UnkillableEvery)", "f.now.Add(UnkillableEvery / 2)", "called unkillable too early"},
 	{"fleet.go", " && !f.bereft(i) {", " {", "did not converge"},
 	{"elastic.go", "total/per+min(total%per, 1)", "total/per", "fewer workers than are needed"},

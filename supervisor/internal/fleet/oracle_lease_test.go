@@ -180,7 +180,7 @@ func (o *oracle) unkillable(now time.Time, id int) string {
 	if w == nil || !w.killed {
 		return "acted on the dead"
 	}
-	if now.Sub(w.killedAt) < KillPatience || w.undead && now.Sub(w.namedAt) < UnkillableEvery {
+	if now.Sub(w.killedAt) < UnkillableAfter || w.undead && now.Sub(w.namedAt) < UnkillableEvery {
 		return "called unkillable too early"
 	}
 	w.undead, w.namedAt = true, now

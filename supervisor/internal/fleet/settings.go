@@ -70,7 +70,7 @@ const (
 	UnloadGrace     = protocol.UnloadGrace    // between telling a loader to end and SIGKILL
 	KillGrace       = 2500 * time.Millisecond // after the common grace of a stop: AbortGrace for who is stuck, and then the kernel is waited for no longer
 	Lateness        = time.Second             // a deadline missed by more means that the loop itself was suspended
-	KillPatience    = 5 * time.Second         // after SIGKILL; whoever is still there hangs in the kernel, and costs neither surge nor a slot
+	UnkillableAfter = 5 * time.Second         // after SIGKILL; whoever is still there hangs in the kernel, and costs neither surge nor a slot
 	UnkillableEvery = time.Minute             // and is named so often
 	LateGrace       = 5 * time.Second         // so long a loop that is late again and again excuses what is overdue
 )

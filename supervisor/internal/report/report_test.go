@@ -116,7 +116,7 @@ func TestWaitForLease(t *testing.T) {
 	says("", fleet.Tick{})
 	says("", fleet.Executed{ID: 1}, fleet.SaidReady{ID: 1})
 	says("no lease is free: gpu=0 is held by what is left of worker 1", fleet.Exited{ID: 1})
-	now = now.Add(fleet.KillPatience + fleet.Lateness/2)
+	now = now.Add(fleet.UnkillableAfter + fleet.Lateness/2)
 	says("no lease is free: gpu=0 is held by worker 1, which SIGKILL has not ended", fleet.Tick{})
 	says("", fleet.Cleared{ID: 1})
 }
