@@ -239,6 +239,9 @@ func (f *Fleet) makeRoom(r *room) (made bool) {
 // vacate tells the worker that serves in a slot to finish before it has a
 // successor.
 func (f *Fleet) vacate(r *room, w *Worker, why Reason) {
+	if w.State == Starting {
+		r.starting--
+	}
 	f.drain(w, why)
 	r.whole, r.still = false, false
 	switch {
