@@ -31,7 +31,9 @@
 // what a [Demand] takes, at once but never more than twice as many within [Doubling]. One
 // goes after the other that was not needed for IdleTimeout, the one with the least to do
 // first, whose slot is closed then; so there may be closed slots between the others. A floor
-// of 0 lets all go; while a reload is under way there is one for it.
+// of 0 lets all go; while a reload is under way there is one for it. What an operator scaled
+// to is remembered as a difference to the configured number, which may follow from the machine
+// and change, and a reload that does not change it keeps that.
 //
 // A cooperating worker that is recycled, but not because an operator asks for it or because it
 // fails, lingers: it stays beside its ready successor while requests of it last, for
@@ -107,6 +109,7 @@
 //	Memory           .        .        .        .        .        .        .        .        .        .        .
 //	ScaleBy +1       ns       ns       ns       n+s      ns       ns       ns       ns       ns       ns       ns
 //	ScaleBy -1       Dnr      Dnr      Dnr      .        Dnr      n        n        n        n        n        n
+//	Recount, more    ns       ns       ns       n+s      ns       ns       ns       ns       ns       ns       ns
 //	Reload           s        s        s        s        .        .        .        .        s        .        s
 //	Stop             Dcr      Dcr      Dcr      Dcr      Dcr      ch       ch       c        c        c        c
 //	Stop, quick      Dcr      Dcr      Dcr      Dcr      Dcr      ch       ch       c        c        c        c
@@ -219,6 +222,8 @@
 //     asked for its stacks, and is gone or killed within the grace for that.
 //   - No worker goes for a revision whose loader is not ready. A trial whose loader
 //     fails to start is over.
+//   - As many workers are asked for as are configured by now and an operator scaled to, though
+//     there could not be as many meanwhile.
 //   - As many workers are asked for as a demand takes, in the same step, but for what
 //     doubling allows, and never more than that, nor more than there may be, have a lease,
 //     or fit into memory.

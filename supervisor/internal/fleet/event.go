@@ -115,6 +115,10 @@ type (
 	// 1, unless the settings are, nor above that of leases or WorkersMax.
 	ScaleBy struct{ N int }
 
+	// Recount says that as many workers are configured by now where that follows from the
+	// machine. By how many more or fewer than those an operator scaled to stays.
+	Recount struct{ Workers int }
+
 	// Reload asks for another configuration. Revision is greater than any before.
 	Reload struct {
 		Revision int
@@ -176,5 +180,6 @@ func (Extend) event()         {}
 func (Demand) event()         {}
 func (Memory) event()         {}
 func (ScaleBy) event()        {}
+func (Recount) event()        {}
 func (Reload) event()         {}
 func (Stop) event()           {}

@@ -69,9 +69,15 @@ func (f *Fleet) Resume(draw func() float64) error {
 	}
 	slices.SortFunc(f.workers, func(a, b *Worker) int { return a.ID - b.ID })
 	f.draw, f.teams = draw, nil
-	for _, r := range []*revision{f.current, f.fallback, f.candidate} {
-		if r != nil && !r.elastic() {
+	for _, r := range []*revision{f.current, f.fallback} {
+		if r == nil {
+			continue
+		}
+		if !r.elastic() {
 			r.floor = r.target // of which versions before said nothing
+		}
+		if r.scaled(r.scale) != r.floor {
+			r.scale = r.floor - r.Workers // nor of this
 		}
 	}
 	for _, w := range f.workers {
@@ -189,15 +195,21 @@ func (f *Fleet) Target() int { return f.current.target }
 // accepted: what an operator scaled to is kept unless the configured number changed,
 // as far as there can be as many.
 func (f *Fleet) FloorWith(s Settings) int {
+	return s.scaled(f.scaleWith(s))
+}
+
+// scaleWith returns how many more workers than configured an operator wants when these
+// settings are accepted.
+func (f *Fleet) scaleWith(s Settings) int {
 	if s.Workers == f.current.Workers {
-		return s.bounded(f.current.floor)
+		return f.current.scale
 	}
-	return s.bounded(s.Workers)
+	return 0
 }
 
 // Bounded returns so many workers, or as many as there can be at least or at most.
 func (f *Fleet) Bounded(workers int) int {
-	return f.current.bounded(max(workers, min(f.current.Workers, 1)))
+	return f.current.scaled(workers - f.current.Workers)
 }
 
 // Revision returns the revision in force and its generation.

@@ -107,6 +107,12 @@ func (s *Settings) bounded(workers int) int {
 	return workers
 }
 
+// scaled returns how many workers there are at least where an operator wants so many more
+// than are configured.
+func (s *Settings) scaled(by int) int {
+	return s.bounded(max(s.Workers+by, min(s.Workers, 1)))
+}
+
 // lists says whether a worker of the revision may hold the lease.
 func (s *Settings) lists(l Lease) bool {
 	return slices.ContainsFunc(s.Leases, func(one Lease) bool { return maps.Equal(one, l) })

@@ -13,7 +13,9 @@ type extent struct {
 	filled  []bool      // by slot, whether somebody is to be there
 	scaled  bool        // the target was raised
 	floor   int         // how many there are at least
-	floors  map[int]int // of revisions that were replaced
+	orders  []int       // how many that is to be, one after the other, in the step under way
+	scale   int         // by how many more than are configured an operator wants, or fewer
+	scales  map[int]int // of revisions that were replaced
 	changes []change    // of the target, within Doubling
 	needed  []time.Time // by how many workers, when as many were needed last
 	went    time.Time   // when one went last that was not
@@ -77,8 +79,7 @@ func (o *oracle) forgetSlots() {
 }
 
 // bounds returns how many workers there may be at least and at most, but for memory.
-func (o *oracle) bounds() (least, most int) {
-	s := o.settings[o.current]
+func bounds(s Settings) (least, most int) {
 	least, most = min(s.Workers, 1), 1<<30
 	if s.WorkersMax > 0 {
 		most = s.WorkersMax
@@ -92,19 +93,16 @@ func (o *oracle) bounds() (least, most int) {
 // resettle notes how many workers another revision asks for.
 func (o *oracle) resettle(now time.Time, a Apply) {
 	was, is := o.settings[o.current], o.settings[a.Revision]
-	o.floors[o.current] = o.floor
+	o.scales[o.current] = o.scale
 	o.need(now, o.floor)
 	if is.Workers != was.Workers {
-		o.floor = is.Workers
+		o.scale = 0
 		if a.Reason == ReasonRollback {
-			o.floor = o.floors[a.Revision]
+			o.scale = o.scales[a.Revision]
 		}
 	}
-	current := o.current
-	o.current = a.Revision
-	_, most := o.bounds()
-	o.current = current
-	o.floor = min(o.floor, most)
+	least, most := bounds(is)
+	o.floor = min(max(is.Workers+o.scale, least), most)
 	n := o.floor
 	if is.WorkersMax > 0 {
 		n = max(min(o.target, most), n)
@@ -176,7 +174,7 @@ func (o *oracle) hearDemand(now time.Time, ev Event) {
 		total += max(l.slots[slot], 0)
 	}
 	l.need = (total + s.InFlight - 1) / s.InFlight
-	_, l.most = o.bounds()
+	_, l.most = bounds(s)
 	if d.Room > 0 {
 		l.most = min(l.most, d.Room)
 	}
@@ -185,9 +183,37 @@ func (o *oracle) hearDemand(now time.Time, ev Event) {
 	o.need(now, max(l.need, o.floor))
 }
 
+// hearScale notes how many workers an operator or the machine asks for.
+func (o *oracle) hearScale(ev Event) {
+	s, floor := o.settings[o.current], o.floor
+	if !o.stopAt.IsZero() || o.closed || o.unsure {
+		return
+	}
+	if len(o.orders) > 0 {
+		floor = o.orders[len(o.orders)-1]
+	}
+	least, most := bounds(s)
+	switch ev := ev.(type) {
+	case ScaleBy:
+		if n := min(max(floor+ev.N, least), most); n != floor {
+			o.scale = n - s.Workers
+		}
+	case Recount:
+		if s.Workers > 0 {
+			s.Workers = ev.Workers
+			o.settings[o.current] = s
+		}
+	default:
+		return
+	}
+	if n := min(max(s.Workers+o.scale, least), most); n != floor {
+		o.orders = append(o.orders, n)
+	}
+}
+
 // rescaled checks that another number of workers is asked for.
 func (o *oracle) rescaled(now time.Time, events []Event, a Rescale) string {
-	least, most := o.bounds()
+	least, most := bounds(o.settings[o.current])
 	if a.From != o.target || a.To == a.From && a.Floor == o.floor || min(a.To, a.Floor) < least || max(a.To, a.Floor) > most || a.Floor > a.To {
 		return "scaled wrongly"
 	}
@@ -197,7 +223,10 @@ func (o *oracle) rescaled(now time.Time, events []Event, a Rescale) string {
 	}
 	switch l := o.load; {
 	case !byDemand:
-		by := slices.ContainsFunc(events, func(ev Event) bool { _, is := ev.(ScaleBy); return is })
+		by := len(o.orders) > 0 && a.Floor == o.orders[0]
+		if by {
+			o.orders = o.orders[1:]
+		}
 		if !by && (a.Floor != o.floor || a.To+a.From != 1) || o.settings[o.current].WorkersMax == 0 && a.To != a.Floor || a.To < a.From && a.To != a.Floor {
 			return "scaled wrongly"
 		}
@@ -243,6 +272,9 @@ func (o *oracle) sized(f *Fleet, now time.Time, events []Event) string {
 		o.floor = o.target
 	}
 	l := o.load
+	if len(o.orders) > 0 {
+		return "not as many workers as are asked for"
+	}
 	if len(events) != 1 || l == nil || o.halted || l.revision != o.current {
 		return ""
 	}

@@ -17,6 +17,7 @@ func (o *oracle) hear(now time.Time, ev Event) {
 	o.see(now, ev)
 	o.hearLoader(now, ev)
 	o.hearDemand(now, ev)
+	o.hearScale(ev)
 	o.hearMemory(now, ev)
 	o.hearStreams(now, ev)
 }

@@ -92,7 +92,7 @@ func newOracle(number int, s Settings) *oracle {
 		reserves: reserves{held: map[string]bool{}}, tenures: newTenures(), nurses: map[int]*nurse{}, tries: map[int]*tries{},
 		reloads: map[int]bool{}, headers: map[int]bool{}, alive: map[int]*life{}, crashes: map[[2]int]*crashes{}, rows: map[int]*row{}, granted: map[int]time.Time{},
 	}
-	o.floor, o.floors = s.Workers, map[int]int{}
+	o.floor, o.scales = s.Workers, map[int]int{}
 	o.retarget(s.Workers)
 	return o
 }

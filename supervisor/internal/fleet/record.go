@@ -104,6 +104,8 @@ func (f *Fleet) record(ev Event) {
 		f.weighed(ev.Room)
 	case ScaleBy:
 		f.scale(ev.N)
+	case Recount:
+		f.recount(ev.Workers)
 	case Reload:
 		f.reload(ev)
 	case Stop:
@@ -170,12 +172,29 @@ func (f *Fleet) pace(w *Worker) {
 // scale changes the number of workers asked for, or of those that there are at least.
 func (f *Fleet) scale(by int) {
 	r := f.current
-	from := r.floor
-	if f.Stopping() || f.Bounded(from+by) == from {
+	if n := f.Bounded(r.floor + by); !f.Stopping() && n != r.floor {
+		r.scale = n - r.Workers
+		f.refloor()
+	}
+}
+
+// recount has so many workers be configured.
+func (f *Fleet) recount(workers int) {
+	if r := f.current; !f.Stopping() && min(workers, r.Workers) > 0 {
+		r.Workers = workers
+		f.refloor()
+	}
+}
+
+// refloor asks for as many workers as are configured, and an operator scaled to.
+func (f *Fleet) refloor() {
+	r := f.current
+	n := r.scaled(r.scale)
+	if n == r.floor {
 		return
 	}
-	f.touch(from)
-	r.floor = f.Bounded(from + by)
+	f.touch(r.floor)
+	r.floor = n
 	if r.elastic() {
 		f.resize(max(r.target, r.floor))
 	} else {

@@ -87,6 +87,9 @@ func TestSuccessorKnowsAll(t *testing.T) {
 	f, n := new(Fleet), 0
 	fill(t, reflect.ValueOf(f).Elem(), &n)
 	f.current.target = len(f.slots)
+	for _, r := range []*revision{f.current, f.fallback} {
+		r.floor = r.scaled(r.scale)
+	}
 	for _, s := range f.slots {
 		s.closed = false
 	}

@@ -110,7 +110,7 @@ func (f *Fleet) accept(c *revision) {
 	if f.count(func(w *Worker) bool { return w.State == Ready && w.Revision != c.number }) > 0 {
 		f.everReady = true // whoever goes for the reload served until then
 	}
-	c.floor = f.FloorWith(c.Settings)
+	c.scale, c.floor = f.scaleWith(c.Settings), f.FloorWith(c.Settings)
 	c.target = c.fit(f.current.target)
 	f.keep(f.worker(c.canary))
 	f.generations++
@@ -128,7 +128,7 @@ func (f *Fleet) rollBack(culprit int) {
 	f.touch(f.current.floor)
 	failed := f.current
 	if f.fallback.Workers == failed.Workers {
-		f.fallback.floor = f.fallback.bounded(failed.floor)
+		f.fallback.scale, f.fallback.floor = failed.scale, f.fallback.scaled(failed.scale)
 	}
 	f.fallback.target = f.fallback.fit(failed.target)
 	f.current, f.fallback = f.fallback, nil

@@ -127,6 +127,7 @@ var rows = []tableRow{
 	{"Memory", Memory{1}},
 	{"ScaleBy +1", ScaleBy{1}},
 	{"ScaleBy -1", ScaleBy{-1}},
+	{"Recount, more", Recount{2}},
 	{"Reload", Reload{2, Settings{Command: "app", Workers: 2, StartupTimeout: time.Minute, StartupAttempts: 3}}},
 	{"Stop", Stop{}},
 	{"Stop, quick", Stop{Quick: true}},

@@ -280,6 +280,8 @@ func (tr *transcript) event(words []string) (Event, error) {
 		return Oversized{id}, err
 	case "scale":
 		return ScaleBy{id}, err
+	case "recount":
+		return Recount{id}, err
 	}
 	return nil, fmt.Errorf("unknown event %q", words[0])
 }

@@ -181,7 +181,8 @@ type revision struct {
 	Settings   `state:"settings"`
 	number     int `state:"number"`
 	generation int `state:"generation"`
-	floor      int `state:"floor"`  // Workers, or what it was scaled to
+	scale      int `state:"scale"`  // how many more than Workers an operator scaled to, or fewer
+	floor      int `state:"floor"`  // Workers and scale, as far as there can be as many
 	target     int `state:"target"` // how many workers are asked for: floor, or more where more are needed
 
 	canary     int   `state:"canary"`      // id of the worker that tries it; 0: not spawned

@@ -29,6 +29,15 @@ func (w *world) stretch(s *Settings) {
 	}
 }
 
+// resize has an operator want some more workers, or fewer, or the machine give others.
+func (w *world) resize() {
+	if n := w.r.IntN(7); n < 5 {
+		w.after(0, ScaleBy{n - 2})
+	} else {
+		w.after(0, Recount{1 + w.r.IntN(6)})
+	}
+}
+
 // flock has as many requests be there from now on.
 func (w *world) flock() {
 	w.requests = max(w.r.IntN(25)-4, 0)

@@ -287,7 +287,7 @@ func (w *world) meddle() {
 	id := 1 + w.r.IntN(w.fleet.lastID+1)
 	switch w.r.IntN(22) {
 	case 0, 1:
-		w.after(0, ScaleBy{w.r.IntN(5) - 2})
+		w.resize()
 	case 2, 3, 4:
 		w.reload(w.pick(6, 1, 1, 2, 4))
 	case 5, 6:

@@ -142,8 +142,8 @@ func (l *Limits) Follow() {
 	if f.Reloading() || f.Stopping() {
 		return
 	}
-	if more := r.Recount(l.options.Root, l.options.Log); more != 0 {
-		l.options.Step(fleet.ScaleBy{N: more})
+	if r.Recount(l.options.Root, l.options.Log) {
+		l.options.Step(fleet.Recount{Workers: r.Workers})
 	}
 }
 

@@ -95,17 +95,18 @@ func Resolve(c *config.Config) (*Revision, error) {
 }
 
 // Recount counts the workers anew, where their number follows from the limits of the
-// machine, and returns how many more that are than before. If there are it says why.
-func (r *Revision) Recount(root fs.FS, log *zap.Logger) (more int) {
+// machine, and returns whether there are to be others than before. Then it says why.
+func (r *Revision) Recount(root fs.FS, log *zap.Logger) (others bool) {
 	if r.Config.Workers.Fixed() {
-		return 0
+		return false
 	}
 	before := r.Workers
 	r.Workers, r.auto, r.tight = r.Config.CountWorkers(root)
-	if more = r.Workers - before; more != 0 {
-		r.explain(log)
+	if r.Workers == before {
+		return false
 	}
-	return more
+	r.explain(log)
+	return true
 }
 
 // Prepare makes the revision of a reload, but for what it has to bind.
