@@ -63,9 +63,9 @@
 // lives, the canary of a candidate, a spare. One is asked for when somebody is to start, by a
 // [Weigh], and counts for [RoomFor] and until a worker goes. Without room a worker is replaced
 // stop-first, when the fleet is whole, a canary has a spare go first, a stuck worker is told to
-// drain at once, and for a spare it is asked again after [RoomEvery]. The first worker of a slot
-// where nobody lives, or only who has failed, as it says, is no such process, and activation
-// starts none.
+// drain at once, and for a spare, or for whoever takes the place of one that drains, it is asked
+// again after [RoomEvery]. The first worker of a slot where nobody lives, or only who has failed,
+// as it says, is no such process, and activation starts none.
 //
 // The workers of a preloaded revision are spawned by its loader, which is no worker and
 // fills no slot. It is started when a worker is to be spawned and there is none, and

@@ -206,6 +206,7 @@ var mutants = []struct{ file, old, new, law string }{
 	{"spawn.go", "	case beside && f.yieldSpare(r, (*Worker).Spare):\n		return -1\n", "", "retired beside a spare that could go"},
 	{"deadline.go", "			consider(o.asked.Add(RoomFor))\n", "", "memory forgotten"},
 	{"deadline.go", "			consider(o.told.Add(RoomEvery))\n", "", "memory forgotten"},
+	{"spawn.go", "f.overlap.waits || fit == tight", "f.overlap.waits || fit == tight && slot == NoSlot", "memory forgotten"},
 	{"spare.go", "	f.settle(r)\n", "	r.whole, r.still = false, false\n", "not quiescent"},
 	{"linger.go", "case age >= LingerFor:", "case age >= 2*LingerFor:", "stays beside its successor for too long"},
 	{"linger.go", "return l.streams > l.fewest", "return l.streams > 0", "stays beside its successor for too long"},

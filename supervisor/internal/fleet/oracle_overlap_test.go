@@ -165,8 +165,12 @@ func (o *oracle) heldBack(f *Fleet, now time.Time) string {
 	pioneer := f.pioneer()
 	for slot, s := range f.open() {
 		waits := s.inBackoff(o.current, now) || f.reserved(slot) || f.starved(r, slot) || pioneer >= 0 && pioneer != slot && s.failures > 0
-		if o.empty(slot) && !waits && !o.beside(Worker{Identity: Identity{Slot: slot}}) {
+		switch {
+		case !o.empty(slot) || waits:
+		case !o.beside(Worker{Identity: Identity{Slot: slot}}):
 			return "what is missing held back for memory"
+		case o.askedAt.IsZero() && (next.IsZero() || next.After(o.heardAt.Add(RoomEvery))):
+			return "memory forgotten"
 		}
 	}
 	return ""

@@ -15,7 +15,8 @@ const (
 	// RoomFor is for how long a [Memory] counts; after as long one that was asked for, and has
 	// not come, is asked for again.
 	RoomFor = time.Second
-	// RoomEvery is how long after a Memory without room for a spare another one is asked for.
+	// RoomEvery is how long after a Memory without room for a spare, or for whoever takes the
+	// place of one that drains, another one is asked for.
 	RoomEvery = 10 * time.Second
 	// Unbounded is the room of a Memory where there is no limit.
 	Unbounded = math.MaxInt32
@@ -27,7 +28,7 @@ type overlap struct {
 	room    int       `state:"room"`    // for how many more there is memory since then
 	asked   time.Time `state:"asked"`   // when one was asked for that has not come; zero: none was
 	reduced bool      `state:"reduced"` // somebody found none, and there is not enough for all that there may be
-	waits   bool      `state:"waits"`   // a spare does
+	waits   bool      `state:"waits"`   // somebody does for whom nobody else goes
 	wanted  bool      `state:"-"`       // in this step it matters how many there are
 }
 
@@ -58,7 +59,6 @@ func (f *Fleet) fit(r *room, slot int) fit {
 	case left > 0:
 		return fits
 	}
-	o.waits = o.waits || spare
 	if !o.reduced {
 		o.reduced = true
 		f.do(Cramped{})

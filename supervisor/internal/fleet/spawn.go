@@ -258,8 +258,12 @@ func (f *Fleet) hasRoom(r *room, slot int, rev *revision, why Reason) bool {
 	if !f.mayBoot(r, rev, why) {
 		return false
 	}
-	_, leasable := f.leasable(r, rev, slot)
-	return leasable && f.fit(r, slot) == fits
+	if _, leasable := f.leasable(r, rev, slot); !leasable {
+		return false
+	}
+	fit := f.fit(r, slot)
+	f.overlap.waits = f.overlap.waits || fit == tight
+	return fit == fits
 }
 
 // boot spawns a worker of the revision in the slot and returns its id; 0: there is no

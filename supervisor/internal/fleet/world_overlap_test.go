@@ -5,10 +5,14 @@ type larder struct {
 	memory int // for so many processes; 0: no end of it
 }
 
-// bound has some be ready beside those who serve, and memory matter, in some revisions.
+// bound has some be ready beside those who serve, and memory matter, in some revisions, also
+// for long.
 func (w *world) bound(s *Settings) {
 	s.Spares = max(w.r.IntN(6)-2, 0)
 	s.MemoryBound = w.r.IntN(2) == 0
+	if s.MemoryBound && w.r.IntN(4) == 0 {
+		s.DrainTimeout = w.ms(40_000)
+	}
 }
 
 // stock has as much memory be there from now on.
