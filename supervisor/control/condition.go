@@ -83,6 +83,8 @@ func (s *Sizing) Explain(target int, blind bool) {
 		s.Why = fmt.Sprintf("%d to %d workers: requests of plain ones cannot be seen, so one more starts while connections wait (%d), and none ends", s.Min, s.Max, s.Waiting)
 	}
 	switch {
+	case s.Room != nil && target > max(*s.Room, s.Min) && !blind:
+		s.Why += fmt.Sprintf("; memory has room for %d, and the others end one at a time", *s.Room)
 	case s.Needed > target && target >= s.Max:
 		s.Why += ", and more there may not be"
 	case s.Needed > target && s.Room != nil && target >= *s.Room:

@@ -7,6 +7,31 @@ import (
 	"testing"
 )
 
+// Where workers end or do not come, it is said why.
+func TestSizingExplain(t *testing.T) {
+	for _, test := range []struct {
+		needed, target, room int
+		blind                bool
+		want                 string
+	}{
+		{4, 2, 0, false, "2 to 6 workers: 7 in flight and 9 waiting take 4 of 4 each, and so many follow soon: they double within a second at most"},
+		{4, 3, 3, false, "2 to 6 workers: 7 in flight and 9 waiting take 4 of 4 each, and memory has room for 3"},
+		{4, 4, 3, false, "2 to 6 workers: 7 in flight and 9 waiting take 4 of 4 each; memory has room for 3, and the others end one at a time"},
+		{2, 2, 1, false, "2 to 6 workers: 7 in flight and 9 waiting take 2 of 4 each"},
+		{4, 4, 3, true, "2 to 6 workers: requests of plain ones cannot be seen, so one more starts while connections wait (9), and none ends"},
+		{8, 6, 7, false, "2 to 6 workers: 7 in flight and 9 waiting take 8 of 4 each, and more there may not be"},
+		{2, 3, 5, false, "2 to 6 workers: 7 in flight and 9 waiting take 2 of 4 each; the others end when they were not needed for idle_timeout"},
+	} {
+		s := Sizing{Min: 2, Max: 6, TargetInFlight: 4, InFlight: 7, Waiting: 9, Needed: test.needed}
+		if test.room > 0 {
+			s.Room = &test.room
+		}
+		if s.Explain(test.target, test.blind); s.Why != test.want {
+			t.Errorf("%+v: %q", test, s.Why)
+		}
+	}
+}
+
 // What an older master says is completed, and its zeros are not believed.
 func TestStatusOfOlder(t *testing.T) {
 	for _, test := range []struct {

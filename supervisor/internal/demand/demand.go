@@ -258,5 +258,9 @@ func (m *Meter) Fields() []zap.Field {
 	if s.Most == 0 {
 		return nil
 	}
-	return []zap.Field{zap.Int("in_flight", s.InFlight), zap.Int("waiting", s.Waiting), zap.Int("needed", s.Need), zap.Int("at_least", s.Floor), zap.Int("at_most", s.Most)}
+	fields := []zap.Field{zap.Int("in_flight", s.InFlight), zap.Int("waiting", s.Waiting), zap.Int("needed", s.Need), zap.Int("at_least", s.Floor), zap.Int("at_most", s.Most)}
+	if s.Room > 0 {
+		fields = append(fields, zap.Int("memory_for", s.Room))
+	}
+	return fields
 }

@@ -4,9 +4,11 @@ package demand
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"testing/fstest"
 
+	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
 	"github.com/gosuper/gosuper/config"
@@ -132,5 +134,8 @@ func TestRoom(t *testing.T) {
 	s.options.Root = memory(8 * config.GiB)
 	if d := s.look(roomWhile); d.Room != 7 {
 		t.Errorf("then for %d", d.Room)
+	}
+	if said := s.Fields(); !slices.ContainsFunc(said, zap.Int("memory_for", 7).Equals) {
+		t.Errorf("the log says %v", said)
 	}
 }

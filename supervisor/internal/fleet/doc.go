@@ -29,11 +29,12 @@
 // How many workers are asked for is what the settings or an operator say, unless WorkersMax
 // is set: then that is how many there are at least (the floor), and more are asked for by
 // what a [Demand] takes, at once but never more than twice as many within [Doubling]. One
-// goes after the other that was not needed for IdleTimeout, the one with the least to do
-// first, whose slot is closed then; so there may be closed slots between the others. A floor
-// of 0 lets all go; while a reload is under way there is one for it. What an operator scaled
-// to is remembered as a difference to the configured number, which may follow from the machine
-// and change, and a reload that does not change it keeps that.
+// goes after the other that was not needed for IdleTimeout, or for which memory has no room
+// any more, the one with the least to do first, whose slot is closed then; so there may be
+// closed slots between the others. A floor of 0 lets all go; while a reload is under way there
+// is one for it. What an operator scaled to is remembered as a difference to the configured
+// number, which may follow from the machine and change, and a reload that does not change it
+// keeps that.
 //
 // A cooperating worker that is recycled, but not because an operator asks for it or because it
 // fails, lingers: it stays beside its ready successor while requests of it last, for
@@ -227,9 +228,10 @@
 //   - As many workers are asked for as a demand takes, in the same step, but for what
 //     doubling allows, and never more than that, nor more than there may be, have a lease,
 //     or fit into memory.
-//   - A worker that is not needed goes when it was not for IdleTimeout, not before, and one at
-//     a time: of those who have the least to do. Nobody goes while a reload is under way, nor
-//     while the requests of some cannot be seen.
+//   - A worker that is not needed goes when it was not for IdleTimeout, not before, one for
+//     which memory has no room although it is needed, and one at a time: of those who have the
+//     least to do. Nobody goes while a reload is under way, nor while the requests of some
+//     cannot be seen.
 //   - While the demand stays the same the number of workers goes one way at most.
 //   - When workers and loaders behave, the fleet converges to what was asked.
 package fleet

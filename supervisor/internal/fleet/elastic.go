@@ -46,7 +46,8 @@ func (r *revision) fit(target int) int {
 }
 
 // meet takes note of a demand, and asks for as many workers as it takes: for more at once,
-// as far as that is allowed, and for one less when the last was not needed for so long.
+// as far as that is allowed, and for one less when the last was not needed for so long, or
+// does not fit into memory any more.
 func (f *Fleet) meet(d Demand) {
 	r, s := f.current, &f.sizing
 	if !r.elastic() || f.Stopping() {
@@ -57,7 +58,7 @@ func (f *Fleet) meet(d Demand) {
 	switch target := min(f.wants(), max(f.doubled(), r.floor)); {
 	case target > r.target:
 		f.resize(target)
-	case f.idle():
+	case f.excess():
 		f.release(d)
 	}
 }
@@ -100,13 +101,16 @@ func (f *Fleet) busy(slot int, d Demand) (n int, known, hidden bool) {
 }
 
 // wants returns how many workers there ought to be, as far as there is room for them.
-func (f *Fleet) wants() int {
+func (f *Fleet) wants() int { return max(min(f.sizing.need, f.most()), f.current.floor) }
+
+// most returns how many workers there may be, as far as is known of memory.
+func (f *Fleet) most() int {
 	r := f.current
 	most := r.bounded(r.WorkersMax)
 	if room := f.sizing.room; room > 0 {
 		most = min(most, room)
 	}
-	return max(min(f.sizing.need, most), r.floor)
+	return max(most, r.floor)
 }
 
 // doubled returns for how many workers may be asked now.
@@ -127,25 +131,25 @@ func (f *Fleet) touch(n int) {
 	}
 }
 
-// idle says whether a worker is to go that was not needed for long. While a reload is under
-// way nobody goes.
-func (f *Fleet) idle() bool {
-	at := f.idleAt()
-	return !at.IsZero() && !at.After(f.now) && f.sizing.need < f.current.target
+// excess says whether a worker is to go that was not needed for long, or has no room. While a
+// reload is under way nobody goes.
+func (f *Fleet) excess() bool {
+	at, wanted := f.excessAt(), min(f.sizing.need, f.most())
+	return !at.IsZero() && !at.After(f.now) && wanted < f.current.target
 }
 
-// idleAt returns when a worker is to go that will not have been needed for long; zero:
-// never, as things are.
-func (f *Fleet) idleAt() time.Time {
+// excessAt returns when a worker is to go that will not have been needed for long, or has no
+// room; zero: never, as things are.
+func (f *Fleet) excessAt() time.Time {
 	r, s := f.current, &f.sizing
 	if r.target <= r.floor || s.blind || f.Reloading() {
 		return time.Time{}
 	}
-	at := s.needed[r.target-1].Add(r.IdleTimeout)
-	if next := s.released.Add(ReleaseEvery); next.After(at) {
-		return next
+	next := s.released.Add(ReleaseEvery)
+	if at := s.needed[r.target-1].Add(r.IdleTimeout); r.target <= f.most() && at.After(next) {
+		return at
 	}
-	return at
+	return next
 }
 
 // release closes the slot that has the least to do, the last of those with equally little:
@@ -179,7 +183,7 @@ func (f *Fleet) DemandBy() time.Time {
 	case s.seen && f.wants() > r.target && len(s.growths) > 0:
 		return s.growths[0].At.Add(Doubling)
 	}
-	return f.idleAt()
+	return f.excessAt()
 }
 
 // resize asks for so many workers from now on.

@@ -241,7 +241,7 @@ func (o *oracle) rescaled(now time.Time, events []Event, a Rescale) string {
 		return "more than one released at once"
 	case now.Sub(o.went) < ReleaseEvery:
 		return "more than one released at once"
-	case a.To < o.floor || now.Sub(o.needed[a.From-1]) < o.settings[o.current].IdleTimeout || l.blind || len(o.reloads) > 0:
+	case a.To < o.floor || a.From <= l.most && now.Sub(o.needed[a.From-1]) < o.settings[o.current].IdleTimeout || l.blind || len(o.reloads) > 0:
 		return "released too early"
 	case slices.ContainsFunc(slices.Collect(maps.Values(l.slots)), func(n int) bool { return n < l.slots[a.Slot] }):
 		return "another one released than the one with the least to do"
@@ -279,12 +279,16 @@ func (o *oracle) sized(f *Fleet, now time.Time, events []Event) string {
 		return ""
 	}
 	before := o.doubled(now)
-	switch least := max(l.need, o.floor); {
+	switch least := min(max(l.need, o.floor), l.most); {
 	case o.target < min(l.need, l.most, before):
 		return "fewer workers than are needed"
 	case o.target < min(l.need, l.most) && (f.DemandBy().IsZero() || f.DemandBy().Sub(now) > Doubling):
 		return "growth forgotten"
 	case l.blind || l.reloading || l.from != o.target || l.from <= least:
+	case l.from > l.most && now.Sub(o.went) >= ReleaseEvery:
+		return "more workers kept than have room"
+	case l.from > l.most && (f.DemandBy().IsZero() || f.DemandBy().Sub(now) > ReleaseEvery):
+		return "idle worker forgotten"
 	case now.Sub(o.needed[l.from-1]) >= o.settings[o.current].IdleTimeout && now.Sub(o.went) >= ReleaseEvery:
 		return "idle worker kept"
 	case f.DemandBy().IsZero() || f.DemandBy().Sub(now) > max(o.settings[o.current].IdleTimeout, ReleaseEvery):

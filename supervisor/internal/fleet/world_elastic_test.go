@@ -115,14 +115,15 @@ func (w *world) sway(a Rescale) string {
 }
 
 // parseDemand is what a transcript tells: of the first workers how many requests each has,
-// and after a + how many connections wait.
+// after a + how many connections wait, and after a / for how many workers there is memory.
 func parseDemand(words []string) (d Demand) {
 	for i, word := range words {
-		waiting, is := strings.CutPrefix(word, "+")
-		n, _ := strconv.Atoi(waiting)
+		n, _ := strconv.Atoi(strings.TrimLeft(word, "+/"))
 		switch {
-		case is:
+		case strings.HasPrefix(word, "+"):
 			d.Waiting = n
+		case strings.HasPrefix(word, "/"):
+			d.Room = n
 		case word != "-":
 			d.InFlight = append(d.InFlight, InFlight{i + 1, n})
 		}
