@@ -82,28 +82,35 @@ func (w *world) starved(undead int) int {
 }
 
 // blocked says whether that one keeps what more than one worker would need, so that old
-// workers with what is left may have no successor, nor those with nothing of it, or what
-// a candidate needs.
+// workers with what is left may have no successor, nor those with nothing that a successor
+// could have while others have the rest, or what a candidate needs.
 func (w *world) blocked(undead int) bool {
 	kept, c := w.kept(undead, w.fleet.current), w.fleet.candidate
-	without := func(x *Worker) bool {
-		return x.State == Ready && !slices.ContainsFunc(w.fleet.current.Leases, x.Lease.clashes)
+	rest := slices.DeleteFunc(slices.Clone(w.fleet.current.Leases), w.lease(undead).clashes)
+	without := func(x *Worker) bool { return x.State == Ready && !slices.ContainsFunc(rest, x.Lease.clashes) }
+	free := func(l Lease) bool {
+		return w.fleet.count(func(x *Worker) bool { return w.fleet.own(x) && x.Lease.clashes(l) }) == 0 &&
+			!slices.ContainsFunc(w.fleet.remains, func(one *remains) bool { return one.Lease.clashes(l) })
 	}
-	return kept > 1 || kept > 0 && w.fleet.count(without) > 0 || c != nil && len(c.Leases) > 0 && w.kept(undead, c) == len(c.Leases)
+	return kept > 1 || kept > 0 && w.fleet.count(without) > 0 && !slices.ContainsFunc(rest, free) || c != nil && len(c.Leases) > 0 && w.kept(undead, c) == len(c.Leases)
 }
 
 // kept is how many leases of a revision nobody can have because of that one.
 func (w *world) kept(undead int, r *revision) (n int) {
-	lease := w.fleet.Holding(undead)
-	if x, ok := w.fleet.Worker(undead); ok {
-		lease = x.Lease
-	}
 	for _, l := range r.Leases {
-		if l.clashes(lease) {
+		if l.clashes(w.lease(undead)) {
 			n++
 		}
 	}
 	return n
+}
+
+// lease is that of a worker that may be gone.
+func (w *world) lease(id int) Lease {
+	if x, ok := w.fleet.Worker(id); ok {
+		return x.Lease
+	}
+	return w.fleet.Holding(id)
 }
 
 // weaned says whether no loader lives but that of the revision.
