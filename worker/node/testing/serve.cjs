@@ -25,7 +25,7 @@ async function serve(t, limits, server) {
   const gate = new Gate(0, new Fleet().place(0), 1);
   const ledger = new Ledger(board, gate, { ...ns, requests: limits.requests ?? 0, failures: limits.failures ?? 0 }, notify, log);
   const leave = new AbortController();
-  const drain = { signal: leave.signal, accepted: () => {} };
+  const drain = { signal: leave.signal, accepted: () => {}, turn: () => 0, ends: (exchange) => exchange.last() };
   watch(server, ledger, drain, limits.keepalive ?? 5000, limits.pair);
   const sockets = new Set();
   server.on('connection', (socket) => sockets.add(socket));
