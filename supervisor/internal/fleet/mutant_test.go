@@ -210,7 +210,6 @@ var mutants = []struct{ file, old, new, law string }{
 	{"deadline.go", "			consider(o.asked.Add(RoomFor))\n", "", "memory forgotten"},
 	{"deadline.go", "			consider(o.told.Add(RoomEvery))\n", "", "memory forgotten"},
 	{"spawn.go", "f.overlap.waits || fit == tight", "f.overlap.waits || fit == tight && slot == NoSlot", "memory forgotten"},
-	{"spare.go", "	f.settle(r)\n", "	r.whole, r.still = false, false\n", "not quiescent"},
 	{"linger.go", "case age >= LingerFor:", "case age >= 2*LingerFor:", "stays beside its successor for too long"},
 	{"linger.go", "return l.streams > l.fewest", "return l.streams > 0", "stays beside its successor for too long"},
 	{"linger.go", "	case age < LingerFor/2:\n		return l.streams > 0\n", "	case age < LingerFor/2:\n		return true\n", "stays beside its successor for too long"},
