@@ -18,3 +18,12 @@ func TestTimes(t *testing.T) {
 		t.Errorf("a stop is given up after %v, and stacks may take %v", KillGrace, AbortGrace)
 	}
 }
+
+// baseSettings are those of a transcript that names no others.
+func baseSettings() Settings {
+	return Settings{
+		Command: "app", Workers: 2, Surge: Surge{Count: 1}, Ready: ReadyNotify, ReadyAfter: time.Second,
+		GracefulTimeout: 30 * time.Second, DrainTimeout: 2 * time.Minute, StartupTimeout: time.Minute,
+		BackoffMin: 100 * time.Millisecond, BackoffMax: 30 * time.Second, ResetAfter: 10 * time.Second, StartupAttempts: 3,
+	}
+}

@@ -286,15 +286,6 @@ func (tr *transcript) event(words []string) (Event, error) {
 	return nil, fmt.Errorf("unknown event %q", words[0])
 }
 
-// baseSettings are those of a transcript that names no others.
-func baseSettings() Settings {
-	return Settings{
-		Command: "app", Workers: 2, Surge: Surge{Count: 1}, Ready: ReadyNotify, ReadyAfter: time.Second,
-		GracefulTimeout: 30 * time.Second, DrainTimeout: 2 * time.Minute, StartupTimeout: time.Minute,
-		BackoffMin: 100 * time.Millisecond, BackoffMax: 30 * time.Second, ResetAfter: 10 * time.Second, StartupAttempts: 3,
-	}
-}
-
 // parseSettings changes the settings named by k=v words.
 func parseSettings(s Settings, words []string) (Settings, error) {
 	for _, word := range words {
