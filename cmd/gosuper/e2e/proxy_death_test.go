@@ -25,16 +25,7 @@ func TestProxyDeathHandsOn(t *testing.T) {
 	m := up(t, proxied(t, "--port", "{port}"), classProxy, "workers = 1", line, admin("127.0.0.1:0"))
 	front := m.workers()[0]
 	program := behind(t, front)
-	held := make(chan int, 1)
-	go func() {
-		answer, _, err := m.get("/sleep")
-		if err != nil {
-			held <- 0
-			return
-		}
-		held <- answer.StatusCode
-	}()
-	m.inFlight(1)
+	held := holding(m)
 	bodies := []string{"", "short", strings.Repeat("long", 25<<10)}
 	var clients []net.Conn
 	for range bodies {

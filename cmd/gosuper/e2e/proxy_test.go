@@ -203,11 +203,9 @@ func TestProxyLimits(t *testing.T) {
 	}
 }
 
-// The end of the program is that of its worker: requests it held have 502, and a new one
-// takes over. The end of the front is the program's.
-func TestProxyDeath(t *testing.T) {
-	t.Parallel()
-	m := up(t, proxied(t, "--port", "{port}"), classProxy, "workers = 1", admin("127.0.0.1:0"))
+// holding has the program hold a request, and returns where the status of its answer will
+// be; 0: it had none.
+func holding(m *master) <-chan int {
 	held := make(chan int, 1)
 	go func() {
 		answer, _, err := m.get("/sleep")
@@ -218,6 +216,15 @@ func TestProxyDeath(t *testing.T) {
 		held <- answer.StatusCode
 	}()
 	m.inFlight(1)
+	return held
+}
+
+// The end of the program is that of its worker: requests it held have 502, and a new one
+// takes over. The end of the front is the program's.
+func TestProxyDeath(t *testing.T) {
+	t.Parallel()
+	m := up(t, proxied(t, "--port", "{port}"), classProxy, "workers = 1", admin("127.0.0.1:0"))
+	held := holding(m)
 	begin := time.Now()
 	if answer, _, err := m.get("/exit"); err != nil || answer.StatusCode != http.StatusBadGateway {
 		t.Errorf("the request that ended the program: %v, %v", answer, err)
