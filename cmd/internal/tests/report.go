@@ -139,13 +139,16 @@ func reason(output string) string {
 	return why
 }
 
-// write lists what was left out, by reason.
+// write lists what was left out, by reason, in an order that does not hang on which
+// package was ready first.
 func (all skips) write(w io.Writer) {
 	if len(all) == 0 {
 		fmt.Fprintln(w, "\nNothing was left out.")
 		return
 	}
-	slices.SortStableFunc(all, func(a, b skip) int { return cmp.Compare(a.reason, b.reason) })
+	slices.SortFunc(all, func(a, b skip) int {
+		return cmp.Or(cmp.Compare(a.reason, b.reason), cmp.Compare(a.name, b.name))
+	})
 	fmt.Fprintf(w, "\nLeft out, and what was lacking (%d):\n", len(all))
 	for i, s := range all {
 		if i == 0 || s.reason != all[i-1].reason {
