@@ -102,8 +102,7 @@ func (l *loader) finish() {
 	if len(c.Command) == 0 {
 		if !l.failed["command"] && !l.fileFailed {
 			l.errs.add(&Error{
-				File: l.source.File, Key: "command", Msg: "is missing: there is nothing to supervise",
-				Hint: `gosuper [flags] COMMAND [ARG...], or command = ["./agent-server"] in the file`,
+				File: l.source.File, Key: "command", Msg: "is missing: there is nothing to supervise", Hint: l.source.whatToSupervise(),
 			})
 		}
 	} else if c.Name == "" {

@@ -133,7 +133,9 @@ func TestMistakesElsewhere(t *testing.T) {
 		source Source
 		want   string
 	}{
-		{"no command", Source{}, `command: is missing: there is nothing to supervise (gosuper [flags] COMMAND [ARG...], or command = ["./agent-server"] in the file)`},
+		{"no command", Source{}, `command: is missing: there is nothing to supervise (gosuper [flags] COMMAND [ARG...], as in gosuper -w 4 -b :8000 ./agent-server, or gosuper -c FILE; gosuper help has the flags)`},
+		{"no command beside a file", Source{Dir: filepath.Dir(write(t, "supervisor.toml", "command = [\"a\"]\n"))}, `command: is missing: there is nothing to supervise (there is a supervisor.toml in the working folder: gosuper -c supervisor.toml)`},
+		{"no command in a file", Source{File: file}, file + `: command: is missing: there is nothing to supervise (gosuper [flags] COMMAND [ARG...], or command = ["./agent-server"] in the file)`},
 		{"empty command", Source{Command: []string{""}}, `COMMAND: must begin with a program (as in command = ["./agent-server"])`},
 		{"proxied application", Source{Command: []string{"a.b:c"}, Flags: map[string][]string{"worker_class": {"proxy"}}}, `--worker-class: "a.b:c" is served by package gosuper of Python, which needs no proxy before it (leave it out)`},
 		{"flag", flag("workers", "0"), `--workers: must be at least 1, not 0, unless workers_max is set (as in workers_max = 4, so that one starts when a connection waits)`},
@@ -150,6 +152,7 @@ func TestMistakesElsewhere(t *testing.T) {
 		{"concurrency", Source{Command: line, Environ: []string{"WEB_CONCURRENCY=0"}}, `WEB_CONCURRENCY: must be at least 1, not 0, unless workers_max is set (as in workers_max = 4, so that one starts when a connection waits)`},
 		{"file and variable", Source{Command: line, File: file, Environ: []string{"GOSUPER_RESTART_BACKOFF_MIN=2"}}, `GOSUPER_RESTART_BACKOFF_MIN: backoff_min (2s) must not be above backoff_max (1s)`},
 		{"missing file", Source{File: "/nonexistent/s.toml"}, `/nonexistent/s.toml: cannot read the configuration: no such file`},
+		{"missing file in the working folder", Source{File: "s.toml", Dir: "/nonexistent"}, `s.toml: cannot read the configuration: no such file (looked for /nonexistent/s.toml)`},
 		{"folder", Source{File: filepath.Dir(file)}, filepath.Dir(file) + `: cannot read the configuration: it is a folder, not a regular file`},
 		{"endless file", Source{File: "/dev/zero"}, `/dev/zero: cannot read the configuration: it is a device, not a regular file`},
 	}

@@ -51,7 +51,11 @@ func (l *loader) fileText() (string, *Error) {
 	}
 	data, err := l.source.readFile(l.source.path())
 	if err != nil {
-		return "", &Error{File: l.source.File, Msg: whyNot("cannot read the configuration", err)}
+		missing := &Error{File: l.source.File, Msg: whyNot("cannot read the configuration", err)}
+		if errors.Is(err, fs.ErrNotExist) && l.source.path() != l.source.File {
+			missing.Hint = "looked for " + l.source.path()
+		}
+		return "", missing
 	}
 	return strings.TrimPrefix(string(data), "\ufeff"), nil
 }

@@ -95,3 +95,17 @@ func (s Source) path() string {
 	}
 	return filepath.Join(s.Dir, s.File)
 }
+
+// usualFile is what examples call a file of gosuper.
+const usualFile = "supervisor.toml"
+
+// whatToSupervise is what to do where there is no command.
+func (s Source) whatToSupervise() string {
+	if s.File != "" {
+		return `gosuper [flags] COMMAND [ARG...], or command = ["./agent-server"] in the file`
+	}
+	if info, err := os.Stat(filepath.Join(s.Dir, usualFile)); err == nil && info.Mode().IsRegular() {
+		return "there is a " + usualFile + " in the working folder: gosuper -c " + usualFile
+	}
+	return "gosuper [flags] COMMAND [ARG...], as in gosuper -w 4 -b :8000 ./agent-server, or gosuper -c FILE; gosuper help has the flags"
+}

@@ -7,8 +7,8 @@ import (
 )
 
 // checkServer warns about a command of a known server that would go wrong below a
-// supervisor: it starts workers of its own in each worker, or does not serve the
-// socket that it is given.
+// supervisor: it starts workers of its own in each worker, watches files there, or
+// does not serve the socket that it is given.
 func (l *loader) checkServer(environ map[string]string) {
 	server, args := l.config.PlainServer(), l.config.Command
 	var many, socket string
@@ -38,6 +38,9 @@ func (l *loader) checkServer(environ map[string]string) {
 	}
 	if many != "" && many != "1" {
 		l.warn("%s makes every worker of gosuper start workers of its own: %s", by, leave)
+	}
+	if slices.Contains(args, "--reload") {
+		l.warn("%s --reload makes every worker of gosuper watch the files, and start a process of its own that serves: leave that out, and say gosuper --reload", server)
 	}
 	if socket != "" {
 		l.warnings = append(l.warnings, socket)

@@ -43,7 +43,7 @@ func TestPlatformVariablesAreUsedOnce(t *testing.T) {
 // A command that cannot serve what gosuper has bound, or that multiplies workers,
 // is warned about with what to write.
 func TestServerCommands(t *testing.T) {
-	const many, fd, bind, twice = "workers of its own", "add --fd 3", "add -b fd://3", "takes them twice"
+	const many, fd, bind, twice, watch = "workers of its own", "add --fd 3", "add -b fd://3", "takes them twice", "say gosuper --reload"
 	for _, test := range []struct {
 		command string
 		environ []string
@@ -58,6 +58,7 @@ func TestServerCommands(t *testing.T) {
 		{"uvicorn app:app --fd 3", []string{"WEB_CONCURRENCY=2"}, nil, nil},
 		{"uvicorn app:app --fd 3", []string{"WEB_CONCURRENCY=2"}, map[string][]string{"workers": {"3"}}, []string{many}},
 		{"uvicorn app:app --fd 3", nil, map[string][]string{"env": {"WEB_CONCURRENCY=2"}}, []string{many}},
+		{"uvicorn app:app --fd 3 --reload", nil, nil, []string{watch}},
 		{"gunicorn app:app", nil, nil, nil},
 		{"gunicorn -w4 app:app", nil, nil, []string{many}},
 		{"gunicorn -b fd://3 app:app", nil, nil, []string{twice}},

@@ -5,8 +5,11 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -86,7 +89,13 @@ func named(ctx context.Context, home control.Home, name string) (*control.Client
 	case len(elsewhere) > 0:
 		return home.Client(elsewhere[0]), nil
 	}
-	return home.Client(home.Addresses(name)[0]), nil
+	m := home.Client(home.Addresses(name)[0])
+	if others, _ := home.Find(ctx); len(others) > 0 {
+		if _, err := m.Health(ctx); errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+			return nil, failure{fmt.Errorf("no master of user %d has the name %q", home.UID, name), "running: " + listed(others)}
+		}
+	}
+	return m, nil
 }
 
 // only returns a client of the only master of this user.

@@ -82,6 +82,9 @@ func lookupUser(name string) (*user.User, error) {
 		return u, nil
 	}
 	if _, bad := parseID(name); bad != nil {
+		if _, unknown := errors.AsType[user.UnknownUserError](err); unknown {
+			return nil, fmt.Errorf("there is no user %q", name)
+		}
 		return nil, fmt.Errorf("cannot find user %q: %w", name, err)
 	}
 	if u, err := user.LookupId(name); err == nil {
