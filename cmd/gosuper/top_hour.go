@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gosuper/gosuper/supervisor/control"
@@ -15,8 +16,9 @@ const hourSteps = 30
 // blocks are the letters of such a picture, from the least to the most.
 var blocks = []rune("▁▂▃▄▅▆▇█")
 
-// hourLines is the last hour in lines: requests in flight, the 99th percentile of their
-// durations, and memory, each with the most that it was. What is not known is left out.
+// hourLines is the last hour in lines: workers where their number was not always the same,
+// requests in flight, the 99th percentile of their durations, and memory, each with the most
+// that it was. What is not known is left out.
 func hourLines(h control.History) (lines []string) {
 	if len(h.Points) < 2 {
 		return nil
@@ -27,7 +29,13 @@ func hourLines(h control.History) (lines []string) {
 			parts = append(parts, fmt.Sprintf("%s %s at most %s", name, picture, text(most)))
 		}
 	}
-	add("in flight", func(p control.Point) *float64 { return floatOf(p.InFlight) }, func(n float64) string { return fmt.Sprintf("%.0f", n) })
+	whole := func(n float64) string { return fmt.Sprintf("%.0f", n) }
+	if slices.ContainsFunc(h.Points, func(p control.Point) bool {
+		return p.Workers != nil && h.Points[0].Workers != nil && *p.Workers != *h.Points[0].Workers
+	}) {
+		add("workers", func(p control.Point) *float64 { return floatOf(p.Workers) }, whole)
+	}
+	add("in flight", func(p control.Point) *float64 { return floatOf(p.InFlight) }, whole)
 	add("p99", func(p control.Point) *float64 { return p.P99Seconds }, age)
 	add("memory", func(p control.Point) *float64 { return floatOf(p.MemoryBytes) }, func(n float64) string { return memory(uint64(n)) })
 	for _, part := range parts {

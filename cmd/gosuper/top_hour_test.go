@@ -25,6 +25,14 @@ func TestHourLines(t *testing.T) {
 	if got := hourLines(h); !slices.Equal(got, want) {
 		t.Errorf("it is\n%q, want\n%q", got, want)
 	}
+	h.Points[1].Workers, h.Points[3].Workers = new(uint64(4)), new(uint64(4))
+	if got := hourLines(h); !slices.Equal(got, want) {
+		t.Errorf("with as many workers as ever it is\n%q, want\n%q", got, want)
+	}
+	h.Points[0].Workers, h.Points[3].Workers = new(uint64(4)), new(uint64(8))
+	if got := hourLines(h); len(got) != 3 || got[0] != "last hour  workers ▄                            █ at most 8" {
+		t.Errorf("with more workers it is\n%q", got)
+	}
 	for _, points := range [][]control.Point{nil, {{}, {}}} {
 		if got := hourLines(control.History{Points: points}); len(got) > 0 {
 			t.Errorf("of nothing it is %q", got)

@@ -10,28 +10,32 @@ import (
 	"github.com/gosuper/gosuper/supervisor/control"
 )
 
-// doing is what a worker does now: the oldest of its requests, and what it says of itself.
+// doing is what a worker does now: the request that has made no progress for too long, or
+// else the oldest, and what it says of itself.
 func doing(w control.Worker, requests []control.Request) string {
-	var oldest *control.Request
+	var first *control.Request
 	listed := uint64(0)
 	for i, r := range requests {
 		if r.Worker != w.ID {
 			continue
 		}
 		listed++
-		if oldest == nil || r.AgeSeconds > oldest.AgeSeconds {
-			oldest = &requests[i]
+		if first == nil || r.Silent() && !first.Silent() || r.AgeSeconds > first.AgeSeconds && r.Silent() == first.Silent() {
+			first = &requests[i]
 		}
 	}
-	if oldest == nil {
+	if first == nil {
 		return w.Status
 	}
 	if w.InFlight != nil {
 		listed = max(listed, *w.InFlight)
 	}
-	text := fmt.Sprintf("%s %s for %s", oldest.Method, oldest.Path, age(oldest.AgeSeconds))
-	if oldest.Streaming {
+	text := fmt.Sprintf("%s %s for %s", first.Method, first.Path, age(first.AgeSeconds))
+	if first.Streaming {
 		text += ", streaming"
+	}
+	if first.Silent() {
+		text += ", no progress for " + age(first.IdleSeconds)
 	}
 	if listed > 1 {
 		text += ", and " + strconv.FormatUint(listed-1, 10) + " more"
@@ -66,8 +70,8 @@ func incidentLine(i control.Incident) string {
 		who = fmt.Sprintf("worker %d", i.Worker)
 	}
 	text := fmt.Sprintf("last incident  %s ago  %s  %s  %s", age(i.AgoSeconds), who, i.Reason, i.Status)
-	if n := len(i.LastLines); n > 0 {
-		text += "  " + i.LastLines[n-1]
+	if detail := i.Detail(); detail != "" {
+		text += "  " + detail
 	}
 	return text
 }

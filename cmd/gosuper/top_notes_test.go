@@ -19,6 +19,9 @@ func TestTopNotes(t *testing.T) {
 		{Worker: id, Method: "GET", Path: "/young", AgeSeconds: 1}, {Worker: id, Method: "POST", Path: "/old", AgeSeconds: 61, Streaming: true},
 	}
 	st.Leases = []control.Lease{{Values: map[string]string{"gpu": "0"}, Worker: new(id)}, {Values: map[string]string{"gpu": "1"}}}
+	st.Workers[1].InFlight = new(uint64(2))
+	st.Requests = append(st.Requests, control.Request{Worker: st.Workers[1].ID, Method: "GET", Path: "/stuck", AgeSeconds: 30, IdleSeconds: 20, DueSeconds: new(20.0)},
+		control.Request{Worker: st.Workers[1].ID, Method: "GET", Path: "/older", AgeSeconds: 60, IdleSeconds: 1, DueSeconds: new(39.0)})
 	v := &view{order: orders[0]}
 	v.update(reading{status: st, incidents: []control.Incident{
 		{Process: control.WorkerProcess, Worker: 9, Reason: "crash", Status: "exit status 1", AgoSeconds: 61, LastLines: []string{"first", "out\nof luck"}}, {},
@@ -26,7 +29,7 @@ func TestTopNotes(t *testing.T) {
 	lines, _ := v.screen(200, 24, time.Now())
 	screen := strings.Join(lines, "\n")
 	for _, want := range []string{
-		"POST /old for 1m01s, streaming, and 4 more; warm\n", "leases  1 of 2 free  gpu=0 worker 1\n", "█ at most 7\n", "last incident  1m01s ago  worker 9  crash  exit status 1  out of luck\n",
+		"POST /old for 1m01s, streaming, and 4 more; warm\n", "GET /stuck for 30s, no progress for 20s, and 1 more\n", "leases  1 of 2 free  gpu=0 worker 1\n", "█ at most 7\n", "last incident  1m01s ago  worker 9  crash  exit status 1  out of luck\n",
 	} {
 		if !strings.Contains(screen, want) {
 			t.Errorf("%q is missing in\n%s", want, screen)

@@ -96,7 +96,7 @@ type incident struct {
 	Status       string  `json:"status"`
 	AgeSeconds   float64 `json:"age_seconds"`
 	RequestsLost *uint64 `json:"requests_lost"`
-	LastLine     string  `json:"last_line"`
+	Detail       string  `json:"detail"`
 }
 
 // rows are the incidents in short.
@@ -105,10 +105,7 @@ func rows(all []control.Incident) []incident {
 	for n, i := range all {
 		short[n] = incident{
 			At: i.At, AgoSeconds: i.AgoSeconds, Process: i.Process, Worker: i.Worker, Slot: i.Slot,
-			Reason: i.Reason, Status: i.Status, AgeSeconds: i.AgeSeconds, RequestsLost: i.RequestsLost,
-		}
-		if lines := i.LastLines; len(lines) > 0 {
-			short[n].LastLine = lines[len(lines)-1]
+			Reason: i.Reason, Status: i.Status, AgeSeconds: i.AgeSeconds, RequestsLost: i.RequestsLost, Detail: i.Detail(),
 		}
 	}
 	return short

@@ -39,8 +39,8 @@ func busy() *master {
 		Requests: []control.Request{
 			{Worker: 7, Method: "GET", Path: "/agent/stream", AgeSeconds: 1.5, IdleSeconds: 0.02, Streaming: true, RequestID: "abc"},
 			{Worker: 7, Method: "GET", Path: "/same", AgeSeconds: 3, IdleSeconds: 0.1, RequestID: "one"},
-			{Worker: 9, Method: "GET", Path: "/same", AgeSeconds: 5, IdleSeconds: 0.02, RequestID: "two"},
-			{Worker: 7, Method: evil, Path: "/" + evil, AgeSeconds: 12, IdleSeconds: 12, RequestID: evil},
+			{Worker: 9, Method: "GET", Path: "/same", AgeSeconds: 5, IdleSeconds: 0.02, DueSeconds: new(0.03), RequestID: "two"},
+			{Worker: 7, Method: evil, Path: "/" + evil, AgeSeconds: 12, IdleSeconds: 12, DueSeconds: new(3.0), RequestID: evil},
 		},
 		Counters: control.Counters{Requests: new(uint64(1234)), Restarts: map[control.Reason]uint64{control.Crash: 6, control.MaxRequests: 12, control.Scale: 0}, RecycleReasons: map[string]uint64{"stale_model": 2, "cuda_error": 3}, LoaderRestarts: map[control.Reason]uint64{control.Startup: 2}},
 		CrashLoop: &control.CrashLoop{
@@ -54,10 +54,12 @@ func busy() *master {
 		{Values: map[string]string{"gpu": "1"}},
 		{Values: map[string]string{"gpu": "2"}, Worker: new(2), Unkillable: true},
 		{Values: map[string]string{"gpu": "3"}, Worker: new(3)},
+		{Values: map[string]string{"gpu": "4"}},
 	}
+	m.status.Sizing, m.status.Overlap = &control.Sizing{Min: 2, Max: 6, Why: "2 to 6 workers"}, &control.Overlap{Why: "no room for two"}
 	m.history.StepSeconds = 15
 	for i := range 200 {
-		p := control.Point{AgoSeconds: float64(3000 - 15*i), InFlight: new(uint64(40 + i%50)), RequestsPerSecond: new(float64(100 + i%30)), MemoryBytes: new(uint64(200<<20 + i<<20))}
+		p := control.Point{AgoSeconds: float64(3000 - 15*i), Workers: new(uint64(2 + i/50)), InFlight: new(uint64(40 + i%50)), RequestsPerSecond: new(float64(100 + i%30)), MemoryBytes: new(uint64(200<<20 + i<<20))}
 		if i > 100 {
 			p.P50Seconds, p.P90Seconds, p.P99Seconds = new(.02), new(.1+float64(i%20)/100), new(1+float64(i%20)/10)
 		}
@@ -115,7 +117,7 @@ func TestPage(t *testing.T) {
 		"#facts": {"gosuper 1.2.3 · pid 4711 · up 1 d 2 h · generation 3 · last reload rolled back · tcp://127.0.0.1:8000"},
 		"#workers td": {
 			"ready", "0", "5", "101", "3", "2 h 0 min", "-", "-", "-", "-", "3 MiB", "0", "to be replaced: lifetime", "",
-			"ready", "1", "7", "102", "3", "1 min 1 s", "1,234 / 5,000", "0.0", "2", "0%", "5 MiB", "2", "to be replaced: stale model · " + evil + " /" + evil + " for 12 s, and 2 more · " + evil, "",
+			"ready", "1", "7", "102", "3", "1 min 1 s", "1,234 / 5,000", "0.0", "2", "0%", "5 MiB", "2", "to be replaced: stale model · " + evil + " /" + evil + " for 12 s, no progress for 12 s, and 2 more · " + evil, "",
 			"starting", "2", "9", "103", "3", "0 s", "0", "0.0", "0", "-", "-", "0", "GET /same for 5 s", "",
 		},
 		"#loaders td": {
@@ -131,16 +133,20 @@ func TestPage(t *testing.T) {
 		},
 		"#count": {"4"},
 		"#incidents td": {
-			"max failures", "1 min 1 s", "8", "2", "exit status 1", "2 s", "3", evil,
+			"max failures", "1 min 1 s", "8", "2", "exit status 1", "2 s", "3", "held " + evil + " /" + evil + ", GET /b",
 			evil, "2 h 0 min", "6", "2", "killed by SIGKILL", "1 min 0 s", "-", "",
 			"startup", "1 min 30 s", "loader", "-", "exit status 1", "3 s", "-", "ImportError",
 		},
 		"#leases td": {
-			"held", "gpu=0 port=" + evil, "worker 7", "free", "gpu=1", "",
+			"held", "gpu=0 port=" + evil, "worker 7",
 			"unkillable", "gpu=2", "worker 2, which SIGKILL has not ended", "held", "gpu=3", "worker 3, which is gone: a process of its group is left",
+			"free", "gpu=1, gpu=4", "",
 		},
-		"#leased":         {"1 of 4 free"},
-		"#hours output":   {"at most 89", "median 20 ms, p99 2.9 s", "at most 399 MiB"},
+		"#leased":         {"2 of 5 free"},
+		"#silent pre":     {"Worker 7: " + evil + " /" + evil + " has made no progress for 12 s, and is ended in 3 s."},
+		"#workers .late":  {"to be replaced: stale model · " + evil + " /" + evil + " for 12 s, no progress for 12 s, and 2 more · " + evil},
+		"#why":            {"2 to 6 workers\nno room for two"},
+		"#hours output":   {"at most 5", "at most 89", "median 20 ms, p99 2.9 s", "at most 399 MiB"},
 		"#ready":          {"2 of 3 ready · restarts: max requests 12, crash 6 (wanted by workers: cuda error 3, stale model 2)"},
 		"#unknown":        {"requests are not known " + evil},
 		"#looping pre":    {"Slots 0, 2 are in a crash loop: 18 crashes in a row, the next start in 12.3 s.\nWorker 8: exit status 1; its last lines:\nTraceback\n" + evil},

@@ -78,6 +78,8 @@ type History struct {
 // Point is what was seen in one step.
 type Point struct {
 	AgoSeconds float64 `json:"ago_seconds"`
+	// Workers is the most that were ready; nil: a master before an upgrade did not note it.
+	Workers *uint64 `json:"workers"`
 	// InFlight is the most requests that were, and RequestsPerSecond how many were
 	// finished since the point before; nil: no worker reports them.
 	InFlight          *uint64  `json:"in_flight"`

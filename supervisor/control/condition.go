@@ -78,7 +78,7 @@ type Sizing struct {
 // Explain sets Why. target is how many workers are asked for, and blind that the requests of
 // some cannot be seen.
 func (s *Sizing) Explain(target int, blind bool) {
-	s.Why = fmt.Sprintf("%d to %d workers: %d in flight and %d waiting take %d of %d each", s.Min, s.Max, s.InFlight, s.Waiting, s.Needed, s.TargetInFlight)
+	s.Why = fmt.Sprintf("%d to %d workers: %d in flight and %d waiting need %d, at %d each", s.Min, s.Max, s.InFlight, s.Waiting, s.Needed, s.TargetInFlight)
 	if blind {
 		s.Why = fmt.Sprintf("%d to %d workers: requests of plain ones cannot be seen, so one more starts while connections wait (%d), and none ends", s.Min, s.Max, s.Waiting)
 	}

@@ -14,13 +14,13 @@ func TestSizingExplain(t *testing.T) {
 		blind                bool
 		want                 string
 	}{
-		{4, 2, 0, false, "2 to 6 workers: 7 in flight and 9 waiting take 4 of 4 each, and so many follow soon: they double within a second at most"},
-		{4, 3, 3, false, "2 to 6 workers: 7 in flight and 9 waiting take 4 of 4 each, and memory has room for 3"},
-		{4, 4, 3, false, "2 to 6 workers: 7 in flight and 9 waiting take 4 of 4 each; memory has room for 3, and the others end one at a time"},
-		{2, 2, 1, false, "2 to 6 workers: 7 in flight and 9 waiting take 2 of 4 each"},
+		{4, 2, 0, false, "2 to 6 workers: 7 in flight and 9 waiting need 4, at 4 each, and so many follow soon: they double within a second at most"},
+		{4, 3, 3, false, "2 to 6 workers: 7 in flight and 9 waiting need 4, at 4 each, and memory has room for 3"},
+		{4, 4, 3, false, "2 to 6 workers: 7 in flight and 9 waiting need 4, at 4 each; memory has room for 3, and the others end one at a time"},
+		{2, 2, 1, false, "2 to 6 workers: 7 in flight and 9 waiting need 2, at 4 each"},
 		{4, 4, 3, true, "2 to 6 workers: requests of plain ones cannot be seen, so one more starts while connections wait (9), and none ends"},
-		{8, 6, 7, false, "2 to 6 workers: 7 in flight and 9 waiting take 8 of 4 each, and more there may not be"},
-		{2, 3, 5, false, "2 to 6 workers: 7 in flight and 9 waiting take 2 of 4 each; the others end when they were not needed for idle_timeout"},
+		{8, 6, 7, false, "2 to 6 workers: 7 in flight and 9 waiting need 8, at 4 each, and more there may not be"},
+		{2, 3, 5, false, "2 to 6 workers: 7 in flight and 9 waiting need 2, at 4 each; the others end when they were not needed for idle_timeout"},
 	} {
 		s := Sizing{Min: 2, Max: 6, TargetInFlight: 4, InFlight: 7, Waiting: 9, Needed: test.needed}
 		if test.room > 0 {

@@ -138,7 +138,7 @@ var calls = []call{
 	{fake{}, "GET", "/v1/incidents?worker=x", "", 400, `"error":"worker must be the id of one, or 0 for loaders, not \"x\""`},
 	{gone, "GET", "/v1/incidents", "", 503, `"error":"the master has ended"`},
 
-	{fake{}, "GET", "/v1/history", "", 200, `{"step_seconds":15,"points":[{"ago_seconds":3,"in_flight":2`},
+	{fake{}, "GET", "/v1/history", "", 200, `{"step_seconds":15,"points":[{"ago_seconds":3,"workers":null,"in_flight":2`},
 	{gone, "GET", "/v1/history", "", 503, `"error":"the master has ended"`},
 
 	{well, "GET", "/v1/health", "", 200, `"healthy":true`},

@@ -2,6 +2,11 @@
 
 package control
 
+import (
+	"slices"
+	"strings"
+)
+
 // Incidents are the last ends of workers that nobody asked for, or that had to be
 // forced, and of loaders that failed, the newest first.
 type Incidents struct {
@@ -37,6 +42,40 @@ type Incident struct {
 	// Stacks is what it wrote when it was asked for them.
 	Stacks []string `json:"stacks"`
 }
+
+// Detail is what of it stands in one line: the last that it wrote, or, where that is nothing
+// or stacks, which requests it held, those alone that were past their limit if there are any;
+// "": there is nothing.
+func (i *Incident) Detail() string {
+	last := ""
+	if n := len(i.LastLines); n > 0 {
+		last = i.LastLines[n-1]
+	}
+	if held := i.held(); held != "" && (last == "" || len(i.Stacks) > 0) {
+		return held
+	}
+	return last
+}
+
+func (i *Incident) held() string {
+	ended := slices.ContainsFunc(i.Requests, func(r HeldRequest) bool { return r.Sent == "ended" })
+	var kinds []string
+	for _, r := range i.Requests {
+		if kind := r.Method + " " + r.Path; (r.Sent == "ended" || !ended) && !slices.Contains(kinds, kind) {
+			kinds = append(kinds, kind)
+		}
+	}
+	switch n := len(kinds); {
+	case n == 0:
+		return ""
+	case n > mostKinds:
+		kinds = append(kinds[:mostKinds], "...")
+	}
+	return "held " + strings.Join(kinds, ", ")
+}
+
+// mostKinds of requests are named in one line.
+const mostKinds = 3
 
 // The processes whose end is an incident.
 const (

@@ -186,11 +186,18 @@ type Request struct {
 	// progress.
 	AgeSeconds  float64 `json:"age_seconds"`
 	IdleSeconds float64 `json:"idle_seconds"`
+	// DueSeconds is after how long it is ended unless it makes progress, 0 if that should
+	// have happened; nil: never.
+	DueSeconds *float64 `json:"due_seconds"`
 	// Streaming says that the response has begun.
 	Streaming bool `json:"streaming"`
 	// RequestID is what the client sent, or "".
 	RequestID string `json:"request_id,omitempty"`
 }
+
+// Silent reports whether the request has made no progress for at least as long as it still
+// has before it is ended.
+func (r *Request) Silent() bool { return r.DueSeconds != nil && r.IdleSeconds >= *r.DueSeconds }
 
 // Counters are totals since the master started, over all workers that ever
 // lived. They never go backwards. What only cooperating workers report is nil

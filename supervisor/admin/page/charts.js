@@ -89,7 +89,7 @@ function draw(id, lines, o) {
   const nodes = [];
   ticks.forEach((v, i) => {
     nodes.push(tag('line', { class: 'grid', x1: left, x2: W - 4, y1: y(v), y2: y(v) }));
-    if (ticks.length < 6 || i % 2 === 0) nodes.push(tag('text', { x: left - 6, y: y(v) + 3.5, 'text-anchor': 'end' }, v ? o.format(v) : '0'));
+    if (ticks.length < 6 || i % 2 === 0) nodes.push(tag('text', { x: left - 6, y: y(v) + 3.5, 'text-anchor': 'end' }, v ? (o.axis || o.format)(v) : '0'));
   });
   for (const ago of [span, span / 2, 0]) nodes.push(tag('text', { x: x(now - ago), y: H - 2, 'text-anchor': ago ? (ago === span ? 'start' : 'middle') : 'end' }, ago ? '−' + (ago < 120 ? `${ago} s` : `${ago / 60} min`) : 'now'));
   for (const l of lines) {
@@ -171,7 +171,7 @@ function drawAll() {
   ], { title: 'Requests per second', least: 4, format: rate, head: s => value(s.rate, rate) });
   if (shown.latency) draw('latency', [
     { name: 'p99', class: 'c5', value: s => s.p99 }, { name: 'p90', class: 'c4', value: s => s.p90 }, { name: 'median', class: 'c1', value: s => s.p50 },
-  ], { least: 1e-3, log: true, format: short, title: 'Latency', head: s => value(s.p50, v => `median ${short(v)}, p99 ${short(s.p99)}`) });
+  ], { least: 1e-3, log: true, format: short, axis: scale, title: 'Latency', head: s => value(s.p50, v => `median ${short(v)}, p99 ${short(s.p99)}`) });
   const waiting = { name: 'in the backlog', class: 'c2', value: s => s.backlog };
   if (shown.flight && known) draw('flight', [{ name: 'requests', class: 'c1', area: true, value: s => s.flight }, waiting], { title: 'In flight', least: 4, format: number, head: s => value(s.flight, number) });
   else if (shown.flight) draw('flight', [waiting], { title: 'Backlog', least: 4, format: number, head: s => number(s.backlog) });
@@ -189,24 +189,26 @@ async function askHour() {
     const r = await fetch('v1/history', { cache: 'no-store', signal: AbortSignal.timeout(5000) });
     if (!r.ok) return;
     const now = performance.now() / 1000;
-    hour = (await r.json()).points.map(p => ({ t: now - p.ago_seconds, flight: p.in_flight, rate: p.requests_per_second, p50: p.p50_seconds, p90: p.p90_seconds, p99: p.p99_seconds, memory: p.memory_bytes }));
+    hour = (await r.json()).points.map(p => ({ t: now - p.ago_seconds, workers: p.workers, flight: p.in_flight, rate: p.requests_per_second, p50: p.p50_seconds, p90: p.p90_seconds, p99: p.p99_seconds, memory: p.memory_bytes }));
     drawHour();
   } catch { /* the figures of each second say that there is no answer */ }
 }
 
 // drawHour draws what of the last hour there is something to show.
 function drawHour() {
-  const has = key => hour.some(p => p[key] !== null && p[key] !== undefined), shown = ['flight', 'p50', 'memory'].filter(has);
+  const has = key => hour.some(p => p[key] !== null && p[key] !== undefined), varies = new Set(hour.map(p => p.workers)).size > 1;
+  const shown = ['workers', 'flight', 'p50', 'memory'].filter(key => has(key) && (key !== 'workers' || varies));
   section('hours').hidden = hour.length < 2 || !shown.length;
   if (section('hours').hidden) return;
   const names = shown.map(key => 'hour-' + key);
   if ([...$('hours').children].map(c => c.id).join() !== names.join()) $('hours').replaceChildren();
   $('hours').dataset.n = names.length;
   const o = { samples: hour, span: 3600, gap: 330 }, value = (v, format) => v === null ? '-' : format(v), most = (key, format) => 'at most ' + format(Math.max(...hour.map(p => p[key] ?? 0)));
+  if (shown.includes('workers')) draw('hour-workers', [{ name: 'ready', class: 'c4', area: true, value: s => s.workers }], { ...o, title: 'Workers', least: 4, format: number, head: () => most('workers', number) });
   if (has('flight')) draw('hour-flight', [{ name: 'requests', class: 'c1', area: true, value: s => s.flight }, { name: 'finished per second', class: 'c4', value: s => s.rate }],
     { ...o, title: 'In flight', least: 4, format: number, head: () => most('flight', number) });
   if (has('p50')) draw('hour-p50', [{ name: 'p99', class: 'c5', value: s => s.p99 }, { name: 'p90', class: 'c4', value: s => s.p90 }, { name: 'median', class: 'c1', value: s => s.p50 }],
-    { ...o, least: 1e-3, log: true, format: short, title: 'Latency', head: s => value(s.p50, v => `median ${short(v)}, p99 ${short(s.p99)}`) });
+    { ...o, least: 1e-3, log: true, format: short, axis: scale, title: 'Latency', head: s => value(s.p50, v => `median ${short(v)}, p99 ${short(s.p99)}`) });
   if (has('memory')) draw('hour-memory', [{ name: 'workers and loaders', class: 'c1', area: true, value: s => s.memory }],
     { ...o, title: 'Memory', least: 1024, binary: true, format: bytes, head: () => most('memory', bytes) });
 }

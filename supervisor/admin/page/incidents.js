@@ -54,6 +54,6 @@ function showIncidents() {
   put($('past'), incidents.length === 1 ? 'one died, was killed or was replaced for a fault' : `the last ${whole(incidents.length)} that died, were killed or were replaced for a fault`);
   const items = incidents.flatMap(i => opened.has(incidentKey(i)) ? [{ i }, { i, found: opened.get(incidentKey(i)) }] : [{ i }]);
   rows($('incidents'), items, item => incidentKey(item.i) + ('found' in item ? ' whole' : ''), ({ i, ...rest }) => 'found' in rest ? [wholeIncident(rest.found)] : [
-    opener(i), long(i.ago_seconds), i.process === 'loader' ? 'loader' : i.worker, i.process === 'loader' || i.slot < 0 ? '-' : i.slot, i.status, long(i.age_seconds), figure(i.requests_lost), i.last_line,
+    opener(i), long(i.ago_seconds), i.process === 'loader' ? 'loader' : i.worker, i.process === 'loader' || i.slot < 0 ? '-' : i.slot, i.status, long(i.age_seconds), figure(i.requests_lost), i.detail,
   ], item => 'found' in item);
 }

@@ -8,7 +8,8 @@ function show(f) {
   put($('facts'), [`gosuper ${s.version}`, `pid ${s.pid}`, `up ${long(s.uptime_seconds)}`, `generation ${s.generation}`, ...(reload ? [reload] : []), ...s.binds].join(' · '));
   const wanted = inReasons(s.counters.recycle_reasons);
   const restarts = inReasons(s.counters.restarts) + (wanted && ` (wanted by workers: ${wanted})`);
-  put($('ready'), `${s.ready_workers} of ${s.workers_target} ready` + (s.spares_target ? ` · ${s.ready_spares} of ${s.spares_target} spares` : '') + (restarts && ` · restarts: ${restarts}`) + (s.counters.requests_lost ? ` · requests lost: ${whole(s.counters.requests_lost)}` : '') + (s.sizing ? ` · ${s.sizing.why}` : '') + (s.overlap ? ` · ${s.overlap.why}` : ''));
+  put($('ready'), `${s.ready_workers} of ${s.workers_target} ready` + (s.spares_target ? ` · ${s.ready_spares} of ${s.spares_target} spares` : '') + (restarts && ` · restarts: ${restarts}`) + (s.counters.requests_lost ? ` · requests lost: ${whole(s.counters.requests_lost)}` : ''));
+  put($('why'), [s.sizing, s.overlap].filter(Boolean).map(w => w.why).join('\n'));
   put($('unknown'), s.unknown);
   $('unknown').hidden = !s.unknown;
   const loop = s.crash_loop;
@@ -21,6 +22,10 @@ function show(f) {
   if (failing) put($('unloaded').firstChild, `The loader failed${failing.failures > 1 ? ` ${whole(failing.failures)} times in a row` : ''}${failing.status && ': ' + failing.status}; `
     + (failing.next_seconds > 0 ? `the next start in ${short(failing.next_seconds)}.` : 'another one is there.') + `\n${failing.hint.charAt(0).toUpperCase()}${failing.hint.slice(1)}.`
     + (failing.last_lines.length ? '\nIts last lines:\n' + failing.last_lines.join('\n') : ''));
+  const mute = (s.requests || []).filter(silent).sort((a, b) => a.due_seconds - b.due_seconds), shown = 3;
+  $('silent').hidden = !mute.length;
+  put($('silent').firstChild, [...mute.slice(0, shown).map(q => `Worker ${q.worker}: ${q.method} ${q.path} has made no progress for ${short(q.idle_seconds)}, `
+    + (q.due_seconds ? `and is ended in ${short(q.due_seconds)}.` : 'and should have ended by now.')), ...(mute.length > shown ? [`So have ${whole(mute.length - shown)} more.`] : [])].join('\n'));
   put($('target'), `${s.workers_target} worker${s.workers_target === 1 ? '' : 's'}`);
   $('actions').hidden = !f.actions;
   $('less').disabled = (s.sizing ? s.sizing.min <= 0 : s.workers_target <= 1) || s.state === 'stopping';
@@ -58,7 +63,10 @@ function show(f) {
   section('leases').hidden = !s.leases.length;
   const free = s.leases.filter(l => l.worker === null).length;
   put($('leased'), free ? `${whole(free)} of ${whole(s.leases.length)} free` : 'none is free');
-  rows($('leases'), s.leases, (l) => JSON.stringify(l.values), l => [pill(l.worker === null ? 'free' : l.unkillable ? 'unkillable' : 'held'), leaseText(l), holder(l, s.workers)]);
+  const held = s.leases.filter(l => l.worker !== null);
+  rows($('leases'), free ? [...held, null] : held, l => l ? JSON.stringify(l.values) : 'free', l => l
+    ? [pill(l.unkillable ? 'unkillable' : 'held'), leaseText(l), holder(l, s.workers)]
+    : [pill('free'), td => { td.colSpan = 2; put(td, s.leases.filter(f => f.worker === null).map(leaseText).join(', ')); }, td => { td.hidden = true; }]);
   drawAll();
 }
 

@@ -69,13 +69,17 @@ const words = text => text.replaceAll('_', ' ');
 const figure = n => n === null ? '-' : whole(n);
 const section = id => $(id).closest('section');
 
-// doing is what a worker does now: that it is to be replaced, the oldest of its requests, and what it says of itself.
-function doing(w, requests) {
-  const [oldest, ...others] = requests.filter(q => q.worker === w.id).sort((a, b) => b.age_seconds - a.age_seconds);
-  const more = Math.max((w.in_flight ?? 0) - 1, others.length);
-  const request = oldest && `${oldest.method} ${oldest.path} for ${short(oldest.age_seconds)}${oldest.streaming ? ', streaming' : ''}${more ? `, and ${whole(more)} more` : ''}`;
-  return [w.recycle && `to be replaced: ${words(w.recycle)}`, request, w.status].filter(Boolean).join(' · ');
-}
+// silent is whether a request has made no progress for at least as long as it still has before it is ended.
+const silent = q => q.due_seconds !== null && q.idle_seconds >= q.due_seconds;
+
+// doing is what a worker does now: that it is to be replaced, the request that has made no progress for too long, or else the oldest, and what it says of itself.
+const doing = (w, requests) => td => {
+  const own = requests.filter(q => q.worker === w.id).sort((a, b) => silent(b) - silent(a) || b.age_seconds - a.age_seconds), [first] = own;
+  const more = Math.max((w.in_flight ?? 0), own.length) - 1, mute = first && silent(first);
+  const request = first && `${first.method} ${first.path} for ${short(first.age_seconds)}${first.streaming ? ', streaming' : ''}${mute ? `, no progress for ${short(first.idle_seconds)}` : ''}${more ? `, and ${whole(more)} more` : ''}`;
+  put(td, [w.recycle && `to be replaced: ${words(w.recycle)}`, request, w.status].filter(Boolean).join(' · '));
+  td.classList.toggle('late', !!mute);
+};
 
 const leaseText = l => Object.entries(l.values).sort().map(([name, value]) => `${name}=${value}`).join(' ');
 const holder = (l, workers) => l.worker === null ? '' : `worker ${l.worker}` + (l.unkillable ? ', which SIGKILL has not ended' : workers.some(w => w.id === l.worker) ? '' : ', which is gone: a process of its group is left');

@@ -9,6 +9,7 @@ const number = n => n >= 1e5 ? (n / 1e3).toFixed(0) + 'k' : n >= 1e4 ? (n / 1e3)
 const bytes = n => { let i = 0; while (n >= 1024 && i < 4) { n /= 1024; i++; } return (i && n < 100 && n % 1 ? n.toFixed(1) : n.toFixed(0)) + ' ' + ['B', 'KiB', 'MiB', 'GiB', 'TiB'][i]; };
 const short = s => precise(s).replace(/\.0 /, ' ');
 const precise = s => s < 0.001 ? (s * 1e6).toFixed(0) + ' µs' : s < 0.01 ? (s * 1e3).toFixed(1) + ' ms' : s < 1 ? (s * 1e3).toFixed(0) + ' ms' : s < 100 ? s.toFixed(1) + ' s' : long(s);
+const scale = s => s < 100 ? short(s) : `${s} s`;
 const long = s => {
   s = Math.floor(s);
   const d = Math.floor(s / 86400), h = Math.floor(s / 3600) % 24, m = Math.floor(s / 60) % 60;

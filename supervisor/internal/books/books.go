@@ -128,12 +128,13 @@ func (b *Books) Counters(accessLost uint64) control.Counters {
 	return c
 }
 
-// Observe enters how many requests are in flight and how much memory the fleet takes, for
-// the picture of the last hour; 0: that is not known. The totals are up to date.
-func (b *Books) Observe(now time.Time, inFlight, memory uint64) {
+// Observe enters how many workers are ready, how many requests are in flight and how much
+// memory the fleet takes (0: that is not known), for the picture of the last hour. The
+// totals are up to date.
+func (b *Books) Observe(now time.Time, ready, inFlight, memory uint64) {
 	total := b.tally.Total()
 	b.history.Note(now, history.Seen{
-		Known: b.tally.Heard(), InFlight: inFlight, Finished: total.Counters.Finished, Histogram: total.Histogram, Memory: memory,
+		Workers: ready, Known: b.tally.Heard(), InFlight: inFlight, Finished: total.Counters.Finished, Histogram: total.Histogram, Memory: memory,
 	})
 }
 
@@ -141,7 +142,7 @@ func (b *Books) Observe(now time.Time, inFlight, memory uint64) {
 func (b *Books) History(now time.Time) control.History {
 	all := control.History{StepSeconds: history.Step.Seconds(), Points: []control.Point{}}
 	for _, p := range b.history.Points(now) {
-		one := control.Point{AgoSeconds: control.Seconds(now.Sub(p.At))}
+		one := control.Point{AgoSeconds: control.Seconds(now.Sub(p.At)), Workers: p.Workers}
 		if p.Known {
 			one.InFlight, one.RequestsPerSecond = new(p.InFlight), new(math.Round(p.Rate*1000)/1000)
 		}

@@ -1,7 +1,7 @@
 //go:build linux
 
-// Package history is a picture of the last hour: how many requests were in flight, how long
-// those took that were finished, and how much memory the fleet had.
+// Package history is a picture of the last hour: how many workers were ready and requests in
+// flight, how long those took that were finished, and how much memory the fleet had.
 //
 // Nobody is woken for it. [History.Note] is told what is known whenever the boards of the
 // workers are read for another reason: somebody looks (status, top, the page, a scrape), or a request could be overdue. So
@@ -27,7 +27,8 @@ const Most = int(Kept/Step) + 1
 
 // Seen is what is known at one moment.
 type Seen struct {
-	Known     bool     // workers report their requests; else only Memory is known
+	Workers   uint64   // that were ready
+	Known     bool     // workers report their requests; else what follows is not known, but for Memory
 	InFlight  uint64   // requests
 	Finished  uint64   // requests, in all
 	Histogram []uint64 // of their durations, in the buckets of a board
@@ -36,7 +37,8 @@ type Seen struct {
 
 // A Point is what was seen in one step.
 type Point struct {
-	At       time.Time `state:"at"` // of what was seen last
+	At       time.Time `state:"at"`      // of what was seen last
+	Workers  *uint64   `state:"workers"` // most that were ready; nil: a master before an upgrade did not note it
 	Known    bool      `state:"known"`
 	InFlight uint64    `state:"in_flight"` // most that were
 	Rate     float64   `state:"rate"`      // of requests, in each second since the point before
@@ -73,6 +75,9 @@ func (h *History) Note(now time.Time, seen Seen) {
 	h.last = totals{now, seen.Finished, slices.Clone(seen.Histogram)}
 	p := &h.points[len(h.points)-1]
 	p.At, p.Memory = now, max(p.Memory, seen.Memory)
+	if p.Workers == nil || *p.Workers < seen.Workers {
+		p.Workers = new(seen.Workers)
+	}
 	if !seen.Known {
 		return
 	}

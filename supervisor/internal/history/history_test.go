@@ -19,7 +19,7 @@ func TestPicture(t *testing.T) {
 	note := func(after time.Duration, inFlight, finished uint64, bucket int, memory uint64) {
 		counts[bucket] += finished
 		seen.Finished += finished
-		seen.InFlight, seen.Memory = inFlight, memory
+		seen.InFlight, seen.Memory, seen.Workers = inFlight, memory, memory/20
 		h.Note(begin.Add(after), seen)
 	}
 	note(0, 7, 100, 3, 0) // which may have been long ago
@@ -31,10 +31,10 @@ func TestPicture(t *testing.T) {
 	points := h.Points(begin.Add(10 * Step))
 	low, high := scoreboard.BucketBound(9), scoreboard.BucketBound(10)
 	want := []Point{
-		{At: begin.Add(10 * time.Second), Known: true, InFlight: 9, Rate: 1, Memory: 50, P50: low + (high-low)/2, P90: low + (high-low)*9/10, P99: low + (high-low)*99/100},
-		{At: begin.Add(Step), Known: true, InFlight: 2, Memory: 60},
-		{At: begin.Add(2 * Step), Known: true, InFlight: 3, Rate: 2, Memory: 60},
-		{At: begin.Add(10 * Step), Known: true, Rate: 16. / 120},
+		{At: begin.Add(10 * time.Second), Known: true, InFlight: 9, Rate: 1, Memory: 50, Workers: new(uint64(2)), P50: low + (high-low)/2, P90: low + (high-low)*9/10, P99: low + (high-low)*99/100},
+		{At: begin.Add(Step), Known: true, InFlight: 2, Memory: 60, Workers: new(uint64(3))},
+		{At: begin.Add(2 * Step), Known: true, InFlight: 3, Rate: 2, Memory: 60, Workers: new(uint64(3))},
+		{At: begin.Add(10 * Step), Known: true, Rate: 16. / 120, Workers: new(uint64)},
 	}
 	for i := range want[2:] {
 		p := &points[i+2]
@@ -56,7 +56,7 @@ func TestBounded(t *testing.T) {
 	now := begin
 	for i := range 5000 {
 		now = now.Add(time.Duration(1+i%20) * time.Second)
-		h.Note(now, Seen{Known: i%7 != 0, Finished: uint64(10000 - i), Histogram: make([]uint64, i%3), InFlight: uint64(i), Memory: 1})
+		h.Note(now, Seen{Known: i%7 != 0, Finished: uint64(10000 - i), Histogram: make([]uint64, i%3), InFlight: uint64(i), Memory: 1, Workers: 3})
 		if len(h.points) > Most {
 			t.Fatalf("there are %d", len(h.points))
 		}
@@ -73,7 +73,7 @@ func TestBounded(t *testing.T) {
 	if err != nil || len(text) > 64<<10 {
 		t.Fatalf("the state has %d bytes, %v", len(text), err)
 	}
-	if got := next.Points(now); len(got) != len(points) || !got[5].At.Equal(points[5].At) || got[5].InFlight != points[5].InFlight {
+	if got := next.Points(now); len(got) != len(points) || !got[5].At.Equal(points[5].At) || got[5].InFlight != points[5].InFlight || got[5].Workers == nil || *got[5].Workers != 3 {
 		t.Errorf("after an upgrade there are %d, %+v; want %+v", len(got), got[5], points[5])
 	}
 	if got := next.Points(now.Add(2 * Kept)); len(got) != 0 {

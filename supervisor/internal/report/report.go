@@ -137,15 +137,18 @@ func (r *Report) memory() uint64 {
 // ReadBoards brings the totals up to date, and the picture of the last hour. What is on a board without a header is
 // nothing that a worker has said.
 func (r *Report) ReadBoards(now time.Time) {
-	inFlight := uint64(0)
+	ready, inFlight := uint64(0), uint64(0)
 	for known := range r.Fleet.Workers() {
+		if known.State == fleet.Ready && !known.Spare() {
+			ready++
+		}
 		if known.Cooperates() {
 			reading := r.Roster.Of(known.ID).Reading()
 			r.Books.Read(known.ID, now, reading)
 			inFlight += reading.Counters.Started - min(reading.Counters.Finished, reading.Counters.Started)
 		}
 	}
-	r.Books.Observe(now, inFlight, r.memory())
+	r.Books.Observe(now, ready, inFlight, r.memory())
 	r.WarnDropped(now)
 }
 

@@ -198,12 +198,16 @@ func (w *Worker) Requests() []control.Request {
 	clock := scoreboard.Monotonic()
 	found := w.View().Requests()
 	slices.SortStableFunc(found, func(a, b scoreboard.Request) int { return cmp.Compare(a.Start, b.Start) })
+	limits := w.Rev.Limits()
 	requests := make([]control.Request, len(found))
 	for i, r := range found {
 		requests[i] = control.Request{
 			Worker: w.ID, Method: r.Method, Path: r.Path, RequestID: r.ID,
 			AgeSeconds: since(clock, r.Start), IdleSeconds: since(clock, r.Progress),
 			Streaming: r.Flags&(scoreboard.Streaming|scoreboard.Upgraded) != 0,
+		}
+		if due := limits.Due(r.Slot); due != scoreboard.Never {
+			requests[i].DueSeconds = new(since(due, clock))
 		}
 	}
 	return requests

@@ -62,6 +62,7 @@ func TestWish(t *testing.T) {
 	}
 	w := numbered(1)
 	w.Memory, w.Limit = m, 1
+	w.Rev = &revision.Revision{Config: &config.Config{Timeout: time.Nanosecond}}
 	if got := w.Wish(fleet.ReasonRequests); got != (fleet.Wish{ID: 1, Reason: fleet.ReasonRequests}) {
 		t.Errorf("before it has served them: %+v", got)
 	}
@@ -74,7 +75,7 @@ func TestWish(t *testing.T) {
 	if got := w.Wish(fleet.Given("leaks")); got != (fleet.Wish{ID: 1, Reason: fleet.Given("leaks")}) {
 		t.Errorf("for another reason: %+v", got)
 	}
-	if requests := w.Requests(); len(requests) != 1 || requests[0].Worker != 1 {
+	if requests := w.Requests(); len(requests) != 1 || requests[0].Worker != 1 || requests[0].DueSeconds == nil || *requests[0].DueSeconds != 0 || !requests[0].Silent() {
 		t.Errorf("in flight are %+v", requests)
 	}
 	w.Release()
