@@ -21,14 +21,11 @@ const leastAuto = 2
 // that of the host. Where WorkerMemory is set, so many workers, those of surge and spares
 // must fit into the smallest memory limit as well; the warning, else "", says that
 // not even one does. There are never more than leases.
-//
-// root is the file system of the machine, os.DirFS("/"). Whatever cannot be
-// read sets no limit.
-func (c *Config) CountWorkers(root fs.FS) (n int, why, warning string) {
+func (c *Config) CountWorkers(m Machine) (n int, why, warning string) {
 	if c.Workers.Fixed() {
 		return c.Workers.N, "", ""
 	}
-	n, why, warning = c.automatic(root)
+	n, why, warning = c.automatic(m)
 	if most := c.WorkersMax; most > 0 && n > most {
 		n, why = most, fmt.Sprintf("workers_max is %d", most)
 	}
@@ -39,16 +36,15 @@ func (c *Config) CountWorkers(root fs.FS) (n int, why, warning string) {
 }
 
 // automatic is the number of workers for the CPU quota and the memory limit.
-func (c *Config) automatic(root fs.FS) (n int, why, warning string) {
-	n, why = c.Workers.byQuota(root)
+func (c *Config) automatic(m Machine) (n int, why, warning string) {
+	n, why = c.Workers.byQuota(m)
 	if c.WorkerMemory == 0 {
 		return n, why, ""
 	}
-	limit, at := memoryLimit(root)
-	if at == "" {
+	if !m.MemoryBounded() {
 		return n, why, ""
 	}
-	fits := func(n int) bool { return Size(n+c.Surge.Of(n)+c.Spares) <= limit/c.WorkerMemory }
+	fits := func(n int) bool { return Size(n+c.Surge.Of(n)+c.Spares) <= m.memory/c.WorkerMemory }
 	if fits(n) {
 		return n, why, ""
 	}
@@ -56,101 +52,31 @@ func (c *Config) automatic(root fs.FS) (n int, why, warning string) {
 		n--
 	}
 	if !fits(n) {
-		warning = fmt.Sprintf("the memory limit of %s (%s) has no room for one worker of %s", limit, at, c.WorkerMemory)
+		warning = fmt.Sprintf("the memory limit of %s (%s) has no room for one worker of %s", m.memory, m.memoryAt, c.WorkerMemory)
 		if c.Surge.Of(n) > 0 {
 			warning += " and its replacement beside it; surge = 0 stops a worker first"
 		}
 	}
-	return n, fmt.Sprintf("the memory limit is %s (%s), for workers and surge of %s each", limit, at, c.WorkerMemory), warning
+	return n, fmt.Sprintf("the memory limit is %s (%s), for workers and surge of %s each", m.memory, m.memoryAt, c.WorkerMemory), warning
 }
 
 // byQuota is the number of workers for the CPU quota.
-func (w Workers) byQuota(root fs.FS) (n int, why string) {
+func (w Workers) byQuota(m Machine) (n int, why string) {
 	cpus := leastAuto
-	quota, at := cpuQuota(root)
-	if math.IsInf(quota, 1) {
+	if m.cpusAt == "" {
 		why = "no CPU quota; set workers to the number you want"
 		if !w.Auto {
 			why = fmt.Sprintf("no CPU quota, so cpu is %d; set workers to the number you want", cpus)
 		}
 	} else {
-		cpus = int(min(math.Ceil(quota), MaxWorkers))
-		shown := strconv.FormatFloat(math.Round(quota*100)/100, 'f', -1, 64)
-		why = fmt.Sprintf("the CPU quota is %s (%s)", shown, at)
+		cpus = int(min(math.Ceil(m.cpus), MaxWorkers))
+		shown := strconv.FormatFloat(math.Round(m.cpus*100)/100, 'f', -1, 64)
+		why = fmt.Sprintf("the CPU quota is %s (%s)", shown, m.cpusAt)
 	}
 	if w.Auto {
 		return max(cpus, leastAuto), why
 	}
 	return min(w.PerCPU*cpus+w.N, MaxWorkers), why
-}
-
-// cpuQuota returns the smallest quota, in CPUs, and the folder of its cgroup;
-// +Inf if there is none.
-func cpuQuota(root fs.FS) (quota float64, at string) {
-	quota = math.Inf(1)
-	for _, hierarchy := range ownFolders(root, "cpu") {
-		for _, dir := range hierarchy.dirs {
-			q, ok := readQuota(root, dir, hierarchy.v2)
-			if ok && q < quota {
-				quota, at = q, dir
-			}
-		}
-	}
-	return quota, at
-}
-
-// readQuota reads the quota of one cgroup, in CPUs.
-func readQuota(root fs.FS, dir string, v2 bool) (float64, bool) {
-	var fields []string
-	if v2 {
-		fields = strings.Fields(contents(root, path.Join(dir, "cpu.max")))
-	} else {
-		fields = append(strings.Fields(contents(root, path.Join(dir, "cpu.cfs_quota_us"))),
-			strings.Fields(contents(root, path.Join(dir, "cpu.cfs_period_us")))...)
-	}
-	if len(fields) != 2 {
-		return 0, false
-	}
-	// "max" and -1 mean that there is none.
-	quota, err := strconv.ParseInt(fields[0], 10, 64)
-	if err != nil || quota <= 0 {
-		return 0, false
-	}
-	period, err := strconv.ParseInt(fields[1], 10, 64)
-	if err != nil || period <= 0 {
-		return 0, false
-	}
-	return float64(quota) / float64(period), true
-}
-
-// memoryLimit returns the smallest memory limit, and the folder of its cgroup;
-// "" if there is none. Above memory.high a cgroup is not killed but stalls, so
-// that is a limit as well.
-func memoryLimit(root fs.FS) (limit Size, at string) {
-	for _, hierarchy := range ownFolders(root, "memory") {
-		for _, dir := range hierarchy.dirs {
-			if n, ok := limitOf(root, dir, hierarchy.v2); ok && (at == "" || n < limit) {
-				limit, at = n, dir
-			}
-		}
-	}
-	return limit, at
-}
-
-// limitOf returns the memory limit of one cgroup.
-func limitOf(root fs.FS, dir string, v2 bool) (limit Size, ok bool) {
-	names := []string{"memory.limit_in_bytes"}
-	if v2 {
-		names = []string{"memory.max", "memory.high"}
-	}
-	for _, name := range names {
-		// "max" is no number, and what version 1 has for it is absurdly large.
-		n, err := strconv.ParseInt(strings.TrimSpace(contents(root, path.Join(dir, name))), 10, 64)
-		if err == nil && n > 0 && n < int64(maxSize) && (!ok || Size(n) < limit) {
-			limit, ok = Size(n), true
-		}
-	}
-	return limit, ok
 }
 
 // An OOMCounter reads how many processes of the own cgroup the kernel has killed

@@ -63,7 +63,7 @@ func TestAutoWorkersByMemory(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			c := &Config{Workers: Workers{Auto: true}, WorkerMemory: test.need, Surge: test.surge}
-			n, why, warning := c.CountWorkers(fstest.MapFS(test.root))
+			n, why, warning := c.CountWorkers(ReadMachine(fstest.MapFS(test.root)))
 			byMemory := strings.Contains(why, "memory limit")
 			if n != test.n || warning != test.warning || byMemory != (test.at != "") || !strings.Contains(why, test.at) {
 				t.Errorf("%d: %s\n%s\nwant %d: %s\n%s", n, why, warning, test.n, test.at, test.warning)
@@ -102,7 +102,7 @@ func TestWorkersByCPU(t *testing.T) {
 				{File: write(t, "s.toml", "command = [\"a\"]\n"+test.rest), Environ: []string{"WEB_CONCURRENCY=" + test.workers}},
 			} {
 				c, warnings := mustLoad(t, source)
-				n, why, warning := c.CountWorkers(fstest.MapFS(quotas(test.quota)))
+				n, why, warning := c.CountWorkers(ReadMachine(fstest.MapFS(quotas(test.quota))))
 				if n != test.n || why != test.why || len(warnings) > 0 || warning != "" {
 					t.Errorf("%d: %s %q %s\nwant %d: %s", n, why, warnings, warning, test.n, test.why)
 				}
@@ -201,7 +201,7 @@ func TestRoom(t *testing.T) {
 		{"no need is known", eight, Config{}, 0},
 		{"no limit", machine("0::/api\n", mountV2, nil), Config{WorkerMemory: GiB}, 0},
 	} {
-		if room := test.config.Room(fstest.MapFS(test.root)); room != test.room {
+		if room := test.config.Room(ReadMachine(fstest.MapFS(test.root))); room != test.room {
 			t.Errorf("%s: room for %d, want %d", test.name, room, test.room)
 		}
 	}

@@ -121,7 +121,7 @@ func below(cgroup, ancestor string) (string, bool) {
 
 // contents returns a file of the machine, or "" if it cannot be read. Only those are
 // asked for that the kernel makes of what it has in memory, proc(5) and cgroups(7): no disk
-// or server keeps the reader waiting.
+// or server keeps the reader waiting, though who changes cgroups or mounts may.
 func contents(root fs.FS, name string) string {
 	data, err := fs.ReadFile(root, strings.TrimPrefix(name, "/"))
 	if err != nil {

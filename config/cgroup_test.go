@@ -136,7 +136,7 @@ func TestCountWorkers(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			n, why, warning := (&Config{Workers: Workers{Auto: true}}).CountWorkers(fstest.MapFS(test.root))
+			n, why, warning := (&Config{Workers: Workers{Auto: true}}).CountWorkers(ReadMachine(fstest.MapFS(test.root)))
 			if n != test.n || why != test.why || warning != "" {
 				t.Errorf("%d: %s %s\nwant %d: %s", n, why, warning, test.n, test.why)
 			}

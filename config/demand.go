@@ -1,20 +1,13 @@
 package config
 
-import "io/fs"
-
-// Room returns for how many workers of WorkerMemory, with those of surge and spares, the smallest
-// memory limit of the own cgroup and its ancestors has room; 0: that is not known. root is
-// that of [Config.CountWorkers].
-func (c *Config) Room(root fs.FS) (workers int) {
-	if c.WorkerMemory == 0 {
+// Room returns for how many workers of WorkerMemory, with those of surge and spares, the
+// memory limit of a machine has room; 0: that is not known.
+func (c *Config) Room(m Machine) (workers int) {
+	if c.WorkerMemory == 0 || !m.MemoryBounded() {
 		return 0
 	}
-	limit, at := memoryLimit(root)
-	if at == "" {
-		return 0
-	}
-	for n := min(int(limit/c.WorkerMemory), MaxWorkers); n > 1; n-- {
-		if Size(n+c.Surge.Of(n)+c.Spares) <= limit/c.WorkerMemory {
+	for n := min(int(m.memory/c.WorkerMemory), MaxWorkers); n > 1; n-- {
+		if Size(n+c.Surge.Of(n)+c.Spares) <= m.memory/c.WorkerMemory {
 			return n
 		}
 	}

@@ -16,7 +16,7 @@ type Headroom struct {
 // HeadroomOf returns what is left of the memory limit of the own cgroup, or of the ancestor
 // that has the least left; false: no limit is known. A part of each limit is kept free, and
 // what is cached of files counts as free, since the kernel drops that first. root is that of
-// [Config.CountWorkers].
+// [ReadMachine].
 func HeadroomOf(root fs.FS) (least Headroom, ok bool) {
 	for _, hierarchy := range ownFolders(root, "memory") {
 		for _, dir := range hierarchy.dirs {
@@ -31,12 +31,6 @@ func HeadroomOf(root fs.FS) (least Headroom, ok bool) {
 		}
 	}
 	return least, ok
-}
-
-// MemoryBounded says whether a memory limit of the own cgroup or an ancestor is known.
-func MemoryBounded(root fs.FS) bool {
-	_, at := memoryLimit(root)
-	return at != ""
 }
 
 // usedOf returns what a cgroup and those below it take, but for the cache of files that the

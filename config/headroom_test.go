@@ -53,7 +53,7 @@ func TestHeadroomOf(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			root := fstest.MapFS(test.root)
-			if got, ok := HeadroomOf(root); got != test.want || ok != test.ok || MemoryBounded(root) != ok {
+			if got, ok := HeadroomOf(root); got != test.want || ok != test.ok || ReadMachine(root).MemoryBounded() != ok {
 				t.Errorf("left is %+v, %v; want %+v, %v", got, ok, test.want, test.ok)
 			}
 		})

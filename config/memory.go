@@ -1,11 +1,6 @@
 package config
 
-import (
-	"fmt"
-	"io/fs"
-	"path"
-	"strings"
-)
+import "fmt"
 
 // SizeAuto as MaxWorkerMemoryHard leaves the limit to what memory there is: see
 // [Config.Memory].
@@ -31,23 +26,19 @@ type Memory struct {
 	Warnings []string `state:"-"`
 }
 
-// Memory finds out what the smallest memory limit of the own cgroup and all its
-// ancestors that can be seen from here means for so many workers, and what an
-// automatic MaxWorkerMemoryHard is: the limit less a reserve for the master, for
+// Memory finds out what the memory limit of a machine means for so many workers, and what
+// an automatic MaxWorkerMemoryHard is: the limit less a reserve for the master, for
 // each of the workers, those of surge and the spares alike. So all of them together never
 // take more than there is, and one that does is killed by the master, alone.
-//
-// root is the file system of the machine, os.DirFS("/"). Whatever cannot be read
-// sets no limit.
-func (c *Config) Memory(root fs.FS, workers int) Memory {
+func (c *Config) Memory(machine Machine, workers int) Memory {
 	m := Memory{Hard: max(c.MaxWorkerMemoryHard, 0)}
-	limit, at := memoryLimit(root)
+	limit, at := machine.memory, machine.memoryAt
 	reserve := reserveOf(limit)
 	surge := c.Surge.Of(workers)
 	all := c.processes(workers)
 	switch {
 	case c.MaxWorkerMemoryHard != SizeAuto:
-		if tight := c.Overlap(root, workers, m.Hard); tight != "" {
+		if tight := c.Overlap(machine, workers, m.Hard); tight != "" {
 			m.Warnings = append(m.Warnings, tight)
 		}
 	case at == "":
@@ -64,7 +55,7 @@ func (c *Config) Memory(root fs.FS, workers int) Memory {
 				c.MaxWorkerMemory, m.Hard, m.Why))
 		}
 	}
-	if dir := oomGroup(root); dir != "" && m.Hard == 0 {
+	if dir := machine.together; dir != "" && m.Hard == 0 {
 		cure := "max_worker_memory_hard has"
 		if at != "" {
 			cure = `max_worker_memory_hard = "auto" has`
@@ -75,16 +66,15 @@ func (c *Config) Memory(root fs.FS, workers int) Memory {
 	return m
 }
 
-// Overlap says what does not fit into the smallest memory limit, see
-// [Config.Memory], if each of so many workers takes what it may, while one is
+// Overlap says what does not fit into the memory limit of a machine, if each of so many workers takes what it may, while one is
 // replaced or even when none is: "" if all fits, or if nothing bounds either. hard
 // is the limit in force, 0: none.
-func (c *Config) Overlap(root fs.FS, workers int, hard Size) string {
+func (c *Config) Overlap(machine Machine, workers int, hard Size) string {
 	key, each := "max_worker_memory_hard", hard
 	if each == 0 {
 		key, each = "max_worker_memory", c.MaxWorkerMemory
 	}
-	limit, at := memoryLimit(root)
+	limit, at := machine.memory, machine.memoryAt
 	if each == 0 || at == "" {
 		return ""
 	}
@@ -118,26 +108,3 @@ func (c *Config) processes(workers int) string {
 
 // inMiB rounds a size down for people.
 func inMiB(s Size) Size { return max(s/MiB, 1) * MiB }
-
-// oomGroup returns the folder of the cgroup of which the kernel kills all
-// processes when memory runs out, "" if it kills only one: the topmost with
-// memory.oom.group (cgroups v2) between the own cgroup and the highest ancestor
-// that has a limit.
-func oomGroup(root fs.FS) (at string) {
-	for _, hierarchy := range ownFolders(root, "memory") {
-		if !hierarchy.v2 {
-			continue
-		}
-		group := ""
-		for i, dir := range hierarchy.dirs {
-			if strings.TrimSpace(contents(root, path.Join(dir, "memory.oom.group"))) == "1" {
-				group = dir
-			}
-			limit := strings.TrimSpace(contents(root, path.Join(dir, "memory.max")))
-			if i == 0 || limit != "" && limit != "max" {
-				at = group
-			}
-		}
-	}
-	return at
-}

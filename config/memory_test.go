@@ -101,7 +101,7 @@ func TestMemory(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			c := &Config{MaxWorkerMemory: test.soft, MaxWorkerMemoryHard: test.hard, Surge: test.surge}
-			m := c.Memory(fstest.MapFS(test.root), test.workers)
+			m := c.Memory(ReadMachine(fstest.MapFS(test.root)), test.workers)
 			if m.Hard != test.want || m.Why != test.why {
 				t.Errorf("%s: %s\nwant %s: %s", m.Hard, m.Why, test.want, test.why)
 			}
@@ -138,7 +138,7 @@ func TestOOMGroup(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			c := &Config{MaxWorkerMemoryHard: test.hard, Surge: Surge{N: 1}}
-			said := strings.Join(c.Memory(fstest.MapFS(test.root), 2).Warnings, "\n")
+			said := strings.Join(c.Memory(ReadMachine(fstest.MapFS(test.root)), 2).Warnings, "\n")
 			if (said == "") != (test.at == "") || !strings.Contains(said, "memory.oom.group is 1 in "+test.at) && said != "" || !strings.Contains(said, test.cure) {
 				t.Errorf("it says %q, want %s, %s", said, test.at, test.cure)
 			}

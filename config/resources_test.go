@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 )
 
 // resourceErrors are the mistakes that are found in a file.
@@ -66,14 +65,14 @@ func TestResourcesOfTheEnvironment(t *testing.T) {
 // There are never more automatic workers than leases.
 func TestAutomaticWorkersByLeases(t *testing.T) {
 	c, _ := mustLoad(t, Source{File: write(t, "r.toml", "[resources]\ngpu = [\"0\"]\n"), Command: []string{"a"}})
-	if n, why, _ := c.CountWorkers(fstest.MapFS{}); n != 1 || why != "resources.gpu has a lease for 1 worker" {
+	if n, why, _ := c.CountWorkers(Machine{}); n != 1 || why != "resources.gpu has a lease for 1 worker" {
 		t.Errorf("%d workers: %s", n, why)
 	}
 	if got := c.Replacing(1); !strings.HasPrefix(got, "no lease to spare") {
 		t.Error(got)
 	}
 	c.Resources["gpu"] = []string{"0", "1", "2"}
-	if n, _, _ := c.CountWorkers(fstest.MapFS{}); n != 2 {
+	if n, _, _ := c.CountWorkers(Machine{}); n != 2 {
 		t.Errorf("%d workers", n)
 	}
 	if got := c.Replacing(2); !strings.HasPrefix(got, "1 lease to spare") {

@@ -25,7 +25,7 @@ func TestSparesAndSlots(t *testing.T) {
 
 // Spares take memory, and leases, like workers.
 func TestSparesCount(t *testing.T) {
-	root := fstest.MapFS(machine("0::/api\n", mountV2, map[string]string{"api/memory.max": "1073741824", "api/cpu.max": "2000000 100000"}))
+	root := ReadMachine(fstest.MapFS(machine("0::/api\n", mountV2, map[string]string{"api/memory.max": "1073741824", "api/cpu.max": "2000000 100000"})))
 	c := &Config{Workers: Workers{Auto: true}, Surge: Surge{N: 1}, WorkerMemory: 100 * MiB, MaxWorkerMemoryHard: SizeAuto}
 	without, _, _ := c.CountWorkers(root)
 	hard := c.Memory(root, 4).Hard

@@ -150,7 +150,7 @@ var keys = slices.Concat([]Key{
 	key(Key{
 		Name: "max_worker_memory_hard",
 		Usage: "a worker that takes more is killed within a second; auto: the smallest memory limit of the own cgroup and its ancestors, " +
-			"less a reserve for the master, divided among the workers and those of surge and spares, so that memory never runs out for all of them; 0: no limit",
+			"less a reserve for the master, divided among the workers and those of surge and spares, so that memory never runs out for all of them, and anew when that changes; 0: no limit",
 	},
 		func(c *Config) *Size { return &c.MaxWorkerMemoryHard }, autoSize(MiB)),
 	key(Key{

@@ -30,7 +30,8 @@
 // What may have to is done by other goroutines, which bring their results to the
 // loop (package loop): a reload is prepared (package reloads), the master's own files
 // are moved and opened anew (package ownfiles), the paths of sockets are made and
-// removed (package socket), and what workers left behind is looked at (package
+// removed (package socket), the limits of the machine are read (package limits), the kernel
+// is asked whom it killed (package scales), and what workers left behind is looked at (package
 // leftovers) beside it.
 //
 // # Rooms

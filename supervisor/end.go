@@ -25,6 +25,9 @@ const drainTime = time.Second
 func (s *Supervisor) end() error {
 	defer s.log.Finish()
 	s.report.Inform(time.Now())
+	counted := make(chan struct{})
+	s.limits.Scales.Counted(func() { close(counted) })
+	s.loop.Await(counted, endpoints.AnswerTime) // which the end of a worker is explained by
 	s.loop.Finish(endpoints.AnswerTime)
 	s.development.Close()
 	s.loop.Await(s.leftovers.Killed(), leftovers.EndTime) // whoever dies by itself must not leave others behind

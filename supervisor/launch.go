@@ -101,7 +101,7 @@ func (s *Supervisor) attend(w *roster.Worker, pid int) error {
 	w.PID = pid
 	if end, ended := s.roster.Born(w.ID, pid); ended {
 		s.died(w, end)
-		s.limits.Scales.CountKills()
+		s.limits.Scales.CountKills(s.loop)
 		s.note(fleet.Exited{ID: w.ID})
 		s.clear(w, pid)
 		return nil

@@ -111,7 +111,7 @@ func (s *Supervisor) perform(a fleet.Action) (rest func()) {
 	case fleet.Apply:
 		s.apply(a)
 	case fleet.EndReload:
-		return func() { s.loop.Afterwards(func() { s.endReload(a) }) }
+		return func() { s.limits.Scales.Counted(func() { s.loop.Afterwards(func() { s.endReload(a) }) }) }
 	case fleet.Close:
 		s.sockets.GiveUp(s.revisions.Current.Sockets)
 	case fleet.Up:

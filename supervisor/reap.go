@@ -60,7 +60,7 @@ func (s *Supervisor) reap() {
 	}
 	s.leftovers.LookAtGroups(time.Now())
 	if len(ended) > 0 {
-		s.limits.Scales.CountKills()
+		s.limits.Scales.CountKills(s.loop)
 	}
 	s.roster.ReapedOthers(orphans)
 	if len(ended) > 0 {

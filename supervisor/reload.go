@@ -3,8 +3,6 @@
 package supervisor
 
 import (
-	"os"
-
 	"go.uber.org/zap"
 
 	"github.com/gosuper/gosuper/config"
@@ -27,7 +25,6 @@ func (s *Supervisor) reload(who ...*reloads.Waiter) {
 		return
 	}
 	s.sockets.MendAll()
-	s.limits.Follow()
 	s.reloads.Ask(who...)
 }
 
@@ -54,11 +51,8 @@ func (s *Supervisor) try(r *revision.Revision, b *revision.Binding) (begun bool,
 		return false, nil
 	}
 	r.Number = s.revisions.Last + 1
-	// An operator may have scaled it, which is known only here. What is read then the kernel
-	// has in memory: no disk or server can keep the loop waiting.
-	if n := s.fleet.FloorWith(r.Settings()); n != r.Workers && r.Config.WorkersMax == 0 {
-		r.Memory = r.Config.Memory(os.DirFS("/"), n)
-	}
+	s.limits.Move(r.Machine)               // lest its number of workers is another one for that alone, and what was scaled is lost
+	r.Fit(s.fleet.FloorWith(r.Settings())) // an operator may have scaled it, which is known only here
 	s.adopt(r)
 	s.log.Info("reload started", zap.Int("revision", r.Number), zap.Strings("changed", config.Diff(s.revisions.Current.Config, r.Config)))
 	r.Warn(s.log.Logger, s.revisions.Current)

@@ -147,6 +147,7 @@ func understand(rest *handover.State) (i *Inheritance, err error) {
 	if err := s.fleet.Resume(rand.Float64); err != nil {
 		return nil, err
 	}
+	s.fleet.BindMemory()
 	for n := range s.fleet.Revisions() {
 		if s.revisions.All[n] == nil {
 			return nil, fmt.Errorf("there is no revision %d", n)

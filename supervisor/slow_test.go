@@ -71,6 +71,12 @@ func TestLoopGoesOn(t *testing.T) {
 			}})
 			s.development.Edited([]filewatch.Change{{Path: "/main.go", At: time.Now()}})
 		},
+		"the kernel that is asked whom it killed": func(s slow) {
+			s.limits.Scales.Attach(s.hands.trees, func() (uint64, bool) {
+				<-s.until
+				return 0, false
+			})
+		},
 		"memory that is measured": func(s slow) {
 			s.limits.Scales.Attach(func([]int) ([]scales.Tree, error) {
 				<-s.until

@@ -154,7 +154,7 @@ func newSupervisor(o Options, h hands) (*Supervisor, error) {
 	}
 	s := newState()
 	s.attach(o, h)
-	s.limits.Scales.CountKills() // of others, before this
+	s.limits.Scales.FirstKills()
 	// Before the pid file invites somebody to send one.
 	s.listen()
 	rev, err := s.first(o.Config)

@@ -12,7 +12,6 @@
 package demand
 
 import (
-	"io/fs"
 	"slices"
 	"time"
 
@@ -49,8 +48,8 @@ type Options struct {
 	Revisions *revision.Known
 	// Listen has sockets listen, which nobody does else where there is no worker.
 	Listen func(*socket.Set) error
-	// Root is the file system of the machine, which has the limits of our cgroup.
-	Root fs.FS
+	// Stale has the limits of the machine be read, unless that was done so lately.
+	Stale func(now time.Time, age time.Duration)
 	// Step has the brain take a step.
 	Step func(...fleet.Event)
 }
@@ -69,8 +68,7 @@ type Meter struct {
 	watch watch
 	deaf  *socket.Set // could not be made to listen, which was said
 
-	room   int // for how many workers there is memory
-	roomBy time.Time
+	room int // for how many workers there was memory when it looked last
 }
 
 // Attach says what the meter works with.
@@ -246,10 +244,20 @@ func (m *Meter) ask(workers []*roster.Worker) (more, mute bool) {
 
 // roomAt is for how many workers there is memory; 0: that is not known.
 func (m *Meter) roomAt(now time.Time) int {
-	if now.After(m.roomBy) {
-		m.room, m.roomBy = m.options.Revisions.Current.Config.Room(m.options.Root), now.Add(roomFor)
+	r := m.options.Revisions.Current
+	if r.Config.WorkerMemory > 0 {
+		m.options.Stale(now, roomFor)
 	}
+	m.room = r.Room()
 	return m.room
+}
+
+// Resized has it look at once if there is memory for more workers, or fewer, than when it
+// looked last.
+func (m *Meter) Resized() {
+	if m.options.Fleet.Follows() && m.options.Revisions.Current.Room() != m.room {
+		m.next = time.Now()
+	}
 }
 
 // Fields say in the log why there are so many workers, where that follows the demand.

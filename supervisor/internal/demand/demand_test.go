@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"go.uber.org/zap"
@@ -31,6 +30,7 @@ type shop struct {
 	boards map[int]*scoreboard.Board
 	addr   string
 	told   []fleet.Demand
+	stale  int // how often the limits of the machine were asked for
 	now    time.Time
 }
 
@@ -60,7 +60,7 @@ func open(t *testing.T, workers, most, cooperating int) *shop {
 		Log: zap.NewNop(), Loop: s.loop, Fleet: s.fleet, Roster: s.roster,
 		Revisions: &revision.Known{All: map[int]*revision.Revision{1: r}, Current: r},
 		Listen:    func(set *socket.Set) error { return set.Listen() },
-		Root:      fstest.MapFS{},
+		Stale:     func(time.Time, time.Duration) { s.stale++ },
 		Step: func(events ...fleet.Event) {
 			for _, ev := range events {
 				s.told = append(s.told, ev.(fleet.Demand))

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
@@ -101,11 +102,11 @@ func TestTold(t *testing.T) {
 }
 
 // memory is a machine whose cgroup may have so much of it.
-func memory(limit config.Size) fstest.MapFS {
-	return fstest.MapFS{
+func memory(limit config.Size) config.Machine {
+	return config.ReadMachine(fstest.MapFS{
 		"proc/self/cgroup": {Data: []byte("0::/\n")}, "proc/self/mountinfo": {Data: []byte("30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")},
 		"sys/fs/cgroup/memory.max": {Data: fmt.Appendf(nil, "%d\n", limit)},
-	}
+	})
 }
 
 // Where there are more workers than have to be, a limit of memory that changes is seen
@@ -114,7 +115,7 @@ func TestRoom(t *testing.T) {
 	s := open(t, 1, 4, 1)
 	s.tell()
 	s.options.Revisions.Current.Config.WorkerMemory = config.GiB
-	s.options.Root = memory(4 * config.GiB)
+	s.options.Revisions.Current.Machine = memory(4 * config.GiB)
 	if d := s.look(often); d.Room != 3 {
 		t.Errorf("there is room for %d", d.Room)
 	}
@@ -131,7 +132,18 @@ func TestRoom(t *testing.T) {
 	}
 	s.look(often)
 	s.look(roomWhile)
-	s.options.Root = memory(8 * config.GiB)
+	if s.Resized(); s.Meter.next != s.now.Add(roomWhile) {
+		t.Errorf("it looks after %v though memory is as it was", s.Meter.next.Sub(s.now))
+	}
+	asked := s.stale
+	if s.look(roomWhile); s.stale != asked+1 {
+		t.Error("nobody asks for the limits of the machine")
+	}
+	s.options.Revisions.Current.Machine = memory(8 * config.GiB)
+	if s.Resized(); s.Meter.next.After(time.Now()) {
+		t.Error("nobody looks though there is more memory")
+	}
+	s.Meter.next = s.now.Add(roomWhile)
 	if d := s.look(roomWhile); d.Room != 7 {
 		t.Errorf("then for %d", d.Room)
 	}

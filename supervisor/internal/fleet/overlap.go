@@ -85,6 +85,16 @@ func (f *Fleet) weighed(room int) {
 	}
 }
 
+// BindMemory has memory be asked for before a process is started beyond those that there are
+// to be, also where settings say nothing about it, as those of versions before do.
+func (f *Fleet) BindMemory() {
+	for _, r := range []*revision{f.current, f.fallback, f.candidate} {
+		if r != nil {
+			r.MemoryBound = true
+		}
+	}
+}
+
 // leaveOff does not wait any more for what nobody wants to know.
 func (f *Fleet) leaveOff() {
 	if !f.overlap.wanted {

@@ -58,7 +58,7 @@ type Limits struct {
 	Scales  *scales.Scales `state:",inline"`
 	Demand  demand.Meter   `state:"-"`
 	Overlap overlap.Meter  `state:"-"`
-	follow  time.Time      `state:"-"` // when to look whether the limits of the machine are others; zero: when something is decided
+	machine machine        `state:"-"`
 }
 
 // New are the limits of nobody.
@@ -67,21 +67,21 @@ func New() Limits { return Limits{Guard: guard.New(scoreboard.Monotonic), Scales
 // Attach says what the limits work with.
 func (l *Limits) Attach(o Options) {
 	l.options = o
-	l.Overlap.Attach(overlap.Options{Log: o.Log, Loop: o.Loop, Fleet: o.Fleet, Roster: o.Roster, Loaders: o.Loaders, Revisions: o.Revisions, Scales: l.Scales, Note: o.Note, Step: o.Step})
-	l.Demand.Attach(demand.Options{Log: o.Log, Loop: o.Loop, Fleet: o.Fleet, Roster: o.Roster, Revisions: o.Revisions, Listen: o.Listen, Root: o.Root, Step: o.Step})
+	l.Overlap.Attach(overlap.Options{Log: o.Log, Loop: o.Loop, Fleet: o.Fleet, Roster: o.Roster, Loaders: o.Loaders, Revisions: o.Revisions, Scales: l.Scales, Root: o.Root, Stale: l.Stale, Note: o.Note, Step: o.Step})
+	l.Demand.Attach(demand.Options{Log: o.Log, Loop: o.Loop, Fleet: o.Fleet, Roster: o.Roster, Revisions: o.Revisions, Listen: o.Listen, Stale: l.Stale, Step: o.Step})
 }
 
 // Due is when to call [Limits.Patrol] next; zero: never.
-func (l *Limits) Due() time.Time { return loop.Soonest(l.Guard.Next(), l.Demand.Due(), l.follow) }
+func (l *Limits) Due() time.Time {
+	return loop.Soonest(l.Guard.Next(), l.Demand.Due(), l.machine.due())
+}
 
 // Keep has the boards of those looked at of whom it matters what is to be seen, if that
 // may have changed. It is to be called after each step of the brain.
 func (l *Limits) Keep(now time.Time) {
 	if l.options.Fleet.Moved() {
 		l.Guard.Keep(now, l.watched())
-		if r := l.options.Revisions.Current; r != nil && !r.Config.Workers.Fixed() {
-			l.follow = now
-		}
+		l.decided(now)
 	}
 	l.Demand.Keep()
 }
@@ -100,8 +100,10 @@ func (l *Limits) Resume() {
 	}
 }
 
-// Begin holds those to their limits who work already, before the first step.
+// Begin holds those to their limits who work already, before the first step. Versions before
+// did not write down what those of the machine were.
 func (l *Limits) Begin(now time.Time) {
+	l.follow(now)
 	l.Guard.Keep(now, l.watched())
 	for w := range l.options.Roster.All() {
 		l.Weigh(w)
@@ -128,22 +130,8 @@ func (l *Limits) watched() iter.Seq[guard.Charge] {
 func (l *Limits) Patrol(now time.Time) {
 	l.look(now)
 	l.Demand.Look(now)
-	if !l.follow.IsZero() && !l.follow.After(now) {
-		l.Follow()
-	}
-}
-
-// Follow has as many workers, or at least as many, as the limits of the machine give by
-// now, where that is what the configuration says: they may change while it runs. Nobody is
-// woken to look at them, so that it is called when something else is decided.
-func (l *Limits) Follow() {
-	l.follow = time.Time{}
-	f, r := l.options.Fleet, l.options.Revisions.Current
-	if f.Reloading() || f.Stopping() {
-		return
-	}
-	if r.Recount(l.options.Root, l.options.Log) {
-		l.options.Step(fleet.Recount{Workers: r.Workers})
+	if due := l.machine.due(); !due.IsZero() && !due.After(now) {
+		l.follow(now)
 	}
 }
 

@@ -3,11 +3,7 @@
 package limits
 
 import (
-	"fmt"
-	"io/fs"
-	"slices"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"go.uber.org/zap"
@@ -16,6 +12,7 @@ import (
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/preload"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/revision"
@@ -26,6 +23,7 @@ import (
 // house is a master with one worker that is ready and has limits.
 type house struct {
 	Limits
+	loop    *loop.Loop
 	worker  *roster.Worker
 	loaders preload.Loaders
 	log     *observer.ObservedLogs
@@ -38,14 +36,14 @@ func newHouse(t *testing.T) *house {
 	core, log := observer.New(zapcore.DebugLevel)
 	r := &revision.Revision{Config: &config.Config{MaxWorkerMemory: 100 * config.MiB}}
 	r.Memory.Hard, r.Config.Workers.N = 200*config.MiB, 1
-	h := &house{Limits: New(), loaders: preload.New(), log: log, worker: &roster.Worker{Rev: r, Process: roster.Process{PID: 1 << 23}}}
+	h := &house{Limits: New(), loop: loop.New(), loaders: preload.New(), log: log, worker: &roster.Worker{Rev: r, Process: roster.Process{PID: 1 << 23}}}
 	f, all := fleet.New(1, fleet.Settings{Workers: 1, Ready: fleet.ReadyNotify, StartupTimeout: time.Hour, StartupAttempts: 1, Surge: fleet.Surge{Count: 1}}, func() float64 { return 0 }), roster.New()
 	h.worker.ID = 1
 	all.Enter(h.worker)
 	f.Step(time.Now(), fleet.Tick{})
 	f.Step(time.Now(), fleet.Executed{ID: 1}, fleet.SaidReady{ID: 1})
 	h.Attach(Options{
-		Log: zap.New(core), Fleet: f, Roster: all, Revisions: &revision.Known{Current: r}, Loaders: &h.loaders, ReadBoards: func(time.Time) {}, LoseInnocents: func(n int) { h.lost += n },
+		Log: zap.New(core), Loop: h.loop, Fleet: f, Roster: all, Revisions: &revision.Known{All: map[int]*revision.Revision{1: r}, Current: r}, Loaders: &h.loaders, ReadBoards: func(time.Time) {}, LoseInnocents: func(n int) { h.lost += n },
 		Note: func(ev fleet.Event) { h.noted = append(h.noted, ev) }, Step: func(...fleet.Event) {},
 	})
 	return h
@@ -128,70 +126,5 @@ func TestKeep(t *testing.T) {
 	h.worker.Gone = true
 	if h.Keep(now); !h.Due().IsZero() {
 		t.Error("one that is gone is looked at")
-	}
-}
-
-// quota is a machine whose cgroup has so many CPUs.
-func quota(cpus int) fstest.MapFS {
-	return fstest.MapFS{
-		"proc/self/cgroup": {Data: []byte("0::/\n")}, "proc/self/mountinfo": {Data: []byte("30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")},
-		"sys/fs/cgroup/cpu.max": {Data: fmt.Appendf(nil, "%d 100000\n", cpus*100000)},
-	}
-}
-
-// decide has the brain want one worker more.
-func (h *house) decide() {
-	for _, a := range h.options.Fleet.Step(time.Now(), fleet.ScaleBy{N: 1}) {
-		if a, ok := a.(fleet.Spawn); ok {
-			h.options.Roster.Enter(&roster.Worker{Identity: a.Worker.Identity, Rev: h.worker.Rev})
-		}
-	}
-}
-
-// There are as many workers as the limits of the machine give, beside those that an
-// operator wants, when something is decided after they have changed.
-func TestFollow(t *testing.T) {
-	h := newHouse(t)
-	auto := h.worker.Rev
-	auto.Config.Workers = config.Workers{Auto: true}
-	auto.Recount(quota(3), zap.NewNop())
-	var steps []fleet.Event
-	h.options.Step = func(events ...fleet.Event) { steps = append(steps, events...) }
-	follow := func(machine fs.FS, want ...fleet.Event) {
-		t.Helper()
-		h.options.Root, steps = machine, nil
-		h.decide()
-		now := time.Now()
-		if h.Keep(now); h.follow != now {
-			t.Error("nobody is going to look")
-		}
-		h.Patrol(h.Due())
-		if !slices.Equal(steps, want) || !h.follow.IsZero() {
-			t.Errorf("steps %v, want %v", steps, want)
-		}
-	}
-	follow(quota(3))
-	follow(quota(5), fleet.Recount{Workers: 5})
-	if said := h.log.FilterMessage("workers = auto").All(); len(said) != 1 || said[0].ContextMap()["workers"] != int64(5) {
-		t.Errorf("said %v", said)
-	}
-	follow(quota(5))
-	follow(quota(2), fleet.Recount{Workers: 2})
-
-	h.options.Fleet.Step(time.Now(), fleet.Reload{Revision: 2, Settings: fleet.Settings{Workers: 2, Ready: fleet.ReadyNotify, StartupTimeout: time.Hour, StartupAttempts: 1, Surge: fleet.Surge{Count: 1}}})
-	h.options.Root, steps = quota(4), nil
-	if h.Follow(); steps != nil || auto.Workers != 2 {
-		t.Errorf("during a reload: %v", steps)
-	}
-}
-
-// A number that is written stays, and nobody looks.
-func TestFollowNothing(t *testing.T) {
-	h := newHouse(t)
-	h.options.Root = quota(8)
-	h.decide()
-	h.Keep(time.Now())
-	if !h.follow.IsZero() || h.worker.Rev.Recount(quota(8), zap.NewNop()) {
-		t.Error("it is counted")
 	}
 }

@@ -28,6 +28,9 @@ func (l *Limits) Weigh(w *roster.Worker) {
 // loads lists the workers that have a limit, and all that there are.
 func (l *Limits) loads() (all []scales.Load, living map[int]bool) {
 	living = map[int]bool{}
+	if l.options.Revisions.Current.Config.MaxWorkerMemoryHard == config.SizeAuto {
+		l.Stale(time.Now(), readAgain)
+	}
 	for f := range l.options.Fleet.Workers() {
 		w := l.options.Roster.Of(f.ID)
 		living[f.ID] = true
@@ -86,9 +89,17 @@ func mebibytes(bytes uint64) config.Size {
 	return max(config.Size(bytes+uint64(config.MiB)/2)/config.MiB, 1) * config.MiB
 }
 
-// ExplainKill says of a worker that ran out of memory that it did.
-func (l *Limits) ExplainKill(w *roster.Worker, known fleet.Worker) {
-	if w.Status.Signal == syscall.SIGKILL && known.State != fleet.Killed && l.Scales.OutOfMemory() {
-		w.Failure = cmp.Or(w.Failure, "out of memory")
+// ExplainKill says of a worker that ran out of memory that it did, and calls then when that
+// is known: at once of one that was not killed, or by us.
+func (l *Limits) ExplainKill(w *roster.Worker, known fleet.Worker, then func()) {
+	if w.Status.Signal != syscall.SIGKILL || known.State == fleet.Killed {
+		then()
+		return
 	}
+	l.Scales.OutOfMemory(func(kernel bool) {
+		if kernel {
+			w.Failure = cmp.Or(w.Failure, "out of memory")
+		}
+		then()
+	})
 }

@@ -10,8 +10,8 @@ package overlap
 
 import (
 	"io/fs"
-	"os"
 	"slices"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -34,6 +34,10 @@ type Options struct {
 	Loaders   *preload.Loaders
 	Revisions *revision.Known
 	Scales    *scales.Scales
+	// Root is the file system of the machine, which has the limits of our cgroup.
+	Root fs.FS
+	// Stale has the limits of the machine be read, unless that was done so lately.
+	Stale func(now time.Time, age time.Duration)
 	// Note keeps an event for the next step of the brain, and Step has it take one.
 	Note func(fleet.Event)
 	Step func(...fleet.Event)
@@ -42,25 +46,39 @@ type Options struct {
 // Meter measures. It belongs to one goroutine, and is of use after [Meter.Attach].
 type Meter struct {
 	options Options
-	machine fs.FS
 	last    measure
+	busy    bool // it measures
+	again   bool // it was asked since that began
 }
 
 // Attach says what the meter works with.
-func (m *Meter) Attach(o Options) { m.options, m.machine = o, os.DirFS("/") }
+func (m *Meter) Attach(o Options) { m.options = o }
+
+// unlimited is for how long it is taken for granted that there is no limit.
+const unlimited = time.Second
 
 // Measure answers a [fleet.Weigh]: at once if no limit is known, or else as soon as the
 // processes are weighed.
 func (m *Meter) Measure() {
-	if !config.MemoryBounded(m.machine) {
+	if m.again = m.busy; m.busy {
+		return
+	}
+	if !m.options.Revisions.Current.Machine.MemoryBounded() {
+		m.options.Stale(time.Now(), unlimited)
 		m.last = measure{}
 		m.options.Note(fleet.Memory{Room: fleet.Unbounded})
 		return
 	}
+	m.busy = true
 	c := m.crew()
 	go func() {
-		found := c.measure(m.machine, m.options.Scales.Takes(c.all))
+		found := c.measure(m.options.Root, m.options.Scales.Takes(c.all))
 		m.options.Loop.Report(func() {
+			m.busy = false
+			if m.again { // others may have been started meanwhile
+				m.Measure()
+				return
+			}
 			m.last = found
 			m.options.Step(fleet.Memory{Room: found.room})
 		})

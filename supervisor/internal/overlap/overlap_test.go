@@ -4,6 +4,7 @@ package overlap
 
 import (
 	"fmt"
+	"io/fs"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -15,9 +16,11 @@ import (
 
 	"github.com/gosuper/gosuper/config"
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
+	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/preload"
 	"github.com/gosuper/gosuper/supervisor/internal/revision"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
+	"github.com/gosuper/gosuper/supervisor/internal/scales"
 )
 
 // machine has a cgroup with a memory limit, of which so much is used, in MiB.
@@ -111,15 +114,62 @@ func TestStartedInTheSameStep(t *testing.T) {
 	}
 }
 
-// Where no limit is known the answer is there at once, for any number.
+// meter is one of a fleet in which nobody lives, on a machine that may have a limit, and what
+// the brain is told.
+func meter(root fs.FS, limits config.Machine) (m *Meter, told *[]fleet.Event, stale *int) {
+	m, told, stale = &Meter{}, new([]fleet.Event), new(int)
+	m.Attach(Options{
+		Fleet: fleet.New(1, fleet.Settings{}, func() float64 { return 0 }), Roster: roster.New(), Loaders: &preload.Loaders{}, Loop: loop.New(), Root: root, Scales: scales.New(),
+		Revisions: &revision.Known{Current: &revision.Revision{Config: &config.Config{}, Machine: limits}}, Stale: func(time.Time, time.Duration) { *stale++ },
+		Note: func(ev fleet.Event) { *told = append(*told, ev) }, Step: func(events ...fleet.Event) { *told = append(*told, events...) },
+	})
+	m.options.Scales.Attach(func([]int) ([]scales.Tree, error) { return nil, nil }, nil)
+	return m, told, stale
+}
+
+// Where no limit is known the answer is there at once, for any number, and whether there is
+// one by now is looked at beside that.
 func TestNoLimit(t *testing.T) {
-	var m Meter
-	var noted []fleet.Event
-	m.Attach(Options{Note: func(ev fleet.Event) { noted = append(noted, ev) }})
-	m.machine = fstest.MapFS{}
+	m, told, stale := meter(fstest.MapFS{}, config.Machine{})
 	m.Measure()
-	if len(noted) != 1 || noted[0] != (fleet.Memory{Room: fleet.Unbounded}) {
-		t.Errorf("the brain is told %v", noted)
+	if len(*told) != 1 || (*told)[0] != (fleet.Memory{Room: fleet.Unbounded}) || *stale != 1 {
+		t.Errorf("the brain is told %v, and %d want to know the limits", *told, *stale)
+	}
+}
+
+// slowFS is a machine that does not answer for a while.
+type slowFS struct {
+	fs.FS
+	until chan struct{}
+}
+
+func (s slowFS) Open(name string) (fs.File, error) {
+	<-s.until
+	return s.FS.Open(name)
+}
+
+// Nobody waits for a machine that does not answer, and who asks again meanwhile gets what is
+// found out after that.
+func TestSlowMachine(t *testing.T) {
+	root := slowFS{machine(1000, 450), make(chan struct{})}
+	m, told, _ := meter(root, config.ReadMachine(root.FS))
+	m.options.Revisions.Current.Config.WorkerMemory = 200 * config.MiB
+	m.Measure()
+	m.Measure()
+	close(root.until)
+	for want := range 2 {
+		select {
+		case do := <-m.options.Loop.C:
+			do()
+		case <-time.After(time.Minute):
+			t.Fatal("the brain is never told")
+		}
+		if len(*told) != want {
+			t.Fatalf("the brain is told %v", *told)
+		}
+	}
+	if (*told)[0] != (fleet.Memory{Room: 2}) {
+		t.Errorf("the brain is told %v", *told)
 	}
 }
 

@@ -1,9 +1,9 @@
 //go:build linux
 
 // Package postmortem says how workers ended. What a dead one has done, and what it had, is
-// read off its board and its output at once, and is in the books before anybody asks. Only
-// the line in the log waits until what the worker wrote last is passed on (package
-// logorder).
+// read off its board and its output at once. Whether it was the kernel that killed it the
+// kernel is asked, for which its incident waits, and the line in the log waits until what
+// the worker wrote last is passed on as well (package logorder).
 package postmortem
 
 import (
@@ -57,7 +57,6 @@ func (p *Postmortems) Attach(o Options) { p.options = o }
 // it had.
 func (p *Postmortems) Bury(w *roster.Worker, a fleet.Bury) {
 	o := &p.options
-	o.Limits.ExplainKill(w, a.Worker)
 	o.Limits.Guard.Forget(w.ID)
 	if !a.Worker.State.Ending() && time.Until(a.Worker.Until) < fleet.CutMargin {
 		o.Limits.Lost(w, a.Worker)
@@ -65,26 +64,34 @@ func (p *Postmortems) Bury(w *roster.Worker, a fleet.Bury) {
 	lost, served := p.count(a.Worker, w)
 	held := heldBy(a.Worker, w, lost)
 	memory, kind := o.Limits.Scales.Last(w.ID)
-	status, age, lines := w.Ending(a.Worker), w.Age(), w.FinalLines()
-	if reason, is := incidents.Reason(a); is {
-		p.Enter(incidents.Incident{
-			Reason: string(reason), Worker: w.ID, Slot: w.Slot, PID: w.PID, Generation: w.Generation, At: time.Now().UTC().Round(0),
-			Status: status, Age: age, Memory: memory, MemoryKind: string(kind), Lost: lost, Held: held,
-			Lines: lines, Stacks: w.Stacks(),
-		})
+	age, lines := w.Age(), w.FinalLines()
+	explained := make(chan string, 1)
+	one := incidents.Incident{
+		Worker: w.ID, Slot: w.Slot, PID: w.PID, Generation: w.Generation, At: time.Now().UTC().Round(0),
+		Age: age, Memory: memory, MemoryKind: string(kind), Lost: lost, Held: held,
+		Lines: lines, Stacks: w.Stacks(),
 	}
-	is := slices.Concat(w.Fields(zap.String("status", status), zap.Duration("age", age)), served, held.Fields())
+	o.Limits.ExplainKill(w, a.Worker, func() {
+		one.Status = w.Ending(a.Worker)
+		if reason, is := incidents.Reason(a); is {
+			one.Reason = string(reason)
+			p.Enter(one)
+		}
+		explained <- one.Status
+	})
+	who, rest := w.Fields(), slices.Concat([]zap.Field{zap.Duration("age", age)}, served, held.Fields())
 	level, message, why := zapcore.InfoLevel, "worker gone", []zap.Field{zap.String("reason", string(cmp.Or(a.Worker.Why, fleet.ReasonLeft)))}
 	if a.Verdict != fleet.Retired {
 		if ready := a.Worker.ReadyAt; !ready.IsZero() { // so soon after that it was a boot that failed, or is not forgiven
-			is = append(is, zap.Duration("ready_for", time.Since(ready).Round(time.Millisecond)))
+			rest = append(rest, zap.Duration("ready_for", time.Since(ready).Round(time.Millisecond)))
 		}
 		level, message, why = zapcore.ErrorLevel, "worker "+a.Verdict.String(), []zap.Field{zap.Duration("backoff", a.Backoff.Round(time.Millisecond)), zap.Strings("last_lines", lines)}
 	}
 	seen := p.output(w, a.Worker)
 	o.Log.Behind(func(atMost time.Duration) ([]zap.Field, bool) {
+		status := zap.String("status", <-explained)
 		instead, passed := seen(atMost)
-		return slices.Concat(is, instead, why), passed
+		return slices.Concat(who, []zap.Field{status}, rest, instead, why), passed
 	}, level, message)
 	o.Roster.Leave(w.Tails()...)
 	w.Release()

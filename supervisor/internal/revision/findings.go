@@ -4,7 +4,6 @@ package revision
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,9 +62,7 @@ func (r *Revision) Warn(log *zap.Logger, inForce *Revision) {
 		log.Warn(w)
 	}
 	r.explain(log)
-	if r.Memory.Why != "" {
-		log.Info("max_worker_memory_hard = auto", zap.String("limit", limitText(r.Memory.Hard)), zap.String("why", r.Memory.Why))
-	}
+	r.explainMemory(log)
 	if r.Config.PlainServer() != "" { // others may turn out to speak the protocol
 		r.WarnPlain(log)
 	}
@@ -88,10 +85,9 @@ func (r *Revision) WarnPlain(log *zap.Logger) {
 }
 
 // WarnScaled says that so many workers may take more memory than there is. Those that
-// live keep the limit that they have: it would end workers that did nothing wrong. The
-// limit of the machine is read anew, which waits for nothing but the kernel.
+// live keep the limit that they have: it would end workers that did nothing wrong.
 func (r *Revision) WarnScaled(log *zap.Logger, workers int) {
-	if tight := r.Config.Overlap(os.DirFS("/"), workers, r.Memory.Hard); tight != "" {
+	if tight := r.Config.Overlap(r.Machine, workers, r.Memory.Hard); tight != "" {
 		log.Warn(tight)
 	}
 }
@@ -132,5 +128,12 @@ func (r *Revision) explain(log *zap.Logger) {
 	}
 	if r.tight != "" {
 		log.Warn(r.tight)
+	}
+}
+
+// explainMemory says what each of them may take, where that is not written.
+func (r *Revision) explainMemory(log *zap.Logger) {
+	if r.Memory.Why != "" {
+		log.Info("max_worker_memory_hard = auto", zap.String("limit", limitText(r.Memory.Hard)), zap.String("why", r.Memory.Why))
 	}
 }

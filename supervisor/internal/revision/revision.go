@@ -37,8 +37,9 @@ type Revision struct {
 	Resolved   config.Resolved     `state:",inline"`
 	executable files.Imprint       `state:"executable"` // as it was when the revision was made
 	Workers    int                 `state:"workers"`
-	auto       string              `state:"auto"`  // why workers means that number; "": it is written
-	tight      string              `state:"tight"` // why even that number is too large; "": it is not
+	auto       string              `state:"auto"`    // why workers means that number; "": it is written
+	tight      string              `state:"tight"`   // why even that number is too large; "": it is not
+	Machine    config.Machine      `state:"machine"` // as it was when Workers and Memory were found out
 	Memory     config.Memory       `state:",inline"`
 	Credential *process.Credential `state:"credential"`
 	Identity   []string            `state:"identity"` // HOME, USER and LOGNAME of the credential
@@ -70,9 +71,9 @@ func (r *Revision) CloseTLS() {
 // Resolve finds out what the configuration means here and now, but for its
 // addresses.
 func Resolve(c *config.Config) (*Revision, error) {
-	r := &Revision{Config: c, TLS: -1}
-	r.Workers, r.auto, r.tight = c.CountWorkers(os.DirFS("/"))
-	r.Memory = c.Memory(os.DirFS("/"), max(r.Workers, c.WorkersMax, 1))
+	r := &Revision{Config: c, TLS: -1, Machine: config.ReadMachine(os.DirFS("/"))}
+	r.Workers, r.auto, r.tight = c.CountWorkers(r.Machine)
+	r.Fit(r.Workers)
 	var err error
 	if r.Resolved, err = c.Resolve(); err != nil {
 		return nil, err
@@ -94,14 +95,45 @@ func Resolve(c *config.Config) (*Revision, error) {
 	return r, nil
 }
 
+// Fit finds out what the memory of the machine means for so many workers, or as many more
+// as the configuration allows.
+func (r *Revision) Fit(workers int) {
+	r.Memory = r.Config.Memory(r.Machine, max(workers, r.Config.WorkersMax, 1))
+}
+
+// Room is for how many workers the machine has memory; 0: that is not known.
+func (r *Revision) Room() int { return r.Config.Room(r.Machine) }
+
+// Follows says whether something about the workers follows from the limits of the machine.
+func (r *Revision) Follows() bool {
+	c := r.Config
+	return !c.Workers.Fixed() || c.MaxWorkerMemoryHard == config.SizeAuto || c.WorkersMax > 0 && c.WorkerMemory > 0
+}
+
+// Move takes note of what the limits of the machine are by now, where there are so many
+// workers. Where others follow from them for each, it says so.
+func (r *Revision) Move(m config.Machine, workers int, log *zap.Logger) {
+	if r.Machine == m {
+		return
+	}
+	r.Machine = m
+	if r.Config.MaxWorkerMemoryHard != config.SizeAuto {
+		return
+	}
+	before := r.Memory.Hard
+	if r.Fit(workers); r.Memory.Hard != before {
+		r.explainMemory(log)
+	}
+}
+
 // Recount counts the workers anew, where their number follows from the limits of the
 // machine, and returns whether there are to be others than before. Then it says why.
-func (r *Revision) Recount(root fs.FS, log *zap.Logger) (others bool) {
+func (r *Revision) Recount(log *zap.Logger) (others bool) {
 	if r.Config.Workers.Fixed() {
 		return false
 	}
 	before := r.Workers
-	r.Workers, r.auto, r.tight = r.Config.CountWorkers(root)
+	r.Workers, r.auto, r.tight = r.Config.CountWorkers(r.Machine)
 	if r.Workers == before {
 		return false
 	}

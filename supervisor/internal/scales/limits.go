@@ -205,34 +205,3 @@ func (s *Scales) MayRecycle(slot int, now time.Time) bool {
 	s.recycled[slot] = now
 	return true
 }
-
-// oom is how many processes of our cgroup the kernel had killed when that was last
-// read. SIGKILL alone does not tell: operators send it as well.
-type oom struct {
-	kills uint64                     `state:"oom_kills"`
-	fresh uint64                     `state:"-"` // of them that nobody has an explanation for yet
-	count func() (n uint64, ok bool) `state:"-"`
-}
-
-// CountKills looks how many processes the kernel has killed since that was last asked, in
-// this image or one before it: it is called once before the ends are explained that were
-// noticed together. The first count of a master that starts is of no use: it is about
-// others. What it reads the kernel has in memory, so that it can be read by the loop, which
-// needs the answer for what it says next.
-func (s *Scales) CountKills() {
-	kills, ok := s.oom.count()
-	if !ok {
-		kills = s.oom.kills
-	}
-	s.oom.fresh, s.oom.kills = max(kills, s.oom.kills)-s.oom.kills, kills
-}
-
-// OutOfMemory says of a process that SIGKILL has ended whether it was the kernel, since
-// memory ran out, as far as the last count goes.
-func (s *Scales) OutOfMemory() bool {
-	if s.oom.fresh == 0 {
-		return false
-	}
-	s.oom.fresh--
-	return true
-}

@@ -9,9 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/gosuper/gosuper/supervisor/internal/loop"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
-	"github.com/gosuper/gosuper/supervisor/internal/state"
 )
 
 // What takes long to measure is measured rarely, and judged all the same.
@@ -38,36 +36,6 @@ func TestMayRecycle(t *testing.T) {
 	}
 }
 
-// A count that cannot be read says nothing, and what rose meanwhile is told later, also
-// by another image of the master.
-func TestOutOfMemory(t *testing.T) {
-	kills, readable := uint64(3), true
-	count := func() (uint64, bool) { return kills, readable }
-	s := New()
-	s.Attach(nil, count)
-	s.CountKills() // of others, before the start
-	for i, c := range []struct {
-		kills    uint64
-		readable bool
-		rose     bool
-	}{{3, true, false}, {4, true, true}, {4, true, false}, {0, false, false}, {5, true, true}} {
-		kills, readable = c.kills, c.readable
-		text, _, err := state.Write(s, time.Unix(0, 0))
-		if err != nil {
-			t.Fatal(err)
-		}
-		s = New()
-		if _, err := state.Read(text, s, time.Unix(0, 0)); err != nil {
-			t.Fatal(err)
-		}
-		s.Attach(nil, count)
-		s.CountKills()
-		if got := s.OutOfMemory(); got != c.rose || s.OutOfMemory() {
-			t.Errorf("step %d: rose %v", i, got)
-		}
-	}
-}
-
 // tree is the processes of a worker that takes so many bytes.
 type tree uint64
 
@@ -81,18 +49,7 @@ func (t tree) Memory() (uint64, process.MemoryKind, error) { return uint64(t), p
 // cannot be looked at now can be later.
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, end := loop.New(), make(chan struct{})
-		go func() {
-			defer l.End()
-			for {
-				select {
-				case do := <-l.C:
-					do()
-				case <-end:
-					return
-				}
-			}
-		}()
+		l, end := serve()
 		// All of these belong to the loop, but for trees, which are asked for by the
 		// watch alone and change while that sleeps.
 		weights, blind := map[int]tree{1: 50, 2: 50}, false
@@ -161,6 +118,6 @@ func TestWatch(t *testing.T) {
 				t.Errorf("too heavy are %v, want the first", heavy)
 			}
 		})
-		close(end)
+		end()
 	})
 }

@@ -66,7 +66,7 @@ type Scales struct {
 
 	watching bool     `state:"-"` // a goroutine looks at the workers with a limit
 	recycled recycled `state:"slimmed"`
-	oom      oom      `state:",inline"`
+	kills    kills    `state:",inline"`
 
 	mu sync.Mutex      `state:"-"` // guards by and what is in it
 	by map[int]*figure `state:"-"`
@@ -78,7 +78,7 @@ func New() *Scales { return &Scales{recycled: recycled{}, by: map[int]*figure{}}
 // Attach says how the processes of workers are found, as [Trees] does, and how many
 // processes of our cgroup the kernel has killed because memory ran out.
 func (s *Scales) Attach(trees func(pids []int) ([]Tree, error), kills func() (n uint64, ok bool)) {
-	s.trees, s.oom.count = trees, kills
+	s.trees, s.kills.count = trees, kills
 }
 
 // figure is the memory of one worker.
