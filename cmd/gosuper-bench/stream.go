@@ -16,13 +16,15 @@ const (
 	tokenPause = 50 * time.Millisecond
 )
 
-// stream has so many clients ask for a stream of tokens at the same time. What takes
-// longer than the pauses is the server's.
+// stream has so many clients read a stream of tokens at the same time. What takes longer
+// than the pauses is the server's. They begin over the time of one pause: a token would
+// cost least where all were accepted in the same turn, and come in the same moment ever
+// after, as they do for no server whose clients do not know each other.
 func stream(ctx context.Context, b *bench, t *target) (sample, error) {
 	pause := min(tokenPause, b.duration/20)
 	plan := load.Plan{
 		Addr: t.addr, Path: fmt.Sprintf("/agent/stream?prompt=hello&tokens=%d&delay=%dms", tokens, pause.Milliseconds()),
-		Connections: atATime, Count: atATime, Timeout: stepTimeout,
+		Connections: atATime, Over: pause, Count: atATime, Timeout: stepTimeout,
 	}
 	before := cpuOf(t.roots()...)
 	result := plan.Run(ctx)

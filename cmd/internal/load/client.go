@@ -69,12 +69,18 @@ func (c *client) run(ctx context.Context, next func() bool) {
 		if a.Kind == Dial {
 			pause = max(pause, retreat)
 		}
-		if pause > 0 {
-			select {
-			case <-time.After(pause):
-			case <-ctx.Done():
-			}
-		}
+		rest(ctx, pause)
+	}
+}
+
+// rest waits for so long, or until the context ends.
+func rest(ctx context.Context, pause time.Duration) {
+	if pause <= 0 {
+		return
+	}
+	select {
+	case <-time.After(pause):
+	case <-ctx.Done():
 	}
 }
 

@@ -65,6 +65,8 @@ type Plan struct {
 	Even int
 	// Begin is called once, when those are made and the run begins; nil: nobody is told.
 	Begin func()
+	// Over is the time over which the connections begin, one after the other; 0: all at once.
+	Over time.Duration
 	// Count ends the run after so many requests; 0: only the context ends it.
 	Count int64
 	// Timeout bounds each request, dialling included; 0: 30 s. What takes longer
@@ -117,7 +119,10 @@ func (p Plan) Run(ctx context.Context) *Result {
 	begin := time.Now()
 	var running sync.WaitGroup
 	for i := range clients {
-		running.Go(func() { clients[i].run(ctx, next) })
+		running.Go(func() {
+			rest(ctx, p.Over*time.Duration(i)/time.Duration(len(clients)))
+			clients[i].run(ctx, next)
+		})
 	}
 	running.Wait()
 	total := newResult()

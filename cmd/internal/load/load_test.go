@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -194,6 +195,35 @@ func TestSilence(t *testing.T) {
 				}
 			}}.Run(t.Context())
 		})
+	}
+}
+
+// Connections that begin over a time are as far apart as that makes them, at least.
+func TestOver(t *testing.T) {
+	const connections, over = 5, 100 * time.Millisecond
+	var all sync.WaitGroup
+	all.Add(connections)
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		all.Done()
+		all.Wait()
+	}))
+	defer server.Close()
+	began := time.Now()
+	var mu sync.Mutex
+	var starts []time.Duration
+	Plan{Addr: server.Listener.Addr().String(), Connections: connections, Over: over, Count: connections, Seen: func(a Answer) {
+		mu.Lock()
+		defer mu.Unlock()
+		starts = append(starts, a.Start.Sub(began))
+	}}.Run(t.Context())
+	slices.Sort(starts)
+	if len(starts) != connections {
+		t.Fatalf("%d requests, want one of each of %d connections", len(starts), connections)
+	}
+	for i, start := range starts {
+		if earliest := over * time.Duration(i) / connections; start < earliest {
+			t.Errorf("connection %d began after %v, want %v or more", i, start, earliest)
+		}
 	}
 }
 
