@@ -231,3 +231,36 @@ func TestCanceled(t *testing.T) {
 		t.Error("the program goes on")
 	}
 }
+
+// TestUnreadBody: a request that is answered before its body was read costs its client
+// nothing but the answer. The connection serves the next one.
+func TestUnreadBody(t *testing.T) {
+	f, srv := newFront(t, func(http.ResponseWriter, *http.Request) {})
+	program := f.upstream.address
+	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody.Close()
+	c, err := net.Dial("tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(testTimeout))
+	answers := bufio.NewReader(c)
+	for i, size := range []int{10, wholeBody + 1, 100 << 10, 10} {
+		for _, want := range []int{http.StatusBadGateway, http.StatusOK} {
+			f.upstream.closeIdle()
+			f.upstream.address = map[int]string{http.StatusBadGateway: nobody.Addr().String(), http.StatusOK: program}[want]
+			fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", size, strings.Repeat("x", size))
+			res, err := http.ReadResponse(answers, nil)
+			if err != nil {
+				t.Fatalf("request %d: %v", i, err)
+			}
+			if _, err := io.Copy(io.Discard, res.Body); err != nil || res.StatusCode != want {
+				t.Fatalf("request %d: %s, want %d, %v", i, res.Status, want, err)
+			}
+		}
+	}
+}

@@ -38,7 +38,27 @@ func (f *front) handler() http.Handler {
 		// What goes wrong in the middle of an answer the access log tells.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
-	return forwarder{f, proxy}
+	return duplex{forwarder{f, proxy}}
+}
+
+// A duplex is a forwarder whose program may answer before it has all of the body.
+type duplex struct{ forwarder }
+
+func (d duplex) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor != 1 || r.ContentLength == 0 {
+		d.forwarder.ServeHTTP(w, r)
+		return
+	}
+	rc := http.NewResponseController(w)
+	_ = rc.EnableFullDuplex()
+	d.forwarder.ServeHTTP(w, r)
+	// What is left of the body net/http would read when the handler has returned, and there
+	// it takes the end of it for the time to watch the connection, with which the next
+	// request is met by a panic. A client that expects to be told
+	// to send it may not have.
+	if r.Header["Expect"] == nil && rc.Flush() == nil {
+		r.Body.Close()
+	}
 }
 
 // A forwarder is the handler of a front.
@@ -48,10 +68,6 @@ type forwarder struct {
 }
 
 func (f forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.ProtoMajor == 1 && r.ContentLength != 0 {
-		// The program may answer before it has all of the body.
-		_ = http.NewResponseController(w).EnableFullDuplex()
-	}
 	defer f.front.showLife(r.Context())
 	f.proxy.ServeHTTP(w, unmark(r))
 }
