@@ -40,7 +40,9 @@ func TestRecyclingWaitsForStreams(t *testing.T) {
 		t.Helper()
 		from := m.mark()
 		f = m.fly("/stream?d=100ms")
-		f.tokens(t, 15)
+		if !f.tokens(t, 15) {
+			t.Fatal("the stream ended as it began")
+		}
 		replace()
 		return f, m.wait(t, from, "worker ready", nil).at
 	}
@@ -61,12 +63,16 @@ func TestRecyclingWaitsForStreams(t *testing.T) {
 		t.Errorf("it was told to drain %v after its stream", drains.Sub(closed))
 	}
 
+	gone := func(pid int) { m.wait(t, 0, "worker gone", match{"pid": pid}) } // who drains may still accept
+	gone(f.pid())
+
 	f, ready = recycled(wish)
 	if f.tokens(t, 1000) {
 		t.Error("the stream was never told to end")
 	}
 	near(t, "a stream that does not end", m.wait(t, 0, "worker draining", match{"pid": f.pid(), "reason": "tired"}).at.Sub(ready), 7500*time.Millisecond)
 
+	gone(f.pid())
 	f, ready = recycled(func() { m.signal(syscall.SIGHUP) })
 	if drains := m.wait(t, 0, "worker draining", match{"pid": f.pid(), "reason": "reload"}).at; drains.Sub(ready) > late {
 		t.Errorf("a reload waited for %v", drains.Sub(ready))

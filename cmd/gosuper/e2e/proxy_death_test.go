@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -25,6 +26,8 @@ func TestProxyDeathHandsOn(t *testing.T) {
 	m := up(t, proxied(t, "--port", "{port}"), classProxy, "workers = 1", line, admin("127.0.0.1:0"))
 	front := m.workers()[0]
 	program := behind(t, front)
+	_, port, _ := strings.Cut(read(t, fmt.Sprintf("/proc/%d/cmdline", program)), "\x00--port\x00")
+	port, _, _ = strings.Cut(port, "\x00")
 	held := holding(m)
 	bodies := []string{"", "short", strings.Repeat("long", 25<<10)}
 	var clients []net.Conn
@@ -47,6 +50,13 @@ func TestProxyDeathHandsOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the program is dead", func() bool { return threads(program, "Z") })
+	eventually(t, "the kernel has closed its sockets", func() bool {
+		c, err := net.Dial("tcp", "127.0.0.1:"+port)
+		if err == nil {
+			c.Close()
+		}
+		return errors.Is(err, syscall.ECONNREFUSED)
+	})
 	for i, c := range clients {
 		fmt.Fprintf(c, "site\r\nContent-Length: %d\r\n\r\n%s", len(bodies[i]), bodies[i])
 	}
