@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -37,7 +36,7 @@ func (a *app) newStatus() *cobra.Command {
 		if asJSON {
 			return a.sayJSON(st)
 		}
-		return a.say(statusText(st))
+		return a.say(statusText(st, lineWidth(a.stdout)))
 	})
 	one := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -78,13 +77,14 @@ func (a *app) overview(ctx context.Context, found several) string {
 	return t.String() + "\n" + found.hint()
 }
 
-// statusText is the status for people.
-func statusText(st control.Status) string {
+// statusText is the status for people, in lines of that width as far as tables can be had so.
+func statusText(st control.Status, width int) string {
 	var b strings.Builder
 	workers := table{columns: workerColumns(st.Workers)}
 	for _, w := range st.Workers {
 		workers.add(workerCells(w)...)
 	}
+	workers.narrow(width, statusRoom, spareColumns...)
 	fmt.Fprintf(&b, "%s  pid %d  version %s\n", summary(st), st.PID, st.Version)
 	fmt.Fprintf(&b, "bind %s\n\n", strings.Join(st.Binds, " "))
 	if st.CrashLoop != nil {
@@ -200,6 +200,12 @@ func workerColumns(workers []control.Worker) []column {
 	}
 }
 
+// spareColumns are what a narrow table of workers goes without, the first one first, until
+// there is room for statusRoom letters of what a worker does.
+var spareColumns = []string{"CPU TIME", "RESTARTS", "GEN", "SLOT", "REQUESTS", "PID"}
+
+const statusRoom = 30
+
 // workerCells is a worker in such a table.
 func workerCells(w control.Worker) []string {
 	requests := known(w.Requests)
@@ -298,53 +304,4 @@ func memoryHead(workers []control.Worker) string {
 		return "MEMORY"
 	}
 	return head
-}
-
-// memory is an amount for people; "-" if it is not known.
-func memory(bytes uint64) string {
-	if bytes == 0 {
-		return "-"
-	}
-	value, unit := float64(bytes)/(1<<20), "MiB"
-	if value >= 1024 {
-		value, unit = value/1024, "GiB"
-	}
-	return strconv.FormatFloat(value, 'f', 1, 64) + " " + unit
-}
-
-// cpuTime is a time on a processor, "-" where it is not known.
-func cpuTime(seconds *float64) string {
-	if seconds == nil {
-		return "-"
-	}
-	return age(*seconds)
-}
-
-// known is a number, "-" where there is none.
-func known[N int | uint64](n *N) string {
-	if n == nil {
-		return "-"
-	}
-	return fmt.Sprint(*n)
-}
-
-func number(n uint64) string { return strconv.FormatUint(n, 10) }
-
-// age is a time for people, in its two largest units.
-func age(seconds float64) string {
-	d := time.Duration(seconds * float64(time.Second))
-	units := func(big time.Duration, bigName string, small time.Duration, smallName string) string {
-		return fmt.Sprintf("%d%s%02d%s", d/big, bigName, d%big/small, smallName)
-	}
-	switch {
-	case d < 10*time.Second:
-		return strconv.FormatFloat(seconds, 'f', 1, 64) + "s"
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", d/time.Second)
-	case d < time.Hour:
-		return units(time.Minute, "m", time.Second, "s")
-	case d < 24*time.Hour:
-		return units(time.Hour, "h", time.Minute, "m")
-	}
-	return units(24*time.Hour, "d", time.Hour, "h")
 }

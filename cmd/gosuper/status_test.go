@@ -3,6 +3,7 @@
 package main
 
 import (
+	"math"
 	"slices"
 	"testing"
 
@@ -43,7 +44,7 @@ last reload rolled back: worker 8: exit status 1; its last lines:
   no model
 `
 	st.Explain()
-	if got := statusText(st); got != want {
+	if got := statusText(st, math.MaxInt); got != want {
 		t.Errorf("the status is\n%s\nwant\n%s", got, want)
 	}
 	st.Workers, st.Requests = st.Workers[2:], []control.Request{}
@@ -72,7 +73,7 @@ no request is in flight
 requests, their latency and lost requests are not known: the workers are plain ones, which do not speak the worker protocol (gosuper help protocol)
 last reload running
 `
-	if got := statusText(st); got != want {
+	if got := statusText(st, math.MaxInt); got != want {
 		t.Errorf("the status is\n%s\nwant\n%s", got, want)
 	}
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"io"
+	"math"
 	"os"
 	"strings"
 	"time"
@@ -26,6 +27,16 @@ func newOutput(f *os.File, environ []string) *screen {
 		}
 	}
 	return s
+}
+
+// lineWidth is how many letters a line has where w is a terminal; elsewhere lines have no end.
+func lineWidth(w io.Writer) int {
+	if f, ok := w.(*os.File); ok {
+		if size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err == nil && size.Col > 0 {
+			return int(size.Col)
+		}
+	}
+	return math.MaxInt
 }
 
 // streams are stdout and stderr of the master.

@@ -3,7 +3,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -44,6 +46,30 @@ func doing(w control.Worker, requests []control.Request) string {
 		text += "; " + w.Status
 	}
 	return text
+}
+
+// silentLines are the requests that have made no progress for too long, the one that is ended
+// first before all others.
+func silentLines(requests []control.Request) (lines []string) {
+	var silent []control.Request
+	for _, r := range requests {
+		if r.Silent() {
+			silent = append(silent, r)
+		}
+	}
+	slices.SortStableFunc(silent, func(a, b control.Request) int { return cmp.Compare(*a.DueSeconds, *b.DueSeconds) })
+	const most = 2
+	for i, r := range silent {
+		if i == most {
+			return append(lines, fmt.Sprintf("and %d more without progress", len(silent)-most))
+		}
+		end := "should have ended"
+		if *r.DueSeconds > 0 {
+			end = "is ended in " + age(*r.DueSeconds)
+		}
+		lines = append(lines, fmt.Sprintf("no progress for %s  worker %d  %s %s  %s", age(r.IdleSeconds), r.Worker, r.Method, r.Path, end))
+	}
+	return lines
 }
 
 // leasesLine is who holds what, in a line if there are leases.

@@ -167,7 +167,7 @@ func TestTop(t *testing.T) {
 	})
 	s.await(screenOn)
 	s.await("3 of 3 workers ready")
-	s.await("sort by:  i id*")
+	s.await("sort:  i id*")
 	if s.settings() == s.before {
 		t.Error("keys are not read one by one")
 	}

@@ -5,6 +5,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -123,6 +124,10 @@ func (v *view) sortBy(key byte) {
 	}
 }
 
+// folded is the height from which on there is room for a second line of what does not fit
+// into one.
+const folded = 16
+
 // screen returns so many lines for a screen of that width and height. In each
 // one is only what can be shown there; heads says which of them are heads of
 // tables.
@@ -146,8 +151,14 @@ func (v *view) screen(width, height int, now time.Time) (lines []string, heads m
 	for _, w := range workers {
 		add(workerCells(w.Worker), w.figures)
 	}
-	lines = append(lines, summary(st), fmt.Sprintf("%s requests/s  %s in flight  %s", rateText(v.total), known(st.InFlight()), strings.TrimSpace(countersText(st.Counters))))
-	lines = append(lines, v.notes(height, now)...)
+	t.narrow(width, statusRoom, slices.DeleteFunc(slices.Clone(spareColumns), func(head string) bool { return strings.EqualFold(head, v.order.name) })...)
+	whole := width
+	if height < folded {
+		whole = math.MaxInt
+	}
+	counters := fmt.Sprintf("%s requests/s  %s in flight  %s", rateText(v.total), known(st.InFlight()), strings.TrimSpace(countersText(st.Counters)))
+	lines = slices.Concat(fold(summary(st), whole), fold(counters, whole))
+	lines = append(lines, v.notes(whole, height-len(lines)+2, now)...)
 	heads = map[int]bool{len(lines): true}
 	lines = append(lines, textLines(t.String())...)
 	room := height - 1 // the last line is for the keys
@@ -176,7 +187,7 @@ func (v *view) screen(width, height int, now time.Time) (lines []string, heads m
 
 // notes are what is to be known before one looks at the workers, in one line at
 // least. Of what a worker said last there is so much that they have room, too.
-func (v *view) notes(height int, now time.Time) (lines []string) {
+func (v *view) notes(width, height int, now time.Time) (lines []string) {
 	if v.trouble != nil {
 		return []string{fmt.Sprintf("no answer for %s: %v", age(now.Sub(v.at).Seconds()), v.trouble)}
 	}
@@ -190,15 +201,18 @@ func (v *view) notes(height int, now time.Time) (lines []string) {
 		short.LastLines = l.LastLines[max(len(l.LastLines)-room, 0):]
 		lines = append(lines, textLines(loaderFailingText(&short))...)
 	}
-	lines = append(lines, leasesLine(v.status.Leases)...)
+	texts := slices.Concat(silentLines(v.status.Requests), leasesLine(v.status.Leases))
 	if v.last != nil {
-		lines = append(lines, incidentLine(*v.last))
+		texts = append(texts, incidentLine(*v.last))
 	}
 	if v.status.Sizing != nil {
-		lines = append(lines, v.status.Sizing.Why)
+		texts = append(texts, v.status.Sizing.Why)
 	}
 	if v.status.Overlap != nil {
-		lines = append(lines, v.status.Overlap.Why)
+		texts = append(texts, v.status.Overlap.Why)
+	}
+	for _, text := range texts {
+		lines = append(lines, fold(readable(oneLine(text)), width)...)
 	}
 	if room := height - len(v.status.Workers) - len(v.status.Loaders) - len(lines) - 6; room >= len(v.hour) {
 		lines = append(lines, v.hour...)
@@ -228,7 +242,7 @@ func rateText(rate *float64) string {
 // keys is the line that says what can be pressed.
 func (v *view) keys() string {
 	var b strings.Builder
-	b.WriteString("q quit   sort by:")
+	b.WriteString("q quit  sort:")
 	for _, o := range orders {
 		mark := ""
 		if o.key == v.order.key {
@@ -243,6 +257,23 @@ func (v *view) keys() string {
 func oneLine(text string) string { return strings.ReplaceAll(text, "\n", " ") }
 
 func textLines(text string) []string { return strings.Split(strings.TrimRight(text, "\n"), "\n") }
+
+// fold is a line in two where it is too long, cut at the last blanks that it can be.
+func fold(line string, width int) []string {
+	letters := []rune(line)
+	if len(letters) <= width {
+		return []string{line}
+	}
+	first := string(letters[:max(width, 0)])
+	at := strings.LastIndex(first, "  ")
+	if at < len(first)/2 {
+		at = strings.LastIndex(first, " ")
+	}
+	if at <= 0 {
+		return []string{line}
+	}
+	return []string{line[:at], "  " + strings.TrimLeft(line[at:], " ")}
+}
 
 // cut is the beginning of a line, of at most so many letters.
 func cut(text string, width int) string {

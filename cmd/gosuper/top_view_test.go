@@ -55,7 +55,7 @@ func TestTopScreen(t *testing.T) {
 		"     1  1m40s  0.0s  streaming  POST    /old",
 		"     2   1.0s  0.0s             GET     /young",
 		"",
-		"q quit   sort by:  i id  s req/s*  f in flight  c cpu  m memory  a age  r restarts",
+		"q quit  sort:  i id  s req/s*  f in flight  c cpu  m memory  a age  r restarts",
 	}
 	if !slices.Equal(lines, want) {
 		t.Errorf("the screen is\n%s\nwant\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))
@@ -192,6 +192,48 @@ func TestTopOrders(t *testing.T) {
 		}
 		if got := strings.Join(ids, " "); got != want {
 			t.Errorf("by %c: workers %s, want %s", key, got, want)
+		}
+	}
+}
+
+// TestNarrowScreen: on a terminal of 80 columns there is room for what workers do and take.
+func TestNarrowScreen(t *testing.T) {
+	st := fleetOf(64, 10)
+	st.Name, st.Sizing = "chat-agent", &control.Sizing{Why: "2 to 8 workers: 13 in flight and 0 waiting need 4, at 4 each; the others end when they were not needed for idle_timeout"}
+	st.Counters = control.Counters{Requests: new(uint64(5424)), Timeouts: new(uint64(7)), RequestsLost: new(uint64(24)), Restarts: map[control.Reason]uint64{control.Crash: 8, control.Timeout: 7, control.Scale: 4}}
+	for i := range st.Workers {
+		w := &st.Workers[i]
+		w.PID, w.Requests, w.MaxRequests, w.InFlight, w.CPUSeconds, w.AgeSeconds = new(29843+i), new(uint64(491)), 3000, new(uint64(4)), new(1.5), 287
+	}
+	last := st.Workers[len(st.Workers)-1].ID
+	st.Requests = []control.Request{{Worker: st.Workers[0].ID, Method: "GET", Path: "/agent/stream", AgeSeconds: 12, Streaming: true}}
+	for range 3 {
+		st.Requests = append(st.Requests, control.Request{Worker: last, Method: "GET", Path: "/stuck", AgeSeconds: 30, IdleSeconds: 30, DueSeconds: new(10.0)})
+	}
+	v := &view{order: orders[0]}
+	v.update(reading{status: st}, time.Now())
+	lines, _ := v.screen(80, 24, time.Now())
+	screen := strings.Join(lines, "\n")
+	for _, want := range []string{
+		"GET /agent/stream for 12s, st", fmt.Sprintf("no progress for 30s  worker %d  GET /stuck  is ended in 10s\n", last), "and 1 more without progress\n",
+		"\n  when they were not needed for idle_timeout\n", "\n  restarts: crash 8 timeout 7 scale 4\n", "more\nq quit  sort:", "r restarts",
+	} {
+		if !strings.Contains(screen, want) {
+			t.Errorf("%q is missing in\n%s", want, screen)
+		}
+	}
+	if strings.Contains(screen, "CPU TIME") || strings.Contains(screen, "RESTARTS") {
+		t.Errorf("there is more than has room in\n%s", screen)
+	}
+	v.sortBy('r')
+	if lines, _ = v.screen(80, 24, time.Now()); !strings.Contains(strings.Join(lines, "\n"), "RESTARTS") {
+		t.Errorf("what it is sorted by is missing in\n%s", strings.Join(lines, "\n"))
+	}
+	for width, want := range map[int][]string{
+		20: {"one  two  three"}, 15: {"one  two  three"}, 14: {"one  two", "  three"}, 5: {"one", "  two  three"}, 2: {"one  two  three"},
+	} {
+		if got := fold("one  two  three", width); !slices.Equal(got, want) {
+			t.Errorf("in %d letters it is %q, want %q", width, got, want)
 		}
 	}
 }
