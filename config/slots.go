@@ -9,7 +9,7 @@ import (
 var bindSlotKey = key(Key{
 	Name: "bind_slot", Repeat: true,
 	Usage: `addresses with {slot}, as "unix:/run/agent/{slot}.sock": listeners of its own for each slot beside those of bind, for a proxy that sends a session to the worker that has it; ` +
-		"a replacement serves on from the same queue, and nobody listens there while the slot is scaled away",
+		"a replacement serves on from the same queue, alone as soon as it is ready, and nobody listens there while the slot is scaled away",
 },
 	func(c *Config) *[]string { return &c.BindSlot }, addresses(checkSlotAddress, checkSlotAddresses))
 

@@ -86,6 +86,27 @@ func TestSlotsAreServedOn(t *testing.T) {
 	}
 }
 
+// Where slots have addresses of their own the next worker of one is alone there as soon as it
+// is ready, though streams of the one before it last.
+func TestSlotsAreServedByOne(t *testing.T) {
+	t.Parallel()
+	m, _ := slotted(t, "workers = 1")
+	stream := m.fly("/stream?d=100ms")
+	stream.tokens(t, 15)
+	from := m.mark()
+	if _, _, err := m.get("/recycle?why=tired"); err != nil {
+		t.Fatal(err)
+	}
+	ready := m.wait(t, from, "worker ready", nil)
+	drains := m.wait(t, from, "worker draining", match{"pid": stream.pid(), "reason": "tired"})
+	if took := drains.at.Sub(ready.at); took > late {
+		t.Errorf("it was told to drain %v after its replacement was ready", took)
+	}
+	if stream.tokens(t, 1000) {
+		t.Error("the stream was never told to end")
+	}
+}
+
 // Whoever comes to the address of a slot whose worker was killed waits in its queue for
 // the next one.
 func TestSlotsOutliveTheirWorkers(t *testing.T) {

@@ -39,7 +39,8 @@
 // A cooperating worker that is recycled, but not because an operator asks for it or because it
 // fails, lingers: it stays beside its ready successor while requests of it last, for
 // [LingerFor] at most, and in the second half of that only until it has no more of them than
-// ever in the first. Nobody lingers while a reload or a stop is under way, or somebody is stuck.
+// ever in the first. Nobody lingers while a reload or a stop is under way, somebody is stuck, or
+// slots have listeners of their own.
 // Whoever lingers or drains counts as surge. A worker that waits for its replacement for long
 // because of drains is told of.
 //

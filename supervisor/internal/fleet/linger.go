@@ -8,7 +8,8 @@ import (
 
 // A recycled worker is in no hurry: while requests of it last it stays beside its successor
 // for a while, which serves already, and is told to drain when it has none of them, or few. So
-// fewer streams are cut, or outlive the time to drain.
+// fewer streams are cut, or outlive the time to drain. Where slots have listeners of their own
+// it is told at once: what comes there, as of sessions in memory, is for one worker at a time.
 
 // LingerFor is how long a recycled worker stays beside its ready successor at most.
 const LingerFor = 15 * time.Second
@@ -43,7 +44,7 @@ func (f *Fleet) unhurried() bool {
 // requests of it last, and in the second half of the time at most until it has no more of them
 // than ever in the first.
 func (f *Fleet) lingers(w *Worker) bool {
-	if f.hurry || !f.own(w) || !w.mayLinger() {
+	if f.hurry || f.current.Private || !f.own(w) || !w.mayLinger() {
 		return false
 	}
 	l := &w.linger

@@ -213,6 +213,7 @@ var mutants = []struct{ file, old, new, law string }{
 	{"linger.go", "case age >= LingerFor:", "case age >= 2*LingerFor:", "stays beside its successor for too long"},
 	{"linger.go", "return l.streams > l.fewest", "return l.streams > 0", "stays beside its successor for too long"},
 	{"linger.go", "	case age < LingerFor/2:\n		return l.streams > 0\n", "	case age < LingerFor/2:\n		return true\n", "stays beside its successor for too long"},
+	{"linger.go", "f.hurry || f.current.Private ||", "f.hurry ||", "stays beside its successor without need"},
 	{"linger.go", "!f.Stopping() && !f.Reloading() &&", "!f.Stopping() &&", "stays beside its successor without need"},
 	{"linger.go", "!f.Stopping() && !f.Reloading() &&", "!f.Reloading() &&", "stays beside its successor without need"},
 	{"linger.go", "return w.serving() && w.Stuck })", "return w == nil })", "stays beside its successor without need"},

@@ -40,7 +40,7 @@ func (o *oracle) hearStreams(now time.Time, ev Event) {
 
 // may says whether a worker is one that may stay beside its successor for a while.
 func (o *oracle) may(now time.Time, w *life) bool {
-	if !o.stopAt.IsZero() || o.closed || len(o.reloads) > 0 || w.Revision != o.current || !w.header {
+	if o.settings[o.current].Private || !o.stopAt.IsZero() || o.closed || len(o.reloads) > 0 || w.Revision != o.current || !w.header {
 		return false
 	}
 	for _, other := range o.alive {

@@ -17,6 +17,7 @@ type Settings struct {
 	Surge         Surge         // how many processes may live beyond Workers
 	MemoryBound   bool          // processes beyond those are started only where there is memory for them, which a Weigh asks for
 	Spares        int           // how many more workers to keep ready that accept nothing until a slot needs one
+	Private       bool          // each slot has listeners of its own, on which the successor alone is to accept once it is ready: nobody lingers
 	Leases        []Lease       // of which each worker and each spare holds one for life; empty: none are needed, else at least Workers, and no two of them with the same value of a resource
 	StartParallel int           // workers starting at the same time; 0: no limit
 	Ready         ReadyMode     // what makes a worker ready

@@ -78,7 +78,7 @@ func (w *world) settings() Settings {
 	}
 	w.stretch(&s)
 	s.Leases = w.leases(s.Workers)
-	s.Preload = w.r.IntN(3) == 0
+	s.Preload, s.Private = w.r.IntN(3) == 0, w.r.IntN(4) == 0
 	w.bound(&s)
 	if w.r.IntN(4) == 0 {
 		s.StartParallel = 1 + w.r.IntN(2)

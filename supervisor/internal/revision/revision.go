@@ -250,6 +250,7 @@ func (r *Revision) Settings() fleet.Settings {
 		Surge:           fleet.Surge{Count: c.Surge.N},
 		Spares:          c.Spares,
 		MemoryBound:     true,
+		Private:         len(c.BindSlot) > 0,
 		StartParallel:   c.StartParallel,
 		Preload:         c.Preload,
 		ReadyAfter:      c.Ready.After,
