@@ -131,7 +131,7 @@ func (f *Fleet) books(r *room) *leases {
 		r.leases.hold(one.Lease)
 	}
 	for i, s := range f.slots {
-		if !f.current.lists(s.lease) {
+		if s.closed || !f.current.lists(s.lease) {
 			continue // nobody can get it back
 		}
 		for name, text := range s.lease {

@@ -137,3 +137,25 @@ func TestWholeFleetInOneStep(t *testing.T) {
 		t.Errorf("revision %d, reloading %v, %d workers after a reload, want 2, false, %d", number, b.Reloading(), b.Alive(), n)
 	}
 }
+
+// A worker that becomes ready just as its slot is closed leaves its lease to whoever needs
+// one: nobody comes after it who would get it back.
+func TestClosedSlotKeepsNoLease(t *testing.T) {
+	s := baseSettings()
+	s.Workers, s.WorkersMax, s.InFlight, s.IdleTimeout = 1, 3, 1, time.Second
+	s.Leases = []Lease{{"gpu": "0"}, {"gpu": "1"}, {"gpu": "2"}}
+	b := &bench{Fleet: New(1, s, func() float64 { return 0.5 }), now: time.Unix(0, 0)}
+	b.step(Tick{})
+	b.step(SaidReady{ID: 1})
+	b.step(Demand{InFlight: []InFlight{{1, 1}}, Waiting: 1})
+	b.now = b.now.Add(Doubling)
+	b.step(Demand{InFlight: []InFlight{{1, 1}}, Waiting: 2})
+	b.step(SaidReady{ID: 3})
+	b.now = b.now.Add(2 * s.IdleTimeout)
+	b.step(Demand{InFlight: []InFlight{{1, 1}, {3, 1}}}, SaidReady{ID: 2})
+	b.step(Exited{2}, Cleared{2})
+	actions := b.step(Recycle{ID: 1, Reason: ReasonRecycle})
+	if _, is := actions[0].(Spawn); len(actions) != 1 || !is {
+		t.Errorf("while a lease is free a recycling does %v", actions)
+	}
+}
