@@ -124,7 +124,8 @@ func envOf(cmd *exec.Cmd, name string) string {
 // TestColumns: the table has the targets that were asked for and no others, and says
 // how gosuper compares with each in what a request costs and how long it takes.
 func TestColumns(t *testing.T) {
-	cmd, _ := program(t, "--rounds=1", "--duration=100ms", "--connections=4", "--against=one bare", "--variant=GOMAXPROCS=1", "steady")
+	// Long enough to be seen in ticks of the clock by which processors are accounted for.
+	cmd, _ := program(t, "--rounds=1", "--duration=1s", "--connections=4", "--against=one bare", "--variant=GOMAXPROCS=1", "steady")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {

@@ -90,14 +90,23 @@ func (b *bench) grow(ctx context.Context) (figure, error) {
 	if err := wait(ctx, time.Second); err != nil {
 		return figure{}, err
 	}
+	answered := map[int]bool{}
+	for _, p := range family(t.roots()...) {
+		answered[p.pid] = true
+	}
 	began := time.Now()
 	asking.Connections = 63
 	more := t.send(ctx, nil, asking)
 	defer more.end()
-	if err := eventually(ctx, "no more workers come", func() bool { return len(family(t.roots()...)) == 1+4 }); err != nil {
+	if err := eventually(ctx, "no more workers answer", func() bool {
+		if a := t.ask(ctx, "/health", stepTimeout); a.Kind == load.Complete {
+			answered[a.Pid] = true
+		}
+		return len(answered) == 1+4
+	}); err != nil {
 		return figure{}, err
 	}
-	return span("1 to 64 in flight: from 2 to 4 workers after", time.Since(began)), nil
+	return span("1 to 64 in flight: 2 more workers answer after", time.Since(began)), nil
 }
 
 // lease reloads workers that each have one of as many leases, and then of one more.
