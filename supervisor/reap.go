@@ -59,11 +59,9 @@ func (s *Supervisor) reap() {
 		s.clear(w, w.PID)
 	}
 	s.leftovers.LookAtGroups(time.Now())
-	if len(ended) > 0 {
-		s.limits.Scales.CountKills(s.loop)
-	}
 	s.roster.ReapedOthers(orphans)
 	if len(ended) > 0 {
+		s.limits.Scales.CountKills(s.loop)
 		s.sockets.MendAll(ended...) // before others are made that have them
 	}
 	s.step()
@@ -87,6 +85,7 @@ func (s *Supervisor) clear(w *roster.Worker, group int) {
 // died notes how the process of a worker ended, which is reaped.
 func (s *Supervisor) died(w *roster.Worker, end process.Status) {
 	w.Status, w.Gone = end, true
+	s.signs.Finish(w)
 	if w.Rev.Config.Preload {
 		s.births.Loaders.WorkerDied(time.Now())
 	}

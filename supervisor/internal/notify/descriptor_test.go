@@ -64,9 +64,10 @@ func TestBarrier(t *testing.T) {
 		e := open(t)
 		send := senders(e)[way]
 		delivering, goOn := make(chan Message), make(chan struct{})
-		e.Serve(os.Getpid(), func(m Message) {
+		e.Serve(os.Getpid(), func(m Message) bool {
 			delivering <- m
 			<-goOn
+			return true
 		})
 		var p [2]int
 		if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {

@@ -113,16 +113,35 @@ func (e *Endpoint) Look() error {
 
 // Serve starts to receive. pid is the worker, which leads its process group. deliver is called for what is new, one
 // call at a time and in the order of each of the two ways, from goroutines that end with [Endpoint.Close]. It may
-// block, which in the end makes the worker wait, but no longer than until Done is closed. Serve is called once, and once more after each Pause.
-func (e *Endpoint) Serve(pid int, deliver func(Message)) {
+// block, which in the end makes the worker wait, but no longer than until Done is closed, and reports whether somebody
+// has taken the message, which has to be so unless Done is closed. Serve is called once, and once more after each Pause.
+func (e *Endpoint) Serve(pid int, deliver func(Message) bool) {
 	stop := make(chan struct{})
 	e.pausing = stop
 	e.setReadDeadline(time.Time{})
 	e.inbox.resume(deliver)
-	e.readers.Go(func() { e.receive(e.pair, stop, func(int) bool { return true }) })
+	e.readers.Go(func() { e.receive(e.pair, stop, anybody) })
 	if e.datagram != nil {
-		e.readers.Go(func() { e.receive(e.datagram, stop, func(sender int) bool { return belongs(sender, pid) }) })
+		e.readers.Go(func() { e.receive(e.datagram, stop, familyOf(pid)) })
 	}
+}
+
+// Finish ends what Serve began, or would have, for a worker whose process is gone, and returns what that has said and
+// nobody has taken: what was on its way, and what was in the sockets. It closes Done, and waits for deliver if that is
+// running. After Close it returns nothing.
+func (e *Endpoint) Finish(pid int) Message {
+	if e.inbox.closed() {
+		return Message{}
+	}
+	close(e.inbox.done)
+	e.stop()
+	e.setReadDeadline(time.Unix(1, 0))
+	e.readers.Wait()
+	e.receiveRest(e.pairFd, anybody)
+	if e.datagram != nil {
+		e.receiveRest(e.datagramFd, familyOf(pid))
+	}
+	return e.inbox.take()
 }
 
 // setReadDeadline can only fail where the poller does not know the sockets, and it does.
@@ -141,7 +160,7 @@ func (e *Endpoint) stop() {
 	}
 }
 
-// Done is closed when Close begins.
+// Done is closed when Close or Finish begins.
 func (e *Endpoint) Done() <-chan struct{} { return e.inbox.done }
 
 // Close closes the descriptors. When the channel it returns is closed, they are, and deliver neither runs nor is
@@ -152,7 +171,9 @@ func (e *Endpoint) Close() (over <-chan struct{}) {
 	}
 	ended := make(chan struct{})
 	e.over = ended
-	close(e.inbox.done)
+	if !e.inbox.closed() {
+		close(e.inbox.done)
+	}
 	e.stop()
 	_ = e.CloseChild() // on sockets there is nothing that could fail
 	go func() {

@@ -32,8 +32,13 @@ type log chan Message
 
 func serve(e *Endpoint, pid int) log {
 	l := make(log, 1000)
-	e.Serve(pid, func(m Message) { l <- m })
+	e.Serve(pid, l.take)
 	return l
+}
+
+func (l log) take(m Message) bool {
+	l <- m
+	return true
 }
 
 func (l log) want(t *testing.T, want Message) {
@@ -243,11 +248,12 @@ func TestCloseReleasesDeliver(t *testing.T) {
 	e := open(t)
 	delivering := make(chan struct{})
 	hold, returned := make(chan struct{}), false
-	e.Serve(os.Getpid(), func(Message) {
+	e.Serve(os.Getpid(), func(Message) bool {
 		close(delivering) // panics if there is a second one
 		<-e.Done()
 		<-hold
 		returned = true
+		return false
 	})
 	for way, send := range senders(e) {
 		if err := send("STATUS=" + way); err != nil {

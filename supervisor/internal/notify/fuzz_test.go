@@ -45,7 +45,10 @@ func FuzzReceive(f *testing.F) {
 		}
 		believed := way&(pair|stranger) != stranger
 		var got Message
-		e.Serve(worker, func(m Message) { merge(&got, m) })
+		e.Serve(worker, func(m Message) bool {
+			merge(&got, m)
+			return true
+		})
 
 		// Each report is the number of descriptors, whether it is made too long, and
 		// text.

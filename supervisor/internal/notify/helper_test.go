@@ -207,7 +207,10 @@ func helperMaster() {
 	if err := e.CloseChild(); err != nil {
 		fmt.Println(err)
 	}
-	e.Serve(pid, func(m Message) { fmt.Printf("%+v\n", m) })
+	e.Serve(pid, func(m Message) bool {
+		fmt.Printf("%+v\n", m)
+		return true
+	})
 	select {}
 }
 

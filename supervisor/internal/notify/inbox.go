@@ -13,14 +13,14 @@ const deliverEvery = 100 * time.Millisecond
 // An inbox merges what is new, and passes it on at once, or deliverEvery after the delivery before.
 type inbox struct {
 	// mu guards all of it. It is held while deliver runs, which keeps deliveries in order and lets quiesce wait.
-	mu      sync.Mutex    `state:"-"`
-	deliver func(Message) `state:"-"`
-	done    chan struct{} `state:"-"`       // closed when nothing is to be delivered any more
-	known   Message       `state:"known"`   // what was delivered so far
-	pending Message       `state:"pending"` // what is to be delivered next
-	next    time.Time     `state:"-"`       // when a delivery is due again
-	timer   *time.Timer   `state:"-"`       // calls late; nil before its first use
-	held    bool          `state:"-"`       // what is pending stays so
+	mu      sync.Mutex         `state:"-"`
+	deliver func(Message) bool `state:"-"`
+	done    chan struct{}      `state:"-"`       // closed when nothing is to be delivered any more
+	known   Message            `state:"known"`   // what was delivered so far
+	pending Message            `state:"pending"` // what is to be delivered next
+	next    time.Time          `state:"-"`       // when a delivery is due again
+	timer   *time.Timer        `state:"-"`       // calls late; nil before its first use
+	held    bool               `state:"-"`       // what is pending stays so
 }
 
 // put takes a message in. It returns once the message was delivered, or noted for later, or found to be old.
@@ -90,7 +90,9 @@ func (i *inbox) flush() {
 		i.known.Recycle = m.Recycle
 	}
 	i.next = time.Now().Add(deliverEvery)
-	i.deliver(m)
+	if !i.deliver(m) {
+		i.pending = m
+	}
 }
 
 // late delivers what was put off.
@@ -123,11 +125,20 @@ func (i *inbox) hold() {
 }
 
 // resume lets deliveries begin, with what was held. It does not wait for them.
-func (i *inbox) resume(deliver func(Message)) {
+func (i *inbox) resume(deliver func(Message) bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.deliver, i.held = deliver, false
 	i.passIn(0)
+}
+
+// take returns what nobody has taken, when nothing is delivered any more.
+func (i *inbox) take() Message {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	m := i.pending
+	i.pending = Message{}
+	return m
 }
 
 func (i *inbox) closed() bool {

@@ -17,8 +17,9 @@ type recorder struct {
 	got   []string
 }
 
-func (r *recorder) deliver(m Message) {
+func (r *recorder) deliver(m Message) bool {
 	r.got = append(r.got, fmt.Sprintf("%v %+v", time.Since(r.start).Round(time.Millisecond), m))
+	return true
 }
 
 func record() (*recorder, *inbox) {
@@ -50,7 +51,10 @@ func TestFloodIsMerged(t *testing.T) {
 		var last Message
 		start := time.Now()
 		_, i := record()
-		i.deliver = func(m Message) { times, last = append(times, time.Since(start)), m }
+		i.deliver = func(m Message) bool {
+			times, last = append(times, time.Since(start)), m
+			return true
+		}
 		for n := range 10_000 { // ten seconds of it
 			i.put(Message{HasStatus: true, Status: fmt.Sprint(n)})
 			i.put(Message{ExtendTimeout: time.Duration(n)})
@@ -140,8 +144,8 @@ func TestResumeDoesNotWait(t *testing.T) {
 		_, i := record()
 		i.hold()
 		i.put(Message{Ready: true})
-		delivered := make(chan Message)
-		i.resume(func(m Message) { delivered <- m })
+		delivered := make(log)
+		i.resume(delivered.take)
 		if got := <-delivered; got != (Message{Ready: true}) {
 			t.Errorf("delivered %+v", got)
 		}
@@ -153,9 +157,9 @@ func TestQuiesceWaitsForALateDelivery(t *testing.T) {
 	late, returned := make(chan struct{}), false
 	n := 0
 	i := &inbox{done: make(chan struct{})}
-	i.deliver = func(Message) {
+	i.deliver = func(Message) bool {
 		if n++; n == 1 {
-			return
+			return true
 		}
 		close(late)
 		<-i.done
@@ -163,6 +167,7 @@ func TestQuiesceWaitsForALateDelivery(t *testing.T) {
 			runtime.Gosched()
 		}
 		returned = true
+		return true
 	}
 	for n := range 2 {
 		i.put(Message{HasStatus: true, Status: fmt.Sprint(n)})
@@ -206,7 +211,7 @@ func TestPace(t *testing.T) {
 // BenchmarkFlood is one message of very many.
 func BenchmarkFlood(b *testing.B) {
 	_, i := record()
-	i.deliver = func(Message) {}
+	i.deliver = func(Message) bool { return true }
 	texts := [2]string{"loading", "loaded"}
 	b.ReportAllocs()
 	for n := 0; b.Loop(); n++ {

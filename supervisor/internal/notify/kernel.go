@@ -85,6 +85,14 @@ func read(fd int, text, control []byte) (Report, error) {
 	return r, nil
 }
 
+// anybody is believed who has an inherited descriptor.
+func anybody(int) bool { return true }
+
+// familyOf are those who are believed on a socket that anybody can find.
+func familyOf(worker int) func(sender int) bool {
+	return func(sender int) bool { return belongs(sender, worker) }
+}
+
 // belongs reports whether sender is the worker, in its session, or descends from it. A session is what nobody can
 // enter from another; a process group can be joined by all of its session, which is the worker's own, unless an older
 // version of the master has started the worker. A sender that has exited already, and is not the worker, does not

@@ -68,7 +68,6 @@ func TestSuccessorsLoseNothing(t *testing.T) {
 			e.CloseChild()
 
 			l := make(log, 1000)
-			deliver := func(m Message) { l <- m }
 			var ready, recycle int
 			last := ""
 			take := func(m Message) {
@@ -82,7 +81,7 @@ func TestSuccessorsLoseNothing(t *testing.T) {
 					last = m.Status
 				}
 			}
-			e.Serve(worker.Process.Pid, deliver)
+			e.Serve(worker.Process.Pid, l.take)
 			for ready == 0 || recycle == 0 {
 				select {
 				case m := <-l:
@@ -92,7 +91,7 @@ func TestSuccessorsLoseNothing(t *testing.T) {
 				}
 				waitFor(t, "the pause", e.Pause())
 				e = successor(t, e)
-				e.Serve(worker.Process.Pid, deliver)
+				e.Serve(worker.Process.Pid, l.take)
 			}
 			waitFor(t, "the pause", e.Pause())
 			for len(l) > 0 {
@@ -143,6 +142,6 @@ func TestPausePutsOff(t *testing.T) {
 	if _, err := unix.Write(far, []byte("READY=1")); err != nil {
 		t.Fatal(err)
 	}
-	next.Serve(os.Getpid(), func(m Message) { l <- m })
+	next.Serve(os.Getpid(), l.take)
 	l.want(t, Message{Ready: true})
 }

@@ -87,6 +87,20 @@ func (e *Endpoint) receive(socket *os.File, stop <-chan struct{}, believe func(s
 	}
 }
 
+// receiveRest handles what is in a socket of which nobody else reads any more. There may be no end to it, where others
+// than the worker have it.
+func (e *Endpoint) receiveRest(fd int, believe func(sender int) bool) {
+	text, control := make([]byte, protocol.MaxNotify), make([]byte, controlSize)
+	for range paceMessages {
+		r, err := read(fd, text, control)
+		if err != nil || r.end {
+			return
+		}
+		e.handle(r, e.inbox.done, believe)
+		r.Close()
+	}
+}
+
 // handle passes a report on. The descriptor of a barrier is closed by the caller, when everything before it was
 // delivered; its sender waits for that.
 func (e *Endpoint) handle(r Report, stop <-chan struct{}, believe func(sender int) bool) {

@@ -71,7 +71,14 @@ func (s *Signs) Attach(o Options) { s.options = o }
 // Serve has what a worker says be delivered.
 func (s *Signs) Serve(w *roster.Worker) {
 	id, endpoint := w.ID, w.Endpoint
-	endpoint.Serve(w.PID, func(m notify.Message) { s.Post(Message{ID: id, Message: m}, endpoint.Done()) })
+	endpoint.Serve(w.PID, func(m notify.Message) bool { return s.Post(Message{ID: id, Message: m}, endpoint.Done()) })
+}
+
+// Finish hears what a worker has said whose process is gone: that counts before its end, however late it is heard.
+func (s *Signs) Finish(w *roster.Worker) {
+	if w.Endpoint != nil {
+		s.Hear(Message{ID: w.ID, Message: w.Endpoint.Finish(w.PID)})
+	}
 }
 
 // Resume has what the workers of another image of this process say be delivered, and what
@@ -85,12 +92,14 @@ func (s *Signs) Resume() {
 	}
 }
 
-// Post delivers a message, unless nobody waits for it any more. Any goroutine but the
-// owner may call it.
-func (s *Signs) Post(m Message, done <-chan struct{}) {
+// Post delivers a message, unless nobody waits for it any more, and reports whether it did.
+// Any goroutine but the owner may call it.
+func (s *Signs) Post(m Message, done <-chan struct{}) bool {
 	select {
 	case s.C <- m:
+		return true
 	case <-done:
+		return false
 	}
 }
 

@@ -1,0 +1,50 @@
+//go:build linux
+
+package supervisor
+
+import (
+	"syscall"
+	"testing"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// A worker that ends with its word is judged by it, however the two arrive: one that said
+// it was ready has crashed, and one that said it would stop has left.
+func TestLastWords(t *testing.T) {
+	const deaths = 30
+	for _, tt := range []struct{ name, says, line string }{
+		{"ready", "READY=1", "worker crashed"},
+		{"ready and leaves", "READY=1\\nSTOPPING=1", "worker gone"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			lines := make(chan string, 1000)
+			ends := func(message string) bool {
+				return message == "worker crashed" || message == "worker boot failed" || message == "worker gone"
+			}
+			log := zap.New(&counter{LevelEnabler: zapcore.InfoLevel, line: func(message string) {
+				if ends(message) {
+					lines <- message
+				}
+			}})
+			c := load(t, "workers = 1\nready = \"notify\"\n[restart]\nbackoff_min = \"1ms\"\nbackoff_max = \"1ms\"\n")
+			c.Command = []string{"/bin/sh", "-c", "printf '" + tt.says + "' >&$GOSUPER_NOTIFY_FD"}
+			s, ended := real(t, c, log)
+			for range deaths {
+				select {
+				case line := <-lines:
+					if line != tt.line {
+						t.Errorf("the log says %q, want %q", line, tt.line)
+					}
+				case err := <-ended:
+					t.Fatalf("the master has ended: %v", err)
+				}
+			}
+			s.loop.Report(func() { s.handle(syscall.SIGQUIT) })
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
