@@ -79,7 +79,7 @@ var mayImport = map[string][]string{
 	},
 	"supervisor/internal/birth": {
 		sys, "go.uber.org/zap", module + "/config", module + "/supervisor/internal/boards", module + "/supervisor/internal/fleet", module + "/supervisor/internal/loop", module + "/supervisor/internal/notify", module + "/supervisor/internal/outfit",
-		module + "/supervisor/internal/output", module + "/supervisor/internal/ownfiles", module + "/supervisor/internal/preload", module + "/supervisor/internal/process", module + "/supervisor/internal/roster",
+		module + "/supervisor/internal/output", module + "/supervisor/internal/ownfiles", module + "/supervisor/internal/preload", module + "/supervisor/internal/process", module + "/supervisor/internal/roster", module + "/worker/protocol", module + "/worker/sealed",
 	},
 	"supervisor/internal/signs": {
 		"go.uber.org/zap", module + "/config", module + "/supervisor/internal/fleet", module + "/supervisor/internal/guard", module + "/supervisor/internal/loop", module + "/supervisor/internal/notify",

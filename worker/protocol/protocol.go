@@ -57,6 +57,9 @@ const (
 	EnvAccessFormat = "GOSUPER_ACCESS_FORMAT"
 	// EnvTLSFD is memory with the certificate chain and the key, both PEM.
 	EnvTLSFD = "GOSUPER_TLS_FD"
+	// EnvFrontFD is memory with a secret of the fronts of one master, see package
+	// worker/proxy. Other workers are not given it.
+	EnvFrontFD = "GOSUPER_FRONT_FD"
 	// EnvWatchdog is the time, in microseconds, within which the worker has to
 	// give a sign of life; see sd_watchdog_enabled(3).
 	EnvWatchdog = "WATCHDOG_USEC"
@@ -65,6 +68,9 @@ const (
 // ExitHopeless is the exit status of a worker or a loader that every other one would
 // have too: EX_CONFIG of sysexits.h.
 const ExitHopeless = 78
+
+// FrontSecret is how many bytes EnvFrontFD has.
+const FrontSecret = 32
 
 // ListenFDsStart is the first inherited socket, SD_LISTEN_FDS_START.
 const ListenFDsStart = 3

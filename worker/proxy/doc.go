@@ -28,8 +28,10 @@
 // held get 502, unless something of their answer was sent. Where the master may start
 // another front before this one is gone it is told to, by X_GOSUPER_FAILED, and requests of
 // which the program has got nothing are handed on, once: to the address that they came to,
-// where another worker accepts, or the new one will. When the worker drains, the program
-// gets its stop signal after the last answer.
+// where another worker accepts, or the new one will. That one forwards what this front has
+// said of the client: fronts of one master know each other by a secret, which the master
+// gives to them alone. When the worker drains, the program gets its stop signal after the
+// last answer.
 //
 // # Requests
 //

@@ -93,7 +93,7 @@ func (x *exchange) sendWhole(req *http.Request, data []byte, reused bool) (*http
 	x.release = context.AfterFunc(x.ctx, x.cancel)
 	for {
 		if x.conn.again {
-			data = marked(data)
+			data = marked(data, x.upstream.others.secret.mark(req.Header))
 		}
 		before := x.conn.sent
 		n, err := x.conn.Write(data)
@@ -135,7 +135,7 @@ func (x *exchange) stream(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if x.conn.again {
-		req.Header.Set(againHeader, "1")
+		req.Header.Set(againHeader, x.upstream.others.secret.mark(req.Header))
 	}
 	x.release = context.AfterFunc(x.ctx, x.cancel)
 	x.streamed = make(chan error, 1)

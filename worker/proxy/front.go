@@ -39,6 +39,7 @@ type front struct {
 	place    *place
 	program  *program
 	upstream *upstream
+	secret   secret
 	pulse    pulse
 	failures complaints
 }
@@ -64,7 +65,7 @@ func run(args []string) int {
 	// From here on the stop signal begins the drain, and no child inherits what is this
 	// worker's.
 	draining := worker.Draining()
-	f := &front{options: o}
+	f := &front{options: o, secret: takeSecret()}
 	if f.place, err = reserve(o.to); err != nil {
 		complain("%v", err)
 		return 1
@@ -91,7 +92,7 @@ func run(args []string) int {
 	}
 	f.pulse.learn()
 	if o.successor {
-		f.upstream.others = &others{program: f.program, draining: draining, fail: worker.Fail}
+		f.upstream.others = &others{program: f.program, draining: draining, fail: worker.Fail, secret: f.secret}
 	}
 	forgetStart()
 	return f.serve()

@@ -69,7 +69,7 @@ type forwarder struct {
 
 func (f forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer f.front.showLife(r.Context())
-	f.proxy.ServeHTTP(w, unmark(r))
+	f.proxy.ServeHTTP(w, f.front.secret.unmark(r))
 }
 
 // Identify names a request that nobody has named, and returns its name: for the program
@@ -86,21 +86,23 @@ func (f forwarder) Identify(r *http.Request) string {
 // rewrite makes of a request the one that the program gets. Host is the client's. What a
 // proxy in front of this one says about host and protocol is believed where the peer is on
 // this machine or in a private network; the last address of X-Forwarded-For is always the
-// peer's, which of a request that was handed on is the front that had it first.
+// peer's. Of a request that another front has handed on all is as that has left it.
 func (f *front) rewrite(r *httputil.ProxyRequest) {
 	in, out := r.In.Header, r.Out.Header
 	r.Out.URL.Scheme, r.Out.URL.Host = "http", r.In.Host
 	out[forwardedFor] = in[forwardedFor]
 	r.SetXForwarded()
+	var believed []string
 	peer, err := netip.ParseAddrPort(r.In.RemoteAddr)
-	if ip := peer.Addr().Unmap(); err != nil || ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast() {
-		for _, name := range []string{forwardedHost, forwardedProto} {
-			if given := in[name]; len(given) > 0 {
-				out[name] = given
-			}
-		}
-		if given := in[forwardedFor]; err != nil && len(given) > 0 {
-			out[forwardedFor] = given // a unix socket has no address
+	switch ip := peer.Addr().Unmap(); {
+	case err != nil, handedOn(r.In.Context()) == sibling: // a unix socket has no address
+		believed = []string{forwardedHost, forwardedProto, forwardedFor}
+	case ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast():
+		believed = []string{forwardedHost, forwardedProto}
+	}
+	for _, name := range believed {
+		if given := in[name]; len(given) > 0 {
+			out[name] = given
 		}
 	}
 	if len(r.In.Trailer) > 0 {

@@ -3,8 +3,6 @@
 package proxy
 
 import (
-	"bytes"
-	"context"
 	"crypto/tls"
 	"net"
 	"net/http"
@@ -21,6 +19,7 @@ type others struct {
 	program  *program
 	draining <-chan struct{}
 	fail     func() error // see worker.Fail
+	secret   secret
 
 	asked  sync.Once
 	failed bool // valid once asked
@@ -34,33 +33,12 @@ const (
 	othersTime = protocol.UnboundedDrain - 10*time.Second
 )
 
-// againHeader is in a request that was handed on, and is not handed on again.
-const againHeader = "Gosuper-Again"
-
-// againKey is the key of a request's context that says that it has the header.
-type againKey struct{}
-
-// marked is a request, as it is sent, with the header that says that it was handed on.
-func marked(request []byte) []byte {
-	line, rest, _ := bytes.Cut(request, []byte("\r\n"))
-	return bytes.Join([][]byte{line, []byte(againHeader + ": 1"), rest}, []byte("\r\n"))
-}
-
-// unmark takes the header out.
-func unmark(r *http.Request) *http.Request {
-	if r.Header[againHeader] == nil {
-		return r
-	}
-	r.Header.Del(againHeader)
-	return r.WithContext(context.WithValue(r.Context(), againKey{}, true))
-}
-
 // connect returns a connection to one of them, for a request to which the program is not
 // there; nil: the program has not ended, or there is nobody.
 func (o *others) connect(r *http.Request) net.Conn {
 	ctx := r.Context()
 	address, ok := ctx.Value(http.LocalAddrContextKey).(net.Addr)
-	if !ok || ctx.Value(againKey{}) != nil || !o.program.ending() {
+	if !ok || handedOn(ctx) != nobody || !o.program.ending() {
 		return nil
 	}
 	select {

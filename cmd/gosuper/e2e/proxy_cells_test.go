@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -144,6 +145,12 @@ func TestProxyUser(t *testing.T) {
 	}
 	front := m.workers()[0]
 	for who, pid := range map[string]int{"front": front, "program": behind(t, front)} {
+		links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+		for _, link := range links {
+			if target, _ := os.Readlink(link); strings.Contains(target, "gosuper-fronts") {
+				t.Errorf("the %s has the descriptor of the secret of all fronts", who)
+			}
+		}
 		is := status(pid)
 		for name, want := range map[string]string{"Uid": "65534\t65534\t65534\t65534", "CapEff": "0000000000000000", "NoNewPrivs": "1"} {
 			if strings.TrimSpace(is[name]) != want {

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -29,16 +30,21 @@ func TestProxyDeathHandsOn(t *testing.T) {
 	_, port, _ := strings.Cut(read(t, fmt.Sprintf("/proc/%d/cmdline", program)), "\x00--port\x00")
 	port, _, _ = strings.Cut(port, "\x00")
 	held := holding(m)
-	bodies := []string{"", "short", strings.Repeat("long", 25<<10)}
+	bodies := []string{"", "short", strings.Repeat("long", 25<<10), ""}
+	headers := len(bodies) - 1 // which of them asks what the program is told
 	var clients []net.Conn
-	for range bodies {
+	for i := range bodies {
 		c, err := net.Dial("tcp", m.addr())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer c.Close()
 		c.SetDeadline(time.Now().Add(testTimeout))
-		io.WriteString(c, "POST / HTTP/1.1\r\nHost: ")
+		path := "/"
+		if i == headers {
+			path = "/headers"
+		}
+		fmt.Fprintf(c, "POST %s HTTP/1.1\r\nX-Forwarded-Proto: https\r\nHost: ", path)
 		clients = append(clients, c)
 	}
 	// The front gets to see all of it at the same time.
@@ -73,7 +79,13 @@ func TestProxyDeathHandsOn(t *testing.T) {
 			t.Fatalf("request %d: %v", i, err)
 		}
 		body, err := io.ReadAll(answer.Body)
-		if by := answer.Header.Get("X-Worker-Pid"); err != nil || answer.StatusCode != http.StatusOK || string(body) != "hello from behind\n" || by == strconv.Itoa(program) {
+		whole := string(body) == "hello from behind\n"
+		if i == headers {
+			var told map[string]string
+			_ = json.Unmarshal(body, &told) // what is no JSON says nothing
+			whole = told["x-forwarded-for"] == "127.0.0.1" && told["x-forwarded-proto"] == "https" && told["x-forwarded-host"] == "site" && told["gosuper-again"] == ""
+		}
+		if by := answer.Header.Get("X-Worker-Pid"); err != nil || answer.StatusCode != http.StatusOK || !whole || by == strconv.Itoa(program) {
 			t.Errorf("request %d: %s %q from %s, %v", i, answer.Status, body, by, err)
 		}
 	}

@@ -9,6 +9,7 @@
 package birth
 
 import (
+	"crypto/rand"
 	"errors"
 	"time"
 
@@ -26,6 +27,8 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/preload"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
+	"github.com/gosuper/gosuper/worker/protocol"
+	"github.com/gosuper/gosuper/worker/sealed"
 )
 
 // heldFor is how much later than it was written what a worker writes to stderr is seen
@@ -61,10 +64,13 @@ type Births struct {
 	Loaders preload.Loaders `state:",inline"`
 	// Boards are the memory that workers are given to report by.
 	Boards boards.Boards `state:",inline"`
+	// Fronts is the descriptor of what the fronts of worker_class = "proxy" know each other by;
+	// -1: there was none yet.
+	Fronts int `state:"fronts,fd"`
 }
 
 // New are the births of a master that has no loader.
-func New() Births { return Births{Loaders: preload.New()} }
+func New() Births { return Births{Loaders: preload.New(), Fronts: -1} }
 
 // Attach says what the births work with.
 func (b *Births) Attach(o Options) { b.options = o }
@@ -159,7 +165,7 @@ func (b *Births) outfit(w *roster.Worker) (o *outfit.Outfit, err error) {
 		ID: w.ID, Slot: w.Slot, Place: w.Place, Generation: w.Generation, Limit: w.Limit, Lease: w.Lease,
 		Listeners: r.Sockets.Fds(w.Slot), Names: r.Sockets.Names(w.Slot),
 		NotifyAddress: w.Endpoint.Address(), Notify: w.Endpoint.ChildFd(),
-		Board: w.BoardFD(), Fleet: b.Boards.PageFD(), Access: -1, TLS: r.TLS,
+		Board: w.BoardFD(), Fleet: b.Boards.PageFD(), Access: -1, TLS: r.TLS, Front: b.front(r.Config),
 	}
 	given.Stdout, given.Stderr = w.FDs()
 	if access := b.options.Files.Access(); access != nil && r.Config.Log.AccessFile != "" {
@@ -170,6 +176,22 @@ func (b *Births) outfit(w *roster.Worker) (o *outfit.Outfit, err error) {
 	}
 	given.Fill(o)
 	return o, nil
+}
+
+// front is the descriptor of the secret that a front is given; -1: the worker is none, or
+// there is no memory to have one in, and fronts do not know each other.
+func (b *Births) front(c *config.Config) int {
+	if !c.IsProxy() {
+		return -1
+	}
+	if b.Fronts < 0 {
+		secret := make([]byte, protocol.FrontSecret)
+		_, _ = rand.Read(secret) // which never fails
+		if fd, err := sealed.New("gosuper-fronts", secret); err == nil {
+			b.Fronts = fd
+		}
+	}
+	return b.Fronts
 }
 
 // openOutput makes the pipes that the worker writes to.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,6 +24,8 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/revision"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
 	"github.com/gosuper/gosuper/supervisor/internal/socket"
+	"github.com/gosuper/gosuper/worker/protocol"
+	"github.com/gosuper/gosuper/worker/sealed"
 )
 
 // toNobody is where output goes that nobody reads.
@@ -127,6 +130,39 @@ func TestOutfit(t *testing.T) {
 		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil {
 			t.Errorf("descriptor %d, which others need, is gone: %v", fd, err)
 		}
+	}
+}
+
+// TestFrontsShareASecret: all fronts of a master are given the same, and nobody else is
+// given any.
+func TestFrontsShareASecret(t *testing.T) {
+	h := newHouse(t, "worker_class = \"proxy\"\n")
+	read := func(id int) string {
+		t.Helper()
+		w := h.enter(id)
+		t.Cleanup(w.Release)
+		o, err := h.outfit(w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer o.Close()
+		if !slices.Contains(o.Files, h.Fronts) {
+			t.Fatalf("worker %d is given %v, and not %d", id, o.Files, h.Fronts)
+		}
+		text := make([]byte, 1<<10)
+		n, err := unix.Pread(h.Fronts, text, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text[:n])
+	}
+	one, two := read(1), read(2)
+	defer unix.Close(h.Fronts)
+	if len(one) != protocol.FrontSecret || one != two || one == strings.Repeat("\x00", len(one)) || !sealed.Is(h.Fronts) {
+		t.Errorf("the secrets are %q and %q", one, two)
+	}
+	if other := newHouse(t, ""); other.front(other.revision.Config) != -1 || other.Fronts != -1 {
+		t.Error("workers that are no fronts have a secret")
 	}
 }
 

@@ -63,10 +63,10 @@ func TestWorker(t *testing.T) {
 		Environ: []string{"OWN=1"}, Identity: []string{"HOME=/nowhere"},
 		ID: 3, Slot: 1, Place: 2, Generation: 4, Limit: 9, Lease: map[string]string{"gpu": "GPU-5"},
 		Stdout: 11, Stderr: 12, Listeners: []int{13, 14}, Names: []string{"bind0", "bind1"},
-		NotifyAddress: "/run/notify", Notify: 15, Board: 16, Fleet: 17, Access: 18, TLS: 19,
+		NotifyAddress: "/run/notify", Notify: 15, Board: 16, Fleet: 17, Access: 18, TLS: 19, Front: 20,
 	}
 	few := all
-	few.NotifyAddress, few.Board, few.Fleet, few.Access, few.TLS = "", -1, -1, -1, -1
+	few.NotifyAddress, few.Board, few.Fleet, few.Access, few.TLS, few.Front = "", -1, -1, -1, -1, -1
 	for _, test := range []struct {
 		name, toml string
 		given      Worker
@@ -81,7 +81,7 @@ func TestWorker(t *testing.T) {
 				protocol.EnvWorkerID: "3", protocol.EnvSlot: "1", protocol.EnvPlace: "2", protocol.EnvGeneration: "4",
 				"GOSUPER_RESOURCE_GPU": "GPU-5", protocol.EnvLimitRequests: "9", protocol.EnvLimitTimeout: "2", protocol.EnvWatchdog: "7000000",
 			},
-			[]int{process.Null, 11, 12, 13, 14, 15, 16, 17, 18, 19},
+			[]int{process.Null, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20},
 		},
 		{
 			"few", "", few,
@@ -94,7 +94,7 @@ func TestWorker(t *testing.T) {
 		{
 			"from a loader", "preload = true\n[env]\nSHARD = \"s{slot}\"\n", all,
 			map[string]string{"SHARD": "s1", "GOSUPER_RESOURCE_GPU": "GPU-5", "OWN": "-", "HOME": "-", protocol.EnvListenPID: "-", protocol.EnvSlot: "1"},
-			[]int{process.Null, 11, 12, 13, 14, 15, 16, 17, 18, 19},
+			[]int{process.Null, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -110,7 +110,7 @@ func TestWorker(t *testing.T) {
 			}
 			for name, want := range map[string]int{
 				protocol.EnvNotifyFD: given.Notify, protocol.EnvScoreboardFD: given.Board, protocol.EnvFleetFD: given.Fleet,
-				protocol.EnvAccessFD: given.Access, protocol.EnvTLSFD: given.TLS,
+				protocol.EnvAccessFD: given.Access, protocol.EnvTLSFD: given.TLS, protocol.EnvFrontFD: given.Front,
 			} {
 				if got := named(t, o, env, name); got != want {
 					t.Errorf("%s names %d, want %d", name, got, want)

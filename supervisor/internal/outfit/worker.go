@@ -38,6 +38,7 @@ type Worker struct {
 	Fleet         int // the page on which workers tell each other how busy they are
 	Access        int // the access log
 	TLS           int // certificate and key
+	Front         int // what fronts know each other by
 }
 
 // Fill puts the outfit together. One that a loader makes has the rest of its environment
@@ -65,6 +66,7 @@ func (w *Worker) Fill(o *Outfit) {
 		o.set(protocol.EnvAccessFormat, c.Log.AccessFormat)
 	}
 	o.hand(protocol.EnvTLSFD, w.TLS)
+	o.hand(protocol.EnvFrontFD, w.Front)
 	o.set(protocol.EnvStopSignal, c.StopSignal.Name)
 	if w.Slot >= 0 {
 		o.number(protocol.EnvSlot, int64(w.Slot))
