@@ -35,7 +35,7 @@ const HISTOGRAM = 512;
 const COUNTERS_END = 1024;
 const FIRST_SLOT = 4096;
 const SLOT_SIZE = 256;
-const [PROGRESS, FLAGS, METHOD, PATH, ID, TEXTS_END] = [16, 32, 40, 56, 184, 248];
+const [PROGRESS, DEADLINE, FLAGS, METHOD, PATH, ID, TEXTS_END] = [16, 24, 32, 40, 56, 184, 248];
 // What the onlooker is told by: whether a request is running, a number that is odd while something is unwritten, and how
 // often it has written itself.
 const [BUSY, TURN, WRITTEN] = [0, 1, 2];
@@ -212,7 +212,7 @@ class Board {
     this.#add(at, 1); // odd, while the rest is being written
     set64(bytes, at + 8, start);
     set64(bytes, at + PROGRESS, start);
-    set64(bytes, at + 24, deadline);
+    set64(bytes, at + DEADLINE, deadline);
     bytes[at + 36] = text(bytes, at + METHOD, PATH - METHOD, method);
     bytes[at + 37] = text(bytes, at + PATH, ID - PATH, path);
     bytes[at + 38] = text(bytes, at + ID, TEXTS_END - ID, id);
@@ -343,6 +343,6 @@ function text(bytes, at, room, value) {
 }
 
 const ONLOOKER = { BUSY, TURN, WRITTEN };
-const LAYOUT = { SIZE, SLOT_COUNT, DRAIN_UNTIL, ABORT_FOLLOWS, STARTED, COUNTERS_END, FIRST_SLOT, SLOT_SIZE };
+const LAYOUT = { SIZE, SLOT_COUNT, DRAIN_UNTIL, ABORT_FOLLOWS, STARTED, COUNTERS_END, FIRST_SLOT, SLOT_SIZE, PROGRESS, DEADLINE, FLAGS, FINISHED, TIMEOUTS };
 
 module.exports = { Board, ONLOOKER, LAYOUT, SLOTS, NO_SLOT, READY, DRAINING, STREAMING, UPGRADED, ENDED };

@@ -67,6 +67,10 @@ class Deadlines {
     let earliest = NEVER;
     this.#at = NEVER;
     for (const request of this.running) {
+      if (request.exchange.answered) {
+        this.#expire(request);
+        continue;
+      }
       let at = this.#due(request);
       if (late > OVERDUE_GRACE || (late > LATENESS && at <= time)) {
         request.forgive(late > OVERDUE_GRACE ? time : Math.min(time, request.progress + late));

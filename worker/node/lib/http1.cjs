@@ -4,7 +4,8 @@
 
 const { accepted } = require('./drain.cjs');
 const { OK, CLIENT_GONE, WAITING, STREAMING, UPGRADED } = require('./ledger.cjs');
-const { RETRY_AFTER, SAID, TEXT } = require('./answers.cjs');
+const { RETRY_AFTER, SAID, TEXT, raw } = require('./answers.cjs');
+const lines = require('./lines.cjs');
 
 const LINGER = 1000; // milliseconds
 const NOTED = Symbol('what gosuper knows of it');
@@ -23,6 +24,11 @@ class Exchange {
   }
 
   last() {}
+
+  // take has this loop answer, and returns whether it may: another thread has not.
+  take() {
+    return true;
+  }
 
   // wrote notes a write of the application, which is progress at once, if that is not noted, or when what waited is on its
   // way. From Node 24 on a response keeps it until the end of what runs now.
@@ -57,6 +63,7 @@ class Answer extends Exchange {
     super(incoming.socket);
     this.incoming = incoming;
     this.response = response;
+    this.line = lines.of(this.socket);
     ({ write: this.write, end: this.end, flushHeaders: this.flushHeaders } = response);
   }
 
@@ -80,10 +87,22 @@ class Answer extends Exchange {
       Connection: 'close',
     });
     this.end.call(response, body);
-    // What the application still says must not throw, which would end the worker and all its requests.
-    for (const name of SAID) response[name] = () => response;
-    response.write = () => true;
-    response.end = () => response;
+    silence(response);
+  }
+
+  take() {
+    return this.line === undefined || this.line.take();
+  }
+
+  get answered() {
+    return this.line?.status ?? 0;
+  }
+
+  drop() {
+    this.line.accounted();
+    linger(this.socket, this.incoming);
+    silence(this.response);
+    this.socket.destroySoon();
   }
 
   // last has the connection end with this answer.
@@ -104,12 +123,7 @@ class Answer extends Exchange {
 class Upgrade extends Exchange {
   answer(status) {
     const { socket } = this;
-    const body = `${TEXT[status]}\n`;
-    plain(socket).end.call(
-      socket,
-      `HTTP/1.1 ${status} ${TEXT[status]}\r\nContent-Type: text/plain; charset=utf-8\r\n` +
-        `Content-Length: ${body.length}\r\nRetry-After: ${RETRY_AFTER}\r\nConnection: close\r\n\r\n${body}`,
-    );
+    plain(socket).end.call(socket, raw(status));
     socket.write = () => true;
     socket.end = () => socket;
   }
@@ -119,12 +133,20 @@ class Upgrade extends Exchange {
   }
 }
 
+// silence has nothing that the application still says throw, which would end the worker and all its requests.
+function silence(response) {
+  for (const name of SAID) response[name] = () => response;
+  response.write = () => true;
+  response.end = () => response;
+}
+
 // begin has a ledger account for a request; last is asked to have its answer be the last of its connection, if it is that.
 function begin(ledger, last, incoming, response) {
   if (response[NOTED]) return; // by an event before this one
   const said = new Said(ledger, incoming);
   const request = ledger.begin(said, new Answer(incoming, response));
   response[NOTED] = request;
+  request.exchange.line?.begin(request.slot);
   last(request.exchange);
   response.write = ledger.logged ? writeCounted : write;
   response.end = ledger.logged ? endCounted : end;
@@ -181,6 +203,7 @@ const plain = Object.getPrototypeOf;
 
 function write(chunk, encoding, callback) {
   const request = this[NOTED];
+  if (!request.takes()) return true;
   const fits = request.exchange.write.call(this, chunk, encoding, callback);
   wrote(this, request, fits);
   return fits;
@@ -188,6 +211,7 @@ function write(chunk, encoding, callback) {
 
 function end(chunk, encoding, callback) {
   const request = this[NOTED];
+  if (!request.takes()) return this;
   const result = request.exchange.end.call(this, chunk, encoding, callback);
   wrote(this, request, true);
   return result;
@@ -205,6 +229,7 @@ function endCounted(chunk, encoding, callback) {
 
 function flushHeaders() {
   const request = this[NOTED];
+  if (!request.takes()) return;
   request.exchange.flushHeaders.call(this);
   wrote(this, request, true);
 }
@@ -229,10 +254,12 @@ function length(response, chunk, encoding) {
 function closed() {
   const request = this[NOTED];
   request.finish(this.writableFinished ? OK : CLIENT_GONE);
+  if (this.writableFinished) request.exchange.line?.idle();
 }
 
 // upgrade has it account for a connection that the application gets.
 function upgrade(ledger, incoming, socket) {
+  lines.of(socket)?.leave();
   const request = ledger.begin(new Said(ledger, incoming), new Upgrade(socket));
   for (const name of ['write', 'end']) {
     socket[name] = function (chunk, encoding, callback) {

@@ -26,6 +26,10 @@ class Exchange {
 
   last() {} // the session says it
 
+  take() {
+    return true;
+  }
+
   wrote() {
     this.#left = this.#stream.writableLength;
   }

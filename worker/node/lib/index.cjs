@@ -12,6 +12,7 @@ const { Gate } = require('./gate.cjs');
 const { Intake } = require('./intake.cjs');
 const { Ledger, OK, log: tell } = require('./ledger.cjs');
 const { watchLoop } = require('./onlooker.cjs');
+const { Lines } = require('./lines.cjs');
 const { Notifier } = require('./notify.cjs');
 const { Spread } = require('./spread.cjs');
 const { watch } = require('./watch.cjs');
@@ -27,6 +28,7 @@ const log = given.access >= 0 ? new AccessLog(given.access, given.accessFormat, 
 const fleet = new Fleet(given.fleet);
 const gate = new Gate(given.limits.connections, fleet.place(given.worker.place), given.worker.id);
 const ledger = new Ledger(board, gate, given.limits, notify, log);
+const lines = given.scoreboard >= 0 ? new Lines() : undefined;
 const drain = new Drain(given, board, gate, notify, ledger);
 
 // listen serves on the inherited sockets, or on a port when there is no master.
@@ -39,7 +41,7 @@ async function listen(server, port = 8000) {
   if (given.backlogTimeout > 0) {
     tell('backlog_timeout is not kept: Node does not say how long a connection has waited; worker_class = "proxy" keeps it');
   }
-  watch(server, ledger, drain, given.keepalive, given.tls >= 0 ? pread(given.tls) : undefined);
+  watch(server, ledger, drain, given.keepalive, lines, given.tls >= 0 ? pread(given.tls) : undefined);
   const spread = given.worker.place < fleet.places ? new Spread(fleet, given.worker.place) : undefined;
   const choosy = spread !== undefined || gate.limited;
   const held = board.holds();
@@ -57,7 +59,7 @@ async function listen(server, port = 8000) {
   if (choosy && !capable) {
     tell(`Node ${process.version} cannot leave connections in the queue: worker_connections and even spreading are not kept`);
   }
-  if (given.scoreboard >= 0) watchLoop(board);
+  if (lines) watchLoop(board, lines, given.limits.timeout);
   const hears = notify.hear(told, () => drain.begin(true));
   if (hears) board.canTell();
   if (hears && capable) board.canHold();
@@ -112,7 +114,7 @@ function pread(fd) {
 function request(method, path) {
   const controller = new AbortController();
   const stop = () => controller.abort();
-  const exchange = { connection: undefined, last() {}, delivered: () => false, answer: stop, cut: stop };
+  const exchange = { connection: undefined, last() {}, take: () => true, delivered: () => false, answer: stop, cut: stop };
   const bytes = (text) => Buffer.from(text).toString('latin1');
   const said = { remote: '', method: bytes(method), target: bytes(path), proto: '', referer: '', agent: '', id: '' };
   const one = ledger.begin(said, exchange);

@@ -22,7 +22,8 @@ class Request {
   #ledger;
 
   // Said is what the client said: remote, method, target, proto, referer, agent and id, each character a byte. The
-  // exchange answers a request in its application's place, cuts it, and says what was delivered.
+  // exchange answers a request in its application's place, cuts it, and says what was delivered, and whether another thread
+  // has answered it; then it drops it.
   constructor(ledger, said, exchange, start, deadline) {
     this.#ledger = ledger;
     this.said = said;
@@ -54,6 +55,13 @@ class Request {
     if (hastier[phase]) deadlines.look(this);
   }
 
+  // takes is whether the application may answer. It may not where another thread did, while the event loop was blocked.
+  takes() {
+    if (this.finished || this.phase !== WAITING || this.exchange.take()) return true;
+    this.#ledger.expire(this);
+    return false;
+  }
+
   // finish accounts for the request, unless that was done.
   finish(ended) {
     if (!this.finished) this.#ledger.finish(this, ended);
@@ -73,7 +81,7 @@ class Ledger {
   constructor(board, gate, limits, notify, log) {
     this.board = board;
     this.#gate = gate;
-    this.deadlines = new Deadlines(limits, (request) => this.#expire(request));
+    this.deadlines = new Deadlines(limits, (request) => this.expire(request));
     const { timeout, stream, upgrade } = limits;
     this.hastier = [0, stream, upgrade].map((limit) => limit > 0 && (!timeout || limit < timeout));
     this.#limits = limits;
@@ -160,7 +168,8 @@ class Ledger {
     for (const request of left) this.#end(request, 503, DRAIN);
   }
 
-  #expire(request) {
+  // expire ends a request whose time is over, unless its client has just taken something.
+  expire(request) {
     if (request.phase !== WAITING && request.exchange.delivered()) {
       request.touch();
       return;
@@ -175,13 +184,15 @@ class Ledger {
   // end takes a request away from its application: answered if nothing was sent, else cut.
   #end(request, status, ended) {
     const { phase, exchange, slot } = request;
+    const ours = phase !== WAITING || exchange.take();
     this.board.mark(slot, ENDED);
     if (phase === WAITING) {
       request.status = status;
       request.first = now();
     }
     request.finish(ended);
-    if (phase === WAITING) exchange.answer(status);
+    if (!ours) exchange.drop();
+    else if (phase === WAITING) exchange.answer(status);
     else exchange.cut();
   }
 }

@@ -1,7 +1,7 @@
 'use strict';
-// A thread that stands in for an event loop that is blocked: it shows the requests on the board that the loop could not, and
-// says where the loop is when the master asks a worker that hangs for its stacks. It costs about 10 MB, sleeps while no
-// request is running, and else looks a few times a second.
+// A thread that stands in for an event loop that is blocked: it shows the requests on the board that the loop could not,
+// answers those that are due, and all before the worker is killed, and says where the loop is when the master asks a worker
+// that hangs for its stacks. It costs about 10 MB, sleeps while no request is running, and else looks a few times a second.
 
 const fs = require('node:fs');
 const path = require('node:path');
@@ -14,7 +14,8 @@ class Onlooker {
   #fd;
   #bytes;
   #state;
-  #word = Buffer.alloc(8);
+  #counters = Buffer.alloc(LAYOUT.COUNTERS_END);
+  #words = Buffer.alloc(LAYOUT.ABORT_FOLLOWS + 8 - LAYOUT.DRAIN_UNTIL);
 
   constructor({ fd, memory, state }) {
     this.#fd = fd;
@@ -33,41 +34,39 @@ class Onlooker {
     return turn % 2 ? turn : 0;
   }
 
-  // write has the master see the board as it is. The loop may be back and write at the same time: each write copies what is
-  // there when its turn comes, so the last one has it all.
-  write() {
+  // write has the master see the board as it is, and what the deputy has answered. The loop may be back and write at the same
+  // time: each write copies what is there when its turn comes, so the last one has it all.
+  write(deputy) {
     Atomics.add(this.#state, ONLOOKER.WRITTEN, 1);
     const { STARTED, COUNTERS_END, FIRST_SLOT, SLOT_SIZE, SLOT_COUNT } = LAYOUT;
     const used = this.#bytes.readUInt32LE(SLOT_COUNT);
-    fs.writeSync(this.#fd, this.#bytes, STARTED, COUNTERS_END - STARTED, STARTED);
+    this.#bytes.copy(this.#counters, STARTED, STARTED, COUNTERS_END);
+    deputy.account(this.#counters);
+    fs.writeSync(this.#fd, this.#counters, STARTED, COUNTERS_END - STARTED, STARTED);
     fs.writeSync(this.#fd, this.#bytes, FIRST_SLOT, SLOT_SIZE * used, FIRST_SLOT);
   }
 
-  // abortFollows is whether the abort signal comes at drainUntil, and time to answer it.
-  abortFollows() {
-    return this.#read(LAYOUT.ABORT_FOLLOWS) !== 0;
-  }
-
-  drainUntil() {
-    return this.#read(LAYOUT.DRAIN_UNTIL);
-  }
-
-  #read(at) {
-    fs.readSync(this.#fd, this.#word, 0, 8, at);
-    return get64(this.#word, 0);
+  // ending is when the worker is killed, 0 if that is not known, and whether the abort signal comes first, and time to answer
+  // it.
+  ending() {
+    const { DRAIN_UNTIL, ABORT_FOLLOWS } = LAYOUT;
+    fs.readSync(this.#fd, this.#words, 0, this.#words.length, DRAIN_UNTIL);
+    return { until: get64(this.#words, 0), abortFollows: get64(this.#words, ABORT_FOLLOWS - DRAIN_UNTIL) !== 0 };
   }
 }
 
-// watchLoop has the thread look at the loop of this one, by its board.
-function watchLoop(board) {
+// watchLoop has the thread look at the loop of this one, by its board, and answer on its lines what has a timeout of so many
+// nanoseconds, 0 for none.
+function watchLoop(board, lines, timeout) {
   const thread = new Worker(path.join(__dirname, 'onlooker.thread.cjs'), {
-    workerData: board.shared(),
+    workerData: { ...board.shared(), lines: lines.shared(), timeout },
     execArgv: [],
     env: {},
     resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1 },
   });
   thread.once('online', () => board.watched());
   thread.on('error', (error) => process.stderr.write(`gosuper: a blocked event loop will not be seen: ${error.message}\n`));
+  thread.on('message', () => lines.here());
   thread.unref();
   // Where the loop is not blocked this is called, before the thread asks it anything.
   process.once('SIGABRT', () => {

@@ -3,39 +3,66 @@
 
 const fs = require('node:fs');
 const inspector = require('node:inspector');
-const { workerData } = require('node:worker_threads');
+const { parentPort, workerData } = require('node:worker_threads');
 const { now, MS } = require('./clock.cjs');
+const { Deputy } = require('./deputy.cjs');
 const { Onlooker } = require('./onlooker.cjs');
 
 const LOOK = 250; // milliseconds, as all that follow
-const BLOCKED = 50; // a turn that is no longer than that shows what it does itself
+const PULSE = 20; // two looks are never closer to each other
+const BLOCKED = 50; // a turn that is no longer than that shows what it does itself, and answers
+const LAG = 20; // so late a loop may be that answers itself
+const LATE = 100; // a look that is so late says that the process was stopped or starved: the loop gets a moment
+const LAST_CALL = 150; // before the end of the drain all are answered that the loop has not cut by then
 const ASKED = 100; // after the end of the drain the master has asked, and knows that what comes is a stack
 const INTERRUPT = 1000; // JavaScript is interrupted at once
 
 const onlooker = new Onlooker(workerData);
+const deputy = new Deputy(workerData);
 const never = new Int32Array(new SharedArrayBuffer(4));
 const sleep = (milliseconds) => Atomics.wait(never, 0, 0, milliseconds);
+const blocked = () => deputy.blocked(() => parentPort.postMessage(0), BLOCKED);
 
 let shown = 0;
+let ending = onlooker.ending();
+let refused = false;
 for (;;) {
   onlooker.awaitRequest();
-  sleep(LOOK);
+  const begun = now();
+  const last = ending.until > 0 && !refused ? ending.until - LAST_CALL * MS : Infinity;
+  const asked = ending.abortFollows ? ending.until + ASKED * MS : Infinity;
+  const at = Math.max(begun + PULSE * MS, Math.min(begun + LOOK * MS, deputy.due() + LAG * MS, last, asked));
+  sleep((at - begun) / MS);
+  show();
+  ending = onlooker.ending();
+  if (now() - at < LATE * MS) stand();
+  if (ending.abortFollows && now() >= ending.until + ASKED * MS) {
+    interrupt();
+    return;
+  }
+}
+
+// show has the master see what the loop would have shown.
+function show() {
   const turn = onlooker.unwritten();
-  if (turn && turn !== shown) {
-    sleep(BLOCKED);
-    if (onlooker.unwritten() === turn) {
-      shown = turn;
-      onlooker.write();
-    }
-  }
-  while (onlooker.abortFollows()) {
-    const left = (onlooker.drainUntil() - now()) / MS + ASKED;
-    if (left <= 0) {
-      interrupt();
-      return;
-    }
-    sleep(Math.min(left, ASKED));
-  }
+  if (!turn || turn === shown) return;
+  sleep(BLOCKED);
+  if (onlooker.unwritten() !== turn) return;
+  shown = turn;
+  onlooker.write(deputy);
+}
+
+// stand answers in the place of the loop.
+function stand() {
+  const time = now();
+  const last = ending.until > 0 && !refused && time >= ending.until - LAST_CALL * MS;
+  if ((!last && deputy.due() > time - LAG * MS) || !blocked()) return;
+  const due = deputy.expire(time);
+  const rest = last ? deputy.refuse() : 0;
+  refused ||= last;
+  if (due + rest === 0) return;
+  onlooker.write(deputy);
+  fs.writeSync(2, `gosuper: the event loop is blocked: ${due} requests were ended at their limit, and ${rest} refused, by a thread\n`);
 }
 
 function interrupt() {

@@ -1,14 +1,16 @@
 'use strict';
 // Hears of all that a server of node:http, node:https or node:http2 does.
 
+const http = require('node:http');
 const tls = require('node:tls');
 const http1 = require('./http1.cjs');
 
 const http2 = () => require('./http2.cjs'); // which takes memory
 
 // watch has a ledger account for the requests of a server, and a drain for its connections, which are idle for so many
-// milliseconds at most. It hears of them before any listener does. With a certificate connections over TCP speak TLS.
-function watch(server, ledger, drain, keepalive, pair) {
+// milliseconds at most. It hears of them before any listener does. Those that speak plain HTTP/1.1 get lines, if there are
+// any. With a certificate connections over TCP speak TLS.
+function watch(server, ledger, drain, keepalive, lines, pair) {
   if (keepalive > 0) server.keepAliveTimeout = keepalive;
   const last = (exchange) => {
     if (keepalive === 0) exchange.last();
@@ -38,7 +40,10 @@ function watch(server, ledger, drain, keepalive, pair) {
         connection = subject;
         ledger.accepted(subject);
         if (layer && subject.remoteFamily) return layer.emit('connection', subject);
-        if (!secure) drain.accepted(subject);
+        if (!secure) {
+          drain.accepted(subject);
+          if (server instanceof http.Server) lines?.open(subject);
+        }
         break;
       case 'secureConnection':
         connection = subject._parent;

@@ -68,6 +68,7 @@ function on(t) {
   return { board: new Board(fs.openSync(file, 'r+')), seen: () => fs.readFileSync(file) };
 }
 
+const NOBODY = { account() {} }; // a deputy who has answered nothing
 const endOfTurn = () => new Promise(setImmediate);
 
 test('what changes is on the board when the loop is back', async (t) => {
@@ -125,7 +126,7 @@ test('a slot that another request takes in the same turn is that one\'s', async 
   assert.equal(board.take(2000, 0, 'POST', '/second', 'two'), slot);
   await endOfTurn();
   assert.deepEqual(seen(), board.contents());
-  onlooker.write();
+  onlooker.write(NOBODY);
   board.free(slot);
   assert.equal(board.take(3000, 0, 'GET', '/third', 'three'), slot);
   await endOfTurn();
@@ -143,7 +144,7 @@ test('what an onlooker shows is taken back', async (t) => {
   const slot = board.take(1000, 0, 'GET', '/block', '');
   const turn = onlooker.unwritten();
   assert.ok(turn);
-  onlooker.write();
+  onlooker.write(NOBODY);
   assert.deepEqual(seen(), board.contents());
   board.free(slot);
   board.finished(200, 1000);

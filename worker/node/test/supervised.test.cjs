@@ -136,10 +136,11 @@ gosuper.listen(http.createServer((request, response) => {
     'workers = 2\ntimeout = "500ms"\ngraceful_timeout = "1s"',
   );
   const stacks = async (url) => {
-    const before = fleet.status().counters.restarts.timeout;
-    await assert.rejects(fleet.get(url, { agent: false }));
-    await fleet.until(() => fleet.status().counters.restarts.timeout > before);
-    const [incident] = JSON.parse(fleet.gosuper('incidents', '--json')).incidents;
+    const incidents = () => JSON.parse(fleet.gosuper('incidents', '--json')).incidents;
+    const before = incidents().length;
+    assert.equal((await fleet.get(url, { agent: false })).status, 504);
+    await fleet.until(() => incidents().length > before);
+    const [incident] = incidents();
     assert.deepEqual(
       incident.requests.map(({ path }) => path),
       [url],

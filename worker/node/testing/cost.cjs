@@ -12,6 +12,7 @@ const { MS } = require('../lib/clock.cjs');
 const { Fleet } = require('../lib/fleet.cjs');
 const { Gate } = require('../lib/gate.cjs');
 const { Intake } = require('../lib/intake.cjs');
+const { Lines } = require('../lib/lines.cjs');
 const { Ledger } = require('../lib/ledger.cjs');
 const { Spread } = require('../lib/spread.cjs');
 const { watch } = require('../lib/watch.cjs');
@@ -39,7 +40,7 @@ async function listen(much) {
   const gate = new Gate(0, fleet.place(0), 1);
   if (much > 0) {
     const limits = { timeout: 60_000 * MS, stream: 60_000 * MS, upgrade: 0, request: 0, requests: 0, failures: 0 };
-    watch(server, new Ledger(board, gate, limits, {}), { signal: new AbortController().signal, accepted: () => {} }, 5000);
+    watch(server, new Ledger(board, gate, limits, {}), { signal: new AbortController().signal, accepted: () => {} }, 5000, new Lines());
   }
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   if (much > 1) Intake.on(server, gate, new Spread(fleet, 0), false);

@@ -26,7 +26,7 @@ async function serve(t, limits, server) {
   const ledger = new Ledger(board, gate, { ...ns, requests: limits.requests ?? 0, failures: limits.failures ?? 0 }, notify, log);
   const leave = new AbortController();
   const drain = { signal: leave.signal, accepted: () => {}, turn: () => 0, ends: (exchange) => exchange.last() };
-  watch(server, ledger, drain, limits.keepalive ?? 5000, limits.pair);
+  watch(server, ledger, drain, limits.keepalive ?? 5000, limits.lines, limits.pair);
   const sockets = new Set();
   server.on('connection', (socket) => sockets.add(socket));
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));

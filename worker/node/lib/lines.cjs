@@ -1,0 +1,149 @@
+'use strict';
+// Connections on which a thread may answer while the event loop of this one is blocked: those that speak plain HTTP/1.1.
+//
+// Each has a word of shared memory that says who may write to its descriptor. The loop takes the word before it sends the
+// first byte of an answer, and before it closes the descriptor, which could be another file then; the thread takes it while
+// it writes. So neither says anything where the other has, whenever the loop comes back.
+
+const COUNT = 4096; // connections beyond it the thread does not know
+const LINE = Symbol('the line of a connection');
+
+// A word is the descriptor and one of these, where the thread may answer: no request is running, or one of whose answer
+// nothing was sent. Else it is one of those below, or the negative of the status that the thread has answered with.
+const KIND = 4;
+const [IDLE, WAITING] = [1, 2];
+const [OURS, TAKEN] = [0, -1];
+
+// Where things are: how many words were ever in use, how often the loop has shown that it is not blocked, the words, and the
+// slots that the requests have on the board.
+const [USED, SHOWN, WORDS, SLOTS] = [0, 1, 2, 2 + COUNT];
+const SIZE = SLOTS + COUNT;
+
+// Lines are those of the connections of this thread.
+class Lines {
+  #words = new Int32Array(new SharedArrayBuffer(4 * SIZE));
+  #free = [];
+
+  // shared is what a deputy gets.
+  shared() {
+    return this.#words;
+  }
+
+  // here shows that the loop is not blocked.
+  here() {
+    Atomics.add(this.#words, SHOWN, 1);
+    Atomics.notify(this.#words, SHOWN);
+  }
+
+  // open gives a connection that was just accepted its line, where Node says which descriptor it has.
+  open(socket) {
+    const handle = socket._handle;
+    const fd = handle?.fd;
+    const index = fd >= 0 ? (this.#free.pop() ?? this.#another()) : COUNT;
+    if (index === COUNT) return;
+    const line = new Line(this.#words, index, fd);
+    socket[LINE] = line;
+    for (const name of ['close', 'reset']) {
+      const end = handle[name];
+      if (!end) continue;
+      const free = this.#free;
+      handle[name] = function (...args) {
+        if (line.close()) free.push(index);
+        return end.apply(this, args);
+      };
+    }
+  }
+
+  #another() {
+    const used = this.#words[USED];
+    if (used < COUNT) Atomics.store(this.#words, USED, used + 1);
+    return used;
+  }
+}
+
+// A Line is that of one connection.
+class Line {
+  #words;
+  #index;
+  #idle; // the word while no request is running, OURS if the thread may never answer
+  #waiting;
+  #closed = false;
+
+  constructor(words, index, fd) {
+    this.#words = words;
+    this.#index = index;
+    this.#idle = KIND * fd + IDLE;
+    this.#waiting = KIND * fd + WAITING;
+    this.#set(this.#idle);
+  }
+
+  // begin says that a request is running, which has this slot. Where another one is, none of them can be answered by who does
+  // not know which is first.
+  begin(slot) {
+    if (this.#closed) return;
+    this.#words[SLOTS + this.#index] = slot;
+    if (Atomics.compareExchange(this.#words, WORDS + this.#index, this.#idle, this.#waiting) !== this.#idle) this.leave();
+  }
+
+  // take has the loop answer, and returns whether it may: the thread has not.
+  take() {
+    if (this.#closed) return true;
+    const was = Atomics.compareExchange(this.#words, WORDS + this.#index, this.#waiting, OURS);
+    return was === this.#waiting || this.#set(OURS) >= OURS;
+  }
+
+  // idle says that all of an answer was sent.
+  idle() {
+    if (this.#closed || this.#idle === OURS) return;
+    Atomics.compareExchange(this.#words, WORDS + this.#index, OURS, this.#idle);
+  }
+
+  // accounted says that this thread has accounted for the answer of the other one.
+  accounted() {
+    if (!this.#closed) Atomics.store(this.#words, WORDS + this.#index, OURS);
+    this.#idle = OURS;
+  }
+
+  // leave has the thread never answer.
+  leave() {
+    this.#idle = OURS;
+    this.take();
+  }
+
+  // status is that of the answer of the thread, 0 if it has not answered.
+  get status() {
+    return this.#closed ? 0 : Math.max(0, -this.#settled());
+  }
+
+  // close gives the line up, and returns whether that was not done before.
+  close() {
+    if (this.#closed) return false;
+    this.#closed = true;
+    const at = WORDS + this.#index;
+    for (let was = this.#settled(); Atomics.compareExchange(this.#words, at, was, OURS) !== was; ) was = this.#settled();
+    return true;
+  }
+
+  // set changes the word, unless the thread has answered, and returns what it was.
+  #set(word) {
+    const at = WORDS + this.#index;
+    for (;;) {
+      const was = this.#settled();
+      if (was < OURS || Atomics.compareExchange(this.#words, at, was, word) === was) return was;
+    }
+  }
+
+  // settled is the word when the thread is not at it.
+  #settled() {
+    const at = WORDS + this.#index;
+    while (Atomics.load(this.#words, at) === TAKEN) Atomics.wait(this.#words, at, TAKEN);
+    return Atomics.load(this.#words, at);
+  }
+}
+
+// of is the line of a connection, undefined where it has none.
+function of(socket) {
+  return socket?.[LINE];
+}
+
+module.exports = { Lines, of, WORD: { KIND, IDLE, WAITING, TAKEN }, TABLE: { USED, SHOWN, WORDS, SLOTS } };
