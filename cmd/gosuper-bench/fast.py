@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import ballast  # noqa: F401
-from app import HEALTH, ready, seconds, spin
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
+
+from app import HEALTH, ready, seconds, spin
 
 
 @asynccontextmanager

@@ -102,5 +102,7 @@ async def app(scope, receive, send):
             more.append((b"mcp-session-id", name.encode()))
     elif scope["method"] == "DELETE":
         status = 204 if sessions.pop(session, None) is not None else 404
-    await send({"type": "http.response.start", "status": status, "headers": [(b"x-worker-pid", str(os.getpid()).encode()), *more]})
+    await send(
+        {"type": "http.response.start", "status": status, "headers": [(b"x-worker-pid", str(os.getpid()).encode()), *more]}
+    )
     await send({"type": "http.response.body", "body": text})

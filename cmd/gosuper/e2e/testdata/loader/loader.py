@@ -49,10 +49,20 @@ def serve(notify):
         death = ctypes.c_int()
         libc.prctl(2, ctypes.byref(death))
         facts = {
-            "pid": os.getpid(), "ppid": os.getppid(), "session": os.getsid(0), "group": os.getpgid(0), "loader": loaded,
-            "uid": os.getuid(), "gid": os.getgid(), "groups": os.getgroups(), "umask": os.umask(0), "cwd": os.getcwd(),
-            "core": resource.getrlimit(resource.RLIMIT_CORE)[0], "death_signal": death.value,
-            "stdin": os.readlink("/proc/self/fd/0"), "env": dict(os.environ),
+            "pid": os.getpid(),
+            "ppid": os.getppid(),
+            "session": os.getsid(0),
+            "group": os.getpgid(0),
+            "loader": loaded,
+            "uid": os.getuid(),
+            "gid": os.getgid(),
+            "groups": os.getgroups(),
+            "umask": os.umask(0),
+            "cwd": os.getcwd(),
+            "core": resource.getrlimit(resource.RLIMIT_CORE)[0],
+            "death_signal": death.value,
+            "stdin": os.readlink("/proc/self/fd/0"),
+            "env": dict(os.environ),
             "fds": sorted(int(fd) for fd in os.listdir("/proc/self/fd")),
         }
         os.umask(facts["umask"])
