@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -18,6 +19,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE / "src"), str(HERE / "tests"), str(HERE.parents[1] / "cmd/gosuper-bench")]
+subprocess.run([sys.executable, str(HERE / "compile_speed.py")], check=True)
 
 import protocols  # noqa: E402
 import uvloop  # noqa: E402

@@ -1,4 +1,4 @@
-"""A real master with workers of this package, where a gosuper binary is at hand."""
+"""The compiled module; and a real master with workers of this package, where a gosuper binary is at hand."""
 
 from __future__ import annotations
 
@@ -22,6 +22,36 @@ import pytest
 
 BINARY = os.environ.get("TEST_GOSUPER") or shutil.which("gosuper")
 FOREVER = 60.0
+HERE = Path(__file__).parent
+
+
+def pytest_configure() -> None:
+    """Have the compiled module in place, which only a machine of one's own may lack."""
+    made = subprocess.run([sys.executable, str(HERE.parent / "compile_speed.py")], capture_output=True, text=True)
+    if made.returncode and "CI" in os.environ:
+        pytest.exit(f"no compiled module: {made.stderr}", returncode=1)
+
+
+@pytest.fixture(params=["_speed", "_plain"])
+def stores(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Either module of what each request stores, here and in the workers of a master."""
+    from gosuper import _board, _gate
+
+    module = pytest.importorskip(f"gosuper.{request.param}", exc_type=ImportError)
+    monkeypatch.setattr(_board, "Slots", module.Slots)
+    monkeypatch.setattr(_gate, "Place", module.Place)
+    if request.param == "_plain":
+        monkeypatch.setenv("TEST_PLAIN", "1")
+    return module
+
+
+@pytest.fixture
+def restless() -> Iterator[None]:
+    """Threads that take turns all the time."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -111,7 +141,8 @@ def environment() -> dict[str, str]:
     """An environment in which nothing says that there is a master already, and this package is the one in this folder."""
     names = ("GOSUPER_", "LISTEN_", "NOTIFY_", "PORT", "WEB_CONCURRENCY")
     own = {name: value for name, value in os.environ.items() if not name.startswith(names)}
-    return own | {"PYTHONPATH": str(Path(__file__).parent.parent / "src")}
+    hiding = [str(HERE / "plain")] if "TEST_PLAIN" in own else []
+    return own | {"PYTHONPATH": os.pathsep.join([*hiding, str(HERE.parent / "src")])}
 
 
 Start = Callable[..., Master]

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from conftest import FOREVER, environment
 
-from gosuper import _board
+from gosuper import _layout
 
 _PR_SET_CHILD_SUBREAPER = 36
 _CREDENTIALS = struct.Struct("iII")
@@ -105,7 +105,7 @@ class FakeMaster:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         theirs.setblocking(False)
         board = os.memfd_create("board")
-        os.ftruncate(board, _board.SIZE)
+        os.ftruncate(board, _layout.SIZE)
         path = self.folder / f"worker{number}"
         with path.open("wb") as output:
             null = os.open(os.devnull, os.O_RDWR)
@@ -126,7 +126,7 @@ class FakeMaster:
                 del words["GOSUPER_SLOT"]
             message = "\n".join(f"{name}={value}" for name, value in words.items())
             socket.send_fds(self.socket, [message.encode()], descriptors)
-        self.workers.append(Forked(number, ours, mmap.mmap(board, _board.SIZE), path))
+        self.workers.append(Forked(number, ours, mmap.mmap(board, _layout.SIZE), path))
         theirs.close()
         os.close(null)
         os.close(board)

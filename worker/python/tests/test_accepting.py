@@ -11,6 +11,8 @@ from gosuper._fleet import BEAT, Fleet
 from gosuper._gate import FRESH, Gate
 from gosuper._spread import LONGEST_YIELD, Spread
 
+pytestmark = pytest.mark.usefixtures("stores")
+
 
 class Standing(NamedTuple):
     """What a worker has to do that has not done anything yet."""

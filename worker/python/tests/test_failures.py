@@ -12,9 +12,11 @@ from conftest import Start, ask
 from protocols import ask as ask_connection
 from protocols import ours
 
-from gosuper._board import _FINISHED, Board
+from gosuper._board import Board
 from gosuper._environ import Environment, Limits
 from gosuper._process import Process
+
+pytestmark = pytest.mark.usefixtures("stores")
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -132,7 +134,7 @@ def test_what_is_not_the_application_s_answer() -> None:
             await asyncio.sleep(0)
         connection.connection_lost(None)
         await waits
-        assert (board._counts[_FINISHED], row(board)) == (2, 1)
+        assert (board.slots.started, board.slots.in_flight(), row(board)) == (2, 0, 1)
 
     asyncio.run(run())
 

@@ -11,6 +11,8 @@ import time
 import pytest
 from conftest import FOREVER, Start, ask, exchange, wakeups
 
+pytestmark = pytest.mark.usefixtures("stores")
+
 APP = """
     import asyncio, gosuper, os, resource
     async def start(send, length=None):

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import weakref
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from protocols import ask, ours, theirs
+from protocols import ask, connecting, ours, theirs
 
-from gosuper._board import _FINISHED
+from gosuper import _accesslog, _layout
+from gosuper._board import texts
 from gosuper._connection import HTTP1Connection
+
+pytestmark = pytest.mark.usefixtures("stores")
 
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 ENOUGH = 1000
@@ -37,8 +41,8 @@ def test_pipelined(number: int) -> None:
                 await asyncio.sleep(0)
         assert gosuper.transport.written == uvicorn.transport.written
         assert b"".join(gosuper.transport.written).count(b"hello") == number
-        board = gosuper.ledger.board
-        assert (board.started, board._counts[_FINISHED], gosuper.ledger.gate.busy) == (number, number, 0)
+        slots = gosuper.ledger.slots
+        assert (slots.started, slots.in_flight(), gosuper.ledger.gate.busy) == (number, 0, 0)
         assert not gosuper.tasks
         assert not gosuper.ledger.deadlines.running
         assert gosuper.running is None
@@ -138,6 +142,45 @@ def test_a_task_that_is_run_at_once() -> None:
 
         connection.loop.create_task = create_task
         assert b"hello" in await ask(connection, GET)
-        assert connection.ledger.board._counts[_FINISHED] == 1
+        assert (connection.ledger.slots.started, connection.ledger.slots.in_flight()) == (1, 0)
+
+    asyncio.run(run())
+
+
+@pytest.mark.usefixtures("restless")
+def test_a_request_is_over_once_whoever_ends_it() -> None:
+    """The event loop, or at the same time another thread, as the guard is one."""
+    scope = {"type": "http", "method": "GET", "path": "/", "raw_path": b"/", "headers": []}
+    ends: list[str] = []
+
+    async def send(message: Any) -> None:
+        pass
+
+    def write(entry: Any) -> bool:
+        ends.append(entry.ended)
+        return True
+
+    async def run() -> None:
+        _, ledger, _ = connecting(app)
+        ledger._log = SimpleNamespace(write=write)  # type: ignore[assignment]
+        over = threading.Event()
+
+        def end() -> None:
+            while not over.is_set():
+                for request in list(ledger.deadlines.running):
+                    ledger.end(request, 504, _accesslog.TIMEOUT)  # type: ignore[arg-type]
+
+        thread = threading.Thread(target=end)
+        thread.start()
+        number = 0
+        while number < 3000 or len(set(ends)) < 2:
+            ledger.finish(ledger.begin(scope, frozenset(), send))
+            number += 1
+        over.set()
+        thread.join()
+        assert (ledger.slots.started, ledger.slots.in_flight(), ledger.gate.busy) == (number, 0, 0)
+        assert (len(ends), set(ends)) == (number, {"ok", "timeout"})
+        free = [ledger.slots.take(1, 0, texts(b"GET", b"/", b"")) for _ in range(_layout.SLOTS + 1)]
+        assert sorted(free) == [_layout.NO_SLOT, *range(_layout.SLOTS)]
 
     asyncio.run(run())

@@ -136,6 +136,7 @@ SLOW = """
     """
 
 
+@pytest.mark.usefixtures("stores")
 @pytest.mark.parametrize(("loop", "http"), [("asyncio", "h11"), ("uvloop", "httptools")])
 @pytest.mark.parametrize("path", ["/async", "/thread", "/block", "/spin"])
 def test_timeout(master: Start, path: str, loop: str, http: str) -> None:
@@ -164,6 +165,7 @@ def test_timeout(master: Start, path: str, loop: str, http: str) -> None:
     assert m.status()["counters"]["timeouts"] == 1
 
 
+@pytest.mark.usefixtures("stores")
 def test_blocked_worker_answers_before_it_is_killed(master: Start) -> None:
     app = """
         import asyncio, time

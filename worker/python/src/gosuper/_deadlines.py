@@ -57,7 +57,7 @@ class Deadlines:
 
     def __init__(self, limits: Limits, expire: Callable[[Timed], None], armed: Callable[[], None]) -> None:
         self.running: dict[Timed, None] = {}
-        """Whoever adds one sees to it that the alarm is set."""
+        """Whoever adds one sees to it that the alarm is set, and whoever takes one off accounts for its end."""
         self.at = NEVER
         """When the alarm goes off; other threads may read it, and copy running, which list() does at once."""
         self._limits = limits
@@ -74,10 +74,6 @@ class Deadlines:
         at = due(request, self._limits)
         if at < self.at:
             self.arm(_look_at(time.monotonic_ns(), at))
-
-    def remove(self, request: Timed) -> None:
-        """Do not watch a request any more."""
-        self.running.pop(request, None)
 
     def overdue(self, now: int) -> list[Timed]:
         """The requests that are due, for any thread."""

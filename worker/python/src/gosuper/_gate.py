@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic_ns
 
-from gosuper._fleet import BEAT, BUSY, CAPACITY, ID, OPEN, Fleet
+from gosuper._fleet import CAPACITY, ID, Fleet
+from gosuper._stores import Place
 
 FRESH = 1_000_000_000
 """For how long a connection that has sent no request counts, in nanoseconds (FreshConnection of the protocol)."""
@@ -19,8 +20,6 @@ class Gate:
     """
 
     def __init__(self, limit: int = 0, fleet: Fleet | None = None, place: int = 0, ident: int = 0) -> None:
-        self.busy = 0
-        self.open = 0
         self.ended = 0
         """Requests so far."""
         self.closed = 0
@@ -29,12 +28,22 @@ class Gate:
         if fleet is None or not 0 <= place < fleet.places:
             fleet, place = Fleet(bytearray(64)), 0  # a worker of its own tells nobody, in memory of its own
         self._words = fleet.place(place)
-        self._beat = 0
+        self._place = Place(self._words)
         self._id = ident
         self._fresh: dict[object, int] = {}  # when they were admitted, oldest first
         self._oldest = 0  # none was admitted before
         self._waiting: list[tuple[int, Callable[[], None]]] = []
-        self._tell()
+        self._place.count(0, 0)
+
+    @property
+    def busy(self) -> int:
+        """The requests that the worker is at work on, and the connections that have sent none yet."""
+        return self._place.busy
+
+    @property
+    def open(self) -> int:
+        """The connections that are open."""
+        return self._place.open
 
     def full(self) -> bool:
         """Whether there is no room for another connection."""
@@ -56,34 +65,26 @@ class Gate:
         if not self._fresh:
             self._oldest = now
         self._fresh[connection] = now
-        self.busy += 1
-        self.open += 1
-        self._tell()
+        self._place.count(1, 1)
 
     def begin(self, connection: object) -> None:
         """Count a request that begins on a connection; finish follows."""
         if self._fresh and self._fresh.pop(connection, None) is not None:
             return
-        words = self._words
-        words[BUSY] = self.busy = self.busy + 1
-        words[BEAT] = self._beat = self._beat + 1
+        self._place.count(1, 0)
 
     def finish(self) -> None:
         """Take a request off, when the application is not at work on it any more."""
         self.ended += 1
-        words = self._words
-        words[BUSY] = self.busy = self.busy - 1
-        words[BEAT] = self._beat = self._beat + 1
+        self._place.count(-1, 0)
         if self._waiting:
             self._nudge()
 
     def forget(self, connection: object) -> None:
         """Take off a connection that is closed."""
-        self.open -= 1
         self.closed += 1
-        if self._fresh and self._fresh.pop(connection, None) is not None:
-            self.busy -= 1
-        self._tell()
+        fresh = self._fresh.pop(connection, None) is not None
+        self._place.count(-1 if fresh else 0, -1)
         if self._waiting:
             self._nudge()
 
@@ -95,7 +96,7 @@ class Gate:
         left = self._oldest + FRESH - now
         if left > 0:
             return left
-        before = self.busy
+        gone = 0
         while self._fresh:
             connection, admitted = next(iter(self._fresh.items()))
             left = admitted + FRESH - now
@@ -103,22 +104,15 @@ class Gate:
                 self._oldest = admitted
                 break
             del self._fresh[connection]
-            self.busy -= 1
+            gone += 1
             left = 0
-        if self.busy != before:
-            self._tell()
+        if gone:
+            self._place.count(-gone, 0)
         return left
 
     def await_mark(self, mark: int, wake: Callable[[], None]) -> None:
         """Call a function, once, when the worker is no busier than the mark."""
         self._waiting.append((mark, wake))
-
-    def _tell(self) -> None:
-        """Tell the others. The beat, which moves, is a sign of life."""
-        words = self._words
-        words[OPEN] = self.open
-        words[BUSY] = self.busy
-        words[BEAT] = self._beat = self._beat + 1
 
     def _nudge(self) -> None:
         due = [wake for mark, wake in self._waiting if self.busy <= mark]

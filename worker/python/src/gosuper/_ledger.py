@@ -18,6 +18,7 @@ from gosuper._environ import Limits
 from gosuper._failures import Failures
 from gosuper._gate import Gate
 from gosuper._heads import Heads
+from gosuper._layout import ENDED, NO_SLOT
 from gosuper._notify import Notifier
 from gosuper._request import FLAGS, Message, Request, Send
 
@@ -29,6 +30,7 @@ RETRY_AFTER = b"5"
 IDENTITIES = frozenset({b"x-request-id", b"traceparent"})
 """The headers that name a request."""
 _MOST_KNOWN = 256
+_NOBODY = object()
 _TEXT = {503: b"Service Unavailable\n", 504: b"Gateway Timeout\n"}
 
 
@@ -36,12 +38,15 @@ class Ledger:
     """The requests of one worker. All but `end` is called by the thread of the event loop.
 
     A request is finished once: when its response is complete, when the application returns, or when its deadline has
-    passed, whichever is first. What the application does after a complete response is background work, without limits.
+    passed, whichever is first. Two threads may find so: the event loop's, and the guard's while the loop is blocked. It is
+    up to the one that takes it off those that are running, which for the guard, and whoever else ends it, means by `end`.
+    What the application does after a complete response is background work, without limits.
     """
 
     def __init__(self, board: Board, gate: Gate, limits: Limits, notify: Notifier, log: AccessLog | None) -> None:
         self.lock = threading.Lock()
         self.board = board
+        self.slots = board.slots
         self.gate = gate
         self.limits = limits
         self.closing = limits.keepalive == 0
@@ -52,6 +57,7 @@ class Ledger:
         """Whether it can be told how the server of connections of ours begins its answers; set before there are any."""
         self.wake_guard: Callable[[], None] = lambda: None
         self.deadlines = Deadlines(limits, self._expire, lambda: self.wake_guard())
+        self._claim = self.deadlines.running.pop  # one step for all threads
         self.hastier = [0 < limit < (limits.timeout or NEVER) for limit in (0, limits.stream, limits.upgrade)]
         """For each phase, whether a request may be due earlier when it begins."""
         self._notify = notify
@@ -72,11 +78,10 @@ class Ledger:
         task = connection.serving if connection is not None else None
         if task is None:
             task = asyncio.current_task(self._loop or self._find_loop())  # to ask for the loop is a system call before 3.12
-        board = self.board
         texts = None
         if not names or IDENTITIES.isdisjoint(names):
             texts = self._texts.get((scope.get("method", "GET"), scope.get("raw_path")))
-        slot = board.take(now, deadline, texts or self._describe(scope))
+        slot = self.slots.take(now, deadline, texts or self._describe(scope))
         request = Request(self, scope, send, now, deadline, task, connection, slot)
         if connection is not None:
             connection.running = request
@@ -89,10 +94,10 @@ class Ledger:
         look = now + deadlines.shortest
         if look < deadlines.at:
             deadlines.arm(look)
-        if board.started == self._requests:
+        if self.slots.started == self._requests:
             self._notify.recycle("max_requests")
-        if board.busy_at:
-            self._notify.busy(board)
+        if self.board.busy_at:
+            self._notify.busy(self.board)
         return request
 
     def completed(self, request: Request) -> None:
@@ -111,27 +116,25 @@ class Ledger:
         """The response is complete or the application has returned; only the first call counts."""
         if request.finished:
             return
-        board = self.board
-        with self.lock:
-            request.finished = True
-            if request.ended:
-                board.free(request.slot)
-            else:
-                if request.gone:
-                    ending = _accesslog.CLIENT_GONE
-                    request.telling = False
-                elif ending == _accesslog.PANIC and request.phase == WAITING:
-                    request.replaced()
-                now = monotonic_ns()
-                board.finished(request.status, now - request.start, request.slot)
-                if self._log is not None:
+        request.finished = True
+        if self._claim(request, _NOBODY) is not _NOBODY:
+            if request.gone:
+                ending = _accesslog.CLIENT_GONE
+                request.telling = False
+            elif ending == _accesslog.PANIC and request.phase == WAITING:
+                request.replaced()
+            now = self.slots.finish(request.slot, request.status, request.start)
+            request.slot = NO_SLOT  # it may be another's from here on
+            if self._log is not None:
+                with self.lock:
                     self._write(self._log, request, ending, now)
-                if self._failures is not None and request.telling and (request.status >= 500 or ending == _accesslog.OK):
-                    # A response that was broken off is neither good nor bad.
-                    self._failures.judge(request.start, request.status, _asked(request.scope))
-            request.slot = _board.NO_SLOT  # it may be another's from here on
-            request.word = board.progressed[_board.NO_SLOT]
-        self.deadlines.running.pop(request, None)
+            if self._failures is not None and request.telling and (request.status >= 500 or ending == _accesslog.OK):
+                # A response that was broken off is neither good nor bad.
+                self._failures.judge(request.start, request.status, _asked(request.scope))
+        else:
+            with self.lock:  # whoever has ended it is through then
+                self.slots.free(request.slot)
+                request.slot = NO_SLOT
         self.gate.finish()
         connection = request.connection
         if connection is not None and connection.running is request:
@@ -149,22 +152,20 @@ class Ledger:
         The status is what its client gets if nothing was sent. The caller answers or cuts it.
         """
         with self.lock:
-            if request.ended or request.finished or request.complete:
+            if request.complete or self._claim(request, _NOBODY) is _NOBODY:
                 return False
             request.ended = True
             if ending == _accesslog.TIMEOUT:
                 self.board.timed_out()
-            if request.slot == _board.NO_SLOT:
-                request.slot = self.board.take_overdue(
+            if request.slot == NO_SLOT:
+                request.slot = self.slots.take_overdue(
                     request.start, request.progress, request.deadline, FLAGS[request.phase], self._describe(request.scope)
                 )
-                request.word = self.board.progressed[request.slot]
             else:
-                self.board.mark(request.slot, _board.ENDED)
+                self.slots.mark(request.slot, ENDED)
             if request.phase == WAITING:
                 request.status = status
-            now = monotonic_ns()
-            self.board.finished(request.status, now - request.start)
+            now = self.slots.finish(NO_SLOT, request.status, request.start)
             if self._log is not None:
                 self._write(self._log, request, ending, now)
         return True
@@ -173,7 +174,6 @@ class Ledger:
         """End a request at once: answered if nothing was sent, else cut; the application is cancelled."""
         if not self.end(request, status, ending):
             return
-        self.deadlines.remove(request)
         if request.phase == WAITING and not request.gone:
             self._reply(request)
         elif request.transport is not None and request.scope.get("http_version") != "2":
@@ -183,7 +183,6 @@ class Ledger:
 
     def ended_elsewhere(self, request: Request) -> None:
         """The guard has ended a request; the event loop does the rest when it is back."""
-        self.deadlines.remove(request)
         if request.scope.get("http_version") == "2":
             if request.phase == WAITING and not request.gone and not request.finished:
                 self._reply(request)

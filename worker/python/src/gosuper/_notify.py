@@ -68,7 +68,7 @@ class Notifier:
 
     def busy(self, board: Board) -> None:
         """Say, once, that as many requests are in flight as the master wants to hear of, if there are."""
-        if 0 < board.busy_at <= board.in_flight():
+        if 0 < board.busy_at <= board.slots.in_flight():
             board.busy_at = 0
             self.send("X_GOSUPER_BUSY=1")
 

@@ -18,7 +18,9 @@ from gosuper._drain import Drain
 from gosuper._environ import Environment
 from gosuper._failures import Failures
 from gosuper._inherit import board, environment, inherit
+from gosuper._layout import NO_SLOT
 from gosuper._notify import Notifier
+from gosuper._stores import Slots
 from gosuper._stream import Streams
 
 
@@ -138,13 +140,13 @@ class Process:
         start = time.monotonic_ns()
         board, limit = self.board, self.environment.limits.request
         with self._lock:
-            slot = board.take(start, start + limit if limit else 0, texts(method.encode(), path.encode(), b""))
-            number = board.started
+            slot = board.slots.take(start, start + limit if limit else 0, texts(method.encode(), path.encode(), b""))
+            number = board.slots.started
             if board.busy_at:
                 self.notify.busy(board)
         if number == self.environment.limits.requests:
             self.notify.recycle("max_requests")
-        work = Work(board, slot)
+        work = Work(board.slots, slot)
         telling = True
         try:
             yield work
@@ -154,7 +156,8 @@ class Process:
             raise
         finally:
             with self._lock:
-                board.finished(work.status or 200, time.monotonic_ns() - start, slot)
+                work._slot = NO_SLOT  # it may be another's from here on
+                board.slots.finish(slot, work.status or 200, start)
                 if telling:
                     self._failures.judge(start, work.status or 200, path.encode())
 
@@ -162,14 +165,14 @@ class Process:
 class Work:
     """A request of a server of one's own. Its status is one of HTTP, 200 unless it is set, 500 after an exception."""
 
-    def __init__(self, board: Board, slot: int) -> None:
+    def __init__(self, slots: Slots, slot: int) -> None:
         self.status = 0
-        self._board = board
+        self._slots = slots
         self._slot = slot
 
     def progress(self) -> None:
         """Say that the request gets on, which starts its time without progress anew."""
-        self._board.progress(self._slot, time.monotonic_ns())
+        self._slots.progress(self._slot)
 
 
 process = Process(environment, board)

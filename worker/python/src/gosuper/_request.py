@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
-from gosuper import _board
+from gosuper import _layout
 from gosuper._deadlines import STREAMING, UPGRADED, WAITING
 from gosuper._heads import CHUNKS, KNOWN_CHUNKS, takes_chunks, write_last
 
@@ -20,23 +20,38 @@ Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Message], Awaitable[None]]
 
 _CLOSE = (b"connection", b"close")
-FLAGS = (0, _board.STREAMING, _board.UPGRADED)
+FLAGS = (0, _layout.STREAMING, _layout.UPGRADED)
 """What the board says of each phase."""
 
 
 class Request:
     """What the ledger knows of a request. Its send is the one that the application gets.
 
-    Two threads may end a request: the event loop's, and the guard's while the loop is blocked. Whoever changes `ended` or
-    `finished` holds the ledger's lock. Times are CLOCK_MONOTONIC nanoseconds.
+    Times are CLOCK_MONOTONIC nanoseconds.
     """
 
-    __slots__ = (
-        "_chunks", "_cycle", "bytes", "complete", "connection", "deadline", "ended", "finished", "first", "gone", "ledger",
-        "phase", "progress", "raw_receive", "raw_send", "scope", "slot", "start", "status", "task", "telling", "word",
-    )  # fmt: skip
     raw_receive: Receive
     """Set for receive."""
+    # What most requests never change, or only once: to store each for each request takes longer.
+    phase = WAITING
+    status = 0
+    bytes = 0
+    """Of the body sent."""
+    first = 0
+    """When the response began, 0 before."""
+    ended = False
+    """By the worker, whatever the application does."""
+    finished = False
+    """The response is complete, or the application has returned."""
+    complete = False
+    """The response is complete; how the application ends is still to be seen."""
+    gone = False
+    """The client has hung up."""
+    telling = True
+    """Whether the answer says something of the application."""
+    # The server's own state of the answer, where that is known; and while its parts are chunks also what they take.
+    _cycle: Any = None
+    _chunks: tuple[Any, Any, Any] | None = None
 
     def __init__(
         self,
@@ -56,28 +71,9 @@ class Request:
         self.deadline = deadline
         self.task = task
         self.connection = connection
-        self.phase = WAITING
         self.slot = slot
-        self.word = ledger.board.progressed[slot]
-        """Where the board says when there was last a sign of life."""
-        self.status = 0
-        self.bytes = 0
-        """Of the body sent."""
-        self.first = 0
-        """When the response began, 0 before."""
-        self.ended = False
-        """By the worker, whatever the application does."""
-        self.finished = False
-        """The response is complete, or the application has returned."""
-        self.complete = False
-        """The response is complete; how the application ends is still to be seen."""
-        self.gone = False
-        """The client has hung up."""
-        self.telling = True
-        """Whether the answer says something of the application."""
-        # The server's own state of the answer, where that is known; and while its parts are chunks also what they take.
-        self._chunks: tuple[Any, Any, Any] | None = None
-        self._cycle: Any = send.__self__ if ledger.knows_heads and connection is not None else None  # type: ignore[attr-defined]
+        if ledger.knows_heads and connection is not None:
+            self._cycle = send.__self__  # type: ignore[attr-defined]
 
     @property
     def transport(self) -> asyncio.Transport | None:
@@ -88,12 +84,12 @@ class Request:
 
     def touch(self) -> None:
         """Record progress."""
-        self.progress = self.word[0] = monotonic_ns()
+        self.progress = self.ledger.slots.progress(self.slot)
 
     def forgive(self, progress: int) -> None:
         """Have its time without progress begin so much later, also for the master, unless it has been ended."""
         if not self.ended:
-            self.progress = self.word[0] = progress
+            self.progress = self.ledger.slots.progress(self.slot, progress)
 
     def replaced(self) -> None:
         """Note what the server says in place of an application that has begun no answer; of another than ours that is
@@ -122,7 +118,7 @@ class Request:
             body = message.get("body", b"")
             if message.get("more_body", False):
                 # What touch does, and the write of a chunk, without a call: each token takes this way.
-                self.progress = self.word[0] = monotonic_ns()
+                self.progress = self.ledger.slots.progress(self.slot)
                 size = len(body)
                 self.bytes += size
                 if size and self._chunks is not None:
@@ -182,9 +178,8 @@ class Request:
         if self.ended:
             return False
         self.status = status
-        self.progress = self.first = self.word[0] = monotonic_ns()
         ledger = self.ledger
-        ledger.board.flag(self.slot, FLAGS[phase])
+        self.progress = self.first = ledger.slots.flag(self.slot, FLAGS[phase])
         if ledger.hastier[phase]:
             ledger.deadlines.look(self)
         return True
