@@ -196,7 +196,7 @@ async function askHour() {
 
 // drawHour draws what of the last hour there is something to show.
 function drawHour() {
-  const has = key => hour.some(p => p[key] !== null && p[key] !== undefined), varies = new Set(hour.map(p => p.workers)).size > 1;
+  const has = key => hour.some(p => p[key] !== null && p[key] !== undefined), varies = new Set(hour.map(p => p.workers).filter(n => n !== null)).size > 1;
   const shown = ['workers', 'flight', 'p50', 'memory'].filter(key => has(key) && (key !== 'workers' || varies));
   section('hours').hidden = hour.length < 2 || !shown.length;
   if (section('hours').hidden) return;
