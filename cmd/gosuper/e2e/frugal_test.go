@@ -124,17 +124,25 @@ func TestReloadsLeakNothing(t *testing.T) {
 	eventually(t, "the master is as small as it was", func() bool { return measure(t, m.pid()).anonymous-early.anonymous <= 2048 })
 }
 
+// Many reloads leave as many goroutines behind as a few. One may be about to end when they
+// are counted, so they are counted up to three times: those that are left behind are there
+// each time.
 func TestReloadsLeakNoGoroutine(t *testing.T) {
 	t.Parallel()
-	var n [2]int
-	for i := range n {
+	after := func(reloads int) int {
 		m := up(t, admin("127.0.0.1:0"))
-		m.reloads(5 + i*tenth(80))
-		n[i] = m.goroutines()
+		m.reloads(reloads)
+		return m.goroutines()
 	}
-	t.Logf("goroutines after 5 reloads: %d, after %d: %d", n[0], 5+tenth(80), n[1])
-	if n[0] != n[1] || n[0] == 0 {
-		t.Errorf("goroutines after 5 reloads: %d, after %d: %d", n[0], 5+tenth(80), n[1])
+	for last := range 3 {
+		few, many := after(5), after(5+tenth(80))
+		t.Logf("goroutines after 5 reloads: %d, after %d: %d", few, 5+tenth(80), many)
+		switch {
+		case few == many && few > 0:
+			return
+		case last == 2:
+			t.Error("they are never as many")
+		}
 	}
 }
 

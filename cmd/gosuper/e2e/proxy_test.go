@@ -105,7 +105,7 @@ func behind(t *testing.T, front int) int {
 	return pid
 }
 
-// The program is told who asks, and the memory of a front is small.
+// The program is told who asks.
 func TestProxyForwards(t *testing.T) {
 	t.Parallel()
 	m := up(t, proxied(t, "--port", "{port}"), classProxy, "workers = 1")
@@ -126,12 +126,6 @@ func TestProxyForwards(t *testing.T) {
 		t.Error("the request has no id")
 	}
 	front := m.workers()[0]
-	// The second is what it would take if no other process had the same binary mapped.
-	for kind, most := range map[string]int{"Pss:": 15 << 10, "Rss:": 15<<10 + 512} {
-		if kib := memory(t, front, kind); kib > most && !raceEnabled {
-			t.Errorf("a front takes %d KiB, %s", kib, kind)
-		}
-	}
 	program := behind(t, front)
 	if status(program)["NSpgid"] != status(front)["NSpgid"] {
 		t.Error("the program is in another process group")
@@ -139,6 +133,37 @@ func TestProxyForwards(t *testing.T) {
 	for fd := range 100 {
 		if target, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", program, fd)); strings.Contains(target, "memfd:gosuper") {
 			t.Errorf("the program has inherited descriptor %d, %s", fd, target)
+		}
+	}
+}
+
+// A front is small. How much it takes depends on when its garbage was collected and which
+// pages of its file were there too, so the smallest of three counts.
+func TestProxyFrontIsSmall(t *testing.T) {
+	t.Parallel()
+	if raceEnabled {
+		t.Skip("the race detector has memory of its own")
+	}
+	m := up(t, proxied(t, "--port", "{port}"), classProxy, "workers = 1")
+	// The second is what it would take if no other process had the same binary mapped.
+	limits := map[string]int{"Pss:": 15 << 10, "Rss:": 15<<10 + 512}
+	least := map[string]int{}
+	for range 3 {
+		if _, _, err := m.get("/headers"); err != nil {
+			t.Fatal(err)
+		}
+		front := m.workers()[0]
+		for kind := range limits {
+			if kib := memory(t, front, kind); least[kind] == 0 || kib < least[kind] {
+				least[kind] = kib
+			}
+		}
+		m.reload()
+		m.wait(t, 0, "worker gone", match{"pid": front})
+	}
+	for kind, most := range limits {
+		if least[kind] > most {
+			t.Errorf("a front takes %d KiB, %s", least[kind], kind)
 		}
 	}
 }
