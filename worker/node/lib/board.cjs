@@ -6,7 +6,7 @@
 
 const fs = require('node:fs');
 const { later } = require('./turn.cjs');
-const { get64, set64 } = require('./words.cjs');
+const { get32, get64, set32, set64, view } = require('./words.cjs');
 
 const SIZE = 65536;
 const SLOTS = 240;
@@ -49,6 +49,7 @@ class Board {
   #fd;
   #memory = new SharedArrayBuffer(SIZE);
   #bytes = Buffer.from(this.#memory);
+  #words = view(this.#bytes);
   #state = new Int32Array(new SharedArrayBuffer(12));
   #free = Array.from({ length: SLOTS }, (_, i) => SLOTS - 1 - i);
   #started = 0;
@@ -86,7 +87,7 @@ class Board {
 
   // writeHeader makes the worker a cooperating one that is starting; the magic comes last.
   writeHeader(pid) {
-    [1, FIRST_SLOT, SLOT_SIZE, 0, pid, STARTING].forEach((word, i) => this.#bytes.writeUInt32LE(word, 8 + 4 * i));
+    [1, FIRST_SLOT, SLOT_SIZE, 0, pid, STARTING].forEach((word, i) => set32(this.#words, 8 + 4 * i, word));
     this.#write(8, 24);
     this.#bytes.write('GOSUPER1', 0, 'latin1');
     this.#write(0, 8);
@@ -94,7 +95,7 @@ class Board {
 
   setState(state) {
     this.flush();
-    this.#bytes.writeUInt32LE(state, STATE);
+    set32(this.#words, STATE, state);
     this.#write(STATE, 4);
   }
 
@@ -163,17 +164,17 @@ class Board {
   // failed counts a request, finished at a time, that the application failed to answer, and returns how many there are in a
   // row.
   failed(now) {
-    const row = this.#bytes.readUInt32LE(FAILURES) + 1;
-    if (row === 1) set64(this.#bytes, FAILING, now);
-    this.#bytes.writeUInt32LE(row, FAILURES);
+    const row = get32(this.#words, FAILURES) + 1;
+    if (row === 1) set64(this.#words, FAILING, now);
+    set32(this.#words, FAILURES, row);
     this.#changeCounters();
     return row;
   }
 
   // succeeded ends such a row by a request that began at a time.
   succeeded(start) {
-    this.#bytes.writeUInt32LE(0, FAILURES);
-    if (start > get64(this.#bytes, SUCCEEDED)) set64(this.#bytes, SUCCEEDED, start);
+    set32(this.#words, FAILURES, 0);
+    if (start > get64(this.#words, SUCCEEDED)) set64(this.#words, SUCCEEDED, start);
     this.#changeCounters();
   }
 
@@ -192,6 +193,7 @@ class Board {
   // take counts a request that begins, and puts it into a free slot, if there is one. Each character of the texts is a byte.
   take(start, deadline, method, path, id) {
     const bytes = this.#bytes;
+    const words = this.#words;
     this.#started++;
     this.#count(STARTED, 1);
     if (this.#running++ === 0) {
@@ -205,18 +207,18 @@ class Board {
     }
     if (slot >= this.#used) {
       this.#used = slot + 1;
-      bytes.writeUInt32LE(this.#used, SLOT_COUNT);
+      set32(words, SLOT_COUNT, this.#used);
       this.#write(SLOT_COUNT, 4);
     }
     const at = FIRST_SLOT + SLOT_SIZE * slot;
     this.#add(at, 1); // odd, while the rest is being written
-    set64(bytes, at + 8, start);
-    set64(bytes, at + PROGRESS, start);
-    set64(bytes, at + DEADLINE, deadline);
+    set64(words, at + 8, start);
+    set64(words, at + PROGRESS, start);
+    set64(words, at + DEADLINE, deadline);
     bytes[at + 36] = text(bytes, at + METHOD, PATH - METHOD, method);
     bytes[at + 37] = text(bytes, at + PATH, ID - PATH, path);
     bytes[at + 38] = text(bytes, at + ID, TEXTS_END - ID, id);
-    bytes.writeUInt32LE(IN_USE, at + FLAGS);
+    set32(words, at + FLAGS, IN_USE);
     this.#add(at, 1);
     if (this.#shown[slot] === THIS) this.#shown[slot] = ANOTHER;
     this.#change(slot);
@@ -226,7 +228,7 @@ class Board {
 
   progress(slot, now) {
     if (slot < 0) return;
-    set64(this.#bytes, FIRST_SLOT + SLOT_SIZE * slot + PROGRESS, now);
+    set64(this.#words, FIRST_SLOT + SLOT_SIZE * slot + PROGRESS, now);
     if (this.#unsaid || this.#fd < 0) return;
     this.#unsaid = true;
     setTimeout(this.#sayProgress, UNSAID).unref();
@@ -243,13 +245,13 @@ class Board {
   mark(slot, flags) {
     if (slot < 0) return;
     const at = FIRST_SLOT + SLOT_SIZE * slot + FLAGS;
-    this.#bytes.writeUInt32LE(this.#bytes.readUInt32LE(at) | flags, at);
+    set32(this.#words, at, get32(this.#words, at) | flags);
     this.#change(slot);
   }
 
   free(slot) {
     if (slot < 0) return;
-    this.#bytes.writeUInt32LE(0, FIRST_SLOT + SLOT_SIZE * slot + FLAGS);
+    set32(this.#words, FIRST_SLOT + SLOT_SIZE * slot + FLAGS, 0);
     this.#change(slot);
     this.#free.push(slot);
   }
@@ -274,7 +276,7 @@ class Board {
 
   #show(slot) {
     const at = FIRST_SLOT + SLOT_SIZE * slot;
-    const used = this.#bytes.readUInt32LE(at + FLAGS) !== 0;
+    const used = get32(this.#words, at + FLAGS) !== 0;
     if (used && this.#shown[slot] !== THIS) {
       this.#add(at, -1); // odd, in the first of two writes
       this.#write(at, TEXTS_END);
@@ -313,7 +315,7 @@ class Board {
   }
 
   #add(at, n) {
-    set64(this.#bytes, at, get64(this.#bytes, at) + n);
+    set64(this.#words, at, get64(this.#words, at) + n);
   }
 
   #write(at, length) {

@@ -6,7 +6,7 @@ const { raw } = require('./answers.cjs');
 const { ENDED, LAYOUT } = require('./board.cjs');
 const { NEVER } = require('./clock.cjs');
 const { TABLE, WORD } = require('./lines.cjs');
-const { get64, set64 } = require('./words.cjs');
+const { get64, set64, view } = require('./words.cjs');
 
 const { USED, SHOWN, WORDS, SLOTS } = TABLE;
 const { KIND, IDLE, WAITING, TAKEN } = WORD;
@@ -16,6 +16,7 @@ const NO_REQUEST = -2; // in the place of a slot, for a connection on which noth
 class Deputy {
   #words;
   #bytes;
+  #board;
   #timeout;
   #rest = Buffer.alloc(65536); // what nobody reads any more
 
@@ -23,6 +24,7 @@ class Deputy {
   constructor({ lines, memory, timeout }) {
     this.#words = lines;
     this.#bytes = Buffer.from(memory);
+    this.#board = view(this.#bytes);
     this.#timeout = timeout;
   }
 
@@ -62,7 +64,8 @@ class Deputy {
 
   // account adds to the counters of the board what the loop has not yet: the requests that were answered here.
   account(counters) {
-    const count = (at) => set64(counters, at, get64(counters, at) + 1);
+    const words = view(counters);
+    const count = (at) => set64(words, at, get64(words, at) + 1);
     for (let i = 0; i < this.#words[USED]; i++) {
       const status = -Atomics.load(this.#words, WORDS + i);
       if (status < 100 || this.#words[SLOTS + i] === NO_REQUEST) continue;
@@ -81,8 +84,8 @@ class Deputy {
     const slot = this.#words[SLOTS + i];
     if (slot < 0) return NEVER;
     const at = FIRST_SLOT + SLOT_SIZE * slot;
-    const deadline = get64(this.#bytes, at + DEADLINE) || NEVER;
-    return this.#timeout ? Math.min(deadline, get64(this.#bytes, at + PROGRESS) + this.#timeout) : deadline;
+    const deadline = get64(this.#board, at + DEADLINE) || NEVER;
+    return this.#timeout ? Math.min(deadline, get64(this.#board, at + PROGRESS) + this.#timeout) : deadline;
   }
 
   #answer(i, status) {

@@ -4,7 +4,7 @@
 const fs = require('node:fs');
 const { now, MS } = require('./clock.cjs');
 const { later } = require('./turn.cjs');
-const { get64, set64 } = require('./words.cjs');
+const { get64, set64, view } = require('./words.cjs');
 
 const PLACE_SIZE = 64;
 const CAPACITY = 8;
@@ -17,6 +17,7 @@ const USED = 40;
 class Fleet {
   #fd;
   #bytes;
+  #words;
 
   // Without a descriptor there is nobody else.
   constructor(fd = -1) {
@@ -24,6 +25,7 @@ class Fleet {
     if (size % 4096 !== 0) throw new Error(`${size} bytes are no fleet page`);
     this.#fd = fd;
     this.#bytes = Buffer.alloc(size);
+    this.#words = view(this.#bytes);
   }
 
   get places() {
@@ -38,12 +40,12 @@ class Fleet {
   // busy is how busy the worker in a place is, -1 if nobody accepts connections there.
   busy(place) {
     const at = PLACE_SIZE * place;
-    return get64(this.#bytes, at + ID) === 0 ? -1 : get64(this.#bytes, at);
+    return get64(this.#words, at + ID) === 0 ? -1 : get64(this.#words, at);
   }
 
   occupant(place) {
     const at = PLACE_SIZE * place;
-    const word = (offset) => get64(this.#bytes, at + offset);
+    const word = (offset) => get64(this.#words, at + offset);
     return { id: word(ID), busy: word(0), open: word(OPEN), capacity: word(CAPACITY), beat: word(BEAT) };
   }
 
@@ -58,6 +60,7 @@ class Place {
   #fd;
   #at;
   #bytes = Buffer.alloc(PLACE_SIZE);
+  #words = view(this.#bytes);
   #beat = 0;
   #busy = 0;
   #open = 0;
@@ -69,20 +72,20 @@ class Place {
     this.#at = at;
     if (page) {
       fs.readSync(fd, page, at, PLACE_SIZE, at);
-      this.#beat = get64(page, at + BEAT);
+      this.#beat = get64(view(page), at + BEAT);
     }
   }
 
   // enter says that the worker of this id accepts connections, up to a capacity or, with 0, without one.
   enter(id, capacity) {
-    set64(this.#bytes, CAPACITY, capacity);
+    set64(this.#words, CAPACITY, capacity);
     this.#flush();
-    set64(this.#bytes, ID, id);
+    set64(this.#words, ID, id);
     this.#flush();
   }
 
   leave() {
-    set64(this.#bytes, ID, 0);
+    set64(this.#words, ID, 0);
     this.#flush();
   }
 
@@ -90,15 +93,15 @@ class Place {
   // more often than one waits for it.
   set(busy, open) {
     if (this.#fd < 0) return;
-    set64(this.#bytes, 0, busy);
-    set64(this.#bytes, OPEN, open);
+    set64(this.#words, 0, busy);
+    set64(this.#words, OPEN, open);
     later(this.#tell);
   }
 
   #look() {
     const time = now();
-    const busy = get64(this.#bytes, 0);
-    const open = get64(this.#bytes, OPEN);
+    const busy = get64(this.#words, 0);
+    const open = get64(this.#words, OPEN);
     if (busy === this.#busy && open === this.#open && time - this.#told < MS) return;
     this.#busy = busy;
     this.#open = open;
@@ -109,7 +112,7 @@ class Place {
   #flush() {
     if (this.#fd < 0) return;
     this.#beat += 1;
-    set64(this.#bytes, BEAT, this.#beat);
+    set64(this.#words, BEAT, this.#beat);
     fs.writeSync(this.#fd, this.#bytes, 0, USED, this.#at);
   }
 }

@@ -41,17 +41,11 @@ class Lines {
     const fd = handle?.fd;
     const index = fd >= 0 ? (this.#free.pop() ?? this.#another()) : COUNT;
     if (index === COUNT) return;
-    const line = new Line(this.#words, index, fd);
+    const line = new Line(this.#words, index, fd, this.#free);
     socket[LINE] = line;
-    for (const name of ['close', 'reset']) {
-      const end = handle[name];
-      if (!end) continue;
-      const free = this.#free;
-      handle[name] = function (...args) {
-        if (line.close()) free.push(index);
-        return end.apply(this, args);
-      };
-    }
+    handle[LINE] = line;
+    handle.close = close;
+    if (handle.reset) handle.reset = reset;
   }
 
   #another() {
@@ -61,20 +55,33 @@ class Lines {
   }
 }
 
+// close and reset are those of a handle, whose line they give up first.
+function close(callback) {
+  this[LINE].close();
+  return Object.getPrototypeOf(this).close.call(this, callback);
+}
+
+function reset(callback) {
+  this[LINE].close();
+  return Object.getPrototypeOf(this).reset.call(this, callback);
+}
+
 // A Line is that of one connection.
 class Line {
   #words;
   #index;
   #idle; // the word while no request is running, OURS if the thread may never answer
   #waiting;
+  #free; // where the index goes when the line is closed
   #closed = false;
 
-  constructor(words, index, fd) {
+  constructor(words, index, fd, free) {
     this.#words = words;
+    this.#free = free;
     this.#index = index;
     this.#idle = KIND * fd + IDLE;
     this.#waiting = KIND * fd + WAITING;
-    this.#set(this.#idle);
+    Atomics.store(words, WORDS + index, this.#idle);
   }
 
   // begin says that a request is running, which has this slot. Where another one is, none of them can be answered by who does
@@ -115,13 +122,13 @@ class Line {
     return this.#closed ? 0 : Math.max(0, -this.#settled());
   }
 
-  // close gives the line up, and returns whether that was not done before.
+  // close gives the line up.
   close() {
-    if (this.#closed) return false;
+    if (this.#closed) return;
     this.#closed = true;
     const at = WORDS + this.#index;
     for (let was = this.#settled(); Atomics.compareExchange(this.#words, at, was, OURS) !== was; ) was = this.#settled();
-    return true;
+    this.#free.push(this.#index);
   }
 
   // set changes the word, unless the thread has answered, and returns what it was.
@@ -136,8 +143,12 @@ class Line {
   // settled is the word when the thread is not at it.
   #settled() {
     const at = WORDS + this.#index;
-    while (Atomics.load(this.#words, at) === TAKEN) Atomics.wait(this.#words, at, TAKEN);
-    return Atomics.load(this.#words, at);
+    let word = Atomics.load(this.#words, at);
+    while (word === TAKEN) {
+      Atomics.wait(this.#words, at, TAKEN);
+      word = Atomics.load(this.#words, at);
+    }
+    return word;
   }
 }
 

@@ -7,7 +7,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { Worker } = require('node:worker_threads');
 const { LAYOUT, ONLOOKER } = require('./board.cjs');
-const { get64 } = require('./words.cjs');
+const { get64, view } = require('./words.cjs');
 
 // An Onlooker sees the board of another thread as that one writes it.
 class Onlooker {
@@ -15,7 +15,7 @@ class Onlooker {
   #bytes;
   #state;
   #counters = Buffer.alloc(LAYOUT.COUNTERS_END);
-  #words = Buffer.alloc(LAYOUT.ABORT_FOLLOWS + 8 - LAYOUT.DRAIN_UNTIL);
+  #told = Buffer.alloc(LAYOUT.ABORT_FOLLOWS + 8 - LAYOUT.DRAIN_UNTIL);
 
   constructor({ fd, memory, state }) {
     this.#fd = fd;
@@ -50,8 +50,9 @@ class Onlooker {
   // it.
   ending() {
     const { DRAIN_UNTIL, ABORT_FOLLOWS } = LAYOUT;
-    fs.readSync(this.#fd, this.#words, 0, this.#words.length, DRAIN_UNTIL);
-    return { until: get64(this.#words, 0), abortFollows: get64(this.#words, ABORT_FOLLOWS - DRAIN_UNTIL) !== 0 };
+    fs.readSync(this.#fd, this.#told, 0, this.#told.length, DRAIN_UNTIL);
+    const words = view(this.#told);
+    return { until: get64(words, 0), abortFollows: get64(words, ABORT_FOLLOWS - DRAIN_UNTIL) !== 0 };
   }
 }
 
