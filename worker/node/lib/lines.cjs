@@ -99,10 +99,12 @@ class Line {
     return was === this.#waiting || this.#set(OURS) >= OURS;
   }
 
-  // idle says that all of an answer was sent.
+  // idle says that all of an answer was sent. Where the word was not taken for it, the application writes by other ways than
+  // those that take it, and will do so again.
   idle() {
     if (this.#closed || this.#idle === OURS) return;
-    Atomics.compareExchange(this.#words, WORDS + this.#index, OURS, this.#idle);
+    const was = Atomics.compareExchange(this.#words, WORDS + this.#index, OURS, this.#idle);
+    if (was === this.#waiting) this.leave();
   }
 
   // accounted says that this thread has accounted for the answer of the other one.

@@ -63,6 +63,17 @@ test('what is due is answered, and the application says nothing more', { timeout
   }
 });
 
+test('what was answered past the response is not answered again', { timeout: LONG }, async (t) => {
+  const { raw, deputy, line } = await start(t, (request, response) => http.ServerResponse.prototype.end.call(response, 'done'));
+  const client = raw(GET);
+  await line();
+  assert.equal(deputy.due(), NEVER);
+  assert.equal(deputy.expire(now()) + deputy.refuse(), 0);
+  client.end();
+  assert.equal(await client.closed_, '');
+  assert.match(client.got, /^HTTP\/1.1 200 OK\r\n[^]*\r\n\r\ndone$/);
+});
+
 test('all that have nothing yet are refused', { timeout: LONG }, async (t) => {
   const { raw, next, deputy } = await start(t, (request, response) => request.url === '/done' && response.end());
   const done = raw('GET /done HTTP/1.1\r\nHost: x\r\n\r\n');

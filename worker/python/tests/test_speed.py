@@ -38,7 +38,8 @@ def test_the_same_bytes_whatever_is_in_the_memory() -> None:
         elif kind == 4:
             call = ("progress", slot, time)
         elif kind == 5:
-            call = ("finish", slot, chance.randrange(-700, 1000), time, time + (1 << chance.randrange(50)) - 3)
+            status = chance.choice((chance.randrange(-700, 1000), chance.randrange(100, 600), None, "200", 200.0, 1 << 70))
+            call = ("finish", slot, status, time, time + (1 << chance.randrange(50)) - 3)
         elif kind == 6 and step % 3:
             call = ("free", slot)
         found = [getattr(slots, call[0])(*call[1:]) for slots in both]

@@ -97,7 +97,7 @@ class Slots:
     def finish(self, slot: int, status: int, start: int, at: int | None = None, /) -> int:
         """Give the slot of a request back, and count it: it ends with this HTTP status, by default now; when that is.
 
-        A status outside 100 to 599 is in no class.
+        A status outside 100 to 599 is in no class, nor is anything else that an application says.
         """
         now = monotonic_ns() if at is None else at
         duration = max(0, now - start)
@@ -113,7 +113,7 @@ class Slots:
                 self._release(slot)
             words, counts = self._words, self._counts
             words[_FINISHED] = counts[_FINISHED] = counts[_FINISHED] + 1
-            if 100 <= status < 600:
+            if isinstance(status, int) and 100 <= status < 600:
                 of = _FINISHED + status // 100
                 words[of] = counts[of] = counts[of] + 1
             words[bucket] = counts[bucket] = counts[bucket] + 1

@@ -177,7 +177,7 @@ class Request:
         self.phase = phase
         if self.ended:
             return False
-        self.status = status
+        self.status = status if isinstance(status, int) else 0  # what else it says is for the server to refuse
         ledger = self.ledger
         self.progress = self.first = ledger.slots.flag(self.slot, FLAGS[phase])
         if ledger.hastier[phase]:

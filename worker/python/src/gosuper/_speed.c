@@ -101,6 +101,14 @@ static int get_time(PyObject *const *args, Py_ssize_t given, Py_ssize_t index, u
     return 1;
 }
 
+/* The class of an HTTP status, 0 for 1xx; -1 for what is none, since an application may say anything. */
+static int class_of(PyObject *status)
+{
+    int overflow;
+    long value = PyLong_Check(status) ? PyLong_AsLongAndOverflow(status, &overflow) : 0;
+    return 100 <= value && value < 600 ? (int)(value / 100 - 1) : -1;
+}
+
 typedef struct {
     Held board;
     uint64_t started, finished, unslotted, classes[5], duration, histogram[64];
@@ -242,18 +250,15 @@ static PyObject *slots_mark(Slots *self, PyObject *const *args, Py_ssize_t given
 static PyObject *slots_finish(Slots *self, PyObject *const *args, Py_ssize_t given)
 {
     int slot;
-    long status;
     uint64_t start, now;
-    if (!expect(3, given, 4) || !get_slot(self, args[0], 0, &slot) || !get32(args[1], &status)) return NULL;
+    if (!expect(3, given, 4) || !get_slot(self, args[0], 0, &slot)) return NULL;
     if (!get64(args[2], &start) || !get_time(args, given, 3, &now)) return NULL;
     uint64_t duration = now > start ? now - start : 0;
     unsigned char *board = self->board.memory;
     if (slot >= 0) release(self, slot);
     store64(board + FINISHED, ++self->finished);
-    if (100 <= status && status < 600) {
-        long i = status / 100 - 1;
-        store64(board + FINISHED + 8 + 8 * i, ++self->classes[i]);
-    }
+    int i = class_of(args[1]);
+    if (i >= 0) store64(board + FINISHED + 8 + 8 * i, ++self->classes[i]);
     int bits = duration ? 64 - __builtin_clzll(duration) : 0;
     int bucket = bits > 45 ? 63 : bits > 14 ? 2 * bits - 29 + (int)(duration >> (bits - 2) & 1) : 0;
     store64(board + HISTOGRAM + 8 * bucket, ++self->histogram[bucket]);
