@@ -52,7 +52,8 @@ class Onlooker {
     const { DRAIN_UNTIL, ABORT_FOLLOWS } = LAYOUT;
     fs.readSync(this.#fd, this.#told, 0, this.#told.length, DRAIN_UNTIL);
     const words = view(this.#told);
-    return { until: get64(words, 0), abortFollows: get64(words, ABORT_FOLLOWS - DRAIN_UNTIL) !== 0 };
+    const until = get64(words, 0); // which the master may say after the other
+    return { until, abortFollows: until > 0 && get64(words, ABORT_FOLLOWS - DRAIN_UNTIL) !== 0 };
   }
 }
 
