@@ -65,16 +65,14 @@ func (m *master) reapsOrphans(t *testing.T, path string, pid int) {
 		}
 	}
 	reaped := 0
-	m.await(t, "50 orphans reaped", func() bool {
+	// Others may be among them, of those who came in by docker exec.
+	m.await(t, "50 orphans reaped, and nobody left but two workers", func() bool {
 		reaped = 0
 		for _, e := range m.all(0, "reaped orphans", nil) {
 			reaped += e.num("count")
 		}
-		return reaped >= 50
+		return reaped >= 50 && len(children(t, pid)) == 2
 	})
-	if left := children(t, pid); len(left) != 2 {
-		t.Errorf("children of the master: %v, want two workers", left)
-	}
 }
 
 // The master of a pid namespace that is killed takes everything with it.
