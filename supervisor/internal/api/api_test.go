@@ -38,14 +38,7 @@ func play(t *testing.T, reload func(*reloads.Reloads, ...*reloads.Waiter), tell 
 		end := make(chan struct{})
 		go func() {
 			defer l.End()
-			for {
-				select {
-				case do := <-l.C:
-					do()
-				case <-end:
-					return
-				}
-			}
+			l.Await(end, 24*time.Hour)
 		}()
 		a := New(Options{
 			Log: zap.NewNop(), Loop: l, Report: r, Upgrades: &upgrades, Step: step,

@@ -35,14 +35,7 @@ func serve() (l *loop.Loop, stop func()) {
 	over := make(chan struct{})
 	go func() {
 		defer l.End()
-		for {
-			select {
-			case do := <-l.C:
-				do()
-			case <-over:
-				return
-			}
-		}
+		l.Await(over, 24*time.Hour)
 	}()
 	return l, func() { close(over) }
 }
