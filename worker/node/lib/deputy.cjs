@@ -11,6 +11,7 @@ const { get64, set64, view } = require('./words.cjs');
 const { USED, SHOWN, WORDS, SLOTS } = TABLE;
 const { KIND, IDLE, WAITING, TAKEN } = WORD;
 const { FIRST_SLOT, SLOT_SIZE, PROGRESS, DEADLINE, FLAGS, FINISHED, TIMEOUTS } = LAYOUT;
+const PIECES = 256; // that are read, more than a socket holds: a client may send faster than they are
 const NO_REQUEST = -2; // in the place of a slot, for a connection on which nothing was running
 
 class Deputy {
@@ -39,7 +40,7 @@ class Deputy {
   due() {
     let first = NEVER;
     for (let i = 0; i < this.#words[USED]; i++) {
-      if (this.#kind(i) === WAITING) first = Math.min(first, this.#dueOf(i));
+      if (kind(this.#word(i)) === WAITING) first = Math.min(first, this.#dueOf(i));
     }
     return first;
   }
@@ -48,7 +49,8 @@ class Deputy {
   expire(time) {
     let answered = 0;
     for (let i = 0; i < this.#words[USED]; i++) {
-      if (this.#kind(i) === WAITING && this.#dueOf(i) <= time && this.#answer(i, 504)) answered++;
+      const word = this.#word(i);
+      if (kind(word) === WAITING && this.#dueOf(i) <= time && this.#answer(i, word, 504, time)) answered++;
     }
     return answered;
   }
@@ -57,7 +59,8 @@ class Deputy {
   refuse() {
     let answered = 0;
     for (let i = 0; i < this.#words[USED]; i++) {
-      if (this.#kind(i) !== 0 && this.#answer(i, 503)) answered++;
+      const word = this.#word(i);
+      if (kind(word) !== 0 && this.#answer(i, word, 503, NEVER)) answered++;
     }
     return answered;
   }
@@ -67,7 +70,7 @@ class Deputy {
     const words = view(counters);
     const count = (at) => set64(words, at, get64(words, at) + 1);
     for (let i = 0; i < this.#words[USED]; i++) {
-      const status = -Atomics.load(this.#words, WORDS + i);
+      const status = -this.#word(i);
       if (status < 100 || this.#words[SLOTS + i] === NO_REQUEST) continue;
       count(FINISHED);
       count(FINISHED + 8 * Math.floor(status / 100));
@@ -75,9 +78,8 @@ class Deputy {
     }
   }
 
-  // kind is of which kind a word is, 0 if this thread may not answer.
-  #kind(i) {
-    return Math.max(0, Atomics.load(this.#words, WORDS + i)) % KIND;
+  #word(i) {
+    return Atomics.load(this.#words, WORDS + i);
   }
 
   #dueOf(i) {
@@ -88,38 +90,50 @@ class Deputy {
     return this.#timeout ? Math.min(deadline, get64(this.#board, at + PROGRESS) + this.#timeout) : deadline;
   }
 
-  #answer(i, status) {
-    const word = Atomics.load(this.#words, WORDS + i);
-    if (word <= 0 || Atomics.compareExchange(this.#words, WORDS + i, word, TAKEN) !== word) return false;
-    if (word % KIND === IDLE) this.#words[SLOTS + i] = NO_REQUEST;
-    const slot = this.#words[SLOTS + i];
-    const done = this.#write(Math.floor(word / KIND), status, slot === NO_REQUEST);
-    if (done && slot >= 0) this.#bytes[FIRST_SLOT + SLOT_SIZE * slot + FLAGS] |= ENDED;
-    Atomics.store(this.#words, WORDS + i, done ? -status : word);
+  // answer answers on a line that has still this word, if its request is due by a time, and returns whether it did. The loop
+  // may have been back, and the word be that of a later request on the connection: only here that cannot change any more.
+  #answer(i, word, status, time) {
+    if (Atomics.compareExchange(this.#words, WORDS + i, word, TAKEN) !== word) return false;
+    const fd = Math.floor(word / KIND);
+    let after = word;
+    let answered = false;
+    if (kind(word) === IDLE && this.#read(fd)) {
+      after = -status; // whether it can be said or not: what was read the loop will never see
+      this.#words[SLOTS + i] = NO_REQUEST;
+      answered = write(fd, status);
+    } else if (kind(word) === WAITING && this.#dueOf(i) <= time && write(fd, status)) {
+      after = -status;
+      answered = true;
+      const slot = this.#words[SLOTS + i];
+      if (slot >= 0) this.#bytes[FIRST_SLOT + SLOT_SIZE * slot + FLAGS] |= ENDED;
+      this.#read(fd);
+    }
+    Atomics.store(this.#words, WORDS + i, after);
     Atomics.notify(this.#words, WORDS + i);
-    return done;
+    return answered;
   }
 
-  // write writes an answer, and takes what has arrived before, so that the end of the connection is no reset.
-  #write(fd, status, onlyIfAsked) {
-    try {
-      if (!this.#read(fd) && onlyIfAsked) return false;
-      fs.writeSync(fd, raw(status));
-      return true;
-    } catch {
-      return false; // the client is gone, or its socket takes nothing
-    }
-  }
-
-  // read is whether anything had arrived.
+  // read takes what has arrived, so that the end of the connection is no reset, and returns whether there was something.
   #read(fd) {
-    let some = false;
+    let pieces = 0;
     try {
-      while (fs.readSync(fd, this.#rest) > 0) some = true;
-    } catch (error) {
-      if (error.code !== 'EAGAIN') throw error;
-    }
-    return some;
+      while (pieces < PIECES && fs.readSync(fd, this.#rest) > 0) pieces++;
+    } catch {} // there is no more, or the client is gone
+    return pieces > 0;
+  }
+}
+
+// kind is of which kind a word is, 0 if this thread may not answer.
+function kind(word) {
+  return Math.max(0, word) % KIND;
+}
+
+// write is whether an answer could be written, or the beginning of it: the client may be gone, or its socket take nothing.
+function write(fd, status) {
+  try {
+    return fs.writeSync(fd, raw(status)) > 0;
+  } catch {
+    return false;
   }
 }
 

@@ -7,6 +7,7 @@ const http = require('node:http');
 const http2 = require('node:http2');
 const { once } = require('node:events');
 const { test } = require('node:test');
+const { setImmediate: turn } = require('node:timers/promises');
 const { LAYOUT } = require('../lib/board.cjs');
 const { NEVER, now } = require('../lib/clock.cjs');
 const { Deputy } = require('../lib/deputy.cjs');
@@ -92,6 +93,62 @@ test('all that have nothing yet are refused', { timeout: LONG }, async (t) => {
     assert.match(client.got, REFUSED);
   }
   assert.equal(silent.got, '');
+});
+
+test('what cannot be answered is the loop\'s as it was', { timeout: LONG }, async (t) => {
+  let got = '';
+  const { raw, next, deputy } = await start(t, (request, response) => {
+    request.setEncoding('latin1').on('data', (piece) => (got += piece)).on('end', () => response.end(got));
+  });
+  const client = raw('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nbody');
+  await next();
+  while (got !== 'body') await turn();
+  client.write('-rest'); // which the kernel has, and the loop has not read
+  const full = t.mock.method(fs, 'writeSync', () => {
+    throw Object.assign(new Error('its socket takes nothing'), { code: 'EAGAIN' });
+  });
+  assert.equal(deputy.expire(now()), 0);
+  assert.equal(full.mock.callCount(), 1);
+  while (!client.got) await once(client, 'data');
+  assert.match(client.got, /^HTTP\/1.1 200 OK\r\n[^]*body-rest/);
+
+  // An answer that cannot be said leaves nothing of a request that was read.
+  client.write(GET);
+  assert.equal(deputy.refuse(), 0);
+  client.write(GET);
+  assert.equal(await client.closed_, '');
+  assert.doesNotMatch(client.got, /body-rest[^]*HTTP/);
+});
+
+test('a client that sends and sends holds nobody up', { timeout: LONG }, async (t) => {
+  const { raw, next, deputy } = await start(t);
+  const client = raw(GET);
+  await next();
+  const endless = t.mock.method(fs, 'readSync', (fd, bytes) => {
+    assert.ok(endless.mock.callCount() < 10_000);
+    return bytes.length;
+  });
+  assert.equal(deputy.expire(now()), 1);
+  assert.ok(endless.mock.callCount() < 10_000);
+  while (!client.got) await once(client, 'data');
+  assert.match(client.got, ENDED);
+});
+
+test('a request that came meanwhile is not answered for the one before', { timeout: LONG }, async (t) => {
+  const { raw, next, deputy, board } = await start(t);
+  const client = raw(GET);
+  const line = of((await next()).socket);
+  const { compareExchange } = Atomics;
+  const meanwhile = t.mock.method(Atomics, 'compareExchange', (...args) => {
+    meanwhile.mock.restore();
+    line.take();
+    line.idle();
+    line.begin(board.take(now() + 3600 * 1e9, 0, 'GET', '/later', ''));
+    return compareExchange(...args);
+  });
+  assert.equal(deputy.expire(now()), 0);
+  assert.equal(client.got, '');
+  assert.ok(deputy.due() > now() && deputy.due() < NEVER); // it has the later one, when that is due
 });
 
 test('nobody is answered twice', { timeout: LONG }, async (t) => {

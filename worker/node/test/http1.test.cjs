@@ -8,6 +8,7 @@ const { serve, SHORT, LONG, pause } = require('../testing/serve.cjs');
 
 const start = (t, limits, handler) => serve(t, limits, http.createServer(handler));
 
+const LINGER = 1000; // milliseconds, as in http1.cjs
 const GET = 'GET /a?secret HTTP/1.1\r\nHost: x\r\nX-Request-Id: 7\r\n\r\n';
 
 test('what is answered has its line', { timeout: LONG }, async (t) => {
@@ -126,6 +127,9 @@ test('a body that arrives is progress', { timeout: LONG }, async (t) => {
 });
 
 test('who has sent a body that nobody reads sees the answer', { timeout: LONG }, async (t) => {
+  // However long it takes to send it: the worker does not wait for ever, but that is not what is asked here.
+  const { setTimeout: real } = globalThis;
+  const timers = t.mock.method(globalThis, 'setTimeout', (call, delay, ...args) => real(call, delay === LINGER ? LONG : delay, ...args));
   const { raw, leave } = await start(t, { timeout: SHORT }, (request, response) => {
     if (request.url === '/early') response.writeHead(413).end();
   });
@@ -138,6 +142,7 @@ test('who has sent a body that nobody reads sees the answer', { timeout: LONG },
   assert.equal(await post('/hang'), 'HTTP/1.1 504');
   leave.abort();
   assert.equal(await post('/early'), 'HTTP/1.1 413');
+  assert.equal(timers.mock.calls.filter(({ arguments: [, delay] }) => delay === LINGER).length, 2);
 });
 
 test('request_timeout holds whatever the progress', { timeout: LONG }, async (t) => {
