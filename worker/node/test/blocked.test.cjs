@@ -235,7 +235,7 @@ test('a worker with a blocked event loop owes nobody an answer', WITH_MASTER, as
 
 test('an event loop that comes back has nobody answered twice', WITH_MASTER, async (t) => {
   const fleet = await Fleet.start(t, APPLICATION, 'workers = 1\ntimeout = "1s"\nlog.access_format = "json"');
-  const { status, body } = await fleet.get('/blocks=1700');
+  const { status, body } = await fleet.get('/blocks=1400');
   assert.deepEqual([status, body], [504, 'Gateway Timeout\n']);
   assert.equal((await fleet.get('/')).body, 'answered');
   await fleet.until(() => fleet.access().split('\n').length > 2);
@@ -243,7 +243,7 @@ test('an event loop that comes back has nobody answered twice', WITH_MASTER, asy
   assert.deepEqual(
     lines.map((line) => [line.target, line.status, line.ended]),
     [
-      ['/blocks=1700', 504, 'timeout'],
+      ['/blocks=1400', 504, 'timeout'],
       ['/', 200, 'ok'],
     ],
   );

@@ -114,11 +114,11 @@ test('what the client takes is progress, and what waits for it is not', { timeou
 });
 
 test('a body that arrives is progress', { timeout: LONG }, async (t) => {
-  const { line, raw } = await start(t, { timeout: SHORT }, (request, response) => {
+  const { line, raw } = await start(t, { timeout: 4 * SHORT }, (request, response) => {
     request.resume().on('end', () => response.end('all'));
   });
-  const socket = raw('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n');
-  for (let i = 0; i < 8; i++) {
+  const socket = raw('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\n');
+  for (let i = 0; i < 12; i++) {
     await pause(SHORT / 2);
     socket.write('x');
   }
