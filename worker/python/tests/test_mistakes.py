@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import FOREVER, Start, environment
 
+from gosuper import _version
+
 LIFESPAN = """
     import asyncio
     async def app(scope, receive, send):
@@ -53,6 +55,36 @@ def test_what_cannot_be_loaded(tmp_path: Path, app: str, said: str) -> None:
     run = serve(tmp_path, *app.split())
     assert run.returncode != 0
     assert said.replace("FOLDER", str(tmp_path)) in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("missing", "app", "said"),
+    [
+        ("uvicorn", "app = None", "gosuper: error: uvicorn is not installed"),
+        (
+            "a2wsgi",
+            "def app(environ, start): pass",
+            "gosuper: error: this is a WSGI application, and a2wsgi is not",
+        ),
+        ("", "app = None", f"gosuper: error: uvicorn 0.50.0 is another than gosuper knows, which is {_version.TESTED}: "),
+    ],
+)
+def test_what_the_extra_would_install(tmp_path: Path, missing: str, app: str, said: str) -> None:
+    (tmp_path / "served.py").write_text(app)
+    code = f"import sys; sys.modules[{missing!r}] = None"
+    if not missing:
+        (tmp_path / "uvicorn.py").write_text("__version__ = '0.50.0'")
+        code = "import sys; sys.path.insert(0, '')"
+    code += "; from gosuper._runner import main; main(['served:app'])"
+    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    assert run.returncode == 2
+    assert run.stderr.splitlines()[-2].startswith(said)
+    assert run.stderr.splitlines()[-1] == 'gosuper: hint: pip install "gosuper[uvicorn]"'
+
+
+def test_the_version_that_is_known_is_the_one_that_the_extra_installs() -> None:
+    project = (Path(__file__).parents[1] / "pyproject.toml").read_text()
+    assert re.findall(r'"uvicorn\[standard\]==(.*?)"', project) == [_version.TESTED]
 
 
 def test_lifespan_that_hangs(master: Start) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import gc
+import json
+import os
 import threading
 import weakref
+from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,8 +17,9 @@ import pytest
 from protocols import ask, connecting, ours, theirs
 
 from gosuper import _accesslog, _layout
+from gosuper._accesslog import AccessLog
 from gosuper._board import texts
-from gosuper._connection import HTTP1Connection
+from gosuper._connection import TaskStarter
 
 pytestmark = pytest.mark.usefixtures("stores")
 
@@ -101,11 +106,59 @@ def test_an_exception_that_was_answered(status: int, then: str, ending: str) -> 
     asyncio.run(run())
 
 
+class Code(int, enum.Enum):
+    """Numbers that write themselves by their names."""
+
+    OK = 200
+
+
+@pytest.mark.parametrize("http", ["httptools", "h11"])
+@pytest.mark.parametrize(
+    ("status", "logged", "answered"),
+    [
+        (Code.OK, 200, True),
+        (HTTPStatus.OK, 200, True),
+        (True, 1, False),
+        (99, 99, False),
+        (1000, 0, False),
+        (-200, 0, False),
+        (10**99, 0, False),
+        ("200", 0, False),
+        (None, 0, False),
+        ([200], 0, False),
+    ],
+)
+def test_an_answer_with_any_status(http: str, status: Any, logged: int, answered: bool) -> None:
+    """It is counted once and logged in a line of JSON, and leaves nothing behind, whatever the server makes of it."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"5")]})
+        await send({"type": "http.response.body", "body": b"hello"})
+
+    async def run() -> None:
+        connection = ours(app, http=http)
+        ledger = connection.ledger
+        read, write = os.pipe()
+        os.set_blocking(write, False)
+        ledger._log = AccessLog(write, True, 1)
+        assert (b"hello" in await ask(connection, GET)) == answered != connection.transport.closed
+        os.close(write)
+        with open(read) as lines:
+            (line,) = map(json.loads, lines)
+        assert (line["status"], line["ended"]) == (logged, "ok" if answered else "panic")
+        assert type(line["status"]) is int
+        assert (ledger.slots.started, ledger.slots.in_flight(), ledger.gate.busy) == (1, 0, 0)
+        assert list(ledger.board._words[24:30]) == [1, *(int(answered and of == 2) for of in range(1, 6))]
+        assert not ledger.deadlines.running
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize(("http", "hooked"), [("httptools", True), ("httptools", False), ("h11", False), ("zttp", False)])
 def test_the_task_of_a_request_is_known(http: str, hooked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is known early where the server starts it by a method of its own, and else all the same."""
+    """It is known early where the server starts it by a method that is known, and else all the same."""
     if not hooked:
-        monkeypatch.delattr(HTTP1Connection, "_start_asgi_task")
+        monkeypatch.setattr("uvicorn.__version__", "0.54.1")
     seen: list[tuple[bool, bool]] = []
 
     async def run() -> None:
@@ -118,6 +171,7 @@ def test_the_task_of_a_request_is_known(http: str, hooked: bool, monkeypatch: py
         for _ in range(2):
             assert b"hello" in await ask(connection, GET)
         assert not connection.tasks
+        assert connection.ledger.knows_heads == isinstance(connection, TaskStarter) == hooked
 
     asyncio.run(run())
     assert seen == [(True, hooked)] * 2

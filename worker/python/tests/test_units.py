@@ -14,7 +14,15 @@ import pytest
 from uvicorn.importer import import_from_string
 
 from gosuper import _environ, _options
-from gosuper._connection import AnyProgress, BodyProgress, Connection, HTTP1Connection, HTTPConnection, WebSocketConnection
+from gosuper._connection import (
+    AnyProgress,
+    BodyProgress,
+    Connection,
+    HTTP1Connection,
+    HTTPConnection,
+    TaskStarter,
+    WebSocketConnection,
+)
 from gosuper._deadlines import NEVER, STREAMING, UPGRADED, WAITING, Deadlines, due
 from gosuper._drain import Drain
 from gosuper._environ import Limits, take
@@ -240,7 +248,7 @@ def test_mixins_have_names_of_their_own() -> None:
     }  # fmt: skip
     mixins = (
         Connection, AnyProgress, BodyProgress, HTTPConnection, HTTP1Connection, WebSocketConnection, HTTP2Connection,
-        EitherConnection,
+        EitherConnection, TaskStarter,
     )  # fmt: skip
     ours = {
         name for mixin in mixins for name in (*vars(mixin), *inspect.get_annotations(mixin)) if not name.startswith("__")

@@ -197,6 +197,19 @@ class HTTP1Connection(HTTPConnection):
             self.ledger.finish(request)
         super().connection_lost(exc)
 
+    def on_response_complete(self) -> None:
+        """Finish the request before the next one begins, unless what is complete is an answer in its place."""
+        request = self.running
+        if request is not None and not request.ended:
+            self.ledger.completed(request)
+        super().on_response_complete()
+
+
+class TaskStarter(_Base):
+    """A connection of a server that starts the task of a request by a method of its own, which is this one."""
+
+    serving: asyncio.Task[Any] | None
+
     def _start_asgi_task(self, cycle: Any, app: Application) -> None:
         """Have a task serve a request. It says itself when it is over: to be called back costs each another turn."""
         self.serving = None
@@ -207,13 +220,6 @@ class HTTP1Connection(HTTPConnection):
         if not task.done():  # as one that is run at once may be, see asyncio.eager_task_factory
             self.tasks.add(task)
             self.serving = task
-
-    def on_response_complete(self) -> None:
-        """Finish the request before the next one begins, unless what is complete is an answer in its place."""
-        request = self.running
-        if request is not None and not request.ended:
-            self.ledger.completed(request)
-        super().on_response_complete()
 
 
 class WebSocketConnection(AnyProgress, Connection):

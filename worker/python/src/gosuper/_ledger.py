@@ -274,7 +274,7 @@ def _entry(request: Request, status: int, ending: str, now: int) -> Entry:
         method=scope.get("method", "GET"),
         target=target + b"?" + query if query else target,
         proto="HTTP/" + scope.get("http_version", "1.1"),
-        status=status,
+        status=int(status) if 0 < status < 1000 else 0,  # enumerations write themselves by their names
         size=0 if bodiless else request.bytes,
         referer=headers.get(b"referer", b""),
         agent=headers.get(b"user-agent", b""),

@@ -12,7 +12,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gosuper import _mistakes, _options
+from gosuper import _mistakes, _options, _version
 from gosuper._environ import StrayWorkerError, inherited
 from gosuper._process import process
 
@@ -43,9 +43,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         _mistakes.fail("uvicorn is not installed", 'pip install "gosuper[uvicorn]"')
     faulthandler.enable()  # the abort signal, SIGABRT, prints the stacks of all threads, also while this imports
     sys.path.insert(0, options.app_dir)
-    from gosuper._uvicorn import Server
+    try:
+        from gosuper._uvicorn import Server
 
-    config = _config(options)
+        config = _config(options)
+    except (ImportError, AttributeError, TypeError) as error:
+        if _version.is_tested():
+            raise
+        _mistakes.fail(
+            f"uvicorn {_version.installed()} is another than gosuper knows, which is {_version.TESTED}: {error}",
+            'pip install "gosuper[uvicorn]"',
+        )
     _mistakes.load(config)
     _complete()
     if loader is not None:

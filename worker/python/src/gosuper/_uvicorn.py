@@ -17,11 +17,11 @@ import uvicorn
 from uvicorn.config import create_ssl_context
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from gosuper import _board, _stacks, wsgi
+from gosuper import _board, _stacks, _version, wsgi
 from gosuper._accept import Listener
 from gosuper._accesslog import AccessLog
 from gosuper._connect import Connector
-from gosuper._connection import AnyProgress, BodyProgress, Hooks, HTTP1Connection, WebSocketConnection
+from gosuper._connection import AnyProgress, BodyProgress, Hooks, HTTP1Connection, TaskStarter, WebSocketConnection
 from gosuper._environ import Environment
 from gosuper._fleet import Fleet
 from gosuper._gate import Gate
@@ -99,11 +99,12 @@ class Config(uvicorn.Config):
         if self.http2:
             self.http_protocol_class = either(known)
         else:
-            httptools = hasattr(self.http_protocol_class, "on_body")
-            progress = BodyProgress if httptools else AnyProgress
-            if httptools:
+            protocol = self.http_protocol_class
+            mixins: list[type[Any]] = [HTTP1Connection, BodyProgress if hasattr(protocol, "on_body") else AnyProgress]
+            if _version.is_tested() and hasattr(protocol, "_start_asgi_task"):  # which is uvicorn's for httptools
                 ledger.heads, ledger.knows_heads = self.heads, True
-            self.http_protocol_class = type("HTTP", (HTTP1Connection, progress, self.http_protocol_class), known)
+                mixins.append(TaskStarter)
+            self.http_protocol_class = type("HTTP", (*mixins, protocol), known)
         if self.ws_protocol_class is not None:
             self.ws_protocol_class = type("WebSocket", (WebSocketConnection, self.ws_protocol_class), known)
 
