@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -140,6 +141,29 @@ func TestColumns(t *testing.T) {
 		if i < 0 || strings.Count(lines[i], "; ratio ") != 2 {
 			t.Errorf("no ratios of %q in\n%s", figure, out)
 		}
+	}
+}
+
+// TestHop: what stands before the program is weighed, and nothing else is.
+func TestHop(t *testing.T) {
+	cmd, _ := program(t, "--rounds=1", "--duration=100ms", "--connections=4", "--against=bare", "hop")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if weight := regexp.MustCompile(`(?m)^\| +\| PSS of the hop \| [1-9][0-9.]* MiB \| – \|$`); !weight.Match(out) {
+		t.Errorf("no weight of the front alone in\n%s", out)
+	}
+}
+
+// TestFew: workers that are full are those of the target.
+func TestFew(t *testing.T) {
+	b := &bench{options: options{gosuper: "gosuper"}}
+	many := b.gosuperWith(4, []string{"node", "agent.cjs"}, "--timeout", "1s")
+	got, want := many.few(), "gosuper -b fd://3 -w 2 --worker-connections 2 --log-format json --timeout 1s -- node agent.cjs"
+	if words := strings.Join(got.args, " "); words != want || got.workers != 2 || many.args[4] != "4" {
+		t.Errorf("%+v of %+v", got, many)
 	}
 }
 

@@ -3,16 +3,36 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 )
+
+// hopped is a scenario that also weighs what stands before the program: gosuper's front, or
+// nginx.
+func hopped(run func(context.Context, *bench, *target) (sample, error)) func(context.Context, *bench, *target) (sample, error) {
+	return func(ctx context.Context, b *bench, t *target) (sample, error) {
+		s, err := run(ctx, b, t)
+		hop := slices.DeleteFunc(family(t.roots()...), func(s stat) bool {
+			words, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", s.pid)) // nothing of one that has ended
+			return !bytes.HasPrefix(words, []byte("gosuper: proxy")) && !bytes.HasPrefix(words, []byte("nginx: "))
+		})
+		if err != nil || len(hop) == 0 {
+			return s, err
+		}
+		_, proportional := memory(hop)
+		return append(s, size("PSS of the hop", proportional)), nil
+	}
+}
 
 // nginx is a bare agent behind nginx, with as many processes as behind a front.
 func (b *bench) nginx() []spec {

@@ -57,14 +57,14 @@ func TestNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	args := []string{"--node", "--modules=" + modules, "--rounds=1", "--duration=200ms", "--connections=4"}
-	cmd, _ := program(t, append(args, "steady", "reload", "recycle", "stop")...)
+	cmd, _ := program(t, append(args, "steady", "reload", "recycle", "stop", "spread")...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("%v\n%s%s", err, out, &stderr)
 	}
-	if want := "| scenario | figure | gosuper | cluster |\n"; !strings.HasPrefix(string(out), want) {
+	if want := "| scenario | figure | gosuper | cluster | gosuper before node |\n"; !strings.HasPrefix(string(out), want) {
 		t.Errorf("this does not begin with %s:\n%s", want, out)
 	}
 }

@@ -224,14 +224,14 @@ func spread(ctx context.Context, b *bench, t *target) (sample, error) {
 	if t.name != "gosuper" {
 		return s, nil
 	}
-	full, err := b.full(ctx)
+	full, err := b.full(ctx, t.spec)
 	return append(s, full), err
 }
 
-// full sends 8 requests of a second at once to two workers that take 2 each, and
+// full sends 8 requests of a second at once to two workers of gosuper that take 2 each, and
 // counts how many were answered after how many seconds.
-func (b *bench) full(ctx context.Context) (figure, error) {
-	t, err := b.start(ctx, b.gosuper(2, "--worker-connections", "2"))
+func (b *bench) full(ctx context.Context, s spec) (figure, error) {
+	t, err := b.start(ctx, s.few())
 	if err != nil {
 		return figure{}, err
 	}

@@ -16,7 +16,7 @@ type wish struct {
 	requests int      // after which a worker is replaced; 0: never
 	timeout  bool     // a limit of one second
 	preload  bool     // where it can: the application is loaded once
-	hop      bool     // also what reloads by a hop before servers that know nothing of it
+	hop      bool     // also hops before servers that know nothing of gosuper
 	env      []string // of the application, see ballast.py
 }
 

@@ -45,14 +45,14 @@ var scenarios = []scenario{
 		specs: func(b *bench) []spec {
 			return append([]spec{b.ours(1, "--worker-class", "proxy"), b.bare("bare", 1)}, b.nginx()...)
 		},
-		run: steady, lasting: true,
+		run: hopped(steady), lasting: true,
 	},
 	{
 		name: "hopstream", about: "the same for 200 streams at a time, each of 60 tokens 50 ms apart",
 		specs: func(b *bench) []spec {
 			return append([]spec{b.ours(1, "--worker-class", "proxy"), b.bare("bare", 1)}, b.nginx()...)
 		},
-		run: stream, lasting: true,
+		run: hopped(stream), lasting: true,
 	},
 	{
 		name: "reload", about: "one reload after the other under load, of three kinds",
@@ -114,7 +114,7 @@ var scenarios = []scenario{
 		specs: func(b *bench) []spec {
 			return slices.Concat([]spec{b.gosuper(4), b.bare("bare", 4)}, b.gunicorn(4), b.uvicorn(4))
 		},
-		workers: 4, node: true,
+		wish: wish{hop: true}, workers: 4, node: true,
 		run: spread,
 	},
 	{

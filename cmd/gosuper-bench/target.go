@@ -69,6 +69,14 @@ func (b *bench) gosuperWith(workers int, agent []string, flags ...string) spec {
 	}
 }
 
+// few is a gosuper with two of its workers, which take two requests at a time.
+func (s spec) few() spec {
+	at := slices.Index(s.args, "-w")
+	s.args = slices.Concat(s.args[:at], []string{"-w", "2", "--worker-connections", "2"}, s.args[at+2:])
+	s.workers = 2
+	return s
+}
+
 // bare is so many processes of net/http on one socket.
 func (b *bench) bare(name string, copies int) spec {
 	return spec{name: name, args: []string{self(), "agent", "--bare"}, copies: copies, mark: agentReady, parts: 1, workers: copies}
