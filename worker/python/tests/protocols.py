@@ -28,7 +28,7 @@ DATE = (b"date", b"Sat, 28 Nov 2026 20:00:00 GMT")
 
 
 class Transport:
-    """One that keeps what is written."""
+    """One that keeps what is written until it is closed."""
 
     def __init__(self) -> None:
         self.written: list[bytes] = []
@@ -38,7 +38,8 @@ class Transport:
         return {"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)}.get(name)
 
     def write(self, data: bytes) -> None:
-        self.written.append(data)
+        if not self.closed:
+            self.written.append(data)
 
     def close(self) -> None:
         self.closed = True

@@ -132,3 +132,72 @@ def test_a_head_is_written_once() -> None:
         return known
 
     assert asyncio.run(run()) == [True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("app", "request_", "writes"),
+    [
+        (answering(200, [LENGTH], b"hello"), GET, 1),
+        (answering(200, [], b"hello"), GET, 1),
+        (answering(200, [], b"hel", b"lo", b""), GET, 3),
+        (answering(200, [LENGTH], b"hello"), GET.replace(b"1.1", b"1.0"), 1),
+        (answering(200, [(b"content-length", b"100000")], b"x" * 100000), GET, 2),
+    ],
+)
+def test_a_head_goes_out_with_what_follows(app: Any, request_: bytes, writes: int) -> None:
+    """Whether it is known or not."""
+
+    async def run() -> None:
+        connection = ours(app)
+        for _ in range(3):
+            if not connection.transport.closed:
+                await ask(connection, request_)
+                assert len(connection.transport.written) == writes
+
+    asyncio.run(run())
+
+
+def test_a_head_waits_for_nothing_else() -> None:
+    """What follows later, or never, does not keep it."""
+
+    async def run() -> None:
+        asked = asyncio.Event()
+        go_on = asyncio.Event()
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": [LENGTH]})
+            asked.set()
+            await go_on.wait()
+            await send({"type": "http.response.body", "body": b"hello"})
+
+        connection = ours(app)
+        for _ in range(2):
+            connection.transport.written.clear()
+            answer = asyncio.ensure_future(ask(connection, GET))
+            await asked.wait()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert len(connection.transport.written) == 1
+            go_on.set()
+            assert (await answer).endswith(b"\r\n\r\nhello")
+            assert len(connection.transport.written) == 2
+            asked.clear()
+            go_on.clear()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_head_is_written_before_its_connection_ends(fails: bool) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [LENGTH]})
+        if fails:
+            raise LookupError
+
+    async def run() -> None:
+        uvicorn, gosuper = theirs(app), ours(app)
+        assert await ask(gosuper, GET) == await ask(uvicorn, GET)
+        assert uvicorn.transport.closed
+        assert gosuper.transport.closed
+
+    asyncio.run(run())

@@ -44,7 +44,7 @@ def test_pipelined(number: int) -> None:
             connection.data_received(number * GET)
             for _ in range(ENOUGH):
                 await asyncio.sleep(0)
-        assert gosuper.transport.written == uvicorn.transport.written
+        assert b"".join(gosuper.transport.written) == b"".join(uvicorn.transport.written)
         assert b"".join(gosuper.transport.written).count(b"hello") == number
         slots = gosuper.ledger.slots
         assert (slots.started, slots.in_flight(), gosuper.ledger.gate.busy) == (number, 0, 0)

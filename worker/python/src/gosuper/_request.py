@@ -49,6 +49,8 @@ class Request:
     """The client has hung up."""
     telling = True
     """Whether the answer says something of the application."""
+    head = b""
+    """What its answer begins with, until that is written."""
     # The server's own state of the answer, where that is known; and while its parts are chunks also what they take.
     _cycle: Any = None
     _chunks: tuple[Any, Any, Any] | None = None
@@ -91,6 +93,12 @@ class Request:
         if not self.ended:
             self.progress = self.ledger.slots.progress(self.slot, progress)
 
+    def flush(self) -> None:
+        """Write the head of the answer, if that waits for what follows."""
+        head, self.head = self.head, b""
+        if head and not self._cycle.disconnected and not self._cycle.transport.is_closing():
+            self._cycle.transport.write(head)
+
     def replaced(self) -> None:
         """Note what the server says in place of an application that has begun no answer; of another than ours that is
         not known."""
@@ -124,24 +132,33 @@ class Request:
                 if size and self._chunks is not None:
                     cycle, flow, write = self._chunks
                     if not flow.write_paused and not cycle.disconnected:
-                        write((CHUNKS[size] if size < KNOWN_CHUNKS else b"%x\r\n" % size) + body + b"\r\n")
+                        chunk = (CHUNKS[size] if size < KNOWN_CHUNKS else b"%x\r\n" % size) + body + b"\r\n"
+                        if self.head:
+                            chunk, self.head = self.head + chunk, b""
+                        write(chunk)
                         return
+                if self.head:
+                    self.flush()
                 await self.raw_send(message)
                 return
             self._chunks = None
             if self.gone or self.connection is None or not self.connection.completes:
+                self.flush()
                 await self.raw_send(message)
                 self.bytes += len(body)
                 self.ledger.completed(self)
                 return
             self.bytes += len(body)
-            if self._cycle is None or not write_last(self._cycle, body):
+            if self._cycle is not None and write_last(self._cycle, self.head, body):
+                self.head = b""
+            else:
+                self.flush()
                 await self.raw_send(message)
         elif kind == "http.response.start":
             if not self._begin(message["status"], STREAMING):
                 return
             ledger, cycle = self.ledger, self._cycle
-            if cycle is None or ledger.closing or not ledger.heads.begin(cycle, message):
+            if cycle is None or ledger.closing or not ledger.heads.begin(self, cycle, message):
                 await self._send_head(message)
             if cycle is not None and cycle.chunked_encoding and takes_chunks(cycle):
                 self._chunks = cycle, cycle.flow, cycle.transport.write
@@ -155,7 +172,7 @@ class Request:
         elif self._cycle is None or self.ledger.closing:
             await self.raw_send(message)
         else:
-            await self.ledger.heads.learn(self._cycle, self.raw_send, message)
+            await self.ledger.heads.learn(self, self._cycle, self.raw_send, message)
 
     async def _send_other(self, kind: str, message: Message) -> None:
         if kind == "websocket.accept":
@@ -166,6 +183,7 @@ class Request:
         elif kind == "websocket.http.response.start":
             self._begin(message["status"], STREAMING)
         self.touch()
+        self.flush()
         await self.raw_send(message)
 
     def _begin(self, status: int, phase: int) -> bool:

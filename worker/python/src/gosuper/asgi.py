@@ -78,9 +78,11 @@ class Accounting:
                 else:
                     await self._direct(scope, receive, request.send)
                 if not (request.finished or request.complete) and (request.phase == WAITING or scope["type"] == "http"):
+                    request.flush()
                     ledger.finish(request, _accesslog.PANIC)  # without an answer, or in the middle of it
         except BaseException as error:
             if not request.ended:
+                request.flush()
                 cancelled = isinstance(error, asyncio.CancelledError)  # not by the application, as a rule
                 request.telling = not cancelled
                 ledger.finish(request, _accesslog.PANIC)
