@@ -3,6 +3,7 @@
 package supervisor
 
 import (
+	"errors"
 	"syscall"
 	"testing"
 
@@ -46,5 +47,26 @@ func TestLastWords(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// A loader that closes its end some time before it exits, as an interpreter does, is judged
+// by its exit: one that knows that every other would fail is the last.
+func TestLoaderExitsSlowly(t *testing.T) {
+	started := 0
+	log := zap.New(&counter{LevelEnabler: zapcore.InfoLevel, line: func(message string) {
+		if message == "loader started" {
+			started++
+		}
+	}})
+	c := load(t, "workers = 1\npreload = true\n[restart]\nbackoff_min = \"1ms\"\nbackoff_max = \"1ms\"\n")
+	c.Command = []string{"/bin/sh", "-c", `eval "exec $GOSUPER_LOADER_FD>&-"; sleep 0.5; exit 78`}
+	_, ended := real(t, c, log)
+	err := <-ended
+	if boot, ok := errors.AsType[*BootError](err); !ok || boot.Status != "exit status 78" {
+		t.Errorf("the master ended with %v", err)
+	}
+	if started != 1 {
+		t.Errorf("%d loaders were started, want 1", started)
 	}
 }

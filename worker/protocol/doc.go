@@ -338,12 +338,12 @@
 //     application has run;
 //  4. goes on as a worker: with the header of the board, if it is not written yet.
 //
-// A loader that has not answered for ten seconds (SpawnTimeout) is taken for hung:
-// it gets the abort signal, and SIGKILL two seconds later (AbortGrace), as one does that
-// is not ready within startup_timeout. One that reads the end of file is not needed any more, or has no master: it
-// exits with status 0, and is killed two seconds later (UnloadGrace). Its workers live
-// on in both cases, and when the loader ends by itself: another one is started when
-// the next worker is needed.
+// A loader that has not answered for ten seconds (SpawnTimeout) is taken for hung: it gets the abort
+// signal, and SIGKILL two seconds later (AbortGrace), as one does that is not ready within
+// startup_timeout. One that reads the end of file is not needed any more, or has no master: it exits
+// with status 0. It is ended two seconds later (UnloadGrace), as is one that closes its descriptor and
+// does not exit. Its workers live on in all these cases, and when the loader ends by itself: another
+// one is started when the next worker is needed.
 //
 // What cannot be understood is ignored, and logged. A process whose SPAWNED nobody
 // waits for is killed if it is a child of the master.

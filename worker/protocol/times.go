@@ -50,6 +50,7 @@ const (
 	// SpawnTimeout is how long a loader may take to make one worker. A fork takes
 	// milliseconds: who needs longer hangs.
 	SpawnTimeout = 10 * time.Second
-	// UnloadGrace is what a loader has to exit once nobody needs it any more.
+	// UnloadGrace is what a loader has to exit once nobody needs it any more, or it has
+	// closed its descriptor.
 	UnloadGrace = 2 * time.Second
 )

@@ -121,9 +121,9 @@ func (l *Loader) Cancel(seq int) (taken bool) {
 	return len(l.waiting) < before
 }
 
-// next sends the next request.
+// next sends the next request. One that nobody can read waits for the end of the loader.
 func (l *Loader) next() {
-	for l.asked == nil && len(l.waiting) > 0 {
+	for l.asked == nil && len(l.waiting) > 0 && (l.gone || !l.ended) {
 		r := l.waiting[0]
 		l.waiting = l.waiting[1:]
 		err := ErrGone
@@ -152,7 +152,7 @@ func (l *Loader) Heard(m Message, believe func(pid int) error) error {
 		if l.gone {
 			l.Fail(ErrGone)
 		} else {
-			l.due = time.Now() // it is about to be reaped
+			l.due = time.Now().Add(protocol.UnloadGrace) // which a process does that ends, and how it ends comes after
 		}
 	case m.Spawned == 0 && m.Failed == 0:
 	case l.asked == nil || l.asked.Seq != max(m.Spawned, m.Failed):

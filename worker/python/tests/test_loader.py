@@ -226,16 +226,18 @@ def test_wishes_that_make_no_sense(loader: Start) -> None:
 
 
 @pytest.mark.parametrize(
-    ("app", "status", "last"),
+    ("app", "options", "status", "last"),
     [
-        ("def f():\n    raise ValueError('on purpose')\nf()", 1, "ValueError: on purpose"),
-        ("app = ", 78, "SyntaxError: invalid syntax"),
-        ("import gosuper\ngosuper.sockets()", 1, "a server of one's own needs `preload = false`"),
+        ("def f():\n    raise ValueError('on purpose')\nf()", [], 1, "ValueError: on purpose"),
+        ("app = ", [], 78, "SyntaxError: invalid syntax"),
+        ("app = None", ["--fd", "3"], 78, "set bind in supervisor.toml"),
+        ("import gosuper\ngosuper.sockets()", [], 1, "a server of one's own needs `preload = false`"),
     ],
 )
-def test_application_that_does_not_load(loader: Start, app: str, status: int, last: str) -> None:
-    m = loader(app)
+def test_application_that_does_not_load(loader: Start, app: str, options: list[str], status: int, last: str) -> None:
+    m = loader(app, *options)
     assert m.hear() == ("", 0)
+    assert not Path(f"/proc/{m.loader.pid}/cmdline").read_bytes(), "its end is heard of before it has come"
     assert m.loader.wait() == status
     assert m.output().rstrip().endswith(last)
 

@@ -27,13 +27,13 @@ _OURS = ("host", "port", "app_dir", "cancel_on_disconnect", "log_config")
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Serve an application until told to finish."""
+    loader = _loader() if process.environment.loader >= 0 else None  # first: it sees to it that its end is told as it is
     try:
         options = _options.parse(argv)
     except SystemExit as error:
         if not error.code:
             raise  # --help
         _mistakes.give_up(2)
-    loader = _loader() if process.environment.loader >= 0 else None
     if loader is None:
         try:
             process.environment.require()
