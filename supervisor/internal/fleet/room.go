@@ -13,6 +13,7 @@ type room struct {
 	still     bool    // nothing lives but what serves, and every slot is served that is in no backoff and has a lease
 	whole     bool    // it is so of those in a backoff as well
 	faltering bool    // a slot is in the backoff of the current revision
+	awaited   bool    // a [Memory] is, by the successor of a stuck worker
 	taken     []bool  // places, up to the highest; nil: not asked for yet
 	place     int     // no lower one is free
 	leases    *leases // who holds which; nil: not asked for yet

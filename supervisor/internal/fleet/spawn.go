@@ -20,7 +20,7 @@ func (f *Fleet) spawn() {
 	if f.Stopping() {
 		return // what serves is good enough for the time that is left
 	}
-	if f.candidate != nil && f.candidate.canary == 0 {
+	if f.candidate != nil && f.candidate.canary == 0 && !r.awaited { // whoever relieves a stuck worker comes first
 		f.spawnCanary(r)
 		f.spawnMissing(r) // the slot it was given need not wait for it any more
 	}
@@ -204,6 +204,7 @@ func (f *Fleet) succeed(r *room, w *Worker) {
 			return
 		}
 		beside = f.fit(r, w.Slot)
+		r.awaited = r.awaited || w.Stuck && beside == unknown
 	}
 	switch {
 	case beside == fits:
