@@ -21,7 +21,8 @@ type kills struct {
 	untold  int                        `state:"-"` // how many of whom somebody waits for an answer
 	next    bool                       `state:"-"` // one is going to begin
 	busy    bool                       `state:"-"` // one is under way
-	late    chan struct{}              `state:"-"` // closed when the last one is over that was not waited for; nil: there is none
+	late    bool                       `state:"-"` // one goes on that is not waited for any more
+	blind   bool                       `state:"-"` // the next one counts also those of whom nothing was known
 	after   []func()                   `state:"-"` // what waits until nobody waits
 }
 
@@ -33,8 +34,10 @@ func (k *kills) enter(n uint64, ok bool) (fresh uint64) {
 	if !ok {
 		return 0
 	}
-	fresh = max(n, k.seen) - k.seen
-	k.seen = n
+	if !k.blind {
+		fresh = max(n, k.seen) - k.seen
+	}
+	k.seen, k.blind = n, false
 	return fresh
 }
 
@@ -46,23 +49,19 @@ func (s *Scales) CountKills(l *loop.Loop) {
 	if k := &s.kills; !k.next {
 		k.next = true
 		if !k.busy {
-			go l.Report(func() { k.begin(l) })
+			go l.Report(func() { s.count(l) })
 		}
 	}
 }
 
-// begin begins a count.
-func (k *kills) begin(l *loop.Loop) {
+// count begins a count.
+func (s *Scales) count(l *loop.Loop) {
+	k := &s.kills
 	asked := k.waiting
 	k.waiting, k.next, k.busy = nil, false, true
-	if k.late != nil {
-		select {
-		case <-k.late:
-			k.late = nil
-		default: // it hangs
-			k.end(l, asked, 0)
-			return
-		}
+	if k.late {
+		s.counted(l, asked, 0)
+		return
 	}
 	over := make(chan struct{})
 	var n uint64
@@ -76,25 +75,32 @@ func (k *kills) begin(l *loop.Loop) {
 		defer limit.Stop()
 		select {
 		case <-over:
-			l.Report(func() { k.end(l, asked, k.enter(n, ok)) })
+			l.Report(func() { s.counted(l, asked, k.enter(n, ok)) })
+			return
 		case <-limit.C:
 			l.Report(func() {
-				k.late = over
-				k.end(l, asked, 0)
+				k.late, k.blind = true, true
+				s.counted(l, asked, 0)
 			})
 		}
+		<-over
+		l.Report(func() {
+			k.late = false
+			s.CountKills(l) // lest others are blamed for those that were killed meanwhile
+		})
 	}()
 }
 
-// end tells who waited that the kernel has killed so many of them.
-func (k *kills) end(l *loop.Loop, asked []func(bool), fresh uint64) {
+// counted tells who waited that the kernel has killed so many of them.
+func (s *Scales) counted(l *loop.Loop, asked []func(bool), fresh uint64) {
+	k := &s.kills
 	k.untold -= len(asked)
 	for i, tell := range asked {
 		tell(uint64(i) < fresh)
 	}
 	k.busy = false
 	if k.next {
-		k.begin(l)
+		s.count(l)
 		return
 	}
 	after := k.after
