@@ -139,7 +139,7 @@ func (e *Endpoint) Finish(pid int) Message {
 	e.readers.Wait()
 	e.receiveRest(e.pairFd, anybody)
 	if e.datagram != nil {
-		e.receiveRest(e.datagramFd, familyOf(pid))
+		e.receiveRest(e.datagramFd, remainsOf(pid))
 	}
 	return e.inbox.take()
 }

@@ -93,23 +93,23 @@ func familyOf(worker int) func(sender int) bool {
 	return func(sender int) bool { return belongs(sender, worker) }
 }
 
+// remainsOf are those of them who are left when the worker is gone. Nobody descends from it any more: whoever did has
+// another parent.
+func remainsOf(worker int) func(sender int) bool {
+	return func(sender int) bool {
+		is, _ := related(sender, worker)
+		return is
+	}
+}
+
 // belongs reports whether sender is the worker, in its session, or descends from it. A session is what nobody can
 // enter from another; a process group can be joined by all of its session, which is the worker's own, unless an older
 // version of the master has started the worker. A sender that has exited already, and is not the worker, does not
 // belong: nothing can be known about it any more.
 func belongs(sender, worker int) bool {
-	if sender <= 0 { // from outside our pid namespace
-		return false
-	}
-	if sender == worker {
-		return true
-	}
-	session, err := unix.Getsid(sender)
-	if err != nil || session == worker {
-		return err == nil
-	}
-	if group, err := unix.Getpgid(sender); err != nil || group == worker {
-		return err == nil
+	is, alive := related(sender, worker)
+	if is || !alive {
+		return is
 	}
 	for range maxAncestors {
 		sender = parent(sender)
@@ -121,6 +121,22 @@ func belongs(sender, worker int) bool {
 		}
 	}
 	return false
+}
+
+// related reports whether sender is the worker or in its session, which is known of those alive.
+func related(sender, worker int) (is, alive bool) {
+	if sender <= 0 { // from outside our pid namespace
+		return false, false
+	}
+	if sender == worker {
+		return true, true
+	}
+	session, err := unix.Getsid(sender)
+	if err != nil || session == worker {
+		return err == nil, err == nil
+	}
+	group, err := unix.Getpgid(sender)
+	return err == nil && group == worker, err == nil
 }
 
 // parent is the parent of a process, 0 if there is none or it cannot be known; see proc(5), /proc/pid/stat.

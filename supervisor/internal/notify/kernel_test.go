@@ -5,6 +5,7 @@ package notify
 import (
 	"os"
 	"os/exec"
+	"syscall"
 	"testing"
 )
 
@@ -23,6 +24,22 @@ func TestBelongs(t *testing.T) {
 		if got := belongs(c.sender, c.worker); got != c.want {
 			t.Errorf("%s: %v", c.name, got)
 		}
+	}
+}
+
+// A child of the worker speaks for it, as long as there is one.
+func TestBelongsByDescent(t *testing.T) {
+	child := exec.Command("sleep", "1000")
+	child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		child.Process.Kill()
+		child.Wait()
+	})
+	if pid := child.Process.Pid; !familyOf(os.Getpid())(pid) || remainsOf(os.Getpid())(pid) || !remainsOf(pid)(pid) {
+		t.Error("who descends from the worker is believed after its end, or not before")
 	}
 }
 
