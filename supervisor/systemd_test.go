@@ -91,6 +91,7 @@ func TestServiceManagerHears(t *testing.T) {
 		st.say(4, notify.Message{Ready: true})
 		st.expect("reload", l.take(), []string{
 			"1h0m5s RELOADING=1 MONOTONIC_USEC=now STATUS=reloading: 2 workers ready, generation 1",
+			"1h0m5s EXTEND_TIMEOUT_USEC=11000000",                                                 // whether there is memory for the canary
 			"1h0m5s EXTEND_TIMEOUT_USEC=32000000",                                                 // the canary
 			"1h0m5s STATUS=reloading: 2 workers ready, generation 2 EXTEND_TIMEOUT_USEC=52000000", // the first drain
 			"1h0m5s READY=1 STATUS=2 workers ready, generation 2",

@@ -210,7 +210,7 @@ func (m *Meter) plan(now time.Time, s *sight) {
 		m.next = now.Add(rarely)
 	case mute && !most:
 		m.next = now.Add(seldom)
-	case s.Room > 0 && m.options.Fleet.Target() > m.options.Fleet.Floor():
+	case m.options.Revisions.Current.Config.WorkerMemory > 0 && m.options.Fleet.Target() > m.options.Fleet.Floor():
 		m.next = now.Add(roomWhile)
 	}
 	sockets := m.options.Revisions.Current.Sockets

@@ -139,6 +139,10 @@ func TestRoom(t *testing.T) {
 	if s.look(roomWhile); s.stale != asked+1 {
 		t.Error("nobody asks for the limits of the machine")
 	}
+	s.options.Revisions.Current.Machine = config.Machine{}
+	if s.look(roomWhile); s.stale != asked+2 {
+		t.Error("nobody asks for the limits of the machine where none is known")
+	}
 	s.options.Revisions.Current.Machine = memory(8 * config.GiB)
 	if s.Resized(); s.Meter.next.After(time.Now()) {
 		t.Error("nobody looks though there is more memory")

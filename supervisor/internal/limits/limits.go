@@ -67,7 +67,7 @@ func New() Limits { return Limits{Guard: guard.New(scoreboard.Monotonic), Scales
 // Attach says what the limits work with.
 func (l *Limits) Attach(o Options) {
 	l.options = o
-	l.Overlap.Attach(overlap.Options{Log: o.Log, Loop: o.Loop, Fleet: o.Fleet, Roster: o.Roster, Loaders: o.Loaders, Revisions: o.Revisions, Scales: l.Scales, Root: o.Root, Stale: l.Stale, Note: o.Note, Step: o.Step})
+	l.Overlap.Attach(overlap.Options{Log: o.Log, Loop: o.Loop, Fleet: o.Fleet, Roster: o.Roster, Loaders: o.Loaders, Revisions: o.Revisions, Scales: l.Scales, Root: o.Root, Note: o.Note, Step: o.Step})
 	l.Demand.Attach(demand.Options{Log: o.Log, Loop: o.Loop, Fleet: o.Fleet, Roster: o.Roster, Revisions: o.Revisions, Listen: o.Listen, Stale: l.Stale, Step: o.Step})
 }
 

@@ -3,6 +3,7 @@
 package limits
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -29,6 +30,7 @@ type house struct {
 	log     *observer.ObservedLogs
 	noted   []fleet.Event
 	lost    int
+	looks   int // at the memory of the worker
 }
 
 func newHouse(t *testing.T) *house {
@@ -46,6 +48,10 @@ func newHouse(t *testing.T) *house {
 		Log: zap.New(core), Loop: h.loop, Fleet: f, Roster: all, Revisions: &revision.Known{All: map[int]*revision.Revision{1: r}, Current: r}, Loaders: &h.loaders, ReadBoards: func(time.Time) {}, LoseInnocents: func(n int) { h.lost += n },
 		Note: func(ev fleet.Event) { h.noted = append(h.noted, ev) }, Step: func(...fleet.Event) {},
 	})
+	h.Scales.Attach(func([]int) ([]scales.Tree, error) {
+		h.looks++
+		return nil, errors.New("nobody is there")
+	}, nil)
 	return h
 }
 

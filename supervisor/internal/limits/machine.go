@@ -64,7 +64,14 @@ func (l *Limits) follow(now time.Time) {
 func (l *Limits) Move(now config.Machine) {
 	f, known := l.options.Fleet, l.options.Revisions
 	for _, r := range known.All {
-		r.Move(now, f.FloorWith(r.Settings()), l.options.Log)
+		if !r.Move(now, f.FloorWith(r.Settings()), l.options.Log) {
+			continue
+		}
+		for w := range l.options.Roster.All() {
+			if w.Rev == r {
+				l.Weigh(w) // there may have been no limit before
+			}
+		}
 	}
 	l.Demand.Resized()
 	if f.Reloading() || f.Stopping() {

@@ -110,11 +110,14 @@ func TestFollowMemory(t *testing.T) {
 		h := newHouse(t)
 		c := h.worker.Rev.Config
 		c.MaxWorkerMemory, c.MaxWorkerMemoryHard, c.Surge = 0, config.SizeAuto, config.Surge{N: 1}
+		defer h.loop.End()
 		hard := func(machine fs.FS, want config.Size) {
 			t.Helper()
 			h.options.Root = machine
 			h.loads()
-			(<-h.loop.C)()
+			for h.machine.busy {
+				(<-h.loop.C)()
+			}
 			all, _ := h.loads()
 			if got := h.worker.Rev.Memory.Hard; got != want || len(all) != 1 || all[0].Hard != uint64(want) {
 				t.Errorf("each may take %v, want %v: %+v", got, want, all)
@@ -127,6 +130,23 @@ func TestFollowMemory(t *testing.T) {
 		hard(limited(2, config.GiB), 486*config.MiB)
 		if said := h.log.FilterMessage("max_worker_memory_hard = auto").All(); len(said) != 3 || said[1].ContextMap()["limit"] != "972MiB" {
 			t.Errorf("said %v", said)
+		}
+	})
+}
+
+// A limit that comes where there was none has the workers be looked at who live by then.
+func TestFirstLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		defer h.loop.End()
+		r := h.worker.Rev
+		r.Config.MaxWorkerMemory, r.Config.MaxWorkerMemoryHard, r.Memory.Hard = 0, config.SizeAuto, 0
+		h.options.Root = limited(2, config.GiB)
+		h.Weigh(h.worker)
+		h.Move(config.ReadMachine(h.options.Root))
+		(<-h.loop.C)()
+		if synctest.Wait(); h.looks != 1 {
+			t.Errorf("the workers were looked at %d times", h.looks)
 		}
 	})
 }

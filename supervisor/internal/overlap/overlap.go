@@ -2,7 +2,7 @@
 
 // Package overlap measures for how many processes there is memory beyond those that live, and
 // tells the brain: whether a worker and its replacement fit side by side, or a spare beside
-// them.
+// them, and whether a loader and that of a reload do.
 //
 // What is left of the memory limit is compared with what one process takes. It is measured
 // when the brain asks, and by a goroutine, since the kernel takes its time to count.
@@ -36,8 +36,6 @@ type Options struct {
 	Scales    *scales.Scales
 	// Root is the file system of the machine, which has the limits of our cgroup.
 	Root fs.FS
-	// Stale has the limits of the machine be read, unless that was done so lately.
-	Stale func(now time.Time, age time.Duration)
 	// Note keeps an event for the next step of the brain, and Step has it take one.
 	Note func(fleet.Event)
 	Step func(...fleet.Event)
@@ -47,8 +45,9 @@ type Options struct {
 type Meter struct {
 	options Options
 	last    measure
-	busy    bool // it measures
-	again   bool // it was asked since that began
+	free    time.Time // when no limit was known last; zero: there was one
+	busy    bool      // it measures
+	again   bool      // it was asked since that began
 }
 
 // Attach says what the meter works with.
@@ -57,29 +56,30 @@ func (m *Meter) Attach(o Options) { m.options = o }
 // unlimited is for how long it is taken for granted that there is no limit.
 const unlimited = time.Second
 
-// Measure answers a [fleet.Weigh]: at once if no limit is known, or else as soon as the
-// processes are weighed.
+// Measure answers a [fleet.Weigh], as soon as the processes are weighed or, where there was no
+// limit a moment ago, at once.
 func (m *Meter) Measure() {
 	if m.again = m.busy; m.busy {
 		return
 	}
-	if !m.options.Revisions.Current.Machine.MemoryBounded() {
-		m.options.Stale(time.Now(), unlimited)
-		m.last = measure{}
+	now := time.Now()
+	if now.Sub(m.free) < unlimited {
 		m.options.Note(fleet.Memory{Room: fleet.Unbounded})
 		return
 	}
 	m.busy = true
 	c := m.crew()
 	go func() {
-		found := c.measure(m.options.Root, m.options.Scales.Takes(c.all))
+		found, limited := c.measure(m.options.Root, m.options.Scales.Takes)
 		m.options.Loop.Report(func() {
 			m.busy = false
 			if m.again { // others may have been started meanwhile
 				m.Measure()
 				return
 			}
-			m.last = found
+			if m.last, m.free = found, now; limited {
+				m.free = time.Time{}
+			}
 			m.options.Step(fleet.Memory{Room: found.room})
 		})
 	}()
@@ -118,26 +118,30 @@ type measure struct {
 	room     int         // for how many more there is memory
 }
 
-// measure finds out for how many processes there is memory beside these, which take so much.
-// One that is starting has yet to take what it does not take already.
-func (c *crew) measure(machine fs.FS, takes []uint64) (found measure) {
-	h, known := config.HeadroomOf(machine)
-	each := c.each
-	if each == 0 {
-		each = c.median(takes)
+// measure finds out for how many processes there is memory beside these, which take so much;
+// limited says that there is a limit. One that is starting has yet to take what it does not
+// take already.
+func (c *crew) measure(machine fs.FS, takes func([]scales.Worker) []uint64) (found measure, limited bool) {
+	h, limited := config.HeadroomOf(machine)
+	if !limited {
+		return measure{room: fleet.Unbounded}, false
 	}
-	found = measure{headroom: h, each: each, room: fleet.Unbounded}
-	if !known || each == 0 {
-		return found
+	found = measure{headroom: h, each: c.each, room: fleet.Unbounded}
+	all := takes(c.all)
+	if found.each == 0 {
+		found.each = c.median(all)
+	}
+	if found.each == 0 {
+		return found, true
 	}
 	left := h.Left
 	for i := range c.starting {
 		if c.starting[i] {
-			left -= max(each-config.Size(takes[i]), 0)
+			left -= max(found.each-config.Size(all[i]), 0)
 		}
 	}
-	found.room = int(min(max(left, 0)/each, fleet.Unbounded))
-	return found
+	found.room = int(min(max(left, 0)/found.each, fleet.Unbounded))
+	return found, true
 }
 
 // median is what the ready workers take of whom that is known.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/zap"
@@ -73,7 +74,7 @@ func TestMeasure(t *testing.T) {
 					}
 				}
 			}
-			if got := c.measure(machine(test.limit, test.used), takes); got.room != test.want {
+			if got, _ := c.measure(machine(test.limit, test.used), func([]scales.Worker) []uint64 { return takes }); got.room != test.want {
 				t.Errorf("room for %d, want %d: %+v", got.room, test.want, got)
 			}
 		})
@@ -109,32 +110,60 @@ func TestStartedInTheSameStep(t *testing.T) {
 	if len(crews) != 1 || len(crews[0].all) != 2 || crews[0].all[1].PID != 0 || !crews[0].starting[1] {
 		t.Fatalf("it is measured for %+v", crews)
 	}
-	if got := crews[0].measure(machine(1000, 450), []uint64{200 << 20, 0}); got.room != 1 {
+	if got, _ := crews[0].measure(machine(1000, 450), func([]scales.Worker) []uint64 { return []uint64{200 << 20, 0} }); got.room != 1 {
 		t.Errorf("room for %d, want 1", got.room)
 	}
 }
 
 // meter is one of a fleet in which nobody lives, on a machine that may have a limit, and what
 // the brain is told.
-func meter(root fs.FS, limits config.Machine) (m *Meter, told *[]fleet.Event, stale *int) {
-	m, told, stale = &Meter{}, new([]fleet.Event), new(int)
+func meter(root fs.FS) (m *Meter, told *[]fleet.Event) {
+	m, told = &Meter{}, new([]fleet.Event)
 	m.Attach(Options{
 		Fleet: fleet.New(1, fleet.Settings{}, func() float64 { return 0 }), Roster: roster.New(), Loaders: &preload.Loaders{}, Loop: loop.New(), Root: root, Scales: scales.New(),
-		Revisions: &revision.Known{Current: &revision.Revision{Config: &config.Config{}, Machine: limits}}, Stale: func(time.Time, time.Duration) { *stale++ },
-		Note: func(ev fleet.Event) { *told = append(*told, ev) }, Step: func(events ...fleet.Event) { *told = append(*told, events...) },
+		Revisions: &revision.Known{Current: &revision.Revision{Config: &config.Config{WorkerMemory: 200 * config.MiB}}},
+		Note:      func(ev fleet.Event) { *told = append(*told, ev) }, Step: func(events ...fleet.Event) { *told = append(*told, events...) },
 	})
 	m.options.Scales.Attach(func([]int) ([]scales.Tree, error) { return nil, nil }, nil)
-	return m, told, stale
+	return m, told
 }
 
-// Where no limit is known the answer is there at once, for any number, and whether there is
-// one by now is looked at beside that.
-func TestNoLimit(t *testing.T) {
-	m, told, stale := meter(fstest.MapFS{}, config.Machine{})
-	m.Measure()
-	if len(*told) != 1 || (*told)[0] != (fleet.Memory{Room: fleet.Unbounded}) || *stale != 1 {
-		t.Errorf("the brain is told %v, and %d want to know the limits", *told, *stale)
+// hear does what the loop is asked to next.
+func (m *Meter) hear(t *testing.T) {
+	t.Helper()
+	select {
+	case do := <-m.options.Loop.C:
+		do()
+	case <-time.After(time.Minute):
+		t.Fatal("the brain is never told")
 	}
+}
+
+// Where there was no limit a moment ago the answer is there at once, for any number; later it
+// is looked at again, and a limit that has come counts.
+func TestNoLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, told := meter(fstest.MapFS{})
+		expect := func(want int) {
+			t.Helper()
+			if len(*told) != 1 || (*told)[0] != (fleet.Memory{Room: want}) {
+				t.Errorf("the brain is told %v", *told)
+			}
+			*told = nil
+		}
+		m.Measure()
+		m.hear(t)
+		expect(fleet.Unbounded)
+		m.options.Root = machine(1000, 450)
+		m.Measure()
+		expect(fleet.Unbounded)
+		time.Sleep(unlimited) // in the time of the bubble
+		for range 2 {
+			m.Measure()
+			m.hear(t)
+			expect(2)
+		}
+	})
 }
 
 // slowFS is a machine that does not answer for a while.
@@ -152,18 +181,12 @@ func (s slowFS) Open(name string) (fs.File, error) {
 // found out after that.
 func TestSlowMachine(t *testing.T) {
 	root := slowFS{machine(1000, 450), make(chan struct{})}
-	m, told, _ := meter(root, config.ReadMachine(root.FS))
-	m.options.Revisions.Current.Config.WorkerMemory = 200 * config.MiB
+	m, told := meter(root)
 	m.Measure()
 	m.Measure()
 	close(root.until)
 	for want := range 2 {
-		select {
-		case do := <-m.options.Loop.C:
-			do()
-		case <-time.After(time.Minute):
-			t.Fatal("the brain is never told")
-		}
+		m.hear(t)
 		if len(*told) != want {
 			t.Fatalf("the brain is told %v", *told)
 		}

@@ -111,19 +111,19 @@ func (r *Revision) Follows() bool {
 }
 
 // Move takes note of what the limits of the machine are by now, where there are so many
-// workers. Where others follow from them for each, it says so.
-func (r *Revision) Move(m config.Machine, workers int, log *zap.Logger) {
-	if r.Machine == m {
-		return
-	}
-	r.Machine = m
-	if r.Config.MaxWorkerMemoryHard != config.SizeAuto {
-		return
-	}
+// workers. Where others follow from them for each, it says so, and reports it.
+func (r *Revision) Move(m config.Machine, workers int, log *zap.Logger) (others bool) {
 	before := r.Memory.Hard
-	if r.Fit(workers); r.Memory.Hard != before {
+	if r.Machine != m {
+		r.Machine = m
+		if r.Config.MaxWorkerMemoryHard == config.SizeAuto {
+			r.Fit(workers)
+		}
+	}
+	if others = r.Memory.Hard != before; others {
 		r.explainMemory(log)
 	}
+	return others
 }
 
 // Recount counts the workers anew, where their number follows from the limits of the
