@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -111,6 +112,33 @@ func TestOverlapFollowsTheLimit(t *testing.T) {
 	none(t, "without room", r.end(), 100)
 	m.signal(syscall.SIGTERM)
 	if code := m.end(); code != 0 {
+		t.Errorf("exit status %d", code)
+	}
+}
+
+// Where memory has no room for a loader beside the one in force a reload changes nothing, and
+// says so; where it has, it goes on.
+func TestLoaderNeedsMemory(t *testing.T) {
+	dir := memoryCgroup(t, "400M")
+	p := &preloaded{mischief: filepath.Join(t.TempDir(), "mischief")}
+	p.do(t, "heavy")
+	p.master = start(t, launch{before: inCgroup(dir), config: config(
+		command("/usr/bin/python3", loaderScript(t, "loader.py"), p.mischief), "preload = true", `ready = "notify"`)})
+	p.wait(t, 0, "ready", nil)
+	loader, before := p.wait(t, 0, "loader ready", nil).num("pid"), p.workers()
+	memoryLimit(t, dir, 200<<20)
+	from := p.mark()
+	p.signal(syscall.SIGHUP)
+	e := p.wait(t, from, "reload rolled back", nil)
+	if why := "memory has no room to load the application a second time: "; !strings.HasPrefix(e.str("status"), why) || !maps.Equal(p.workers(), before) || p.forkedFacts().Loader != loader {
+		t.Errorf("without room it says %q, and %v became %v", e.str("status"), before, p.workers())
+	}
+	memoryLimit(t, dir, 400<<20)
+	if p.reload(); p.forkedFacts().Loader == loader {
+		t.Error("with room there is the loader of before")
+	}
+	p.signal(syscall.SIGTERM)
+	if code := p.end(); code != 0 {
 		t.Errorf("exit status %d", code)
 	}
 }

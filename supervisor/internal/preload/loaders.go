@@ -59,6 +59,9 @@ type Options struct {
 	// Make has a process made that is no worker's. start does that on the main thread;
 	// told learns what came of it, and ended how the process ended, be it at once.
 	Make func(start func() (pid int, err error), told func(pid int, err error), ended func(process.Status))
+	// Room tells, by and by, why there is no memory for a loader beside those with these pids;
+	// nil: there is.
+	Room func(beside []int, tell func(error))
 	// Deliver brings to the owner of the loaders, from any goroutine, what there is to do
 	// with them, but for one who is done.
 	Deliver func(m Message, done <-chan struct{})

@@ -47,6 +47,8 @@ type house struct {
 	restarts []fleet.Reason
 	failed   []incidents.Incident
 	err      error // of making a process
+	room     error // why there is no memory for another one
+	asked    []int // beside whom
 	ended    func(process.Status)
 }
 
@@ -79,6 +81,10 @@ func newHouse(t *testing.T) *house {
 			if told(pid, h.err); h.err != nil {
 				h.ended = nil
 			}
+		},
+		Room: func(beside []int, tell func(error)) {
+			h.asked = beside
+			tell(h.room)
 		},
 		Deliver: func(Message, <-chan struct{}) {},
 	})
@@ -154,6 +160,25 @@ func TestCannotBeStarted(t *testing.T) {
 	if h.loaders.Forget(1); h.loaders.Ending(1).Status != "" {
 		t.Error("it is remembered")
 	}
+}
+
+// The loader of a reload is not started where there is no memory for it beside the others; what
+// nobody loads any more, or has loaded yet, is not held back.
+func TestNoRoom(t *testing.T) {
+	h := newHouse(t)
+	h.room = errors.New("no memory")
+	one := h.start()
+	h.loaders.Start(fleet.Load{Revision: 2, Reason: fleet.ReasonReload}, h.revision)
+	h.expect("LoaderExited")
+	if e := h.loaders.Ending(2); e.Status != "no memory" || !slices.Equal(h.asked, []int{pid}) || h.loaders.Of(2) != nil {
+		t.Errorf("it ended with %+v, beside %v", e, h.asked)
+	}
+	h.loaders.Start(fleet.Load{Revision: 2, Reason: fleet.ReasonRollback}, h.revision)
+	h.expect()
+	h.loaders.remove(one)
+	h.loaders.remove(h.loaders.Of(2))
+	h.loaders.Start(fleet.Load{Revision: 3, Reason: fleet.ReasonReload}, h.revision)
+	h.expect()
 }
 
 // A loader that does not answer hangs, and its end says so. Who waited for a worker is

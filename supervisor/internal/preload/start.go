@@ -35,6 +35,25 @@ func (l *Loaders) Start(a fleet.Load, r *revision.Revision) {
 	if err == nil {
 		err = o.Own()
 	}
+	if beside := l.beside(one); err == nil && a.Reason == fleet.ReasonReload && len(beside) > 0 {
+		l.options.Room(beside, func(err error) { l.begin(one, a, r, o, err) })
+		return
+	}
+	l.begin(one, a, r, o, err)
+}
+
+// beside are the processes of the other loaders.
+func (l *Loaders) beside(one *Loader) (pids []int) {
+	for other := range l.Alive() {
+		if other != one && other.channel.PID != 0 {
+			pids = append(pids, other.channel.PID)
+		}
+	}
+	return pids
+}
+
+// begin has the process of a loader be made, unless something is in the way.
+func (l *Loaders) begin(one *Loader, a fleet.Load, r *revision.Revision, o *outfit.Outfit, err error) {
 	if err != nil {
 		o.Close()
 		l.notStarted(one, err)

@@ -59,7 +59,8 @@ type Weight struct {
 }
 
 // Scales remember what workers weighed last, and what became of them for it. [New] are
-// of use after [Scales.Attach]. Weigh, Recall and Takes are for any goroutine, and all else
+// of use after [Scales.Attach]. Weigh, Recall, Takes and Unshared are for any
+// goroutine, and all else
 // is for the one that owns the workers.
 type Scales struct {
 	trees func(pids []int) ([]Tree, error) `state:"-"`
@@ -141,25 +142,6 @@ func (s *Scales) Recall(workers []Worker) []Weight {
 		}
 	}
 	return weights
-}
-
-// Takes returns what each of the workers takes now, in bytes as far as that is known: the last
-// figure of memory, which is measured anew if it is old, and by what the worker has grown
-// since. It may take a tenth of a second. Those that are not among them are forgotten.
-func (s *Scales) Takes(workers []Worker) []uint64 {
-	trees, _ := s.refresh(workers, memoryWait)
-	all := make([]uint64, len(workers))
-	for i, t := range trees {
-		switch one := s.of(workers[i].ID); {
-		case workers[i].PID == 0:
-		case one.at.IsZero():
-			all[i], _ = t.Private() // 0 of one that is gone
-		default:
-			pages := t.Resident()
-			all[i] = one.bytes + max(pages, one.pages) - one.pages
-		}
-	}
-	return all
 }
 
 // weightless is what is known without measuring memory. No process can keep its time

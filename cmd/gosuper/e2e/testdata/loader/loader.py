@@ -27,6 +27,7 @@ if mischief() == "broken":
     sys.exit("cannot find the model")
 if mischief() == "plain":
     time.sleep(3600)
+model = b"x" * (100 << 20) if mischief() == "heavy" else b""
 assert int(os.environ["LISTEN_PID"]) == os.getpid()
 given = int(os.environ.pop("GOSUPER_LOADER_FD"))
 loader = socket.socket(fileno=os.dup2(given, 200, inheritable=False))
