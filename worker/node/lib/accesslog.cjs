@@ -11,6 +11,7 @@ const CLIENT_GONE = 'client_gone';
 // How much of what the client sent gets into a line, in bytes as written. With all the rest this is less than the 4096
 // bytes that a line may have, so that the pipe takes it whole or not at all.
 const ROOM = { remote: 64, method: 32, target: 2048, proto: 16, referer: 512, agent: 512, id: 128 };
+const MAPPED = '::ffff:'; // before an address of IPv4, on a socket that takes both
 const O_NONBLOCK = 0o4000;
 const ODD = /[^ !#-[\]-~]/;
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
@@ -45,6 +46,7 @@ class AccessLog {
 
   // format is the line of an entry at a time, in milliseconds since 1970.
   format(e, at) {
+    const remote = e.remote.startsWith(MAPPED) ? e.remote.slice(MAPPED.length) : e.remote;
     const second = Math.floor(at / 1000);
     if (second !== this.#second) {
       this.#second = second;
@@ -53,7 +55,7 @@ class AccessLog {
     if (this.#json) {
       const millis = String(at % 1000).padStart(3, '0');
       return (
-        `{"time":"${this.#clock}.${millis}Z","remote":"${escape(e.remote, ROOM.remote)}"` +
+        `{"time":"${this.#clock}.${millis}Z","remote":"${escape(remote, ROOM.remote)}"` +
         `,"method":"${escape(e.method, ROOM.method)}","target":"${escape(e.target, ROOM.target)}"` +
         `,"proto":"${escape(e.proto, ROOM.proto)}","status":${e.status},"bytes":${e.bytes}` +
         `,"referer":"${escape(e.referer, ROOM.referer)}","user_agent":"${escape(e.agent, ROOM.agent)}"` +
@@ -62,7 +64,7 @@ class AccessLog {
       );
     }
     return (
-      `${quote(e.remote, ROOM.remote)} - - [${this.#clock}] "${quote(e.method, ROOM.method)} ` +
+      `${quote(remote, ROOM.remote)} - - [${this.#clock}] "${quote(e.method, ROOM.method)} ` +
       `${quote(e.target, ROOM.target)} ${quote(e.proto, ROOM.proto)}" ${e.status} ${e.bytes} ` +
       `"${quote(e.referer, ROOM.referer)}" "${quote(e.agent, ROOM.agent)}" ${seconds(e.duration)} ` +
       `${e.firstByte < 0 ? '-' : seconds(e.firstByte)} ${this.#worker} "${quote(e.id, ROOM.id)}" ${e.ended}\n`

@@ -37,6 +37,7 @@ test('the lines are those of every language', () => {
       '"referer":"https://example.com/","user_agent":"curl/8","duration":1.234567,"first_byte":0.000001,"worker":7,' +
       '"request_id":"4bf92f35","ended":"ok"}',
   ]);
+  assert.deepEqual(lines({ remote: '::ffff:192.0.2.1' }), lines({}));
   const nothing = { remote: '', referer: '', agent: '', id: '', status: 0, bytes: 0, duration: 0, firstByte: -1 };
   assert.deepEqual(lines({ ...nothing, method: 'POST', target: '/', proto: 'HTTP/1.0', ended: 'client_gone' }), [
     `- - - [${clf}] "POST / HTTP/1.0" 0 0 "-" "-" 0.000000 - 7 "-" client_gone`,

@@ -33,6 +33,9 @@ def test_access_log() -> None:
     begin, _, rest = line.partition(b"[")
     assert begin == b"192.0.2.1 - - "
     assert rest.partition(b"] ")[2] == b'"GET /a?b HTTP/1.1" 200 12 "-" "curl/8" 0.000123 0.000120 7 "-" ok\n'
+    for as_json, want in ((False, b"2001:db8::1 "), (True, b'"2001:db8::1"')):
+        assert want in written(as_json, entry(remote="2001:db8::1"))
+        assert b"ffff" not in written(as_json, entry(remote="::ffff:192.0.2.1"))
     line = written(False, entry(target=b'/"\\\x1b\xc3\xa9', remote="", first_byte=-1, ended="client_gone"))
     assert line.startswith(b"- - - [")
     assert b'"GET /\\x22\\x5c\\x1b\\xc3\\xa9 HTTP/1.1"' in line

@@ -15,6 +15,9 @@ OK, TIMEOUT, DRAIN, CLIENT_GONE, PANIC = "ok", "timeout", "drain", "client_gone"
 # bytes that a line may have, so that the pipe takes it whole or not at all.
 _REMOTE, _METHOD, _TARGET, _PROTO, _REFERER, _AGENT, _ID = 64, 32, 2048, 16, 512, 512, 128
 
+_MAPPED = "::ffff:"
+"""What is before an address of IPv4, on a socket that takes both."""
+
 _ODD = re.compile(rb"[^ !#-\[\]-~]")
 
 
@@ -64,7 +67,7 @@ class AccessLog:
             self._clock = _local(now)
         first = _seconds(e.first_byte) if e.first_byte >= 0 else "-"
         return b'%b - - [%b] "%b %b %b" %d %d "%b" "%b" %b %b %d "%b" %b\n' % (
-            _quote(e.remote.encode(), _REMOTE),
+            _quote(e.remote.removeprefix(_MAPPED).encode(), _REMOTE),
             self._clock.encode(),
             _quote(e.method.encode(), _METHOD),
             _quote(e.target, _TARGET),
@@ -85,8 +88,9 @@ class AccessLog:
             self._second = int(now)
             self._clock = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
         first = _seconds(e.first_byte) if e.first_byte >= 0 else "null"
+        remote = e.remote.removeprefix(_MAPPED)
         return (
-            f'{{"time":"{self._clock}.{int(now * 1000) % 1000:03d}Z","remote":"{_escape(e.remote.encode(), _REMOTE)}"'
+            f'{{"time":"{self._clock}.{int(now * 1000) % 1000:03d}Z","remote":"{_escape(remote.encode(), _REMOTE)}"'
             f',"method":"{_escape(e.method.encode(), _METHOD)}","target":"{_escape(e.target, _TARGET)}"'
             f',"proto":"{_escape(e.proto.encode(), _PROTO)}","status":{e.status},"bytes":{e.size}'
             f',"referer":"{_escape(e.referer, _REFERER)}","user_agent":"{_escape(e.agent, _AGENT)}"'
