@@ -31,6 +31,8 @@ const ledger = new Ledger(board, gate, given.limits, notify, log);
 const lines = given.scoreboard >= 0 ? new Lines() : undefined;
 const drain = new Drain(given, board, gate, notify, ledger);
 
+let served = false;
+
 // listen serves on the inherited sockets, or on a port when there is no master.
 async function listen(server, port = 8000) {
   if (given.stray) throw new Error(given.stray);
@@ -38,6 +40,8 @@ async function listen(server, port = 8000) {
     await listening(server, { port });
     return;
   }
+  if (served) throw new Error('the sockets of this worker have a server; let another one listen by itself, on its own port');
+  served = true;
   if (given.backlogTimeout > 0) {
     tell('backlog_timeout is not kept: Node does not say how long a connection has waited; worker_class = "proxy" keeps it');
   }

@@ -1,3 +1,4 @@
+/// <reference types="node" />
 import type { Server } from 'node:net';
 
 /** Serves on the inherited sockets, or on a port when there is no master; resolves when the server is ready. */

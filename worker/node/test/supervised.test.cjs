@@ -44,6 +44,18 @@ test('a fleet of servers', WITH_MASTER, async (t) => {
   assert.doesNotMatch(fleet.log(), /ERR_HTTP_HEADERS_SENT/);
 });
 
+test('the sockets have one server', WITH_MASTER, async (t) => {
+  const fleet = await Fleet.start(
+    t,
+    `const serve = (text) => gosuper.listen(http.createServer((request, response) => response.end(text)));
+serve('first');
+serve('second').catch((error) => process.stderr.write(error.message + '\\n'));`,
+    'workers = 1',
+  );
+  assert.match(fleet.log(), /have a server/);
+  assert.equal((await fleet.get('/')).body, 'first');
+});
+
 test('workers that ask to be replaced are', WITH_MASTER, async (t) => {
   const fleet = await Fleet.start(
     t,
