@@ -34,7 +34,7 @@ var keys = slices.Concat([]Key{
 	key(Key{
 		Name: "worker_class", Flag: "worker-class", Shorthand: "k", Placeholder: "CLASS",
 		Usage: "how connections come to a worker: inherit: it accepts from the listening sockets that it inherits; proxy: gosuper serves, and " +
-			"forwards to the program, which listens where {port} (also PORT) or {socket} in its command says, and for which all limits hold then; " +
+			"forwards by HTTP/1.1 to the program, which listens where {port} (also PORT) or {socket} in its command says, and for which all limits hold then; " +
 			"it costs " + ProxyCosts,
 	},
 		func(c *Config) *string { return &c.WorkerClass }, text(`"inherit" or "proxy"`, checkClass)),
