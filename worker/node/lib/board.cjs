@@ -6,62 +6,51 @@
 
 const fs = require('node:fs');
 const { later } = require('./turn.cjs');
-const { get32, get64, set32, set64, view } = require('./words.cjs');
+const { get32, get64, increment, set32, set64, text, view } = require('./words.cjs');
+const LAYOUT = require('./layout.cjs');
 
-const SIZE = 65536;
+const { SIZE, SLOT_COUNT, STATE, BEAT, CAN, DRAIN_UNTIL, LEAVING, HOLD, SLOT, BUSY_AT } = LAYOUT;
+const { STARTED, FINISHED, TIMEOUTS, ACCEPTED, OPEN, UNSLOTTED, LOG_DROPPED, DURATION } = LAYOUT;
+const { FAILURES, FAILING, SUCCEEDED, HISTOGRAM, COUNTERS_END } = LAYOUT;
+const { FIRST_SLOT, SLOT_SIZE, PROGRESS, DEADLINE, FLAGS, METHOD, PATH, ID, TEXTS_END } = LAYOUT;
+
 const SLOTS = 240;
 const NO_SLOT = -1;
 const [CAN_HOLD, CAN_TELL] = [1, 2];
 const [STARTING, READY, DRAINING] = [1, 2, 3];
 const [IN_USE, STREAMING, UPGRADED, ENDED] = [1, 2, 4, 8];
-
-const SLOT_COUNT = 20;
-const STATE = 28;
-const BEAT = 32;
-const CAN = 40;
-const [DRAIN_UNTIL, LEAVING, ABORT_FOLLOWS, HOLD, SLOT, BUSY_AT] = [64, 72, 80, 88, 96, 104];
-const STARTED = 128;
-const FINISHED = 192;
-const TIMEOUTS = 240;
-const ACCEPTED = 256;
-const OPEN = 264;
-const UNSLOTTED = 272;
-const LOG_DROPPED = 280;
-const DURATION = 288;
-const FAILURES = 300;
-const FAILING = 304;
-const SUCCEEDED = 312;
-const HISTOGRAM = 512;
-const COUNTERS_END = 1024;
-const FIRST_SLOT = 4096;
-const SLOT_SIZE = 256;
-const [PROGRESS, DEADLINE, FLAGS, METHOD, PATH, ID, TEXTS_END] = [16, 24, 32, 40, 56, 184, 248];
-// What the onlooker is told by: whether a request is running, a number that is odd while something is unwritten, and how
-// often it has written itself.
-const [BUSY, TURN, WRITTEN] = [0, 1, 2];
+// What the onlooker is told by, and tells: 1 while a request is running, or was in this turn; a number that is odd while
+// something is unwritten; how often it has written itself; and 1 while it sleeps until a request is running.
+const [BUSY, TURN, WRITTEN, ASLEEP] = [0, 1, 2, 3];
 // What the master sees in a slot: no request, the one that has it, or perhaps the one that had it before.
 const [NOTHING, THIS, ANOTHER] = [0, 1, 2];
 // So long may it be unknown to the master that requests get on, in milliseconds: that is said of all of them at once, since
 // a stream gets on with each token.
 const UNSAID = 100;
+const [HALF_BUCKET, LONGEST] = [2 ** 13, 2 ** 45]; // nanoseconds, of the histogram
 
 class Board {
   #fd;
   #memory = new SharedArrayBuffer(SIZE);
   #bytes = Buffer.from(this.#memory);
   #words = view(this.#bytes);
-  #state = new Int32Array(new SharedArrayBuffer(12));
+  #state = new Int32Array(new SharedArrayBuffer(16));
   #free = Array.from({ length: SLOTS }, (_, i) => SLOTS - 1 - i);
   #started = 0;
   #used = 0;
   #shown = new Uint8Array(SLOTS).fill(NOTHING); // what the master sees in a slot
-  #changed = new Set(); // slots
+  #changed = []; // slots
+  #marked = new Uint8Array(SLOTS); // those that are among them
+  #later = false; // whether all that has changed will be written
   #counted = false;
   #running = 0;
   #written = 0; // by an onlooker, as far as it is known here
   #watched = false;
   #unsaid = false; // whether progress is
-  #flush = () => this.flush();
+  #flush = () => {
+    this.#later = false;
+    this.flush();
+  };
   #sayProgress = () => {
     this.#unsaid = false;
     this.flush(); // so that what a slot has is no news to the master, but for its progress
@@ -72,7 +61,7 @@ class Board {
   constructor(fd = -1) {
     if (fd >= 0 && fs.fstatSync(fd).size !== SIZE) throw new Error(`the board has not ${SIZE} bytes`);
     this.#fd = fd;
-    if (fd >= 0) process.on('exit', this.#flush);
+    if (fd >= 0) process.on('exit', () => this.flush());
   }
 
   // shared is what an onlooker gets.
@@ -144,21 +133,24 @@ class Board {
   }
 
   accepted() {
-    this.#count(ACCEPTED, 1);
-    this.#count(OPEN, 1);
+    this.#count(ACCEPTED);
+    this.#count(OPEN);
   }
 
   closed() {
-    this.#count(OPEN, -1);
+    this.#add(OPEN, -1);
+    this.#changeCounters();
   }
 
   // finished counts a request that ends with this status after so many nanoseconds.
   finished(status, duration) {
-    if (--this.#running === 0) Atomics.store(this.#state, BUSY, 0);
-    this.#count(FINISHED, 1);
-    if (status >= 100 && status < 600) this.#count(FINISHED + 8 * Math.floor(status / 100), 1);
-    this.#count(HISTOGRAM + 8 * bucket(duration), 1);
-    this.#count(DURATION, Math.round(duration));
+    const words = this.#words;
+    this.#running--;
+    increment(words, FINISHED);
+    if (status >= 100 && status < 600) increment(words, FINISHED + 8 * Math.floor(status / 100));
+    increment(words, HISTOGRAM + 8 * bucket(duration));
+    this.#add(DURATION, Math.round(duration));
+    this.#changeCounters();
   }
 
   // failed counts a request, finished at a time, that the application failed to answer, and returns how many there are in a
@@ -179,11 +171,11 @@ class Board {
   }
 
   timedOut() {
-    this.#count(TIMEOUTS, 1);
+    this.#count(TIMEOUTS);
   }
 
   logDropped() {
-    this.#count(LOG_DROPPED, 1);
+    this.#count(LOG_DROPPED);
   }
 
   get started() {
@@ -195,14 +187,12 @@ class Board {
     const bytes = this.#bytes;
     const words = this.#words;
     this.#started++;
-    this.#count(STARTED, 1);
-    if (this.#running++ === 0) {
-      Atomics.store(this.#state, BUSY, 1);
-      Atomics.notify(this.#state, BUSY);
-    }
+    this.#running++;
+    this.#count(STARTED);
+    if (this.#state[BUSY] === 0) this.#wake();
     const slot = this.#free.pop();
     if (slot === undefined) {
-      this.#count(UNSLOTTED, 1);
+      this.#count(UNSLOTTED);
       return NO_SLOT;
     }
     if (slot >= this.#used) {
@@ -211,7 +201,7 @@ class Board {
       this.#write(SLOT_COUNT, 4);
     }
     const at = FIRST_SLOT + SLOT_SIZE * slot;
-    this.#add(at, 1); // odd, while the rest is being written
+    increment(words, at); // odd, while the rest is being written
     set64(words, at + 8, start);
     set64(words, at + PROGRESS, start);
     set64(words, at + DEADLINE, deadline);
@@ -219,7 +209,7 @@ class Board {
     bytes[at + 37] = text(bytes, at + PATH, ID - PATH, path);
     bytes[at + 38] = text(bytes, at + ID, TEXTS_END - ID, id);
     set32(words, at + FLAGS, IN_USE);
-    this.#add(at, 1);
+    increment(words, at);
     if (this.#shown[slot] === THIS) this.#shown[slot] = ANOTHER;
     this.#change(slot);
     if (!this.#watched) this.flush();
@@ -263,18 +253,20 @@ class Board {
     if (written !== this.#written) {
       this.#written = written;
       this.#shown.fill(ANOTHER, 0, this.#used);
-      for (let slot = 0; slot < this.#used; slot++) this.#changed.add(slot);
+      for (let slot = 0; slot < this.#used; slot++) this.#mark(slot);
     }
+    if (this.#running === 0 && this.#state[BUSY] !== 0) Atomics.store(this.#state, BUSY, 0);
     if (this.#counted) {
       this.#counted = false;
       this.#write(STARTED, COUNTERS_END - STARTED);
     }
     for (const slot of this.#changed) this.#show(slot);
-    this.#changed.clear();
-    if (Atomics.load(this.#state, TURN) % 2) Atomics.add(this.#state, TURN, 1);
+    this.#changed.length = 0;
+    if (this.#state[TURN] % 2) Atomics.add(this.#state, TURN, 1);
   }
 
   #show(slot) {
+    this.#marked[slot] = 0;
     const at = FIRST_SLOT + SLOT_SIZE * slot;
     const used = get32(this.#words, at + FLAGS) !== 0;
     if (used && this.#shown[slot] !== THIS) {
@@ -293,24 +285,39 @@ class Board {
     return this.#bytes;
   }
 
-  #count(at, n) {
-    this.#add(at, n);
+  // wake has the onlooker look, if there is one that sleeps.
+  #wake() {
+    Atomics.store(this.#state, BUSY, 1);
+    if (Atomics.load(this.#state, ASLEEP) !== 0) Atomics.notify(this.#state, BUSY);
+  }
+
+  #count(at) {
+    increment(this.#words, at);
     this.#changeCounters();
   }
 
   #changeCounters() {
     this.#counted = true;
-    this.#later();
+    this.#changes();
   }
 
   #change(slot) {
-    this.#changed.add(slot);
-    this.#later();
+    this.#mark(slot);
+    this.#changes();
   }
 
-  #later() {
+  #mark(slot) {
+    if (this.#marked[slot] !== 0) return;
+    this.#marked[slot] = 1;
+    this.#changed.push(slot);
+  }
+
+  // changes has what changes be written at the end of the turn.
+  #changes() {
     if (this.#fd < 0 || this.#state[TURN] % 2) return;
     Atomics.add(this.#state, TURN, 1);
+    if (this.#later) return;
+    this.#later = true;
     later(this.#flush);
   }
 
@@ -328,23 +335,16 @@ class Board {
   }
 }
 
-// bucket is where the histogram has a duration.
+// bucket is where the histogram has a duration. Of a number of half the first bucket the highest bit says how often that
+// has doubled, and the next one in which half of the doubling it is.
 function bucket(duration) {
-  if (duration < 2 ** 14) return 0;
-  const exponent = Math.floor(Math.log2(duration)) - 14;
-  if (exponent >= 31) return 63;
-  return 1 + 2 * exponent + (duration >= 1.5 * 2 ** (14 + exponent) ? 1 : 0);
+  if (duration < 2 * HALF_BUCKET) return 0;
+  if (duration >= LONGEST) return 63;
+  const halves = Math.floor(duration / HALF_BUCKET) >>> 0;
+  const doubled = 30 - Math.clz32(halves);
+  return 1 + 2 * doubled + ((halves >>> doubled) & 1);
 }
 
-function text(bytes, at, room, value) {
-  const length = bytes.latin1Write(value, at, Math.min(room, value.length));
-  for (let i = at; i < at + length; i++) {
-    if (bytes[i] < 0x20 || bytes[i] > 0x7e) bytes[i] = 0x3f;
-  }
-  return length;
-}
+const ONLOOKER = { BUSY, TURN, WRITTEN, ASLEEP };
 
-const ONLOOKER = { BUSY, TURN, WRITTEN };
-const LAYOUT = { SIZE, SLOT_COUNT, DRAIN_UNTIL, ABORT_FOLLOWS, STARTED, COUNTERS_END, FIRST_SLOT, SLOT_SIZE, PROGRESS, DEADLINE, FLAGS, FINISHED, TIMEOUTS };
-
-module.exports = { Board, ONLOOKER, LAYOUT, SLOTS, NO_SLOT, READY, DRAINING, STREAMING, UPGRADED, ENDED };
+module.exports = { Board, ONLOOKER, SLOTS, NO_SLOT, READY, DRAINING, STREAMING, UPGRADED, ENDED };

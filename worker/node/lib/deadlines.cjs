@@ -18,9 +18,35 @@ const WAITING = 0;
 const STREAMING = 1;
 const UPGRADED = 2;
 
+// The requests that are running, in no order. Each knows its index among them.
+class Running {
+  #all = [];
+
+  get size() {
+    return this.#all.length;
+  }
+
+  add(request) {
+    request.index = this.#all.length;
+    this.#all.push(request);
+  }
+
+  delete(request) {
+    const last = this.#all.pop();
+    if (last === request) return;
+    last.index = request.index;
+    this.#all[last.index] = last;
+  }
+
+  // They may be deleted while this goes over them.
+  [Symbol.iterator]() {
+    return [...this.#all].values();
+  }
+}
+
 class Deadlines {
-  // The requests that are running: whoever adds one calls begun.
-  running = new Set();
+  // Whoever adds a request calls begun.
+  running = new Running();
   #limits;
   #expire;
   #at = NEVER;
@@ -67,6 +93,7 @@ class Deadlines {
     let earliest = NEVER;
     this.#at = NEVER;
     for (const request of this.running) {
+      if (request.finished) continue;
       if (request.exchange.answered) {
         this.#expire(request);
         continue;
@@ -78,7 +105,7 @@ class Deadlines {
       }
       if (at <= time) {
         this.#expire(request);
-        at = this.running.has(request) ? this.#due(request) : NEVER;
+        at = request.finished ? NEVER : this.#due(request);
       }
       earliest = Math.min(earliest, at);
     }

@@ -3,8 +3,9 @@
 
 const fs = require('node:fs');
 const { raw } = require('./answers.cjs');
-const { ENDED, LAYOUT } = require('./board.cjs');
+const { ENDED } = require('./board.cjs');
 const { NEVER } = require('./clock.cjs');
+const LAYOUT = require('./layout.cjs');
 const { TABLE, WORD } = require('./lines.cjs');
 const { get64, set64, view } = require('./words.cjs');
 

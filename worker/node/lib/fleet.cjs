@@ -64,7 +64,8 @@ class Place {
   #beat = 0;
   #busy = 0;
   #open = 0;
-  #told = 0; // when
+  #told = { busy: 0, open: 0, at: 0 };
+  #later = false; // whether it will be told
   #tell = () => this.#look();
 
   constructor(fd, at, page) {
@@ -92,26 +93,27 @@ class Place {
   // set tells how busy the worker is and how many connections are open; every call is a sign of life, which nobody needs
   // more often than one waits for it.
   set(busy, open) {
-    if (this.#fd < 0) return;
-    set64(this.#words, 0, busy);
-    set64(this.#words, OPEN, open);
+    this.#busy = busy;
+    this.#open = open;
+    if (this.#later || this.#fd < 0) return;
+    this.#later = true;
     later(this.#tell);
   }
 
   #look() {
+    this.#later = false;
     const time = now();
-    const busy = get64(this.#words, 0);
-    const open = get64(this.#words, OPEN);
-    if (busy === this.#busy && open === this.#open && time - this.#told < MS) return;
-    this.#busy = busy;
-    this.#open = open;
-    this.#told = time;
+    const { busy, open, at } = this.#told;
+    if (busy === this.#busy && open === this.#open && time - at < MS) return;
+    this.#told = { busy: this.#busy, open: this.#open, at: time };
     this.#flush();
   }
 
   #flush() {
     if (this.#fd < 0) return;
     this.#beat += 1;
+    set64(this.#words, 0, this.#busy);
+    set64(this.#words, OPEN, this.#open);
     set64(this.#words, BEAT, this.#beat);
     fs.writeSync(this.#fd, this.#bytes, 0, USED, this.#at);
   }

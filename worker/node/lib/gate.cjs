@@ -67,7 +67,7 @@ class Gate {
 
   // begin counts a request that begins on a connection; finish follows.
   begin(connection) {
-    if (this.#fresh.delete(connection)) return;
+    if (this.#fresh.size > 0 && this.#fresh.delete(connection)) return;
     this.#busy++;
     this.#tell();
   }
@@ -108,6 +108,7 @@ class Gate {
 
   #tell() {
     this.#place.set(this.#busy, this.#open);
+    if (this.#waiting.size === 0) return;
     for (const [intake, mark] of this.#waiting) {
       if (this.#busy <= mark) intake.resume();
     }

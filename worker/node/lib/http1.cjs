@@ -2,6 +2,7 @@
 // What is noted of the requests of a server of node:http or node:https, and how one is ended in the place of its
 // application.
 
+const http = require('node:http');
 const { accepted } = require('./drain.cjs');
 const { OK, CLIENT_GONE, WAITING, STREAMING, UPGRADED } = require('./ledger.cjs');
 const { RETRY_AFTER, SAID, TEXT, raw } = require('./answers.cjs');
@@ -9,7 +10,10 @@ const lines = require('./lines.cjs');
 
 const LINGER = 1000; // milliseconds
 const NOTED = Symbol('what gosuper knows of it');
-const NAMES = new Set(['x-request-id', 'traceparent', 'content-length', 'transfer-encoding', 'referer', 'user-agent'].map((name) => name.length));
+const NAMES = []; // whether a header of that many characters may be one of these
+for (const name of ['x-request-id', 'traceparent', 'content-length', 'transfer-encoding', 'referer', 'user-agent']) NAMES[name.length] = true;
+const { prototype } = http.ServerResponse;
+const { write, end, flushHeaders } = prototype;
 
 // An Exchange is what a request has of its connection.
 class Exchange {
@@ -59,12 +63,12 @@ class Exchange {
 
 // An Answer is that with a response of node:http.
 class Answer extends Exchange {
-  constructor(incoming, response) {
+  constructor(incoming, response, logged) {
     super(incoming.socket);
     this.incoming = incoming;
     this.response = response;
+    this.logged = logged;
     this.line = lines.of(this.socket);
-    ({ write: this.write, end: this.end, flushHeaders: this.flushHeaders } = response);
   }
 
   answer(status) {
@@ -86,7 +90,7 @@ class Answer extends Exchange {
       'Retry-After': RETRY_AFTER,
       Connection: 'close',
     });
-    this.end.call(response, body);
+    end.call(response, body);
     silence(response);
   }
 
@@ -144,14 +148,11 @@ function silence(response) {
 function begin(ledger, last, incoming, response) {
   if (response[NOTED]) return; // by an event before this one
   const said = new Said(ledger, incoming);
-  const request = ledger.begin(said, new Answer(incoming, response));
+  const request = ledger.begin(said, new Answer(incoming, response, ledger.logged));
   response[NOTED] = request;
   request.exchange.line?.begin(request.slot);
   last(request.exchange);
-  response.write = ledger.logged ? writeCounted : write;
-  response.end = ledger.logged ? endCounted : end;
-  response.flushHeaders = flushHeaders;
-  response.once('close', closed);
+  response.on('close', closed);
   if (said.body) notePush(incoming, request);
 }
 
@@ -175,7 +176,7 @@ class Said {
     let trace = '';
     for (let i = 0; i < rawHeaders.length; i += 2) {
       const value = rawHeaders[i + 1];
-      switch (NAMES.has(rawHeaders[i].length) ? rawHeaders[i].toLowerCase() : '') {
+      switch (NAMES[rawHeaders[i].length] ? rawHeaders[i].toLowerCase() : '') {
         case 'x-request-id':
           this.id ||= value;
           break;
@@ -201,38 +202,34 @@ class Said {
 
 const plain = Object.getPrototypeOf;
 
-function write(chunk, encoding, callback) {
+// What a response does is noted by its prototype, which costs less than methods of its own and stays where an application
+// gives it another that inherits from this one.
+prototype.write = function (chunk, encoding, callback) {
   const request = this[NOTED];
+  if (request === undefined) return write.call(this, chunk, encoding, callback);
+  if (request.exchange.logged) request.bytes += length(this, chunk, encoding);
   if (!request.takes()) return true;
-  const fits = request.exchange.write.call(this, chunk, encoding, callback);
+  const fits = write.call(this, chunk, encoding, callback);
   wrote(this, request, fits);
   return fits;
-}
+};
 
-function end(chunk, encoding, callback) {
+prototype.end = function (chunk, encoding, callback) {
   const request = this[NOTED];
+  if (request === undefined) return end.call(this, chunk, encoding, callback);
+  if (request.exchange.logged) request.bytes += length(this, chunk, encoding);
   if (!request.takes()) return this;
-  const result = request.exchange.end.call(this, chunk, encoding, callback);
+  const result = end.call(this, chunk, encoding, callback);
   wrote(this, request, true);
   return result;
-}
+};
 
-function writeCounted(chunk, encoding, callback) {
-  this[NOTED].bytes += length(this, chunk, encoding);
-  return write.call(this, chunk, encoding, callback);
-}
-
-function endCounted(chunk, encoding, callback) {
-  this[NOTED].bytes += length(this, chunk, encoding);
-  return end.call(this, chunk, encoding, callback);
-}
-
-function flushHeaders() {
+prototype.flushHeaders = function () {
   const request = this[NOTED];
-  if (!request.takes()) return;
-  request.exchange.flushHeaders.call(this);
-  wrote(this, request, true);
-}
+  if (request !== undefined && !request.takes()) return;
+  flushHeaders.call(this);
+  if (request !== undefined) wrote(this, request, true);
+};
 
 function wrote(response, request, fits) {
   if (request.finished) return;
@@ -253,8 +250,9 @@ function length(response, chunk, encoding) {
 
 function closed() {
   const request = this[NOTED];
-  request.finish(this.writableFinished ? OK : CLIENT_GONE);
-  if (this.writableFinished) request.exchange.line?.idle();
+  const whole = this.writableFinished;
+  request.finish(whole ? OK : CLIENT_GONE);
+  if (whole) request.exchange.line?.idle();
 }
 
 // upgrade has it account for a connection that the application gets.
@@ -322,4 +320,16 @@ function destroy(socket, reset) {
   socket.destroy();
 }
 
-module.exports = { begin, upgrade, closeIdle };
+// atOnce has a connection write an answer that is whole without what it takes to write several parts: before Node 24 an empty
+// one follows it.
+function atOnce(socket) {
+  if (typeof socket._writev === 'function') socket._writev = writeParts;
+}
+
+function writeParts(parts, callback) {
+  const { chunk, encoding } = parts[0];
+  if (parts.length === 2 && parts[1].chunk.length === 0) this._write(chunk, encoding, callback);
+  else plain(this)._writev.call(this, parts, callback);
+}
+
+module.exports = { begin, upgrade, closeIdle, atOnce };

@@ -19,6 +19,7 @@ class Request {
   first = 0; // when the response began, 0 before
   finished = false;
   slot = NO_SLOT;
+  index = 0; // among those that are running
   #ledger;
 
   // Said is what the client said: remote, method, target, proto, referer, agent and id, each character a byte. The

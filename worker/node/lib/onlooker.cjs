@@ -6,7 +6,8 @@
 const fs = require('node:fs');
 const path = require('node:path');
 const { Worker } = require('node:worker_threads');
-const { LAYOUT, ONLOOKER } = require('./board.cjs');
+const { ONLOOKER } = require('./board.cjs');
+const LAYOUT = require('./layout.cjs');
 const { get64, view } = require('./words.cjs');
 
 // An Onlooker sees the board of another thread as that one writes it.
@@ -25,7 +26,9 @@ class Onlooker {
 
   // awaitRequest returns while a request is running.
   awaitRequest() {
+    Atomics.store(this.#state, ONLOOKER.ASLEEP, 1);
     Atomics.wait(this.#state, ONLOOKER.BUSY, 0);
+    Atomics.store(this.#state, ONLOOKER.ASLEEP, 0);
   }
 
   // unwritten is the number of the turn of the loop of which the master does not know all yet, 0 if it does.

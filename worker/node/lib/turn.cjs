@@ -1,16 +1,16 @@
 'use strict';
-// What is done once, at the end of a turn of the event loop, however often that turn asks for it.
+// What is done once, at the end of a turn of the event loop, that has asked for it.
 
-const due = new Set();
+let due = [];
 
 function later(work) {
-  if (due.size === 0) setImmediate(run);
-  due.add(work);
+  if (due.length === 0) setImmediate(run);
+  due.push(work);
 }
 
 function run() {
-  const all = [...due];
-  due.clear();
+  const all = due;
+  due = [];
   for (const work of all) work();
 }
 

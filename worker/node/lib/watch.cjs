@@ -25,7 +25,7 @@ function watch(server, ledger, drain, keepalive, lines, pair) {
     connection = socket._parent;
     emit.call(server, 'connection', socket);
   });
-  server.emit = function (event, subject, other, ...rest) {
+  server.emit = function (event, subject, other) {
     switch (event) {
       case 'request':
         if (subject.httpVersionMajor === 2) http2().taken(other);
@@ -42,7 +42,10 @@ function watch(server, ledger, drain, keepalive, lines, pair) {
         if (layer && subject.remoteFamily) return layer.emit('connection', subject);
         if (!secure) {
           drain.accepted(subject);
-          if (server instanceof http.Server) lines?.open(subject);
+          if (server instanceof http.Server) {
+            lines?.open(subject);
+            http1.atOnce(subject);
+          }
         }
         break;
       case 'secureConnection':
@@ -62,7 +65,7 @@ function watch(server, ledger, drain, keepalive, lines, pair) {
       case 'timeout':
         if (subject.parser && !subject._httpMessage && server.listenerCount('timeout') === 0) return http1.closeIdle(subject);
     }
-    return emit.call(this, event, subject, other, ...rest);
+    return emit.apply(this, arguments);
   };
 }
 

@@ -4,7 +4,8 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { test } = require('node:test');
-const { Board, READY, DRAINING, STREAMING, UPGRADED, ENDED, LAYOUT, SLOTS, NO_SLOT } = require('../lib/board.cjs');
+const { Board, ONLOOKER, READY, DRAINING, STREAMING, UPGRADED, ENDED, SLOTS, NO_SLOT } = require('../lib/board.cjs');
+const LAYOUT = require('../lib/layout.cjs');
 const { Onlooker } = require('../lib/onlooker.cjs');
 
 const GOLDEN = path.join(__dirname, '../../scoreboard/testdata/board-v1.bin');
@@ -51,6 +52,25 @@ test('the board has the bytes that every language is held to', () => {
   assert.equal(board.drainUntil(), Number(0x0123456789abcdefn));
   assert.deepEqual([board.holds(), board.slot(), board.busyAt()], [false, 6, 3]);
   assert.deepEqual([...Array(65).keys()].filter((i) => board.leaving(i)), [0, 2, 63]);
+});
+
+test('the histogram has its borders', () => {
+  const border = (k) => [2 ** (14 + k), 1.5 * 2 ** (14 + k)];
+  const durations = Array.from({ length: 31 }, (_, k) => border(k)).flat();
+  const bucket = (duration) => {
+    const board = new Board();
+    board.finished(200, duration);
+    return board.contents().subarray(LAYOUT.HISTOGRAM, LAYOUT.COUNTERS_END).indexOf(1) / 8;
+  };
+  durations.forEach((duration, i) => assert.deepEqual([bucket(duration - 1), bucket(duration)], [i, i + 1]));
+  assert.deepEqual([0, 2 ** 45 - 1, 2 ** 45, 2 ** 60].map(bucket), [0, 62, 63, 63]);
+});
+
+test('a counter goes on where a half of it is full', () => {
+  const board = new Board();
+  board.contents().writeUInt32LE(2 ** 32 - 1, LAYOUT.TIMEOUTS);
+  board.timedOut();
+  assert.equal(board.contents().readBigUInt64LE(LAYOUT.TIMEOUTS), 2n ** 32n);
 });
 
 test('slots run out', () => {
@@ -144,6 +164,7 @@ test('what an onlooker shows is taken back', async (t) => {
   const slot = board.take(1000, 0, 'GET', '/block', '');
   const turn = onlooker.unwritten();
   assert.ok(turn);
+  assert.equal(board.shared().state[ONLOOKER.BUSY], 1);
   onlooker.write(NOBODY);
   assert.deepEqual(seen(), board.contents());
   board.free(slot);
@@ -151,4 +172,5 @@ test('what an onlooker shows is taken back', async (t) => {
   await endOfTurn();
   assert.equal(seen().readUInt32LE(4096 + 32), 0);
   assert.equal(onlooker.unwritten(), 0);
+  assert.equal(board.shared().state[ONLOOKER.BUSY], 0);
 });
