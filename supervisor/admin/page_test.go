@@ -112,9 +112,11 @@ func TestPage(t *testing.T) {
 		return all
 	}
 	for selector, want := range map[string][]string{
-		"h1":     {"agent" + evil},
-		"#state": {"crash loop (2 of 3 ready)"},
-		"#facts": {"gosuper 1.2.3 · pid 4711 · up 1 d 2 h · generation 3 · last reload rolled back · tcp://127.0.0.1:8000"},
+		"h1":           {"agent" + evil},
+		"#state":       {"crash loop (2 of 3 ready)"},
+		"#facts":       {"gosuper 1.2.3 · pid 4711 · up 1 d 2 h · generation 3 · last reload rolled back · tcp://127.0.0.1:8000"},
+		"#glance span": {"2\u00a0in\u00a0flight · 14\u00a0in\u00a0the\u00a0backlog · p99\u00a0250\u00a0ms · 208\u00a0MiB"},
+		"#glance a":    {"last incident 1 min 1 s ago: max failures"},
 		"#workers td": {
 			"ready", "0", "5", "101", "3", "2 h 0 min", "-", "-", "-", "-", "3 MiB", "0", "to be replaced: lifetime", "",
 			"ready", "1", "7", "102", "3", "1 min 1 s", "1,234 / 5,000", "0.0", "2", "0%", "5 MiB", "2", "to be replaced: stale model · " + evil + " /" + evil + " for 12 s, no progress for 12 s, and 2 more · " + evil, "",
@@ -158,6 +160,9 @@ func TestPage(t *testing.T) {
 		if got := text(selector); !slices.Equal(got, want) {
 			t.Errorf("%s\n%q, want\n%q", selector, got, want)
 		}
+	}
+	if b.eval("getComputedStyle(document.querySelector('#glance span')).display") == "none" {
+		t.Error("a phone shows no figures at a glance")
 	}
 	b.eval("document.querySelector('#incidents button').click()")
 	b.until("document.querySelectorAll('#incidents pre').length === 3")

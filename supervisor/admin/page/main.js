@@ -67,7 +67,18 @@ function show(f) {
   rows($('leases'), free ? [...held, null] : held, l => l ? JSON.stringify(l.values) : 'free', l => l
     ? [pill(l.unkillable ? 'unkillable' : 'held'), leaseText(l), holder(l, s.workers)]
     : [pill('free'), td => { td.colSpan = 2; put(td, s.leases.filter(f => f.worker === null).map(leaseText).join(', ')); }, td => { td.hidden = true; }]);
+  glance();
   drawAll();
+}
+
+// glance says in a line what a narrow screen shows far below, and of any what happened lately.
+function glance() {
+  const s = samples.at(-1), fault = incidents.find(i => i.ago_seconds < 3600), known = (v, text) => v === null || v === undefined ? [] : [text(v)];
+  put($('glance').firstChild, [
+    ...known(s.codes && s.flight, v => `${number(v)} in flight`), ...(s.backlog ? [`${number(s.backlog)} in the backlog`] : []), ...known(s.rate, v => `${number(v)} requests/s`),
+    ...known(s.p99, v => `p99 ${short(v)}`), ...known(s.memory, bytes),
+  ].map(text => text.replaceAll(' ', '\u00a0')).join(' · '));
+  put($('glance').lastChild, fault ? `last incident ${long(fault.ago_seconds)} ago: ${words(fault.reason)}` : '');
 }
 
 function say(text, bad) {
