@@ -106,6 +106,40 @@ def test_an_exception_that_was_answered(status: int, then: str, ending: str) -> 
     asyncio.run(run())
 
 
+@pytest.mark.parametrize(("path", "answered"), [("/waits", b"504 Gateway Timeout"), ("/streams", b"hello")])
+def test_an_ended_request_is_logged_with_what_was_sent(path: str, answered: bytes) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/streams":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"hello", "more_body": True})
+        over.set()
+        await asyncio.Event().wait()
+
+    over = asyncio.Event()
+    entries: list[Any] = []
+
+    async def run() -> None:
+        connection = ours(app)
+        transport, ledger = connection.transport, connection.ledger
+        transport.abort = transport.close
+        ledger._log = SimpleNamespace(write=lambda entry, entries=entries: not entries.append(entry))
+        connection.data_received(GET.replace(b"/", path.encode(), 1))
+        await over.wait()
+        ledger.terminate(connection.running, 504, _accesslog.TIMEOUT)
+        while not transport.closed:
+            await asyncio.sleep(0)
+        connection.connection_lost(None)
+        while connection.tasks:
+            await asyncio.sleep(0)
+        body = b"".join(transport.written)
+        assert answered in body
+        said = body.partition(b"\r\n\r\n")[2] if path == "/waits" else b"hello"
+        assert [(e.status, e.size, e.ended) for e in entries] == [(504 if path == "/waits" else 200, len(said), "timeout")]
+        assert entries[0].first_byte > 0
+
+    asyncio.run(run())
+
+
 class Code(int, enum.Enum):
     """Numbers that write themselves by their names."""
 

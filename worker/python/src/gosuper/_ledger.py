@@ -267,15 +267,16 @@ def _entry(request: Request, status: int, ending: str, now: int) -> Entry:
     headers = dict(scope["headers"])
     query = scope.get("query_string", b"")
     target = _path(scope)
-    first = request.first or (now if request.ended and request.phase == WAITING and not request.gone else 0)
-    bodiless = scope.get("method") == "HEAD" or status in (204, 304)  # whatever the application sent
+    instead = request.ended and request.phase == WAITING and not request.gone  # status_text was sent
+    first = request.first or (now if instead else 0)
+    bodiless = scope.get("method") == "HEAD" or status in (204, 304)  # whatever was sent
     return Entry(
         remote=scope["client"][0] if scope.get("client") else "",
         method=scope.get("method", "GET"),
         target=target + b"?" + query if query else target,
         proto="HTTP/" + scope.get("http_version", "1.1"),
         status=int(status) if 0 < status < 1000 else 0,  # enumerations write themselves by their names
-        size=0 if bodiless else request.bytes,
+        size=0 if bodiless else len(_TEXT[status]) if instead else request.bytes,
         referer=headers.get(b"referer", b""),
         agent=headers.get(b"user-agent", b""),
         request_id=headers.get(b"x-request-id") or headers.get(b"traceparent", b""),
