@@ -169,7 +169,9 @@ func TestLimits(t *testing.T) {
 	for _, test := range []struct{ name, text, want string }{
 		{"the hard limit is lower", soft + hard, "s.toml:3: max_worker_memory_hard: max_worker_memory_hard (1GB) must be above max_worker_memory (1GiB), or no worker is ever replaced gracefully"},
 		{"the soft limit is written later", hard + soft, "s.toml:3: max_worker_memory: max_worker_memory_hard (1GB) must be above"},
-		{"worker_memory with a number of workers", "workers = 4\nworker_memory = \"1GiB\"\n", "worker_memory has no effect while workers is a number"},
+		{"worker_memory with a number of workers", "workers = 4\nsurge = 0\nworker_memory = \"1GiB\"\n", "worker_memory has no effect while workers is a number, and neither surge nor spares add to them"},
+		{"worker_memory beside a successor", "workers = 4\nworker_memory = \"1GiB\"\n", ""},
+		{"worker_memory beside a spare", "workers = 4\nsurge = 0\nspares = 1\nworker_memory = \"1GiB\"\n", ""},
 		{"jitter alone", "max_worker_lifetime_jitter = \"1h\"\n", "max_worker_lifetime_jitter has no effect while max_worker_lifetime is 0"},
 		{"a hard limit alone", hard, ""},
 	} {

@@ -83,7 +83,8 @@ type Config struct {
 	// SizeAuto: see [Config.Memory]. Else above MaxWorkerMemory.
 	MaxWorkerMemoryHard Size
 	// WorkerMemory is what one worker needs, by which the memory limit of the
-	// cgroup bounds automatic Workers; 0: it does not.
+	// cgroup bounds automatic Workers, WorkersMax, and whoever is started beyond
+	// those there are to be; 0: the latter is measured, and the others are not bounded.
 	WorkerMemory Size
 
 	// MaxFailures is after how many failures in a row a worker is replaced, if others

@@ -17,7 +17,7 @@ func (l *loader) compareLimits() {
 		l.fail(l.stronger("max_worker_memory", "max_worker_memory_hard"),
 			wrong("", "max_worker_memory_hard (%s) must be above max_worker_memory (%s), or no worker is ever replaced gracefully", hard, soft))
 	}
-	if c.WorkerMemory > 0 && c.Workers.Fixed() && c.WorkersMax == 0 && l.sound("worker_memory", "workers") {
-		l.warn("worker_memory has no effect while workers is a number")
+	if c.WorkerMemory > 0 && c.Workers.Fixed() && c.WorkersMax == 0 && c.Surge.N == 0 && c.Spares == 0 && l.sound("worker_memory", "workers", "surge", "spares") {
+		l.warn("worker_memory has no effect while workers is a number, and neither surge nor spares add to them")
 	}
 }
