@@ -50,23 +50,42 @@ func TestLastWords(t *testing.T) {
 	}
 }
 
-// A loader that closes its end some time before it exits, as an interpreter does, is judged
-// by its exit: one that knows that every other would fail is the last.
-func TestLoaderExitsSlowly(t *testing.T) {
-	started := 0
-	log := zap.New(&counter{LevelEnabler: zapcore.InfoLevel, line: func(message string) {
-		if message == "loader started" {
-			started++
-		}
-	}})
-	c := load(t, "workers = 1\npreload = true\n[restart]\nbackoff_min = \"1ms\"\nbackoff_max = \"1ms\"\n")
-	c.Command = []string{"/bin/sh", "-c", `eval "exec $GOSUPER_LOADER_FD>&-"; sleep 0.5; exit 78`}
-	_, ended := real(t, c, log)
-	err := <-ended
-	if boot, ok := errors.AsType[*BootError](err); !ok || boot.Status != "exit status 78" {
-		t.Errorf("the master ended with %v", err)
+// A loader is judged by its exit and by what it said before, however the two arrive: one that
+// knows that every other would fail is the last, unless it had said that it was ready. It may
+// close its end some time before it exits, as an interpreter does.
+func TestLoaderIsJudgedByItsEnd(t *testing.T) {
+	for _, tt := range []struct {
+		name, does    string
+		atLeast, most int // loaders that are started
+	}{
+		{"hopeless", "exit 78", 1, 1},
+		{"hopeless and slow", `eval "exec $GOSUPER_LOADER_FD>&-"; sleep 0.5; exit 78`, 1, 1},
+		{"hopeless and has something to say", "printf 'STATUS=no such module' >&$GOSUPER_LOADER_FD; exit 78", 1, 1},
+		{"may succeed", "exit 1", 3, 3},
+		// Where it is heard in time, it is the workers that cannot be made.
+		{"ready", "printf READY=1 >&$GOSUPER_LOADER_FD; exit 78", 3, 9},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			started := 0
+			log := zap.New(&counter{LevelEnabler: zapcore.InfoLevel, line: func(message string) {
+				if message == "loader started" {
+					started++
+				}
+			}})
+			c := load(t, "workers = 1\npreload = true\n[restart]\nbackoff_min = \"1ms\"\nbackoff_max = \"1ms\"\n")
+			c.Command = []string{"/bin/sh", "-c", tt.does}
+			_, ended := real(t, c, log)
+			if err := <-ended; !isBootError(err) {
+				t.Errorf("the master ended with %v", err)
+			}
+			if started < tt.atLeast || started > tt.most {
+				t.Errorf("%d loaders were started, want %d to %d", started, tt.atLeast, tt.most)
+			}
+		})
 	}
-	if started != 1 {
-		t.Errorf("%d loaders were started, want 1", started)
-	}
+}
+
+func isBootError(err error) bool {
+	_, is := errors.AsType[*BootError](err)
+	return is
 }

@@ -35,6 +35,7 @@ func (s *Supervisor) reap() {
 	for _, o := range orphans {
 		s.leftovers.Reaped(o.Pid)
 	}
+	s.roster.ReapedOthers(orphans) // before a loader that has ended says whose they are
 	var built, tried *process.Status
 	var ended []*roster.Worker
 	for _, e := range exits {
@@ -59,7 +60,6 @@ func (s *Supervisor) reap() {
 		s.clear(w, w.PID)
 	}
 	s.leftovers.LookAtGroups(time.Now())
-	s.roster.ReapedOthers(orphans)
 	if len(ended) > 0 {
 		s.limits.Scales.CountKills(s.loop)
 		s.sockets.MendAll(ended...) // before others are made that have them
@@ -85,12 +85,12 @@ func (s *Supervisor) clear(w *roster.Worker, group int) {
 // died notes how the process of a worker ended, which is reaped.
 func (s *Supervisor) died(w *roster.Worker, end process.Status) {
 	w.Status, w.Gone = end, true
-	s.signs.Finish(w)
+	said := s.signs.Finish(w)
 	if w.Rev.Config.Preload {
 		s.births.Loaders.WorkerDied(time.Now())
 	}
 	known, _ := s.fleet.Worker(w.ID)
-	if known.State == fleet.Starting && end == hopeless {
+	if known.State == fleet.Starting && !said.Ready && end == hopeless {
 		s.note(fleet.Hopeless{Revision: known.Revision})
 	}
 	alone := !known.Until.IsZero() && known.State != fleet.Killed && !known.Cooperates() && end.Signal != syscall.SIGKILL

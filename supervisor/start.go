@@ -97,7 +97,9 @@ func (s *Supervisor) connect() {
 		Log: s.log, Environ: s.options.Environ, Output: s.options.Streams, Roster: s.roster, Leftovers: &s.leftovers,
 		Note: s.note, State: s.fleet.Loader,
 		Restarted: s.books.Loaded, Failed: s.postmortems.Enter, Known: s.knows, Child: s.hands.child, Kill: s.leftovers.KillTree, Make: s.births.Make, Room: s.limits.Overlap.Loader,
-		Deliver: func(m preload.Message, done <-chan struct{}) { s.signs.Post(signs.Message{Loader: m}, done) },
+		Deliver: func(m preload.Message, done <-chan struct{}) bool {
+			return s.signs.Post(signs.Message{Loader: m}, done)
+		},
 	})
 	s.births.Attach(birth.Options{
 		Log: s.log.Logger, Loop: s.loop, Environ: s.options.Environ, Output: s.options.Streams, Fleet: s.fleet, Roster: s.roster, Files: s.files,

@@ -69,6 +69,34 @@ func TestLoaderMischief(t *testing.T) {
 	}
 }
 
+// What a loader has made is there although it ended then, and if both have ended it is known how.
+func TestLoaderEndsBehindItsWorker(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		how, msg string
+		match    match
+	}{
+		{"end", "worker ready", match{"slot": 0}},
+		{"both end", "worker boot failed", match{"slot": 0, "status": "killed by SIGKILL"}},
+	} {
+		t.Run(c.how, func(t *testing.T) {
+			t.Parallel()
+			p := preload(t, "")
+			p.wait(t, 0, "ready", nil)
+			p.do(t, c.how)
+			from := p.kill(t, 0)
+			p.wait(t, from, "loader ended, its workers live on", match{"status": "killed by SIGKILL"})
+			p.wait(t, from, c.msg, c.match)
+			p.do(t, "")
+			if started := len(p.all(from, "loader started", nil)); started > 0 && c.how == "end" {
+				t.Error("another loader was started")
+			}
+			from = p.kill(t, 1)
+			p.wait(t, from, "worker ready", match{"slot": 1})
+		})
+	}
+}
+
 // A worker that says too late that it is there is ended, and has run nothing.
 func TestForkedTooLate(t *testing.T) {
 	t.Parallel()

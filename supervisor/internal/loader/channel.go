@@ -28,7 +28,19 @@ type channel struct {
 	pausing chan struct{}  `state:"-"` // closed by pause; nil: nothing is received
 	done    chan struct{}  `state:"-"` // closed by close
 	readers sync.WaitGroup `state:"-"`
+
+	deliver deliver       `state:"-"`
+	over    chan struct{} `state:"-"` // closed by finish and close; nil: there is no reader
+	paused  bool          `state:"-"` // nothing was received before finish
+
+	order sync.Mutex `state:"-"` // guards what follows; held while deliver runs
+	sieve sieve      `state:"-"`
+	left  []Message  `state:"-"` // that nobody has taken
 }
+
+// deliver passes a message on, and reports whether somebody has taken it. It may block until
+// over is closed.
+type deliver func(m Message, over <-chan struct{}) bool
 
 // newChannel makes one. It takes two descriptors, one once closeChild was called.
 func newChannel() (*channel, error) {
@@ -84,40 +96,77 @@ func (c *channel) end() error {
 	return nil
 }
 
-// serve starts to receive. deliver is called by one goroutine, with one message at a
-// time; it may block until close or pause.
-func (c *channel) serve(deliver func(Message)) {
+// serve starts to receive. d is called with one message at a time.
+func (c *channel) serve(d deliver) {
 	stop := make(chan struct{})
-	c.pausing = stop
+	c.pausing, c.deliver = stop, d
+	if c.over == nil { // else a reader may be there still, which a pause was too short for
+		c.over = make(chan struct{})
+	}
+	over := c.over
 	_ = c.socket.SetReadDeadline(time.Time{})
-	c.readers.Go(func() { c.receive(stop, deliver) })
+	c.readers.Go(func() { c.receive(stop, over, d) })
 }
 
-func (c *channel) receive(stop <-chan struct{}, deliver func(Message)) {
+func (c *channel) receive(stop, over <-chan struct{}, d deliver) {
 	reader, err := notify.NewReader(c.socket, protocol.MaxLoader)
 	if err != nil {
 		return
 	}
-	var sieve sieve
 	for {
 		r, ended, ok := reader.Next(stop)
-		if ended {
-			deliver(Message{Ended: true})
+		if ok || ended {
+			c.take(r, ended, over, d)
 		}
 		if !ok {
 			return
 		}
 		r.Close() // there is nothing to be had by them
-		m, err := Parse(r.Text)
-		if err != nil {
+	}
+}
+
+// take has what is news in a report be delivered, and keeps it where nobody takes it.
+func (c *channel) take(r notify.Report, ended bool, over <-chan struct{}, d deliver) {
+	c.order.Lock()
+	defer c.order.Unlock()
+	m := Message{Ended: true}
+	if !ended {
+		var err error
+		if m, err = Parse(r.Text); err != nil {
 			m = Message{Wrong: err.Error()}
 		}
 		if m.Sender = r.Sender; m.PID == 0 {
 			m.PID = r.Sender
 		}
-		if sieve.news(&m) {
-			deliver(m)
-		}
+	}
+	if c.sieve.news(&m) && !d(m, over) {
+		c.left = append(c.left, m)
+	}
+}
+
+// finish stops to receive, and returns what was said and nobody has taken: what was on its
+// way, and what is in the socket. It waits for deliver if that is running. again undoes it.
+func (c *channel) finish() []Message {
+	if c.over == nil {
+		return nil
+	}
+	close(c.over)
+	c.paused = c.pausing == nil
+	c.stop()
+	_ = c.socket.SetReadDeadline(time.Unix(1, 0))
+	c.readers.Wait()
+	for r, ended := range notify.Rest(c.fd, protocol.MaxLoader) {
+		c.take(r, ended, c.over, c.deliver)
+	}
+	left := c.left
+	c.left, c.over = nil, nil
+	return left
+}
+
+// again goes on to receive what others say who have the socket, unless there is a pause.
+func (c *channel) again() {
+	if c.deliver != nil && !c.paused {
+		c.serve(c.deliver)
 	}
 }
 
@@ -141,10 +190,12 @@ func (c *channel) stop() {
 	}
 }
 
-// close closes the descriptors. deliver, which may be running, must return once done is
-// closed, and is not waited for.
+// close closes the descriptors. deliver, which may be running, is not waited for.
 func (c *channel) close() {
 	close(c.done)
+	if c.over != nil {
+		close(c.over)
+	}
 	c.stop()
 	c.closeChild()
 	go c.socket.Close() // which waits until nobody reads
@@ -153,6 +204,7 @@ func (c *channel) close() {
 // A sieve lets pass what is news: what a loader repeats without end is not.
 type sieve struct {
 	ready    bool
+	ended    bool
 	statuses map[string]bool
 }
 
@@ -163,6 +215,7 @@ const maxStatuses = 16
 // anything left.
 func (s *sieve) news(m *Message) bool {
 	m.Ready, s.ready = m.Ready && !s.ready, s.ready || m.Ready
+	m.Ended, s.ended = m.Ended && !s.ended, s.ended || m.Ended
 	if m.HasStatus && (s.statuses[m.Status] || len(s.statuses) == maxStatuses) {
 		m.HasStatus, m.Status = false, ""
 	}
@@ -172,5 +225,5 @@ func (s *sieve) news(m *Message) bool {
 		}
 		s.statuses[m.Status] = true
 	}
-	return m.Ready || m.HasStatus || m.ExtendTimeout > 0 || m.Spawned > 0 || m.Failed > 0 || m.Wrong != ""
+	return m.Ready || m.HasStatus || m.ExtendTimeout > 0 || m.Spawned > 0 || m.Failed > 0 || m.Wrong != "" || m.Ended
 }

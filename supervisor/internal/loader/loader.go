@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/gosuper/gosuper/worker/protocol"
 )
 
@@ -64,8 +66,9 @@ func (l *Loader) ChildFd() int { return l.channel.child }
 func (l *Loader) CloseChild() { l.channel.closeChild() }
 
 // Serve starts to receive. deliver is called by another goroutine, with what is to be
-// handed to Heard; it may block, but not when Done is closed.
-func (l *Loader) Serve(deliver func(Message)) { l.channel.serve(deliver) }
+// handed to Heard. It may block until over is closed, and reports whether somebody has taken
+// the message, which has to be so before.
+func (l *Loader) Serve(deliver func(m Message, over <-chan struct{}) bool) { l.channel.serve(deliver) }
 
 // Pause stops that, without losing anything. When the channel it returns is closed
 // deliver is not running; until then that must go on being answered. Serve goes on.
@@ -131,6 +134,11 @@ func (l *Loader) next() {
 			head := []string{protocol.LoaderSpawn + strconv.Itoa(r.Seq), protocol.EnvMasterPID + "=" + strconv.Itoa(os.Getpid())}
 			err = l.channel.send(append(head, r.Env...), r.Files)
 		}
+		if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) {
+			l.waiting = slices.Insert(l.waiting, 0, r)
+			l.hungUp()
+			return
+		}
 		r.Sent()
 		if err != nil {
 			r.Answer(0, err)
@@ -148,11 +156,9 @@ func (l *Loader) Heard(m Message, believe func(pid int) error) error {
 	case m.Wrong != "":
 		return errors.New(m.Wrong)
 	case m.Ended:
-		l.ended = true
+		l.hungUp()
 		if l.gone {
 			l.Fail(ErrGone)
-		} else {
-			l.due = time.Now().Add(protocol.UnloadGrace) // which a process does that ends, and how it ends comes after
 		}
 	case m.Spawned == 0 && m.Failed == 0:
 	case l.asked == nil || l.asked.Seq != max(m.Spawned, m.Failed):
@@ -168,6 +174,15 @@ func (l *Loader) Heard(m Message, believe func(pid int) error) error {
 		l.answer(m.PID, nil)
 	}
 	return nil
+}
+
+// hungUp notes that the far end is closed. A process that ends does that, and how it ends is
+// known some time after.
+func (l *Loader) hungUp() {
+	l.ended = true
+	if !l.gone {
+		l.due = time.Now().Add(protocol.UnloadGrace)
+	}
 }
 
 // ErrUnasked is what is wrong with an answer to a request that nobody waits for.
@@ -204,10 +219,16 @@ func (l *Loader) drop(waiting []Request, err error) {
 	}
 }
 
-// Reaped notes that the process has ended. A worker that it was asked for may exist all
-// the same, and say so: it is waited for as long as somebody has the socket.
-func (l *Loader) Reaped() {
+// Finish notes that the process has ended, and returns what was said before and nobody has
+// taken, which is to be handed to Heard. Reaped comes after that.
+func (l *Loader) Finish() []Message {
 	l.gone = true
+	return l.channel.finish()
+}
+
+// Reaped notes that nothing more is heard of the process. A worker that it was asked for may
+// exist all the same, and say so: it is waited for as long as somebody has the socket.
+func (l *Loader) Reaped() {
 	if l.ended || l.asked == nil {
 		l.Fail(ErrGone)
 		return
@@ -215,6 +236,7 @@ func (l *Loader) Reaped() {
 	waiting := l.waiting
 	l.waiting = nil
 	l.drop(waiting, ErrGone)
+	l.channel.again()
 }
 
 // End tells the loader that it is not needed any more.

@@ -50,10 +50,12 @@ func newBench(t *testing.T) *bench {
 }
 
 func (b *bench) serve() {
-	b.Serve(func(m Message) {
+	b.Serve(func(m Message, over <-chan struct{}) bool {
 		select {
 		case b.messages <- m:
-		case <-b.Done():
+			return true
+		case <-over:
+			return false
 		}
 	})
 }
@@ -198,6 +200,7 @@ func TestLoaderEnds(t *testing.T) {
 	b := newBench(t)
 	b.ask(1)
 	b.ask(2)
+	b.Finish()
 	b.Reaped()
 	b.say("SPAWNED=1")
 	if err := b.Heard(b.hear(), believeAll); err != nil {
@@ -221,6 +224,7 @@ func TestHangUp(t *testing.T) {
 	if b.Due().IsZero() || len(b.answers) > 0 {
 		t.Errorf("before the loader is reaped: due %v, answers %v", b.Due(), b.answers)
 	}
+	b.Finish()
 	b.Reaped()
 	b.expect("answers", b.answers, []string{"1 0 " + ErrGone.Error(), "2 0 " + ErrGone.Error()})
 	b.ask(3) // which cannot be sent any more

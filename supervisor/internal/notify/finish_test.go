@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // What a worker said before it ended is known when Finish returns, wherever it is by then.
@@ -84,6 +86,23 @@ func TestFinishBelievesNoStranger(t *testing.T) {
 	}
 	const nobody = 1 << 30 // more than any process has
 	if got := e.Finish(nobody); got != (Message{}) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// A worker that ends before it has read what it was told has said what it has all the same.
+func TestFinishBehindAnError(t *testing.T) {
+	e := open(t)
+	if err := e.Look(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unix.Write(e.ChildFd(), []byte("STOPPING=1")); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.CloseChild(); err != nil {
+		t.Fatal(err)
+	}
+	if got := e.Finish(os.Getpid()); got != (Message{Stopping: true}) {
 		t.Errorf("got %+v", got)
 	}
 }

@@ -4,6 +4,7 @@ package notify
 
 import (
 	"fmt"
+	"iter"
 	"os"
 	"syscall"
 	"time"
@@ -66,7 +67,7 @@ func (r *Reader) Next(stop <-chan struct{}) (one Report, ended, ok bool) {
 		})
 		if err != nil || failure == nil {
 			return one, one.end, err == nil && !one.end
-		} // else the message is lost (ENOMEM), and the pace keeps this from spinning
+		} // else the message is lost (ENOMEM), or none (ECONNRESET), and the pace keeps this from spinning
 	}
 	return Report{}, false, false
 }
@@ -87,17 +88,31 @@ func (e *Endpoint) receive(socket *os.File, stop <-chan struct{}, believe func(s
 	}
 }
 
-// receiveRest handles what is in a socket of which nobody else reads any more. There may be no end to it, where others
-// than the worker have it.
-func (e *Endpoint) receiveRest(fd int, believe func(sender int) bool) {
-	text, control := make([]byte, protocol.MaxNotify), make([]byte, controlSize)
-	for range paceMessages {
-		r, err := read(fd, text, control)
-		if err != nil || r.end {
-			return
+// Rest yields the reports of at most so many bytes that are in a socket of which nobody else reads any more, and
+// whether one is the end of it instead, and closes them. There may be no end to them, where others have the far end too.
+func Rest(fd, size int) iter.Seq2[Report, bool] {
+	return func(yield func(one Report, ended bool) bool) {
+		text, control := make([]byte, size), make([]byte, controlSize)
+		for range paceMessages {
+			r, err := read(fd, text, control)
+			switch {
+			case err == unix.EAGAIN:
+				return
+			case err != nil:
+				continue // it has not read all that it was told (ECONNRESET), and what it has said comes behind
+			}
+			more := yield(r, r.end) && !r.end
+			if r.Close(); !more {
+				return
+			}
 		}
+	}
+}
+
+// receiveRest handles what is in a socket of which nobody else reads any more.
+func (e *Endpoint) receiveRest(fd int, believe func(sender int) bool) {
+	for r := range Rest(fd, protocol.MaxNotify) {
 		e.handle(r, e.inbox.done, believe)
-		r.Close()
 	}
 }
 

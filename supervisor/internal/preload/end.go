@@ -95,19 +95,33 @@ func (l *Loaders) kill(one *Loader) {
 	}
 }
 
-// Died notes that a loader was reaped. Its workers live on.
+// leftAtOnce explains a loader that was ready, and of which nobody could have known.
+const leftAtOnce = "said READY=1 and ended before it could be asked for a worker"
+
+// Died notes that a loader was reaped. Its workers live on. What it said before counts,
+// however late it is heard.
 func (l *Loaders) Died(one *Loader, end process.Status) {
 	known := l.options.State(one.number)
+	wasReady := !known.ReadyAt.IsZero()
+	for _, m := range one.channel.Finish() {
+		if l.hear(one, m); m.Ready {
+			wasReady = true
+			if known.State == fleet.LoaderStarting {
+				one.failure = cmp.Or(one.failure, leftAtOnce)
+			}
+		}
+	}
 	l.options.Leftovers.Died(one.leader())
 	l.WorkerDied(time.Now())
-	if known.State == fleet.LoaderStarting && end == (process.Status{Code: protocol.ExitHopeless}) {
+	asked := known.State == fleet.LoaderStopping || known.State == fleet.LoaderKilled && one.failure == ""
+	if !asked && !wasReady && end == (process.Status{Code: protocol.ExitHopeless}) {
 		l.options.Note(fleet.Hopeless{Revision: one.number})
 	}
 	l.options.Note(fleet.LoaderExited{Revision: one.number})
 	one.channel.Reaped()
 	e := one.ending(end.String())
 	fields := one.fields(zap.String("status", e.Status), zap.Duration("age", one.age()), zap.Uint64("forks", one.forks))
-	if known.State == fleet.LoaderStopping || known.State == fleet.LoaderKilled && one.failure == "" {
+	if asked {
 		l.explain(one, zapcore.InfoLevel, "loader gone", fields...)
 	} else {
 		why := one.fault(known)

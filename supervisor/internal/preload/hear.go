@@ -53,7 +53,13 @@ func (l *Loaders) Hear(m Message) {
 		return
 	}
 	one.executed = one.executed || m.Executed
-	said := m.Said
+	l.hear(one, m.Said)
+	l.drop(one)
+	l.options.Leftovers.Sweep(nil) // which the birth of a worker may have kept from being done
+}
+
+// hear takes note of what was said. One that is gone was never ready for anybody.
+func (l *Loaders) hear(one *Loader, said loader.Message) {
 	if said.HasStatus {
 		if one.says = said.Status; one.says != "" {
 			l.options.Log.Info("loader says", one.fields(zap.String("status", said.Status))...)
@@ -62,7 +68,7 @@ func (l *Loaders) Hear(m Message) {
 	if said.ExtendTimeout > 0 {
 		l.options.Note(fleet.LoaderExtended{Revision: one.number, By: said.ExtendTimeout})
 	}
-	if said.Ready {
+	if said.Ready && !one.channel.Gone() {
 		delete(l.ended, one.number)
 		l.options.Log.Info("loader ready", one.fields(zap.Duration("after", one.age()))...)
 		l.options.Note(fleet.LoaderReady{Revision: one.number})
@@ -70,8 +76,6 @@ func (l *Loaders) Hear(m Message) {
 	if err := one.channel.Heard(said, l.mayBeWorker); err != nil {
 		l.complain(one, said, err)
 	}
-	l.drop(one)
-	l.options.Leftovers.Sweep(nil) // which the birth of a worker may have kept from being done
 }
 
 // mayBeWorker says whether a process may be a worker that nobody knows yet; nil: it may.

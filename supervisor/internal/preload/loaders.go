@@ -63,8 +63,8 @@ type Options struct {
 	// nil: there is.
 	Room func(beside []int, tell func(error))
 	// Deliver brings to the owner of the loaders, from any goroutine, what there is to do
-	// with them, but for one who is done.
-	Deliver func(m Message, done <-chan struct{})
+	// with them, but for one who is done, and reports whether it did.
+	Deliver func(m Message, done <-chan struct{}) bool
 }
 
 // A Message is what a loader, or a worker that it has made, said.

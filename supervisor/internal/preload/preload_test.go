@@ -42,7 +42,9 @@ type house struct {
 	t        *testing.T
 	loaders  Loaders
 	revision *revision.Revision
+	roster   *roster.Roster
 	state    fleet.LoaderState
+	readyAt  time.Time
 	noted    []string
 	restarts []fleet.Reason
 	failed   []incidents.Incident
@@ -68,11 +70,12 @@ func newHouse(t *testing.T) *house {
 	}
 	left := leftovers.New()
 	r := roster.New()
+	h.roster = r
 	left.Attach(leftovers.Options{Expecting: r.Expecting, Log: zap.NewNop()})
 	h.loaders.Attach(Options{
 		Log: logorder.New(zap.NewNop(), func() {}), Output: nowhere{}, Roster: r, Leftovers: &left,
 		Note:      func(ev fleet.Event) { h.noted = append(h.noted, strings.TrimPrefix(fmt.Sprintf("%T", ev), "fleet.")) },
-		State:     func(int) fleet.Loader { return fleet.Loader{State: h.state} },
+		State:     func(int) fleet.Loader { return fleet.Loader{State: h.state, ReadyAt: h.readyAt} },
 		Failed:    func(i incidents.Incident) { h.failed = append(h.failed, i) },
 		Restarted: func(why fleet.Reason) { h.restarts = append(h.restarts, why) },
 		Known:     func(p int) bool { return p == pid }, Child: func(p int) bool { return p == pid+1 }, Kill: process.KillGroup,
@@ -86,7 +89,10 @@ func newHouse(t *testing.T) *house {
 			h.asked = beside
 			tell(h.room)
 		},
-		Deliver: func(Message, <-chan struct{}) {},
+		Deliver: func(_ Message, done <-chan struct{}) bool {
+			<-done
+			return false
+		},
 	})
 	return h
 }

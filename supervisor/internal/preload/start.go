@@ -112,7 +112,9 @@ func (l *Loaders) outfit(one *Loader, r *revision.Revision) (o *outfit.Outfit, e
 
 // serve has what the loader says be delivered.
 func (l *Loaders) serve(one *Loader) {
-	one.channel.Serve(func(m loader.Message) { l.options.Deliver(Message{Loader: one.id, Said: m}, one.channel.Done()) })
+	one.channel.Serve(func(m loader.Message, over <-chan struct{}) bool {
+		return l.options.Deliver(Message{Loader: one.id, Said: m}, over)
+	})
 }
 
 // Resume undoes [Loader.Pause].

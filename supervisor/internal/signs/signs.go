@@ -75,10 +75,12 @@ func (s *Signs) Serve(w *roster.Worker) {
 }
 
 // Finish hears what a worker has said whose process is gone: that counts before its end, however late it is heard.
-func (s *Signs) Finish(w *roster.Worker) {
+func (s *Signs) Finish(w *roster.Worker) (said notify.Message) {
 	if w.Endpoint != nil {
-		s.Hear(Message{ID: w.ID, Message: w.Endpoint.Finish(w.PID)})
+		said = w.Endpoint.Finish(w.PID)
+		s.Hear(Message{ID: w.ID, Message: said})
 	}
+	return said
 }
 
 // Resume has what the workers of another image of this process say be delivered, and what

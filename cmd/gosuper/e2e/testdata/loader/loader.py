@@ -91,7 +91,9 @@ def become_worker(seq, environ, files, how):
         time.sleep(3600)
     loader.send(b"SPAWNED=%d" % seq)
     loader.close()
-    if how == "killed":
+    if how in ("end", "both end"):
+        os.kill(loaded, signal.SIGKILL)
+    if how in ("killed", "both end"):
         os.kill(os.getpid(), signal.SIGKILL)
     if notify.recv(16) != b"GO=1":
         os._exit(1)
