@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from protocols import DATE, ask, ours, theirs
 
+from gosuper import _accesslog
+from gosuper._deadlines import STREAMING, WAITING
+
 LENGTH = (b"content-length", b"5")
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 
@@ -201,3 +204,30 @@ def test_a_head_is_written_before_its_connection_ends(fails: bool) -> None:
         assert gosuper.transport.closed
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_request_is_ended_before_its_head_is_written(later: bool) -> None:
+    """Then nothing of its answer was sent, or will be."""
+    connection: Any = None
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [LENGTH]})
+        if later:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        request = connection.running
+        assert connection.ledger.end(request, 504, _accesslog.TIMEOUT)  # as the guard does while this blocks
+        seen.append((request.phase, request.status, bool(request.first)))
+        await send({"type": "http.response.body", "body": b"hello"})
+        connection.connection_lost(None)
+
+    async def run() -> None:
+        nonlocal connection
+        connection = ours(app)
+        await ask(connection, GET)
+        assert len(connection.transport.written) == later
+
+    asyncio.run(run())
+    assert seen == [(STREAMING, 200, True) if later else (WAITING, 504, False)]

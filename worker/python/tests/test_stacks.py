@@ -52,7 +52,9 @@ STUCK = """
     async def app(scope, receive, send):
         if scope["type"] != "http":
             raise RuntimeError("no lifespan")
-        if scope["path"] == "/blocks":
+        if scope["path"] == "/begins":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        if scope["path"] in ("/blocks", "/begins"):
             time.sleep(3600)
         await stubborn()
     """
@@ -68,10 +70,12 @@ def test_handler_that_hangs(master: Start) -> None:
     assert re.search(r"in app\n.*\n.* in stubborn\n.*\n.* in sleep\n", shown[0])
 
 
-def test_handler_that_blocks(master: Start) -> None:
+@pytest.mark.parametrize("path", ["/blocks", "/begins"])
+def test_handler_that_blocks(master: Start, path: str) -> None:
+    """Also one that has begun an answer, of which nothing was written."""
     m = master(STUCK, 'workers = 1\ntimeout = "500ms"\ngraceful_timeout = "1s"')
     m.ready(1)
-    assert asyncio.run(ask(m.address(), "/blocks"))[0] == 504
+    assert asyncio.run(ask(m.address(), path))[0] == 504
     m.logged("aborted (SIGABRT)")
-    assert re.search(r"^GET '/blocks' \(Task-\d+\) is running, in the main thread$", m.output(), re.MULTILINE)
+    assert re.search(rf"^GET '{path}' \(Task-\d+\) is running, in the main thread$", m.output(), re.MULTILINE)
     assert re.search(r'^  File ".*served.py", line \d+ in app$', m.output(), re.MULTILINE)

@@ -137,7 +137,7 @@ class Guard:
 
     def _last_call(self) -> None:
         for request in cast("list[Request]", list(self._ledger.deadlines.running)):
-            if request.phase == WAITING:
+            if request.phase == WAITING or request.held:
                 self._end(request, 503, _accesslog.DRAIN)
         for connection in list(self._connections):
             if isinstance(connection, Connection) and connection.running is None:

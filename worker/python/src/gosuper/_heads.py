@@ -33,7 +33,8 @@ class Heads:
     def __init__(self) -> None:
         self._known: dict[object, tuple[bytes, bool | None, int]] = {}
         self._unknown: object = None  # what begin has just looked for in vain
-        self._held: list[Request] = []  # those whose heads are not written yet, or were in this turn of the loop
+        self._held: dict[Request, bytes] = {}  # heads that are not written yet
+        self._awaits_turn = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def forget(self) -> None:
@@ -58,8 +59,8 @@ class Heads:
             return False
         cycle.response_started = True
         cycle.waiting_for_100_continue = False
-        request.head, cycle.chunked_encoding, cycle.expected_content_length = known
-        self._hold(request)
+        head, cycle.chunked_encoding, cycle.expected_content_length = known
+        self._hold(request, head)
         return True
 
     async def learn(self, request: Request, cycle: Any, send: Send, message: Message) -> None:
@@ -74,27 +75,37 @@ class Heads:
             await send(message)
         finally:
             cycle.transport = transport
-        request.head = recorder.written
-        self._hold(request)
+        self._hold(request, recorder.written)
         if key is not None and cycle.keep_alive and len(self._known) < _MOST:  # else the head says that the connection ends
             self._known[key] = recorder.written, cycle.chunked_encoding, cycle.expected_content_length
 
-    def _hold(self, request: Request) -> None:
-        if not self._held:
+    def take(self, request: Request) -> bytes:
+        """The head that is held, once: whoever has it, in any thread, is the one who says something to the client."""
+        return self._held.pop(request, b"")
+
+    def _hold(self, request: Request, head: bytes) -> None:
+        request.held = True
+        self._held[request] = head
+        if not self._awaits_turn:
+            self._awaits_turn = True
             self._loop = self._loop or asyncio.get_running_loop()
             self._loop.call_soon(self._release)
-        self._held.append(request)
 
     def _release(self) -> None:
-        held, self._held = self._held, []
-        for request in held:
-            if request.head:
-                request.flush()
+        self._awaits_turn = False
+        for request in list(self._held):
+            request.flush()
 
 
 def takes_chunks(cycle: Any) -> bool:
     """Whether the parts of an answer that has begun are chunks."""
     return bool(cycle.response_started and cycle.chunked_encoding and cycle.scope["method"] != "HEAD")
+
+
+def write_head(cycle: Any, head: bytes) -> None:
+    """Write a head, if there is one and somebody to read it."""
+    if head and not cycle.disconnected and not cycle.transport.is_closing():
+        cycle.transport.write(head)
 
 
 def write_last(cycle: Any, head: bytes, body: bytes) -> bool:

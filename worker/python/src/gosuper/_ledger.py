@@ -155,6 +155,8 @@ class Ledger:
             if request.complete or self._claim(request, _NOBODY) is _NOBODY:
                 return False
             request.ended = True
+            if request.held and self.heads.take(request):
+                request.phase, request.first = WAITING, 0  # nothing of it was written, nor will be
             if ending == _accesslog.TIMEOUT:
                 self.board.timed_out()
             if request.slot == NO_SLOT:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gosuper import _layout
 from gosuper._deadlines import STREAMING, UPGRADED, WAITING
-from gosuper._heads import CHUNKS, KNOWN_CHUNKS, takes_chunks, write_last
+from gosuper._heads import CHUNKS, KNOWN_CHUNKS, takes_chunks, write_head, write_last
 
 if TYPE_CHECKING:
     from gosuper._connection import Connection
@@ -49,8 +49,8 @@ class Request:
     """The client has hung up."""
     telling = True
     """Whether the answer says something of the application."""
-    head = b""
-    """What its answer begins with, until that is written."""
+    held = False
+    """The head of the answer may wait for what follows."""
     # The server's own state of the answer, where that is known; and while its parts are chunks also what they take.
     _cycle: Any = None
     _chunks: tuple[Any, Any, Any] | None = None
@@ -94,10 +94,10 @@ class Request:
             self.progress = self.ledger.slots.progress(self.slot, progress)
 
     def flush(self) -> None:
-        """Write the head of the answer, if that waits for what follows."""
-        head, self.head = self.head, b""
-        if head and not self._cycle.disconnected and not self._cycle.transport.is_closing():
-            self._cycle.transport.write(head)
+        """Write the head of the answer, if that is still to be done."""
+        if self.held:
+            self.held = False
+            write_head(self._cycle, self.ledger.heads.take(self))
 
     def replaced(self) -> None:
         """Note what the server says in place of an application that has begun no answer; of another than ours that is
@@ -124,6 +124,15 @@ class Request:
         kind = message["type"]
         if kind == "http.response.body":
             body = message.get("body", b"")
+            head = b""
+            if self.held:
+                self.held = False
+                head = self.ledger.heads.take(self)
+                if self.ended:
+                    return
+                if type(body) is not bytes:
+                    write_head(self._cycle, head)
+                    head = b""
             if message.get("more_body", False):
                 # What touch does, and the write of a chunk, without a call: each token takes this way.
                 self.progress = self.ledger.slots.progress(self.slot)
@@ -132,27 +141,22 @@ class Request:
                 if size and self._chunks is not None:
                     cycle, flow, write = self._chunks
                     if not flow.write_paused and not cycle.disconnected:
-                        chunk = (CHUNKS[size] if size < KNOWN_CHUNKS else b"%x\r\n" % size) + body + b"\r\n"
-                        if self.head:
-                            chunk, self.head = self.head + chunk, b""
-                        write(chunk)
+                        write(head + (CHUNKS[size] if size < KNOWN_CHUNKS else b"%x\r\n" % size) + body + b"\r\n")
                         return
-                if self.head:
-                    self.flush()
+                if head:
+                    write_head(self._cycle, head)
                 await self.raw_send(message)
                 return
             self._chunks = None
             if self.gone or self.connection is None or not self.connection.completes:
-                self.flush()
+                write_head(self._cycle, head)
                 await self.raw_send(message)
                 self.bytes += len(body)
                 self.ledger.completed(self)
                 return
             self.bytes += len(body)
-            if self._cycle is not None and write_last(self._cycle, self.head, body):
-                self.head = b""
-            else:
-                self.flush()
+            if self._cycle is None or not write_last(self._cycle, head, body):
+                write_head(self._cycle, head)
                 await self.raw_send(message)
         elif kind == "http.response.start":
             if not self._begin(message["status"], STREAMING):
