@@ -180,7 +180,7 @@ var keys = slices.Concat([]Key{
 		func(c *Config) *int { return &c.TargetInFlight }, count(0, maxCount)),
 	key(Key{
 		Name:  "idle_timeout",
-		Usage: "a worker beyond workers ends that was not needed for so long, or for which worker_memory has no room any more, one at a time; with workers = 0 the last one too",
+		Usage: "a worker beyond workers ends that was not needed for so long, or for which worker_memory has no room any more, one at a time; with workers = 0 the last one too, but with preload the loader stays, and what it has loaded",
 	},
 		func(c *Config) *time.Duration { return &c.IdleTimeout }, duration(time.Second)),
 
