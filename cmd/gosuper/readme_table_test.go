@@ -33,7 +33,7 @@ var held = map[string][5]string{
 	"`max_worker_memory`": {
 		"TestKinds", "TestLeaksLoseNothing", "TestFastAPILeaks", "TestKinds", "TestProxySettings",
 	},
-	"`user`":      {"TestKinds", "TestWorkerCredentials", "test_forked_worker_is_like_an_executed_one", "TestKinds", "TestProxyUser"},
+	"`user`":      {"TestKindsUser", "TestWorkerCredentials", "TestKindsUser", "TestKindsUser", "TestProxyUser"},
 	"`keepalive`": {"TestUnheededSettings", "TestKeepaliveOfEachKind", "TestKeepaliveOfEachKind", "TestKeepaliveOfEachKind", "TestKeepaliveOfEachKind"},
 	"`timeout`": {
 		"TestUnheededSettings", "TestTimeoutHitsNobodyElse", "test_stream_and_request_timeout", "limits and the access log", "TestProxySettings",

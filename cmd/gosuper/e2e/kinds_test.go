@@ -5,6 +5,7 @@ package e2e
 import (
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -13,7 +14,7 @@ import (
 
 // What the master does for a worker it does for every kind of worker: it has its limits,
 // one that is killed is replaced, its slot has an address of its own, a reload to what cannot boot changes nothing, one that is old is
-// recycled, and all end with the master.
+// recycled, as is one that is large, and all end with the master.
 func TestKinds(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -85,12 +86,68 @@ func TestKinds(t *testing.T) {
 			m.reload()
 			m.wait(t, from, "worker gone", match{"reason": "lifetime"})
 
+			m.rewrite(config(append(lines, `max_worker_memory = "1MiB"`)...)) // which all of them exceed
+			m.reload()
+			m.wait(t, from, "worker gone", match{"reason": "memory"})
+
 			m.signal(syscall.SIGKILL)
 			m.end()
 			m.gone(late)
 			if strings.Contains(m.String(), "SIGABRT") {
 				t.Error("a worker was aborted")
 			}
+		})
+	}
+}
+
+// A worker of any kind is its user's, and may no more.
+func TestKindsUser(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	folder := open(t) // which others can read, unlike this repository perhaps
+	site, err := filepath.Glob(filepath.Join(pythonVenv(t), "lib", "python3*", "site-packages"))
+	if err != nil || len(site) != 1 {
+		t.Fatal(site, err)
+	}
+	for name, from := range map[string]string{
+		".": "testdata/proxied", "node_modules/gosuper": nodePackage, "gosuper": pythonPackage + "/src/gosuper",
+		"uvicorn": site[0] + "/uvicorn", "h11": site[0] + "/h11", "click": site[0] + "/click",
+	} {
+		if err := os.CopyFS(filepath.Join(folder, name), os.DirFS(from)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tc := range []struct {
+		name  string
+		words []string
+	}{
+		{"plain", []string{need(t, "node"), "-e", "require('http').createServer((q, r) => r.end()).listen({ fd: 3 })"}},
+		{"Python", []string{"/usr/bin/python3", "-m", "gosuper", "app:app"}},
+		{"Node", []string{need(t, "node"), "-e", "require('gosuper').listen(require('http').createServer((q, r) => r.end()))"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			m := up(t, command(tc.words...), "workers = 1", fmt.Sprintf("chdir = %q", folder), `user = "65534"`, "limits.nofile = 512", admin("127.0.0.1:0"))
+			if e := m.wait(t, 0, "worker ready", nil); e.str("cooperating") != fmt.Sprint(tc.name != "plain") {
+				t.Errorf("cooperating is not %t: %s", tc.name != "plain", e.line)
+			}
+			if answer, _, err := m.get("/"); err != nil || answer.StatusCode != 200 {
+				t.Errorf("%v, %v", answer, err)
+			}
+			pid := m.workers()[0]
+			is := status(pid)
+			for name, want := range map[string]string{"Uid": "65534\t65534\t65534\t65534", "CapEff": "0000000000000000", "NoNewPrivs": "1"} {
+				if strings.TrimSpace(is[name]) != want {
+					t.Errorf("%s is %q", name, is[name])
+				}
+			}
+			if limit := rlimits(t, pid)["Max open files"]; limit != "512 512" {
+				t.Errorf("it may have %s files open", limit)
+			}
+			if tc.name == "plain" {
+				return
+			}
+			eventually(t, "the master has counted the request", func() bool { return m.samples()[`gosuper_requests_total{code="2xx"}`] == 1 })
 		})
 	}
 }
