@@ -13,6 +13,11 @@ GOSUPER_LIMIT_REQUEST_TIMEOUT_MS GOSUPER_LIMIT_CONNECTIONS GOSUPER_LIMIT_BACKLOG
   /\s+/,
 );
 
+// What a process is told that node:cluster has forked from a worker.
+const FORKED =
+  'node:cluster has forked this process from a worker, and no connection to gosuper comes to it: ' +
+  'gosuper starts the workers, so serve without cluster where GOSUPER_WORKER_ID is set';
+
 // take reads the environment, and unsets what only the worker itself may read. That the descriptors are close-on-exec
 // Node has seen to when it started.
 function take(env, pid) {
@@ -25,7 +30,7 @@ function take(env, pid) {
   };
   const owner = env.LISTEN_PID ?? '';
   if (owner !== String(pid)) {
-    const stray = env.GOSUPER_WORKER_ID !== undefined && owner !== '' ? explain(owner) : '';
+    const stray = env.GOSUPER_WORKER_ID === undefined ? '' : owner !== '' ? explain(owner) : clustered() > 0 ? FORKED : '';
     return { supervised: false, stray, worker, sockets: [], notify: -1, scoreboard: -1, fleet: -1, access: -1, tls: -1, limits: {} };
   }
   const given = {
@@ -69,4 +74,9 @@ function explain(owner) {
   );
 }
 
-module.exports = { take };
+// clustered is the number that node:cluster has given this process, 0 if it has not forked it.
+function clustered() {
+  return (process.send && require('node:cluster').worker?.id) ?? 0; // who has no channel need not load it
+}
+
+module.exports = { FORKED, clustered, take };

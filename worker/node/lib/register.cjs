@@ -8,11 +8,15 @@ const net = require('node:net');
 // Set until the package has read it, and so only here: no process and no thread below this one is the worker.
 const supervised = process.env.LISTEN_PID !== undefined;
 const gosuper = require('./index.cjs');
+const { FORKED, clustered } = require('./environ.cjs');
+const { log } = require('./ledger.cjs');
 
 const plain = net.Server.prototype.listen;
 const elsewhere = Symbol('a socket of the program or any free port');
 let served; // the server that has the sockets
 let asked; // the port or path that it was to have
+
+if (process.env.GOSUPER_WORKER_ID && clustered() === 1) log(FORKED); // the first says so, who may serve another port
 
 if (supervised) {
   net.Server.prototype.listen = function listen(first, ...rest) {

@@ -1,6 +1,7 @@
 'use strict';
 const assert = require('node:assert');
 const http = require('node:http');
+const path = require('node:path');
 const { test } = require('node:test');
 const { Fleet, WITH_MASTER } = require('../testing/fleet.cjs');
 
@@ -54,6 +55,26 @@ serve('second').catch((error) => process.stderr.write(error.message + '\\n'));`,
   );
   assert.match(fleet.log(), /have a server/);
   assert.equal((await fleet.get('/')).body, 'first');
+});
+
+test('who is forked by node:cluster is told that it is no worker', WITH_MASTER, async (t) => {
+  const fleet = await Fleet.start(
+    t,
+    `const cluster = require('node:cluster');
+if (cluster.isPrimary) {
+  gosuper.listen(http.createServer((request, response) => response.end('worker')));
+  cluster.fork();
+} else {
+  gosuper.listen(http.createServer()).catch((error) => {
+    process.stderr.write('refused: ' + error.message + '\\n');
+    require(${JSON.stringify(path.join(__dirname, '../lib/register.cjs'))});
+    process.exit();
+  });
+}`,
+    'workers = 1',
+  );
+  await fleet.until(() => /refused: node:cluster has forked[^]*gosuper: node:cluster has forked/.test(fleet.log()));
+  assert.equal((await fleet.get('/')).body, 'worker');
 });
 
 test('workers that ask to be replaced are', WITH_MASTER, async (t) => {
