@@ -156,7 +156,11 @@ func (v *view) screen(width, height int, now time.Time) (lines []string, heads m
 	if height < folded {
 		whole = math.MaxInt
 	}
-	counters := fmt.Sprintf("%s requests/s  %s in flight  %s", rateText(v.total), known(st.InFlight()), strings.TrimSpace(countersText(st.Counters)))
+	waiting := ""
+	if st.Backlog > 0 {
+		waiting = fmt.Sprintf("  %d in the backlog", st.Backlog)
+	}
+	counters := fmt.Sprintf("%s requests/s  %s in flight%s  %s", rateText(v.total), known(st.InFlight()), waiting, strings.TrimSpace(countersText(st.Counters)))
 	lines = slices.Concat(fold(summary(st), whole), fold(counters, whole))
 	lines = append(lines, v.notes(whole, height-len(lines)+2, now)...)
 	heads = map[int]bool{len(lines): true}

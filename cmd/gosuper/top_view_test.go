@@ -34,6 +34,7 @@ func TestTopScreen(t *testing.T) {
 	v := &view{order: orders[0]}
 	v.update(reading{status: fleetOf(2, 10)}, now)
 	st := fleetOf(2, 20)
+	st.Backlog = 3
 	st.Workers[1].Status = "evil\x1b[2J\nstatus"
 	st.Requests = []control.Request{
 		{Worker: 2, Method: "GET", Path: "/young", AgeSeconds: 1},
@@ -45,7 +46,7 @@ func TestTopScreen(t *testing.T) {
 	lines, heads := v.screen(140, 12, now)
 	want := []string{
 		"agents  ready  2 of 2 workers ready  generation 1  up 1m00s",
-		"15.0 requests/s  1 in flight  60 requests, 0 timeouts, 0 requests lost; restarts: none",
+		"15.0 requests/s  1 in flight  3 in the backlog  60 requests, 0 timeouts, 0 requests lost; restarts: none",
 		"",
 		"ID  SLOT  PID  GEN  STATE    AGE  REQUESTS  REQ/S  IN FLIGHT  CPU  CPU TIME      PSS  RESTARTS  STATUS",
 		" 2     1  101    1  ready  1m00s        40   10.0          1  50%      2.0s  1.0 MiB         0  GET /young for 1.0s; evil\uFFFD[2J status",

@@ -45,7 +45,10 @@ type Status struct {
 	Overlap *Overlap `json:"overlap"`
 	// Binds are the addresses in force: "tcp://127.0.0.1:8000",
 	// "unix:///run/app.sock", "fd://3".
-	Binds   []string `json:"binds"`
+	Binds []string `json:"binds"`
+	// Backlog is how many connections wait there to be accepted; a unix socket with any
+	// counts as 1.
+	Backlog int      `json:"backlog"`
 	Workers []Worker `json:"workers"`
 	// MemoryBytes is that of workers and loaders together, as far as it was measured; nil:
 	// it was not. By PSS what they share counts once.

@@ -70,7 +70,7 @@ func (r *Report) Status(now time.Time) control.Status {
 		Name: inForce.Config.Name, PID: os.Getpid(), Version: r.Version,
 		State: r.state(), Condition: control.Condition(sum.Condition), CrashLoop: r.Books.CrashLoop(sum, now),
 		LoaderFailing: r.Loaders.Failing(inForce.Number, sum, now), Generation: generation, UptimeSeconds: control.Seconds(r.Books.Uptime(now)),
-		WorkersTarget: sum.Target, ReadyWorkers: sum.Ready, Binds: inForce.Binds(),
+		WorkersTarget: sum.Target, ReadyWorkers: sum.Ready, Binds: inForce.Binds(), Backlog: inForce.Sockets.Queue(),
 		Workers: []control.Worker{}, Loaders: r.Loaders.Status(now), Failing: []control.Failing{}, Leases: []control.Lease{},
 		Counters: r.Books.Counters(r.Files.AccessLost()), LastReload: r.Reloads.Last(),
 	}
@@ -114,7 +114,7 @@ func (r *Report) Metrics(now time.Time) (m admin.Metrics) {
 	durations, codes := r.Books.Requests()
 	m.Durations, m.Codes, m.Spawns = (*admin.Histogram)(durations), codes, (*admin.Histogram)(r.Books.Spawns())
 	m.Reloads, m.Incidents = r.Books.Reloads(), r.Books.IncidentCounts()
-	m.Backlog = r.Revisions.Current.Sockets.Queue()
+	m.Backlog = m.Status.Backlog
 	return m
 }
 
