@@ -15,9 +15,9 @@
 // output and the end of a worker are those of both, and dies with the front. Where it
 // listens it is told by the placeholder {port}, with PORT in its environment, or by
 // {socket}. The port is held by a socket of the front that never listens, so that nobody
-// else is given it; the unix socket is in a folder that only its user may enter. The
-// front accepts, and says READY=1, once the program accepts a connection, or answers a
-// path of its choice with 2xx.
+// else is given it, on 127.0.0.1: a program that asks for "localhost" may be on [::1]. The
+// unix socket is in a folder that only its user may enter. The front accepts, and says
+// READY=1, once the program accepts a connection, or answers a path of its choice with 2xx.
 //
 // By sd_notify(3) it may report what only it knows: X_GOSUPER_RECYCLE, which asks for a
 // replacement of the worker, STATUS and EXTEND_TIMEOUT_USEC. NOTIFY_SOCKET is the front's

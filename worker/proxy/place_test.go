@@ -145,3 +145,19 @@ func TestStranger(t *testing.T) {
 		}
 	}
 }
+
+// TestTurn: the same port of the other loopback address is the program's only if a process
+// of this worker listens there.
+func TestTurn(t *testing.T) {
+	l, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		t.Skip(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	address := "127.0.0.1:" + port
+	f := &front{place: &place{network: "tcp", address: address, port: port}, upstream: &upstream{network: "tcp", address: address}}
+	if f.turn() || f.upstream.address != address {
+		t.Errorf("turned to a stranger on %s", f.upstream.address)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"slices"
@@ -46,6 +47,9 @@ func (f *front) await(draining <-chan struct{}) error {
 	late := time.After(min(slowStart, f.options.startupTimeout/2))
 	for pause := pollMin; ; pause = min(2*pause, pollMax) {
 		missing := f.missing(ctx)
+		if missing != nil && f.turn() {
+			missing = f.missing(ctx)
+		}
 		if missing == nil {
 			return f.examine(draining)
 		}
@@ -59,6 +63,19 @@ func (f *front) await(draining <-chan struct{}) error {
 		case <-time.After(pause):
 		}
 	}
+}
+
+// turn turns to the other loopback address, and reports whether it has: there a program
+// listens that asks for "localhost", and this machine takes that for IPv6. Whoever else
+// listens there is not asked anything.
+func (f *front) turn() bool {
+	other := net.JoinHostPort(net.IPv6loopback.String(), f.place.port)
+	there := func(l listener) bool { return l.address == other }
+	if f.place.port == "" || f.place.address == other || !slices.ContainsFunc(listeners(), there) || !slices.ContainsFunc(listening(), there) {
+		return false
+	}
+	f.place.address, f.upstream.address = other, other
+	return true
 }
 
 // examine is for a program that is ready, but may be one that has put itself into the

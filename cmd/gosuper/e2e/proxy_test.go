@@ -53,6 +53,14 @@ var portServers = []struct {
 	{"uvicorn on a socket", func(t *testing.T) []string {
 		return []string{proxied(t, "--uds", "{socket}"), `proxy = { to = "unix", ready_path = "/" }`}
 	}},
+	{"node on localhost, by IPv6", func(t *testing.T) []string {
+		l, err := net.Listen("tcp", "[::1]:0")
+		if err != nil {
+			t.Skip(err)
+		}
+		l.Close()
+		return []string{command(need(t, "node"), "-e", "require('http').createServer((q, r) => r.end('hello from behind\\n')).listen(process.env.PORT, '::1')")}
+	}},
 	{"uvicorn in a variable", func(t *testing.T) []string { return []string{proxied(t), `env = { UVICORN_PORT = "{port}" }`} }},
 }
 
