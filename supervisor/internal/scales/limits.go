@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/gosuper/gosuper/supervisor/internal/loop"
@@ -16,10 +17,13 @@ import (
 // hard limit is to be gone within a second; one over the other limit has to be
 // found there again overFor later, as memory also comes and goes. A slot loses a
 // worker to the lower limit once in recyclePause at most: a limit below what workers
-// take from their start would have the master do nothing but replace them.
+// take from their start would have the master do nothing but replace them. While the
+// lower limit is the only one, and no resident set changes, nobody gets heavier: a
+// look at lookStill then wakes an idle machine up as rarely as workers do.
 const (
 	lookHard     = 500 * time.Millisecond
 	lookSoft     = time.Second
+	lookStill    = 5 * time.Second
 	overFor      = time.Second
 	recyclePause = 10 * time.Second
 )
@@ -70,10 +74,14 @@ type Workers struct {
 }
 
 // Watch has the memory of the workers with a limit looked at, by a goroutine of its
-// own, until there are none or the loop has ended. While that goes on already it does
-// nothing.
+// own, until there are none or the loop has ended. While that goes on already it has
+// them looked at soon.
 func (s *Scales) Watch(l *loop.Loop, w Workers) {
 	if s.watching {
+		select {
+		case s.more <- struct{}{}:
+		default: // it has not heard of the last one yet
+		}
 		return
 	}
 	s.watching = true
@@ -106,28 +114,47 @@ func (s *Scales) watch(l *loop.Loop, w Workers) {
 			complained = time.Now()
 			l.Report(func() { w.Complain(err) })
 		}
-		select {
-		case <-l.Ended():
+		if !known.wait(all, l.Ended()) {
 			return
-		case <-time.After(pause(all)):
 		}
 	}
-}
-
-// pause is how long to wait before the next look at such workers.
-func pause(all []Load) time.Duration {
-	for _, l := range all {
-		if l.Hard > 0 {
-			return lookHard
-		}
-	}
-	return lookSoft
 }
 
 // A watch is what is known of workers with limits from look to look.
 type watch struct {
-	scales *Scales
-	known  map[int]*suspicion
+	scales   *Scales
+	known    map[int]*suspicion
+	resident map[int]uint64 // by id, at the last look
+	still    bool           // then they were as at the one before, and nobody was above a limit
+}
+
+// wait waits until such workers are to be looked at again, and says whether the loop
+// goes on. When there are more of them that is soon.
+func (w *watch) wait(all []Load, ended <-chan struct{}) bool {
+	at := time.Now().Add(w.pause(all))
+	for {
+		select {
+		case <-ended:
+			return false
+		case <-time.After(time.Until(at)):
+			return true
+		case <-w.scales.more:
+			if soon := time.Now().Add(lookSoft); soon.Before(at) {
+				at = soon
+			}
+		}
+	}
+}
+
+// pause is how long that is where there are no more.
+func (w *watch) pause(all []Load) time.Duration {
+	if slices.ContainsFunc(all, func(l Load) bool { return l.Hard > 0 }) {
+		return lookHard
+	}
+	if w.still {
+		return lookStill
+	}
+	return lookSoft
 }
 
 // look returns those that are to go. The memory in the sense of the limits is read
@@ -142,14 +169,18 @@ func (w *watch) look(all []Load) (heavy []Excess, err error) {
 	}
 	found, err := w.scales.trees(pids)
 	if err != nil {
+		w.still = false
 		return nil, err
 	}
-	suspects := map[int]Tree{}
+	suspects, resident := map[int]Tree{}, map[int]uint64{}
 	for i, l := range all {
-		if l.exceeded(found[i].Resident()) {
+		resident[l.ID] = found[i].Resident()
+		if l.exceeded(resident[l.ID]) {
 			suspects[l.ID] = found[i]
 		}
 	}
+	w.still = len(suspects) == 0 && maps.Equal(resident, w.resident)
+	w.resident = resident
 	begin := time.Now()
 	w.scales.renew(suspects, lookFresh, lookWait)
 	for _, l := range all {

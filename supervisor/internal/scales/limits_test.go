@@ -121,3 +121,66 @@ func TestWatch(t *testing.T) {
 		end()
 	})
 }
+
+// TestStill: what does not change is looked at rarely, but not where there is a limit that
+// kills, nor for long after there is somebody else.
+func TestStill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, end := serve()
+		weight, loads := tree(50), []Load{{Worker: Worker{ID: 1, PID: 1}, Soft: 100}} // of the loop, as above
+		var looks []time.Time
+		heavy := 0
+		s := New()
+		s.Attach(func(pids []int) (all []Tree, err error) {
+			for range pids {
+				all = append(all, weight)
+			}
+			return all, nil
+		}, nil)
+		w := Workers{
+			Loads: func() ([]Load, map[int]bool) {
+				looks = append(looks, time.Now())
+				return loads, map[int]bool{1: true, 2: true}
+			},
+			Exceed: func(all []Excess) { heavy++ },
+		}
+		in := func(span time.Duration, do func()) {
+			t.Helper()
+			l.Report(func() { looks = nil })
+			time.Sleep(span) // in the time of the bubble
+			synctest.Wait()
+			l.Report(do)
+		}
+		l.Report(func() { s.Watch(l, w) })
+		in(10*time.Second, func() {})
+		in(50*time.Second, func() {
+			if len(looks) != 10 {
+				t.Errorf("looked %d times in 50 s in which nothing changed", len(looks))
+			}
+			weight = 60
+		})
+		in(lookStill+lookSoft, func() {
+			if len(looks) < 2 || looks[1].Sub(looks[0]) != lookSoft {
+				t.Errorf("looked at %v, the first time after a change", looks)
+			}
+			weight = 101
+		})
+		in(lookStill+3*lookSoft, func() {
+			if n := len(looks); heavy == 0 || n < 3 || looks[n-1].Sub(looks[n-3]) != 2*lookSoft {
+				t.Errorf("too heavy %d times, looked at %v", heavy, looks)
+			}
+			weight = 50
+		})
+		in(20*time.Second, func() {
+			loads = append(loads, Load{Worker: Worker{ID: 2, PID: 2}, Soft: 100, Hard: 200})
+			s.Watch(l, w)
+			s.Watch(l, w)
+		})
+		in(lookSoft+2*lookHard, func() {
+			if len(looks) != 3 {
+				t.Errorf("looked at %v at one that may have to be killed", looks)
+			}
+		})
+		end()
+	})
+}

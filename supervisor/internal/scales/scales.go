@@ -65,16 +65,19 @@ type Weight struct {
 type Scales struct {
 	trees func(pids []int) ([]Tree, error) `state:"-"`
 
-	watching bool     `state:"-"` // a goroutine looks at the workers with a limit
-	recycled recycled `state:"slimmed"`
-	kills    kills    `state:",inline"`
+	watching bool          `state:"-"` // a goroutine looks at the workers with a limit
+	more     chan struct{} `state:"-"` // there are more of them
+	recycled recycled      `state:"slimmed"`
+	kills    kills         `state:",inline"`
 
 	mu sync.Mutex      `state:"-"` // guards by and what is in it
 	by map[int]*figure `state:"-"`
 }
 
 // New are scales on which nobody was.
-func New() *Scales { return &Scales{recycled: recycled{}, by: map[int]*figure{}} }
+func New() *Scales {
+	return &Scales{more: make(chan struct{}, 1), recycled: recycled{}, by: map[int]*figure{}}
+}
 
 // Attach says how the processes of workers are found, as [Trees] does, and how many
 // processes of our cgroup the kernel has killed because memory ran out.
