@@ -242,7 +242,7 @@ def test_middleware(master: Start) -> None:
         with pytest.raises((EOFError, OSError)):
             await ask(m.address(), "/silent")
         answer = asyncio.ensure_future(ask(m.address(), "/drain"))
-        await asyncio.to_thread(m.until, lambda s: len(s["requests"] or []) == 1)
+        await asyncio.to_thread(m.until, lambda s: [r["path"] for r in s["requests"] or []] == ["/drain"])
         m.process.send_signal(signal.SIGTERM)
         assert (await answer)[0] == 200
 
