@@ -144,16 +144,30 @@ function silence(response) {
   response.end = () => response;
 }
 
-// begin has a ledger account for a request; last is asked to have its answer be the last of its connection, if it is that.
+// begin has a ledger account for a request, and returns whether none did at an event before this one: returned follows then.
+// last is asked to have its answer be the last of its connection, if it is that.
 function begin(ledger, last, incoming, response) {
-  if (response[NOTED]) return; // by an event before this one
+  if (response[NOTED]) return false;
   const said = new Said(ledger, incoming);
   const request = ledger.begin(said, new Answer(incoming, response, ledger.logged));
   response[NOTED] = request;
   request.exchange.line?.begin(request.slot);
   last(request.exchange);
-  response.on('close', closed);
   if (said.body) notePush(incoming, request);
+  return true;
+}
+
+// returned is called when the application has begun to work on a request, or has done so already: most answers are whole by
+// then, and nobody need wait for them to be closed.
+function returned(response) {
+  const request = response[NOTED];
+  if (request.phase !== WAITING && whole(response)) finish(request, OK, request.progress);
+  else response.on('close', closed);
+}
+
+// whole is whether the kernel has all of a response.
+function whole({ writableEnded, outputSize, destroyed, socket }) {
+  return writableEnded && outputSize === 0 && !destroyed && socket?.writableLength === 0;
 }
 
 // Said is what the client said. The headers as an object, which node:http makes when it is asked for them, are for the
@@ -249,10 +263,12 @@ function length(response, chunk, encoding) {
 }
 
 function closed() {
-  const request = this[NOTED];
-  const whole = this.writableFinished;
-  request.finish(whole ? OK : CLIENT_GONE);
-  if (whole) request.exchange.line?.idle();
+  finish(this[NOTED], this.writableFinished ? OK : CLIENT_GONE);
+}
+
+function finish(request, ended, time) {
+  request.finish(ended, time);
+  if (ended === OK) request.exchange.line?.idle();
 }
 
 // upgrade has it account for a connection that the application gets.
@@ -320,8 +336,7 @@ function destroy(socket, reset) {
   socket.destroy();
 }
 
-// atOnce has a connection write an answer that is whole without what it takes to write several parts: before Node 24 an empty
-// one follows it.
+// atOnce has a connection write a whole answer as one part: before Node 24 an empty one follows it, which costs more.
 function atOnce(socket) {
   if (typeof socket._writev === 'function') socket._writev = writeParts;
 }
@@ -332,4 +347,4 @@ function writeParts(parts, callback) {
   else plain(this)._writev.call(this, parts, callback);
 }
 
-module.exports = { begin, upgrade, closeIdle, atOnce };
+module.exports = { begin, returned, upgrade, closeIdle, atOnce };

@@ -64,8 +64,8 @@ class Request {
   }
 
   // finish accounts for the request, unless that was done.
-  finish(ended) {
-    if (!this.finished) this.#ledger.finish(this, ended);
+  finish(ended, time = now()) {
+    if (!this.finished) this.#ledger.finish(this, ended, time);
   }
 }
 
@@ -133,8 +133,7 @@ class Ledger {
     this.#notify.busy();
   }
 
-  finish(request, ended) {
-    const time = now();
+  finish(request, ended, time) {
     request.finished = true;
     this.deadlines.running.delete(request);
     this.board.finished(request.status, time - request.start);

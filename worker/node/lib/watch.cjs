@@ -28,14 +28,18 @@ function watch(server, ledger, drain, keepalive, lines, pair) {
   server.emit = function (event, subject, other) {
     switch (event) {
       case 'request':
-        if (subject.httpVersionMajor === 2) http2().taken(other);
-        else http1.begin(ledger, last, subject, other);
-        return emit.call(this, event, subject, other);
       case 'checkContinue':
       case 'checkExpectation':
-        if (subject.httpVersionMajor === 2) http2().taken(other);
-        else http1.begin(ledger, last, subject, other);
-        break;
+        if (subject.httpVersionMajor === 2) {
+          http2().taken(other);
+          break;
+        }
+        if (!http1.begin(ledger, last, subject, other)) break;
+        try {
+          return emit.call(this, event, subject, other);
+        } finally {
+          http1.returned(other);
+        }
       case 'connection':
         connection = subject;
         ledger.accepted(subject);

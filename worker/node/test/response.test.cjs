@@ -54,3 +54,31 @@ test('a whole answer is one write, and one of several parts is whole', { timeout
   assert.match(written[0], /h\u00e9$/);
   assert.match(await got('/b'), /\r\n\r\n\d\r\nh\u00e9(\r\n1\r\n)?!\r\n0\r\n\r\n$/);
 });
+
+test('a request is over when its answer is whole and its application has returned, or is gone', { timeout: LONG }, async (t) => {
+  const running = [];
+  const { server, line, raw, ledger } = await start(t, {}, (request, response) => {
+    if (request.url !== '/throw') response.end();
+    running.push(ledger.deadlines.running.size);
+    if (request.url === '/throw') throw new Error('not caught here');
+    setImmediate(() => running.push(ledger.deadlines.running.size));
+  });
+  const { emit } = server;
+  server.emit = function (...args) {
+    try {
+      return emit.apply(this, args);
+    } catch {
+      return true; // as who listens for what nobody has caught
+    }
+  };
+  const get = (path) => raw(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+  get('/');
+  const { status, ended, duration, firstByte } = await line();
+  assert.deepEqual([status, ended, duration], [200, 'ok', firstByte]); // so it is accounted for as it was sent
+  await new Promise(setImmediate);
+  assert.deepEqual(running, [1, 0]);
+  const client = get('/throw');
+  while (running.length < 3) await new Promise(setImmediate);
+  client.destroy();
+  assert.equal((await line()).ended, 'client_gone');
+});
