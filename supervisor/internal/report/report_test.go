@@ -3,6 +3,8 @@
 package report
 
 import (
+	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,12 +16,45 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/fleet"
 	"github.com/gosuper/gosuper/supervisor/internal/incidents"
 	"github.com/gosuper/gosuper/supervisor/internal/manager"
+	"github.com/gosuper/gosuper/supervisor/internal/ownfiles"
 	"github.com/gosuper/gosuper/supervisor/internal/preload"
 	"github.com/gosuper/gosuper/supervisor/internal/process"
 	"github.com/gosuper/gosuper/supervisor/internal/reloads"
 	"github.com/gosuper/gosuper/supervisor/internal/revision"
 	"github.com/gosuper/gosuper/supervisor/internal/roster"
+	"github.com/gosuper/gosuper/supervisor/internal/socket"
 )
+
+// TestBacklog: connections that nobody has accepted are counted.
+func TestBacklog(t *testing.T) {
+	address, err := socket.Parse("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sockets, err := socket.Open([]socket.Address{address}, socket.Options{})
+	if err == nil {
+		t.Cleanup(func() { sockets.Close() })
+		err = sockets.Listen()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, loaders := time.Now(), preload.New()
+	r := Report{
+		Fleet: fleet.New(1, fleet.Settings{}, func() float64 { return 0 }), Roster: roster.New(), Books: books.New(now), Loaders: &loaders, Reloads: reloads.New(), Files: &ownfiles.Files{},
+		Revisions: &revision.Known{Current: &revision.Revision{Config: &config.Config{}, Sockets: sockets}},
+	}
+	for n := range 3 {
+		if got := r.Status(now).Backlog; got != n {
+			t.Errorf("%d connections wait, and the status has %d", n, got)
+		}
+		c, err := net.Dial("tcp", strings.TrimPrefix(sockets.URLs()[0], "tcp://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+	}
+}
 
 // TestLife: from the start to the stop of a master with one worker.
 func TestLife(t *testing.T) {
