@@ -259,7 +259,7 @@ func soak(t *testing.T, m *master, span, pace time.Duration) {
 }
 
 // check finds the killed worker for each lost request, and what the master says of the
-// one that it was lost on if that was not killed here.
+// one that it was lost on if that was not killed here, and about that time.
 func (l *ledger) check(t *testing.T, m *master) {
 	inFlight, after := 0, 0
 	for _, a := range l.lost {
@@ -269,7 +269,7 @@ func (l *ledger) check(t *testing.T, m *master) {
 			t.Errorf("lost, but no killed worker had it: %v at %v after %v, the last %v of it silent, worker process %d, connection %s, %v",
 				a.Kind, a.Start.UTC().Format(time.RFC3339Nano), a.Took, a.Silence, a.Pid, a.Local, a.Err)
 			for _, e := range m.allEvents() {
-				if a.Pid != 0 && e.num("pid") == a.Pid {
+				if near := e.at.Sub(a.Start.Add(a.Took)).Abs() < 200*time.Millisecond; near || a.Pid != 0 && e.num("pid") == a.Pid {
 					t.Log(e.line)
 				}
 			}
