@@ -46,6 +46,16 @@ class Deputy {
     return first;
   }
 
+  // oldest is when the first of them began, or got on.
+  oldest() {
+    let first = NEVER;
+    for (let i = 0; i < this.#words[USED]; i++) {
+      const slot = this.#words[SLOTS + i];
+      if (kind(this.#word(i)) === WAITING && slot >= 0) first = Math.min(first, get64(this.#board, FIRST_SLOT + SLOT_SIZE * slot + PROGRESS));
+    }
+    return first;
+  }
+
   // expire answers those that are due by a time, and returns how many.
   expire(time) {
     let answered = 0;

@@ -24,11 +24,12 @@ class Onlooker {
     this.#state = state;
   }
 
-  // awaitRequest returns while a request is running.
+  // awaitRequest returns while a request is running, and whether it has waited for that.
   awaitRequest() {
     Atomics.store(this.#state, ONLOOKER.ASLEEP, 1);
-    Atomics.wait(this.#state, ONLOOKER.BUSY, 0);
+    const waited = Atomics.wait(this.#state, ONLOOKER.BUSY, 0) === 'ok';
     Atomics.store(this.#state, ONLOOKER.ASLEEP, 0);
+    return waited;
   }
 
   // unwritten is the number of the turn of the loop of which the master does not know all yet, 0 if it does.

@@ -12,7 +12,8 @@ const LOOK = 250; // milliseconds, as all that follow
 const PULSE = 20; // two looks are never closer to each other
 const BLOCKED = 50; // a turn that is no longer than that shows what it does itself, and answers
 const LAG = 20; // so late a loop may be that answers itself
-const LATE = 100; // a look that is so late says that the process was stopped or starved: the loop gets a moment
+const LATE = 100; // so late is no look of a process that runs
+const SPARED = 1000; // the longest time that a loop is given to come back
 const LAST_CALL = 150; // before the end of the drain all are answered that the loop has not cut by then
 const ASKED = 100; // after the end of the drain the master has asked, and knows that what comes is a stack
 const INTERRUPT = 1000; // JavaScript is interrupted at once
@@ -26,20 +27,32 @@ const blocked = () => deputy.blocked(() => parentPort.postMessage(0), BLOCKED);
 let shown = 0;
 let ending = onlooker.ending();
 let refused = false;
+let spared = 0; // until when nothing is ended at its limit
+let first = true; // whether this thread has not looked since it began, or slept
 for (;;) {
-  onlooker.awaitRequest();
+  first = onlooker.awaitRequest() || first;
   const begun = now();
+  if (first) isLate(begun, begun - deputy.oldest());
+  first = false;
   const last = ending.until > 0 && !refused ? ending.until - LAST_CALL * MS : Infinity;
   const asked = ending.abortFollows ? ending.until + ASKED * MS : Infinity;
   const at = Math.max(begun + PULSE * MS, Math.min(begun + LOOK * MS, deputy.due() + LAG * MS, last, asked));
   sleep((at - begun) / MS);
   show();
   ending = onlooker.ending();
-  if (now() - at < LATE * MS) stand();
+  const time = now();
+  if (!isLate(time, time - at)) stand(time);
   if (ending.abortFollows && now() >= ending.until + ASKED * MS) {
     interrupt();
     return;
   }
+}
+
+// isLate is whether this thread looks so late that the process was stopped or starved: the loop may take as long again.
+function isLate(time, late) {
+  if (late < LATE * MS) return false;
+  spared = Math.max(spared, time + Math.min(late, SPARED * MS));
+  return true;
 }
 
 // show has the master see what the loop would have shown.
@@ -53,11 +66,11 @@ function show() {
 }
 
 // stand answers in the place of the loop.
-function stand() {
-  const time = now();
+function stand(time) {
   const last = ending.until > 0 && !refused && time >= ending.until - LAST_CALL * MS;
-  if ((!last && deputy.due() > time - LAG * MS) || !blocked()) return;
-  const due = deputy.expire(time);
+  const spares = time < spared;
+  if ((!last && (spares || deputy.due() > time - LAG * MS)) || !blocked()) return;
+  const due = spares ? 0 : deputy.expire(time);
   const rest = last ? deputy.refuse() : 0;
   refused ||= last;
   if (due + rest === 0) return;

@@ -7,7 +7,7 @@ const http = require('node:http');
 const http2 = require('node:http2');
 const { once } = require('node:events');
 const { test } = require('node:test');
-const { setImmediate: turn } = require('node:timers/promises');
+const { setImmediate: turn, setTimeout: sleep } = require('node:timers/promises');
 const LAYOUT = require('../lib/layout.cjs');
 const { NEVER, now } = require('../lib/clock.cjs');
 const { Deputy } = require('../lib/deputy.cjs');
@@ -45,9 +45,10 @@ test('what is due is answered, and the application says nothing more', { timeout
     const client = raw(GET);
     const response = await next();
     assert.equal(deputy.due(), board.contents().readUInt32LE(4096 + 20) * 2 ** 32 + board.contents().readUInt32LE(4096 + 16) + 1);
+    assert.equal(deputy.oldest(), deputy.due() - 1);
     assert.equal(deputy.expire(0), 0);
     assert.equal(deputy.expire(now()), 1);
-    assert.equal(deputy.due(), NEVER);
+    assert.deepEqual([deputy.due(), deputy.oldest()], [NEVER, NEVER]);
     assert.equal(deputy.expire(now()) + deputy.refuse(), 0);
     const counters = Buffer.alloc(LAYOUT.COUNTERS_END);
     deputy.account(counters);
@@ -250,4 +251,27 @@ test('an event loop that comes back has nobody answered twice', WITH_MASTER, asy
   await fleet.until(() => fleet.status().counters.requests === 2);
   const { timeouts, restarts } = fleet.status().counters;
   assert.deepEqual([timeouts, restarts.crash, restarts.timeout], [1, 0, 0]);
+});
+
+const SLOW_TO_COME_BACK = `let before = performance.now();
+setInterval(() => {
+  if (performance.now() - before > 500) while (performance.now() - before < 1400);
+  before = performance.now();
+}, 10);
+gosuper.listen(http.createServer((request, response) => {
+  process.stderr.write('asked\\n');
+  setTimeout(() => response.end('answered'), 600);
+}));`;
+
+test('an event loop that has much to do after the process was stopped is not taken for a blocked one', WITH_MASTER, async (t) => {
+  const fleet = await Fleet.start(t, SLOW_TO_COME_BACK, 'workers = 1\ntimeout = "1s"');
+  const [{ pid }] = fleet.status().workers;
+  const answer = fleet.get('/');
+  await fleet.until(() => fleet.log().includes('asked'));
+  process.kill(pid, 'SIGSTOP');
+  await sleep(1050); // what is tested
+  process.kill(pid, 'SIGCONT');
+  const { status, body } = await answer;
+  assert.deepEqual([status, body], [200, 'answered'], fleet.log());
+  assert.equal(fleet.status().counters.timeouts, 0);
 });

@@ -112,6 +112,47 @@ def test_starved(master: Start) -> None:
     assert m.status()["counters"]["timeouts"] == 0
 
 
+SLOW_TO_COME_BACK = """
+    import asyncio
+    import time
+
+    def work(before):
+        while 0.5 < time.monotonic() - before < 1.4:
+            pass
+        asyncio.get_running_loop().call_later(0.01, work, time.monotonic())
+
+    async def app(scope, receive, send):
+        if scope["type"] == "lifespan":
+            await receive()
+            work(time.monotonic())
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            return
+        print("asked", flush=True)
+        await asyncio.sleep(0.6)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+    """
+
+
+def test_starved_and_slow_to_come_back(master: Start) -> None:
+    """A loop that has much to do after the whole worker was stopped is not taken for a blocked one."""
+    m = master(SLOW_TO_COME_BACK, 'workers = 1\ntimeout = "1s"')
+    m.ready(1)
+    pid = m.status()["workers"][0]["pid"]
+
+    async def run() -> None:
+        answer = asyncio.ensure_future(ask(m.address(), "/"))
+        await asyncio.to_thread(m.logged, "asked")
+        os.kill(pid, signal.SIGSTOP)
+        await asyncio.sleep(1.05)  # what is tested
+        os.kill(pid, signal.SIGCONT)
+        assert (await answer)[0] == 200
+
+    asyncio.run(run())
+    assert m.status()["counters"]["timeouts"] == 0
+
+
 @pytest.mark.parametrize("http", ["h11", "httptools"])
 def test_an_upload_is_progress(master: Start, http: str) -> None:
     m = master(APP, 'workers = 1\ntimeout = "1s"', "--http", http)

@@ -23,7 +23,7 @@ from typing import cast
 
 from gosuper import _accesslog
 from gosuper._connection import Connection
-from gosuper._deadlines import LATENESS, NEVER, WAITING
+from gosuper._deadlines import LATENESS, NEVER, OVERDUE_GRACE, WAITING
 from gosuper._ledger import Ledger, describe, status_headers, status_text
 from gosuper._request import Request
 
@@ -53,6 +53,7 @@ class Guard:
         self._draining = False
         self._stopped = False
         self._said_all = False
+        self._spared = 0  # until when nothing is ended at its limit
         ledger.wake_guard = self.wake
         self._thread = threading.Thread(target=self._run, name="gosuper-guard", daemon=True)
         self._thread.start()
@@ -80,9 +81,13 @@ class Guard:
         poll = select.poll()
         poll.register(self._wakeup, select.POLLIN)
         due = NEVER  # when something was to be looked at
+        known = NEVER  # the alarm, as it was seen last
         while not self._stopped:
             alarm = self._ledger.deadlines.at + _LAG
             now = time.monotonic_ns()
+            if alarm != known:
+                known = alarm
+                self._late(now, now - alarm)
             due = max(alarm, now + _TICK) if alarm <= now else alarm
             if self._draining:
                 due = min(due, now + _TICK)
@@ -96,13 +101,22 @@ class Guard:
                 pass
             else:
                 continue
-            if time.monotonic_ns() - due < LATENESS:  # else the whole process was stopped: give the loop a moment
-                self._look()
+            now = time.monotonic_ns()
+            if not self._late(now, now - due):
+                self._look(now)
 
-    def _look(self) -> None:
-        now = time.monotonic_ns()
+    def _late(self, now: int, late: int) -> bool:
+        """Whether this thread looks so late that the whole process was stopped or starved: the loop may take as long
+        again to come back."""
+        if late < LATENESS:
+            return False
+        self._spared = max(self._spared, now + min(late, OVERDUE_GRACE))
+        return True
+
+    def _look(self, now: int) -> None:
         if now >= self._ledger.deadlines.at + _LAG:
-            for request in cast("list[Request]", self._ledger.deadlines.overdue(now)):
+            due = self._ledger.deadlines.overdue(now) if now >= self._spared else ()
+            for request in cast("Iterable[Request]", due):
                 self._end(request, 504, _accesslog.TIMEOUT)
         elif not self._draining or not self._blocked(now):
             return
