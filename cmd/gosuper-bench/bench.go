@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 )
@@ -41,6 +42,15 @@ var apps embed.FS
 func (b *bench) prepare() error {
 	if err := os.CopyFS(b.dir, apps); err != nil {
 		return fmt.Errorf("cannot write the applications: %w", err)
+	}
+	for _, folder := range []*string{&b.venv, &b.modules} { // that processes in other folders look into
+		if *folder == "" {
+			continue
+		}
+		var err error
+		if *folder, err = filepath.Abs(*folder); err != nil {
+			return err
+		}
 	}
 	if b.node {
 		return b.prepareNode()

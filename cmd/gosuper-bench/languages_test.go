@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -55,6 +56,14 @@ func TestNode(t *testing.T) {
 	}
 	if err := os.Symlink(ours, filepath.Join(modules, "node_modules", "gosuper")); err != nil {
 		t.Fatal(err)
+	}
+	b, err := newBench(options{node: true, modules: modules, venv: "venv"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.close()
+	if !filepath.IsAbs(b.venv) {
+		t.Errorf("fronts, which run in a folder of their own, look for programs in %s", b.venv)
 	}
 	args := []string{"--node", "--modules=" + modules, "--rounds=1", "--duration=200ms", "--connections=4"}
 	cmd, _ := program(t, append(args, "steady", "reload", "recycle", "stop", "spread")...)

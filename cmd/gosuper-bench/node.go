@@ -71,9 +71,6 @@ func (b *bench) prepareNode() error {
 	if b.nodeProgram, err = exec.LookPath("node"); err != nil {
 		return err
 	}
-	if b.modules, err = filepath.Abs(b.modules); err != nil {
-		return err
-	}
 	if !b.installed("gosuper") {
 		return fmt.Errorf("%s has no gosuper: npm install --prefix %s ./worker/node", b.modules, b.modules)
 	}

@@ -102,10 +102,6 @@ func (b *bench) preparePython() error {
 	if b.venv == "" {
 		return nil
 	}
-	var err error
-	if b.venv, err = filepath.Abs(b.venv); err != nil {
-		return err
-	}
 	python := filepath.Join(b.venv, "bin", "python")
 	if b.python && exec.Command(python, "-c", "import gosuper, uvicorn").Run() != nil {
 		return fmt.Errorf("%s has no gosuper[uvicorn]: pip install './worker/python[uvicorn]'", b.venv)
