@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/csv"
 	"fmt"
 	"io"
 	"os"
@@ -125,8 +126,14 @@ func TestPageHasTheTablesOfItsCommands(t *testing.T) {
 	for line := range strings.Lines(string(text)) {
 		if args, is := strings.CutPrefix(line, "bin/gosuper-bench "); is {
 			check()
+			words := csv.NewReader(strings.NewReader(args)) // of which some are in quotes
+			words.Comma = ' '
+			fields, err := words.Read()
+			if err != nil {
+				t.Fatal(err)
+			}
 			cmd := newCommand(io.Discard, io.Discard)
-			if err := cmd.ParseFlags(strings.Fields(args)); err != nil {
+			if err := cmd.ParseFlags(fields); err != nil {
 				t.Fatal(err)
 			}
 			names = cmd.Flags().Args()
