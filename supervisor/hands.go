@@ -15,6 +15,7 @@ import (
 	"github.com/gosuper/gosuper/supervisor/internal/scales"
 	"github.com/gosuper/gosuper/supervisor/internal/signals"
 	"github.com/gosuper/gosuper/supervisor/internal/upgrade"
+	"github.com/gosuper/gosuper/worker/resident"
 )
 
 // hands are the system calls of the loop, and the seam for its tests.
@@ -42,7 +43,7 @@ type hands struct {
 func system() hands {
 	return hands{
 		signals: signals.System(), signal: send, reap: process.NewReaper().Reap, guests: process.Sessions, adopted: process.Adopted,
-		child: process.IsChild, trees: scales.Trees, trim: process.Trim, look: process.Look, oom: config.NewOOMCounter(os.DirFS("/")).Kills,
+		child: process.IsChild, trees: scales.Trees, trim: resident.Trim, look: process.Look, oom: config.NewOOMCounter(os.DirFS("/")).Kills,
 		try: (*upgrade.Candidate).Try, become: handover.Exec,
 	}
 }

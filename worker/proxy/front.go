@@ -9,16 +9,13 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"reflect"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/gosuper/gosuper/worker"
 	"github.com/gosuper/gosuper/worker/protocol"
+	"github.com/gosuper/gosuper/worker/resident"
 )
 
 func init() {
@@ -94,7 +91,7 @@ func run(args []string) int {
 	if o.successor {
 		f.upstream.others = &others{program: f.program, draining: draining, fail: worker.Fail, secret: f.secret}
 	}
-	forgetStart()
+	resident.Trim() // of what only the start needed
 	return f.serve()
 }
 
@@ -177,24 +174,6 @@ func (f *front) stop() int {
 	f.program.signal(f.options.stop)
 	<-f.program.ended
 	return 0
-}
-
-// forgetStart unmaps the pages of this program's code, most of which only the start has
-// run and the kernel would count as this front's for good. What is run again is mapped
-// again, from the page cache. Only code is: it is nowhere changed in memory.
-func forgetStart() {
-	maps, err := os.ReadFile("/proc/self/maps")
-	if err != nil {
-		return
-	}
-	here := reflect.ValueOf(forgetStart).Pointer()
-	for line := range strings.Lines(string(maps)) {
-		var from, to uintptr
-		if _, err := fmt.Sscanf(line, "%x-%x r-xp", &from, &to); err == nil && from <= here && here < to {
-			_, _, _ = unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED) // without it all is as before
-			return
-		}
-	}
 }
 
 // complain says something on stderr, in one line and in one piece.

@@ -1,6 +1,8 @@
 //go:build linux
 
-package process
+// Package resident is about what a process has in memory of the program that it runs:
+// for a master or a front, which does little for long, more than all else.
+package resident
 
 import (
 	"bytes"
