@@ -339,10 +339,19 @@ func TestMasterTrimsWhatIsOver(t *testing.T) {
 		if n := st.trims.Load(); n != 2 {
 			t.Errorf("memory was given back %d times after the start and a reload", n)
 		}
+		st.exit(1, 0)
+		st.kill(syscall.SIGHUP)
+		st.pass(time.Second / 2)
+		st.kill(syscall.SIGHUP)
+		st.exit(3, 0)
+		st.pass(2 * time.Second)
+		if n := st.trims.Load(); n != 4 {
+			t.Errorf("memory was given back %d times after another reload, and one that it superseded", n)
+		}
 		st.kill(syscall.SIGINT)
 		st.pass(time.Second)
-		st.exit(1, 0)
 		st.exit(2, 0)
+		st.exit(4, 0)
 		<-st.result
 	})
 }

@@ -63,6 +63,7 @@ func (s *Supervisor) try(r *revision.Revision, b *revision.Binding) (begun bool,
 
 // endReload says how a reload ended, and why.
 func (s *Supervisor) endReload(a fleet.EndReload) {
+	go s.hands.trim() // of what only the reload needed
 	result := control.Reload{Result: control.OK}
 	switch a.Result {
 	case fleet.Done:
@@ -86,7 +87,6 @@ func (s *Supervisor) endReload(a fleet.EndReload) {
 		result = control.Reload{Result: control.RolledBack, Error: e.Of(a.Culprit)}
 	}
 	s.reloads.End(a.Revision, result)
-	go s.hands.trim() // of what only the reload needed
 }
 
 // project is what changes of files are followed for; nil: the master is stopping.
