@@ -99,7 +99,7 @@ class Deadlines {
         continue;
       }
       let at = this.#due(request);
-      if (late > OVERDUE_GRACE || (late > LATENESS && at <= time)) {
+      if (late > OVERDUE_GRACE || (late > LATENESS && at <= time + late)) {
         request.forgive(late > OVERDUE_GRACE ? time : Math.min(time, request.progress + late));
         at = this.#due(request);
       }

@@ -75,7 +75,16 @@ class Timed:
 
 @pytest.mark.parametrize(
     ("silent", "late", "forgiven"),
-    [(1000, 0, 0), (1000, 50, 0), (1040, 900, 900), (1100, 101, 101), (5000, 4000, 5000), (300, 4000, 300), (300, 900, 0)],
+    [
+        (1000, 0, 0),
+        (1000, 50, 0),
+        (1040, 900, 900),
+        (1100, 101, 101),
+        (5000, 4000, 5000),
+        (300, 4000, 300),
+        (300, 900, 300),
+        (980, 480, 480),
+    ],
 )
 def test_late_alarm(monkeypatch: pytest.MonkeyPatch, silent: int, late: int, forgiven: int) -> None:
     """What is due when its alarm is late is given what that took, in milliseconds, and is ended afterwards."""

@@ -96,7 +96,7 @@ class Deadlines:
         earliest = NEVER
         for request in list(self.running):
             at = due(request, self._limits)
-            if late > OVERDUE_GRACE or (late > LATENESS and at <= now):
+            if late > OVERDUE_GRACE or (late > LATENESS and at <= now + late):
                 request.forgive(now if late > OVERDUE_GRACE else min(now, request.progress + late))
                 at = due(request, self._limits)
             if at <= now:
