@@ -4,8 +4,8 @@
 const { now, MS, NEVER } = require('./clock.cjs');
 
 // An alarm that goes off later than LATENESS says that the process was stopped or starved, or its event loop held by
-// somebody: what is due by then is given what that took. After OVERDUE_GRACE the master would have replaced the worker,
-// so it was stopped too, and the time of all requests begins anew.
+// somebody: what is due by then, or within as long again, is given what that took. After OVERDUE_GRACE the master would
+// have replaced the worker, so it was stopped too, and the time of all requests begins anew.
 const LATENESS = 100 * MS;
 const OVERDUE_GRACE = 1000 * MS;
 // So long before something is due, and from then on so often, the alarm goes off: it would not be late, or not by enough,

@@ -39,21 +39,12 @@ class Deputy {
 
   // due is when the first of the requests is that have no answer.
   due() {
-    let first = NEVER;
-    for (let i = 0; i < this.#words[USED]; i++) {
-      if (kind(this.#word(i)) === WAITING) first = Math.min(first, this.#dueOf(i));
-    }
-    return first;
+    return this.#first((i) => this.#dueOf(i));
   }
 
   // oldest is when the first of them began, or got on.
   oldest() {
-    let first = NEVER;
-    for (let i = 0; i < this.#words[USED]; i++) {
-      const slot = this.#words[SLOTS + i];
-      if (kind(this.#word(i)) === WAITING && slot >= 0) first = Math.min(first, get64(this.#board, FIRST_SLOT + SLOT_SIZE * slot + PROGRESS));
-    }
-    return first;
+    return this.#first((i) => this.#timeOf(i, PROGRESS));
   }
 
   // expire answers those that are due by a time, and returns how many.
@@ -93,12 +84,23 @@ class Deputy {
     return Atomics.load(this.#words, WORDS + i);
   }
 
+  // first is the earliest of these times of the requests that have no answer.
+  #first(time) {
+    let first = NEVER;
+    for (let i = 0; i < this.#words[USED]; i++) {
+      if (kind(this.#word(i)) === WAITING && this.#words[SLOTS + i] >= 0) first = Math.min(first, time(i));
+    }
+    return first;
+  }
+
+  #timeOf(i, at) {
+    return get64(this.#board, FIRST_SLOT + SLOT_SIZE * this.#words[SLOTS + i] + at);
+  }
+
   #dueOf(i) {
-    const slot = this.#words[SLOTS + i];
-    if (slot < 0) return NEVER;
-    const at = FIRST_SLOT + SLOT_SIZE * slot;
-    const deadline = get64(this.#board, at + DEADLINE) || NEVER;
-    return this.#timeout ? Math.min(deadline, get64(this.#board, at + PROGRESS) + this.#timeout) : deadline;
+    if (this.#words[SLOTS + i] < 0) return NEVER;
+    const deadline = this.#timeOf(i, DEADLINE) || NEVER;
+    return this.#timeout ? Math.min(deadline, this.#timeOf(i, PROGRESS) + this.#timeout) : deadline;
   }
 
   // answer answers on a line that has still this word, if its request is due by a time, and returns whether it did. The loop

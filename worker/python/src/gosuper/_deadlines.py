@@ -12,7 +12,8 @@ from gosuper._environ import Limits
 NEVER = (1 << 63) - 1
 LATENESS = 100_000_000
 """How late an alarm may go off, in nanoseconds. A later one says that the process was stopped or starved, or its event
-loop held by somebody; that is not the fault of a request that is due by then, which is given what it took."""
+loop held by somebody; that is not the fault of a request that is due by then, or within as long again, which is given
+what it took."""
 OVERDUE_GRACE = 1_000_000_000
 """After so long the master would have replaced the worker, so it was stopped too; the time of all requests begins anew."""
 FORESIGHT = 500_000_000
