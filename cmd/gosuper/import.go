@@ -29,6 +29,11 @@ func (a *app) newImport() *cobra.Command {
 
 // translate prints what a file of Gunicorn means.
 func (a *app) translate(file string) error {
+	source, err := os.Open(file)
+	if err != nil {
+		return failure{fmt.Errorf("cannot read %s: %w", file, errors.Unwrap(err)), "name the file that Gunicorn is started with by -c"}
+	}
+	source.Close()
 	python, err := config.FindPython(config.Source{Environ: a.environ, Dir: workingDir(), Program: programFile()})
 	if e, ok := errors.AsType[*config.Error](err); ok {
 		return failure{fmt.Errorf("cannot read %s, a Python program: %s", file, e.Msg), e.Hint}

@@ -189,8 +189,12 @@ def test_lines(tmp_path: Path, text: str, shown: str) -> None:
 def test_what_cannot_be_read(tmp_path: Path) -> None:
     missing = run(tmp_path, "import", "gunicorn.conf.py")
     assert missing.returncode == 1
-    assert "gosuper: error: cannot read gunicorn.conf.py: No such file" in missing.stderr
+    assert missing.stderr.splitlines() == [
+        "gosuper: error: cannot read gunicorn.conf.py: no such file or directory",
+        "gosuper: hint: name the file that Gunicorn is started with by -c",
+    ]
     (tmp_path / "gunicorn.conf.py").write_text("import nothing_of_this_name\n")
     broken = run(tmp_path, "import", "gunicorn.conf.py")
     assert broken.returncode == 1
     assert "ModuleNotFoundError: No module named 'nothing_of_this_name'" in broken.stderr
+    assert broken.stderr.count("gosuper: error: ") == 1

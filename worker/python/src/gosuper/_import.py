@@ -220,13 +220,10 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         source = arguments.file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        sys.exit(f"gosuper: error: cannot read {arguments.file}: {getattr(error, 'strerror', None) or error}")
-    try:
         settings = load(arguments.file)
     except Exception:
         traceback.print_exc()
-        sys.exit(f"gosuper: error: cannot execute {arguments.file}, as Gunicorn could not")
+        sys.exit(1)
     keys = frozenset(filter(None, arguments.keys.split(",")))
     sys.stdout.write(Translation(str(arguments.file), settings, source, keys).toml())
 
