@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 from collections.abc import Awaitable, Callable, MutableMapping
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
@@ -190,7 +191,7 @@ class Request:
         self.flush()
         await self.raw_send(message)
 
-    def _begin(self, status: int, phase: int) -> bool:
+    def _begin(self, status: object, phase: int) -> bool:
         """Note that the response begins, unless the request has been ended meanwhile."""
         if self.ended:
             return False
@@ -199,9 +200,17 @@ class Request:
         self.phase = phase
         if self.ended:
             return False
-        self.status = status if isinstance(status, int) else 0  # what else it says is for the server to refuse
+        self.status = status if isinstance(status, int) else _number(status)
         ledger = self.ledger
         self.progress = self.first = ledger.slots.flag(self.slot, FLAGS[phase])
         if ledger.hastier[phase]:
             ledger.deadlines.look(self)
         return True
+
+
+def _number(status: object) -> int:
+    """The status of a type of its own, as those of numpy are, for servers that take it; 0 for what is none."""
+    try:
+        return operator.index(status)  # type: ignore[arg-type]
+    except TypeError:
+        return int(status) if isinstance(status, float) and status.is_integer() else 0
