@@ -112,7 +112,6 @@ class Listener:
             return
         self._pause = _FIRST_PAUSE
         self._last = now
-        conn.setblocking(False)
         self._take(conn)
 
     def _leave_to_others(self, spread: Spread, now: int) -> bool:
