@@ -37,16 +37,10 @@ sub become_worker {
     @ENV{keys %$environ} = values %$environ;
     $ENV{LISTEN_PID} = $$;
     open my $notify, '+<&=', $ENV{GOSUPER_NOTIFY_FD} or POSIX::_exit(1);
+    open my $listener, '+<&=', 3 or POSIX::_exit(1);
     syswrite $loader, "SPAWNED=$seq";
     close $loader;
-    my $n = sysread $notify, my $go, 16;
-    POSIX::_exit(1) unless $n && $go eq 'GO=1';
-    serve($notify);
-}
-
-sub serve {
-    my ($notify) = @_;
-    open my $listener, '+<&=', 3 or die "no socket: $!";
+    POSIX::_exit(1) unless sysread($notify, my $go, 16) && $go eq 'GO=1';
     syswrite $notify, 'READY=1';
     for (;;) {
         vec(my $ready = '', 3, 1) = 1;
