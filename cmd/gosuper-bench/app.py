@@ -5,6 +5,7 @@ Nothing but the standard library, so that what is measured is the server.
 
 import asyncio
 import os
+import random
 import re
 import time
 from urllib.parse import parse_qs
@@ -18,6 +19,12 @@ UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 def seconds(text):
     number, unit = re.fullmatch(r"([0-9.]+)(ms|s|m)", text).groups()
     return float(number) * UNITS[unit]
+
+
+def start(pause):
+    """How long a stream waits before its first pause, in seconds: each for another time. Those that a server accepts in
+    the same turn would wake it together ever after, and cost it less the less evenly it shares them out."""
+    return random.random() * seconds(pause)
 
 
 def parameters(query):
@@ -58,6 +65,7 @@ async def app(scope, receive, send):
             pass
     if path == "/agent/stream":
         await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await asyncio.sleep(start(query["delay"]))
         for _ in range(int(query["tokens"])):
             await asyncio.sleep(seconds(query["delay"]))
             await send({"type": "http.response.body", "body": b"event: token\ndata: {}\n\n", "more_body": True})

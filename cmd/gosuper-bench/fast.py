@@ -10,7 +10,7 @@ import ballast  # noqa: F401
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
-from app import HEALTH, ready, seconds, spin
+from app import HEALTH, ready, seconds, spin, start
 
 
 @asynccontextmanager
@@ -41,6 +41,7 @@ async def agent(request: Request) -> Response:
 @app.get("/agent/stream")
 async def stream(tokens: int, delay: str) -> StreamingResponse:
     async def events() -> AsyncIterator[bytes]:
+        await asyncio.sleep(start(delay))
         for _ in range(tokens):
             await asyncio.sleep(seconds(delay))
             yield b"event: token\ndata: {}\n\n"

@@ -33,6 +33,14 @@ var scenarios = []scenario{
 		run:     even, lasting: true,
 	},
 	{
+		name: "paced", about: "the same with 2 ms between an answer and the next request, which leaves processors to spare",
+		specs: func(b *bench) []spec {
+			return slices.Concat([]spec{b.ours(2), b.bare("bare", 2)}, b.gunicorn(2), b.uvicorn(2))
+		},
+		workers: 2, node: true,
+		run: paced, lasting: true,
+	},
+	{
 		name: "stream", about: "200 streams at a time, each of 60 tokens 50 ms apart",
 		specs: func(b *bench) []spec {
 			return []spec{b.ours(2), b.bare("bare", 2)}
@@ -164,19 +172,25 @@ var scenarios = []scenario{
 const requestTime = 10 * time.Second
 
 func steady(ctx context.Context, b *bench, t *target) (sample, error) {
-	return throughput(ctx, b, t, 0)
+	return throughput(ctx, b, t, load.Plan{})
 }
 
 func even(ctx context.Context, b *bench, t *target) (sample, error) {
-	return throughput(ctx, b, t, t.workers)
+	return throughput(ctx, b, t, load.Plan{Even: t.workers})
 }
 
-// throughput is that of kept connections, dealt out evenly if over is above 0. They keep
-// all processors busy: while the client waits for one, answers lie there unread.
-func throughput(ctx context.Context, b *bench, t *target, over int) (sample, error) {
+// paced has all servers do the same work, where throughput has the faster one do more:
+// how long that takes can be compared.
+func paced(ctx context.Context, b *bench, t *target) (sample, error) {
+	return throughput(ctx, b, t, load.Plan{Pause: 2 * time.Millisecond})
+}
+
+// throughput is that of kept connections. Without pauses they keep all processors busy:
+// while the client waits for one, answers lie there unread.
+func throughput(ctx context.Context, b *bench, t *target, plan load.Plan) (sample, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	plan := load.Plan{Addr: t.addr, Path: "/health", Connections: b.connections, Mode: load.KeepAlive, Timeout: requestTime, Even: over}
+	plan.Addr, plan.Path, plan.Connections, plan.Mode, plan.Timeout = t.addr, "/health", b.connections, load.KeepAlive, requestTime
 	var before time.Duration
 	plan.Begin = func() { // making even connections is no part of it
 		before = cpuOf(t.roots()...)
