@@ -7,13 +7,14 @@ import inspect
 import os
 import re
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from uvicorn.importer import import_from_string
 
-from gosuper import _environ, _options
+from gosuper import _environ, _guard, _options
 from gosuper._connection import (
     AnyProgress,
     BodyProgress,
@@ -107,6 +108,13 @@ def test_late_alarm(monkeypatch: pytest.MonkeyPatch, silent: int, late: int, for
             assert ended == [request]
 
     asyncio.run(run())
+
+
+def test_others_give_the_gil_back_sooner() -> None:
+    before = sys.getswitchinterval()
+    with _guard._hurry():
+        assert sys.getswitchinterval() < before
+    assert sys.getswitchinterval() == before
 
 
 def test_due() -> None:

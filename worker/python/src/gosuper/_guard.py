@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from typing import cast
 
 from gosuper import _accesslog
@@ -34,6 +34,9 @@ _LAG = 20_000_000
 _TICK = 50_000_000
 _STACK = 8
 """How many of the innermost frames of a blocked event loop are shown."""
+_SWITCH_INTERVAL = 0.0002
+"""How long another thread may keep the GIL while this one answers, in seconds. Nearly each system call gives it away, and
+a busy loop would keep it for 5 ms each time."""
 _LAST_CALL = 400_000_000
 """How long before it is killed a blocked worker answers all its requests: before it is cut, with something to spare."""
 
@@ -116,14 +119,16 @@ class Guard:
     def _look(self, now: int) -> None:
         if now >= self._ledger.deadlines.at + _LAG:
             due = self._ledger.deadlines.overdue(now) if now >= self._spared else ()
-            for request in cast("Iterable[Request]", due):
-                self._end(request, 504, _accesslog.TIMEOUT)
+            with _hurry():
+                for request in cast("Iterable[Request]", due):
+                    self._end(request, 504, _accesslog.TIMEOUT)
         elif not self._draining or not self._blocked(now):
             return
         until = self._ledger.board.drain_until()
         if until and now >= until - _LAST_CALL and not self._said_all:
             self._said_all = True
-            self._last_call()
+            with _hurry():
+                self._last_call()
 
     def _blocked(self, now: int) -> bool:
         """Whether the loop has not answered since the last time this was asked."""
@@ -160,6 +165,16 @@ class Guard:
     def _stack(self) -> str:
         frame = sys._current_frames().get(self._watched)
         return "".join(traceback.format_stack(frame, _STACK)).rstrip() if frame is not None else ""
+
+
+@contextlib.contextmanager
+def _hurry() -> Generator[None, None, None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_INTERVAL)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _answer(connection: Connection, status: int, only_if_asked: bool = False) -> None:
