@@ -14,10 +14,7 @@ import (
 // hand, and its sources are followed, the others beside them are not.
 func TestApplication(t *testing.T) {
 	t.Parallel()
-	source, err := filepath.Abs(pythonPackage + "/src")
-	if err != nil {
-		t.Fatal(err)
-	}
+	source := absolute(t, pythonPackage+"/src")
 	serve := func(version string) string {
 		return "async def app(scope, receive, send):\n" +
 			"    assert scope['type'] == 'http'\n" +

@@ -33,14 +33,8 @@ type deployment struct {
 // variables.
 func deploy(t *testing.T, env []string, changes ...string) *deployment {
 	t.Helper()
-	folder, err := filepath.Abs(examples + "/fastapi")
-	if err != nil {
-		t.Fatal(err)
-	}
-	source, err := filepath.Abs(pythonPackage + "/src")
-	if err != nil {
-		t.Fatal(err)
-	}
+	folder := absolute(t, examples+"/fastapi")
+	source := absolute(t, pythonPackage+"/src")
 	python := filepath.Join(required(t, "TEST_FASTAPI", folder, "uvicorn"), "bin", "python")
 	common := []string{"PYTHONPATH=" + source, "PYTHONDONTWRITEBYTECODE=1"}
 

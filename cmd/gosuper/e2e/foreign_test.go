@@ -22,10 +22,7 @@ import (
 // stopped, and leave nothing behind.
 func TestForeignServers(t *testing.T) {
 	t.Parallel()
-	foreign, err := filepath.Abs("testdata/foreign")
-	if err != nil {
-		t.Fatal(err)
-	}
+	foreign := absolute(t, "testdata/foreign")
 	for _, tc := range []struct {
 		name    string
 		command func(t *testing.T) []string

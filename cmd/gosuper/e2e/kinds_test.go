@@ -24,10 +24,7 @@ func TestKinds(t *testing.T) {
 		{"plain", func(*testing.T) []string { return []string{command(plain)} }},
 		{"Go", func(*testing.T) []string { return []string{command(as("serve")...)} }},
 		{"Python", func(t *testing.T) []string {
-			source, err := filepath.Abs(pythonPackage + "/src")
-			if err != nil {
-				t.Fatal(err)
-			}
+			source := absolute(t, pythonPackage+"/src")
 			python := filepath.Join(pythonVenv(t), "bin", "python")
 			return []string{command(python, "-m", "gosuper", "app:app", "--app-dir", proxiedDir(t)), fmt.Sprintf("env = { PYTHONPATH = %q }", source)}
 		}},

@@ -240,14 +240,8 @@ func TestLeaseOfFrozenChild(t *testing.T) {
 // gpuExample runs the example with one of its configurations, as it stands but for the port.
 func gpuExample(t *testing.T, file string) *master {
 	t.Helper()
-	folder, err := filepath.Abs(examples + "/gpu")
-	if err != nil {
-		t.Fatal(err)
-	}
-	source, err := filepath.Abs(pythonPackage + "/src")
-	if err != nil {
-		t.Fatal(err)
-	}
+	folder := absolute(t, examples+"/gpu")
+	source := absolute(t, pythonPackage+"/src")
 	m := start(t, launch{
 		config: config(fmt.Sprintf("chdir = %q", folder), replace(t, read(t, folder+"/"+file), "127.0.0.1:8000", "127.0.0.1:0")),
 		env:    []string{"VIRTUAL_ENV=" + pythonVenv(t), "PYTHONPATH=" + source, "PYTHONDONTWRITEBYTECODE=1"},

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -117,14 +116,8 @@ func TestMCPExample(t *testing.T) {
 	t.Parallel()
 	need(t, "nginx")
 	dir := open(t)
-	folder, err := filepath.Abs(examples + "/mcp")
-	if err != nil {
-		t.Fatal(err)
-	}
-	source, err := filepath.Abs(pythonPackage + "/src")
-	if err != nil {
-		t.Fatal(err)
-	}
+	folder := absolute(t, examples+"/mcp")
+	source := absolute(t, pythonPackage+"/src")
 	line, control := controlled(t)
 	file := replace(t, read(t, examples+"/mcp/supervisor.toml"), "127.0.0.1:8000", "127.0.0.1:0")
 	m := start(t, launch{

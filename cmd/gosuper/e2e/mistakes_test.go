@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -13,10 +12,7 @@ import (
 // listens instead, and what to write. It is warned of one that multiplies itself.
 func TestServerThatBindsItself(t *testing.T) {
 	t.Parallel()
-	foreign, err := filepath.Abs("testdata/foreign")
-	if err != nil {
-		t.Fatal(err)
-	}
+	foreign := absolute(t, "testdata/foreign")
 	m := start(t, launch{config: config(
 		command(uvicorn(t), "app:app", "--app-dir", foreign, "--port", "0", "--workers", "1"), "workers = 1", "startup_timeout = 5", "restart.startup_attempts = 1",
 	)})

@@ -17,10 +17,7 @@ import (
 func linked(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	extra, err := filepath.Abs("../linked.go") // which is there for the compiler alone
-	if err != nil {
-		t.Fatal(err)
-	}
+	extra := absolute(t, "../linked.go") // which is there for the compiler alone
 	source, overlay, binary := filepath.Join(dir, "linked.go"), filepath.Join(dir, "overlay.json"), filepath.Join(dir, "gosuper")
 	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{extra: source}})
 	if err != nil {

@@ -185,6 +185,17 @@ func clientOf(path string) *http.Client {
 	}}
 }
 
+// absolute returns the absolute path of a file that is named from the folder of these
+// tests.
+func absolute(t *testing.T, path string) string {
+	t.Helper()
+	path, err := filepath.Abs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // read returns a file of the repository.
 func read(t *testing.T, name string) string {
 	t.Helper()

@@ -26,11 +26,7 @@ func proxied(t *testing.T, options ...string) string {
 
 func proxiedDir(t *testing.T) string {
 	t.Helper()
-	dir, err := filepath.Abs("testdata/proxied")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return dir
+	return absolute(t, "testdata/proxied")
 }
 
 // granian returns the path of a real granian, which cannot inherit a socket.
@@ -324,10 +320,7 @@ func TestProxyMistakes(t *testing.T) {
 // The example runs as it stands, on another port.
 func TestProxyExample(t *testing.T) {
 	t.Parallel()
-	path, err := filepath.Abs(examples + "/proxy")
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := absolute(t, examples+"/proxy")
 	file := replace(t, read(t, examples+"/proxy/supervisor.toml"), "127.0.0.1:8000", "127.0.0.1:0")
 	m := start(t, launch{config: fmt.Sprintf("chdir = %q\n", path) + replace(t, file, `"granian"`, fmt.Sprintf("%q", granian(t)))})
 	m.wait(t, 0, "ready", nil)

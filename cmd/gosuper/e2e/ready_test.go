@@ -48,10 +48,7 @@ func TestLateHeader(t *testing.T) {
 // exists, and fails when that named by FAIL does.
 func starters(t *testing.T) map[string][]string {
 	t.Helper()
-	foreign, err := filepath.Abs("testdata/foreign")
-	if err != nil {
-		t.Fatal(err)
-	}
+	foreign := absolute(t, "testdata/foreign")
 	python := need(t, "python3")
 	return map[string][]string{
 		"uvicorn": {uvicorn(t), "starts:app", "--app-dir", foreign, "--fd", "3", "--log-level", "warning"},
@@ -119,10 +116,7 @@ func TestPlainReadiness(t *testing.T) {
 // A plain server that serves one of two addresses is told when somebody waits at
 // the other one.
 func TestUnservedAddress(t *testing.T) {
-	foreign, err := filepath.Abs("testdata/foreign")
-	if err != nil {
-		t.Fatal(err)
-	}
+	foreign := absolute(t, "testdata/foreign")
 	m := up(t, "workers = 2", command(need(t, "python3"), filepath.Join(foreign, "starts_socket.py"), "poll"),
 		fmt.Sprintf("env = { READY = %q, FAIL = \"\" }", foreign), `bind = ["127.0.0.1:0", "127.0.0.1:0"]`)
 	binds := m.binds(m.wait(t, 0, "starting", nil))

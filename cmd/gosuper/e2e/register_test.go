@@ -130,10 +130,7 @@ func nodeFolder(t *testing.T, program string) string {
 // the package itself.
 func linkModules(t *testing.T, dir string) {
 	t.Helper()
-	ours, err := filepath.Abs(nodePackage)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ours := absolute(t, nodePackage)
 	from := filepath.Join(nodeModules(t), "node_modules")
 	modules := filepath.Join(dir, "node_modules")
 	if err := os.Mkdir(modules, 0o755); err != nil {

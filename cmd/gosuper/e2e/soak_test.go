@@ -126,6 +126,13 @@ var soaked = []struct {
 }{
 	{"Go", time.Second, func(t *testing.T, lines ...string) *master { return up(t, lines...) }},
 	{"Python", 1500 * time.Millisecond, upSoakedPython},
+	{"Node", 1500 * time.Millisecond, func(t *testing.T, lines ...string) *master {
+		program := command(need(t, "node"), "--import", absolute(t, nodePackage+"/lib/register.cjs"), absolute(t, "testdata/soak/app.cjs"))
+		return up(t, append([]string{program}, lines...)...)
+	}},
+	{"proxy", 1500 * time.Millisecond, func(t *testing.T, lines ...string) *master {
+		return up(t, append([]string{command(need(t, "node"), absolute(t, "testdata/soak/app.cjs"), "{port}"), classProxy}, lines...)...)
+	}},
 	{"Go with all of it", time.Second, upWithAll},
 }
 
@@ -162,17 +169,9 @@ func reasons(m *master) string {
 
 func upSoakedPython(t *testing.T, lines ...string) *master {
 	t.Helper()
-	folder, err := filepath.Abs("testdata/soak")
-	if err != nil {
-		t.Fatal(err)
-	}
-	source, err := filepath.Abs(pythonPackage + "/src")
-	if err != nil {
-		t.Fatal(err)
-	}
 	m := start(t, launch{
-		config: config(append([]string{"command = ['app:app']", "chdir = '" + folder + "'"}, lines...)...),
-		env:    []string{"VIRTUAL_ENV=" + pythonVenv(t), "PYTHONPATH=" + source, "PYTHONDONTWRITEBYTECODE=1"},
+		config: config(append([]string{"command = ['app:app']", "chdir = '" + absolute(t, "testdata/soak") + "'"}, lines...)...),
+		env:    []string{"VIRTUAL_ENV=" + pythonVenv(t), "PYTHONPATH=" + absolute(t, pythonPackage+"/src"), "PYTHONDONTWRITEBYTECODE=1"},
 	})
 	m.wait(t, 0, "ready", nil)
 	return m

@@ -161,10 +161,7 @@ async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": [(b"x-worker-pid", str(os.getpid()).encode())]})
         await send({"type": "http.response.body", "body": b"hello"})
 `))
-	library, err := filepath.Abs(pythonPackage + "/src")
-	if err != nil {
-		t.Fatal(err)
-	}
+	library := absolute(t, pythonPackage+"/src")
 	return []string{
 		command(filepath.Join(pythonVenv(t), "bin", "python"), "-m", "gosuper", "app:app"), fmt.Sprintf("chdir = %q", dir),
 		fmt.Sprintf("env = { BOOTS = %q, PYTHONPATH = %q }", boots, library),

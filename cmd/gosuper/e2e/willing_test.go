@@ -36,20 +36,14 @@ var kinds = []struct {
 
 func failingDir(t *testing.T) string {
 	t.Helper()
-	dir, err := filepath.Abs("testdata/failing")
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir := absolute(t, "testdata/failing")
 	return dir
 }
 
 // failingPython has an application of testdata/failing served by the Python package.
 func failingPython(t *testing.T, name string) []string {
 	t.Helper()
-	source, err := filepath.Abs(pythonPackage + "/src")
-	if err != nil {
-		t.Fatal(err)
-	}
+	source := absolute(t, pythonPackage+"/src")
 	python := filepath.Join(pythonVenv(t), "bin", "python")
 	return []string{command(python, "-m", "gosuper", "app:"+name, "--app-dir", failingDir(t), "--log-level", "critical"), fmt.Sprintf("env.PYTHONPATH = %q", source)}
 }
