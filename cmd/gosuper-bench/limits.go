@@ -27,7 +27,7 @@ const (
 // one handler that spins, and at last one stream that says nothing for 20 s.
 func timeout(ctx context.Context, b *bench, t *target) (sample, error) {
 	handlers := []handler{{"sleeping", "/debug/sleep?d=20s", sleepers}}
-	if !b.node { // where nothing goes on beside one that spins: see blocked
+	if !b.node && !b.python { // where nothing goes on beside one that spins: see blocked
 		handlers = append(handlers, handler{"spinning", "/debug/spin?d=20s", 1})
 	}
 	s, err := b.overdues(ctx, t, handlers...)
@@ -43,14 +43,20 @@ func timeout(ctx context.Context, b *bench, t *target) (sample, error) {
 }
 
 // blocked is timeout for what only Python and Node have: handlers that wait elsewhere,
-// which nobody can end, and one that blocks the event loop without using a processor.
+// which nobody can end, and those that block the event loop, without a processor or, in
+// Python, with one.
 func blocked(ctx context.Context, b *bench, t *target) (sample, error) {
-	s, err := b.overdues(ctx, t, handler{"thread", "/debug/thread?d=20s", sleepers}, handler{"blocked", "/debug/block?d=20s", 1})
+	handlers := []handler{{"thread", "/debug/thread?d=20s", sleepers}, {"blocked", "/debug/block?d=20s", 1}}
+	if b.python {
+		handlers = append(handlers, handler{"spinning", "/debug/spin?d=20s", 1})
+	}
+	s, err := b.overdues(ctx, t, handlers...)
 	for i := range s {
-		switch s[i].name {
-		case "blocked: streams beside":
+		switch kind, name, _ := strings.Cut(s[i].name, ": "); {
+		case kind == "thread":
+		case name == "streams beside":
 			s[i].must = nil // nobody writes them while the loop is blocked
-		case "blocked: others lost":
+		case name == "others lost":
 			if s[i].must = answered; b.node {
 				s[i].must = nil // nor has Node a thread that could answer
 			}

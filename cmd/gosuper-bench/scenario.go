@@ -113,7 +113,7 @@ var scenarios = []scenario{
 		run: timeout,
 	},
 	{
-		name: "blocked", about: "timeout = 1s; handlers that sleep in a thread, and one that blocks the event loop",
+		name: "blocked", about: "timeout = 1s; handlers that sleep in a thread, and those that block the event loop",
 		wish: wish{timeout: true, hop: true}, workers: 1, node: true,
 		run: blocked,
 	},
