@@ -121,6 +121,35 @@ func TestStopBeforeBirth(t *testing.T) {
 	}
 }
 
+// A process that is being made may serve before it is known, so it is asked to finish: in
+// its hands may be requests.
+func TestStopDuringBirth(t *testing.T) {
+	playUnborn(t, unborn, func(st *stage) {
+		st.in(func() { st.master.roster.Of(2).Making = true })
+		st.kill(syscall.SIGTERM)
+		select {
+		case <-st.result:
+			t.Fatal("the master does not wait for a worker that may serve")
+		default:
+		}
+		st.expect("orders", st.orders, nil)
+		st.deliver(2)
+		st.expect("orders", st.orders, []string{"1m0s stop 2"})
+		st.exit(2, 0)
+		if err := <-st.result; err != nil {
+			t.Error(err)
+		}
+	})
+	// One that never comes is not waited for any longer than for one that does not finish.
+	playUnborn(t, unborn, func(st *stage) {
+		st.in(func() { st.master.roster.Of(2).Making = true })
+		st.kill(syscall.SIGTERM)
+		st.pass(21 * time.Second)
+		<-st.result
+		st.expect("orders", st.orders, nil)
+	})
+}
+
 // A worker whose end is seen before its pid is told ended as it did.
 func TestEndBeforeBirthIsTold(t *testing.T) {
 	playUnborn(t, unborn, func(st *stage) {

@@ -86,6 +86,9 @@ func (s *Supervisor) born(w *roster.Worker, pid int, err error) {
 		s.giveUpOn(w)
 		s.clear(w, 0)
 	}
+	if w.ToStop {
+		s.do(w, orderStop)
+	}
 	if err != nil {
 		w.Failure = err.Error()
 		if f, ok := errors.AsType[*loader.Failure](err); ok {
@@ -150,9 +153,14 @@ func (s *Supervisor) endUnwanted(w *roster.Worker, pid int) {
 }
 
 // do gives an order to the process of a worker, if it still has one. To one that has
-// none yet each is the end: nothing of it has run.
+// none yet each is the end, but for one that is just being made: on a busy machine its
+// program may serve before its pid is known, and so it is asked to finish when that is.
 func (s *Supervisor) do(w *roster.Worker, o order) {
 	if w.Gone {
+		return
+	}
+	if w.PID == 0 && w.Making && o == orderStop {
+		w.ToStop = true
 		return
 	}
 	if w.PID == 0 {

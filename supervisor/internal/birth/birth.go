@@ -94,6 +94,7 @@ func (b *Births) Launch(w *roster.Worker, told func(pid int, err error)) (pid in
 			return nil
 		}
 		o, err := b.own(w)
+		w.Making = true
 		return func() func() {
 			defer o.Close()
 			pid, known := 0, make(chan struct{})

@@ -177,6 +177,25 @@ func TestGivenUp(t *testing.T) {
 	}
 }
 
+// TestMaking: what is being made is known to be, before anybody knows what comes of it.
+func TestMaking(t *testing.T) {
+	h := newHouse(t, "")
+	h.serve(t)
+	w := h.enter(1)
+	defer w.Release()
+	told := 0
+	if _, err := h.Launch(w, func(pid int, err error) {
+		if told++; err == nil { // else this is not the main thread
+			_, _ = unix.Wait4(pid, nil, 0, nil)
+		}
+	}); err != nil || !w.Making || told > 0 {
+		t.Errorf("%v, making: %t, told %d times", err, w.Making, told)
+	}
+	if h.main(t); told != 1 || h.over != 1 {
+		t.Errorf("told %d times, over %d times", told, h.over)
+	}
+}
+
 // TestOfNoLoader: with preload a worker is asked of a loader, and an outfit for which
 // there is none is given back.
 func TestOfNoLoader(t *testing.T) {
