@@ -265,10 +265,10 @@ func (l *ledger) check(t *testing.T, m *master) {
 		at, ok := l.killed[a.Local]
 		switch {
 		case !ok:
-			t.Errorf("lost, but no killed worker had it: %v at %v after %v, the last %v of it silent, worker process %d, connection %s, %v",
-				a.Kind, a.Start.UTC().Format(time.RFC3339Nano), a.Took, a.Silence, a.Pid, a.Local, a.Err)
+			t.Errorf("lost, but no killed worker had it: %v at %v after %v, the last %v of it silent, worker process %d, connection %s, which had others before: %t, %v",
+				a.Kind, a.Start.UTC().Format(time.RFC3339Nano), a.Took, a.Silence, a.Pid, a.Local, !a.First, a.Err)
 			for _, e := range m.allEvents() {
-				if near := e.at.Sub(a.Start.Add(a.Took)).Abs() < 200*time.Millisecond; near || a.Pid != 0 && e.num("pid") == a.Pid {
+				if near := e.at.Sub(a.Start.Add(a.Took)).Abs() < time.Second; near || a.Pid != 0 && e.num("pid") == a.Pid {
 					t.Log(e.line)
 				}
 			}
