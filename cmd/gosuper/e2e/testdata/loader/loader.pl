@@ -40,7 +40,8 @@ sub become_worker {
     open my $listener, '+<&=', 3 or POSIX::_exit(1);
     syswrite $loader, "SPAWNED=$seq";
     close $loader;
-    POSIX::_exit(1) unless sysread($notify, my $go, 16) && $go eq 'GO=1';
+    sysread $notify, my $go, 16;
+    POSIX::_exit(1) unless $go eq 'GO=1';
     syswrite $notify, 'READY=1';
     for (;;) {
         vec(my $ready = '', 3, 1) = 1;
