@@ -268,7 +268,7 @@ var keys = slices.Concat([]Key{
 		func(c *Config) *time.Duration { return &c.Restart.ResetAfter }, duration(0)),
 	key(Key{
 		Name:  "restart.startup_attempts",
-		Usage: "boots of one slot that may fail in a row before anything was ever ready; then the master gives up. A worker that exits with status 78 before it is ready says that no further attempt would help. As many in a row end a rollout: boots that fail, or crashes before reset_after, of all new workers or of one slot",
+		Usage: "boots of one slot, or with preload starts of the loader, that may fail in a row before anything was ever ready; then the master gives up. A worker that exits with status 78 before it is ready says that no further attempt would help. As many in a row end a rollout: boots that fail, or crashes before reset_after, of all new workers or of one slot",
 	},
 		func(c *Config) *int { return &c.Restart.StartupAttempts }, count(1, maxCount)),
 

@@ -222,12 +222,12 @@
 //
 // # A start that cannot succeed
 //
-// A worker whose start fails is started again, restart.startup_attempts times in a
-// row, since what it needs may come to be there. One that knows that every other
-// would fail as it does, for a mistake in its command line or a module that is
-// missing, says on standard error what to do and exits with status 78 (ExitHopeless, EX_CONFIG of
-// sysexits.h) before READY=1: before anything was ever ready the master gives up at
-// once, and a rollout is rolled back. So does a loader.
+// A worker whose start fails is started again, restart.startup_attempts times in a row, since
+// what it needs may come to be there. One that knows that every other would fail as it does, for a
+// mistake in its command line or a module that is missing, says on standard error what to do and
+// exits with status 78 (ExitHopeless, EX_CONFIG of sysexits.h) before READY=1: before anything was
+// ever ready the master gives up at once, and a rollout is rolled back. So does a loader, whose start
+// has failed if it ends before a worker of it is ready, READY=1 or not.
 //
 // # The access log
 //

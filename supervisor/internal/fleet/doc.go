@@ -72,8 +72,11 @@
 // The workers of a preloaded revision are spawned by its loader, which is no worker and
 // fills no slot. It is started when a worker is to be spawned and there is none, and
 // is told to end when no worker of its revision will be spawned any more. It has the
-// startup timeout and the backoff of a worker. One that fails to start is a failed
-// boot of its revision; one that ends later takes nobody with it.
+// startup timeout and the backoff of a worker. READY=1 of it is a promise: a loader has
+// started when a worker of its revision really has since then. One that ends before that is a
+// failed start, in a row that only such a worker breaks. StartupAttempts of them, in a trial
+// one, give the revision up as failed boots would, but not while somebody is starting who may
+// still break the row. A loader that ends later takes nobody with it.
 //
 // # Every event in every state
 //
@@ -223,7 +226,11 @@
 //     grace; one that is needed is not told. One that hangs, or is not ready in time, is
 //     asked for its stacks, and is gone or killed within the grace for that.
 //   - No worker goes for a revision whose loader is not ready. A trial whose loader
-//     fails to start is over.
+//     fails to start is over, and before anything was ever ready none is started after
+//     StartupAttempts that failed in a row. Nothing is given up for that while a worker is
+//     starting that may break the row.
+//   - A loader that was ready and ends before a worker of its revision has really started has
+//     failed to start, and no loader breaks that row.
 //   - As many workers are asked for as are configured by now and an operator scaled to, though
 //     there could not be as many meanwhile.
 //   - As many workers are asked for as a demand takes, in the same step, but for what

@@ -51,12 +51,13 @@ type Loader struct {
 	due      time.Time `state:"due"`      // when the present state is escalated; zero: never
 	unloaded bool      `state:"unloaded"` // its end was asked for
 	blamed   bool      `state:"blamed"`   // its end was counted against its revision
+	unproven bool      `state:"unproven"` // no worker of its revision has really started since it was ready, as far as versions before did not leave that unsaid
 }
 
 // loads is how the loaders of a revision fare.
 type loads struct {
 	crashes  int       `state:"crashes"`  // ends that nobody asked for, within reset_after of each other
-	failures int       `state:"failures"` // starts that failed in a row
+	failures int       `state:"failures"` // that failed to start in a row, with no worker between them that really started
 	until    time.Time `state:"until"`    // none is started before
 }
 
@@ -179,15 +180,29 @@ func (f *Fleet) escalateLoaders() {
 	}
 }
 
-// loaderReady notes that workers may be spawned.
+// loaderReady notes that workers may be spawned. Whether they start is still to be seen.
 func (f *Fleet) loaderReady(l *Loader) {
 	if l.State != LoaderStarting {
 		return
 	}
-	l.State, l.ReadyAt, l.due = LoaderServing, f.now, time.Time{}
-	if r := f.revision(l.Revision); r != nil {
-		r.loads.failures = 0
+	l.State, l.ReadyAt, l.due, l.unproven = LoaderServing, f.now, time.Time{}, true
+}
+
+// proveLoader notes that a worker of the revision has really started: loaders of it are of
+// use.
+func (f *Fleet) proveLoader(r *revision) {
+	r.loads.failures = 0
+	if l := f.loader(r.number); l != nil {
+		l.unproven = false
 	}
+}
+
+// unloadable says whether so many loaders of the revision have failed in a row, and nobody
+// is left of those that they made who may still show that they were of use.
+func (f *Fleet) unloadable(r *revision, failures int) bool {
+	return r.loads.failures >= failures && !slices.ContainsFunc(f.workers, func(w *Worker) bool {
+		return w.Revision == r.number && !w.blamed && !w.unkillable && (w.ReadyAt.IsZero() || w.guessed)
+	})
 }
 
 // loaderExited removes a loader that is gone, and draws the lesson of its end.
@@ -204,9 +219,10 @@ func (f *Fleet) blameLoader(l *Loader) {
 		return
 	}
 	l.blamed = true
-	if l.ReadyAt.IsZero() {
+	if l.ReadyAt.IsZero() || l.unproven {
 		r.loads.failures++
-	} else if long := r.ResetAfter; long > 0 && f.now.Sub(l.ReadyAt) >= long {
+	}
+	if long := r.ResetAfter; long > 0 && !l.ReadyAt.IsZero() && f.now.Sub(l.ReadyAt) >= long {
 		r.loads.crashes = 0
 	}
 	if r.loads.crashes++; r.loads.crashes >= 2 {

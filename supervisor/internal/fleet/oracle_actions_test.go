@@ -86,6 +86,7 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 		}
 		if w.guess {
 			o.proved(w)
+			o.bore(w.Revision)
 		}
 	case Retire:
 		return cmp.Or(o.abroad(a), o.hasty(now, a.ID), o.retired(now, a, stopped))
@@ -181,13 +182,7 @@ func (o *oracle) action(now time.Time, events []Event, a Action, late bool) stri
 	case Up:
 		o.rise()
 	case Close:
-		o.closed = true
-		if !o.delay.IsZero() {
-			return "stopped before its delay was over"
-		}
-		if o.stopAt.IsZero() { // gave up, which is a quick stop
-			o.quick = true
-		}
+		return o.closes()
 	case Halt:
 		if a.Loader && !o.unloadable(o.current) {
 			return "gave up without need"

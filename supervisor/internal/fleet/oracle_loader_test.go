@@ -13,6 +13,7 @@ type nurse struct {
 	killed  bool
 	hung    bool
 	counted bool
+	used    bool // a worker of its revision has really started since it was ready
 }
 
 // tries is how the loaders of a revision fare.
@@ -59,7 +60,6 @@ func (o *oracle) hearLoader(now time.Time, ev Event) {
 	case LoaderReady:
 		if l := o.nurses[ev.Revision]; l != nil && !l.ends() && !l.ready {
 			l.ready, l.readyAt = true, now
-			o.triesOf(ev.Revision).failures = 0
 		}
 	case LoaderExited:
 		if l := o.nurses[ev.Revision]; l != nil {
@@ -77,6 +77,15 @@ func (o *oracle) hearLoader(now time.Time, ev Event) {
 	}
 }
 
+// bore notes that a worker of the revision has really started, so that its loader has as well,
+// if it is ready, and no row of failures is left before it.
+func (o *oracle) bore(revision int) {
+	o.triesOf(revision).failures = 0
+	if l := o.nurses[revision]; l != nil && l.ready {
+		l.used = true
+	}
+}
+
 // countLoader enters an end that nobody asked for.
 func (o *oracle) countLoader(now time.Time, revision int, l *nurse) {
 	if l.told || l.counted {
@@ -84,9 +93,10 @@ func (o *oracle) countLoader(now time.Time, revision int, l *nurse) {
 	}
 	l.counted = true
 	t, s := o.triesOf(revision), o.settings[revision]
-	if !l.ready {
+	if !l.used {
 		t.failures++
-	} else if s.ResetAfter > 0 && now.Sub(l.readyAt) >= s.ResetAfter {
+	}
+	if l.ready && s.ResetAfter > 0 && now.Sub(l.readyAt) >= s.ResetAfter {
 		t.crashes = 0
 	}
 	if t.crashes++; t.crashes >= 2 {
@@ -107,6 +117,8 @@ func (o *oracle) loaded(now time.Time, a Load) string {
 		return "loader started inside a backoff"
 	case a.Revision == o.candidate && o.superseded():
 		return "loader started beside one that it takes the place of"
+	case a.Revision == o.current && len(o.reloads) == 0 && o.stopAt.IsZero() && !o.served() && o.unloadable(o.current):
+		return "loader started after as many have failed as may"
 	}
 	o.nurses[a.Revision] = &nurse{startBy: now.Add(o.settings[a.Revision].StartupTimeout)}
 	return ""
@@ -218,12 +230,17 @@ func (o *oracle) postponeLoaders(now time.Time) {
 	}
 }
 
-// unloadable says whether a loader of the revision did not start as often as a boot may
-// fail: once in a trial.
+// unloadable says whether loaders of the revision ended as often as a boot may fail, once in a
+// trial, with no worker of it that has really started since, nor one that still may.
 func (o *oracle) unloadable(revision int) bool {
 	n := o.settings[revision].StartupAttempts
 	if revision != o.current {
 		n = 1
+	}
+	for _, w := range o.alive {
+		if w.Revision == revision && w.ended.IsZero() && !w.undead && (!w.ready || w.guess) {
+			return false
+		}
 	}
 	return o.triesOf(revision).failures >= n
 }

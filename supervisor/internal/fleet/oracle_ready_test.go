@@ -47,6 +47,8 @@ func (o *oracle) see(now time.Time, ev Event) {
 			o.held[o.settings[w.Revision].Command] = o.held[o.settings[w.Revision].Command] || ev.Holds
 			if w.ready {
 				o.proven(w)
+			} else if o.takenAtWord(w) {
+				o.bore(w.Revision)
 			}
 		}
 	}
@@ -85,6 +87,9 @@ func (o *oracle) announced(now time.Time, w *life) string {
 	}
 	if w.word || w.header {
 		o.proved(w)
+		if !o.takenAtWord(w) { // that was heard in its turn
+			o.bore(w.Revision)
+		}
 	}
 	return ""
 }
@@ -93,6 +98,7 @@ func (o *oracle) announced(now time.Time, w *life) string {
 func (o *oracle) proven(w *life) {
 	if w.guess {
 		w.guess, o.ever = false, true
+		o.bore(w.Revision)
 		if w.Revision == o.current {
 			o.proofs = append(o.proofs, proof{o.event, w.Slot})
 		}

@@ -59,6 +59,16 @@ func (o *oracle) fails() bool {
 	return o.all.reaches(n)
 }
 
+// unbootable says whether as many boots of one slot have failed in a row as may.
+func (o *oracle) unbootable() bool {
+	for slot, r := range o.rows {
+		if o.fills(slot) && r.boots >= o.settings[o.current].StartupAttempts {
+			return true
+		}
+	}
+	return false
+}
+
 // stayed says whether the worker was ready for long enough by then.
 func (o *oracle) stayed(w *life, by time.Time) bool {
 	long := o.settings[w.Revision].ResetAfter
@@ -76,6 +86,7 @@ func (o *oracle) credit(now time.Time) {
 		}
 		if w.guess {
 			o.started(w.Slot)
+			o.bore(w.Revision)
 		}
 		if r := o.rows[w.Slot]; r != nil {
 			r.crashes = 0

@@ -77,3 +77,18 @@ func (o *oracle) abandoned(now time.Time) bool {
 	}
 	return false
 }
+
+// closes checks the beginning of a stop, which may be that the brain gives up.
+func (o *oracle) closes() string {
+	o.closed = true
+	if !o.delay.IsZero() {
+		return "stopped before its delay was over"
+	}
+	if o.stopAt.IsZero() { // gave up, which is a quick stop
+		o.quick = true
+		if !o.unloadable(o.current) && !o.unbootable() {
+			return "gave up without need"
+		}
+	}
+	return ""
+}

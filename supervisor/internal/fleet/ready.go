@@ -102,6 +102,7 @@ func (f *Fleet) started(w *Worker) {
 	}
 	if r := f.of(w); r.number == w.Revision {
 		r.failures = 0
+		f.proveLoader(r)
 	}
 }
 

@@ -145,6 +145,26 @@ func TestResumeStopping(t *testing.T) {
 	}
 }
 
+// The loader of a version that took READY=1 for a success was of use; the one of which it is
+// known that nobody has come of it was not.
+func TestResumeLoader(t *testing.T) {
+	for text, want := range map[string]int{``: 0, `, "unproven": true`: 1} {
+		f, now := new(Fleet), time.Unix(1000, 0)
+		text := `{"current": {"settings": {"Workers": 1, "Preload": true}, "number": 1, "target": 1}, "loaders": [{"revision": 1, "state": "ready", "ready_at": 5` + text + `}]}`
+		if _, err := state.Read([]byte(text), f, time.Unix(0, 0)); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Resume(rand.Float64); err != nil {
+			t.Fatal(err)
+		}
+		f = successor(t, f)
+		f.Step(now, LoaderExited{1})
+		if got := f.current.loads.failures; got != want {
+			t.Errorf("%s: the end of the loader counts as %d failures to start, want %d", text, got, want)
+		}
+	}
+}
+
 func TestResume(t *testing.T) {
 	current := `"current": {"settings": {"Workers": 2, "FromTheFuture": 1}, "number": 7, "target": 2}`
 	tests := []struct{ name, text, problem string }{

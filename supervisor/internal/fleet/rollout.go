@@ -34,16 +34,16 @@ func (f *Fleet) judge() {
 		return
 	}
 	if f.fallback != nil {
-		if culprit := f.fails(); culprit != 0 || f.current.loads.failures >= f.current.StartupAttempts {
+		if culprit := f.fails(); culprit != 0 || f.unloadable(f.current, f.current.StartupAttempts) {
 			f.rollBack(culprit)
 		}
 	}
-	if c := f.candidate; c != nil && c.loads.failures > 0 {
-		f.candidate = nil
-		f.endReload(c, RolledBack, 0)
-	}
 	if f.candidate != nil && f.candidate.canary != 0 {
 		f.judgeCanary()
+	}
+	if c := f.candidate; c != nil && f.unloadable(c, 1) {
+		f.candidate = nil
+		f.endReload(c, RolledBack, 0)
 	}
 	if f.everReady || f.fallback != nil || f.candidate != nil || f.Stopping() {
 		return // what is to stop when its delay is over does, whatever becomes of it
@@ -51,16 +51,18 @@ func (f *Fleet) judge() {
 	if f.count(func(w *Worker) bool { return !w.ReadyAt.IsZero() }) > 0 {
 		return // until it is gone, for it is told to go only later in a step
 	}
+	// The loaders first, since whoever was to come of them has failed with them.
+	if f.unloadable(f.current, f.current.StartupAttempts) {
+		f.gaveUpLoading = true
+		f.stop(true)
+		return
+	}
 	for _, s := range f.open() {
 		if s.failures >= f.current.StartupAttempts {
 			f.gaveUp = s.culprit
 			f.stop(true)
 			return
 		}
-	}
-	if f.current.loads.failures >= f.current.StartupAttempts {
-		f.gaveUpLoading = true
-		f.stop(true)
 	}
 }
 

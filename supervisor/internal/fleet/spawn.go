@@ -146,7 +146,7 @@ func (f *Fleet) roomForCanary(r *room) int {
 // hole returns the slot that crashes keep empty, of workers or of the loader that they
 // come from, or that there is no lease for; -1: there is none.
 func (f *Fleet) hole(r *room) int {
-	if f.current.loads.failures > 0 {
+	if f.current.loads.failures > 0 && f.Loader(f.current.number).State != LoaderServing {
 		for i := range f.open() {
 			if len(f.teams[i]) == 0 {
 				return i

@@ -4,7 +4,7 @@ import "time"
 
 // cradle is what the world knows of the loader of a revision.
 type cradle struct {
-	kind kind // how its loaders behave: a flaky one fails half of the time, to start, to fork or to answer
+	kind kind // how its loaders behave: a flaky one fails half of the time, to start, to stay, to fork or to answer
 	nth  int  // of those that were started
 	live bool // that one is alive
 }
@@ -46,6 +46,10 @@ func (w *world) bear(a Load) {
 		return
 	case crashing:
 		w.afterLoad(boot+w.ms(6000), a.Revision, LoaderExited{a.Revision})
+	case flaky:
+		if w.r.IntN(2) == 0 { // before it can be of use, often
+			w.afterLoad(boot+w.ms(600), a.Revision, LoaderExited{a.Revision})
+		}
 	}
 	if w.calm {
 		boot = w.ms(300)

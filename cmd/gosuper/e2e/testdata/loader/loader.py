@@ -25,6 +25,10 @@ def mischief():
 
 if mischief() == "broken":
     sys.exit("cannot find the model")
+if mischief() == "third":  # two of three do not get ready, and the third makes no worker
+    with open(mischief_file + ".starts", "a+") as starts:
+        if starts.write("x") and starts.tell() % 3:
+            sys.exit("cannot find the model")
 if mischief() == "plain":
     time.sleep(3600)
 model = b"x" * (100 << 20) if mischief() == "heavy" else b""
@@ -121,7 +125,7 @@ while True:
         time.sleep(3600)
     if how == "stopped":
         os.kill(os.getpid(), signal.SIGSTOP)
-    if how == "exit":
+    if how in ("exit", "third"):
         os._exit(7)
     if how == "close":
         loader.close()
