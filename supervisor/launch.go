@@ -130,23 +130,18 @@ func (s *Supervisor) giveUpOn(w *roster.Worker) {
 	s.roster.GiveUp(w.ID)
 	w.Gone = true
 	w.Release()
-	if w.Rev.Config.Preload {
-		s.note(fleet.SpawnFailed{ID: w.ID})
-		if s.births.Loaders.Cancel(w.ID) {
-			s.clear(w, 0)
-		}
-		return
+	if !w.Rev.Config.Preload {
+		s.note(fleet.Exited{ID: w.ID})
+	} else if s.note(fleet.SpawnFailed{ID: w.ID}); s.births.Loaders.Cancel(w.ID) {
+		s.clear(w, 0)
 	}
-	s.note(fleet.Exited{ID: w.ID})
 }
 
 // endUnwanted ends the process that was made for a worker after that was given up.
 func (s *Supervisor) endUnwanted(w *roster.Worker, pid int) {
 	if pid == 0 || s.knows(pid) || !s.hands.child(pid) {
-		s.clear(w, 0)
-		return // it was reaped, and the pid may be another's
-	}
-	if err := s.hands.signal(&s.leftovers, pid, w, orderKill); err != nil {
+		pid = 0 // it was reaped, and the pid may be another's
+	} else if err := s.hands.signal(&s.leftovers, pid, w, orderKill); err != nil {
 		s.log.Error("cannot end a worker that came too late", w.Fields(zap.Error(err))...)
 	}
 	s.clear(w, pid)
@@ -156,18 +151,15 @@ func (s *Supervisor) endUnwanted(w *roster.Worker, pid int) {
 // none yet each is the end, but for one that is just being made: on a busy machine its
 // program may serve before its pid is known, and so it is asked to finish when that is.
 func (s *Supervisor) do(w *roster.Worker, o order) {
-	if w.Gone {
-		return
-	}
-	if w.PID == 0 && w.Making && o == orderStop {
+	switch {
+	case w.Gone:
+	case w.PID == 0 && w.Making && o == orderStop:
 		w.ToStop = true
-		return
-	}
-	if w.PID == 0 {
+	case w.PID == 0:
 		s.giveUpOn(w)
-		return
-	}
-	if err := s.hands.signal(&s.leftovers, w.PID, w, o); err != nil {
-		s.log.Error("cannot signal worker", w.Fields(zap.Stringer("order", o), zap.Error(err))...)
+	default:
+		if err := s.hands.signal(&s.leftovers, w.PID, w, o); err != nil {
+			s.log.Error("cannot signal worker", w.Fields(zap.Stringer("order", o), zap.Error(err))...)
+		}
 	}
 }
