@@ -94,7 +94,7 @@ func (s *Supervisor) died(w *roster.Worker, end process.Status) {
 		s.note(fleet.Hopeless{Revision: known.Revision})
 	}
 	alone := !known.Until.IsZero() && known.State != fleet.Killed && !known.Cooperates() && end.Signal != syscall.SIGKILL
-	s.leftovers.Died(leftovers.Leader{ID: w.ID, PID: w.PID, Alone: alone})
+	s.leftovers.Died(leftovers.Leader{ID: w.ID, PID: w.PID, Alone: alone, Stop: w.Rev.Config.StopSignal.Number})
 }
 
 // children are those that were started here.

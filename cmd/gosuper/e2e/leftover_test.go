@@ -146,9 +146,23 @@ func TestLeftoversWrapped(t *testing.T) {
 	if status := m.end(); status != 0 {
 		t.Errorf("exit status %d", status)
 	}
-	const warning = "worker ended at its stop signal before the processes it had started, which are killed with all they were doing: " +
-		"only the first process of a worker gets the signal; a shell script starts its server by exec"
-	if n := len(m.all(0, warning, nil)); n != 1 {
+	if n := len(m.all(0, diedAlone, nil)); n != 1 {
 		t.Errorf("warned %d times", n)
+	}
+}
+
+const diedAlone = "worker ended at its stop signal before the processes it had started, which are killed with all they were doing: " +
+	"only the first process of a worker gets the signal; a shell script starts its server by exec"
+
+// A helper that ignores the stop signal, as Python's multiprocessing has one, was not
+// serving anybody.
+func TestLeftoversHelper(t *testing.T) {
+	m := up(t, command("sh", "-c", "(trap '' TERM; exec sleep 1000) & exec "+plain))
+	m.signal(syscall.SIGTERM)
+	if status := m.end(); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+	if lines := m.all(0, diedAlone, nil); len(lines) > 0 {
+		t.Errorf("warned of a helper: %s", lines[0].line)
 	}
 }

@@ -54,6 +54,8 @@ type Leader struct {
 	// Alone says of a dead one that it ended by itself, when it was asked to, and knew
 	// nothing of gosuper: what it had started may have known as little.
 	Alone bool
+	// Stop is the signal that asked it, if it ended alone.
+	Stop syscall.Signal
 	// Busy says of one that is alive that it may have started something.
 	Busy bool
 }
@@ -165,12 +167,14 @@ func (l *Leftovers) tell(o process.Orphan, owners []int) Leftover {
 
 // lost returns, once, a process that SIGKILL ended because the worker that leads its
 // group ended when it was asked to finish, as a shell does that has started a server
-// without exec: what the server was doing is lost.
+// without exec: what the server was doing is lost. One that ignores that signal would not
+// have finished anything at it: such are helpers that end with whoever has started them,
+// as Python's multiprocessing has one.
 func (l *Leftovers) lost(reaped []process.Orphan) (one process.Orphan, leader int, found bool) {
 	for _, o := range reaped {
 		delete(l.owners, o.Pid)
 		dead, ok := l.dead[o.Group]
-		if ok && dead.Alone && !l.warned && o.Status.Signal == syscall.SIGKILL {
+		if ok && dead.Alone && !l.warned && o.Status.Signal == syscall.SIGKILL && !o.Ignores(dead.Stop) {
 			l.warned, one, leader, found = true, o, dead.ID, true
 		}
 	}

@@ -110,7 +110,13 @@ func TestLost(t *testing.T) {
 	if _, _, found := l.lost([]process.Orphan{killed}); found {
 		t.Error("what ended with a worker that was killed counts as lost")
 	}
-	l.Died(Leader{ID: 1, PID: 1001, Alone: true})
+	l.Died(Leader{ID: 1, PID: 1001, Alone: true, Stop: syscall.SIGTERM})
+	helper := killed
+	helper.Ignored = 1<<(syscall.SIGINT-1) | 1<<(syscall.SIGTERM-1)
+	if _, _, found := l.lost([]process.Orphan{helper}); found {
+		t.Error("what ignores the stop signal counts as lost")
+	}
+	killed.Ignored = 1 << (syscall.SIGINT - 1)
 	exited := process.Orphan{Pid: 2002, Group: 1001}
 	if o, id, found := l.lost([]process.Orphan{exited, killed}); !found || o.Pid != 2001 || id != 1 {
 		t.Errorf("lost: process %d of worker %d, %v", o.Pid, id, found)

@@ -22,6 +22,7 @@ type Orphan struct {
 	Ended   bool   // it waits to be reaped, or was
 	Killed  bool   // SIGKILL was sent to it: it ends as soon as the kernel lets it
 	Status  Status // of one that was reaped
+	Ignored uint64 // the signals it ignored, as in /proc/PID/status, of one that was reaped and had ended by SIGKILL
 
 	// Of one that is alive.
 	Command string   // with its arguments, cut and fit for a log
@@ -36,6 +37,12 @@ func (o Orphan) Value(name string) string {
 		}
 	}
 	return ""
+}
+
+// Ignores says whether a signal would not have ended it: of one that was reaped and had
+// ended by SIGKILL.
+func (o Orphan) Ignores(signal syscall.Signal) bool {
+	return signal > 0 && o.Ignored&(1<<(signal-1)) != 0
 }
 
 // Kill ends it, and what is in its process group if it leads one. It must not have
@@ -122,20 +129,26 @@ func (r *procReader) ended(pid int) bool {
 // reaped: before it ends by it, which may take long where many want a processor, and
 // afterwards.
 func (r *procReader) killed(pid int) bool {
+	// Of its first thread, and of all.
+	return r.signals(pid, "SigPnd", "ShdPnd")&(1<<(syscall.SIGKILL-1)) != 0
+}
+
+// signals returns what is in these sets of signals of a child; of a zombie too.
+func (r *procReader) signals(pid int, names ...string) (all uint64) {
 	text, err := r.read("/proc/" + strconv.Itoa(pid) + "/status")
 	if err != nil {
-		return false
+		return 0
 	}
 	for line := range bytes.Lines(text) {
 		name, set, _ := bytes.Cut(line, []byte(":"))
-		switch string(name) {
-		case "SigPnd", "ShdPnd": // of its first thread, and of all
-			if pending, err := strconv.ParseUint(string(bytes.TrimSpace(set)), 16, 64); err == nil && pending&(1<<(syscall.SIGKILL-1)) != 0 {
-				return true
-			}
+		if !slices.Contains(names, string(name)) {
+			continue
+		}
+		if some, err := strconv.ParseUint(string(bytes.TrimSpace(set)), 16, 64); err == nil {
+			all |= some
 		}
 	}
-	return false
+	return all
 }
 
 // commandLine makes a line of the arguments in /proc/PID/cmdline.

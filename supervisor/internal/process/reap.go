@@ -73,6 +73,9 @@ func (r *Reaper) Reap(known func(pid int) bool, workers iter.Seq[int]) (exits []
 	case fresh:
 		one := identify(pid)
 		one.Ended, one.Status = true, status
+		if status.Signal == syscall.SIGKILL {
+			one.Ignored = new(procReader).signals(pid, "SigIgn")
+		}
 		orphans = append(orphans, one)
 		r.letGo(pid)
 	}
