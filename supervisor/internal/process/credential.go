@@ -5,8 +5,10 @@ package process
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/user"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -74,6 +76,24 @@ func LookupCredential(userName, groupName string) (cred *Credential, env []strin
 		}
 	}
 	return &c, env, nil
+}
+
+// Permitted says what this process lacks to start a worker that is that user; nil is the
+// user that it is itself.
+func (c *Credential) Permitted() error {
+	if c == nil {
+		return nil
+	}
+	needs := map[string]int{"CAP_SETGID": unix.CAP_SETGID}
+	if int(c.Uid) != os.Geteuid() {
+		needs["CAP_SETUID"], needs["CAP_CHOWN"] = unix.CAP_SETUID, unix.CAP_CHOWN
+	}
+	for _, name := range slices.Sorted(maps.Keys(needs)) {
+		if !capable(needs[name]) {
+			return fmt.Errorf("needs a master that is root: this process has no %s", name)
+		}
+	}
+	return nil
 }
 
 func lookupUser(name string) (*user.User, error) {

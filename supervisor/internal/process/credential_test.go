@@ -3,11 +3,16 @@
 package process
 
 import (
+	"cmp"
+	"fmt"
 	"os"
 	"os/user"
+	"runtime"
 	"slices"
 	"strconv"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestLookupCredential(t *testing.T) {
@@ -86,6 +91,41 @@ func TestLookupCredentialGroups(t *testing.T) {
 	for _, id := range ids {
 		if !slices.Contains(cred.Groups, number(t, id)) {
 			t.Errorf("group %s is missing in %v", id, cred.Groups)
+		}
+	}
+}
+
+// Who may not change users is told so before the first worker, and what is missing.
+func TestCredentialPermitted(t *testing.T) {
+	needRoot(t)
+	for _, c := range []struct {
+		user, group string
+		lacks       int
+		want        string
+	}{
+		{"54321", "", unix.CAP_CHOWN, "needs a master that is root: this process has no CAP_CHOWN"},
+		{"54321", "", unix.CAP_SETUID, "needs a master that is root: this process has no CAP_SETUID"},
+		{"", "54321", unix.CAP_SETGID, "needs a master that is root: this process has no CAP_SETGID"},
+		{"", "54321", unix.CAP_SETUID, "<nil>"},
+		{"", "", unix.CAP_SETGID, "<nil>"},
+	} {
+		said := make(chan string)
+		go func() {
+			runtime.LockOSThread() // and the thread ends with the function
+			header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+			var has [2]unix.CapUserData
+			err := unix.Capget(&header, &has[0])
+			has[0].Effective &^= 1 << c.lacks
+			if err = cmp.Or(err, unix.Capset(&header, &has[0])); err == nil {
+				var cred *Credential
+				if cred, _, err = LookupCredential(c.user, c.group); err == nil {
+					err = cred.Permitted()
+				}
+			}
+			said <- fmt.Sprint(err)
+		}()
+		if got := <-said; got != c.want {
+			t.Errorf("user %q and group %q: %s, want %s", c.user, c.group, got, c.want)
 		}
 	}
 }

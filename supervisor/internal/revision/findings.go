@@ -42,6 +42,9 @@ func Check(c *config.Config) (Findings, error) {
 	if how := c.Replacing(r.Workers); how != "" {
 		found.Chosen["resources"] = how
 	}
+	if err := r.permitted(); err != nil {
+		found.Warnings = append(slices.Clone(found.Warnings), err.Error())
+	}
 	if r.tight != "" {
 		found.Warnings = append([]string{r.tight}, found.Warnings...)
 	}

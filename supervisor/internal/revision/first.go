@@ -30,6 +30,9 @@ func First(ctx context.Context, c *config.Config, environ []string, keeper *sock
 		return nil, err
 	}
 	r.Number = 1
+	if err := r.permitted(); err != nil {
+		return nil, err
+	}
 	if err := r.openTLS(); err != nil {
 		return nil, err
 	}

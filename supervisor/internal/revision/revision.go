@@ -84,13 +84,8 @@ func Resolve(c *config.Config) (*Revision, error) {
 	if e, ok := errors.AsType[*process.LimitError](limits(c).Check()); ok {
 		return nil, &config.Error{Key: "limits." + e.Limit, Msg: e.Err.Error()}
 	}
-	r.Credential, r.Identity, err = process.LookupCredential(c.User, c.Group)
-	if err != nil {
-		key := "group"
-		if _, _, userErr := process.LookupCredential(c.User, ""); userErr != nil {
-			key = "user"
-		}
-		return nil, &config.Error{Key: key, Msg: err.Error()}
+	if r.Credential, r.Identity, err = process.LookupCredential(c.User, c.Group); err != nil {
+		return nil, notThatUser(c, err)
 	}
 	return r, nil
 }
@@ -144,6 +139,9 @@ func (r *Revision) Recount(log *zap.Logger) (others bool) {
 // Prepare makes the revision of a reload, but for what it has to bind.
 func Prepare(c *config.Config) (*Revision, error) {
 	r, err := Resolve(c)
+	if err == nil {
+		err = r.permitted()
+	}
 	if err == nil {
 		err = checkLogs(c.Log)
 	}
