@@ -210,7 +210,7 @@ func TestFastAPI(t *testing.T) {
 // What leaks is replaced before it hurts, and nobody notices.
 func TestFastAPILeaks(t *testing.T) {
 	t.Parallel()
-	d := deploy(t, []string{"LEAK_KIB=8192"}, `"1GiB"`, `"220MiB"`)
+	d := deploy(t, []string{"LEAK_KIB=8192"}, `"512MiB"`, `"220MiB"`)
 	r := d.load(d.asks(4))
 	d.count(t, 2, 0, "worker draining", match{"reason": "memory"})
 	r.more(20)
