@@ -139,6 +139,8 @@ func (c *Config) whereElse(dir, program string) string {
 		return "it is a Python module: name the application in it, MODULE:ATTR, such as " + program + ":app"
 	case known && err == nil:
 		return "it is a file in the working folder: gosuper [flags] " + interpreter + " " + program
+	case filepath.Ext(program) == ".toml" && err == nil:
+		return asConfiguration(program)
 	case several:
 		return "it is one word with blanks in it: give " + quote(first) + " and its arguments without quotes around them all"
 	case len(c.path()) <= maxPath:
@@ -146,6 +148,10 @@ func (c *Config) whereElse(dir, program string) string {
 	}
 	return fmt.Sprintf("it is in none of the %d folders of the workers' PATH: give it with its folder, or set PATH", len(folders))
 }
+
+// asConfiguration says what to write for a file that is no program, but was meant as the
+// configuration.
+func asConfiguration(file string) string { return "a configuration is read by gosuper -c " + file }
 
 // executable follows the symlinks of path and checks that there is a file that
 // somebody may execute. Whether the user of the workers may is theirs to see.
@@ -170,6 +176,9 @@ func executable(path, shown string) (string, error) {
 	case info.Mode()&0o111 == 0:
 		if interpreter, known := interpreters[filepath.Ext(path)]; known {
 			return "", wrong("gosuper [flags] "+interpreter+" "+shown+", or chmod +x "+path, "%s: it is not executable", cannot)
+		}
+		if filepath.Ext(path) == ".toml" {
+			return "", wrong(asConfiguration(shown), "%s: it is not executable", cannot)
 		}
 		return "", wrong("chmod +x "+path, "%s: it is not executable", cannot)
 	}

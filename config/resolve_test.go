@@ -17,7 +17,7 @@ func releases(t *testing.T) string {
 		t.Fatal(err)
 	}
 	for _, r := range []string{"v1", "v2"} {
-		for path, mode := range map[string]os.FileMode{r + "/bin/serve": 0o755, r + "/bin/notes": 0o644, r + "/app.js": 0o644, r + "/pkg/main.py": 0o644} {
+		for path, mode := range map[string]os.FileMode{r + "/bin/serve": 0o755, r + "/bin/notes": 0o644, r + "/app.js": 0o644, r + "/supervisor.toml": 0o644, r + "/pkg/main.py": 0o644} {
 			if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(path)), 0o755); err != nil {
 				t.Fatal(err)
 			}
@@ -54,6 +54,8 @@ func TestResolve(t *testing.T) {
 		{"long path", "current", "server", "/nonexistent:" + strings.Repeat("/x", 50), "", `command: cannot find "server" in PATH (it is in none of the 2 folders of the workers' PATH: give it with its folder, or set PATH)`},
 		{"a file of node", "current", "app.js", "/nonexistent", "", `command: cannot find "app.js" in PATH (it is a file in the working folder: gosuper [flags] node app.js)`},
 		{"a file of node with its path", "current", "./app.js", "", "", `command: cannot run "./app.js": it is not executable (gosuper [flags] node ./app.js, or chmod +x DIR/v1/app.js)`},
+		{"a configuration", "current", "supervisor.toml", "/nonexistent", "", `command: cannot find "supervisor.toml" in PATH (a configuration is read by gosuper -c supervisor.toml)`},
+		{"a configuration with its path", "current", "./supervisor.toml", "", "", `command: cannot run "./supervisor.toml": it is not executable (a configuration is read by gosuper -c ./supervisor.toml)`},
 		{"a module", "current", "pkg.main", "/nonexistent", "", `command: cannot find "pkg.main" in PATH (it is a Python module: name the application in it, MODULE:ATTR, such as pkg.main:app)`},
 		{"several words", "current", "uvicorn app:app", "/nonexistent", "", `command: cannot find "uvicorn app:app" in PATH (it is one word with blanks in it: give "uvicorn" and its arguments without quotes around them all)`},
 		{"a factory", "current", "app:make()", "", "", `command: cannot run "app:make()": it is a call and no program (a function that returns the application is given as gosuper app:make --factory)`},
