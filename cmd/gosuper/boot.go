@@ -157,7 +157,7 @@ func bootHint(e *supervisor.BootError) string {
 		line = strings.ToLower(line)
 		told = told || strings.Contains(line, "error") || strings.Contains(line, "cannot")
 		if strings.Contains(line, "address already in use") || strings.Contains(line, "eaddrinuse") {
-			return "gosuper has bound the address already: the command must serve the socket it inherits, fd 3 (uvicorn: --fd 3), or get a port of its own by -k proxy and {port} in the command; see gosuper help protocol"
+			return "gosuper has bound the address already: the command must serve the socket it inherits, fd 3 (uvicorn: --fd 3; node: --import gosuper/register), or get a port of its own by -k proxy and {port} in the command; see gosuper help protocol"
 		}
 	}
 	if e.Status == "exit status 0" && !told {

@@ -33,6 +33,9 @@ func lateFlags(cmd *cobra.Command, command []string) ([]string, error) {
 		if name, _, _ := strings.Cut(word, "="); name == "--host" || name == "--port" {
 			return nil, usageError{fmt.Errorf("%s is for an application that runs without gosuper", name), "the address is -b HOST:PORT, or bind in supervisor.toml"}
 		}
+		if name, _, _ := strings.Cut(word, "="); name == "--fd" || name == "--uds" {
+			return nil, usageError{fmt.Errorf("%s belongs to the supervisor", name), "leave it out, the application gets the sockets by itself; their address is -b HOST:PORT or -b unix:/path, or bind in supervisor.toml"}
+		}
 		f, whole := flagOf(cmd.Flags(), word)
 		if f == nil || slices.Contains(applicationFlags, f.Name) {
 			rest = append(rest, word)
