@@ -44,6 +44,8 @@ def serve(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         ("makes:broken --factory", "in broken"),
         ("makes:broken", "in broken"),
         ("served:app -w 4", "gosuper: hint: flags of gosuper itself stand where no "),
+        ("served:app --worker=4", "gosuper: hint: did you mean --workers?"),
+        ("served:app --prox-headers", "gosuper: hint: did you mean --proxy-headers?"),
     ],
 )
 def test_what_cannot_be_loaded(tmp_path: Path, app: str, said: str) -> None:

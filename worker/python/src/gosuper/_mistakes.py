@@ -55,8 +55,10 @@ def load(config: Config) -> None:
         if not isinstance(error, ModuleNotFoundError):
             raise
         traceback.print_exc()
-        hint(f"{error.name} is neither in {_folder()} nor installed: {sys.executable} -m pip install installs, "
-             "--app-dir names another folder")  # fmt: skip
+        hint(
+            f"{error.name} is neither in {_folder()} nor installed: "
+            f"install its package by {sys.executable} -m pip install, or name another folder by --app-dir"
+        )
         give_up(1)
     except SyntaxError:
         traceback.print_exc()

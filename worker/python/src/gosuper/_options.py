@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -39,9 +40,11 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         advice = ""
         if message.startswith("unrecognized"):
-            advice = (
-                'gosuper: hint: flags of gosuper itself stand where no "--" is before them, as in gosuper app:app -w 4\n'
-            )
+            near = difflib.get_close_matches(message.split()[2].partition("=")[0], self._option_string_actions, 1, 0.8)
+            advice = 'flags of gosuper itself stand where no "--" is before them, as in gosuper app:app -w 4'
+            if near:
+                advice = f"did you mean {near[0]}?"
+            advice = f"gosuper: hint: {advice}\n"
         self.exit(2, f"gosuper: error: {message}\n{advice}")
 
 
