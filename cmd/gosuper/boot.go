@@ -80,6 +80,8 @@ func (a *app) supervise(source config.Source) error {
 		err = s.Run()
 	case errors.Is(err, supervisor.ErrStopped):
 		err = nil
+	default:
+		err = a.whose(err)
 	}
 	logs.Close()
 	for _, s := range streams.each() {

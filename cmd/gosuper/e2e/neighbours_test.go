@@ -191,3 +191,26 @@ func TestControlOfOneName(t *testing.T) {
 		t.Errorf("after the second has ended, the socket has the master %d", st.PID)
 	}
 }
+
+// Who starts the same master twice is told which one has the address.
+func TestTwice(t *testing.T) {
+	t.Parallel()
+	p, how := mortal(t)
+	address := freePort(t)
+	how.config = config(`name = "first"`, `control = { socket = "auto" }`, `bind = ["`+address+`"]`)
+	m := start(t, how)
+	m.wait(t, 0, "ready", nil)
+	for _, name := range []string{"first", "second"} {
+		_, errs, code := p.does("-b", address, "-n", name, "--", "sleep", "1000")
+		want := fmt.Sprintf("gosuper: error: cannot listen on %s: address already in use\n"+
+			"gosuper: hint: gosuper runs there already, as first (pid %d, %s/gosuper/first.sock): gosuper reload -n first takes over what is new, gosuper stop -n first ends it\n",
+			address, m.pid(), p.dir)
+		if code != 1 || !strings.HasSuffix(errs, want) {
+			t.Errorf("the second ends with %d and says\n%s\nwant\n%s", code, errs, want)
+		}
+	}
+	m.signal(syscall.SIGTERM)
+	if code := m.end(); code != 0 {
+		t.Errorf("exit status %d", code)
+	}
+}
