@@ -147,9 +147,8 @@ func (s *Supervisor) endUnwanted(w *roster.Worker, pid int) {
 	s.clear(w, pid)
 }
 
-// do gives an order to the process of a worker, if it still has one. To one that has
-// none yet each is the end, but for one that is just being made: on a busy machine its
-// program may serve before its pid is known, and so it is asked to finish when that is.
+// do gives an order to the process of a worker, if it still has one. One that has none yet is given
+// up, unless it is just being made: before its pid is known it may serve, and is then asked to finish.
 func (s *Supervisor) do(w *roster.Worker, o order) {
 	switch {
 	case w.Gone:

@@ -115,6 +115,7 @@ func (s *Supervisor) perform(a fleet.Action) (rest func()) {
 	case fleet.Close:
 		s.sockets.GiveUp(s.revisions.Current.Sockets)
 	case fleet.Up:
+		s.limits.Demand.Listen() // first, since who hears of it may connect at once
 		s.postmortems.AllReady(zap.Int("workers", s.fleet.Target()), zap.Strings("bind", s.revisions.Current.Binds()), zap.Bool("tls", s.revisions.Current.Config.TLS.Cert != ""))
 		go s.hands.trim() // of what only the start needed
 	}

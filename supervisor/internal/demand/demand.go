@@ -213,14 +213,22 @@ func (m *Meter) plan(now time.Time, s *sight) {
 	case m.options.Revisions.Current.Config.WorkerMemory > 0 && m.options.Fleet.Target() > m.options.Fleet.Floor():
 		m.next = now.Add(roomWhile)
 	}
+	m.Listen()
+	if err := m.watch.arm(m.options.Revisions.Current.Sockets.Listening()); err != nil {
+		m.options.Log.Warn("cannot wait for connections, and looks for them again and again", zap.Error(err))
+		m.next = now.Add(often)
+	}
+}
+
+// Listen has the sockets listen where there may be no worker for which somebody else does.
+func (m *Meter) Listen() {
+	if !m.options.Fleet.Follows() {
+		return
+	}
 	sockets := m.options.Revisions.Current.Sockets
 	if err := m.options.Listen(sockets.Shared()); err != nil && m.deaf != sockets {
 		m.deaf = sockets
 		m.options.Log.Error("cannot listen", zap.Error(err))
-	}
-	if err := m.watch.arm(sockets.Listening()); err != nil {
-		m.options.Log.Warn("cannot wait for connections, and looks for them again and again", zap.Error(err))
-		m.next = now.Add(often)
 	}
 }
 
