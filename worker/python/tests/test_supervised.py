@@ -154,7 +154,7 @@ def test_timeout(master: Start, path: str, loop: str, http: str) -> None:
         assert status == 504
         assert headers["retry-after"] == "5"
         assert headers["connection"] == "close"
-        assert 0.99 <= took < 2  # when the master would begin to see to it
+        assert 0.99 <= took < 5  # the guard gives time where it was starved itself
         for status, _, body in await asyncio.gather(*streams):
             assert (status, body) == (200, 30 * b"token ")
 
