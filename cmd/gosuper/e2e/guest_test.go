@@ -45,7 +45,7 @@ func TestGuest(t *testing.T) {
 	image, console := filepath.Join(t.TempDir(), "initrd"), &strings.Builder{}
 	writeGuest(t, image, "-test.v", "-test.run=^("+strings.Join(tests, "|")+")$")
 
-	ctx, cancel := context.WithTimeout(t.Context(), 2*testTimeout)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*testTimeout)
 	defer cancel()
 	begin := time.Now()
 	cmd := exec.CommandContext(ctx, qemu, "-accel", "tcg,thread=multi", "-cpu", "max", "-m", "640", "-smp", "2",
