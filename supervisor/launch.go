@@ -86,7 +86,7 @@ func (s *Supervisor) born(w *roster.Worker, pid int, err error) {
 		s.giveUpOn(w)
 		s.clear(w, 0)
 	}
-	if w.ToStop {
+	if known, _ := s.fleet.Worker(w.ID); known.State == fleet.Draining {
 		s.do(w, orderStop)
 	}
 	if err != nil {
@@ -152,8 +152,7 @@ func (s *Supervisor) endUnwanted(w *roster.Worker, pid int) {
 func (s *Supervisor) do(w *roster.Worker, o order) {
 	switch {
 	case w.Gone:
-	case w.PID == 0 && w.Making && o == orderStop:
-		w.ToStop = true
+	case w.PID == 0 && w.Making && o == orderStop: // see born
 	case w.PID == 0:
 		s.giveUpOn(w)
 	default:

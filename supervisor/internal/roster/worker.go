@@ -50,7 +50,6 @@ type Worker struct {
 type Process struct {
 	PID          int            `state:"pid"`     // 0: there is none yet
 	Making       bool           `state:"-"`       // it is being made, and its program may run before the pid is known
-	ToStop       bool           `state:"-"`       // asked to finish meanwhile, which it has yet to be told
 	Executed     bool           `state:"-"`       // its own program runs
 	Gone         bool           `state:"-"`       // reaped, so that its pid may be another's, or given up before it was made
 	Status       process.Status `state:"-"`       // how it ended, once it is reaped
